@@ -1,0 +1,1 @@
+"""Hands-on Istio traffic management: the library behind the workshop's notebooks."""

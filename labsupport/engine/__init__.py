@@ -1,0 +1,1 @@
+"""The two meshes that the course runs on, behind one protocol."""

@@ -1,0 +1,58 @@
+"""Records that pass between the parts of the embedded mesh: registry, translation, ADS, processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = ["Json", "PodInfo", "Proxy", "ProxyResources"]
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PodInfo:
+    """One pod as the control plane sees it; ``ip`` is the pod's mesh address, not an address of this machine.
+
+    Args:
+        name, namespace, labels, annotations: its metadata.
+        ip: mesh address such as ``10.244.0.7``; ``localize`` maps (ip, port) to a local port.
+        workload: name of its Deployment.
+        ports: container ports by name (unnamed ports are left out).
+        injected: whether it has a sidecar.
+        ready: whether it takes traffic.
+        service_account: its service account.
+    """
+
+    name: str
+    namespace: str
+    ip: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    workload: str = ""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    injected: bool = True
+    ready: bool = True
+    service_account: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The proxy to configure: the sidecar of a pod, or a gateway pod."""
+
+    role: Literal["sidecar", "gateway"]
+    pod: PodInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyResources:
+    """What istiod would send to one proxy: proto JSON with proto field names, by resource name.
+
+    Equal resources of different proxies should be the same object, so that they are serialised once.
+    """
+
+    clusters: Mapping[str, Json] = field(default_factory=dict)
+    listeners: Mapping[str, Json] = field(default_factory=dict)
+    routes: Mapping[str, Json] = field(default_factory=dict)
+    endpoints: Mapping[str, Json] = field(default_factory=dict)
