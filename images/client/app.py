@@ -1,0 +1,198 @@
+"""The load client: a small HTTP service that is told what to send and streams back one record per request.
+
+``POST /run`` starts a run and answers with one JSON object per line, in order of completion; closing the stream ends
+the run. ``PATCH /run/{run}`` changes its rate, ``DELETE /run/{run}`` lets it end. Runs as ``python app.py`` in a
+container, or is loaded by path and asked for ``create_app(env)``. README.md lists everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Loaded by path, this file's folder is not where Python looks for modules. The modules of each image have names that
+# no other image uses, so several images can be loaded into one process.
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+
+from client_run import Run
+from client_send import Record
+from client_spec import SpecError, parse_rate, parse_spec
+
+__all__ = ["create_app"]
+
+FLUSH_S = 0.04
+KEEP_ALIVE_S = 3900
+
+
+def create_app(env: Mapping[str, str]) -> ASGIApp:
+    """Build the load client from its environment.
+
+    Args:
+        env: the pod's environment; ``HTTP_PROXY`` or ``http_proxy`` is the proxy of every request by ``http``.
+
+    Returns:
+        An ASGI application without global state.
+    """
+    identity = {
+        "service": env.get("SERVICE_NAME") or "client",
+        "version": env.get("SERVICE_VERSION", ""),
+        "pod": env.get("POD_NAME") or "local",
+    }
+    proxy = env.get("http_proxy") or env.get("HTTP_PROXY") or None
+    runs: dict[str, Run] = {}
+
+    async def index(request: Request) -> JSONResponse:
+        return JSONResponse({**identity, "runs": sorted(runs)})
+
+    async def start(request: Request) -> ASGIApp:
+        spec = parse_spec(await _json(request))
+        name = spec.run or uuid.uuid4().hex
+        if name in runs:
+            raise HTTPException(409, f"a run named {name} is under way")
+        lines: list[str] = []
+        runs[name] = run = Run(spec, proxy=proxy, emit=lambda record: lines.append(_line(record)))
+        return Stream(run, lines, headers={"x-run": name}, ended=lambda: runs.pop(name, None))
+
+    async def change(request: Request) -> JSONResponse:
+        run = find(request)
+        rate = parse_rate(await _json(request))
+        run.set_rate(rate)
+        return JSONResponse({**identity, "run": request.path_params["run"], "rate": rate})
+
+    async def stop(request: Request) -> JSONResponse:
+        find(request).stop()
+        return JSONResponse({**identity, "run": request.path_params["run"], "stopped": True})
+
+    async def healthz(request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    def find(request: Request) -> Run:
+        name = request.path_params["run"]
+        if name not in runs:
+            raise HTTPException(404, f"no run named {name} is under way")
+        return runs[name]
+
+    async def refuse(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, SpecError):
+            return JSONResponse({**identity, "error": str(error), "field": error.field}, status_code=400)
+        code = error.status_code if isinstance(error, HTTPException) else 500
+        detail = error.detail if isinstance(error, HTTPException) else "internal error"
+        return JSONResponse({**identity, "error": detail}, status_code=code)
+
+    app = Starlette(
+        routes=[
+            Route("/", index, methods=["GET"]),
+            Route("/run", start, methods=["POST"]),
+            Route("/run/{run}", change, methods=["PATCH"]),
+            Route("/run/{run}", stop, methods=["DELETE"]),
+            Route("/healthz", healthz, methods=["GET"]),
+        ],
+        exception_handlers={SpecError: refuse, HTTPException: refuse, Exception: refuse},
+    )
+    return _with_path(app, "/".join(identity.values()))
+
+
+class Stream:
+    """The reply to ``POST /run``: does the run and sends its records, a few times in each blink of an eye.
+
+    Args:
+        run: what to do.
+        lines: where the run puts its records as JSON.
+        headers: response headers.
+        ended: called once when the run is over, however it ended.
+    """
+
+    def __init__(self, run: Run, lines: list[str], *, headers: Mapping[str, str], ended: Callable[[], object]) -> None:
+        self._run = run
+        self._lines = lines
+        self._headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
+        self._headers += [(key.encode(), value.encode()) for key, value in headers.items()]
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one run (ASGI)."""
+        work = asyncio.create_task(self._run.work())
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+            # An empty piece makes the server send the headers now, so that the caller knows that the run exists.
+            await send({"type": "http.response.body", "body": b"", "more_body": True})
+            while not work.done() and not gone.done():
+                await asyncio.wait((work, gone), timeout=FLUSH_S, return_when=asyncio.FIRST_COMPLETED)
+                await self._flush(send, more=True)
+            if work.done():
+                work.result()
+                await self._flush(send, more=False)
+        finally:
+            self._ended()
+            for task in (work, gone):
+                task.cancel()
+            await asyncio.gather(work, gone, return_exceptions=True)
+
+    async def _flush(self, send: Send, *, more: bool) -> None:
+        if self._lines or not more:
+            body = "".join(self._lines).encode()
+            self._lines.clear()
+            await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
+
+
+async def _json(request: Request) -> Any:
+    try:
+        return json.loads(await request.body())
+    except ValueError as error:
+        raise SpecError("body", f"is not JSON: {error}") from None
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record, separators=(",", ":")) + "\n"
+
+
+def _with_path(app: ASGIApp, path: str) -> ASGIApp:
+    """Name the pod in every reply, as each application of the course does."""
+    header = (b"x-path", path.encode("latin-1", "replace"))
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], header]
+            await send(message)
+
+        await app(scope, receive, marked if scope["type"] == "http" else send)
+
+    return wrapped
+
+
+def main() -> None:
+    """Serve on ``HOST``:``PORT`` (127.0.0.1:5000 unless the environment says otherwise)."""
+    import uvicorn
+
+    uvicorn.run(
+        create_app(os.environ),
+        host=os.environ.get("HOST", "127.0.0.1"),
+        port=int(os.environ.get("PORT", "5000")),
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=5,
+    )
+
+
+if __name__ == "__main__":
+    main()
