@@ -1,0 +1,57 @@
+"""Numbers in words for plain text: shares, durations and counts as messages and plain representations show them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+__all__ = ["duration", "join", "natural_key", "percent", "percent_range", "plural", "rate"]
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1 such as ``9.8 %``; only exactly 0 and 1 are shown as ``0 %`` and ``100 %``."""
+    value = 100 * share
+    if value in (0.0, 100.0):
+        return f"{value:.0f} %"
+    if 0.05 <= value <= 99.95:
+        return f"{value:.1f} %"
+    if 0.005 <= value <= 99.995:
+        return f"{value:.2f} %"
+    return "< 0.01 %" if value < 50 else "> 99.99 %"
+
+
+def percent_range(low: float, high: float) -> str:
+    """An interval of shares such as ``6.4–14.0 %``."""
+    return f"{percent(low).removesuffix(' %')}–{percent(high)}"
+
+
+def duration(seconds: float) -> str:
+    """A duration such as ``0.4 ms``, ``12 ms``, ``1.25 s`` or ``83 s``."""
+    if seconds >= 9.95:
+        return f"{seconds:.0f} s"
+    if seconds >= 0.9995:
+        return f"{seconds:.2f} s"
+    value = 1000 * seconds
+    return f"{value:.0f} ms" if value >= 9.95 or value == 0 else f"{value:.1f} ms"
+
+
+def rate(per_second: float) -> str:
+    """Requests per second such as ``476/s`` or ``0.5/s``."""
+    return f"{per_second:.0f}/s" if per_second >= 9.95 or per_second == int(per_second) else f"{per_second:.1f}/s"
+
+
+def plural(count: int, noun: str, several: str = "") -> str:
+    """A count with its noun, such as ``1 proxy`` or ``12,345 requests``."""
+    return f"{count:,} {noun if count == 1 else several or noun + 's'}"
+
+
+def join(items: Iterable[object], last: str = "and") -> str:
+    """A list in words: ``a, b and c``; empty text for no items."""
+    words = [str(item) for item in items]
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key that puts ``v2`` before ``v10``."""
+    parts = re.findall(r"\d+|\D+", text)
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
