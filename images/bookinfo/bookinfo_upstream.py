@@ -1,0 +1,178 @@
+"""Calls to other services: what is forwarded, how long to wait, how often to try."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from starlette.requests import Request
+from yarl import URL
+
+__all__ = ["Answer", "Caller", "flag", "number"]
+
+# A service that drops these tears the trace of a request apart: nobody can tell any more which calls belong together.
+TRACE_HEADERS = ("x-request-id", "traceparent", "tracestate", "b3")
+TRACE_PREFIX = "x-b3-"
+DEFAULT_FORWARD = "end-user,x-user,cookie,user-agent"
+MAX_TRIES = 10
+MAX_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What another service answered, after all tries.
+
+    Args:
+        service: its name.
+        status: HTTP status of the last try; 0 without a reply.
+        data: the decoded JSON; None unless it is a good answer.
+        path: the reply's ``x-path``: the applications that took part.
+        reason: why there is no good answer; empty if there is one.
+    """
+
+    service: str
+    status: int = 0
+    data: Any = None
+    path: str = ""
+    reason: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a good answer."""
+        return not self.reason
+
+    @property
+    def failure(self) -> dict[str, Any]:
+        """How JSON for programs tells that a part is missing."""
+        return {"error": f"{self.service} are currently unavailable", "reason": self.reason, "status": self.status}
+
+
+class Caller:
+    """Calls other services by name, with what belongs to the incoming request.
+
+    Args:
+        env: the pod's environment. ``<SERVICE>_URL``, ``<SERVICE>_TIMEOUT_S`` and ``<SERVICE>_TRIES`` say how each
+            service is called, ``FORWARD_HEADERS`` which headers go along, and ``HTTP_PROXY`` or ``http_proxy`` that
+            every call goes through a proxy.
+        services: the services that will be called, with their time limit in seconds and number of tries by default.
+    """
+
+    def __init__(self, env: Mapping[str, str], services: Mapping[str, tuple[float, int]]) -> None:
+        self._urls: dict[str, str] = {}
+        self._timeouts: dict[str, float] = {}
+        self._tries: dict[str, int] = {}
+        for name, (timeout_s, tries) in services.items():
+            key = name.upper()
+            self._urls[name] = (env.get(f"{key}_URL") or f"http://{name}:9080").rstrip("/")
+            self._timeouts[name] = number(env, f"{key}_TIMEOUT_S", default=timeout_s, low=0.001, high=MAX_SECONDS)
+            self._tries[name] = int(number(env, f"{key}_TRIES", default=tries, low=1, high=MAX_TRIES))
+        listed = env.get("FORWARD_HEADERS", DEFAULT_FORWARD)
+        self._forward = tuple(name.strip().lower() for name in listed.split(",") if name.strip())
+        self._proxy = env.get("http_proxy") or env.get("HTTP_PROXY") or None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get(
+        self, service: str, path: str, request: Request, *, query: str = "", extra: Sequence[tuple[str, str]] = ()
+    ) -> Answer:
+        """Ask another service for JSON.
+
+        A try that takes too long, breaks, or is answered 5xx is followed by the next one at once; any other status
+        is an answer.
+
+        Args:
+            service: its name.
+            path: path of the call, as it goes on the wire.
+            request: the incoming request, whose headers are forwarded.
+            query: query string of the call.
+            extra: headers in place of forwarded ones of the same name.
+
+        Returns:
+            The answer of the last try; it never raises for what another service does.
+        """
+        url = URL(f"{self._urls[service]}{path}{'?' + query if query else ''}", encoded=True)
+        headers = {**self.forwarded(request), **dict(extra)}
+        answer = Answer(service, reason="it was not asked")
+        for _ in range(self._tries[service]):
+            answer = await self._try(service, url, headers)
+            if answer.ok or 0 < answer.status < 500:
+                break
+        return answer
+
+    def forwarded(self, request: Request) -> dict[str, str]:
+        """The incoming headers that go along with every call; trace context always does."""
+        headers: dict[str, str] = {}
+        for name, value in request.headers.items():
+            if name in TRACE_HEADERS or name.startswith(TRACE_PREFIX) or name in self._forward:
+                headers[name] = (
+                    f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}" if name in headers else value
+                )
+        return headers
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _try(self, service: str, url: URL, headers: Mapping[str, str]) -> Answer:
+        timeout_s = self._timeouts[service]
+        limit = aiohttp.ClientTimeout(total=timeout_s, ceil_threshold=math.inf)
+        try:
+            async with self._open().get(
+                url, headers=headers, proxy=self._proxy, timeout=limit, allow_redirects=False
+            ) as reply:
+                path = reply.headers.get("x-path", "")
+                if reply.status != 200:
+                    return Answer(service, reply.status, path=path, reason=f"{service} answered {reply.status}")
+                return Answer(service, 200, data=json.loads(await reply.read()), path=path)
+        except TimeoutError:
+            return Answer(service, reason=f"no answer from {service} within {timeout_s:g} s")
+        except ValueError:
+            return Answer(service, 502, reason=f"{service} answered something that is not JSON")
+        except (aiohttp.ClientError, OSError) as error:
+            return Answer(service, reason=f"no connection to {service}: {error}")
+
+    def _open(self) -> aiohttp.ClientSession:
+        # Made at the first call, because a session belongs to the event loop that serves the requests.
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("user-agent", "accept-encoding"),
+                headers={"accept": "application/json"},
+                trust_env=False,
+            )
+        return self._session
+
+
+def number(env: Mapping[str, str], key: str, *, default: float, low: float, high: float) -> float:
+    """A number from the environment.
+
+    Raises:
+        ValueError: it is none, or lies outside ``low`` to ``high``.
+    """
+    text = env.get(key) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"{key} must be a number, not {text!r}") from None
+    if not low <= value <= high:
+        raise ValueError(f"{key} must lie between {low:g} and {high:g}, not {text}")
+    return value
+
+
+def flag(env: Mapping[str, str], key: str) -> bool:
+    """A switch from the environment: off unless it is ``true``, ``yes``, ``on`` or ``1``.
+
+    Raises:
+        ValueError: it is something else than a switch.
+    """
+    text = env.get(key, "").strip().lower()
+    if text in ("true", "yes", "on", "1"):
+        return True
+    if text in ("", "false", "no", "off", "0"):
+        return False
+    raise ValueError(f"{key} must be true or false, not {env[key]!r}")
