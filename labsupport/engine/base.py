@@ -353,11 +353,11 @@ class Sending(Protocol):
         ...
 
     def set_rate(self, rate: float) -> None:
-        """Change the rate of a batch that is under way, in requests per second."""
+        """Change the rate of a batch that is under way, in requests per second; 0 pauses it. Any thread may."""
         ...
 
     def stop(self) -> None:
-        """Send no more; requests under way still complete and are yielded."""
+        """Send no more; requests under way still complete and are yielded. Any thread may, at any time."""
         ...
 
 

@@ -1,0 +1,68 @@
+"""Progress bars for long work, shown only where a person watches."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+__all__ = ["bar", "is_shown"]
+
+_DELAY_S = 0.7
+
+
+def is_shown() -> bool:
+    """Whether somebody watches: in a notebook or on a terminal, but not in CI or under pytest.
+
+    ``WORKSHOP_PROGRESS=0`` turns bars off and ``WORKSHOP_PROGRESS=1`` on, wherever this runs.
+    """
+    wish = os.environ.get("WORKSHOP_PROGRESS", "")
+    if wish:
+        return wish != "0"
+    # The kernels that nbval starts inherit pytest's environment: their outputs must not depend on timing.
+    if os.environ.get("CI") or os.environ.get("PYTEST_CURRENT_TEST"):
+        return False
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return hasattr(shell, "kernel") or sys.stderr.isatty()
+
+
+@contextmanager
+def bar(total: float, *, label: str, unit: str = "request") -> Iterator[Callable[[float], None]]:
+    """Show how far a piece of work is; nothing is drawn when it takes less than a moment.
+
+    Args:
+        total: what ``reached`` counts up to.
+        label: what is under way.
+        unit: what is counted; ``s`` for seconds.
+
+    Yields:
+        A function to call with the amount reached so far.
+    """
+    if not is_shown():
+        yield lambda reached: None
+        return
+    from tqdm.auto import tqdm
+
+    begun = time.monotonic()
+    shown: tqdm[NoReturn] | None = None
+
+    def advance(reached: float) -> None:
+        nonlocal shown
+        if shown is None:
+            if time.monotonic() - begun < _DELAY_S:
+                return
+            # A bar that is made late draws nothing for short work, and needs no front-end message either.
+            shown = tqdm(
+                total=round(total, 1), desc=label, unit=f" {unit}", leave=False, mininterval=0.25, maxinterval=1e9
+            )
+        shown.update(min(round(reached, 1), round(total, 1)) - shown.n)
+
+    try:
+        yield advance
+    finally:
+        if shown is not None:
+            shown.close()
