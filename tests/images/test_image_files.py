@@ -1,0 +1,130 @@
+"""What every image must have: a Dockerfile without tricks, exact requirements, a program that can be loaded by path."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from image_app import IMAGES, environment
+
+NAMES = sorted(path.parent.name for path in IMAGES.glob("*/app.py"))
+MANIFESTS = IMAGES.parent / "manifests" / "apps"
+# Other images may have demands of their own (a model, a picture); these are the course's HTTP services.
+COMMON_ENV = {"POD_NAME", "POD_NAMESPACE", "SERVICE_NAME", "SERVICE_VERSION", "PORT"}
+
+
+def instructions(path: Path) -> list[tuple[str, str]]:
+    text = re.sub(r"\\\n", " ", path.read_text())
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in lines]
+
+
+def test_there_are_images() -> None:
+    assert {"bookinfo", "client", "web"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dockerfile_runs_the_program_as_a_user_without_rights(name: str) -> None:
+    steps = instructions(IMAGES / name / "Dockerfile")
+    kinds = [kind for kind, _ in steps]
+    values = dict(steps)
+    assert steps[0] == ("FROM", "python:3.12-slim")
+    assert kinds.count("FROM") == 1
+    assert int(values["USER"]) > 0
+    assert kinds.index("USER") > kinds.index("RUN")
+    assert 1 <= int(values["EXPOSE"]) <= 65535
+    assert f"PORT={values['EXPOSE']}" in values["ENV"]
+    assert json.loads(values["CMD"]) == ["python", "app.py"]
+    assert not re.search(r"curl|wget|apt|http|platform|--extra-index|ADD", (IMAGES / name / "Dockerfile").read_text())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_requirements_are_exact_and_are_what_was_tested(name: str) -> None:
+    lines = (IMAGES / name / "requirements.txt").read_text().splitlines()
+    wanted = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    assert wanted
+    for package, version in wanted.items():
+        assert re.fullmatch(r"[0-9]+(\.[0-9]+)+", version), f"{package} is not pinned"
+        installed = importlib.metadata.version(package)
+        # The environment may have a newer release inside the range of pyproject.toml, never another major one.
+        assert installed.split(".")[0] == version.split(".")[0], f"{package}: {version} pinned, {installed} installed"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_everything_imported_is_required(name: str) -> None:
+    required = {
+        line.split("==")[0]
+        for line in (IMAGES / name / "requirements.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+    own = {path.stem for path in (IMAGES / name).glob("*.py")}
+    imported = {
+        match
+        for path in (IMAGES / name).glob("*.py")
+        for match in re.findall(r"^\s*(?:from|import) ([a-z_0-9]+)", path.read_text(), flags=re.MULTILINE)
+    }
+    assert imported - own - set(sys.stdlib_module_names) <= required
+    assert "labsupport" not in imported
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_program_is_copied_whole(name: str) -> None:
+    assert ("COPY", "*.py ./") in instructions(IMAGES / name / "Dockerfile")
+    assert (IMAGES / name / "README.md").read_text().startswith("# ")
+
+
+def test_modules_of_images_have_names_of_their_own() -> None:
+    names = [path.stem for path in IMAGES.glob("*/*.py") if path.name != "app.py"]
+    assert len(names) == len(set(names))
+
+
+def test_all_images_load_by_path_into_one_process_several_times() -> None:
+    program = f"""
+import importlib.util, sys
+from pathlib import Path
+for turn in range(2):
+    for path in sorted(Path({str(IMAGES)!r}).glob("*/app.py")):
+        spec = importlib.util.spec_from_file_location(f"image_{{path.parent.name}}_{{turn}}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        env = {{"ROLE": "reviews"}} if path.parent.name == "bookinfo" else {{}}
+        assert module.create_app(env) is not module.create_app(env)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], env=environment(1, {}), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("path", sorted(MANIFESTS.glob("*/*.yaml")), ids=lambda path: path.name)
+def test_a_manifest_is_named_after_its_object(path: Path) -> None:
+    documents = [document for document in yaml.safe_load_all(path.read_text()) if document]
+    first = documents[0]
+    assert re.fullmatch(rf"{first['kind'].lower()}-{first['metadata']['name']}(-[a-z0-9-]+)?\.yaml", path.name)
+
+
+@pytest.mark.parametrize("path", sorted(MANIFESTS.glob("*/deployment-*.yaml")), ids=lambda path: path.name)
+def test_a_pod_template_has_what_exact_counts_and_the_records_need(path: Path) -> None:
+    deployment = yaml.safe_load(path.read_text())
+    template = deployment["spec"]["template"]
+    labels = template["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert labels["app"] and labels["version"]
+    assert labels["sidecar.istio.io/inject"] in ("true", "false")
+    config = yaml.safe_load(template["metadata"]["annotations"]["proxy.istio.io/config"])
+    assert config["concurrency"] == 1
+    assert "cluster.outbound" in config["proxyStatsMatcher"]["inclusionPrefixes"]
+    (container,) = template["spec"]["containers"]
+    assert container["image"] in NAMES
+    assert {entry["name"] for entry in container["env"]} >= COMMON_ENV
+    assert container["readinessProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["resources"]["requests"]
+    port = next(entry["value"] for entry in container["env"] if entry["name"] == "PORT")
+    assert int(port) == container["ports"][0]["containerPort"]
