@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from labsupport.model.base import Metadata, Origin, Resource, Schema
-
-__all__ = ["Metadata", "Origin", "Resource", "Schema"]
+from labsupport.model.apps import *  # noqa: F403
+from labsupport.model.base import Metadata as Metadata
+from labsupport.model.base import Origin as Origin
+from labsupport.model.base import Resource as Resource
+from labsupport.model.base import Schema as Schema
+from labsupport.model.core import *  # noqa: F403
+from labsupport.model.duration import *  # noqa: F403
+from labsupport.model.kinds import *  # noqa: F403
+from labsupport.model.networking import *  # noqa: F403
+from labsupport.model.otheristio import *  # noqa: F403
+from labsupport.model.parse import *  # noqa: F403
+from labsupport.model.pods import *  # noqa: F403

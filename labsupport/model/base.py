@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic.alias_generators import to_camel
 
-__all__ = ["Metadata", "Origin", "Resource", "Schema"]
+from labsupport.model.types import Format, IntOrString, Loose, Rule
+
+__all__ = ["Istio", "Metadata", "Origin", "Resource", "Schema"]
 
 
 class Schema(BaseModel):
@@ -19,9 +21,19 @@ class Schema(BaseModel):
         strict=True,
         frozen=True,
         alias_generator=to_camel,
+        defer_build=True,
         validate_by_alias=True,
         validate_by_name=False,
     )
+
+    ONE_OF: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Groups of YAML names of which at most one may be given (``oneof`` of the proto)."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = ()
+    """Rules over the fields of one mapping (CEL rules of the CRD)."""
+
+    NULLS: ClassVar[bool] = False
+    """Whether an explicit null counts as unset, as in Kubernetes' built-in kinds."""
 
 
 class Origin(BaseModel):
@@ -51,19 +63,23 @@ class Origin(BaseModel):
 class Metadata(Schema):
     """``metadata`` of an object, as far as the course uses it."""
 
+    NULLS: ClassVar[bool] = True
+
     name: str = ""
     namespace: str = ""
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
-    creation_timestamp: datetime | None = Field(default=None, strict=False)
+    creation_timestamp: Annotated[datetime | None, Format("date-time")] = Field(default=None, strict=False)
     generate_name: str = ""
     finalizers: list[str] = Field(default_factory=list)
     uid: str = ""
     resource_version: str = ""
     generation: int = 0
     self_link: str = ""
-    managed_fields: list[Any] = Field(default_factory=list)
-    owner_references: list[Any] = Field(default_factory=list)
+    deletion_timestamp: Loose = None
+    deletion_grace_period_seconds: Loose = None
+    managed_fields: Loose = None
+    owner_references: Loose = None
 
 
 class Resource(Schema):
@@ -102,3 +118,49 @@ class Resource(Schema):
     def namespace(self) -> str:
         """``metadata.namespace``; empty until an engine has put it into its own."""
         return self.metadata.namespace
+
+
+class AnalysisMessageType(Schema):
+    """Which message of the analysis a status carries."""
+
+    name: str = ""
+    code: str = ""
+
+
+class AnalysisMessage(Schema):
+    """A message of the analysis in a status."""
+
+    type: AnalysisMessageType | None = None
+    level: Literal["UNKNOWN", "ERROR", "WARNING", "INFO"] = "UNKNOWN"
+    documentation_url: str = ""
+
+
+class Condition(Schema):
+    """A condition in a status."""
+
+    type: str = ""
+    status: str = ""
+    last_probe_time: Annotated[str, Format("date-time")] = ""
+    last_transition_time: Annotated[str, Format("date-time")] = ""
+    reason: str = ""
+    message: str = ""
+    observed_generation: IntOrString = 0
+
+
+class IstioStatus(Schema):
+    """``status``, which only the control plane writes; other fields are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    conditions: list[Condition] = Field(default_factory=list)
+    validation_messages: list[AnalysisMessage] = Field(default_factory=list)
+    observed_generation: IntOrString = 0
+
+
+class Istio(Resource):
+    """What the kinds of Istio have in common."""
+
+    GROUP: ClassVar[str] = "networking.istio.io"
+    VERSIONS: ClassVar[tuple[str, ...]] = ("v1", "v1beta1", "v1alpha3")
+
+    status: IstioStatus | None = None
