@@ -234,7 +234,7 @@ def test_a_service_that_is_gone_is_told_in_its_place(start_app: StartApp, echo: 
         "bookinfo",
         ROLE="productpage",
         REVIEWS_URL=f"http://127.0.0.1:{free_port()}",
-        DETAILS_URL=f"{echo.url}/status/418?",
+        DETAILS_URL=f"{echo.url}/none",
     )
     reply = page.get("/productpage")
     assert reply.status_code == 200

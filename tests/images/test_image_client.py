@@ -241,7 +241,8 @@ def test_a_reply_in_time_is_no_timeout_and_a_late_one_is(client: App, web: App) 
     (late,) = client.run(url=f"{web.url}/slow?seconds=3", count=1, timeout_s=0.2)
     assert (late["outcome"], late["status"]) == ("timeout", 0)
     assert "0.2 s" in late["error"]
-    assert 0.2 <= late["duration_s"] < 2.5
+    # The timers of an event loop are only as fine as a millisecond or so.
+    assert 0.19 <= late["duration_s"] < 2.5
     (good,) = client.run(url=f"{web.url}/slow?seconds=0.1", count=1, timeout_s=10)
     assert good["outcome"] == "ok"
 
