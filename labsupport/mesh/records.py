@@ -23,6 +23,8 @@ class PodInfo:
         injected: whether it has a sidecar.
         ready: whether it takes traffic.
         service_account: its service account.
+        node: name of the Kubernetes node it runs on; empty where nodes play no part.
+        locality: ``region/zone/subzone`` of that node; empty if unknown.
     """
 
     name: str
@@ -35,6 +37,8 @@ class PodInfo:
     injected: bool = True
     ready: bool = True
     service_account: str = "default"
+    node: str = ""
+    locality: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,64 @@
-"""Filled below."""
+"""From the desired state to the xDS of one proxy, as istiod of Istio 1.31 makes it.
+
+One module per xDS type, and below them one per concern:
+
+========================  ==========================================================================
+``clusters``              CDS; ``connection_pool``, ``outlier``, ``load_balancing``, ``locality``, ``tls``
+``endpoints``             EDS
+``listeners``             LDS of sidecars: outbound, inbound, TCP and TLS chains
+``http``                  RDS: matches, actions, retries, faults, header changes, tables per port
+``gateway``               LDS and RDS of gateways
+``policy``, ``names``     what of a DestinationRule counts; names of everything
+========================  ==========================================================================
+
+Results are proto JSON with proto field names. Equal results of different proxies are the same object, so they must
+not be changed. Left out is what upstream Envoy cannot do or a mesh without certificates does not need: the ``istio.*``
+filters, mutual TLS between sidecars, tracing and route decorators.
+
+Where the proxies do not run in pods of their own, the runtime must still put in real places (``localize``):
+
+* listeners: ``virtualOutbound`` (15001), ``virtualInbound`` (15006) and the addresses of services are reached through
+  iptables in a pod; ``bind_to_port: false`` listeners have no socket at all. A gateway's listeners bind 0.0.0.0.
+* endpoint addresses in load assignments and DNS clusters are pod addresses.
+* ``inbound|...`` clusters are of type ORIGINAL_DST, as are ``PassthroughCluster``, ``InboundPassthroughCluster`` and
+  clusters of headless services: they go to wherever the connection was meant to go.
+"""
+
+from __future__ import annotations
+
+from labsupport.mesh.records import Proxy, ProxyResources
+from labsupport.mesh.registry import Registry
+from labsupport.mesh.translate.clusters import build_clusters
+from labsupport.mesh.translate.context import Context
+from labsupport.mesh.translate.endpoints import build_endpoints
+from labsupport.mesh.translate.gateway import build_gateway
+from labsupport.mesh.translate.http.tables import sidecar_tables
+from labsupport.mesh.translate.listeners.inbound import inbound_listener
+from labsupport.mesh.translate.listeners.outbound import outbound_listeners
+from labsupport.mesh.translate.listeners.tables import table_names
+from labsupport.mesh.translate.unsupported import unsupported
+
+__all__ = ["translate", "unsupported"]
+
+
+def translate(registry: Registry, proxy: Proxy) -> ProxyResources:
+    """Make the configuration of one proxy.
+
+    Args:
+        registry: the desired state.
+        proxy: the sidecar of a pod, or a gateway.
+
+    Returns:
+        Its clusters, endpoints, listeners and route tables.
+    """
+    context = Context(registry, proxy)
+    clusters = build_clusters(context)
+    endpoints = build_endpoints(context, clusters)
+    if context.is_gateway:
+        listeners, routes = build_gateway(context)
+    else:
+        listeners = outbound_listeners(context)
+        inbound = inbound_listener(context)
+        listeners[inbound["name"]] = inbound
+        routes = sidecar_tables(context, table_names(listeners.values()))
+    return ProxyResources(clusters=clusters, endpoints=endpoints, listeners=listeners, routes=routes)

@@ -1,0 +1,75 @@
+"""``workshop translate``: the xDS that the control plane makes of some files for one proxy; nothing is started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from labsupport.manifest import Document, read
+from labsupport.mesh.fixture import make_up
+from labsupport.mesh.records import Json
+from labsupport.mesh.translate import translate
+from labsupport.mesh.translate.context import Context
+from labsupport.mesh.translate.targets import service_targets
+from labsupport.model import CLUSTER_SCOPED, Resource, parse
+
+__all__ = ["run"]
+
+_NOT_MODELLED = frozenset({"Node", "Endpoints", "EndpointSlice"})
+
+
+def run(files: Sequence[Path | str], proxy: str) -> Json:
+    """Translate files for one proxy.
+
+    Args:
+        files: paths of files and folders, or YAML texts.
+        proxy: ``sidecar:<pod or Deployment>.<namespace>`` or ``gateway:<pod or Deployment>.<namespace>``.
+
+    Returns:
+        ``clusters``, ``listeners``, ``routes`` and ``endpoints``, each sorted by name, and ``info``.
+
+    Raises:
+        ManifestError: the input is no set of objects.
+        UsageError: the proxy is not named in one of these forms.
+    """
+    documents = [document for source in files for document in read(source)]
+    extra = [document for document in documents if document.raw.get("kind") in _NOT_MODELLED]
+    modelled = [document for document in documents if document.raw.get("kind") not in _NOT_MODELLED]
+    objects, rejected = _admitted(modelled)
+    made_up = make_up([_in_namespace(resource) for resource in objects], extra, proxy)
+    resources = translate(made_up.registry, made_up.proxy)
+    pod = made_up.proxy.pod
+    targets = service_targets(Context(made_up.registry, made_up.proxy))
+    return {
+        "clusters": _sorted(resources.clusters),
+        "listeners": _sorted(resources.listeners),
+        "routes": _sorted(resources.routes),
+        "endpoints": _sorted(resources.endpoints),
+        "info": {
+            "versions": {"istio": "1.31"},
+            "rejected": rejected,
+            "proxy": {
+                "type": "router" if made_up.proxy.role == "gateway" else "sidecar",
+                "id": f"{pod.name}.{pod.namespace}",
+                "ip": [pod.ip],
+                "labels": dict(pod.labels),
+                "services": [target.service.hostname for target in targets],
+            },
+        },
+    }
+
+
+def _sorted(resources: Any) -> list[Json]:
+    return [resources[name] for name in sorted(resources)]
+
+
+def _admitted(documents: Sequence[Document]) -> tuple[list[Resource], list[Json]]:
+    """Objects that admission lets in, and the verdicts about the others, as istiod never sees those."""
+    return parse(documents), []
+
+
+def _in_namespace(resource: Resource) -> Resource:
+    if resource.namespace or resource.kind in CLUSTER_SCOPED:
+        return resource
+    return resource.model_copy(update={"metadata": resource.metadata.model_copy(update={"namespace": "default"})})

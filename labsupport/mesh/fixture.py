@@ -1,0 +1,251 @@
+"""A made-up cluster for a set of manifests: the pods, addresses and defaults that a real one would add.
+
+Used by ``workshop translate``, which starts nothing. Pods are named ``<workload>-0``, ``<workload>-1`` and so on; every
+pod outside the system namespaces has a sidecar unless it opts out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from labsupport.errors import UsageError
+from labsupport.manifest import Document, read
+from labsupport.mesh.index.endpointslices import given_endpoints
+from labsupport.mesh.records import PodInfo, Proxy
+from labsupport.mesh.registry import Registry
+from labsupport.model import Resource, parse
+
+__all__ = ["INGRESS_GATEWAY", "ROOT_NAMESPACE", "MadeUp", "make_up"]
+
+ROOT_NAMESPACE = "istio-system"
+INGRESS_GATEWAY = "istio-ingressgateway"
+TEMPLATE_HASH = "oracle"
+"""Stands for the ``pod-template-hash`` of made-up pods."""
+
+_WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
+_GATEWAY = f"""
+apiVersion: v1
+kind: Service
+metadata:
+  name: {INGRESS_GATEWAY}
+  namespace: {ROOT_NAMESPACE}
+  labels: {{app: {INGRESS_GATEWAY}, istio: ingressgateway}}
+  creationTimestamp: "2026-01-01T00:00:00Z"
+spec:
+  type: LoadBalancer
+  selector: {{app: {INGRESS_GATEWAY}, istio: ingressgateway}}
+  ports:
+  - {{name: status-port, port: 15021, targetPort: 15021}}
+  - {{name: http2, port: 80, targetPort: 8080}}
+  - {{name: https, port: 443, targetPort: 8443}}
+"""
+
+
+@dataclass
+class MadeUp:
+    """A registry of a made-up cluster and the proxy that was asked for.
+
+    Args:
+        registry: the desired state.
+        proxy: the proxy.
+        localities: ``region/zone/subzone`` of every node.
+    """
+
+    registry: Registry
+    proxy: Proxy
+    localities: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_up(
+    objects: Sequence[Resource],
+    extra: Sequence[Document],
+    proxy: str,
+    *,
+    outbound_traffic_policy: str | None = None,
+) -> MadeUp:
+    """Complete a set of objects to a cluster, and find a proxy in it.
+
+    Args:
+        objects: oldest first, namespaces filled in.
+        extra: documents of Kubernetes kinds that have no model: Node, Endpoints, EndpointSlice.
+        proxy: ``sidecar:<pod or workload>.<namespace>`` or ``gateway:<pod or workload>.<namespace>``.
+        outbound_traffic_policy: what happens to calls to unknown hosts; Istio's default if left out.
+
+    Returns:
+        The cluster and the proxy. A proxy whose pod is not among the objects gets a pod without labels of its own.
+    """
+    role, name, namespace = _parse_proxy(proxy)
+    localities = _node_localities(extra)
+    listed = list(objects)
+    pods = [pod for resource in objects for pod in _pods(resource, localities)]
+    asked = (role, name, namespace)
+    if asked == ("gateway", INGRESS_GATEWAY, ROOT_NAMESPACE) and _find(pods, name, namespace) is None:
+        listed += parse(read(_GATEWAY))
+        labels = {"app": INGRESS_GATEWAY, "istio": "ingressgateway"}
+        account = f"{INGRESS_GATEWAY}-service-account"
+        pods.append(PodInfo(name, namespace, "", labels=labels, injected=False, service_account=account))
+    own = _find(pods, name, namespace)
+    if own is None:
+        own = _completed(PodInfo(name, namespace, ""))
+        pods.append(own)
+    numbered = _with_addresses(pods)
+    own = numbered[pods.index(own)]
+    own = replace(own, locality=localities.get(own.node, ""), ports=_own_ports(objects, own))
+    registry = Registry(
+        listed,
+        numbered,
+        addresses=_service_addresses(listed),
+        endpoints=given_endpoints(extra, listed, numbered),
+        outbound_traffic_policy=outbound_traffic_policy,
+    )
+    return MadeUp(registry, Proxy(role, own), localities)
+
+
+def _own_ports(objects: Iterable[Any], pod: PodInfo) -> dict[str, int]:
+    """Named ports of the proxy's own pod that it knows as inbound ones.
+
+    An API server fills ``protocol`` of container ports in; the made-up cluster that istiod is asked about has none, so
+    that there a named target port is found only if its protocol is written out.
+    """
+    for resource in objects:
+        if resource.namespace != pod.namespace:
+            continue
+        if resource.kind == "Pod" and resource.name == pod.name and not pod.workload:
+            containers = resource.spec.containers
+        elif resource.kind in _WORKLOADS and resource.name == pod.workload:
+            containers = resource.spec.template.spec.containers
+        else:
+            continue
+        return {
+            port.name: port.container_port
+            for container in containers
+            for port in container.ports
+            if port.name and port.protocol == "TCP" and "protocol" in port.model_fields_set
+        }
+    return {}
+
+
+def _parse_proxy(text: str) -> tuple[Literal["sidecar", "gateway"], str, str]:
+    role, colon, rest = text.partition(":")
+    name, dot, namespace = rest.rpartition(".")
+    if role not in ("sidecar", "gateway") or not (colon and dot and name and namespace):
+        raise UsageError(
+            f"{text!r} does not name a proxy: write sidecar:<pod or Deployment>.<namespace> "
+            "or gateway:<pod or Deployment>.<namespace>"
+        )
+    return ("gateway" if role == "gateway" else "sidecar"), name, namespace
+
+
+def _find(pods: Iterable[PodInfo], name: str, namespace: str) -> PodInfo | None:
+    here = [pod for pod in pods if pod.namespace == namespace]
+    by_name = [pod for pod in here if pod.name == name]
+    by_workload = [pod for pod in here if (pod.workload or pod.name) == name]
+    return next(iter(by_name + by_workload), None)
+
+
+def _node_localities(extra: Iterable[Document]) -> dict[str, str]:
+    found = {}
+    for document in extra:
+        if document.raw.get("kind") != "Node":
+            continue
+        meta = document.raw.get("metadata") or {}
+        labels = meta.get("labels") or {}
+        parts = (
+            labels.get("topology.kubernetes.io/region") or labels.get("failure-domain.beta.kubernetes.io/region", ""),
+            labels.get("topology.kubernetes.io/zone") or labels.get("failure-domain.beta.kubernetes.io/zone", ""),
+            labels.get("topology.istio.io/subzone", ""),
+        )
+        found[str(meta.get("name", ""))] = "/".join(parts) if any(parts) else ""
+    return found
+
+
+def _pods(resource: Any, localities: Mapping[str, str]) -> list[PodInfo]:
+    if resource.kind == "Pod":
+        return [_pod(resource, resource.name, "", resource, localities, {})]
+    if resource.kind not in _WORKLOADS:
+        return []
+    template = resource.spec.template
+    replicas = getattr(resource.spec, "replicas", None)
+    count = 1 if replicas is None else replicas
+    pods = []
+    for index in range(count):
+        name = f"{resource.name}-{index}"
+        labels = {}
+        if resource.kind in ("Deployment", "ReplicaSet"):
+            labels["pod-template-hash"] = TEMPLATE_HASH
+        elif resource.kind == "StatefulSet":
+            labels["statefulset.kubernetes.io/pod-name"] = name
+        pods.append(_pod(resource, name, resource.name, template, localities, labels))
+    return pods
+
+
+def _pod(
+    owner: Any, name: str, workload: str, template: Any, localities: Mapping[str, str], labels: Mapping[str, str]
+) -> PodInfo:
+    spec = template.spec
+    status = (template.status or {}) if owner.kind == "Pod" else {}
+    conditions = status.get("conditions") or []
+    ready = all(item.get("status") == "True" for item in conditions if item.get("type") == "Ready")
+    ports: dict[str, int] = {}
+    for container in spec.containers:
+        for port in container.ports:
+            if port.name and port.protocol == "TCP":
+                ports.setdefault(port.name, port.container_port)
+    own_labels = {**template.metadata.labels, **labels}
+    written = own_labels.get("topology.istio.io/locality") or own_labels.get("istio-locality") or ""
+    locality = written if "/" in written else written.replace(".", "/")
+    node = spec.node_name or ""
+    pod = PodInfo(
+        name=name,
+        namespace=owner.namespace,
+        ip=str(status.get("podIP") or ""),
+        labels=own_labels,
+        annotations=dict(template.metadata.annotations),
+        workload=workload,
+        ports=ports,
+        injected=not spec.host_network,
+        ready=ready,
+        service_account=spec.service_account_name or spec.service_account or "default",
+        node=node,
+        locality=locality or localities.get(node, ""),
+    )
+    return _completed(pod)
+
+
+def _completed(pod: PodInfo) -> PodInfo:
+    """Add what the sidecar injector leaves behind, if the pod has a sidecar."""
+    key = "sidecar.istio.io/inject"
+    choice = pod.labels.get(key) or pod.annotations.get(key)
+    system = pod.namespace.startswith("kube-") or pod.namespace == ROOT_NAMESPACE
+    if not pod.injected or choice == "false" or system:
+        return replace(pod, injected=False)
+    labels = dict(pod.labels)
+    labels.setdefault("security.istio.io/tlsMode", "istio")
+    name = labels.get("app.kubernetes.io/name") or labels.get("app") or pod.workload or pod.name
+    labels.setdefault("service.istio.io/canonical-name", name)
+    revision = labels.get("app.kubernetes.io/version") or labels.get("version") or "latest"
+    labels.setdefault("service.istio.io/canonical-revision", revision)
+    return replace(pod, labels=labels)
+
+
+def _with_addresses(pods: Sequence[PodInfo]) -> list[PodInfo]:
+    numbered = []
+    count = 0
+    for pod in pods:
+        if not pod.ip:
+            count += 1
+            pod = replace(pod, ip=f"10.244.{count // 250}.{count % 250 + 1}")
+        numbered.append(pod)
+    return numbered
+
+
+def _service_addresses(objects: Iterable[Any]) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for resource in objects:
+        if resource.kind != "Service" or resource.spec.type == "ExternalName" or resource.spec.cluster_ip:
+            continue
+        count = len(found) + 1
+        found[resource.namespace, resource.name] = f"10.96.{count // 250}.{count % 250 + 1}"
+    return found

@@ -1,0 +1,1 @@
+"""Indexes over the desired state: hosts, services, and the rules about them."""

@@ -1,0 +1,173 @@
+"""From ServiceEntries to service records: one for every host and address."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from labsupport.mesh.index.kubernetes import pod_endpoint_labels, tls_mode, traffic_distribution
+from labsupport.mesh.index.protocols import parse
+from labsupport.mesh.index.services import UNSPECIFIED, Endpoint, Port, Resolution, ServiceRecord
+from labsupport.mesh.records import PodInfo
+
+__all__ = ["convert_entry", "is_ip"]
+
+_RESOLUTIONS: Mapping[str, Resolution] = {
+    "NONE": "PASSTHROUGH",
+    "STATIC": "EDS",
+    "DNS": "DNS",
+    "DNS_ROUND_ROBIN": "DNS_ROUND_ROBIN",
+    "DYNAMIC_DNS": "DYNAMIC_DNS",
+}
+
+
+def is_ip(text: str) -> bool:
+    """Whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _address(text: str) -> str | None:
+    """An address or block as Istio keeps it: a block of one address is that address; None if it is neither."""
+    if is_ip(text):
+        return text
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+    return str(network.network_address) if network.num_addresses == 1 else text
+
+
+def _sanitize_locality(labels: Mapping[str, str]) -> str:
+    text = labels.get("topology.istio.io/locality") or labels.get("istio-locality") or ""
+    return text if "/" in text else text.replace(".", "/")
+
+
+def _written_endpoints(name: str, namespace: str, spec: Any) -> list[Endpoint]:
+    found = []
+    for index, entry in enumerate(spec.endpoints):
+        labels = entry.labels
+        locality = entry.locality or _sanitize_locality(labels)
+        mode = labels.get("security.istio.io/tlsMode") or ("istio" if entry.service_account else "disabled")
+        path = entry.address[len("unix://") :] if entry.address.startswith("unix://") else ""
+        augmented = pod_endpoint_labels(labels, locality, "")
+        if entry.network:
+            augmented = {**augmented, "topology.istio.io/network": entry.network}
+        for port in spec.ports:
+            number = 0 if path else entry.ports.get(port.name) or port.target_port or port.number
+            found.append(
+                Endpoint(
+                    address=path or entry.address,
+                    port=number,
+                    port_name=port.name,
+                    labels=augmented,
+                    locality=locality,
+                    weight=entry.weight or 0,
+                    tls_mode=mode,
+                    workload=f"{name}-{index}",
+                    namespace=namespace,
+                    port_number=port.number,
+                )
+            )
+    return found
+
+
+def _selected_endpoints(spec: Any, pods: Iterable[PodInfo]) -> list[Endpoint]:
+    wanted = spec.workload_selector.labels.items()
+    found = []
+    for pod in sorted(pods, key=lambda pod: pod.name):
+        if not wanted <= dict(pod.labels).items():
+            continue
+        for port in spec.ports:
+            number = pod.ports.get(port.name) or port.target_port or port.number
+            found.append(
+                Endpoint(
+                    address=pod.ip,
+                    port=number,
+                    port_name=port.name,
+                    labels=pod_endpoint_labels(pod.labels, pod.locality, pod.node),
+                    locality=pod.locality,
+                    tls_mode=tls_mode(pod.labels, pod.injected),
+                    workload=pod.workload or pod.name,
+                    namespace=pod.namespace,
+                    node=pod.node,
+                    port_number=port.number,
+                )
+            )
+    return found
+
+
+def _own_host(name: str, namespace: str, host: str, spec: Any) -> list[Endpoint]:
+    """A DNS entry without endpoints: the host itself is called."""
+    return [
+        Endpoint(
+            address=host,
+            port=port.target_port or port.number,
+            port_name=port.name,
+            workload=name,
+            namespace=namespace,
+            port_number=port.number,
+        )
+        for port in spec.ports
+    ]
+
+
+def convert_entry(
+    resource: Any, *, created: float, pods: Sequence[PodInfo], namespace_annotations: Mapping[str, str]
+) -> list[ServiceRecord]:
+    """Make the records of a ServiceEntry.
+
+    Args:
+        resource: the ServiceEntry.
+        created: its age, in seconds since the epoch.
+        pods: the pods of its namespace, for ``workloadSelector``.
+        namespace_annotations: annotations of its namespace.
+
+    Returns:
+        One record per host and address, in the order they were written.
+    """
+    spec, meta = resource.spec, resource.metadata
+    resolution = _RESOLUTIONS[spec.resolution or "NONE"]
+    ports = tuple(Port(port.name, port.number, parse(port.protocol or "")) for port in spec.ports)
+    targets = {}
+    if resolution == "PASSTHROUGH":
+        targets = {port.number: port.target_port for port in spec.ports if port.target_port}
+    addresses = [known for text in spec.addresses if (known := _address(text)) is not None]
+    if not spec.addresses:
+        addresses = [UNSPECIFIED]
+    dns = resolution in ("DNS", "DNS_ROUND_ROBIN")
+    records = []
+    for host in spec.hosts:
+        if spec.workload_selector is not None:
+            endpoints = _selected_endpoints(spec, pods)
+        elif dns and not spec.endpoints:
+            endpoints = _own_host(resource.name, resource.namespace, host, spec)
+        else:
+            endpoints = _written_endpoints(resource.name, resource.namespace, spec)
+        records += [
+            ServiceRecord(
+                hostname=host,
+                name=host,
+                namespace=resource.namespace,
+                kubernetes=False,
+                ports=ports,
+                resolution=resolution,
+                addresses=(address,),
+                created=created,
+                labels=meta.labels,
+                export_to=frozenset(spec.export_to),
+                endpoints=tuple(endpoints),
+                mesh_external=spec.location != "MESH_INTERNAL",
+                selector=spec.workload_selector.labels if spec.workload_selector is not None else None,
+                target_ports=targets,
+                traffic_distribution=traffic_distribution(None, meta.annotations, namespace_annotations),
+                race_connect=meta.annotations.get("istio.io/connect-strategy", "").upper() == "RACE_FIRST_TCP_CONNECT",
+                subject_alt_names=tuple(spec.subject_alt_names),
+            )
+            for address in addresses
+        ]
+    return records

@@ -1,0 +1,148 @@
+"""Services as a control plane sees them: one record per host name and address, from Services and ServiceEntries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+__all__ = ["UNSPECIFIED", "Endpoint", "Port", "Resolution", "ServiceRecord", "service_target", "sort_by_age"]
+
+Resolution = Literal["EDS", "DNS", "DNS_ROUND_ROBIN", "PASSTHROUGH", "ALIAS", "DYNAMIC_DNS"]
+
+UNSPECIFIED = "0.0.0.0"
+"""The address of a service that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of a service; an empty protocol means that it is detected per connection."""
+
+    name: str
+    number: int
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address that serves one port of a service.
+
+    Args:
+        address: IP address, host name, or path of a socket if ``port`` is 0.
+        port: where it listens.
+        port_name: name of the service port it belongs to.
+        labels: the workload's labels, with those that tell where it runs.
+        locality: ``region/zone/subzone``.
+        weight: load balancing weight; 0 for the default.
+        tls_mode: ``istio`` if it takes mutual TLS, else ``disabled``.
+        healthy: whether it takes traffic.
+        workload: name of its workload.
+        namespace: its namespace.
+        node: the node it runs on.
+        port_number: service port number for endpoints of a ServiceEntry; 0 otherwise.
+    """
+
+    address: str
+    port: int
+    port_name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    locality: str = ""
+    weight: int = 0
+    tls_mode: str = "disabled"
+    healthy: bool = True
+    workload: str = ""
+    namespace: str = ""
+    node: str = ""
+    port_number: int = 0
+
+
+@dataclass(frozen=True)
+class ServiceRecord:
+    """A service of the mesh.
+
+    Args:
+        hostname: fully qualified name.
+        name, namespace, labels: of the object it comes from; the name of a ServiceEntry's service is its host.
+        kubernetes: whether it is a Kubernetes Service (else a ServiceEntry).
+        ports: in the order they were written.
+        resolution: how its endpoints are found.
+        addresses: virtual addresses; ``0.0.0.0`` stands for none.
+        created: age, in seconds since the epoch.
+        export_to: namespaces that may see it; empty for the default.
+        endpoints: in order of the pods.
+        mesh_external: whether it is outside of the mesh.
+        selector: pod labels, None if it selects nothing.
+        external_name: target of an ExternalName service.
+        aliases: host names of ExternalName services that point to it, with their namespaces.
+        target_ports: for resolution NONE, service port to the port that is called instead.
+        node_local: whether only endpoints on the caller's node are used.
+        traffic_distribution: ``spec.trafficDistribution``; empty for any.
+        race_connect: whether all addresses of a DNS name are tried at once.
+        subject_alt_names: names the server's certificate may carry.
+    """
+
+    hostname: str
+    name: str
+    namespace: str
+    kubernetes: bool
+    ports: tuple[Port, ...]
+    resolution: Resolution
+    addresses: tuple[str, ...] = (UNSPECIFIED,)
+    created: float = 0.0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    export_to: frozenset[str] = frozenset()
+    endpoints: tuple[Endpoint, ...] = ()
+    mesh_external: bool = False
+    selector: Mapping[str, str] | None = None
+    external_name: str = ""
+    aliases: tuple[tuple[str, str], ...] = ()
+    target_ports: Mapping[int, int] = field(default_factory=dict)
+    node_local: bool = False
+    traffic_distribution: str = ""
+    race_connect: bool = False
+    subject_alt_names: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """The first virtual address, ``0.0.0.0`` if it has none."""
+        return self.addresses[0] if self.addresses else ""
+
+    @cached_property
+    def port_by_number(self) -> Mapping[int, Port]:
+        """Its ports by number; the first of a number counts."""
+        return {port.number: port for port in reversed(self.ports)}
+
+    def port(self, number: int) -> Port | None:
+        """The port of a number, if it has it."""
+        return self.port_by_number.get(number)
+
+    def with_ports(self, ports: Sequence[Port]) -> ServiceRecord:
+        """The same service with other ports."""
+        return replace(self, ports=tuple(ports))
+
+    @cached_property
+    def by_port_name(self) -> Mapping[str, tuple[Endpoint, ...]]:
+        """Endpoints by the name of their service port."""
+        found: dict[str, list[Endpoint]] = {}
+        for endpoint in self.endpoints:
+            found.setdefault(endpoint.port_name, []).append(endpoint)
+        return {name: tuple(endpoints) for name, endpoints in found.items()}
+
+    def endpoints_of(self, port: Port, labels: Mapping[str, str] | None = None) -> list[Endpoint]:
+        """Endpoints of one port that carry all the given labels."""
+        found = self.by_port_name.get(port.name, ())
+        if not labels:
+            return list(found)
+        wanted = labels.items()
+        return [endpoint for endpoint in found if wanted <= endpoint.labels.items()]
+
+
+def sort_by_age(services: Sequence[ServiceRecord]) -> list[ServiceRecord]:
+    """Oldest first; then by name and namespace."""
+    return sorted(services, key=lambda service: (service.created, service.name, service.namespace))
+
+
+def service_target(service: ServiceRecord) -> Mapping[str, str]:
+    """How clusters name the service in their metadata."""
+    return {"host": service.hostname, "name": service.name, "namespace": service.namespace}

@@ -1,0 +1,230 @@
+"""CDS: the clusters of a proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from labsupport.mesh.index.destinationrules import MergedRule
+from labsupport.mesh.index.protocols import is_http2
+from labsupport.mesh.index.services import Port, ServiceRecord, service_target
+from labsupport.mesh.records import Json
+from labsupport.mesh.translate.connection_pool import (
+    apply_connection_pool,
+    h2_upgrade,
+    mesh_timeout,
+    use_client_protocol,
+)
+from labsupport.mesh.translate.context import Context
+from labsupport.mesh.translate.endpoints import locality_groups
+from labsupport.mesh.translate.load_balancing import apply_load_balancer
+from labsupport.mesh.translate.locality import apply_to_endpoints, effective_setting
+from labsupport.mesh.translate.names import (
+    BLACK_HOLE,
+    INBOUND_PASSTHROUGH,
+    PASSTHROUGH,
+    config_path,
+    inbound_cluster,
+    outbound_cluster,
+    stat_name,
+)
+from labsupport.mesh.translate.outlier import apply_outlier_detection
+from labsupport.mesh.translate.policy import Policy, for_port, rule_policy
+from labsupport.mesh.translate.targets import Target, service_targets
+from labsupport.mesh.translate.tls import apply_tls
+
+__all__ = ["HTTP_OPTIONS", "build_clusters"]
+
+HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_INBOUND_SOURCE = {"source_address": {"address": "127.0.0.6", "port_value": 0}}
+_NEVER = "9223372035s"
+_ADS = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
+_DNS_TYPES = {"DNS": "STRICT_DNS", "DNS_ROUND_ROBIN": "LOGICAL_DNS"}
+
+
+def build_clusters(context: Context) -> dict[str, Json]:
+    """All clusters of a proxy, by name."""
+    clusters: dict[str, Json] = {}
+    for service in context.scope.services:
+        if service.resolution == "ALIAS":
+            continue
+        for port in service.ports:
+            if port.protocol != "UDP":
+                _add_outbound(context, clusters, service, port)
+    clusters.setdefault(BLACK_HOLE, _black_hole(context))
+    if not context.is_gateway:
+        clusters.setdefault(PASSTHROUGH, _passthrough(context, PASSTHROUGH))
+        by_port: dict[int, list[Target]] = {}
+        for target in service_targets(context):
+            by_port.setdefault(target.target_port, []).append(target)
+        for number, targets in by_port.items():
+            clusters.setdefault(inbound_cluster(number), _inbound(context, number, targets))
+        clusters.setdefault(INBOUND_PASSTHROUGH, _passthrough(context, INBOUND_PASSTHROUGH))
+    return clusters
+
+
+def _add_outbound(context: Context, clusters: dict[str, Json], service: ServiceRecord, port: Port) -> None:
+    rule = context.rule(service.hostname)
+    policy, _ = for_port(rule.traffic_policy, port.number) if rule is not None else (None, False)
+    cluster = _outbound(context, service, port, rule, policy, "")
+    if cluster is None:
+        return
+    clusters[cluster["name"]] = cluster
+    for subset in rule.subsets if rule is not None else ():
+        merged = rule_policy(rule, subset.name, port.number)
+        found = _outbound(context, service, port, rule, merged, subset.name)
+        if found is not None:
+            clusters.setdefault(found["name"], found)
+
+
+def _discovery(context: Context, service: ServiceRecord) -> str:
+    if service.resolution == "PASSTHROUGH":
+        return "EDS" if context.is_gateway else "ORIGINAL_DST"
+    if service.resolution == "DNS" and service.race_connect:
+        return "LOGICAL_DNS"
+    return _DNS_TYPES.get(service.resolution, "EDS")
+
+
+def _outbound(
+    context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None, policy: Policy | None, subset: str
+) -> Json | None:
+    name = outbound_cluster(service.hostname, port.number, subset)
+    discovery = _discovery(context, service)
+    settings = policy.load_balancer if policy is not None else None
+    if subset and rule is not None:
+        # A subset's own PASSTHROUGH decides before endpoints are looked at; an inherited one does not.
+        own = rule.subset(subset).traffic_policy
+        own_balancer = own.load_balancer if own is not None else None
+        if own_balancer is not None and own_balancer.simple == "PASSTHROUGH":
+            discovery = "ORIGINAL_DST"
+    cluster: Json = {"name": name, "type": discovery, "alt_stat_name": stat_name(name), "common_lb_config": {}}
+    options: Json = {}
+    if discovery in ("STRICT_DNS", "LOGICAL_DNS"):
+        _resolve_by_dns(cluster, service)
+    elif discovery == "ORIGINAL_DST" and port.number in service.target_ports:
+        cluster["original_dst_lb_config"] = {"upstream_port_override": service.target_ports[port.number]}
+    if is_http2(port.protocol):
+        options["explicit_http_config"] = {"http2_protocol_options": {}}
+    elif not port.protocol and not context.is_gateway:
+        use_client_protocol(options)
+    metadata: Json = {"services": [dict(service_target(service))]}
+    cluster["metadata"] = {"filter_metadata": {"istio": metadata}}
+    if h2_upgrade(policy, port.protocol, context.mesh) and not _has_protocol(options):
+        options["explicit_http_config"] = {"http2_protocol_options": {}}
+    apply_connection_pool(cluster, options, policy, context.mesh)
+    apply_outlier_detection(cluster, policy)
+    if discovery in ("STRICT_DNS", "LOGICAL_DNS"):
+        groups = locality_groups(context, service, port, rule, subset, names_too=True)
+        if not groups:
+            return None
+        setting = effective_setting(context.mesh, settings, service)
+        failover = "outlier_detection" in cluster
+        cluster["load_assignment"] = {
+            "cluster_name": name,
+            "endpoints": apply_to_endpoints(context, groups, setting, failover=failover),
+        }
+    apply_load_balancer(context, service, cluster, policy)
+    apply_tls(context, cluster, options, service, rule, policy)
+    if cluster["type"] == "ORIGINAL_DST":
+        cluster["lb_policy"] = "CLUSTER_PROVIDED"
+    if cluster["type"] == "EDS":
+        cluster["eds_cluster_config"] = {"eds_config": _ADS, "service_name": name}
+    if service.mesh_external and not subset:
+        metadata["external"] = True
+    if rule is not None:
+        metadata["config"] = config_path("DestinationRule", rule.namespace, rule.name)
+        if subset:
+            metadata["subset"] = subset
+        tls = policy.tls if policy is not None else None
+        if tls is not None and tls.mode in ("SIMPLE", "MUTUAL"):
+            metadata["alpn_override"] = "false"
+    _finish(cluster, options)
+    return cluster
+
+
+def _has_protocol(options: Mapping[str, Any]) -> bool:
+    return "explicit_http_config" in options or "use_downstream_protocol_config" in options
+
+
+def _finish(cluster: Json, options: Json) -> None:
+    """Attach HttpProtocolOptions; without a protocol of their own they say HTTP/1.1."""
+    if not options:
+        return
+    if not _has_protocol(options):
+        options["explicit_http_config"] = {"http_protocol_options": {}}
+    cluster["typed_extension_protocol_options"] = {
+        HTTP_OPTIONS: {"@type": f"type.googleapis.com/{HTTP_OPTIONS}", **options}
+    }
+
+
+def _resolve_by_dns(cluster: Json, service: ServiceRecord) -> None:
+    cluster["dns_lookup_family"] = "ALL" if service.race_connect else "V4_ONLY"
+    cluster["typed_dns_resolver_config"] = {
+        "name": "envoy.network.dns_resolver.cares",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+            "udp_max_queries": 100,
+        },
+    }
+    cluster["dns_jitter"] = "0.100s"
+    cluster["dns_refresh_rate"] = "60s"
+    cluster["respect_dns_ttl"] = True
+
+
+def _black_hole(context: Context) -> Json:
+    return {
+        "name": BLACK_HOLE,
+        "type": "STATIC",
+        "alt_stat_name": stat_name(BLACK_HOLE),
+        "connect_timeout": mesh_timeout(context.mesh),
+    }
+
+
+def _passthrough(context: Context, name: str) -> Json:
+    cluster: Json = {
+        "name": name,
+        "type": "ORIGINAL_DST",
+        "alt_stat_name": stat_name(PASSTHROUGH),
+        "lb_policy": "CLUSTER_PROVIDED",
+    }
+    apply_connection_pool(cluster, {}, None, context.mesh)
+    options: Json = {"common_http_protocol_options": {"idle_timeout": "300s"}}
+    use_client_protocol(options)
+    _finish(cluster, options)
+    if name == INBOUND_PASSTHROUGH:
+        cluster["upstream_bind_config"] = _INBOUND_SOURCE
+    return cluster
+
+
+def _inbound(context: Context, number: int, targets: Sequence[Target]) -> Json:
+    """The cluster of the pod's own port: the connection pool of its callers' rule counts here, too."""
+    first = targets[0]
+    name = inbound_cluster(number)
+    hosts: dict[str, Json] = {}
+    for target in targets:
+        if target.port.number == first.port.number:
+            hosts.setdefault(target.service.hostname, dict(service_target(target.service)))
+    metadata: Json = {"services": list(hosts.values())}
+    cluster: Json = {
+        "name": name,
+        "type": "ORIGINAL_DST",
+        "alt_stat_name": stat_name(name),
+        "lb_policy": "CLUSTER_PROVIDED",
+        "cleanup_interval": _NEVER,
+        "common_lb_config": {},
+        "upstream_bind_config": _INBOUND_SOURCE,
+        "metadata": {"filter_metadata": {"istio": metadata}},
+    }
+    options: Json = {}
+    if is_http2(first.port.protocol):
+        options["explicit_http_config"] = {"http2_protocol_options": {}}
+    elif not first.port.protocol:
+        use_client_protocol(options)
+    rule = context.scope.destination_rule(first.service.hostname, context.labels, inbound=True)
+    policy = None
+    if rule is not None and rule.traffic_policy is not None:
+        policy, _ = for_port(rule.traffic_policy, first.port.number)
+        metadata["config"] = config_path("DestinationRule", rule.namespace, rule.name)
+    apply_connection_pool(cluster, options, policy, context.mesh)
+    _finish(cluster, options)
+    return cluster

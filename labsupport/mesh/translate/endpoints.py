@@ -1,0 +1,161 @@
+"""EDS: the endpoints of a cluster, by locality and priority."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from labsupport.mesh.index.destinationrules import MergedRule
+from labsupport.mesh.index.entries import is_ip
+from labsupport.mesh.index.kubernetes import CLUSTER_ID
+from labsupport.mesh.index.services import Endpoint, Port, ServiceRecord
+from labsupport.mesh.records import Json
+from labsupport.mesh.translate.context import Context
+from labsupport.mesh.translate.locality import apply_to_endpoints, effective_setting
+from labsupport.mesh.translate.names import outbound_cluster, socket_address
+from labsupport.mesh.translate.policy import rule_policy
+
+__all__ = ["build_endpoints", "load_assignment"]
+
+_CANONICAL_NAME = ("service.istio.io/canonical-name", "app.kubernetes.io/name", "app")
+_CANONICAL_REVISION = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
+
+
+def build_endpoints(context: Context, clusters: Mapping[str, Json]) -> dict[str, Json]:
+    """The load assignments of all EDS clusters of a proxy.
+
+    Args:
+        context: the proxy.
+        clusters: its clusters by name.
+
+    Returns:
+        ``ClusterLoadAssignment`` by cluster name.
+    """
+    found = {}
+    for service in context.scope.services:
+        rule = context.rule(service.hostname)
+        for port in service.ports:
+            names = [""] + [subset.name for subset in rule.subsets] if rule is not None else [""]
+            for subset in names:
+                name = outbound_cluster(service.hostname, port.number, subset)
+                cluster = clusters.get(name)
+                if cluster is not None and cluster.get("type") == "EDS":
+                    found[name] = load_assignment(context, service, port, rule, subset)
+    return found
+
+
+def load_assignment(context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None, subset: str) -> Json:
+    """Endpoints of one service port, or of one subset of it.
+
+    Args:
+        context: the proxy.
+        service: the service.
+        port: its port.
+        rule: the DestinationRule that counts for it.
+        subset: name of a subset; empty for all endpoints.
+
+    Returns:
+        A ``ClusterLoadAssignment`` in proto JSON.
+    """
+    name = outbound_cluster(service.hostname, port.number, subset)
+    groups = locality_groups(context, service, port, rule, subset, names_too=False)
+    result: Json = {"cluster_name": name}
+    if not groups:
+        return result
+    policy = rule_policy(rule, subset, port.number)
+    setting = effective_setting(context.mesh, policy.load_balancer if policy is not None else None, service)
+    failover = policy is not None and policy.outlier_detection is not None
+    result["endpoints"] = apply_to_endpoints(context, groups, setting, failover=failover)
+    return result
+
+
+def locality_groups(
+    context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None, subset: str, *, names_too: bool
+) -> list[tuple[str, list[tuple[Endpoint, Json]]]]:
+    """Endpoints that a proxy may use, with their Envoy form, by locality.
+
+    Args:
+        context: the proxy.
+        service: the service.
+        port: its port.
+        rule: the DestinationRule that counts for it.
+        subset: name of a subset; empty for all endpoints.
+        names_too: whether host names will do as addresses, as in a DNS cluster.
+
+    Returns:
+        Localities in order with their endpoints.
+    """
+    policy = rule_policy(rule, subset, port.number)
+    outlier = policy.outlier_detection if policy is not None else None
+    # With a minimum share of healthy endpoints Envoy may fall back to all of them, so the unready must not be there.
+    only_healthy = outlier is not None and bool(outlier.min_health_percent)
+    chosen = rule.subset(subset) if rule is not None and subset else None
+    mutual = _mutual_tls(rule, subset, port.number)
+    groups: dict[str, list[tuple[Endpoint, Json]]] = {}
+    for endpoint in service.endpoints_of(port, chosen.labels if chosen is not None else None):
+        if only_healthy and not endpoint.healthy:
+            continue
+        if service.node_local and endpoint.node != context.pod.node:
+            continue
+        if not names_too and endpoint.port and not is_ip(endpoint.address):
+            continue
+        groups.setdefault(endpoint.locality, []).append((endpoint, _proto(service, endpoint, mutual)))
+    return sorted(groups.items())
+
+
+def _proto(service: ServiceRecord, endpoint: Endpoint, mutual: bool | None) -> Json:
+    metadata: Json = {}
+    takes_mutual_tls = endpoint.tls_mode == "istio" if mutual is None else mutual
+    if takes_mutual_tls and endpoint.tls_mode != "disabled":
+        metadata["envoy.transport_socket_match"] = {"tlsMode": endpoint.tls_mode}
+    workload = ";".join(
+        (
+            endpoint.workload,
+            endpoint.namespace,
+            _first(endpoint.labels, _CANONICAL_NAME, endpoint.workload),
+            _revision(endpoint.labels),
+            CLUSTER_ID,
+        )
+    )
+    metadata["istio"] = {"workload": workload}
+    return {
+        "endpoint": {"address": socket_address(endpoint.address, endpoint.port)},
+        "health_status": "HEALTHY" if endpoint.healthy else "UNHEALTHY",
+        "load_balancing_weight": endpoint.weight or 1,
+        "metadata": {"filter_metadata": metadata},
+    }
+
+
+def _first(labels: Mapping[str, str], keys: Sequence[str], default: str) -> str:
+    return next((labels[key] for key in keys if key in labels), default)
+
+
+def _revision(labels: Mapping[str, str]) -> str:
+    revision = _first(labels, _CANONICAL_REVISION, "")
+    return "" if revision == "latest" else revision
+
+
+def _mutual_tls(rule: MergedRule | None, subset: str, port: int) -> bool | None:
+    """Whether the rule says that endpoints are called with mutual TLS; None if it says nothing."""
+    if rule is None:
+        return None
+    mode = None
+    if subset:
+        found = rule.subset(subset)
+        mode = _tls_mode(found.traffic_policy, port) if found is not None else None
+        if found is None:
+            return None
+    if mode is None:
+        mode = _tls_mode(rule.traffic_policy, port)
+    return None if mode is None else mode == "ISTIO_MUTUAL"
+
+
+def _tls_mode(policy: Any, port: int) -> str | None:
+    if policy is None:
+        return None
+    mode = policy.tls.mode if policy.tls is not None else None
+    for setting in policy.port_level_settings:
+        if setting.port is not None and setting.port.number == port and setting.tls is not None:
+            mode = setting.tls.mode
+            break
+    return str(mode) if mode is not None else None

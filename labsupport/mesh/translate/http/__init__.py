@@ -1,0 +1,1 @@
+"""From VirtualService ``http`` rules to Envoy routes: one module per part of a route."""

@@ -1,0 +1,143 @@
+"""The listener of a sidecar for calls to its own pod; VirtualServices play no part here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labsupport.mesh.index.protocols import is_grpc, is_http2, listener_kind
+from labsupport.mesh.index.services import UNSPECIFIED
+from labsupport.mesh.records import Json
+from labsupport.mesh.translate.context import Context
+from labsupport.mesh.translate.listeners.chains import HTTP_INSPECTOR, PLAINTEXT_HTTP, TLS_INSPECTOR
+from labsupport.mesh.translate.listeners.http import inbound_manager
+from labsupport.mesh.translate.listeners.network import destination_filters, tcp_proxy
+from labsupport.mesh.translate.listeners.outbound import RESERVED_PORTS
+from labsupport.mesh.translate.names import (
+    BLACK_HOLE,
+    INBOUND_PASSTHROUGH,
+    VIRTUAL_INBOUND,
+    inbound_cluster,
+    listener_name,
+    socket_address,
+)
+from labsupport.mesh.translate.targets import Target, service_targets
+
+__all__ = ["inbound_listener"]
+
+INBOUND_PORT = 15006
+_ORIGINAL_DST: Json = {
+    "name": "envoy.filters.listener.original_dst",
+    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst"},
+}
+
+
+def inbound_listener(context: Context) -> Json:
+    """The listener ``virtualInbound``: a chain per port of the pod's services, and what passes all other ports on.
+
+    Chains for mutual TLS between sidecars are left out.
+    """
+    targets: dict[int, Target] = {}
+    for target in service_targets(context):
+        if target.target_port not in RESERVED_PORTS:
+            targets.setdefault(target.target_port, target)
+    ordered = [targets[number] for number in sorted(targets)]
+    chains = _passthrough()
+    for target in ordered:
+        chains += _chains(target)
+    return {
+        "name": VIRTUAL_INBOUND,
+        "address": socket_address(UNSPECIFIED, INBOUND_PORT),
+        "traffic_direction": "INBOUND",
+        "continue_on_listener_filters_timeout": True,
+        "listener_filters_timeout": "0s",
+        "max_connections_to_accept_per_socket_event": 1,
+        "listener_filters": _listener_filters(ordered),
+        "filter_chains": chains,
+    }
+
+
+def _routes(cluster: str, port: int, protocol: str) -> Json:
+    action: Json = {
+        "cluster": cluster,
+        "timeout": "0s",
+        "max_stream_duration": {"max_stream_duration": "0s", "grpc_timeout_header_max": "0s"},
+    }
+    if not is_grpc(protocol):
+        action["retry_policy"] = {"retry_on": "reset-before-request", "num_retries": 2}
+    route = {"name": "default", "match": {"prefix": "/"}, "route": action}
+    return {
+        "name": cluster,
+        "validate_clusters": False,
+        "virtual_hosts": [{"name": f"inbound|http|{port}", "domains": ["*"], "routes": [route]}],
+    }
+
+
+def _passthrough() -> list[Json]:
+    manager = inbound_manager(INBOUND_PASSTHROUGH, _routes(INBOUND_PASSTHROUGH, 0, ""), "", http2=False)
+    proxy = tcp_proxy(INBOUND_PASSTHROUGH, INBOUND_PASSTHROUGH)
+    return [
+        {
+            "name": "virtualInbound-blackhole",
+            "filter_chain_match": {"destination_port": INBOUND_PORT},
+            "filters": [tcp_proxy(BLACK_HOLE, BLACK_HOLE)],
+        },
+        {
+            "name": "virtualInbound-catchall-http",
+            "filter_chain_match": {
+                "application_protocols": list(PLAINTEXT_HTTP),
+                "transport_protocol": "raw_buffer",
+            },
+            "filters": [manager],
+        },
+        *(
+            {"name": VIRTUAL_INBOUND, "filter_chain_match": {"transport_protocol": protocol}, "filters": [proxy]}
+            for protocol in ("raw_buffer", "tls")
+        ),
+    ]
+
+
+def _chains(target: Target) -> list[Json]:
+    protocol = target.port.protocol
+    name = listener_name(UNSPECIFIED, target.target_port)
+    cluster = inbound_cluster(target.target_port)
+    manager = inbound_manager(
+        f"inbound_{name}",
+        _routes(cluster, target.port.number, protocol),
+        protocol,
+        http2=is_http2(protocol),
+    )
+    proxy = list(destination_filters(cluster, cluster, "", protocol, None))
+
+    def chain(filters: list[Json], transport: str, detected: Sequence[str] = ()) -> Json:
+        match: Json = {"destination_port": target.target_port, "transport_protocol": transport}
+        if detected:
+            match["application_protocols"] = list(detected)
+        return {"name": name, "filter_chain_match": match, "filters": filters}
+
+    kind = listener_kind(protocol)
+    if kind == "http":
+        return [chain([manager], "raw_buffer")]
+    if kind == "tcp":
+        return [chain(proxy, "raw_buffer"), chain(proxy, "tls")]
+    if kind == "auto":
+        return [
+            chain([manager], "raw_buffer", PLAINTEXT_HTTP),
+            chain(proxy, "raw_buffer"),
+            chain(proxy, "tls"),
+        ]
+    return []
+
+
+def _ports(numbers: Sequence[int]) -> Json:
+    ranges = [{"destination_port_range": {"start": number, "end": number + 1}} for number in numbers]
+    return ranges[0] if len(ranges) == 1 else {"or_match": {"rules": ranges}}
+
+
+def _listener_filters(targets: Sequence[Target]) -> list[Json]:
+    """Inspect what is not known beforehand: TLS everywhere, HTTP where the protocol is detected."""
+    known = [target.target_port for target in targets if listener_kind(target.port.protocol) in ("http", "tcp")]
+    return [
+        _ORIGINAL_DST,
+        {**TLS_INSPECTOR, "filter_disabled": _ports([INBOUND_PORT])},
+        {**HTTP_INSPECTOR, "filter_disabled": _ports(sorted([*known, INBOUND_PORT]))},
+    ]

@@ -1,0 +1,108 @@
+"""The one normalisation under which our xDS and istiod's are compared; ``README.md`` here has it as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["TYPES", "differences", "normalise"]
+
+TYPES = ("clusters", "endpoints", "listeners", "routes")
+_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
+_ROUTER = "envoy.filters.http.router"
+
+
+def normalise(resources: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Leave out what upstream Envoy lacks or a mesh without certificates does not need; by type and name."""
+    result: dict[str, dict[str, Any]] = {}
+    for kind in TYPES:
+        named = {}
+        for resource in resources[kind]:
+            clean = _clean(resource, ())
+            if kind == "listeners":
+                _drop_mutual_tls_chains(clean)
+            if kind == "endpoints":
+                for group in clean.get("endpoints", ()):
+                    # Pods of one locality have no order; istiod keeps them in a hash map of slices.
+                    group.get("lb_endpoints", []).sort(key=_address)
+            if kind == "clusters":
+                _clean_cluster(clean)
+            named[clean.get("name") or clean["cluster_name"]] = clean
+        result[kind] = named
+    return result
+
+
+def _address(endpoint: dict[str, Any]) -> tuple[str, int]:
+    address = endpoint["endpoint"]["address"]
+    socket = address.get("socket_address", {})
+    return str(socket.get("address", address)), int(socket.get("port_value", 0))
+
+
+def _clean(value: Any, path: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        return {key: _clean(item, (*path, key)) for key, item in value.items() if not _left_out(key, item, path)}
+    if isinstance(value, list):
+        return [_clean(item, path) for item in value if not _istio_filter(item)]
+    return value
+
+
+def _istio_filter(item: Any) -> bool:
+    return isinstance(item, dict) and "typed_config" in item and str(item.get("name", "")).startswith("istio.")
+
+
+def _left_out(key: str, item: Any, path: tuple[str, ...]) -> bool:
+    if key == "filters" and isinstance(item, list):
+        return all(_istio_filter(entry) for entry in item)
+    return key in ("tracing", "decorator", "transport_socket_matches")
+
+
+def _clean_cluster(cluster: dict[str, Any]) -> None:
+    socket = cluster.get("transport_socket")
+    if socket is not None and '"ROOTCA"' in _text(socket):
+        del cluster["transport_socket"]
+
+
+def _text(value: Any) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+def _drop_mutual_tls_chains(listener: dict[str, Any]) -> None:
+    """Chains that only another sidecar's handshake can match."""
+    chains = listener.get("filter_chains")
+    if chains is None:
+        return
+    listener["filter_chains"] = [
+        chain
+        for chain in chains
+        if not any(
+            name.startswith("istio") for name in chain.get("filter_chain_match", {}).get("application_protocols", ())
+        )
+    ]
+    for chain in listener["filter_chains"]:
+        if '"ROOTCA"' in _text(chain.get("transport_socket", {})):
+            del chain["transport_socket"]
+
+
+def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
+    """Where two normalised values differ, as lines of text."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in sorted({*ours, *theirs}):
+            where = f"{path}/{key}"
+            if key not in ours:
+                yield f"{where}: missing, istiod has {_short(theirs[key])}"
+            elif key not in theirs:
+                yield f"{where}: only ours has {_short(ours[key])}"
+            else:
+                yield from differences(ours[key], theirs[key], where)
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+            yield from differences(one, other, f"{path}[{index}]")
+    elif ours != theirs or isinstance(ours, bool) != isinstance(theirs, bool):
+        yield f"{path}: ours {_short(ours)}, istiod's {_short(theirs)}"
+
+
+def _short(value: Any) -> str:
+    text = _text(value)
+    return text if len(text) <= 400 else f"{text[:400]}..."
