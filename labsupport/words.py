@@ -22,7 +22,7 @@ def percent(share: float) -> str:
 
 def percent_range(low: float, high: float) -> str:
     """An interval of shares such as ``6.4–14.0 %``."""
-    return f"{percent(low).removesuffix(' %')}–{percent(high)}"
+    return f"{_bound(low)}–{_bound(high)} %"
 
 
 def duration(seconds: float) -> str:
@@ -55,3 +55,7 @@ def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts ``v2`` before ``v10``."""
     parts = re.findall(r"\d+|\D+", text)
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def _bound(share: float) -> str:
+    return f"{100 * share:.0f}" if share in (0.0, 1.0) else f"{100 * share:.1f}"
