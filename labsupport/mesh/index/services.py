@@ -36,7 +36,7 @@ class Endpoint:
         locality: ``region/zone/subzone``.
         weight: load balancing weight; 0 for the default.
         tls_mode: ``istio`` if it takes mutual TLS, else ``disabled``.
-        healthy: whether it takes traffic.
+        healthy: whether it takes traffic; None if nobody looks, as for the endpoints of a ServiceEntry.
         workload: name of its workload.
         namespace: its namespace.
         node: the node it runs on.
@@ -50,7 +50,7 @@ class Endpoint:
     locality: str = ""
     weight: int = 0
     tls_mode: str = "disabled"
-    healthy: bool = True
+    healthy: bool | None = True
     workload: str = ""
     namespace: str = ""
     node: str = ""

@@ -66,13 +66,16 @@ def build_clusters(context: Context) -> dict[str, Json]:
 def _add_outbound(context: Context, clusters: dict[str, Json], service: ServiceRecord, port: Port) -> None:
     rule = context.rule(service.hostname)
     policy, _ = for_port(rule.traffic_policy, port.number) if rule is not None else (None, False)
-    cluster = _outbound(context, service, port, rule, policy, "")
+    cluster = _outbound(context, service, port, rule, policy, "", _discovery(context, service))
     if cluster is None:
         return
     clusters[cluster["name"]] = cluster
     for subset in rule.subsets if rule is not None else ():
         merged = rule_policy(rule, subset.name, port.number)
-        found = _outbound(context, service, port, rule, merged, subset.name)
+        own = subset.traffic_policy.load_balancer if subset.traffic_policy is not None else None
+        # A subset is of the type that the whole service's cluster has become, unless it asks for PASSTHROUGH itself.
+        discovery = "ORIGINAL_DST" if own is not None and own.simple == "PASSTHROUGH" else str(cluster["type"])
+        found = _outbound(context, service, port, rule, merged, subset.name, discovery)
         if found is not None:
             clusters.setdefault(found["name"], found)
 
@@ -86,17 +89,16 @@ def _discovery(context: Context, service: ServiceRecord) -> str:
 
 
 def _outbound(
-    context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None, policy: Policy | None, subset: str
+    context: Context,
+    service: ServiceRecord,
+    port: Port,
+    rule: MergedRule | None,
+    policy: Policy | None,
+    subset: str,
+    discovery: str,
 ) -> Json | None:
     name = outbound_cluster(service.hostname, port.number, subset)
-    discovery = _discovery(context, service)
     settings = policy.load_balancer if policy is not None else None
-    if subset and rule is not None:
-        # A subset's own PASSTHROUGH decides before endpoints are looked at; an inherited one does not.
-        own = rule.subset(subset).traffic_policy
-        own_balancer = own.load_balancer if own is not None else None
-        if own_balancer is not None and own_balancer.simple == "PASSTHROUGH":
-            discovery = "ORIGINAL_DST"
     cluster: Json = {"name": name, "type": discovery, "alt_stat_name": stat_name(name), "common_lb_config": {}}
     options: Json = {}
     if discovery in ("STRICT_DNS", "LOGICAL_DNS"):

@@ -93,7 +93,7 @@ def locality_groups(
     mutual = _mutual_tls(rule, subset, port.number)
     groups: dict[str, list[tuple[Endpoint, Json]]] = {}
     for endpoint in service.endpoints_of(port, chosen.labels if chosen is not None else None):
-        if only_healthy and not endpoint.healthy:
+        if only_healthy and endpoint.healthy is False:
             continue
         if service.node_local and endpoint.node != context.pod.node:
             continue
@@ -118,12 +118,14 @@ def _proto(service: ServiceRecord, endpoint: Endpoint, mutual: bool | None) -> J
         )
     )
     metadata["istio"] = {"workload": workload}
-    return {
+    result: Json = {
         "endpoint": {"address": socket_address(endpoint.address, endpoint.port)},
-        "health_status": "HEALTHY" if endpoint.healthy else "UNHEALTHY",
         "load_balancing_weight": endpoint.weight or 1,
         "metadata": {"filter_metadata": metadata},
     }
+    if endpoint.healthy is not None:
+        result["health_status"] = "HEALTHY" if endpoint.healthy else "UNHEALTHY"
+    return result
 
 
 def _first(labels: Mapping[str, str], keys: Sequence[str], default: str) -> str:

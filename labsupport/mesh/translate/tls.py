@@ -71,7 +71,9 @@ def apply_tls(
         if not settings.credential_name or by_configmap or context.is_gateway or selected:
             _originate(cluster, options, service, settings)
     if policy is not None and policy.proxy_protocol is not None:
-        _proxy_protocol(cluster, policy.proxy_protocol)
+        # Without a word about TLS, sidecars talk mutual TLS or plain text; here only the latter is left of that choice.
+        chooses = settings is None and not service.mesh_external and cluster["type"] != "ORIGINAL_DST"
+        _proxy_protocol(cluster, policy.proxy_protocol, chooses=chooses)
 
 
 def _originate(cluster: Json, options: Json, service: ServiceRecord, settings: Any) -> None:
@@ -119,13 +121,17 @@ def _originate(cluster: Json, options: Json, service: ServiceRecord, settings: A
     cluster["transport_socket"] = {"name": TLS_SOCKET, "typed_config": typed}
 
 
-def _proxy_protocol(cluster: Json, settings: Any) -> None:
+def _proxy_protocol(cluster: Json, settings: Any, *, chooses: bool) -> None:
     version = {"version": "V2"} if settings.version == "V2" else {}
     inner = cluster.get("transport_socket") or {
         "name": "envoy.transport_sockets.raw_buffer",
         "typed_config": {"@type": _RAW_BUFFER},
     }
-    cluster["transport_socket"] = {
+    socket = {
         "name": _PROXY_PROTOCOL_SOCKET,
         "typed_config": {"@type": _PROXY_PROTOCOL, "config": version, "transport_socket": inner},
     }
+    if chooses:
+        cluster["transport_socket_matches"] = [{"name": "tlsMode-disabled", "match": {}, "transport_socket": socket}]
+    else:
+        cluster["transport_socket"] = socket

@@ -119,10 +119,11 @@ def _claim(name: str, text: Any) -> Json:
     """A condition on a claim of the request's JWT, as ``@request.auth.claims`` keys ask for it."""
     rest = name[len(_CLAIM) :]
     claims = rest[1:].split(".") if rest.startswith(".") else rest[1:-1].split("][")
-    value = string_match(text)
-    nested: Json = {"list_match": {"one_of": {"string_match": value}}}
+    value: Json = {"string_match": string_match(text)}
+    # A claim may be a text or a list of texts.
+    either = {"value_matchers": [{"list_match": {"one_of": value}}, value]}
     return {
-        "filter": "istio_authn",
-        "path": [{"key": "request.auth.claims"}, *({"key": claim} for claim in claims)],
-        "value": nested,
+        "filter": "envoy.filters.http.jwt_authn",
+        "path": [{"key": "payload"}, *({"key": claim} for claim in claims)],
+        "value": {"or_match": either},
     }

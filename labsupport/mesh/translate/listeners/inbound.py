@@ -117,15 +117,14 @@ def _chains(target: Target) -> list[Json]:
     kind = listener_kind(protocol)
     if kind == "http":
         return [chain([manager], "raw_buffer")]
-    if kind == "tcp":
-        return [chain(proxy, "raw_buffer"), chain(proxy, "tls")]
     if kind == "auto":
         return [
             chain([manager], "raw_buffer", PLAINTEXT_HTTP),
             chain(proxy, "raw_buffer"),
             chain(proxy, "tls"),
         ]
-    return []
+    # Also for a UDP port, which istiod does not tell apart here.
+    return [chain(proxy, "tls"), chain(proxy, "raw_buffer")]
 
 
 def _ports(numbers: Sequence[int]) -> Json:
@@ -135,7 +134,7 @@ def _ports(numbers: Sequence[int]) -> Json:
 
 def _listener_filters(targets: Sequence[Target]) -> list[Json]:
     """Inspect what is not known beforehand: TLS everywhere, HTTP where the protocol is detected."""
-    known = [target.target_port for target in targets if listener_kind(target.port.protocol) in ("http", "tcp")]
+    known = [target.target_port for target in targets if listener_kind(target.port.protocol) != "auto"]
     return [
         _ORIGINAL_DST,
         {**TLS_INSPECTOR, "filter_disabled": _ports([INBOUND_PORT])},
