@@ -1,0 +1,317 @@
+"""The traffic picture as SVG fragments by name: a live view sends what changed, a figure joins all.
+
+Geometry in pixels: the plot is 664 x 300, the shares beside it 300 x 300. A bin's marks stand at ``bin * step``,
+whatever the time; only the group around all bins moves, so that a bin is drawn again only when its counts change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from labsupport import words
+from labsupport.display.figure import Figure
+from labsupport.display.marks import column, mark
+from labsupport.display.palette import ERROR, slot_of
+from labsupport.display.share_rows import label_width, make_rows, rows_table, share_row
+from labsupport.display.text import clip, el, esc, num, width
+from labsupport.display.timeline import Shares, Timeline, nice_scale
+
+__all__ = ["HEIGHT", "LEFT", "PLOT_WIDTH", "SHARES_WIDTH", "SPAN", "Change", "TrafficPicture", "traffic_figure"]
+
+PLOT_WIDTH, SHARES_WIDTH, HEIGHT = 664.0, 300.0, 300.0
+LEFT, SPAN = 12.0, 640.0
+_TOP, _BASE = 44.0, 216.0
+_PITCH, _RADIUS = 7.0, 2.6
+_MOST = 24
+_STRIP_BASE, _STRIP_HIGH = 276.0, 34.0
+_LABEL_ROWS = (14.0, 30.0)
+_LONGEST_LABEL = 250.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the mesh, as the picture marks it.
+
+    Args:
+        time_s: when it was begun, seconds since the epoch.
+        label: in a few words, such as ``apply 90/10``.
+        in_force_s: how long it took to be in force; None for a mark that is no change of a rule.
+        detail: what to say instead of the time in force.
+    """
+
+    time_s: float
+    label: str
+    in_force_s: float | None = None
+    detail: str = ""
+
+    @property
+    def words(self) -> str:
+        """What came of it."""
+        return self.detail if self.in_force_s is None else f"in force after {words.duration(self.in_force_s)}"
+
+
+class TrafficPicture:
+    """Draws a timeline; remembers scales, so that they change only when they must.
+
+    Args:
+        timeline: the counts.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+        self.step = SPAN / timeline.size
+        self.per_mark = 1
+        self.latency_top_s = 0.01
+
+    def fragments(self, now_s: float, changes: Sequence[Change] = (), *, full: bool = False) -> dict[str, str]:
+        """Everything that may have changed.
+
+        Args:
+            now_s: the present, seconds since the epoch.
+            changes: changes of the mesh, oldest first.
+            full: draw all bins, not only those with new counts.
+
+        Returns:
+            Fragment name to SVG markup: ``b<bin>`` for a bin, ``marks`` (lines of the changes) and ``scale``; a bin
+            left of the picture is simply not mentioned any more.
+        """
+        line = self.timeline
+        line.advance(now_s)
+        changed = line.take_changed()
+        if self._rescale() or full:
+            changed = {index for index, _ in line.bins()}
+        columns = line.columns(self.per_mark) if changed else {}
+        # Marks stand for several requests each: what one bin has left over moves into those after it.
+        dirty = {index for index in columns if self.per_mark > 1 and index >= min(changed)} | changed
+        parts = {f"b{index}": self._bin(index, columns[index].served, columns[index].failed) for index in sorted(dirty)}
+        parts["marks"] = self._changes(changes)
+        parts["scale"] = self._scale()
+        return parts
+
+    @property
+    def shift(self) -> float:
+        """How far the bins' group is to be moved, in pixels."""
+        return LEFT + SPAN - (self.timeline.last + 1) * self.step
+
+    def _rescale(self) -> bool:
+        tallest = self.timeline.tallest()
+        needed = nice_scale(tallest / _MOST)
+        # A scale is left again only when the next finer one has room to spare: no flicker at the border.
+        finer = needed < self.per_mark and tallest <= 0.8 * _MOST * needed
+        moved = needed > self.per_mark or finer
+        if moved:
+            self.per_mark = needed
+        worst = max((kept.p95_s for _, kept in self.timeline.bins()), default=0.0)
+        top = nice_scale(max(worst, 0.002) * 1000) / 1000
+        if top > self.latency_top_s or (worst < 0.3 * self.latency_top_s and top < self.latency_top_s):
+            moved = moved or top != self.latency_top_s
+            self.latency_top_s = top
+        return moved
+
+    def _bin(self, index: int, served: Sequence[tuple[str, int]], failed: int) -> str:
+        x = (index + 0.5) * self.step
+        y, parts = _BASE - _PITCH / 2, []
+        for version, count in served:
+            parts.append(column(slot_of(version), x, y, count, _PITCH, _RADIUS))
+            y -= count * _PITCH
+        parts.append(column(ERROR, x, y, failed, _PITCH, _RADIUS))
+        kept = self.timeline.bin(index)
+        p95 = kept.p95_s
+        high = max(1.0, _STRIP_HIGH * min(1.0, p95 / self.latency_top_s))
+        bar = el(
+            "rect",
+            x=index * self.step + 1.5,
+            y=_STRIP_BASE - high,
+            width=self.step - 3,
+            height=high,
+            fill="var(--ws-bar)",
+        )
+        tip = ", ".join(
+            [f"{version or 'no version'} {count}" for version, count in sorted(kept.served.items())]
+            + [f"{why}: {count}" for why, count in kept.failed.items()]
+            + [f"p95 {words.duration(p95)}"]
+        )
+        target = el("rect", x=index * self.step, y=_TOP, width=self.step, height=_STRIP_BASE - _TOP, fill="transparent")
+        return el("title", esc(tip)) + target + "".join(parts) + bar
+
+    def _changes(self, changes: Sequence[Change]) -> str:
+        line, parts, taken = self.timeline, [], [-math.inf] * len(_LABEL_ROWS)
+        for change in changes:
+            exact = (change.time_s - line.origin_s) / line.bin_s
+            x = exact * self.step + self.shift
+            if x < LEFT:
+                continue
+            x = min(x, LEFT + SPAN)
+            parts.append(
+                el(
+                    "path",
+                    d=f"M{num(x)} {_TOP - 8}V{num(_STRIP_BASE)}",
+                    stroke="var(--ws-fg)",
+                    stroke_dasharray="3 3",
+                    fill="none",
+                )
+            )
+            until = (change.in_force_s or 0.0) / line.bin_s * self.step
+            if until > self.step / 2:
+                parts.append(
+                    el(
+                        "rect",
+                        x=x,
+                        y=_TOP,
+                        width=min(until, LEFT + SPAN - x),
+                        height=_STRIP_BASE - _TOP,
+                        fill="var(--ws-fg)",
+                        opacity=".07",
+                    )
+                )
+            detail = f" · {change.words}" if change.words else ""
+            name = clip(change.label, _LONGEST_LABEL - width(detail))
+            wide = width(name) + width(detail)
+            # The label slides along the right edge until its line has come far enough, then moves with the line.
+            start = max(LEFT, min(x + 5, LEFT + SPAN - wide))
+            row = next((i for i, end in enumerate(taken) if start >= end + 10), None)
+            if row is None:
+                continue
+            taken[row] = start + wide
+            parts.append(el("text", esc(name) + el("tspan", esc(detail), class_="d"), x=start, y=_LABEL_ROWS[row]))
+            if row == 0 and x >= start - 5:
+                parts.append(
+                    el("path", d=f"M{num(x)} {_LABEL_ROWS[0] + 4}V{_TOP - 8}", stroke="var(--ws-fg)", opacity=".45")
+                )
+        return "".join(parts)
+
+    def _scale(self) -> str:
+        return el(
+            "text",
+            "latency p95",
+            el("tspan", f" · scale to {words.duration(self.latency_top_s)}", class_="d"),
+            x=LEFT,
+            y=_BASE + 18,
+            class_="d",
+        )
+
+    def frame(self) -> str:
+        """What never changes: grid and time axis."""
+        parts = []
+        seconds = round(self.timeline.size * self.timeline.bin_s)
+        for back in range(seconds, -1, -5):
+            x = LEFT + SPAN * (1 - back / seconds)
+            anchor = "start" if back == seconds else "end" if back == 0 else "middle"
+            parts.append(el("path", d=f"M{num(x)} {_TOP}V{num(_STRIP_BASE)}", stroke="var(--ws-line)"))
+            parts.append(
+                el("text", f"−{back} s" if back else "now", x=x, y=_STRIP_BASE + 17, class_="d", text_anchor=anchor)
+            )
+        parts.append(el("path", d=f"M{LEFT} {num(_STRIP_BASE)}h{num(SPAN)}", stroke="var(--ws-line)"))
+        return "".join(parts)
+
+    def shares(self, shares: Shares, wanted: Mapping[str, float] | None, *, now_s: float) -> str:
+        """The panel beside the plot."""
+        rows = make_rows(shares.versions, shares.requests, wanted)
+        names = label_width(rows)
+        span = now_s - shares.since_s
+        since = f"{span:.0f} s" if span >= self.timeline.recent_s - 0.5 else f"{span:.0f} s, since the change"
+        head = el("tspan", f" · {words.plural(shares.requests, 'request')}", class_="d")
+        parts = [el("text", f"share of the last {since}", head, x=0.0, y=14.0)]
+        room = 4
+        for place, row in enumerate(rows[:room]):
+            parts.append(share_row(row, 28.0 + 48 * place, wide=SHARES_WIDTH, names=names))
+        y = 40.0 + 48 * min(len(rows), room)
+        if len(rows) > room:
+            rest = ", ".join(f"{row.label} {words.percent(row.share)}" for row in rows[room:])
+            parts.append(el("text", esc(clip(rest, SHARES_WIDTH)), x=0.0, y=y, class_="d"))
+            y += 17
+        if shares.requests:
+            y = max(y, 40.0 + 48)
+            part = el("tspan", words.percent(shares.errors / shares.requests), class_="b")
+            if shares.errors:
+                parts.append(mark(ERROR, 7.0, y, 4.0))
+            parts.append(
+                el(
+                    "text",
+                    "errors ",
+                    part,
+                    x=20.0 if shares.errors else 0.0,
+                    y=y + 4.5,
+                    class_=None if shares.errors else "d",
+                )
+            )
+            ranked = sorted(shares.causes.items(), key=lambda item: -item[1])
+            space = max(0, int((252 - y) // 17))
+            for why, count in ranked[:space]:
+                y += 17
+                parts.append(
+                    el("text", esc(clip(f"{why}: {count:,}", SHARES_WIDTH - 20)), x=20.0, y=y + 4.5, class_="d")
+                )
+            if len(ranked) > space:
+                parts.append(
+                    el(
+                        "text",
+                        f"and {len(ranked) - space} more",
+                        x=SHARES_WIDTH,
+                        y=y + 4.5,
+                        class_="d",
+                        text_anchor="end",
+                    )
+                )
+        one = (
+            "one mark = one request"
+            if self.per_mark == 1
+            else f"one mark = {self.per_mark} requests (errors: the first counts)"
+        )
+        parts.append(el("text", one, x=0.0, y=275.0, class_="d"))
+        parts.append(el("text", "▼ wanted share   ├─┤ 99.9 % interval", x=0.0, y=293.0, class_="d"))
+        return "".join(parts)
+
+    def summary(self, shares: Shares, wanted: Mapping[str, float] | None) -> str:
+        """The picture in words, for screen readers and plain front ends."""
+        if not shares.requests:
+            return "No requests yet."
+        rows = make_rows(shares.versions, shares.requests, wanted)
+        said = "; ".join(row.in_words() for row in rows)
+        failed = ", ".join(f"{why}: {count}" for why, count in sorted(shares.causes.items(), key=lambda item: -item[1]))
+        errors = f"{words.percent(shares.errors / shares.requests)} errors ({failed})" if failed else "no errors"
+        return (
+            f"{words.plural(shares.requests, 'request')} in the last seconds: {said}; {errors}."
+            if said
+            else f"{words.plural(shares.requests, 'request')}: {errors}."
+        )
+
+
+def traffic_figure(
+    picture: TrafficPicture,
+    *,
+    now_s: float,
+    changes: Sequence[Change] = (),
+    wanted: Mapping[str, float] | None = None,
+    subtitle: str = "",
+) -> Figure:
+    """The whole picture as a static figure.
+
+    Args:
+        picture: the picture, whose timeline has the requests.
+        now_s: right edge of the time axis, seconds since the epoch.
+        changes: changes of the mesh, oldest first.
+        wanted: wanted weights by version.
+        subtitle: what was sent where.
+
+    Returns:
+        A figure of 988 x 300 pixels.
+    """
+    parts = picture.fragments(now_s, changes, full=True)
+    since = max(
+        (change.time_s + (change.in_force_s or 0.0) for change in changes if change.time_s <= now_s), default=0.0
+    )
+    shares = picture.timeline.shares(now_s, since_s=since)
+    bins = "".join(el("g", markup) for name, markup in parts.items() if name.startswith("b"))
+    body = (
+        picture.frame()
+        + parts["scale"]
+        + el("g", bins, transform=f"translate({num(picture.shift)} 0)")
+        + parts["marks"]
+        + el("g", picture.shares(shares, wanted, now_s=now_s), transform=f"translate({num(PLOT_WIDTH + 20)} 0)")
+    )
+    table = rows_table(make_rows(shares.versions, shares.requests, wanted))
+    summary = picture.summary(shares, wanted)
+    return Figure("Traffic", subtitle, body, PLOT_WIDTH + 20 + SHARES_WIDTH, HEIGHT, summary, table)
