@@ -8,9 +8,10 @@ from typing import Any
 
 from labsupport.manifest import Document, read
 from labsupport.mesh.fixture import make_up
-from labsupport.mesh.records import Json
+from labsupport.mesh.records import Json, ProxyResources
 from labsupport.mesh.translate import translate
 from labsupport.mesh.translate.context import Context
+from labsupport.mesh.translate.listeners.tables import table_names
 from labsupport.mesh.translate.targets import service_targets
 from labsupport.model import CLUSTER_SCOPED, Resource, parse
 
@@ -44,7 +45,7 @@ def run(files: Sequence[Path | str], proxy: str) -> Json:
     return {
         "clusters": _sorted(resources.clusters),
         "listeners": _sorted(resources.listeners),
-        "routes": _sorted(resources.routes),
+        "routes": _tables(resources),
         "endpoints": _sorted(resources.endpoints),
         "info": {
             "versions": {"istio": "1.31"},
@@ -58,6 +59,21 @@ def run(files: Sequence[Path | str], proxy: str) -> Json:
             },
         },
     }
+
+
+def _tables(resources: ProxyResources) -> list[Json]:
+    """Route tables, once for every listener that asks for them.
+
+    The table of a detected protocol (``host:port``) holds its virtual host only the first time: that is what istiod
+    answers to a request that names a table several times, as for the pods of a headless Service.
+    """
+    tables = []
+    for name in sorted(resources.routes):
+        table = resources.routes[name]
+        asking = sum(table_names([listener]).count(name) for listener in resources.listeners.values())
+        again = {key: value for key, value in table.items() if key != "virtual_hosts"} if ":" in name else table
+        tables += [table, *[again] * (asking - 1)]
+    return tables
 
 
 def _sorted(resources: Any) -> list[Json]:

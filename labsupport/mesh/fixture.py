@@ -13,6 +13,7 @@ from typing import Any, Literal
 from labsupport.errors import UsageError
 from labsupport.manifest import Document, read
 from labsupport.mesh.index.endpointslices import given_endpoints
+from labsupport.mesh.index.meshconfig import read_mesh_config
 from labsupport.mesh.records import PodInfo, Proxy
 from labsupport.mesh.registry import Registry
 from labsupport.model import Resource, parse
@@ -98,6 +99,7 @@ def make_up(
         numbered,
         addresses=_service_addresses(listed),
         endpoints=given_endpoints(extra, listed, numbered),
+        mesh=read_mesh_config(listed),
         outbound_traffic_policy=outbound_traffic_policy,
     )
     return MadeUp(registry, Proxy(role, own), localities)

@@ -15,6 +15,7 @@ from labsupport.mesh.index.meshconfig import MeshConfig
 from labsupport.mesh.index.scope import Scope, gateway_scope, sidecar_scope
 from labsupport.mesh.index.services import Endpoint, ServiceRecord, sort_by_age
 from labsupport.mesh.index.virtualservices import VirtualServiceIndex
+from labsupport.mesh.index.workloads import workload_entries
 from labsupport.mesh.records import PodInfo, Proxy
 from labsupport.model import Resource
 
@@ -31,7 +32,7 @@ class Registry:
         objects: oldest first, unless a ``creationTimestamp`` says otherwise; namespaces are filled in.
         pods: the pods that run, oldest first.
         addresses: cluster IP by (namespace, name) of a Service that names none; those left out have none.
-        endpoints: endpoints by (namespace, name) of a Service that do not come from pods.
+        endpoints: endpoints by (namespace, name) of a Service that are written down; its selector then finds no pods.
         mesh: mesh-wide configuration; Istio's defaults if left out.
         outbound_traffic_policy: what happens to calls to unknown hosts; that of the mesh configuration if left out.
 
@@ -155,11 +156,13 @@ class Registry:
             resource.name: resource.metadata.annotations for resource, _ in self._by_kind.get("Namespace", ())
         }
         records: list[ServiceRecord] = []
+        entries = workload_entries(resource for resource, _ in self._by_kind.get("WorkloadEntry", ()))
         for resource, created in self._by_kind.get("ServiceEntry", ()):
             records += convert_entry(
                 resource,
                 created=created,
                 pods=self.pods_of(resource.namespace),
+                entries=[entry for entry in entries if entry.namespace == resource.namespace],
                 namespace_annotations=annotations.get(resource.namespace, {}),
             )
         self._kubernetes: dict[tuple[str, str], ServiceRecord] = {}
@@ -170,8 +173,9 @@ class Registry:
                 resource,
                 created=created,
                 address=resource.spec.cluster_ip or self._addresses.get(key, ""),
-                pods=_selected(resource, by_label),
+                pods=() if key in self._extra_endpoints else _selected(resource, by_label),
                 extra=self._extra_endpoints.get(key, ()),
+                entries=entries,
                 namespace_annotations=annotations.get(resource.namespace, {}),
             )
             self._kubernetes[key] = record
@@ -227,12 +231,9 @@ def _merge_entries(services: list[ServiceRecord]) -> list[ServiceRecord]:
 
 
 def _combined(group: Sequence[ServiceRecord]) -> tuple[Endpoint, ...]:
-    # ServiceEntries first, as they are their own registry; the same endpoint of the same workload counts once.
-    found: dict[tuple[str, int, str, str], Endpoint] = {}
-    for service in sorted(group, key=lambda service: service.kubernetes):
-        for endpoint in service.endpoints:
-            found.setdefault((endpoint.address, endpoint.port, endpoint.port_name, endpoint.workload), endpoint)
-    return tuple(found.values())
+    # ServiceEntries first, as they are a registry of their own.
+    ordered = sorted(group, key=lambda service: service.kubernetes)
+    return tuple(endpoint for service in ordered for endpoint in service.endpoints)
 
 
 def _with_aliases(services: list[ServiceRecord]) -> list[ServiceRecord]:

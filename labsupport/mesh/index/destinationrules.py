@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from labsupport.mesh.index.entries import is_ip
+from labsupport.mesh.index.addresses import is_ip
 from labsupport.mesh.index.hosts import fqdn, is_wildcard, most_specific
 
 __all__ = ["DestinationRuleIndex", "MergedRule"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from labsupport.mesh.index.kubernetes import pod_endpoint_labels, tls_mode
 from labsupport.mesh.index.services import Endpoint
+from labsupport.mesh.index.workloads import pod_endpoint_labels, tls_mode
 from labsupport.mesh.records import PodInfo
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ def given_endpoints(
 
 def _slice(raw: Mapping[str, Any], namespace: str, by_ip: Mapping[tuple[str, str], PodInfo]) -> Iterable[Endpoint]:
     for item in raw.get("endpoints") or ():
-        ready = (item.get("conditions") or {}).get("ready")
+        conditions = item.get("conditions") or {}
+        ready = conditions.get("ready")
+        if ready is False and conditions.get("terminating") is not False:
+            continue
         for address in item.get("addresses") or ():
             for port in raw.get("ports") or ():
                 yield _endpoint(address, port, ready is not False, by_ip.get((namespace, address)))

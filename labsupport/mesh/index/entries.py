@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from labsupport.mesh.index.kubernetes import pod_endpoint_labels, tls_mode, traffic_distribution
+from labsupport.mesh.index.addresses import normal_block
+from labsupport.mesh.index.kubernetes import traffic_distribution
 from labsupport.mesh.index.protocols import parse
 from labsupport.mesh.index.services import UNSPECIFIED, Endpoint, Port, Resolution, ServiceRecord
+from labsupport.mesh.index.workloads import WorkloadRecord, pod_endpoint_labels, tls_mode, workload_record
 from labsupport.mesh.records import PodInfo
 
-__all__ = ["convert_entry", "is_ip"]
+__all__ = ["convert_entry"]
 
 _RESOLUTIONS: Mapping[str, Resolution] = {
     "NONE": "PASSTHROUGH",
@@ -22,69 +23,31 @@ _RESOLUTIONS: Mapping[str, Resolution] = {
 }
 
 
-def is_ip(text: str) -> bool:
-    """Whether a text is an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _address(text: str) -> str | None:
-    """An address or block as Istio keeps it: a block of one address is that address; None if it is neither."""
-    if is_ip(text):
-        return text
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return None
-    return str(network.network_address) if network.num_addresses == 1 else text
-
-
-def _sanitize_locality(labels: Mapping[str, str]) -> str:
-    text = labels.get("topology.istio.io/locality") or labels.get("istio-locality") or ""
-    return text if "/" in text else text.replace(".", "/")
+def _number(port: Any, ports: Mapping[str, int]) -> int:
+    return ports.get(port.name) or port.target_port or port.number
 
 
 def _written_endpoints(name: str, namespace: str, spec: Any) -> list[Endpoint]:
-    found = []
-    for index, entry in enumerate(spec.endpoints):
-        labels = entry.labels
-        locality = entry.locality or _sanitize_locality(labels)
-        mode = labels.get("security.istio.io/tlsMode") or ("istio" if entry.service_account else "disabled")
-        path = entry.address[len("unix://") :] if entry.address.startswith("unix://") else ""
-        augmented = pod_endpoint_labels(labels, locality, "")
-        if entry.network:
-            augmented = {**augmented, "topology.istio.io/network": entry.network}
-        for port in spec.ports:
-            number = 0 if path else entry.ports.get(port.name) or port.target_port or port.number
-            found.append(
-                Endpoint(
-                    address=path or entry.address,
-                    port=number,
-                    port_name=port.name,
-                    labels=augmented,
-                    locality=locality,
-                    weight=entry.weight or 0,
-                    tls_mode=mode,
-                    healthy=None,
-                    workload=f"{name}-{index}",
-                    namespace=namespace,
-                    port_number=port.number,
-                )
-            )
-    return found
+    records = [
+        workload_record(f"{name}-{index}", namespace, entry, entry.labels) for index, entry in enumerate(spec.endpoints)
+    ]
+    return [
+        record.endpoint(port.name, _number(port, record.ports), port.number)
+        for record in records
+        for port in spec.ports
+    ]
 
 
-def _selected_endpoints(spec: Any, pods: Iterable[PodInfo]) -> list[Endpoint]:
+def _selected_endpoints(
+    spec: Any, pods: Iterable[PodInfo], entries: Iterable[WorkloadRecord], *, dns: bool
+) -> list[Endpoint]:
     wanted = spec.workload_selector.labels.items()
     found = []
     for pod in sorted(pods, key=lambda pod: pod.name):
         if not wanted <= dict(pod.labels).items():
             continue
         for port in spec.ports:
-            number = pod.ports.get(port.name) or port.target_port or port.number
+            number = _number(port, pod.ports)
             found.append(
                 Endpoint(
                     address=pod.ip,
@@ -99,6 +62,9 @@ def _selected_endpoints(spec: Any, pods: Iterable[PodInfo]) -> list[Endpoint]:
                     port_number=port.number,
                 )
             )
+    for entry in entries:
+        if wanted <= entry.labels.items() and (dns or not entry.by_name):
+            found += [entry.endpoint(port.name, _number(port, entry.ports), port.number) for port in spec.ports]
     return found
 
 
@@ -119,7 +85,12 @@ def _own_host(name: str, namespace: str, host: str, spec: Any) -> list[Endpoint]
 
 
 def convert_entry(
-    resource: Any, *, created: float, pods: Sequence[PodInfo], namespace_annotations: Mapping[str, str]
+    resource: Any,
+    *,
+    created: float,
+    pods: Sequence[PodInfo],
+    entries: Sequence[WorkloadRecord],
+    namespace_annotations: Mapping[str, str],
 ) -> list[ServiceRecord]:
     """Make the records of a ServiceEntry.
 
@@ -127,6 +98,7 @@ def convert_entry(
         resource: the ServiceEntry.
         created: its age, in seconds since the epoch.
         pods: the pods of its namespace, for ``workloadSelector``.
+        entries: the WorkloadEntries of its namespace, for ``workloadSelector``.
         namespace_annotations: annotations of its namespace.
 
     Returns:
@@ -138,14 +110,14 @@ def convert_entry(
     targets = {}
     if resolution == "PASSTHROUGH":
         targets = {port.number: port.target_port for port in spec.ports if port.target_port}
-    addresses = [known for text in spec.addresses if (known := _address(text)) is not None]
+    addresses = [known for text in spec.addresses if (known := normal_block(text)) is not None]
     if not spec.addresses:
         addresses = [UNSPECIFIED]
     dns = resolution in ("DNS", "DNS_ROUND_ROBIN")
     records = []
     for host in spec.hosts:
         if spec.workload_selector is not None:
-            endpoints = _selected_endpoints(spec, pods)
+            endpoints = _selected_endpoints(spec, pods, entries, dns=dns)
         elif dns and not spec.endpoints:
             endpoints = _own_host(resource.name, resource.namespace, host, spec)
         else:

@@ -8,12 +8,10 @@ from typing import Any
 from labsupport.mesh.index.hosts import CLUSTER_DOMAIN
 from labsupport.mesh.index.protocols import kubernetes_protocol
 from labsupport.mesh.index.services import UNSPECIFIED, Endpoint, Port, ServiceRecord
+from labsupport.mesh.index.workloads import WorkloadRecord, pod_endpoint_labels, tls_mode
 from labsupport.mesh.records import PodInfo
 
-__all__ = ["CLUSTER_ID", "convert_service", "pod_endpoint_labels", "service_hostname", "target_port", "tls_mode"]
-
-CLUSTER_ID = "Kubernetes"
-"""Name of the only cluster, as Istio calls it by default."""
+__all__ = ["convert_service", "service_hostname", "target_port", "traffic_distribution"]
 
 _EXPORT_TO = "networking.istio.io/exportTo"
 _TRAFFIC_DISTRIBUTION = "networking.istio.io/traffic-distribution"
@@ -46,28 +44,6 @@ def traffic_distribution(field: str | None, annotations: Mapping[str, str], name
     return ""
 
 
-def tls_mode(labels: Mapping[str, str], injected: bool) -> str:
-    """``istio`` for a pod that takes mutual TLS, from the label that injection leaves behind."""
-    return labels.get("security.istio.io/tlsMode") or ("istio" if injected else "disabled")
-
-
-def pod_endpoint_labels(labels: Mapping[str, str], locality: str, node: str) -> Mapping[str, str]:
-    """Labels of an endpoint: those of its pod and those that tell where it runs."""
-    result = dict(labels)
-    region, zone, subzone = (*locality.split("/"), "", "", "")[:3]
-    for key, value in (
-        ("topology.kubernetes.io/region", region),
-        ("topology.kubernetes.io/zone", zone),
-        ("topology.istio.io/subzone", subzone),
-        ("topology.istio.io/cluster", CLUSTER_ID),
-        ("kubernetes.io/hostname", node),
-    ):
-        if value:
-            result[key] = value
-    result.setdefault("topology.istio.io/network", "")
-    return result
-
-
 def target_port(port: Any, pod: PodInfo) -> int | None:
     """Number of the container port behind a Service port; None if the pod has no port of that name."""
     target = port.target_port
@@ -78,6 +54,12 @@ def target_port(port: Any, pod: PodInfo) -> int | None:
     return pod.ports.get(target)
 
 
+def _entry_port(port: Any, entry: WorkloadRecord) -> int | None:
+    if isinstance(port.target_port, str) and port.target_port:
+        return entry.ports.get(port.target_port)
+    return entry.ports.get(port.name) or port.target_port or int(port.port)
+
+
 def convert_service(
     resource: Any,
     *,
@@ -85,6 +67,7 @@ def convert_service(
     address: str,
     pods: Iterable[PodInfo],
     extra: Sequence[Endpoint],
+    entries: Sequence[WorkloadRecord],
     namespace_annotations: Mapping[str, str],
 ) -> ServiceRecord:
     """Make the record of a Kubernetes Service.
@@ -95,6 +78,7 @@ def convert_service(
         address: its cluster IP; empty if it has none of its own.
         pods: pods of its namespace that its selector finds, oldest first.
         extra: endpoints from Endpoints or EndpointSlice objects.
+        entries: WorkloadEntries, which selectors find as well.
         namespace_annotations: annotations of its namespace.
 
     Returns:
@@ -136,6 +120,14 @@ def convert_service(
                     node=pod.node,
                 )
             )
+    selector = spec.selector.items()
+    for entry in entries if selector and not (headless or external) else ():
+        if entry.namespace == resource.namespace and selector <= entry.labels.items() and not entry.by_name:
+            endpoints += [
+                entry.endpoint(port.name, number)
+                for port in spec.ports
+                if (number := _entry_port(port, entry)) is not None
+            ]
     return ServiceRecord(
         hostname=service_hostname(resource.name, resource.namespace),
         name=resource.name,

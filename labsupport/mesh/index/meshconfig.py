@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-__all__ = ["MeshConfig"]
+import yaml
+
+from labsupport.model import HTTPRetry, LocalityLoadBalancerSetting, TcpKeepalive, parse_duration
+
+__all__ = ["MeshConfig", "read_mesh_config"]
 
 
 @dataclass(frozen=True)
@@ -30,3 +35,34 @@ class MeshConfig:
     locality_lb_setting: Any = None
     h2_upgrade: bool = False
     tcp_keepalive: Any = None
+
+
+def read_mesh_config(objects: Iterable[Any]) -> MeshConfig:
+    """Read the mesh configuration where an installation keeps it: ``data.mesh`` of the ConfigMap ``istio``.
+
+    Args:
+        objects: all objects; the ConfigMap is looked for in the root namespace ``istio-system``.
+
+    Returns:
+        The configuration, with Istio's defaults for what is not written.
+    """
+    text = ""
+    for resource in objects:
+        if (resource.kind, resource.name, resource.namespace) == ("ConfigMap", "istio", "istio-system"):
+            text = resource.data.get("mesh", "")
+    written = yaml.load(text, Loader=yaml.CSafeLoader) or {}
+    fields: dict[str, Any] = {}
+    policy = written.get("outboundTrafficPolicy")
+    if policy is not None:
+        fields["outbound_traffic_policy"] = policy.get("mode", "REGISTRY_ONLY")
+    if "connectTimeout" in written:
+        fields["connect_timeout"] = parse_duration(written["connectTimeout"])
+    fields["h2_upgrade"] = written.get("h2UpgradePolicy") == "UPGRADE"
+    for name, field, model in (
+        ("defaultHttpRetryPolicy", "default_http_retry_policy", HTTPRetry),
+        ("localityLbSetting", "locality_lb_setting", LocalityLoadBalancerSetting),
+        ("tcpKeepalive", "tcp_keepalive", TcpKeepalive),
+    ):
+        if written.get(name) is not None:
+            fields[field] = model.model_validate(written[name])
+    return MeshConfig(**fields)

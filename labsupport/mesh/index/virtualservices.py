@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labsupport.mesh.index.entries import is_ip
+from labsupport.mesh.index.addresses import is_ip
 from labsupport.mesh.index.hosts import fqdn, gateway_name
 
 __all__ = ["VirtualServiceIndex", "VirtualServiceRule"]

@@ -33,7 +33,7 @@ from labsupport.mesh.translate.context import Context
 from labsupport.mesh.translate.endpoints import build_endpoints
 from labsupport.mesh.translate.gateway import build_gateway
 from labsupport.mesh.translate.http.tables import sidecar_tables
-from labsupport.mesh.translate.listeners.inbound import inbound_listener
+from labsupport.mesh.translate.listeners.inbound import inbound_listeners
 from labsupport.mesh.translate.listeners.outbound import outbound_listeners
 from labsupport.mesh.translate.listeners.tables import table_names
 from labsupport.mesh.translate.unsupported import unsupported
@@ -58,7 +58,6 @@ def translate(registry: Registry, proxy: Proxy) -> ProxyResources:
         listeners, routes = build_gateway(context)
     else:
         listeners = outbound_listeners(context)
-        inbound = inbound_listener(context)
-        listeners[inbound["name"]] = inbound
+        listeners |= inbound_listeners(context)
         routes = sidecar_tables(context, table_names(listeners.values()))
     return ProxyResources(clusters=clusters, endpoints=endpoints, listeners=listeners, routes=routes)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from labsupport.mesh.index.destinationrules import MergedRule
+from labsupport.mesh.index.hosts import is_wildcard
 from labsupport.mesh.index.protocols import is_http2
 from labsupport.mesh.index.services import Port, ServiceRecord, service_target
 from labsupport.mesh.records import Json
@@ -17,6 +19,7 @@ from labsupport.mesh.translate.connection_pool import (
 )
 from labsupport.mesh.translate.context import Context
 from labsupport.mesh.translate.endpoints import locality_groups
+from labsupport.mesh.translate.inbound import InboundPort, inbound_ports
 from labsupport.mesh.translate.load_balancing import apply_load_balancer
 from labsupport.mesh.translate.locality import apply_to_endpoints, effective_setting
 from labsupport.mesh.translate.names import (
@@ -24,13 +27,14 @@ from labsupport.mesh.translate.names import (
     INBOUND_PASSTHROUGH,
     PASSTHROUGH,
     config_path,
+    dns_cache,
     inbound_cluster,
     outbound_cluster,
+    socket_address,
     stat_name,
 )
 from labsupport.mesh.translate.outlier import apply_outlier_detection
 from labsupport.mesh.translate.policy import Policy, for_port, rule_policy
-from labsupport.mesh.translate.targets import Target, service_targets
 from labsupport.mesh.translate.tls import apply_tls
 
 __all__ = ["HTTP_OPTIONS", "build_clusters"]
@@ -38,6 +42,7 @@ __all__ = ["HTTP_OPTIONS", "build_clusters"]
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _INBOUND_SOURCE = {"source_address": {"address": "127.0.0.6", "port_value": 0}}
 _NEVER = "9223372035s"
+DYNAMIC_PROTOCOLS = frozenset({"HTTP", "HTTP2", "GRPC", "TLS"})
 _ADS = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
 _DNS_TYPES = {"DNS": "STRICT_DNS", "DNS_ROUND_ROBIN": "LOGICAL_DNS"}
 
@@ -49,16 +54,17 @@ def build_clusters(context: Context) -> dict[str, Json]:
         if service.resolution == "ALIAS":
             continue
         for port in service.ports:
-            if port.protocol != "UDP":
+            if is_wildcard(service.hostname) and service.resolution == "DYNAMIC_DNS":
+                if port.protocol in DYNAMIC_PROTOCOLS:
+                    name = outbound_cluster(service.hostname, port.number)
+                    clusters[name] = _dynamic(context, service, port, name)
+            elif port.protocol != "UDP":
                 _add_outbound(context, clusters, service, port)
     clusters.setdefault(BLACK_HOLE, _black_hole(context))
     if not context.is_gateway:
         clusters.setdefault(PASSTHROUGH, _passthrough(context, PASSTHROUGH))
-        by_port: dict[int, list[Target]] = {}
-        for target in service_targets(context):
-            by_port.setdefault(target.target_port, []).append(target)
-        for number, targets in by_port.items():
-            clusters.setdefault(inbound_cluster(number), _inbound(context, number, targets))
+        for inbound in inbound_ports(context):
+            clusters.setdefault(inbound_cluster(inbound.number), _inbound(context, inbound))
         clusters.setdefault(INBOUND_PASSTHROUGH, _passthrough(context, INBOUND_PASSTHROUGH))
     return clusters
 
@@ -148,6 +154,35 @@ def _has_protocol(options: Mapping[str, Any]) -> bool:
     return "explicit_http_config" in options or "use_downstream_protocol_config" in options
 
 
+def _dynamic(context: Context, service: ServiceRecord, port: Port, name: str) -> Json:
+    """The cluster of a wildcard host whose names are resolved one by one, as they are called (DYNAMIC_DNS)."""
+    rule = context.rule(service.hostname)
+    policy, _ = for_port(rule.traffic_policy, port.number) if rule is not None else (None, False)
+    cluster: Json = {
+        "name": name,
+        "alt_stat_name": stat_name(name),
+        "lb_policy": "CLUSTER_PROVIDED",
+        "cluster_type": {
+            "name": "envoy.clusters.dynamic_forward_proxy",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
+                "dns_cache_config": dns_cache(service.hostname),
+            },
+        },
+    }
+    options: Json = {}
+    if is_http2(port.protocol) or h2_upgrade(policy, port.protocol, context.mesh):
+        options["explicit_http_config"] = {"http2_protocol_options": {}}
+    apply_connection_pool(cluster, options, policy, context.mesh)
+    metadata: Json = {"external": True} if service.mesh_external else {}
+    if rule is not None:
+        metadata["config"] = config_path("DestinationRule", rule.namespace, rule.name)
+    if metadata:
+        cluster["metadata"] = {"filter_metadata": {"istio": metadata}}
+    _finish(cluster, options)
+    return cluster
+
+
 def _finish(cluster: Json, options: Json) -> None:
     """Attach HttpProtocolOptions; without a protocol of their own they say HTTP/1.1."""
     if not options:
@@ -198,35 +233,47 @@ def _passthrough(context: Context, name: str) -> Json:
     return cluster
 
 
-def _inbound(context: Context, number: int, targets: Sequence[Target]) -> Json:
+def _inbound(context: Context, inbound: InboundPort) -> Json:
     """The cluster of the pod's own port: the connection pool of its callers' rule counts here, too."""
-    first = targets[0]
-    name = inbound_cluster(number)
-    hosts: dict[str, Json] = {}
-    for target in targets:
-        if target.port.number == first.port.number:
-            hosts.setdefault(target.service.hostname, dict(service_target(target.service)))
-    metadata: Json = {"services": list(hosts.values())}
-    cluster: Json = {
-        "name": name,
-        "type": "ORIGINAL_DST",
-        "alt_stat_name": stat_name(name),
-        "lb_policy": "CLUSTER_PROVIDED",
-        "cleanup_interval": _NEVER,
-        "common_lb_config": {},
-        "upstream_bind_config": _INBOUND_SOURCE,
-        "metadata": {"filter_metadata": {"istio": metadata}},
-    }
+    name = inbound_cluster(inbound.number)
+    metadata: Json = {}
+    cluster: Json = {"name": name, "alt_stat_name": stat_name(name), "common_lb_config": {}}
+    if inbound.endpoint is None:
+        cluster.update(type="ORIGINAL_DST", lb_policy="CLUSTER_PROVIDED", cleanup_interval=_NEVER)
+    else:
+        endpoint = {"endpoint": {"address": socket_address(*inbound.endpoint)}}
+        cluster["type"] = "STATIC"
+        cluster["load_assignment"] = {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}
+    if inbound.endpoint is None or inbound.endpoint[0] != "127.0.0.1":
+        cluster["upstream_bind_config"] = _INBOUND_SOURCE
     options: Json = {}
-    if is_http2(first.port.protocol):
+    if is_http2(inbound.port.protocol):
         options["explicit_http_config"] = {"http2_protocol_options": {}}
-    elif not first.port.protocol:
+    elif not inbound.port.protocol:
         use_client_protocol(options)
-    rule = context.scope.destination_rule(first.service.hostname, context.labels, inbound=True)
     policy = None
-    if rule is not None and rule.traffic_policy is not None:
-        policy, _ = for_port(rule.traffic_policy, first.port.number)
-        metadata["config"] = config_path("DestinationRule", rule.namespace, rule.name)
+    if inbound.services:
+        metadata["services"] = [dict(service_target(service)) for service in inbound.services]
+        host = inbound.services[0].hostname
+        rule = context.scope.destination_rule(host, context.labels, inbound=True)
+        if rule is not None and rule.traffic_policy is not None:
+            policy, _ = for_port(rule.traffic_policy, inbound.port.number)
+            metadata["config"] = config_path("DestinationRule", rule.namespace, rule.name)
+        cluster["metadata"] = {"filter_metadata": {"istio": metadata}}
+    pool = _sidecar_pool(context, inbound.number)
+    if pool is not None:
+        policy = replace(policy or Policy(), connection_pool=pool)
     apply_connection_pool(cluster, options, policy, context.mesh)
     _finish(cluster, options)
     return cluster
+
+
+def _sidecar_pool(context: Context, number: int) -> Any:
+    """The connection pool that a Sidecar object sets for calls to its pods; None without one."""
+    sidecar = context.scope.sidecar
+    if sidecar is None:
+        return None
+    for listener in sidecar.spec.ingress:
+        if listener.port.number == number and listener.connection_pool is not None:
+            return listener.connection_pool
+    return sidecar.spec.inbound_connection_pool

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from labsupport.mesh.index.addresses import is_ip
 from labsupport.mesh.index.destinationrules import MergedRule
-from labsupport.mesh.index.entries import is_ip
-from labsupport.mesh.index.kubernetes import CLUSTER_ID
 from labsupport.mesh.index.services import Endpoint, Port, ServiceRecord
+from labsupport.mesh.index.workloads import CLUSTER_ID
 from labsupport.mesh.records import Json
 from labsupport.mesh.translate.context import Context
 from labsupport.mesh.translate.locality import apply_to_endpoints, effective_setting

@@ -15,6 +15,7 @@ __all__ = [
     "VIRTUAL_INBOUND",
     "VIRTUAL_OUTBOUND",
     "config_path",
+    "dns_cache",
     "domain_port",
     "duration",
     "inbound_cluster",
@@ -95,6 +96,11 @@ def socket_address(address: str, port: int) -> Json:
     if not port:
         return {"pipe": {"path": address.removeprefix("unix://")}}
     return {"socket_address": {"address": address, "port_value": port}}
+
+
+def dns_cache(host: str) -> Json:
+    """The cache that a dynamic cluster and the filters in front of it share."""
+    return {"name": f"{host}_dfp_dns_cache", "dns_lookup_family": "V4_ONLY"}
 
 
 def duration(value: timedelta | Any) -> str:

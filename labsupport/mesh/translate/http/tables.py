@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from labsupport.mesh.index.entries import is_ip
+from labsupport.mesh.index.addresses import is_ip
 from labsupport.mesh.index.hosts import CLUSTER_DOMAIN, is_wildcard, matches
 from labsupport.mesh.index.protocols import is_http_or_sniffed
 from labsupport.mesh.index.scope import EgressListener

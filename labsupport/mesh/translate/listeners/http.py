@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labsupport.mesh.records import Json
-from labsupport.mesh.translate.names import stat_name
+from labsupport.mesh.translate.names import dns_cache, stat_name
 
 __all__ = ["ADS", "CONNECTION_MANAGER", "gateway_manager", "inbound_manager", "outbound_manager"]
 
@@ -13,6 +13,7 @@ ADS = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
 CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
 _TYPES = "type.googleapis.com/envoy.extensions"
 _MANAGER = f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_DYNAMIC_PROXY = f"{_TYPES}.filters.http.dynamic_forward_proxy.v3.FilterConfig"
 _GRPC_WEB: Json = {
     "name": "envoy.filters.http.grpc_web",
     "typed_config": {"@type": f"{_TYPES}.filters.http.grpc_web.v3.GrpcWeb"},
@@ -41,8 +42,12 @@ _REQUEST_ID: Json = {
 }
 
 
-def _manager(stat_prefix: str, protocol: str, **fields: Any) -> Json:
+def _manager(stat_prefix: str, protocol: str, *, dynamic_host: str = "", **fields: Any) -> Json:
     filters = [_GRPC_WEB, *_FILTERS] if protocol == "GRPC-Web" else _FILTERS
+    if dynamic_host:
+        config = {"@type": _DYNAMIC_PROXY, "dns_cache_config": dns_cache(dynamic_host)}
+        proxy = {"name": "envoy.filters.http.dynamic_forward_proxy", "typed_config": config}
+        filters = [*filters[:-1], proxy, filters[-1]]
     return {
         "name": CONNECTION_MANAGER,
         "typed_config": {
@@ -64,18 +69,19 @@ def _rds(table: str) -> Json:
     return {"config_source": ADS, "route_config_name": table}
 
 
-def outbound_manager(stat_prefix: str, table: str, protocol: str) -> Json:
+def outbound_manager(stat_prefix: str, table: str, protocol: str, *, dynamic_host: str = "") -> Json:
     """The manager of a sidecar for its own pod's requests.
 
     Args:
         stat_prefix: prefix of statistics.
         table: name of the route table.
         protocol: protocol of the port.
+        dynamic_host: the wildcard host of a DYNAMIC_DNS entry that it is for; empty otherwise.
 
     Returns:
         A network filter in proto JSON.
     """
-    return _manager(stat_prefix, protocol, rds=_rds(table), use_remote_address=False)
+    return _manager(stat_prefix, protocol, dynamic_host=dynamic_host, rds=_rds(table), use_remote_address=False)
 
 
 def gateway_manager(stat_prefix: str, table: str, protocol: str) -> Json:

@@ -1,4 +1,4 @@
-"""The listener of a sidecar for calls to its own pod; VirtualServices play no part here."""
+"""Listeners of a sidecar for calls to its own pod; VirtualServices play no part here."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from labsupport.mesh.index.protocols import is_grpc, is_http2, listener_kind
 from labsupport.mesh.index.services import UNSPECIFIED
 from labsupport.mesh.records import Json
 from labsupport.mesh.translate.context import Context
+from labsupport.mesh.translate.inbound import InboundPort, inbound_ports
 from labsupport.mesh.translate.listeners.chains import HTTP_INSPECTOR, PLAINTEXT_HTTP, TLS_INSPECTOR
 from labsupport.mesh.translate.listeners.http import inbound_manager
 from labsupport.mesh.translate.listeners.network import destination_filters, tcp_proxy
@@ -20,9 +21,8 @@ from labsupport.mesh.translate.names import (
     listener_name,
     socket_address,
 )
-from labsupport.mesh.translate.targets import Target, service_targets
 
-__all__ = ["inbound_listener"]
+__all__ = ["inbound_listeners"]
 
 INBOUND_PORT = 15006
 _ORIGINAL_DST: Json = {
@@ -31,29 +31,43 @@ _ORIGINAL_DST: Json = {
 }
 
 
-def inbound_listener(context: Context) -> Json:
-    """The listener ``virtualInbound``: a chain per port of the pod's services, and what passes all other ports on.
+def inbound_listeners(context: Context) -> dict[str, Json]:
+    """The listener ``virtualInbound``, with a chain per port of the pod and what passes all other ports on.
 
-    Chains for mutual TLS between sidecars are left out.
+    Ports of a Sidecar's ``ingress`` with ``captureMode: NONE`` have listeners of their own. Chains for mutual TLS
+    between sidecars are left out.
     """
-    targets: dict[int, Target] = {}
-    for target in service_targets(context):
-        if target.target_port not in RESERVED_PORTS:
-            targets.setdefault(target.target_port, target)
-    ordered = [targets[number] for number in sorted(targets)]
+    ports = [port for port in inbound_ports(context) if port.number not in RESERVED_PORTS]
+    shared = [port for port in ports if not port.bind_to_port]
     chains = _passthrough()
-    for target in ordered:
-        chains += _chains(target)
+    for port in shared:
+        chains += _chains(port)
+    listeners = {VIRTUAL_INBOUND: _listener(VIRTUAL_INBOUND, UNSPECIFIED, INBOUND_PORT, chains)}
+    listeners[VIRTUAL_INBOUND]["listener_filters"] = _listener_filters(shared)
+    for port in ports:
+        if port.bind_to_port:
+            name = listener_name(port.bind, port.number)
+            listeners[name] = _listener(name, port.bind, port.number, _chains(port))
+            listeners[name]["listener_filters"] = _inspectors(port)
+    return listeners
+
+
+def _listener(name: str, bind: str, port: int, chains: list[Json]) -> Json:
     return {
-        "name": VIRTUAL_INBOUND,
-        "address": socket_address(UNSPECIFIED, INBOUND_PORT),
+        "name": name,
+        "address": socket_address(bind, port),
         "traffic_direction": "INBOUND",
         "continue_on_listener_filters_timeout": True,
         "listener_filters_timeout": "0s",
         "max_connections_to_accept_per_socket_event": 1,
-        "listener_filters": _listener_filters(ordered),
         "filter_chains": chains,
     }
+
+
+def _inspectors(port: InboundPort) -> list[Json]:
+    """Listener filters of a port with a socket of its own, where the original destination plays no part."""
+    tls = {**TLS_INSPECTOR, "filter_disabled": {"not_match": _ports([port.number])}}
+    return [tls, HTTP_INSPECTOR] if listener_kind(port.port.protocol) == "auto" else [tls]
 
 
 def _routes(cluster: str, port: int, protocol: str) -> Json:
@@ -96,10 +110,10 @@ def _passthrough() -> list[Json]:
     ]
 
 
-def _chains(target: Target) -> list[Json]:
+def _chains(target: InboundPort) -> list[Json]:
     protocol = target.port.protocol
-    name = listener_name(UNSPECIFIED, target.target_port)
-    cluster = inbound_cluster(target.target_port)
+    name = listener_name(target.bind, target.number)
+    cluster = inbound_cluster(target.number)
     manager = inbound_manager(
         f"inbound_{name}",
         _routes(cluster, target.port.number, protocol),
@@ -109,10 +123,13 @@ def _chains(target: Target) -> list[Json]:
     proxy = list(destination_filters(cluster, cluster, "", protocol, None))
 
     def chain(filters: list[Json], transport: str, detected: Sequence[str] = ()) -> Json:
-        match: Json = {"destination_port": target.target_port, "transport_protocol": transport}
+        match: Json = {"destination_port": target.number, "transport_protocol": transport}
         if detected:
             match["application_protocols"] = list(detected)
-        return {"name": name, "filter_chain_match": match, "filters": filters}
+        result: Json = {"name": name, "filter_chain_match": match, "filters": filters}
+        if target.metadata is not None:
+            result["metadata"] = target.metadata
+        return result
 
     kind = listener_kind(protocol)
     if kind == "http":
@@ -132,9 +149,9 @@ def _ports(numbers: Sequence[int]) -> Json:
     return ranges[0] if len(ranges) == 1 else {"or_match": {"rules": ranges}}
 
 
-def _listener_filters(targets: Sequence[Target]) -> list[Json]:
+def _listener_filters(targets: Sequence[InboundPort]) -> list[Json]:
     """Inspect what is not known beforehand: TLS everywhere, HTTP where the protocol is detected."""
-    known = [target.target_port for target in targets if listener_kind(target.port.protocol) != "auto"]
+    known = [target.number for target in targets if listener_kind(target.port.protocol) != "auto"]
     return [
         _ORIGINAL_DST,
         {**TLS_INSPECTOR, "filter_disabled": _ports([INBOUND_PORT])},

@@ -12,7 +12,7 @@ from labsupport.mesh.index.virtualservices import VirtualServiceRule
 from labsupport.mesh.translate.context import Context
 from labsupport.mesh.translate.http.tables import abbreviations
 from labsupport.mesh.translate.listeners.chains import Chain
-from labsupport.mesh.translate.listeners.network import destination_filters, rule_filters
+from labsupport.mesh.translate.listeners.network import destination_filters, rule_filters, sni_proxy
 from labsupport.mesh.translate.names import origin_metadata, outbound_cluster
 
 __all__ = ["l4_applies", "l4_chains"]
@@ -62,6 +62,8 @@ def _default(
     number = service.ports[0].number if len(service.ports) == 1 else port.number
     cluster = outbound_cluster(service.hostname, number)
     filters = destination_filters(cluster, cluster, "", port.protocol, context.rule(service.hostname))
+    if service.resolution == "DYNAMIC_DNS" and is_wildcard(service.hostname):
+        filters = (sni_proxy(service.hostname, port.number), *filters)
     return Chain(filters=filters, server_names=names, subnets=subnets)
 
 

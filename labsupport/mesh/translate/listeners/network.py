@@ -9,9 +9,9 @@ from labsupport.mesh.index.destinationrules import MergedRule
 from labsupport.mesh.records import Json
 from labsupport.mesh.translate.context import Context
 from labsupport.mesh.translate.http.actions import destination_cluster
-from labsupport.mesh.translate.names import domain_port, duration
+from labsupport.mesh.translate.names import dns_cache, domain_port, duration
 
-__all__ = ["TCP_PROXY", "destination_filters", "rule_filters", "tcp_proxy"]
+__all__ = ["TCP_PROXY", "destination_filters", "rule_filters", "sni_proxy", "tcp_proxy"]
 
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
 _TYPES = "type.googleapis.com/envoy.extensions.filters.network"
@@ -22,6 +22,18 @@ def tcp_proxy(stat_prefix: str, cluster: str) -> Json:
     return {
         "name": TCP_PROXY,
         "typed_config": {"@type": f"{_TYPES}.tcp_proxy.v3.TcpProxy", "stat_prefix": stat_prefix, "cluster": cluster},
+    }
+
+
+def sni_proxy(host: str, port: int) -> Json:
+    """The filter that resolves the server name of a connection, for a wildcard host of resolution DYNAMIC_DNS."""
+    return {
+        "name": "envoy.extensions.filters.network.sni_dynamic_forward_proxy",
+        "typed_config": {
+            "@type": f"{_TYPES}.sni_dynamic_forward_proxy.v3.FilterConfig",
+            "dns_cache_config": dns_cache(host),
+            "port_value": port,
+        },
     }
 
 

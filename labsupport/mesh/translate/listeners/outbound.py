@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from labsupport.mesh.index.entries import is_ip
+from labsupport.mesh.index.addresses import is_ip
+from labsupport.mesh.index.hosts import is_wildcard
 from labsupport.mesh.index.protocols import is_http, is_tcp, listener_kind
 from labsupport.mesh.index.scope import EgressListener
 from labsupport.mesh.index.services import UNSPECIFIED, Port, ServiceRecord
@@ -113,7 +114,9 @@ class _Listeners:
         elif kind == "auto" and bind != UNSPECIFIED:
             table = f"{service.hostname}:{port.number}"
         prefix = f"outbound_{listener_name(bind, port.number)}"
-        return Chain(filters=(outbound_manager(prefix, table, port.protocol),))
+        dynamic = service.resolution == "DYNAMIC_DNS" and is_wildcard(service.hostname)
+        host = service.hostname if dynamic else ""
+        return Chain(filters=(outbound_manager(prefix, table, port.protocol, dynamic_host=host),))
 
 
 def outbound_listeners(context: Context) -> dict[str, Json]:
