@@ -1,0 +1,208 @@
+"""Statistics: exactness against independent computations, and the properties every verdict relies on."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from labsupport import statistics
+from labsupport.errors import UsageError
+
+PER_CENT = st.integers(1, 99).map(lambda percent: percent / 100)
+
+
+def binomial_tails(seen: int, n: int, share: Fraction) -> tuple[Fraction, Fraction]:
+    """P(X <= seen) and P(X >= seen) in exact rational arithmetic."""
+    chances = [math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)]
+    return sum(chances[: seen + 1]), sum(chances[seen:])
+
+
+@given(n=st.integers(1, 60), data=st.data(), percent=st.integers(0, 100))
+@settings(max_examples=60, deadline=None)
+def test_binomial_test_is_twice_the_smaller_exact_tail(n, data, percent):
+    seen = data.draw(st.integers(0, n))
+    share = Fraction(percent, 100)
+    expected = min(1.0, 2 * float(min(binomial_tails(seen, n, share))))
+    assert statistics.binomial_test(seen, n, float(share)) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+
+
+@given(n=st.integers(1, 5000), data=st.data(), share=PER_CENT, alpha=st.sampled_from([0.05, 1e-3, 1e-5]))
+@settings(max_examples=200, deadline=None)
+def test_test_rejects_exactly_what_lies_outside_the_interval(n, data, share, alpha):
+    seen = data.draw(st.integers(0, n))
+    p_value = statistics.binomial_test(seen, n, share)
+    assume(abs(p_value / alpha - 1) > 1e-6)
+    inside = statistics.proportion_interval(seen, n, level=1 - alpha).holds(share)
+    assert inside == (p_value > alpha)
+
+
+def test_interval_equals_the_published_clopper_pearson_bounds():
+    stats = pytest.importorskip("scipy.stats")
+    for seen, n in ((0, 10), (1, 10), (98, 1000), (1000, 1000), (7, 20)):
+        reference = stats.binomtest(seen, n).proportion_ci(0.999, method="exact")
+        interval = statistics.proportion_interval(seen, n, level=0.999)
+        assert interval == pytest.approx((reference.low, reference.high), rel=1e-9)
+
+
+def test_interval_covers_the_truth_at_least_as_often_as_promised():
+    for n, share in ((20, 0.1), (50, 0.03), (33, 0.5)):
+        covered = sum(
+            math.comb(n, seen) * share**seen * (1 - share) ** (n - seen)
+            for seen in range(n + 1)
+            if statistics.proportion_interval(seen, n, level=0.95).holds(share)
+        )
+        assert covered >= 0.95
+
+
+def test_no_choice_leaves_everything_open():
+    assert statistics.proportion_interval(0, 0) == (0.0, 1.0)
+    assert statistics.binomial_test(0, 0, 0.3) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("share", "seen", "n", "expected"), [(0, 0, 9, 1.0), (0, 1, 9, 0.0), (1, 9, 9, 1.0), (1, 8, 9, 0)]
+)
+def test_shares_of_none_and_all_leave_nothing_to_chance(share, seen, n, expected):
+    assert statistics.binomial_test(seen, n, share) == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "other", "planned"), [(0.1, 0.5, 60), (0.2, 0.5, 120), (0.1, 0.2, 600), (0.05, 0.1, 1300)]
+)
+def test_requests_needed_are_those_of_the_curriculum(share, other, planned):
+    needed = statistics.requests_needed(share, other)
+    assert needed == statistics.requests_needed(other, share)
+    assert 0.9 * planned < needed <= planned
+
+
+@pytest.mark.parametrize(("share", "other"), [(0.1, 0.5), (0.3, 0.6), (0.0, 0.2), (0.5, 1.0)])
+def test_requests_needed_are_enough_from_there_on_and_not_before(share, other):
+    needed = statistics.requests_needed(share, other)
+    powers = {
+        n: min(statistics.power(n, share, other), statistics.power(n, other, share))
+        for n in range(max(1, needed - 1), needed + 60)
+    }
+    assert powers[needed - 1] < statistics.POWER
+    assert all(value >= statistics.POWER for n, value in powers.items() if n >= needed)
+
+
+@given(n=st.integers(1, 40), expected=PER_CENT, actual=PER_CENT)
+@settings(max_examples=60, deadline=None)
+def test_power_is_the_chance_of_the_rejected_counts(n, expected, actual):
+    alpha = 0.01
+    chance = sum(
+        math.comb(n, seen) * actual**seen * (1 - actual) ** (n - seen)
+        for seen in range(n + 1)
+        if statistics.binomial_test(seen, n, expected) <= alpha
+    )
+    assert statistics.power(n, expected, actual, alpha=alpha) == pytest.approx(chance, abs=1e-9)
+
+
+def test_power_against_the_expected_share_itself_stays_below_alpha():
+    for n in (50, 200, 1000):
+        assert statistics.power(n, 0.1, 0.1, alpha=1e-3) <= 1e-3
+
+
+def exact_multinomial(counts, shares):
+    """The definition, term by term."""
+    n = sum(counts)
+
+    def chance(outcome):
+        value = math.factorial(n)
+        for count, share in zip(outcome, shares, strict=True):
+            value = value / math.factorial(count) * share**count
+        return value
+
+    seen = chance(counts)
+    return sum(
+        chance((a, b, n - a - b))
+        for a in range(n + 1)
+        for b in range(n + 1 - a)
+        if chance((a, b, n - a - b)) <= seen * (1 + 1e-7)
+    )
+
+
+@pytest.mark.parametrize("counts", [(1, 2, 9), (0, 0, 12), (4, 4, 4), (6, 5, 1)])
+def test_multinomial_p_value_is_the_sum_over_all_outcomes_no_likelier(counts):
+    fit = statistics.goodness_of_fit(counts, (10, 10, 80))
+    assert fit.method == "multinomial"
+    assert fit.p_value == pytest.approx(exact_multinomial(counts, (0.1, 0.1, 0.8)), rel=1e-9)
+
+
+def test_many_requests_fall_back_to_a_bound_that_is_never_too_small():
+    counts = (880, 920, 8200)
+    fit = statistics.goodness_of_fit(counts, (10, 10, 80))
+    smallest = min(statistics.binomial_test(c, 10_000, s) for c, s in zip(counts, (0.1, 0.1, 0.8), strict=True))
+    assert fit.method == "bonferroni"
+    assert fit.p_value == pytest.approx(3 * smallest)
+
+
+def test_a_category_of_weight_zero_must_not_occur():
+    assert statistics.goodness_of_fit((5, 5, 1), (1, 1, 0)).p_value == 0.0
+    assert statistics.goodness_of_fit((5, 5, 0), (1, 1, 0)).p_value == 1.0
+    assert statistics.goodness_of_fit((5, 0), (1, 0)).p_value == 1.0
+
+
+def test_chi_square_is_pearsons_and_refuses_small_expected_counts():
+    stats = pytest.importorskip("scipy.stats")
+    reference = stats.chisquare((30, 45, 25))
+    statistic, freedom, p_value = statistics.chi_square((30, 45, 25), (1, 1, 1))
+    assert (statistic, freedom, p_value) == (pytest.approx(reference.statistic), 2, pytest.approx(reference.pvalue))
+    with pytest.raises(UsageError, match="at least 5"):
+        statistics.chi_square((1, 2, 3), (1, 1, 1))
+
+
+def test_compared_samples_use_fishers_exact_test():
+    # The lady tasting tea: four of four cups right on each side, 2/70.
+    assert statistics.compare_proportions(4, 4, 0, 4) == pytest.approx(2 / 70)
+    assert statistics.compare_proportions(3, 10, 3, 10) == 1.0
+
+
+@given(st.lists(st.floats(0.001, 10), min_size=1, max_size=300), st.sampled_from([0.5, 0.9]))
+@settings(max_examples=50, deadline=None)
+def test_quantile_interval_consists_of_order_statistics_around_the_quantile(values, q):
+    interval = statistics.quantile_interval(values, q, level=0.9)
+    assert interval.low <= sorted(values)[max(0, math.ceil(q * len(values)) - 1)] <= interval.high
+    assert {interval.low, interval.high} <= {*values, math.inf, -math.inf}
+
+
+def test_quantile_interval_covers_the_quantile_as_often_as_promised():
+    # With the values' ranks known, coverage is a binomial sum: the quantile lies between two of them.
+    n, q, level = 200, 0.9, 0.99
+    interval = statistics.quantile_interval(range(1, n + 1), q, level=level)
+    low, high = int(interval.low), int(interval.high)
+    chances = [math.comb(n, k) * q**k * (1 - q) ** (n - k) for k in range(n + 1)]
+    assert sum(chances[low:high]) >= level
+
+
+def test_weights_are_relative():
+    assert statistics.proportions({"v1": 1, "v2": 3}) == {"v1": 0.25, "v2": 0.75}
+
+
+@pytest.mark.parametrize("weights", [{"v1": 0}, {}, {"v1": -1, "v2": 2}, {"v1": math.nan}])
+def test_senseless_weights_are_refused(weights):
+    with pytest.raises(UsageError, match="weights"):
+        statistics.proportions(weights)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: statistics.proportion_interval(5, 4),
+        lambda: statistics.proportion_interval(1, 4, level=1.0),
+        lambda: statistics.binomial_test(1, 4, 1.2),
+        lambda: statistics.requests_needed(0.1, 0.1),
+        lambda: statistics.requests_needed(-0.1, 0.1),
+        lambda: statistics.requests_needed(0.1, 0.2, alpha=0),
+        lambda: statistics.goodness_of_fit((1, 2), (1, 1, 1)),
+        lambda: statistics.goodness_of_fit((1, -2), (1, 1)),
+        lambda: statistics.quantile_interval([1.0], 1.0),
+    ],
+)
+def test_senseless_arguments_are_refused(call):
+    with pytest.raises(UsageError):
+        call()
