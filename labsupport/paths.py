@@ -1,0 +1,113 @@
+"""Where the course's files are: the repository root, its manifests, and what a learner's path means."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from labsupport.errors import NotFoundError
+
+__all__ = ["MANIFEST_SUFFIXES", "display_name", "images", "manifests", "resolve", "root", "state_file"]
+
+MANIFEST_SUFFIXES = (".yaml", ".yml")
+_ROOT_VARIABLE = "WORKSHOP_ROOT"
+_STATE_VARIABLE = "WORKSHOP_STATE"
+
+
+def root() -> Path:
+    """The repository: ``WORKSHOP_ROOT``, or the nearest folder with ``manifests`` around this package or the notebook.
+
+    Returns:
+        An absolute path.
+
+    Raises:
+        NotFoundError: there is no such folder; the message says how to name it.
+    """
+    given = os.environ.get(_ROOT_VARIABLE)
+    if given:
+        folder = Path(given).expanduser().resolve()
+        if not (folder / "manifests").is_dir():
+            raise NotFoundError(
+                f"{_ROOT_VARIABLE} is {given!r}, but there is no folder {folder / 'manifests'}. "
+                "Set it to the folder of the workshop's repository, or unset it."
+            )
+        return folder
+    # The package's own place first: with an editable install it is right whatever the working folder is.
+    for start in (Path(__file__).resolve().parent.parent, Path.cwd().resolve()):
+        for folder in (start, *start.parents):
+            if (folder / "manifests").is_dir() and (folder / "images").is_dir():
+                return folder
+    raise NotFoundError(
+        f"The workshop's repository was not found around {Path.cwd()}. "
+        f"Start the notebook inside it, or set {_ROOT_VARIABLE} to its folder."
+    )
+
+
+def manifests() -> Path:
+    """The folder of all given manifests."""
+    return root() / "manifests"
+
+
+def images() -> Path:
+    """The folder of the course's own images."""
+    return root() / "images"
+
+
+def state_file() -> Path:
+    """The file of a learner's progress: ``WORKSHOP_STATE``, or ``.workshop/progress.json`` in the repository."""
+    given = os.environ.get(_STATE_VARIABLE)
+    return Path(given).expanduser() if given else root() / ".workshop" / "progress.json"
+
+
+def resolve(path: str | Path) -> Path:
+    """Find a manifest file or folder by a path relative to the working folder, or else to ``manifests``.
+
+    Args:
+        path: such as ``apps/web``, ``02-canary-by-weight/solution`` or an absolute path.
+
+    Returns:
+        An absolute path that exists.
+
+    Raises:
+        NotFoundError: nothing is there; the message lists near matches.
+    """
+    wanted = Path(path).expanduser()
+    places = [Path.cwd()] if wanted.is_absolute() else [Path.cwd(), manifests(), root()]
+    for place in places:
+        found = place / wanted
+        if found.exists():
+            return found.resolve()
+    near = _near(wanted)
+    looked = " or ".join(str(place) for place in places[:2]) if not wanted.is_absolute() else str(wanted.parent)
+    remedy = f"Did you mean {' or '.join(near)}?" if near else "lab.apply() takes a file, a folder or YAML text."
+    raise NotFoundError(f"There is no manifest {str(path)!r} in {looked}. {remedy}")
+
+
+def display_name(path: Path) -> str:
+    """A path as a learner knows it: relative to ``manifests``, the repository or the working folder where possible."""
+    absolute = path.resolve()
+    bases: list[Path] = []
+    # Outside the repository a path relative to the working folder is the best name there is.
+    with suppress(NotFoundError):
+        bases = [manifests(), root()]
+    for base in (*bases, Path.cwd()):
+        if absolute.is_relative_to(base):
+            return str(absolute.relative_to(base))
+    return str(absolute)
+
+
+def _near(wanted: Path) -> list[str]:
+    """Manifests with a similar path or name, best first."""
+    base = manifests()
+    known: list[str] = []
+    for found in sorted(base.rglob("*")):
+        if found.is_dir() or found.suffix in MANIFEST_SUFFIXES:
+            known.append(str(found.relative_to(base)))
+    text = str(wanted)
+    near = difflib.get_close_matches(text, known, n=3, cutoff=0.6)
+    names = {name: Path(name).name for name in known}
+    for close in difflib.get_close_matches(wanted.name, list(names.values()), n=3, cutoff=0.75):
+        near += [name for name, last in names.items() if last == close and name not in near]
+    return near[:3]
