@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic.alias_generators import to_camel
 
+from labsupport.errors import Problem
 from labsupport.model.types import Format, IntOrString, Loose, Rule
 
 __all__ = ["Istio", "Metadata", "Origin", "Resource", "Schema"]
@@ -98,6 +99,7 @@ class Resource(Schema):
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
     _raw: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _warnings: tuple[Problem, ...] = PrivateAttr(default=())
 
     @property
     def origin(self) -> Origin:
@@ -108,6 +110,11 @@ class Resource(Schema):
     def raw(self) -> dict[str, Any]:
         """The mapping as it was written, untouched."""
         return self._raw
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Istiod's admission warnings, with file and line."""
+        return self._warnings
 
     @property
     def name(self) -> str:

@@ -35,7 +35,7 @@ def name_problem(kind: str, name: str, metadata: Mapping[str, Any]) -> Issue | N
         remedy = "Write name: below metadata:"
         if metadata.get("generateName"):
             remedy = "Use name instead of generateName, so that applying it again changes the same object."
-        return Issue("name", "metadata.name", "the object has no name", remedy)
+        return Issue("object", "metadata.name", "the object has no name", remedy)
     what = ""
     if kind == "Service":
         if len(name) > 63 or not _LABEL_1035.fullmatch(name):
@@ -46,9 +46,9 @@ def name_problem(kind: str, name: str, metadata: Mapping[str, Any]) -> Issue | N
     elif len(name) > 253 or not _SUBDOMAIN.fullmatch(name):
         what = "lower-case letters, digits, hyphens and dots, at most 253"
     if what:
-        return Issue("name", "metadata.name", f"{name[:80]!r} is not a valid name", f"Use {what}.")
+        return Issue("object", "metadata.name", f"{name[:80]!r} is not a valid name", f"Use {what}.")
     namespace = metadata.get("namespace", "")
     if namespace and not is_dns_label(namespace):
         remedy = "Use lower-case letters, digits and hyphens, at most 63."
-        return Issue("name", "metadata.namespace", f"{namespace[:80]!r} is not a valid namespace", remedy)
+        return Issue("object", "metadata.namespace", f"{namespace[:80]!r} is not a valid namespace", remedy)
     return None

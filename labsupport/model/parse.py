@@ -13,6 +13,7 @@ from labsupport.model.kinds import KINDS, api_versions
 from labsupport.model.names import name_problem
 from labsupport.model.shape import Issue, Report, shape_of
 from labsupport.model.suggest import closest
+from labsupport.model.validation.verdict import inspect
 
 if TYPE_CHECKING:
     from labsupport.manifest import Document
@@ -20,31 +21,35 @@ if TYPE_CHECKING:
 __all__ = ["loose_fields", "parse"]
 
 
-def parse(documents: Iterable[Document]) -> list[Resource]:
+def parse(documents: Iterable[Document], *, namespace: str = "default") -> list[Resource]:
     """Turn documents into typed objects.
 
     Args:
         documents: as ``labsupport.manifest.read`` returns them.
+        namespace: the namespace that objects without one will get.
 
     Returns:
         one object per document, in order, each with its origin and its raw mapping.
 
     Raises:
-        ManifestError: at least one is refused; lists every problem of every document.
+        ManifestError: at least one is refused, by the rules that kubectl, the API server and istiod go by; lists every
+            problem of every document.
     """
     problems: list[Problem] = []
     resources: list[Resource] = []
     seen: dict[tuple[str, str, str], Origin] = {}
     for document in documents:
-        resource, found = _one(document)
+        resource, found = _one(document, namespace)
         problems += found
-        reference = _reference(document.raw)
+        reference = _reference(document.raw, namespace)
         if reference is not None:
             if reference in seen:
                 before = seen[reference]
                 where = f"line {before.line}" + (f" of {before.file}" if before.file != document.origin.file else "")
                 message = f"the same object is given twice (first in {where})"
-                problems.append(_problem(document, Issue("name", "metadata.name", message, "Keep one, or rename it.")))
+                problems.append(
+                    _problem(document, Issue("object", "metadata.name", message, "Keep one, or rename it."))
+                )
             seen.setdefault(reference, document.origin)
         if resource is not None:
             resources.append(resource)
@@ -67,7 +72,7 @@ def loose_fields(resource: Resource) -> list[str]:
     return [path for path in report.loose if not path.startswith("metadata.") and path != "status"]
 
 
-def _reference(raw: dict[str, Any]) -> tuple[str, str, str] | None:
+def _reference(raw: dict[str, Any], default: str) -> tuple[str, str, str] | None:
     metadata = raw.get("metadata")
     if not isinstance(metadata, dict):
         return None
@@ -75,7 +80,7 @@ def _reference(raw: dict[str, Any]) -> tuple[str, str, str] | None:
     kind = raw.get("kind")
     if not (isinstance(kind, str) and isinstance(name, str) and name):
         return None
-    return kind, namespace if isinstance(namespace, str) else "", name
+    return kind, namespace if isinstance(namespace, str) and namespace else default, name
 
 
 def _label(raw: dict[str, Any]) -> str:
@@ -93,26 +98,26 @@ def _problem(document: Document, issue: Issue) -> Problem:
     return Problem(issue.message, origin.file, origin.document, line, label, issue.path, issue.remedy)
 
 
-def _one(document: Document) -> tuple[Resource | None, list[Problem]]:
+def _one(document: Document, namespace: str) -> tuple[Resource | None, list[Problem]]:
     cls, issue = _class(document.raw)
     if issue is not None:
         return None, [_problem(document, issue)]
     assert cls is not None
-    report = Report()
-    cleaned = shape_of(cls).check(document.raw, "", report)
-    report.finish()
-    issues = list(report.issues)
-    if not issues:
-        problem = name_problem(cls.KIND, cleaned["metadata"].get("name", ""), cleaned["metadata"])
+    found = inspect(document.raw, namespace=namespace)
+    issues = list(found.errors)
+    metadata = found.cleaned.get("metadata")
+    if isinstance(metadata, dict) and not any(issue.path.startswith("metadata") for issue in issues):
+        problem = name_problem(cls.KIND, metadata.get("name", ""), metadata)
         issues += [problem] if problem else []
     if issues:
         return None, [_problem(document, issue) for issue in issues]
     try:
-        resource = cls.model_validate(cleaned)
+        resource = cls.model_validate(found.cleaned)
     except ValidationError as error:
-        return None, [_problem(document, found) for found in _unforeseen(error)]
+        return None, [_problem(document, issue) for issue in _unforeseen(error)]
     resource._origin = document.origin
     resource._raw = document.raw
+    resource._warnings = tuple(_problem(document, issue) for issue in found.warnings)
     return resource, []
 
 
@@ -134,7 +139,7 @@ def _class(raw: dict[str, Any]) -> tuple[type[Resource] | None, Issue | None]:
             guess = closest(key, [name for name in raw if name != "metadata"]) if key not in raw else ""
             remedy = f"Is {guess!r} meant to be {key}?" if guess else f"Write {_example(key)} at the top level."
             what = "is missing" if value is None or value == "" else "must be text"
-            return None, Issue("name", key if key in raw else "", f"{key} {what}", remedy)
+            return None, Issue("object", key if key in raw else "", f"{key} {what}", remedy)
     version, kind = raw["apiVersion"], raw["kind"]
     cls = KINDS.get(kind)
     if cls is not None:
@@ -144,11 +149,11 @@ def _class(raw: dict[str, Any]) -> tuple[type[Resource] | None, Issue | None]:
         message = f"there is no {kind} in apiVersion {version[:80]!r}"
         if kind == "Gateway" and version.startswith("gateway.networking.k8s.io"):
             message = "this is the Gateway of the Kubernetes Gateway API; the course teaches Istio's own Gateway"
-        return None, Issue("name", "apiVersion", message, f"Write apiVersion: {' or '.join(accepted)}.")
+        return None, Issue("object", "apiVersion", message, f"Write apiVersion: {' or '.join(accepted)}.")
     guess = closest(kind, KINDS)
     known = ", ".join(sorted(KINDS))
     remedy = f"Did you mean {guess}?" if guess else f"Known kinds are {known}."
-    return None, Issue("name", "kind", f"unknown kind {kind[:80]!r}", remedy)
+    return None, Issue("object", "kind", f"unknown kind {kind[:80]!r}", remedy)
 
 
 def _example(key: str) -> str:

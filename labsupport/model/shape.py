@@ -16,7 +16,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
-from labsupport.model.base import Schema
+from labsupport.model.base import Metadata, Schema
 from labsupport.model.duration import GoDuration
 from labsupport.model.formats import format_problem
 from labsupport.model.suggest import closest, unknown_field
@@ -30,13 +30,14 @@ class Issue:
     """One thing that is wrong with an object.
 
     Args:
-        by: who objects on a cluster: ``strict`` (kubectl), ``crd`` (API server) or ``webhook`` (istiod).
+        by: who objects on a cluster: ``strict`` (kubectl), ``crd`` (API server), ``webhook`` (istiod) or ``object``
+            (kubectl and API server, for what all kinds have in common: names, metadata).
         path: field path.
         message: what is wrong.
         remedy: what to do.
     """
 
-    by: Literal["strict", "crd", "webhook", "name"]
+    by: Literal["strict", "crd", "webhook", "object"]
     path: str
     message: str
     remedy: str = ""
@@ -283,13 +284,18 @@ class ObjectShape(Shape):
                     cleaned[key] = item
                 else:
                     message, remedy = unknown_field(self, key, place)
-                    report.issues.append(Issue("strict", place, message, remedy))
+                    by: Literal["strict", "object"] = "object" if self.model is Metadata else "strict"
+                    report.issues.append(Issue(by, place, message, remedy))
             elif item is None and (nulls or shape.nullable):
                 continue
             else:
                 cleaned[key] = shape.check(item, place, report)
         for name in self.required:
-            if name not in cleaned:
+            if name in cleaned:
+                continue
+            if name == "metadata":
+                report.issues.append(Issue("object", name, "is required", "Write metadata with a name below it."))
+            else:
                 report.crd(f"{path}.{name}" if path else name, "is required")
         for group in self.model.ONE_OF:
             given = [name for name in group if name in cleaned]

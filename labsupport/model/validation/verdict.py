@@ -1,0 +1,187 @@
+"""The verdict on one object: what kubectl, the API server and istiod say to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from labsupport.model.destinationrule import DestinationRuleSpec
+from labsupport.model.gateway import GatewaySpec
+from labsupport.model.kinds import KINDS, api_versions
+from labsupport.model.protojson import DecodeError, decode
+from labsupport.model.serviceentry import ServiceEntrySpec, WorkloadEntrySpec
+from labsupport.model.shape import Issue, Report, shape_of
+from labsupport.model.sidecar import SidecarSpec
+from labsupport.model.validation.destinationrule import check_destination_rule
+from labsupport.model.validation.findings import Findings
+from labsupport.model.validation.gateway import check_gateway
+from labsupport.model.validation.serviceentry import check_service_entry, check_workload_entry
+from labsupport.model.validation.sidecar import check_sidecar
+from labsupport.model.validation.virtualservice import check_virtual_service
+from labsupport.model.virtualservice import VirtualServiceSpec
+
+__all__ = ["Inspection", "Verdict", "inspect", "validate"]
+
+_RESERVED = (
+    "internal.istio.io/webhook-always-reject",
+    "internal.istio.io/parent-namespace",
+    "internal.istio.io/parents",
+)
+
+
+class HasRaw(Protocol):
+    """A document or a resource: both keep the mapping as it was written."""
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The mapping."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a cluster says to one object of Istio.
+
+    Args:
+        kind, namespace, name: the object.
+        errors: why it is refused, each beginning with who objects: ``strict`` (kubectl), ``crd`` (API server) or
+            ``webhook`` (istiod); empty if it is accepted.
+        warnings: istiod's admission warnings.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Everything found in one raw object.
+
+    Args:
+        cleaned: the mapping without unknown fields and nulls, ready for the model.
+        errors: who objects to what.
+        warnings: istiod's warnings.
+        loose: paths of fields that are accepted without a look inside.
+    """
+
+    cleaned: dict[str, Any]
+    errors: tuple[Issue, ...]
+    warnings: tuple[Issue, ...]
+    loose: tuple[str, ...]
+
+
+def validate(objects: Iterable[HasRaw], *, namespace: str = "default") -> list[Verdict]:
+    """Give istiod's verdicts on objects of Istio; other objects are passed over.
+
+    Args:
+        objects: documents or resources.
+        namespace: the namespace of objects that name none.
+
+    Returns:
+        one verdict per object of a group under istio.io, in order.
+    """
+    return [_verdict(entry.raw, namespace) for entry in objects if _is_istio(entry.raw)]
+
+
+def _is_istio(raw: Mapping[str, Any]) -> bool:
+    version = raw.get("apiVersion")
+    return isinstance(version, str) and version.partition("/")[0].endswith(".istio.io") and "/" in version
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _verdict(raw: dict[str, Any], namespace: str) -> Verdict:
+    metadata = raw.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    kind, version = _text(raw.get("kind")), _text(raw.get("apiVersion"))
+    errors: list[str]
+    warnings: list[str] = []
+    model = KINDS.get(kind)
+    if model is None or version.partition("/")[0] != model.GROUP:
+        errors = [f"crd: there is no kind {kind} in {version}"]
+    else:
+        seen = inspect(raw, namespace=namespace)
+        errors = [str(issue) for issue in seen.errors if issue.by != "object"]
+        if version not in api_versions(model):
+            errors.insert(0, f"crd: there is no {kind} in {version}")
+        warnings = [f"{issue.path}: {issue.message}" for issue in seen.warnings]
+    space = _text(metadata.get("namespace")) or namespace
+    return Verdict(kind, space, _text(metadata.get("name")), tuple(errors), tuple(warnings))
+
+
+def inspect(raw: dict[str, Any], *, namespace: str = "default") -> Inspection:
+    """Check an object of a known kind.
+
+    Args:
+        raw: the mapping as it was written; ``kind`` must be known.
+        namespace: its namespace if it names none.
+
+    Returns:
+        what was found.
+    """
+    model = KINDS[raw["kind"]]
+    report = Report()
+    cleaned = shape_of(model).check(raw, "", report)
+    report.finish()
+    errors = list(report.issues)
+    warnings: list[Issue] = []
+    if _is_istio(raw):
+        found = _webhook(raw["kind"], raw, cleaned, namespace)
+        # istiod's decoder objects to the same fields as the schema, in other words; once is enough for a reader.
+        told = {issue.path for issue in errors}
+        errors += [issue for issue in found.errors if issue.path not in told]
+        warnings = found.warnings
+    return Inspection(cleaned, tuple(errors), tuple(warnings), tuple(report.loose))
+
+
+def _webhook(kind: str, raw: Mapping[str, Any], cleaned: Mapping[str, Any], namespace: str) -> Findings:
+    metadata = raw.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    strings = {
+        name: {key: value for key, value in entries.items() if isinstance(value, str)}
+        for name in ("labels", "annotations")
+        if isinstance(entries := metadata.get(name), dict)
+    }
+    found = Findings(
+        _text(metadata.get("namespace")) or namespace, strings.get("annotations", {}), strings.get("labels", {})
+    )
+    if not _annotations(kind, found):
+        return found
+    try:
+        _check_spec(kind, cleaned.get("spec"), _text(metadata.get("name")), found)
+    except DecodeError as error:
+        found.errors.clear()
+        found.warnings.clear()
+        found.error(error.path, str(error))
+    return found
+
+
+def _annotations(kind: str, found: Findings) -> bool:
+    if "istio.io/dry-run" in found.annotations and kind != "AuthorizationPolicy":
+        found.error("metadata.annotations.istio.io/dry-run", "is supported only by AuthorizationPolicy", "Remove it.")
+    for name in _RESERVED:
+        if name in found.annotations:
+            found.error(f"metadata.annotations.{name}", "is reserved for Istio itself", "Remove it.")
+    return not found.errors
+
+
+def _check_spec(kind: str, spec: object, name: str, found: Findings) -> None:
+    match kind:
+        case "VirtualService":
+            check_virtual_service(decode(VirtualServiceSpec, spec, "spec"), found)
+        case "DestinationRule":
+            check_destination_rule(decode(DestinationRuleSpec, spec, "spec"), found)
+        case "Gateway":
+            check_gateway(decode(GatewaySpec, spec, "spec"), name, found)
+        case "ServiceEntry":
+            check_service_entry(decode(ServiceEntrySpec, spec, "spec"), found)
+        case "WorkloadEntry":
+            check_workload_entry(decode(WorkloadEntrySpec, spec, "spec"), found)
+        case "Sidecar":
+            check_sidecar(decode(SidecarSpec, spec, "spec"), found)

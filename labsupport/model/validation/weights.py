@@ -1,0 +1,38 @@
+"""Destinations with weights, as http, tcp and tls rules have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labsupport.model.validation.common import check_destination
+from labsupport.model.validation.findings import Findings
+from labsupport.model.virtualservice import HTTPRouteDestination, RouteDestination
+
+__all__ = ["check_weights"]
+
+
+def check_weights(
+    routes: Sequence[HTTPRouteDestination] | Sequence[RouteDestination], path: str, found: Findings
+) -> None:
+    """Check the destinations of a rule and their weights.
+
+    Args:
+        routes: the destinations.
+        path: field path of the list.
+        found: where findings go.
+    """
+    total = 0
+    route: HTTPRouteDestination | RouteDestination
+    for index, route in enumerate(routes):
+        place = f"{path}[{index}]"
+        if route.destination is None:
+            found.error(f"{place}.destination", "is required")
+        elif found.annotations.get("internal.istio.io/route-semantics") != "gateway":
+            check_destination(route.destination, f"{place}.destination", found)
+        if route.weight < 0:
+            found.error(f"{place}.weight", f"a weight must not be negative, got {route.weight}")
+        total += route.weight
+    if len(routes) > 1 and total % 2**32 == 0:
+        found.error(
+            path, "the weights add up to 0, so no destination would get anything", "Give at least one a weight."
+        )
