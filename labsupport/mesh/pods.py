@@ -1,0 +1,371 @@
+"""The pods of the embedded mesh: a program and, if it is injected, a sidecar, on ports of 127.0.0.1."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from labsupport.engine.base import Pod as PodRecord
+from labsupport.errors import StorageError
+from labsupport.mesh import admin, envoy, ports, rundir
+from labsupport.mesh.ads import AdsServer
+from labsupport.mesh.keeper import Keeper
+from labsupport.mesh.records import PodInfo
+from labsupport.mesh.spawning import Spawner
+
+__all__ = ["Addresses", "EnvoyUnit", "LivePod", "Workplace", "healthy", "listening", "pod_suffix"]
+
+# Kubernetes' alphabet for generated names: no vowels, so no words, and nothing that looks like something else.
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+APP_LOG, ENVOY_LOG = "app.log", "envoy.log"
+
+
+def pod_suffix() -> str:
+    """Five random characters, as at the end of a pod's name."""
+    return "".join(random.choices(_ALPHABET, k=5))
+
+
+async def _poll(attempt: Callable[[], Awaitable[bool]]) -> None:
+    for pause in itertools.chain((0.002, 0.003, 0.005), itertools.repeat(0.01)):
+        with contextlib.suppress(OSError, EOFError, asyncio.IncompleteReadError):
+            if await attempt():
+                return
+        await asyncio.sleep(pause)
+
+
+async def listening(port: int) -> None:
+    """Wait until something listens on a local port."""
+
+    async def attempt() -> bool:
+        _, writer = await asyncio.open_connection(ports.LOOPBACK, port)
+        writer.close()
+        return True
+
+    await _poll(attempt)
+
+
+async def healthy(port: int) -> None:
+    """Wait until a program answers ``GET /healthz`` with 200."""
+
+    async def attempt() -> bool:
+        reader, writer = await asyncio.open_connection(ports.LOOPBACK, port)
+        try:
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n")
+            return b" 200 " in await asyncio.wait_for(reader.readline(), 2.0)
+        except TimeoutError:
+            return False
+        finally:
+            writer.close()
+
+    await _poll(attempt)
+
+
+class Addresses:
+    """Local ports by mesh address, for the life of the lab; they are made when they are first asked for."""
+
+    def __init__(self) -> None:
+        self._pods: dict[str, LivePod] = {}
+        self._count = 0
+        self.refusing = ports.reserve_refusing()
+
+    def next_ip(self) -> str:
+        """A mesh address that no pod of this lab ever had."""
+        self._count += 1
+        return f"10.244.{self._count >> 8 & 255}.{self._count & 255}"
+
+    def add(self, pod: LivePod) -> None:
+        """Make a pod known by its mesh address."""
+        self._pods[pod.info.ip] = pod
+
+    def remove(self, pod: LivePod) -> None:
+        """Forget a pod; its address leads nowhere from now on."""
+        self._pods.pop(pod.info.ip, None)
+
+    def port(self, ip: str, number: int) -> int:
+        """The local port that stands for a port of a pod, as others call it."""
+        pod = self._pods.get(ip)
+        return int(self.refusing) if pod is None else pod.called_at(number, int(self.refusing))
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What pods need to run: where, who starts their processes, and who configures their proxies."""
+
+    folder: Path
+    images: Path
+    spawner: Spawner
+    ads: AdsServer
+    changed: Callable[[], None]
+
+    def make_folder(self, name: str) -> Path:
+        """A fresh folder for the files of one pod.
+
+        Raises:
+            StorageError: it cannot be made or written.
+        """
+        folder = self.folder / name
+        with rundir.explained(self.folder):
+            folder.mkdir(mode=0o700)
+            # Fails now if the disk is full, instead of silently when the first line of a log is lost.
+            (folder / APP_LOG).write_bytes(b"\0" * 4096)
+            (folder / APP_LOG).write_bytes(b"")
+        return folder
+
+
+class EnvoyUnit:
+    """One Envoy and the ports it listens on.
+
+    Args:
+        place: where it runs.
+        name: folder name, and the name in messages.
+        node: its node id.
+        cluster: its service cluster.
+        concurrency: worker threads.
+        probes: called for the local ports that must accept connections before it counts as ready.
+    """
+
+    def __init__(
+        self,
+        place: Workplace,
+        name: str,
+        *,
+        node: str,
+        cluster: str,
+        concurrency: int,
+        probes: Callable[[], list[int]],
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        self._place = place
+        self.name = name
+        self.node = node
+        self.folder = place.folder / name
+        self._argv = envoy.argv(envoy.bootstrap(node, cluster, metadata), concurrency=concurrency)
+        self._probes = probes
+        self.keeper = Keeper(self._start, self._check, place.changed)
+
+    @property
+    def admin(self) -> str:
+        """Path of the admin socket, relative to the supervisor's working directory (a Unix socket's path is short)."""
+        return f"{self.name}/{envoy.ADMIN_SOCKET}"
+
+    async def drained(self, *, timeout_s: float) -> None:
+        """Wait until nobody is connected to an inbound listener any more, or only idle connections are left."""
+        deadline = time.monotonic() + timeout_s
+        quiet = 0
+        while time.monotonic() < deadline and self.keeper.ready:
+            with contextlib.suppress(OSError):
+                found = await admin.statistics(self.admin, r"^http\.inbound.*downstream_(cx|rq)_active$")
+                connections = sum(value for name, value in found.items() if name.endswith("cx_active"))
+                requests = sum(value for name, value in found.items() if name.endswith("rq_active"))
+                # Callers close their idle connections once the endpoint is gone: none left means none can call.
+                quiet = quiet + 1 if requests == 0 else 0
+                if connections == 0 or quiet >= 20:
+                    return
+            await asyncio.sleep(0.02)
+
+    async def _start(self):  # type: ignore[no-untyped-def]
+        (self.folder / envoy.ADMIN_SOCKET).unlink(missing_ok=True)
+        return await self._place.spawner.start_program(self._argv, cwd=self.folder, log=self.folder / ENVOY_LOG)
+
+    async def _check(self) -> None:
+        while not self._place.ads.connected(self.node):
+            await asyncio.sleep(0.003)
+        await self._place.ads.settled(self.node, timeout_s=60.0)
+        await asyncio.gather(*(listening(port) for port in self._probes()))
+
+
+class LivePod:
+    """A pod that runs, or is about to.
+
+    Args:
+        place: where it runs.
+        addresses: of the lab; the pod adds itself.
+        info: what the control plane knows of it; ``ready`` is kept up to date here.
+        digest: of its template; empty for the gateway.
+        image: the program; empty for the gateway, which has none.
+        app_port_number: port on which the program says it listens; 0 if it does not say.
+        concurrency: worker threads of its Envoy.
+        grace_s: how long requests may take when it ends.
+        env: its program's environment, completed here.
+        proxy: HTTP proxy of a program without a sidecar.
+    """
+
+    def __init__(
+        self,
+        place: Workplace,
+        addresses: Addresses,
+        info: PodInfo,
+        *,
+        role: str = "sidecar",
+        digest: str = "",
+        image: str = "",
+        app_port_number: int = 0,
+        concurrency: int = 1,
+        grace_s: float = 30.0,
+        env: Mapping[str, str] | None = None,
+        proxy: str = "",
+    ) -> None:
+        self._place = place
+        self._addresses = addresses
+        self._info = info
+        self.role = role
+        self.digest = digest
+        self.image = image
+        self.concurrency = concurrency
+        self.grace_s = grace_s
+        self.created = time.time()
+        self.announced = False
+        self.terminating = False
+        self.folder = place.make_folder(info.name)
+        self._listens_on = app_port_number
+        self.app_port = ports.reserve()
+        self.outbound = ports.reserve()
+        self.listeners: dict[int, ports.Port] = {}
+        self.node = envoy.node_id(role, info.ip, info.name, info.namespace)
+        self._env = dict(env or {})
+        self._proxy = f"http://{ports.LOOPBACK}:{self.outbound.number}" if info.injected else proxy
+        self.app: Keeper | None = None
+        self.envoy: EnvoyUnit | None = None
+        addresses.add(self)
+
+    def start(self) -> None:
+        """Start its processes; its proxy's configuration must have been given to the ADS server."""
+        if self._info.injected or self.role == "gateway":
+            self.envoy = EnvoyUnit(
+                self._place,
+                self._info.name,
+                node=self.node,
+                cluster=f"{self._info.labels.get('app', self._info.workload)}.{self._info.namespace}",
+                concurrency=self.concurrency,
+                probes=self._probes,
+                metadata={"NAME": self._info.name, "NAMESPACE": self._info.namespace},
+            )
+        if self.image:
+            self.app = Keeper(self._start_app, lambda: healthy(self.app_port.number), self._place.changed)
+
+    @property
+    def info(self) -> PodInfo:
+        """What the control plane knows of it now."""
+        return replace(self._info, ready=self.ready) if self._info.ready != self.ready else self._info
+
+    @property
+    def name(self) -> str:
+        """Pod name."""
+        return self._info.name
+
+    @property
+    def _keepers(self) -> list[Keeper]:
+        return [one for one in (self.app, self.envoy.keeper if self.envoy else None) if one is not None]
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes traffic."""
+        return bool(self._keepers) and all(one.ready for one in self._keepers) and not self.terminating
+
+    @property
+    def restarts(self) -> int:
+        """How often its program or its Envoy was started again."""
+        return sum(one.restarts for one in self._keepers)
+
+    @property
+    def last_words(self) -> str:
+        """Last line of the log of whatever crashed last."""
+        return next((one.last_words for one in self._keepers if one.last_words), "")
+
+    @property
+    def failure(self) -> Exception | None:
+        """What keeps it from starting, if a new start will not cure it."""
+        return next((one.failure for one in self._keepers if isinstance(one.failure, Exception)), None)
+
+    def listener(self, number: int) -> int:
+        """The local port of its proxy's listener for a port of the pod."""
+        if number not in self.listeners:
+            self.listeners[number] = ports.reserve()
+        return self.listeners[number].number
+
+    def app_at(self, number: int, refusing: int) -> int:
+        """The local port of its program, if that listens on this port of the pod."""
+        return self.app_port.number if self._listens_on in (0, number) and self.image else refusing
+
+    def called_at(self, number: int, refusing: int) -> int:
+        """The local port at which others reach a port of this pod."""
+        if self.role == "gateway" or self._info.injected:
+            return self.listener(number)
+        return self.app_at(number, refusing)
+
+    def record(self) -> PodRecord:
+        """What a learner sees of it."""
+        return PodRecord(
+            name=self.name,
+            namespace=self._info.namespace,
+            workload=self._info.workload,
+            labels=dict(self._info.labels),
+            injected=self._info.injected,
+            ready=self.ready,
+            restarts=self.restarts,
+            last_words=self.last_words,
+            image=self.image,
+            concurrency=self.concurrency if self.envoy is not None else 0,
+        )
+
+    async def stop(self, *, graceful: bool) -> None:
+        """End its processes, the program first so that its last requests still pass the sidecar."""
+        self.terminating = True
+        if graceful and self.envoy is not None:
+            await self.envoy.drained(timeout_s=self.grace_s)
+        elif graceful:
+            # Its callers' proxies have dropped it; this is for what they had sent just before.
+            await asyncio.sleep(0.1)
+        if self.app is not None:
+            await self.app.stop(grace_s=self.grace_s if graceful else 0.0)
+        if self.envoy is not None:
+            await self.envoy.keeper.stop()
+        self._place.ads.remove(self.node)
+        self._addresses.remove(self)
+        for port in (self.app_port, self.outbound, *self.listeners.values()):
+            port.close()
+
+    def _probes(self) -> list[int]:
+        found = [port.number for port in self.listeners.values()]
+        return found if self.role == "gateway" else [self.outbound.number, *found]
+
+    async def _start_app(self):  # type: ignore[no-untyped-def]
+        labels = self._info.labels
+        proxies = {"HTTP_PROXY": self._proxy, "http_proxy": self._proxy} if self._proxy else {}
+        env = {
+            "PORT": str(self._listens_on or self.app_port.number),
+            "POD_NAME": self.name,
+            "POD_NAMESPACE": self._info.namespace,
+            "SERVICE_NAME": labels.get("app", self._info.workload),
+            "SERVICE_VERSION": labels.get("version", ""),
+            **self._env,
+            **proxies,
+        }
+        return await self._place.spawner.start_app(
+            self._place.images / self.image / "app.py",
+            env=env,
+            port=self.app_port.number,
+            log=self.folder / APP_LOG,
+            grace_s=self.grace_s,
+        )
+
+
+def check_storage(folder: Path) -> None:
+    """Raise the reason if nothing can be written any more.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
+    with rundir.explained(folder):
+        probe = folder / "probe"
+        try:
+            probe.write_bytes(b"\0" * 4096)
+        finally:
+            with contextlib.suppress(OSError, StorageError):
+                probe.unlink()

@@ -1,0 +1,211 @@
+"""From a Deployment to what has to run for each of its pods."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from labsupport.model import Resource
+
+__all__ = ["MissingReference", "PodTemplate", "concurrency", "environment", "image_name", "injected", "pod_template"]
+
+_LABEL_FIELD = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]\Z")
+_INJECT = "sidecar.istio.io/inject"
+DEFAULT_GRACE_S = 30.0
+
+
+class MissingReference(LookupError):
+    """A variable refers to a ConfigMap, Secret or key that does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodTemplate:
+    """What the pods of a Deployment have in common.
+
+    Args:
+        workload, namespace: name and namespace of the Deployment.
+        replicas: how many pods are wanted.
+        digest: changes when the pods have to be replaced.
+        image: name of the local program.
+        labels, annotations: of the pods, without the hash label.
+        injected: whether they get a sidecar.
+        concurrency: worker threads of the sidecar.
+        port: port on which the program says it listens (``PORT``, or the first container port); 0 if it does not say.
+        named_ports: container ports by name.
+        grace_s: ``terminationGracePeriodSeconds``.
+        service_account: its service account.
+        surge: how many pods may be started above ``replicas`` while rolling.
+        recreate: strategy ``Recreate``: old pods end before new ones start.
+    """
+
+    workload: str
+    namespace: str
+    replicas: int
+    digest: str
+    image: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    injected: bool
+    concurrency: int
+    port: int
+    named_ports: Mapping[str, int]
+    grace_s: float
+    service_account: str
+    surge: int
+    recreate: bool
+
+
+def image_name(image: str) -> str:
+    """The local program that an image stands for: its last path segment, without tag or digest."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+def injected(labels: Mapping[str, str], annotations: Mapping[str, str], namespace_labels: Mapping[str, str]) -> bool:
+    """Whether a pod gets a sidecar, by the rules of Istio's injection webhook."""
+    wish = labels.get(_INJECT, annotations.get(_INJECT, "")).lower()
+    if wish in ("true", "false"):
+        return wish == "true"
+    return namespace_labels.get("istio-injection") == "enabled"
+
+
+def concurrency(annotations: Mapping[str, str]) -> int:
+    """``concurrency`` of the ``proxy.istio.io/config`` annotation; 1 by default, as exact counts need one worker."""
+    try:
+        config = yaml.safe_load(annotations.get("proxy.istio.io/config", ""))
+    except yaml.YAMLError:
+        return 1
+    wanted = config.get("concurrency") if isinstance(config, dict) else None
+    return min(wanted, 8) if isinstance(wanted, int) and wanted > 0 else 1
+
+
+def _surge(strategy: Any, replicas: int) -> int:
+    wish = ((strategy or {}).get("rollingUpdate") or {}).get("maxSurge", "25%")
+    if isinstance(wish, str) and wish.endswith("%") and wish[:-1].isdigit():
+        # Kubernetes rounds maxSurge up.
+        wish = -(-replicas * int(wish[:-1]) // 100)
+    return max(int(wish), 1) if isinstance(wish, int) or str(wish).isdigit() else 1
+
+
+def pod_template(deployment: Any, namespace_labels: Mapping[str, str]) -> PodTemplate:
+    """Read the template of a Deployment.
+
+    Args:
+        deployment: the Deployment, already validated.
+        namespace_labels: labels of its namespace, which decide about injection.
+    """
+    spec, template = deployment.spec, deployment.spec.template
+    container = template.spec.containers[0]
+    labels, annotations = dict(template.metadata.labels), dict(template.metadata.annotations)
+    dumped = template.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    has_sidecar = injected(labels, annotations, namespace_labels)
+    digest = hashlib.sha256(json.dumps([dumped, has_sidecar], sort_keys=True).encode()).hexdigest()[:9]
+    written = next((one.value for one in container.env if one.name == "PORT" and one.value), "")
+    declared = container.ports[0].container_port if container.ports else 0
+    replicas = 1 if spec.replicas is None else spec.replicas
+    grace = template.spec.termination_grace_period_seconds
+    strategy = spec.strategy if isinstance(spec.strategy, dict) else {}
+    return PodTemplate(
+        workload=deployment.name,
+        namespace=deployment.namespace,
+        replicas=replicas,
+        digest=digest,
+        image=image_name(container.image),
+        labels=labels,
+        annotations=annotations,
+        injected=has_sidecar,
+        concurrency=concurrency(annotations) if has_sidecar else 0,
+        port=int(written) if written.isdigit() else declared,
+        named_ports={one.name: one.container_port for one in container.ports if one.name},
+        grace_s=DEFAULT_GRACE_S if grace is None else float(grace),
+        service_account=template.spec.service_account_name or template.spec.service_account or "default",
+        surge=_surge(strategy, replicas),
+        recreate=strategy.get("type") == "Recreate",
+    )
+
+
+def _find(objects: Sequence[Resource], kind: str, namespace: str, name: str) -> Any:
+    for one in objects:
+        if one.kind == kind and one.name == name and one.namespace == namespace:
+            return one
+    return None
+
+
+def _values(objects: Sequence[Resource], kind: str, namespace: str, name: str) -> dict[str, str] | None:
+    found = _find(objects, kind, namespace, name)
+    if found is None:
+        return None
+    if kind == "ConfigMap":
+        return dict(found.data)
+    decoded = {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in found.data.items()}
+    return decoded | dict(found.string_data)
+
+
+def _field(path: str, pod: Mapping[str, str], labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+    match = _LABEL_FIELD.match(path)
+    if match:
+        return (labels if match[1] == "labels" else annotations).get(match[2], "")
+    return pod.get(path, "")
+
+
+def environment(
+    deployment: Any, objects: Sequence[Resource], *, pod: Mapping[str, str], labels: Mapping[str, str]
+) -> dict[str, str]:
+    """The variables that the manifest gives to a pod's program.
+
+    Args:
+        deployment: the Deployment.
+        objects: where ConfigMaps and Secrets are looked up.
+        pod: values of downward API fields by path, such as ``metadata.name``.
+        labels: the pod's labels.
+
+    Raises:
+        MissingReference: a ConfigMap, Secret or key that is not optional does not exist.
+    """
+    template = deployment.spec.template
+    container = template.spec.containers[0]
+    found: dict[str, str] = {}
+
+    def lookup(kind: str, name: str, optional: bool) -> dict[str, str]:
+        values = _values(objects, kind, deployment.namespace, name)
+        if values is None and not optional:
+            raise MissingReference(f"{kind}/{name} does not exist")
+        return values or {}
+
+    for source in container.env_from:
+        for kind, reference in (("ConfigMap", source.config_map_ref), ("Secret", source.secret_ref)):
+            if reference is not None:
+                values = lookup(kind, reference.name, reference.optional)
+                found |= {source.prefix + key: value for key, value in values.items()}
+    for variable in container.env:
+        origin = variable.value_from
+        if origin is None:
+            found[variable.name] = _expanded(variable.value or "", found)
+            continue
+        for kind, reference in (("ConfigMap", origin.config_map_key_ref), ("Secret", origin.secret_key_ref)):
+            if reference is not None:
+                values = lookup(kind, reference.name, reference.optional)
+                if reference.key in values:
+                    found[variable.name] = values[reference.key]
+                elif not reference.optional:
+                    raise MissingReference(f"{kind}/{reference.name} has no key {reference.key}")
+        if origin.field_ref is not None:
+            found[variable.name] = _field(origin.field_ref.field_path, pod, labels, template.metadata.annotations)
+    return found
+
+
+def _expanded(value: str, known: Mapping[str, str]) -> str:
+    """Replace ``$(NAME)`` by variables defined before, as Kubernetes does; unknown ones are left as they are."""
+
+    def replace(match: re.Match[str]) -> str:
+        if match[0].startswith("$$"):
+            return match[0][1:]
+        return known.get(match[1], match[0])
+
+    return re.sub(r"\$?\$\(([-._a-zA-Z0-9]+)\)", replace, value)
