@@ -1,4 +1,4 @@
-"""The live picture of running traffic: an own anywidget that receives small SVG fragments, about five times a second."""
+"""The live picture of running traffic: an own anywidget that receives small SVG fragments, five times a second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import anywidget
 import traitlets
 
 from labsupport import words
-from labsupport.background import MAX_RATE, BackgroundTraffic, Mark, TrafficSnapshot
+from labsupport.background import BackgroundTraffic, Mark, TrafficSnapshot
 from labsupport.display.figure import Figure
 from labsupport.display.theme import STATIC, style
 from labsupport.display.timeline import Timeline, nice_scale
@@ -28,6 +28,7 @@ from labsupport.display.traffic_picture import (
     traffic_figure,
 )
 from labsupport.errors import LabError, TrafficError
+from labsupport.traffic_spec import MAX_RATE
 
 __all__ = ["LiveTraffic", "Traffic", "Wanted", "live_of"]
 
@@ -68,12 +69,10 @@ class Traffic(Protocol):
 
 
 def _change(mark: Mark) -> Change:
-    began = mark.began_s or mark.time_s
-    took = mark.time_s - began
-    return Change(began, mark.label, took if took > 0 else None, mark.detail)
+    return Change(mark.began_s, mark.label, mark.in_force_s or None, mark.detail)
 
 
-class LiveTraffic(anywidget.AnyWidget):  # type: ignore[misc]
+class LiveTraffic(anywidget.AnyWidget):
     """The traffic picture, live while the traffic runs, with a button and a slider.
 
     The history is kept in the kernel: a picture that is shown again, or in a second place, shows all of it. A thread
@@ -268,16 +267,15 @@ class LiveTraffic(anywidget.AnyWidget):  # type: ignore[misc]
         parts["shares"] = self._picture.shares(shares, goals, now_s=now)
         if full:
             parts["frame"] = self._picture.frame()
-        state = {
+        top = max(self._told.get("max", 200), nice_scale(4 * snap.rate) if "max" not in self._told else 0)
+        state: dict[str, Any] = {
             "state": snap.state,
             "rate": snap.rate or self._told.get("rate", 1.0),
-            "max": self._told.get("max") or max(200, nice_scale(4 * snap.rate)),
+            "max": top if snap.rate <= top else nice_scale(snap.rate),
             "error": snap.error or self._problem,
             "note": "paused" if snap.state == "paused" else "",
             "what": self._what(snap),
         }
-        if snap.rate > state["max"]:
-            state["max"] = nice_scale(snap.rate)
         new_state = {key: value for key, value in state.items() if full or self._told.get(key) != value}
         new_parts = {name: text for name, text in parts.items() if full or self._sent.get(name) != text}
         first = self._picture.timeline.first
