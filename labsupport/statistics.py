@@ -321,18 +321,23 @@ def _first_accepted(n: int, share: float, alpha: float, middle: int) -> int:
 def _enough(expected: float, actual: float, alpha: float, wanted: float) -> int:
     """Smallest n from which on the power against ``actual`` stays at the wanted one."""
     high = 1
-    while (
-        power(high, expected, actual, alpha=alpha) < wanted or power(2 * high, expected, actual, alpha=alpha) < wanted
-    ):
+    while power(high, expected, actual, alpha=alpha) < wanted:
         high *= 2
         if high > 100_000_000:
             raise UsageError(f"{expected!r} and {actual!r} are too close: more than {high:,} requests would be needed")
-    # The saw-tooth is far finer than a factor of two, so that all of the descent below 2 * high is seen.
-    n = 2 * high
-    step = max(1, high // 2000)
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        if power(middle, expected, actual, alpha=alpha) < wanted:
+            low = middle
+        else:
+            high = middle
+    # One crossing is found; teeth are a few per cent wide here, so that the last one is looked for from above.
+    n = high + high // 8 + 40
+    step = max(1, high // 4000)
     while n > 1 and power(n - 1, expected, actual, alpha=alpha) >= wanted:
         n -= step if n > step else 1
-    return min(n + step - 1, 2 * high)
+    return n
 
 
 def _multinomial_test(pairs: Sequence[tuple[int, float]], n: int) -> float:
