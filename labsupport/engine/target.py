@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
 from labsupport.errors import UsageError
 
@@ -75,23 +74,22 @@ def parse_url(url: str) -> Target:
             )
         return Target("gateway", "", 0, _path(rest, url))
     if colon and scheme == "nodeport":
-        host, slash, path = rest.lstrip("/").partition("/")
-        host, question, query = host.partition("?")
-        return Target("nodeport", _host(host, url), 0, _path(slash + path + question + query, url))
+        host, path = _split(rest)
+        return Target("nodeport", _host(host, url), 0, _path(path, url))
     if colon and scheme == "http" and rest.startswith("//"):
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError:
-            port = 0
-        if port == 0 or "@" in parts.netloc or parts.netloc.endswith(":"):
+        authority, path = _split(rest[2:])
+        host, colon, digits = authority.partition(":")
+        port = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 5 else 0
+        if colon and not 1 <= port <= 65535:
             raise UsageError(f"url={url!r}: write http://<service>:<port>/path with a port from 1 to 65535")
-        host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc
-        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        if parts.fragment or "#" in url:
-            raise UsageError(f"url={url!r}: a fragment ('#...') is never sent, leave it out")
-        return Target("service", _host(host, url), 80 if port is None else port, _path(path, url))
+        return Target("service", _host(host, url), port if colon else 80, _path(path, url))
     raise UsageError(f"url={url!r} is not understood. {_proposal(url)}")
+
+
+def _split(text: str) -> tuple[str, str]:
+    """What stands before the path and query, and these."""
+    found = re.search(r"[/?#]", text)
+    return (text[: found.start()], text[found.start() :]) if found else (text, "")
 
 
 def _host(host: str, url: str) -> str:

@@ -1,0 +1,185 @@
+"""Traffic: URLs, arguments, and batches that are waited for."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_mesh import PacedMesh, SteppedMesh, response
+
+from labsupport import progress, traffic
+from labsupport.engine.base import TrafficSpec
+from labsupport.errors import EngineLostError, UsageError
+from labsupport.observation import Observations
+
+
+@pytest.mark.parametrize(
+    ("url", "via", "service", "port", "path"),
+    [
+        ("gateway:/name", "gateway", "", 0, "/name"),
+        ("gateway:", "gateway", "", 0, "/"),
+        ("gateway:/a?b=c", "gateway", "", 0, "/a?b=c"),
+        ("nodeport:web/name", "nodeport", "web", 0, "/name"),
+        ("nodeport:web", "nodeport", "web", 0, "/"),
+        ("nodeport:web?a=1", "nodeport", "web", 0, "/?a=1"),
+        ("http://web", "service", "web", 80, "/"),
+        ("http://web:8080/name?x=1&y=2", "service", "web", 8080, "/name?x=1&y=2"),
+        ("http://reviews.default.svc.cluster.local:9080/", "service", "reviews.default.svc.cluster.local", 9080, "/"),
+    ],
+)
+def test_the_three_forms_are_read(url, via, service, port, path):
+    target = traffic.parse_url(url)
+    assert (target.via, target.service, target.port, target.path) == (via, service, port, path)
+    assert traffic.parse_url(str(target)) == target
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("/name", "gateway:/name"),
+        ("web:8080/name", "http://web:8080/name"),
+        ("https://web/", "http://web/"),
+        ("gateway:name", "gateway:/name"),
+        ("gateway://name", "gateway:/name"),
+        ("nodeport:web/x y", "%20"),
+        ("nodeport:/name", "names no service"),
+        ("http://[::1]/", "1 to 65535"),
+        ("nodeport:", "names no service"),
+        ("http:///name", "names no service"),
+        ("http://Web/", "'web'"),
+        ("http://we_b/", "not a service name"),
+        ("http://web:0/", "1 to 65535"),
+        ("http://web:99999/", "1 to 65535"),
+        ("http://web:/", "1 to 65535"),
+        ("http://me@web/", "not a service name"),
+        ("http://web/#top", "fragment"),
+        ("gateway:/x\r\nHost: y", "line break"),
+        ("", "gateway:/path"),
+        (None, "not text"),
+    ],
+)
+def test_other_urls_are_refused_with_what_was_probably_meant(url, remedy):
+    with pytest.raises(UsageError) as error:
+        traffic.parse_url(url)
+    assert remedy in str(error.value)
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=60)
+def test_any_text_is_a_target_or_a_usage_error(text):
+    for url in (text, f"gateway:{text}", f"nodeport:{text}", f"http://{text}"):
+        try:
+            target = traffic.parse_url(url)
+        except UsageError:
+            continue
+        assert target.path.startswith("/") and "\n" not in target.path
+
+
+def test_defaults_follow_what_was_asked_for():
+    assert traffic.build_spec("gateway:/").count == 1
+    assert traffic.build_spec("gateway:/", duration_s=2).count is None
+    assert traffic.build_spec("gateway:/", count=5).concurrency == 8
+    assert traffic.build_spec("gateway:/", count=5, rate=10).concurrency == 64
+    assert traffic.build_spec("gateway:/", count=10, simultaneous=True).concurrency == 10
+    spec = traffic.build_spec("gateway:/", headers={"x-try": 1}, keep_headers=["X-Version"])
+    assert (spec.headers, spec.keep_headers) == ({"x-try": "1"}, ("x-version",))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"count": 0}, "count=0"),
+        ({"count": 1.5}, "count=1.5"),
+        ({"count": True}, "count=True"),
+        ({"count": 5, "duration_s": 1}, "only one"),
+        ({"rate": 50}, "when does it end"),
+        ({"count": 5, "rate": 0}, "rate=0"),
+        ({"count": 5, "rate": float("nan")}, "rate=nan"),
+        ({"count": 5, "rate": 1e9}, "5,000"),
+        ({"duration_s": -1}, "duration_s=-1"),
+        ({"duration_s": float("inf")}, "duration_s=inf"),
+        ({"timeout_s": 0}, "timeout_s=0"),
+        ({"concurrency": 0}, "concurrency=0"),
+        ({"users": -1}, "users=-1"),
+        ({"source": "Client Pod"}, "source="),
+        ({"method": "GET /"}, "method="),
+        ({"method": "CONNECT"}, "method="),
+        ({"body": {"a": 1}}, "body="),
+        ({"headers": {"a b": "c"}}, "'a b'"),
+        ({"headers": {"a": "b\r\nc: d"}}, "cannot send"),
+        ({"headers": {"a": None}}, "not text"),
+        ({"headers": "end-user: jason"}, "mapping"),
+        ({"headers": {"A": "1", "a": "2"}}, "twice"),
+        ({"headers": {"Content-Length": "3"}}, "set by the client"),
+        ({"cookies": {"user": "a;b"}}, "cannot send"),
+        ({"simultaneous": True, "duration_s": 2}, "simultaneous"),
+        ({"simultaneous": True, "count": 5, "rate": 5}, "simultaneous"),
+        ({"simultaneous": True, "count": 5000, "concurrency": 8}, "1,000"),
+        ({"keep_headers": "x-version"}, "list"),
+        ({"keep_headers": ["x version"]}, "keep_headers"),
+        ({"keep_body": "yes"}, "keep_body"),
+        ({"background": True}, "needs a rate"),
+        ({"background": True, "rate": 5, "simultaneous": True}, "simultaneous"),
+    ],
+)
+def test_senseless_arguments_are_refused_by_name(options, named):
+    with pytest.raises(UsageError) as error:
+        traffic.build_spec("gateway:/", **options)
+    assert named in str(error.value)
+
+
+def test_a_refused_description_sends_nothing():
+    mesh = SteppedMesh()
+    with pytest.raises(UsageError):
+        traffic.send(mesh, TrafficSpec(url="gateway:/", rate=5))
+    assert not mesh.batches
+
+
+def test_send_waits_for_all_responses():
+    seen = traffic.send(PacedMesh(), traffic.build_spec("gateway:/", count=20, rate=2000))
+    assert isinstance(seen, Observations)
+    assert [r.index for r in seen] == list(range(20))
+
+
+def test_send_ends_with_its_time():
+    seen = traffic.send(PacedMesh(), traffic.build_spec("gateway:/", duration_s=0.1, rate=200))
+    assert seen
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), EngineLostError("gone")])
+def test_an_interrupted_batch_is_stopped(error):
+    def answer(index):
+        if index == 3:
+            raise error
+        return response(index, started_s=time.time())
+
+    mesh = PacedMesh(answer)
+    with pytest.raises(type(error)):
+        traffic.send(mesh, traffic.build_spec("gateway:/", count=10))
+    assert mesh.batches[0]._stopped
+
+
+def test_progress_is_hidden_where_nobody_watches(monkeypatch, capsys):
+    for name in ("CI", "PYTEST_CURRENT_TEST", "WORKSHOP_PROGRESS"):
+        monkeypatch.delenv(name, raising=False)
+    assert not progress.is_shown()
+    monkeypatch.setenv("WORKSHOP_PROGRESS", "1")
+    assert progress.is_shown()
+    monkeypatch.setenv("WORKSHOP_PROGRESS", "0")
+    with progress.bar(10, label="work") as reached:
+        reached(10)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_is_shown_for_long_work_only(monkeypatch, capsys):
+    monkeypatch.setenv("WORKSHOP_PROGRESS", "1")
+    with progress.bar(10, label="work") as reached:
+        reached(5)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(progress, "_DELAY_S", 0.0)
+    with progress.bar(10, label="work") as reached:
+        reached(5)
+        reached(10)
+    assert "work" in capsys.readouterr().err
