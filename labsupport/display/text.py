@@ -54,13 +54,13 @@ def width(text: str, size: float = 12.0, *, bold: bool = False) -> float:
     total = 0.0
     for char in text:
         if char in _NARROW:
-            total += 0.36
+            total += 0.32
         elif char in _WIDE or unicodedata.east_asian_width(char) in "WF":
             total += 0.95
         elif char.isupper():
             total += 0.68
         else:
-            total += 0.585
+            total += 0.56
     return total * size * (1.06 if bold else 1.0)
 
 

@@ -1,0 +1,111 @@
+"""What runs in the mesh, as HTML: pods, rules, addresses, access logs."""
+
+from __future__ import annotations
+
+import time
+
+from labsupport import words
+from labsupport.display.changes import table
+from labsupport.display.figure import panel
+from labsupport.display.marks import mark
+from labsupport.display.palette import slot_of
+from labsupport.display.text import el, esc
+from labsupport.engine.base import AccessRecord, Pod, RuleStatus
+from labsupport.status import AccessLog, LabStatus, Pods
+
+__all__ = ["access_log_html", "pods_html", "status_html", "version_mark"]
+
+_SHOWN_RECORDS = 200
+
+
+def version_mark(version: str) -> str:
+    """A version with its shape and colour, inline in HTML."""
+    if not version:
+        return el("span", "–", class_="d")
+    image = el("svg", mark(slot_of(version), 6.0, 7.0, 4.2), width=12.0, height=14.0, aria_hidden="true")
+    return el("span", image.replace("<svg ", '<svg style="display:inline;vertical-align:-2px" ', 1), " ", esc(version))
+
+
+def _pod_row(pod: Pod) -> list[str]:
+    ready = "✓ ready" if pod.ready else el("b", "✗ not ready", class_="e")
+    proxy = "sidecar" if pod.injected else "gateway" if pod.concurrency else "none"
+    last = el("code", esc(pod.last_words)) if pod.last_words else ""
+    return [esc(pod.name), version_mark(pod.version), ready, proxy, str(pod.restarts), last]
+
+
+def _pods(pods: Pods) -> str:
+    crashed = any(pod.last_words for pod in pods)
+    heads = ["pod", "version", "state", "proxy", "restarts", "last words"]
+    rows = [_pod_row(pod) for pod in pods]
+    if not crashed:
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return table(heads, rows, numeric=frozenset({4}), caption="pods")
+
+
+def pods_html(pods: Pods) -> str:
+    """A list of pods, like ``kubectl get pods``."""
+    ready = sum(pod.ready for pod in pods)
+    return panel("Pods", _pods(pods) if pods else "no pods", subtitle=f"{len(pods)}, {ready} ready")
+
+
+def _rule_row(rule: RuleStatus) -> list[str]:
+    if rule.error:
+        return [esc(rule.ref), el("b", "✗ refused: ", class_="e") + esc(rule.error), "", ""]
+    if not rule.in_force_since_s:
+        return [esc(rule.ref), "not yet" if rule.proxies else "concerns no proxy", "", ""]
+    since = time.strftime("%H:%M:%S", time.localtime(rule.in_force_since_s))
+    proxies = el("span", words.plural(len(rule.proxies), "proxy", "proxies"), title=", ".join(rule.proxies))
+    return [esc(rule.ref), since, words.duration(rule.in_force_after_s), proxies]
+
+
+def status_html(status: LabStatus) -> str:
+    """Everything at a glance."""
+    body = [_pods(status.pods) if status.pods else el("div", "no pods")]
+    gap = "margin-top:10px"
+    if status.rules:
+        rows = [_rule_row(rule) for rule in status.rules]
+        body.append(el("div", table(["rule", "in force since", "after", "in"], rows, caption="rules"), style=gap))
+    if status.urls:
+        rows = [[esc(name), _link(url)] for name, url in status.urls.items()]
+        body.append(el("div", table(["address", "for your browser"], rows, caption="addresses"), style=gap))
+    body += [el("div", f"traffic: {esc(text)}", style=gap) for text in status.traffic]
+    body += [el("div", f"⚠ {esc(text)}", style=gap) for text in status.warnings]
+    if status.last_error:
+        error = el("div", el("b", "last error: ", class_="e"), esc(status.last_error))
+        body.append(el("div", error, style=f"{gap};white-space:pre-wrap"))
+    ready = sum(pod.ready for pod in status.pods)
+    subtitle = (
+        f"{status.engine}, namespace {status.namespace}: {words.plural(len(status.pods), 'pod')} ({ready} ready), "
+        f"{words.plural(len(status.proxies), 'proxy', 'proxies')}, {words.plural(len(status.rules), 'rule')}"
+    )
+    return panel("Mesh", *body, subtitle=subtitle)
+
+
+def _link(url: str) -> str:
+    safe = url.startswith(("http://", "https://"))
+    return el("a", esc(url), href=url, target="_blank", rel="noopener") if safe else esc(url)
+
+
+def _record_row(record: AccessRecord) -> list[str]:
+    copy = " (mirror copy)" if record.mirrored else ""
+    tries = f", try {record.attempt}" if record.attempt > 1 else ""
+    bad = record.status >= 400 or record.status == 0
+    return [
+        esc(record.pod),
+        esc(record.direction + copy + tries),
+        el("code", esc(f"{record.method} {record.authority}{record.path}")),
+        el("b", str(record.status), class_="e" if bad else None),
+        el("span", esc(record.flags or "–"), title=record.details),
+        el("code", esc(record.cluster or "–")),
+        esc(record.upstream_pod or "–"),
+        words.duration(record.duration_s),
+    ]
+
+
+def access_log_html(log: AccessLog) -> str:
+    """Lines of access logs as a table."""
+    heads = ["proxy", "direction", "request", "status", "flags", "cluster", "answered by", "duration"]
+    rows = [_record_row(record) for record in log[:_SHOWN_RECORDS]]
+    rest = f"the first {_SHOWN_RECORDS} of {len(log):,}" if len(log) > _SHOWN_RECORDS else ""
+    body = table(heads, rows, numeric=frozenset({3, 7}), caption="access log") if rows else "no lines"
+    return panel("Access log", body, subtitle=rest or words.plural(len(log), "line"))
