@@ -14,12 +14,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
+from annotated_types import Ge, Le
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 from labsupport.model.base import Schema
 from labsupport.model.duration import GoDuration, parse_duration
-from labsupport.model.types import Format
+from labsupport.model.types import Format, flatten
 
 __all__ = ["DecodeError", "decode"]
 
@@ -82,12 +83,12 @@ def _default(info: FieldInfo) -> Callable[[], Any]:
 
 def _decoder(annotation: Any, metadata: list[Any]) -> tuple[Decoder, Callable[[], Any]]:
     """Make the decoder of an annotation, and what an absent value becomes where the model requires one."""
-    marks = list(metadata)
+    marks = flatten(metadata)
     while True:
         origin = get_origin(annotation)
         if origin is Annotated:
             annotation, *inner = get_args(annotation)
-            marks += inner
+            marks += flatten(inner)
         elif origin in (Union, types.UnionType) and type(None) in get_args(annotation):
             annotation = next(part for part in get_args(annotation) if part is not type(None))
         else:
@@ -109,7 +110,7 @@ def _decoder(annotation: Any, metadata: list[Any]) -> tuple[Decoder, Callable[[]
     scalars: dict[Any, tuple[Decoder, Callable[[], Any]]] = {
         str: (_text, str),
         bool: (_bool, bool),
-        int: (_int, int),
+        int: (_int(marks), int),
         float: (_float, float),
     }
     return scalars.get(annotation, (lambda value, path: value, lambda: None))
@@ -178,7 +179,22 @@ def _float(value: Any, path: str) -> float:
     return float(value)
 
 
-def _int(value: Any, path: str) -> int:
+def _int(marks: list[Any]) -> Decoder:
+    """Make the decoder of the proto type that the range stands for: int32, uint32 or uint64."""
+    signed = any(isinstance(mark, Ge) and mark.ge == -(2**31) for mark in marks)
+    wide = not any(isinstance(mark, Le) for mark in marks)
+    low, high = (-(2**31), 2**31) if signed else (0, 2**64 if wide else 2**32)
+
+    def decoder(value: Any, path: str) -> int:
+        number = _whole(value, path)
+        if not low <= number < high:
+            raise DecodeError(path, "is out of range")
+        return number
+
+    return decoder
+
+
+def _whole(value: Any, path: str) -> int:
     if value is None:
         return 0
     if isinstance(value, str) and value.lstrip("-").isdecimal() and len(value) < 20:
@@ -187,8 +203,6 @@ def _int(value: Any, path: str) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise DecodeError(path, "must be a whole number")
-    if not -(2**63) <= value < 2**64:
-        raise DecodeError(path, "is too large")
     return value
 
 

@@ -20,7 +20,7 @@ from labsupport.model.base import Metadata, Schema
 from labsupport.model.duration import GoDuration
 from labsupport.model.formats import format_problem
 from labsupport.model.suggest import closest, unknown_field
-from labsupport.model.types import Clearable, Format, IntOrStringMark, LooseMark, Rule
+from labsupport.model.types import Clearable, Format, IntOrStringMark, LooseMark, Rule, flatten
 
 __all__ = ["Issue", "ObjectShape", "Report", "shape_of"]
 
@@ -336,20 +336,13 @@ def _yaml_names(info: FieldInfo) -> tuple[str, ...]:
     return (str(alias),)
 
 
-def _flatten(metadata: Iterable[Any]) -> list[Any]:
-    flat: list[Any] = []
-    for item in metadata:
-        flat += _flatten(item.metadata) if isinstance(item, FieldInfo) else [item]
-    return flat
-
-
 def _compile(annotation: Any, metadata: Iterable[Any]) -> Shape:
-    marks = _flatten(metadata)
+    marks = flatten(metadata)
     while True:
         origin = get_origin(annotation)
         if origin is Annotated:
             annotation, *inner = get_args(annotation)
-            marks = _flatten(inner) + marks
+            marks = flatten(inner) + marks
         elif origin in (Union, types.UnionType) and type(None) in get_args(annotation):
             left = [part for part in get_args(annotation) if part is not type(None)]
             if len(left) > 1:

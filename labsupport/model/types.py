@@ -6,11 +6,12 @@ ones to build the typed object. So every field is declared once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator
+from pydantic.fields import FieldInfo
 
 from labsupport.model.duration import GoDuration, parse_duration
 
@@ -31,6 +32,8 @@ __all__ = [
     "Rule",
     "UInt32",
     "UInt64",
+    "at_most_one",
+    "flatten",
 ]
 
 
@@ -122,3 +125,18 @@ def at_most_one(*names: str) -> Callable[[Mapping[str, Any]], bool]:
         a predicate over the mapping.
     """
     return lambda value: sum(name in value for name in names) <= 1
+
+
+def flatten(metadata: Iterable[Any]) -> list[Any]:
+    """List the marks of an annotation, those inside ``Field(...)`` included.
+
+    Args:
+        metadata: what stands beside the type in ``Annotated``.
+
+    Returns:
+        constraints and marks.
+    """
+    flat: list[Any] = []
+    for item in metadata:
+        flat += flatten(item.metadata) if isinstance(item, FieldInfo) else [item]
+    return flat

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from labsupport.model.gateway import GatewaySpec, Port, Server, ServerTLSSettings, TLSCertificate
 from labsupport.model.syntax import host_problem, is_dns_label, is_ip, port_problem
 from labsupport.model.validation.common import PROTOCOLS, check_unix_address, is_http, is_tls
@@ -190,8 +192,8 @@ def check_server_tls(tls: ServerTLSSettings | None, path: str, found: Findings) 
         found.error(f"{path}.caCertificates", f"is required with mode {tls.mode}")
     if len(tls.tls_certificates) > 2:
         found.warn(f"{path}.tlsCertificates", "at most 2 certificates are supported")
-    certificate: TLSCertificate | ServerTLSSettings
-    for index, certificate in enumerate(tls.tls_certificates or [tls]):
+    certificates: Sequence[TLSCertificate | ServerTLSSettings] = tls.tls_certificates or [tls]
+    for index, certificate in enumerate(certificates):
         place = f"{path}.tlsCertificates[{index}]" if tls.tls_certificates else path
         for name, value in (
             ("serverCertificate", certificate.server_certificate),

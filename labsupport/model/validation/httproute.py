@@ -51,8 +51,8 @@ RETRY_ON = frozenset(
     ]
 )
 _CODE_RANGES = ((100, 104), (200, 209), (226, 227), (300, 306), (307, 309), (400, 419), (421, 427), (428, 430))
-_CODE_RANGES += ((431, 432), (451, 452), (500, 509), (510, 512))
-HTTP_CODES = frozenset(code for first, end in _CODE_RANGES for code in range(first, end))
+_MORE_CODES = (431, 451, *range(500, 509), 510, 511)
+HTTP_CODES = frozenset([*_MORE_CODES, *(code for first, end in _CODE_RANGES for code in range(first, end))])
 GRPC_CODES = frozenset(
     [
         "OK",

@@ -22,8 +22,8 @@ def check_weights(
         found: where findings go.
     """
     total = 0
-    route: HTTPRouteDestination | RouteDestination
-    for index, route in enumerate(routes):
+    entries: Sequence[HTTPRouteDestination | RouteDestination] = list(routes)
+    for index, route in enumerate(entries):
         place = f"{path}[{index}]"
         if route.destination is None:
             found.error(f"{place}.destination", "is required")
