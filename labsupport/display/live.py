@@ -93,7 +93,7 @@ class LiveTraffic(anywidget.AnyWidget):
         self.wanted = wanted
         self._traffic = traffic
         self._spec = traffic.snapshot(_FUTURE).spec
-        self._service = service
+        self.service = service
         self._draw = threading.RLock()
         self._next = 0
         self._seq = 0
@@ -253,7 +253,7 @@ class LiveTraffic(anywidget.AnyWidget):
         return self.wanted() if callable(self.wanted) else self.wanted
 
     def _what(self, snap: TrafficSnapshot) -> str:
-        of = f", versions of {self._service}" if self._service else ""
+        of = f", versions of {self.service}" if self.service else ""
         return f"{snap.spec.source} → {snap.spec.url}{of}"
 
     def _message(self, *, full: bool) -> dict[str, Any]:
@@ -312,9 +312,20 @@ _FUTURE = 2**62
 _pictures: weakref.WeakKeyDictionary[BackgroundTraffic, LiveTraffic] = weakref.WeakKeyDictionary()
 
 
-def live_of(traffic: BackgroundTraffic) -> LiveTraffic:
-    """The picture of some traffic: one per handle, however often it is shown."""
+def live_of(traffic: BackgroundTraffic, *, service: str | None = None, wanted: Wanted = None) -> LiveTraffic:
+    """The picture of some traffic: one per handle, however often it is shown.
+
+    Args:
+        traffic: the background traffic.
+        service: count the versions of this service; None leaves a picture that exists as it is.
+        wanted: wanted weights; None leaves those of a picture that exists.
+
+    Returns:
+        The picture: a new one if there is none yet, it was closed, or it counted another service.
+    """
     made = _pictures.get(traffic)
-    if made is None or made.comm is None:
-        made = _pictures[traffic] = LiveTraffic(traffic)
+    if made is None or made.comm is None or (service is not None and service != made.service):
+        made = _pictures[traffic] = LiveTraffic(traffic, service=service or "")
+    if wanted is not None:
+        made.wanted = wanted
     return made

@@ -1,0 +1,58 @@
+"""How IPython shows our records: registered by name, so that showing nothing imports nothing."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["HTML", "install"]
+
+# (module, class) of a record -> (module, function) that makes HTML of it. Modules below us keep records free of HTML.
+HTML: dict[tuple[str, str], tuple[str, str]] = {
+    ("labsupport.engine.base", "ApplyResult"): ("changes", "apply_html"),
+    ("labsupport.engine.base", "Leftovers"): ("changes", "leftovers_html"),
+    ("labsupport.errors", "ManifestError"): ("changes", "manifest_error_html"),
+    ("labsupport.exercises.base", "Exercise"): ("outcomes", "exercise_html"),
+    ("labsupport.exercises.base", "Hint"): ("outcomes", "hint_html"),
+    ("labsupport.observation", "Observations"): ("observed", "observations_html"),
+    ("labsupport.outcome", "CheckOutcome"): ("outcomes", "check_html"),
+    ("labsupport.share", "Share"): ("observed", "share_html"),
+    ("labsupport.status", "AccessLog"): ("mesh_html", "access_log_html"),
+    ("labsupport.status", "LabStatus"): ("mesh_html", "status_html"),
+    ("labsupport.status", "Pods"): ("mesh_html", "pods_html"),
+}
+
+
+def _lazy(module: str, function: str) -> Callable[[Any], str]:
+    def render(record: Any) -> str:
+        made: str = getattr(importlib.import_module(f"labsupport.display.{module}"), function)(record)
+        return made
+
+    return render
+
+
+def _live(traffic: Any, **kwargs: Any) -> Any:
+    from labsupport.display.live import live_of
+
+    return live_of(traffic)._repr_mimebundle_(**kwargs)
+
+
+def install(ip: Any = None) -> None:
+    """Teach IPython to show the workshop's records as pictures and tables; may be called more than once.
+
+    Args:
+        ip: the IPython shell; by default the one that is running, and nothing happens without one.
+    """
+    if ip is None:
+        try:
+            from IPython import get_ipython
+        except ImportError:
+            return
+        ip = get_ipython()
+    if ip is None:
+        return
+    formatter = ip.display_formatter.formatters["text/html"]
+    for (owner, name), (module, function) in HTML.items():
+        formatter.for_type_by_name(owner, name, _lazy(module, function))
+    ip.display_formatter.mimebundle_formatter.for_type_by_name("labsupport.background", "BackgroundTraffic", _live)
