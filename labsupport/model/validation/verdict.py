@@ -136,7 +136,9 @@ def inspect(raw: dict[str, Any], *, namespace: str = "default") -> Inspection:
         # istiod's decoder objects to the same fields as the schema, in other words; once is enough for a reader.
         told = {issue.path for issue in errors}
         errors += [issue for issue in found.errors if issue.path not in told]
-        warnings = found.warnings
+        # istiod cannot read an object whose metadata has a wrong type, so it has nothing to warn about.
+        readable = not any(issue.by == "crd" and issue.path.startswith("metadata.") for issue in errors)
+        warnings = found.warnings if readable else []
     return Inspection(cleaned, tuple(errors), tuple(warnings), tuple(report.loose))
 
 

@@ -1,0 +1,38 @@
+"""Our xDS equals istiod's for the whole corpus (golden files; no Go needed)."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+from cases import GOLDEN, Case, cases, themes, unpack
+from normalise import differences, normalise
+
+from labsupport.mesh.cli_translate import run
+
+ALL = [pytest.param(case, proxy, id=f"{case.theme}/{case.name}/{proxy}") for theme in themes() for case in cases(theme) for proxy in case.proxies]
+
+
+@cache
+def golden(theme: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((GOLDEN / f"{theme}.json").read_text())
+    return content
+
+
+@pytest.mark.parametrize(("case", "proxy"), ALL)
+def test_translation_equals_istiods(case: Case, proxy: str) -> None:
+    content = golden(case.theme)
+    theirs = unpack(content["cases"][case.name][proxy], content["bases"][case.base][proxy])
+    found = list(differences(normalise(run([case.text], proxy)), theirs))
+    assert not found, "\n".join(found[:20])
+
+
+def test_the_corpus_is_as_large_as_it_has_to_be() -> None:
+    assert sum(1 for theme in themes() for _ in cases(theme)) >= 200
+
+
+def test_every_golden_file_is_of_the_reference_version() -> None:
+    versions = json.loads((GOLDEN / "versions.json").read_text())
+    assert versions["istio"] == "1.31"
