@@ -135,6 +135,7 @@ def same_share(
         n=first.n + second.n,
         seen={"first": first.count(key), "second": second.count(key)},
         interval={"first": first.interval(key, level=level), "second": second.interval(key, level=level)},
+        level=level,
         p_value=p_value,
         alpha=alpha,
         rejects=() if same else ("equal shares",),
@@ -368,6 +369,7 @@ def _strays(title: str, observations: Observations, strays: Observations, servic
         n=n,
         seen={"as expected": n - count, "otherwise": count},
         interval={"otherwise": interval},
+        level=1 - ALPHA,
         expected={"otherwise": 0.0},
         rejects=rejects,
     )

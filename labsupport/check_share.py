@@ -75,6 +75,7 @@ def check_share(
         n=len(sample),
         seen=dict(seen.counts),
         interval=interval,
+        level=level,
         expected=wanted,
         p_value=p_value,
         # Shares of 0 and 1 leave nothing to chance.

@@ -34,7 +34,8 @@ class CheckOutcome:
         lines: the explanation, one sentence each.
         n: number of independent choices that were judged.
         seen: key (such as a version) to count.
-        interval: key to exact interval of its share, at the level of the check.
+        interval: key to exact interval of its share.
+        level: confidence level of each interval; 0 without any.
         expected: key to expected share; empty where no share is expected.
         p_value: probability of a deviation at least this large if the expectation is right; None if nothing is random.
         alpha: probability that this check fails although the expectation is right; 0 if nothing is random.
@@ -47,6 +48,7 @@ class CheckOutcome:
     n: int = 0
     seen: Mapping[str, int] = field(default_factory=dict)
     interval: Mapping[str, Interval] = field(default_factory=dict)
+    level: float = 0.0
     expected: Mapping[str, float] = field(default_factory=dict)
     p_value: float | None = None
     alpha: float = 0.0

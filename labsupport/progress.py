@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 __all__ = ["bar", "is_shown"]
 
@@ -25,9 +25,7 @@ def is_shown() -> bool:
     # The kernels that nbval starts inherit pytest's environment: their outputs must not depend on timing.
     if os.environ.get("CI") or os.environ.get("PYTEST_CURRENT_TEST"):
         return False
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return hasattr(shell, "kernel") or sys.stderr.isatty()
+    return _in_notebook() or sys.stderr.isatty()
 
 
 @contextmanager
@@ -45,7 +43,7 @@ def bar(total: float, *, label: str, unit: str = "request") -> Iterator[Callable
     if not is_shown():
         yield lambda reached: None
         return
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     begun = time.monotonic()
     shown: tqdm[NoReturn] | None = None
@@ -57,7 +55,14 @@ def bar(total: float, *, label: str, unit: str = "request") -> Iterator[Callable
                 return
             # A bar that is made late draws nothing for short work, and needs no front-end message either.
             shown = tqdm(
-                total=round(total, 1), desc=label, unit=f" {unit}", leave=False, mininterval=0.25, maxinterval=1e9
+                total=round(total, 1),
+                desc=label,
+                unit=f" {unit}",
+                leave=False,
+                mininterval=0.25,
+                maxinterval=1e9,
+                file=_CellOutput() if _in_notebook() else sys.stderr,
+                ncols=90 if _in_notebook() else None,
             )
         shown.update(min(round(reached, 1), round(total, 1)) - shown.n)
 
@@ -66,3 +71,29 @@ def bar(total: float, *, label: str, unit: str = "request") -> Iterator[Callable
     finally:
         if shown is not None:
             shown.close()
+
+
+class _CellOutput:
+    """A file whose last line is shown below the cell, and nothing once it is blank.
+
+    tqdm's own notebook bar is a widget, which a saved notebook shows as an error when its kernel is gone.
+    """
+
+    def __init__(self) -> None:
+        from IPython.display import DisplayHandle
+
+        self._handle: Any = DisplayHandle()
+        self._handle.display({"text/plain": ""}, raw=True)
+
+    def write(self, text: str) -> None:
+        if line := text.strip("\r\n"):
+            self._handle.update({"text/plain": line.strip()}, raw=True)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return hasattr(shell, "kernel")
