@@ -56,10 +56,11 @@ class ExerciseSpec:
         kind: ``write`` a manifest, ``diagnose`` a broken one, ``predict``, or ``find`` something out.
         hints: from mild to concrete, three at least.
         judge: whether the behaviour is there; None for questions only.
-        start: the text that the notebook's cell begins with, as a path below ``manifests``; empty without a cell.
+        start: the text that the notebook's cell begins with; empty without a cell.
         solution: a manifest that solves it, as a path below ``manifests``; empty for questions only.
         wrong: typical wrong answers.
         needs: manifests that must be there before, in this order.
+        absent: objects that must not be there before, such as ``DestinationRule/web``.
         untouched: whether the mesh is still as given, for exercises that are not done in a cell.
         questions: what can be answered with ``predict``.
     """
@@ -74,7 +75,8 @@ class ExerciseSpec:
     solution: str = ""
     wrong: tuple[Wrong, ...] = ()
     needs: tuple[str, ...] = ()
-    untouched: Judge | Callable[[Lab], bool] | None = None
+    absent: tuple[str, ...] = ()
+    untouched: Callable[[Lab], bool] | None = None
     questions: tuple[Question, ...] = ()
 
 
@@ -171,13 +173,16 @@ class Exercise:
         """The text that the cell of this exercise began with."""
         if not self.spec.start:
             raise UsageError(f"Exercise {self.spec.number} has no text to begin with; {self.spec.title.lower()}.")
-        return Solution(self._start_text(), self.spec.start)
+        return Solution(self.spec.start)
 
     def prepare(self) -> ApplyResult:
         """Bring what the exercise builds on into the mesh, for those who begin in the middle of a notebook."""
         if not self.spec.needs:
             raise UsageError(f"Exercise {self.spec.number} needs nothing in the mesh.")
-        return self.lab.apply(*(self._path(path) for path in self.spec.needs))
+        result = self.lab.apply(*(self._path(path) for path in self.spec.needs))
+        if self.spec.absent:
+            self.lab.delete(*self.spec.absent, missing_ok=True)
+        return result
 
     def predict(self, value: float | str, *, question: int = 1) -> Exercise:
         """Answer a question before looking.
@@ -253,7 +258,7 @@ class Exercise:
             return CheckOutcome(
                 NOT_ATTEMPTED, title, ("Replace every ____ and run the cell again.", "Nothing was applied.")
             )
-        if attempt is not None and spec.start and _essence(attempt.text) == _essence(self._start_text()):
+        if attempt is not None and spec.start and _essence(attempt.text) == _essence(self.spec.start):
             lines = ["The text is still as given: find what is wrong with it, and repair it."]
             lines += str(attempt.refusal).splitlines() if attempt.refusal is not None else []
             return CheckOutcome(NOT_ATTEMPTED, title, tuple(lines))
@@ -295,9 +300,6 @@ class Exercise:
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= count:
             raise UsageError(f"question={number!r}: exercise {self.spec.number} has {words.plural(count, 'question')}.")
         return self.spec.questions[number - 1]
-
-    def _start_text(self) -> str:
-        return paths.resolve(self._path(self.spec.start)).read_text(encoding="utf-8")
 
     @staticmethod
     def _path(path: str) -> str:

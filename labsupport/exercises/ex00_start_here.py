@@ -1,0 +1,103 @@
+"""Exercises of notebook 00: read a result, repair a manifest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labsupport.exercises.base import ExerciseSpec, Wrong
+from labsupport.exercises.judging import all_answered
+from labsupport.exercises.questions import Choice
+
+if TYPE_CHECKING:
+    from labsupport.lab import Lab
+    from labsupport.outcome import CheckOutcome
+
+__all__ = ["EXERCISES"]
+
+_NEEDS = ("02-canary-by-weight/web", "apps/client")
+
+_MISTAKES = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualServce
+metadata:
+  name: web
+spec:
+  hosts:
+    - web
+  http:
+    - timeout: 2
+      route:
+        - destination:
+            hots: web
+"""
+
+
+def _rule_in_force(lab: Lab) -> CheckOutcome:
+    lab.get("VirtualService", "web")
+    return all_answered(lab, lab.send("http://web:8080/", source="client", count=50))
+
+
+EXERCISES = (
+    ExerciseSpec(
+        number="00.1",
+        title="Read where a request went",
+        task=(
+            "Send one request from client to web and look at its access log.\n"
+            "Then answer the two questions: which proxies did it pass, and which of them chose the pod?"
+        ),
+        kind="find",
+        hints=(
+            "lab.access_log(seen) has one line per proxy that a request passed.",
+            "Look at the column DIRECTION: outbound is the proxy of the caller, inbound that of the callee.",
+            "The line that names a cluster such as outbound|8080||web... is where the pod was chosen: see ANSWERED BY.",
+        ),
+        needs=_NEEDS,
+        questions=(
+            Choice(
+                name="proxies",
+                text="client and web both have a sidecar. How many proxies does a request from one to the other pass?",
+                choices=("none", "one", "two", "three"),
+                right="two",
+                reason="It leaves through the sidecar of client (outbound) and arrives through that of web (inbound).",
+                because=(
+                    ("one", "A sidecar stands beside the caller and another one beside the callee."),
+                    ("three", "The ingress gateway is only passed by requests from outside."),
+                ),
+            ),
+            Choice(
+                name="chooser",
+                text="Which proxy chose the pod that answered?",
+                choices=("the sidecar of client", "the sidecar of web", "the ingress gateway"),
+                right="the sidecar of client",
+                reason="Rules for web are followed where the request starts: every client's sidecar has a copy of them.",
+                because=(
+                    ("the sidecar of web", "When a request arrives there, its pod has been chosen already."),
+                    ("the ingress gateway", "This request started inside the mesh and never saw the gateway."),
+                ),
+            ),
+        ),
+    ),
+    ExerciseSpec(
+        number="00.2",
+        title="Repair a manifest",
+        task=(
+            "This VirtualService has three mistakes. Run the cell, read what the lab says, and repair them.\n"
+            "It is done when the rule is in force and every request from client to web is answered."
+        ),
+        kind="diagnose",
+        hints=(
+            "Each message says where (line and field path), what is wrong, and mostly what was meant.",
+            "A kind is misspelt, a field does not exist, and a value has the wrong type.",
+            "kind: VirtualService; host instead of hots; a duration has a unit, such as 2s.",
+        ),
+        judge=_rule_in_force,
+        start=_MISTAKES,
+        solution="00-start-here/solution/virtual-service-web-repaired.yaml",
+        wrong=(
+            Wrong("00-start-here/wrong/virtual-service-web-kind-repaired.yaml", ("hots", "timeout")),
+            Wrong("00-start-here/wrong/virtual-service-web-type-left.yaml", ("timeout",)),
+        ),
+        needs=_NEEDS,
+        absent=("VirtualService/web",),
+    ),
+)
