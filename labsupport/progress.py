@@ -64,6 +64,7 @@ def bar(total: float, *, label: str, unit: str = "request") -> Iterator[Callable
                 file=_CellOutput() if _in_notebook() else sys.stderr,
                 ncols=90 if _in_notebook() else None,
             )
+            shown.start_t -= time.monotonic() - begun
         shown.update(min(round(reached, 1), round(total, 1)) - shown.n)
 
     try:
@@ -82,7 +83,9 @@ class _CellOutput:
     def __init__(self) -> None:
         from IPython.display import DisplayHandle
 
-        self._handle: Any = DisplayHandle()
+        # IPython has no type hints.
+        make: Any = DisplayHandle
+        self._handle = make()
         self._handle.display({"text/plain": ""}, raw=True)
 
     def write(self, text: str) -> None:

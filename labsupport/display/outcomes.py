@@ -54,7 +54,7 @@ def _numbers(outcome: CheckOutcome) -> str:
                 words.percent(expected) if expected is not None else "",
             ]
         )
-    level = f"{100 * (1 - outcome.alpha):.6g} % interval" if outcome.alpha else "interval"
+    level = f"{100 * outcome.level:.6g} % interval" if outcome.level else "interval"
     inner = table(
         ["", f"seen, n = {outcome.n:,}", "share", level, "expected"],
         rows,
