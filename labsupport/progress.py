@@ -59,6 +59,7 @@ def bar(total: float, *, label: str, unit: str = "request") -> Iterator[Callable
                 desc=label,
                 unit=f" {unit}",
                 leave=False,
+                smoothing=0,
                 mininterval=0.25,
                 maxinterval=1e9,
                 file=_CellOutput() if _in_notebook() else sys.stderr,
