@@ -1,0 +1,162 @@
+"""Conditions of a rule, one by one, against a request and the proxy that has it.
+
+Follows ``HTTPMatchRequest`` of VirtualService: entries are alternatives, the conditions inside one must all hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from labsupport.explain.records import Condition, MatchEntry, Place
+from labsupport.explain.regex import full_match
+from labsupport.explain.request import Request, query_values
+from labsupport.mesh.index.hosts import gateway_name
+from labsupport.model import HTTPMatchRequest, StringMatch
+
+__all__ = ["Viewpoint", "applies_to_proxy", "compare", "judge", "operator_of", "takes_everything"]
+
+At = Callable[[str], Place]
+"""Place of a field below the match entry, by its path there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewpoint:
+    """The proxy that decides, as far as conditions look at it.
+
+    Args:
+        gateway: ``mesh`` for a sidecar, else ``namespace/name`` of the Gateway.
+        port: service port, or the number written in the Gateway's server.
+        namespace: of the proxy's pod.
+        labels: of the proxy's pod.
+    """
+
+    gateway: str
+    port: int
+    namespace: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def judge(match: HTTPMatchRequest, request: Request, view: Viewpoint, owner: str, at: At) -> MatchEntry:
+    """Compare every condition of a match entry with a request.
+
+    Args:
+        match: the entry.
+        request: the request.
+        view: the proxy that has it.
+        owner: namespace of the VirtualService, in which gateway names are read.
+        at: tells where a field of the entry was written.
+
+    Returns:
+        The entry with all its conditions; those about the proxy come first, as they are looked at first.
+    """
+    conditions = [*_about_proxy(match, view, owner, at)]
+    if match.uri is not None:
+        conditions += _uri(match.uri, match.ignore_uri_case, request.path, at("uri"))
+    for name in ("method", "scheme", "authority"):
+        wanted: StringMatch | None = getattr(match, name)
+        if wanted is not None:
+            conditions.append(_text(name, wanted, request.header(f":{name}"), at(name)))
+    for name, wanted in match.headers.items():
+        conditions.append(_text(f"headers[{name}]", wanted, request.header(name), at(f"headers.{name}")))
+    for name, wanted in match.without_headers.items():
+        conditions.append(_without(name, wanted, request.header(name), at(f"withoutHeaders.{name}")))
+    values = query_values(request.query)
+    for name, wanted in match.query_params.items():
+        conditions.append(_text(f"queryParams[{name}]", wanted, values.get(name), at(f"queryParams.{name}")))
+    return MatchEntry(name=match.name, conditions=tuple(conditions), place=at(""))
+
+
+def applies_to_proxy(match: HTTPMatchRequest, view: Viewpoint, owner: str) -> bool:
+    """Whether the control plane makes a route of this entry for the proxy at all."""
+    return all(condition.holds for condition in _about_proxy(match, view, owner, lambda path: Place("")))
+
+
+def takes_everything(match: HTTPMatchRequest) -> bool:
+    """Whether the route of this entry takes every request, so that nothing after it is made.
+
+    As in istiod, an empty prefix is none, and neither is anything with a condition on method, headers or query.
+    """
+    uri = match.uri
+    any_path = uri is None or operator_of(uri) is None or uri.prefix == "/" or uri.regex == ".*"
+    others = (match.method, match.scheme, match.authority)
+    return any_path and not (match.headers or match.without_headers or match.query_params or any(others))
+
+
+def _about_proxy(match: HTTPMatchRequest, view: Viewpoint, owner: str, at: At) -> list[Condition]:
+    found = []
+    if match.port:
+        found.append(Condition("port", str(match.port), str(view.port), match.port == view.port, at("port")))
+    if match.gateways:
+        names = [gateway_name(name, owner) for name in match.gateways]
+        found.append(Condition("gateways", " or ".join(names), view.gateway, view.gateway in names, at("gateways")))
+        # As in istiod, an entry that names gateways is not asked about its sources any more.
+        return found
+    for key, value in match.source_labels.items():
+        got = view.labels.get(key)
+        holds = got == value
+        found.append(Condition(f"sourceLabels[{key}]", _quoted(value), _quoted(got), holds, at(f"sourceLabels.{key}")))
+    if match.source_namespace:
+        holds = match.source_namespace == view.namespace
+        found.append(
+            Condition(
+                "sourceNamespace",
+                _quoted(match.source_namespace),
+                _quoted(view.namespace),
+                holds,
+                at("sourceNamespace"),
+            )
+        )
+    return found
+
+
+def _uri(wanted: StringMatch, ignore_case: bool, path: str, place: Place) -> list[Condition]:
+    operator = operator_of(wanted)
+    if operator is None:
+        return []
+    kind, text = operator
+    fold = ignore_case and kind != "regex"
+    holds = compare(kind, text.lower() if fold else text, path.lower() if fold else path)
+    note = ", in any case" if fold else ""
+    return [Condition("uri", f"{kind} {_quoted(text)}{note}", _quoted(path), holds, place)]
+
+
+def _text(name: str, wanted: StringMatch, got: str | None, place: Place) -> Condition:
+    operator = operator_of(wanted)
+    if operator is None:
+        return Condition(name, "any value", _quoted(got), got is not None, place)
+    kind, text = operator
+    holds = got is not None and compare(kind, text, got)
+    return Condition(name, f"{kind} {_quoted(text)}", _quoted(got), holds, place)
+
+
+def _without(name: str, wanted: StringMatch, got: str | None, place: Place) -> Condition:
+    field_name = f"withoutHeaders[{name}]"
+    operator = operator_of(wanted)
+    # A lone star is no expression, but istiod reads it as presence here.
+    if operator is None or operator == ("regex", "*"):
+        return Condition(field_name, "no such header", _quoted(got), got is None, place)
+    kind, text = operator
+    # Envoy compares a missing header as if it were empty (``treat_missing_header_as_empty``).
+    holds = not compare(kind, text, got or "")
+    return Condition(field_name, f"not {kind} {_quoted(text)}", _quoted(got), holds, place)
+
+
+def operator_of(match: StringMatch) -> tuple[str, str] | None:
+    """Operator and text of a StringMatch; None without an operator."""
+    for kind in ("exact", "prefix", "regex"):
+        text = getattr(match, kind)
+        if text is not None:
+            return kind, text
+    return None
+
+
+def compare(kind: str, wanted: str, got: str) -> bool:
+    """Whether a text is equal to, begins with, or as a whole matches another, by ``kind``."""
+    if kind == "exact":
+        return got == wanted
+    return got.startswith(wanted) if kind == "prefix" else full_match(wanted, got)
+
+
+def _quoted(text: str | None) -> str:
+    return "nothing" if text is None else f'"{text}"'

@@ -1,0 +1,267 @@
+"""What an explanation consists of: plain records, readable as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = [
+    "Condition",
+    "Explanation",
+    "Ignored",
+    "MatchEntry",
+    "OutcomeKind",
+    "Place",
+    "Policy",
+    "PredictedOutcome",
+    "RoutedTo",
+    "RuleTrace",
+    "RuleVerdict",
+]
+
+RuleVerdict = Literal["chosen", "no match", "not reached", "not for this proxy"]
+OutcomeKind = Literal[
+    "forwarded",
+    "redirect",
+    "direct_response",
+    "preflight",
+    "abort",
+    "no_route",
+    "no_cluster",
+    "no_endpoints",
+    "unknown_destination",
+    "connection",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was written.
+
+    Args:
+        object: ``Kind/name``.
+        path: field path such as ``spec.http[0].timeout``.
+        file: file name, or the name of the cell; empty if unknown.
+        line: line in the file; 0 if unknown.
+    """
+
+    object: str
+    path: str = ""
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file or self.object}:{self.line}" if self.line else self.object
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of a match entry, compared with the request.
+
+    Args:
+        field: such as ``uri``, ``headers[end-user]``, ``sourceLabels[app]``.
+        wanted: such as ``exact "jason"``.
+        got: what the request has there, quoted, or ``nothing``.
+        holds: whether it is fulfilled.
+        place: where it was written.
+    """
+
+    field: str
+    wanted: str
+    got: str
+    holds: bool
+    place: Place
+
+    def __str__(self) -> str:
+        return f"{self.field}: wanted {self.wanted}, got {self.got}"
+
+
+@dataclass(frozen=True, slots=True)
+class MatchEntry:
+    """One entry of a rule's ``match`` list: all its conditions must hold.
+
+    Args:
+        name: name of the entry; empty without one.
+        conditions: in the order they are looked at; none means that every request matches.
+        place: where it was written.
+    """
+
+    name: str
+    conditions: tuple[Condition, ...]
+    place: Place
+
+    @property
+    def failed(self) -> Condition | None:
+        """The first condition that does not hold."""
+        return next((condition for condition in self.conditions if not condition.holds), None)
+
+    @property
+    def holds(self) -> bool:
+        """Whether all conditions hold."""
+        return self.failed is None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTrace:
+    """One rule of ``spec.http``, and what it did with the request.
+
+    Args:
+        object: ``VirtualService/name``.
+        index: number of the rule in its object, from 0.
+        name: name of the rule; empty without one.
+        verdict: ``chosen``, ``no match``, ``not reached`` (an earlier rule was chosen) or ``not for this proxy``.
+        entries: its match entries; none means that every request matches.
+        place: where it was written.
+    """
+
+    object: str
+    index: int
+    name: str
+    verdict: RuleVerdict
+    entries: tuple[MatchEntry, ...]
+    place: Place
+
+    @property
+    def failed(self) -> tuple[Condition, ...]:
+        """For each match entry that does not hold, the first condition that failed."""
+        return tuple(entry.failed for entry in self.entries if entry.failed is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An object that one would expect to count, and why it does not.
+
+    Args:
+        object: ``Kind/name``.
+        reason: why.
+        place: where it was written.
+    """
+
+    object: str
+    reason: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Something that is in force for the request.
+
+    Args:
+        name: such as ``timeout``, ``retries``, ``fault.delay``, ``loadBalancer``.
+        text: in words and numbers.
+        place: where it was written; None for a default of Istio.
+    """
+
+    name: str
+    text: str
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text} ({self.place if self.place is not None else 'default'})"
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedTo:
+    """A destination the request may be sent to.
+
+    Args:
+        host: fully qualified name of the service.
+        subset: name of the subset; empty for the whole service.
+        port: service port.
+        share: of the requests, 0 to 1.
+        pods: names of the pods (or addresses of endpoints) behind it that take traffic.
+        problem: ``""``, ``NC`` (no such cluster) or ``UH`` (no endpoint).
+        reason: the problem in words.
+        policies: of the DestinationRule that applies.
+        place: where the destination was written; None for a service without rules.
+    """
+
+    host: str
+    subset: str
+    port: int
+    share: float
+    pods: tuple[str, ...] = ()
+    problem: Literal["", "NC", "UH"] = ""
+    reason: str = ""
+    policies: tuple[Policy, ...] = ()
+    place: Place | None = None
+
+    @property
+    def cluster(self) -> str:
+        """Name of Envoy's cluster."""
+        return f"outbound|{self.port}|{self.subset}|{self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedOutcome:
+    """One way in which the request can end.
+
+    Args:
+        kind: what happens.
+        share: of the requests that end so, 0 to 1.
+        text: in words.
+        status: HTTP status if a proxy answers; 0 if the application decides.
+        flags: Envoy's response flags if a proxy answers.
+        pods: who may answer.
+        location: of a redirect.
+    """
+
+    kind: OutcomeKind
+    share: float
+    text: str
+    status: int = 0
+    flags: str = ""
+    pods: tuple[str, ...] = ()
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a request goes where it goes.
+
+    Args:
+        url, method, headers: of the request.
+        source: who sends it.
+        proxy: the proxy that decides: name of a pod, or empty if there is none on the caller's side.
+        proxy_kind: ``sidecar``, ``gateway`` or ``none``.
+        authority: the host the decision is made for.
+        port: service port, or port of the gateway's server.
+        hops: who handles the request, in order.
+        rules: every rule for this host in the order they are tried.
+        ignored: objects that look as if they counted, and do not.
+        decision: what was decided, in a sentence.
+        policies: in force by the rule that was chosen.
+        destinations: where it may go.
+        outcomes: how it may end; their shares add up to 1.
+        upstream_path: the path that the application sees.
+        upstream_authority: the host that the application sees.
+    """
+
+    url: str
+    method: str
+    headers: Mapping[str, str]
+    source: str
+    proxy: str
+    proxy_kind: Literal["sidecar", "gateway", "none"]
+    authority: str
+    port: int
+    hops: tuple[str, ...] = ()
+    rules: tuple[RuleTrace, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    decision: str = ""
+    policies: tuple[Policy, ...] = ()
+    destinations: tuple[RoutedTo, ...] = ()
+    outcomes: tuple[PredictedOutcome, ...] = field(default=())
+    upstream_path: str = ""
+    upstream_authority: str = ""
+
+    @property
+    def chosen(self) -> RuleTrace | None:
+        """The rule that was chosen; None if none was."""
+        return next((rule for rule in self.rules if rule.verdict == "chosen"), None)
+
+    def __repr__(self) -> str:
+        from labsupport.explain.text import describe
+
+        return describe(self)

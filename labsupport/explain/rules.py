@@ -1,0 +1,256 @@
+"""Rules of VirtualServices as they count: delegates in their place, each with where it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labsupport.explain.catalog import Catalog, exported, place_of
+from labsupport.explain.matching import Viewpoint, applies_to_proxy, judge, takes_everything
+from labsupport.explain.records import MatchEntry, Place, RuleTrace, RuleVerdict
+from labsupport.explain.request import Request
+from labsupport.model import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
+
+__all__ = ["Candidate", "Choice", "EffectiveRule", "choose", "effective_rules", "survives"]
+
+_INHERITED = (
+    "rewrite",
+    "direct_response",
+    "timeout",
+    "retries",
+    "fault",
+    "mirror",
+    "mirror_percent",
+    "mirror_percentage",
+    "cors_policy",
+    "headers",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveRule:
+    """One rule of ``spec.http`` as it counts.
+
+    Args:
+        owner: the VirtualService whose hosts and gateways it has.
+        written_in: the VirtualService it was written in: the owner, or its delegate.
+        index: its number there.
+        rule: the rule, with what it takes over from the root rule of a delegate.
+        namespace: in which its host names are read.
+        root_index: number of the root rule, if it comes from a delegate.
+    """
+
+    owner: VirtualService
+    written_in: VirtualService
+    index: int
+    rule: HTTPRoute
+    namespace: str
+    root_index: int = -1
+
+    @property
+    def path(self) -> str:
+        """Its field path in the object it was written in."""
+        return f"spec.http[{self.index}]"
+
+    def place(self, field: str = "") -> Place:
+        """Where a field of it was written; for what a delegate took over, that is the root rule."""
+        path = f"{self.path}.{field}" if field else self.path
+        name = field.partition(".")[0].partition("[")[0]
+        if self.root_index >= 0 and name and not _given(self.written_in.spec.http[self.index], name):
+            return place_of(self.owner, f"spec.http[{self.root_index}].{field}")
+        return place_of(self.written_in, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One route: a rule with one of its match entries (None for a rule without any), as one proxy has it."""
+
+    rule: EffectiveRule
+    entry: int | None
+    view: Viewpoint
+
+    @property
+    def match(self) -> HTTPMatchRequest | None:
+        """The match entry."""
+        return None if self.entry is None else self.rule.rule.match[self.entry]
+
+    @property
+    def takes_everything(self) -> bool:
+        """Whether no request gets past it."""
+        return self.match is None or takes_everything(self.match)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The outcome of trying rules in order.
+
+    Args:
+        traces: every rule.
+        chosen: the route that took the request; None if none did.
+    """
+
+    traces: tuple[RuleTrace, ...]
+    chosen: Candidate | None = None
+
+
+def effective_rules(catalog: Catalog, service: VirtualService) -> list[EffectiveRule]:
+    """The rules of a VirtualService in order, with those of its delegates in place of the rules that name them."""
+    namespace = catalog.namespace_of(service)
+    found = []
+    for index, rule in enumerate(service.spec.http):
+        if rule.delegate is None:
+            found.append(EffectiveRule(service, service, index, rule, namespace))
+            continue
+        where = rule.delegate.namespace or namespace
+        for delegate in catalog.virtual_services:
+            if delegate.spec.hosts or (catalog.namespace_of(delegate), delegate.name) != (where, rule.delegate.name):
+                continue
+            if exported(delegate, where, namespace):
+                for position, own in enumerate(delegate.spec.http):
+                    merged = _merge(rule, own)
+                    if merged is not None:
+                        found.append(EffectiveRule(service, delegate, position, merged, where, index))
+    return found
+
+
+def survives(rules: Iterable[EffectiveRule], view: Viewpoint) -> list[Candidate]:
+    """The routes the control plane makes for one proxy: entries that can apply, up to one that takes everything."""
+    found: list[Candidate] = []
+    for rule in rules:
+        if not rule.rule.match:
+            return [*found, Candidate(rule, None, view)]
+        for entry, match in enumerate(rule.rule.match):
+            if applies_to_proxy(match, view, rule.namespace):
+                found.append(Candidate(rule, entry, view))
+                if takes_everything(match):
+                    return found
+    return found
+
+
+def choose(rules: Sequence[tuple[EffectiveRule, Viewpoint]], routes: Sequence[Candidate], request: Request) -> Choice:
+    """Try routes in order, the first that fits takes the request.
+
+    Args:
+        rules: every rule that one may ask about, in order, with the proxy's point of view.
+        routes: what the control plane makes of them, in the order Envoy tries.
+        request: the request.
+
+    Returns:
+        A trace of each rule, and the route.
+    """
+    chosen: Candidate | None = None
+    for route in routes:
+        if route.match is None or _entry(route, request).holds:
+            chosen = route
+            break
+    order = {id(route.rule): position for position, route in reversed(list(enumerate(routes)))}
+    # Rules that have no route here keep their place after those that have; the others come as Envoy tries them.
+    listed = sorted(enumerate(rules), key=lambda item: (order.get(id(item[1][0]), len(routes)), item[0]))
+    limit = routes.index(chosen) if chosen is not None else len(routes)
+    traces = []
+    for _, (rule, view) in listed:
+        verdict: RuleVerdict
+        if chosen is not None and rule is chosen.rule:
+            verdict = "chosen"
+        elif id(rule) not in order and not _may_apply(rule, view):
+            verdict = "not for this proxy"
+        elif order.get(id(rule), len(routes)) > limit:
+            verdict = "not reached"
+        else:
+            verdict = "no match"
+        entries = [Candidate(rule, entry, view) for entry in range(len(rule.rule.match))]
+        traces.append(
+            RuleTrace(
+                object=f"VirtualService/{rule.written_in.name}",
+                index=rule.index,
+                name=rule.rule.name,
+                verdict=verdict,
+                entries=tuple(_entry(entry, request) for entry in entries),
+                place=rule.place(),
+            )
+        )
+    return Choice(tuple(traces), chosen)
+
+
+def _may_apply(rule: EffectiveRule, view: Viewpoint) -> bool:
+    return not rule.rule.match or any(applies_to_proxy(match, view, rule.namespace) for match in rule.rule.match)
+
+
+def _entry(route: Candidate, request: Request) -> MatchEntry:
+    assert route.match is not None
+    where = f"match[{route.entry}]"
+    return judge(
+        route.match,
+        request,
+        route.view,
+        route.rule.namespace,
+        lambda path: route.rule.place(f"{where}.{path}" if path else where),
+    )
+
+
+def _given(rule: HTTPRoute, yaml_name: str) -> bool:
+    """Whether a rule itself has a field, by its name in YAML."""
+    fields = type(rule).model_fields
+    return any(
+        (info.serialization_alias or info.alias or name) == yaml_name and bool(getattr(rule, name))
+        for name, info in fields.items()
+    )
+
+
+def _merge(root: HTTPRoute, own: HTTPRoute) -> HTTPRoute | None:
+    """A delegate's rule under its root rule; None if one of its entries contradicts every entry of the root."""
+    entries: list[HTTPMatchRequest] = list(own.match or root.match)
+    if root.match and own.match:
+        entries = []
+        for leaf in own.match:
+            fitting = [_narrow(match, leaf) for match in root.match if _compatible(match, leaf)]
+            if not fitting:
+                return None
+            entries += fitting
+    update: dict[str, Any] = {"match": entries, "name": "-".join(name for name in (root.name, own.name) if name)}
+    for field in _INHERITED:
+        if getattr(own, field) is None:
+            update[field] = getattr(root, field)
+    if not own.mirrors:
+        update["mirrors"] = root.mirrors
+    return own.model_copy(update=update)
+
+
+def _narrow(root: HTTPMatchRequest, leaf: HTTPMatchRequest) -> HTTPMatchRequest:
+    update: dict[str, Any] = {
+        field: {**getattr(root, field), **getattr(leaf, field)}
+        for field in ("headers", "without_headers", "query_params", "source_labels")
+    }
+    for field in ("uri", "scheme", "method", "authority", "port", "gateways", "source_namespace"):
+        update[field] = getattr(leaf, field) or getattr(root, field)
+    return leaf.model_copy(update=update)
+
+
+def _compatible(root: HTTPMatchRequest, leaf: HTTPMatchRequest) -> bool:
+    pairs: list[tuple[StringMatch | None, StringMatch | None]] = [
+        (getattr(root, field), getattr(leaf, field)) for field in ("uri", "scheme", "method", "authority")
+    ]
+    for field in ("headers", "without_headers", "query_params"):
+        pairs += [(getattr(root, field).get(key), wanted) for key, wanted in getattr(leaf, field).items()]
+    return (
+        all(_narrower(outer, inner) for outer, inner in pairs)
+        and root.ignore_uri_case == leaf.ignore_uri_case
+        and (not root.port or not leaf.port or root.port == leaf.port)
+        and (not root.source_namespace or root.source_namespace == leaf.source_namespace)
+        and all(root.source_labels.get(key, value) == value for key, value in leaf.source_labels.items())
+        and (not root.gateways or set(leaf.gateways) <= set(root.gateways))
+    )
+
+
+def _narrower(root: StringMatch | None, leaf: StringMatch | None) -> bool:
+    """Whether a delegate's condition is the root's or a part of it (``Delegate`` in the VirtualService reference)."""
+    if root is None or leaf is None:
+        return True
+    if root.regex or leaf.regex:
+        other = leaf if root.regex else root
+        return not (other.exact or other.prefix or other.regex)
+    if root.exact:
+        return leaf.exact == root.exact and not leaf.prefix
+    narrower = leaf.prefix or leaf.exact
+    return not root.prefix or not narrower or narrower.startswith(root.prefix)

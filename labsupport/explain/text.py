@@ -1,0 +1,79 @@
+"""An explanation as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labsupport.explain.records import Explanation, Policy, RuleTrace
+
+__all__ = ["describe"]
+
+
+def describe(explanation: Explanation) -> str:
+    """Write an explanation as lines of text."""
+    return "\n".join(_lines(explanation))
+
+
+def _lines(explanation: Explanation) -> Iterator[str]:
+    yield f"{explanation.method} {explanation.url} from {explanation.source}"
+    for name, value in explanation.headers.items():
+        yield f"  {name}: {value}"
+    if explanation.hops:
+        yield f"Way: {' -> '.join(explanation.hops)}"
+    if explanation.rules:
+        yield f"Rules for {explanation.authority}, port {explanation.port}, as {explanation.proxy} has them:"
+        for rule in explanation.rules:
+            yield from _rule(rule)
+    for item in explanation.ignored:
+        yield f"  {item.object} ({item.place}) does not count: {item.reason}"
+    yield explanation.decision
+    for destination in explanation.destinations:
+        subset = f" subset {destination.subset}" if destination.subset else ""
+        behind = destination.reason if destination.problem else ", ".join(destination.pods)
+        kind = f"503 {destination.problem}: " if destination.problem else ""
+        yield f"  {_percent(destination.share)} to {destination.host}{subset} port {destination.port}: {kind}{behind}"
+    policies = list(explanation.policies)
+    if policies:
+        yield "In force by the rule:" if explanation.chosen is not None else "In force:"
+        yield from _policies(policies)
+    for destination in explanation.destinations:
+        if destination.policies:
+            subset = f" subset {destination.subset}" if destination.subset else ""
+            yield f"In force for {destination.host}{subset}:"
+            yield from _policies(destination.policies)
+    if len(explanation.outcomes) == 1:
+        yield f"Outcome: {explanation.outcomes[0].text}{_flags(explanation.outcomes[0].flags)}"
+    else:
+        yield "Outcome:"
+        for outcome in explanation.outcomes:
+            yield f"  {_percent(outcome.share)}: {outcome.text}{_flags(outcome.flags)}"
+
+
+def _rule(rule: RuleTrace) -> Iterator[str]:
+    name = f" {rule.name!r}" if rule.name else ""
+    head = f"  {rule.object} http[{rule.index}]{name} ({rule.place}): {rule.verdict}"
+    if rule.verdict in ("chosen", "not reached"):
+        yield head
+        return
+    failed = rule.failed
+    if len(failed) == 1:
+        yield f"{head}, {failed[0]}"
+        return
+    yield head
+    for condition in failed:
+        yield f"    {condition}"
+
+
+def _policies(policies: object) -> Iterator[str]:
+    assert isinstance(policies, list | tuple)
+    for policy in policies:
+        assert isinstance(policy, Policy)
+        yield f"  {policy}"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.3g} %"
+
+
+def _flags(flags: str) -> str:
+    return f" ({flags})" if flags else ""

@@ -1,0 +1,175 @@
+"""Policies of rules in words and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from labsupport.explain.records import Policy
+from labsupport.explain.rules import EffectiveRule
+from labsupport.model import Destination, HTTPRetry, HTTPRoute, LoadBalancerSettings, OutlierDetection, Percent, Schema
+
+__all__ = ["described", "mirror_percent", "percent_of", "rule_policies"]
+
+DEFAULT_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
+
+
+def rule_policies(rule: EffectiveRule | None) -> tuple[Policy, ...]:
+    """Everything a rule puts in force besides its destinations.
+
+    Args:
+        rule: the rule; None for a service without any.
+
+    Returns:
+        Policies, those that are Istio's defaults without a place.
+    """
+    return tuple(_rule_policies(rule))
+
+
+def _rule_policies(rule: EffectiveRule | None) -> Iterator[Policy]:
+    route = rule.rule if rule is not None else HTTPRoute()
+
+    def place(field: str) -> Any:
+        return rule.place(field) if rule is not None else None
+
+    answers_itself = route.redirect is not None or route.direct_response is not None
+    if not answers_itself:
+        if route.timeout is not None:
+            yield Policy("timeout", f"{route.timeout} for all tries together", place("timeout"))
+        else:
+            yield Policy("timeout", "none")
+        yield Policy("retries", _retries(route.retries), place("retries") if route.retries is not None else None)
+    if route.fault is not None and (delay := route.fault.delay) is not None:
+        share = percent_of(delay.percentage, delay.percent)
+        yield Policy("fault.delay", _fires(f"{delay.fixed_delay}", share), place("fault.delay"))
+    if route.fault is not None and (abort := route.fault.abort) is not None:
+        share = percent_of(abort.percentage, 0)
+        what = f"status {abort.http_status}" if abort.grpc_status is None else f"gRPC status {abort.grpc_status}"
+        yield Policy("fault.abort", _fires(what, share), place("fault.abort"))
+    if route.mirror is not None and mirror_percent(route):
+        text = f"{mirror_percent(route):g} % of the requests are copied to {destination_name(route.mirror)}"
+        yield Policy("mirror", text, place("mirror"))
+    for index, mirror in enumerate(route.mirrors):
+        share = percent_of(mirror.percentage, 100)
+        text = f"{share:g} % of the requests are copied to {destination_name(mirror.destination)}"
+        yield Policy("mirrors", text, place(f"mirrors[{index}]"))
+    for name, value in (
+        ("rewrite", route.rewrite),
+        ("headers", route.headers),
+        ("corsPolicy", route.cors_policy),
+        ("redirect", route.redirect),
+        ("directResponse", route.direct_response),
+    ):
+        if value is not None:
+            yield Policy(name, flat(value), place(name))
+
+
+def destination_name(destination: Destination) -> str:
+    """A destination as short as it was written."""
+    subset = f" subset {destination.subset}" if destination.subset else ""
+    port = f" port {destination.port.number}" if destination.port is not None else ""
+    return f"{destination.host}{subset}{port}"
+
+
+def percent_of(percentage: Percent | None, otherwise: float) -> float:
+    """A percentage, or what counts if it is not given."""
+    return percentage.value if percentage is not None else float(otherwise)
+
+
+def mirror_percent(route: HTTPRoute) -> float:
+    """How many percent of the requests ``mirror`` copies."""
+    return percent_of(route.mirror_percentage, 100 if route.mirror_percent is None else route.mirror_percent)
+
+
+def described(block: str, value: Any) -> str:
+    """A block of a traffic policy in words.
+
+    Args:
+        block: its name, such as ``outlier_detection``.
+        value: its model.
+    """
+    if isinstance(value, LoadBalancerSettings):
+        return _balancer(value)
+    if isinstance(value, OutlierDetection):
+        return _outlier(value)
+    return flat(value) or "as by default"
+
+
+def flat(value: Any) -> str:
+    """The fields that are set, by their YAML names: ``tcp.maxConnections 1, http.http1MaxPendingRequests 1``."""
+    return ", ".join(f"{path} {text}" for path, text in _leaves(value, ""))
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Schema):
+        fields = type(value).model_fields
+        for name in fields:
+            if name in value.model_fields_set:
+                alias = fields[name].serialization_alias or fields[name].alias or name
+                yield from _leaves(getattr(value, name), f"{path}.{alias}" if path else alias)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}[{key}]")
+    elif isinstance(value, list | tuple):
+        if value and all(isinstance(item, str | int | float) for item in value):
+            yield path, " ".join(str(item) for item in value)
+        else:
+            for index, item in enumerate(value):
+                yield from _leaves(item, f"{path}[{index}]")
+    elif isinstance(value, bool):
+        yield path, "true" if value else "false"
+    elif isinstance(value, str):
+        yield path, f'"{value}"' if " " in value or not value else value
+    elif value is not None:
+        yield path, str(value) if isinstance(value, timedelta) else f"{value}"
+
+
+def _retries(retries: HTTPRetry | None) -> str:
+    if retries is None:
+        return f"2, on {DEFAULT_RETRY_ON}"
+    if retries.attempts <= 0:
+        return "none"
+    text = f"{retries.attempts}, on {retries.retry_on or DEFAULT_RETRY_ON}"
+    if retries.per_try_timeout is not None:
+        text += f", each try at most {retries.per_try_timeout}"
+    return text
+
+
+def _fires(what: str, percent: float) -> str:
+    return f"{what} for {percent:g} % of the requests" if percent else f"{what}, but never: it has no percentage"
+
+
+def _balancer(value: LoadBalancerSettings) -> str:
+    found = value.consistent_hash
+    if found is None:
+        simple = value.simple or "LEAST_REQUEST"
+        return "LEAST_REQUEST" if simple in ("LEAST_CONN", "UNSPECIFIED") else simple
+    table = "Maglev" if found.maglev is not None else "ring"
+    if found.http_header_name:
+        return f"consistent hash of header {found.http_header_name} ({table})"
+    if found.http_cookie is not None:
+        made = "" if found.http_cookie.ttl is None else f", made with ttl {found.http_cookie.ttl} if missing"
+        return f"consistent hash of cookie {found.http_cookie.name}{made} ({table})"
+    if found.http_query_parameter_name:
+        return f"consistent hash of query parameter {found.http_query_parameter_name} ({table})"
+    return f"consistent hash of the source address ({table})" if found.use_source_ip else f"consistent hash ({table})"
+
+
+def _outlier(value: OutlierDetection) -> str:
+    parts = []
+    if value.consecutive_5xx_errors is None:
+        parts.append("consecutive5xxErrors 5 by default")
+    elif value.consecutive_5xx_errors == 0:
+        parts.append("consecutive5xxErrors off")
+    else:
+        parts.append(f"consecutive5xxErrors {value.consecutive_5xx_errors}")
+    if value.consecutive_gateway_errors:
+        parts.append(f"consecutiveGatewayErrors {value.consecutive_gateway_errors}")
+    if value.consecutive_errors:
+        parts.append("consecutiveErrors is ignored")
+    parts.append(f"looked at every {value.interval or '10s'}")
+    parts.append(f"ejected for {value.base_ejection_time or '30s'} times the number of ejections")
+    limit = value.max_ejection_percent
+    parts.append(f"at most {limit} % of the endpoints" if limit else "at most 10 % of the endpoints by default")
+    return ", ".join(parts)
