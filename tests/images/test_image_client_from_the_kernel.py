@@ -1,0 +1,135 @@
+"""The load client as the kernel uses it: batches, and traffic in the background."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import islice
+
+import pytest
+from image_app import App, StartApp
+
+from labsupport import traffic
+from labsupport.engine.base import TrafficSpec
+from labsupport.engine.load_client import LoadClientRun
+from labsupport.errors import EngineLostError, TrafficError, UsageError
+
+
+@pytest.fixture(scope="module")
+def client(start_app: StartApp) -> App:
+    return start_app("client", SERVICE_NAME="client", SERVICE_VERSION="v1", POD_NAME="client-1")
+
+
+@pytest.fixture(scope="module")
+def web(start_app: StartApp) -> App:
+    return start_app("web", SERVICE_NAME="web", SERVICE_VERSION="safe", POD_NAME="web-safe-1")
+
+
+class OneClient:
+    """An engine of one load client without a mesh: every URL leads to one program."""
+
+    name = "one client"
+    namespace = "default"
+
+    def __init__(self, client: App, target: App) -> None:
+        self.client = client
+        self.target = target
+        self.runs: list[LoadClientRun] = []
+
+    def send(self, spec: TrafficSpec) -> LoadClientRun:
+        path = traffic.parse_url(spec.url).path
+        self.runs.append(LoadClientRun(self.client.url, spec, url=f"{self.target.url}{path}"))
+        return self.runs[-1]
+
+    def under_way(self) -> list[str]:
+        return self.client.get("/").json()["runs"]
+
+
+@pytest.fixture
+def engine(client: App, web: App) -> OneClient:
+    return OneClient(client, web)
+
+
+def until(condition: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_batch_is_complete_and_names_who_answered(engine: OneClient) -> None:
+    seen = traffic.send(engine, traffic.build_spec("gateway:/name", count=300))
+    assert sorted(r.index for r in seen) == list(range(300))
+    assert seen.share("pod").counts == {"web-safe-1": 300} and seen.share().counts == {"safe": 300}
+    assert seen.outcomes.counts == {"ok": 300} and len(set(seen.request_ids)) == 300
+    assert len(seen.independent_choices(per="connection")) == 300
+
+
+def test_a_refused_run_is_the_callers_mistake(engine: OneClient) -> None:
+    with pytest.raises(UsageError, match="method"):
+        LoadClientRun(engine.client.url, TrafficSpec("gateway:/", method="G T", count=1), url=f"{engine.target.url}/")
+
+
+def test_a_missing_client_says_so() -> None:
+    with pytest.raises(EngineLostError, match="client of web does not answer"):
+        LoadClientRun("http://127.0.0.1:1", TrafficSpec("gateway:/"), url="http://web/", name="client of web")
+
+
+def test_letting_go_of_a_run_ends_it(engine: OneClient) -> None:
+    run = iter(engine.send(traffic.build_spec("gateway:/", rate=200, background=True)))
+    assert len(list(islice(run, 3))) == 3
+    run.close()
+    until(lambda: not engine.under_way())
+
+
+def test_background_traffic_is_paused_changed_stopped_and_begun_again(engine: OneClient) -> None:
+    live = traffic.BackgroundTraffic(engine, traffic.build_spec("gateway:/name", rate=50, background=True))
+    with live:
+        live.collect(10)
+        live.set_rate(400)
+        live.collect(100)
+        live.pause()
+        paused = time.time()
+        until(lambda: len(live.last(0.2)) == 0)
+        assert all(r.started_s < paused + 0.1 for r in live.observations)
+        live.resume()
+        live.collect(20)
+        first = live.stop()
+        assert not engine.under_way() and live.state == "stopped"
+        live.start()
+        live.collect(20)
+    assert len(live.observations) > len(first)
+    indices = sorted(r.index for r in live.observations)
+    assert indices == list(range(len(indices)))
+    assert live.observations.outcomes.counts == {"ok": len(indices)}
+    engine.runs[0].set_rate(5)
+    engine.runs[0].stop()
+
+
+def test_stop_lets_requests_under_way_complete(engine: OneClient) -> None:
+    live = traffic.BackgroundTraffic(engine, traffic.build_spec("gateway:/?delay=0.3", rate=20, background=True))
+    with live:
+        live.collect(3)
+    seen = live.observations
+    assert sorted(r.index for r in seen) == list(range(len(seen)))
+
+
+def test_a_client_that_dies_ends_the_traffic_with_an_error(start_app: StartApp, web: App) -> None:
+    client = start_app("client", POD_NAME="client-2")
+    live = traffic.BackgroundTraffic(
+        OneClient(client, web), traffic.build_spec("gateway:/", rate=100, background=True)
+    ).start()
+    live.collect(5)
+    client.process.kill()
+    until(lambda: live.state == "failed")
+    with pytest.raises(TrafficError, match="went away in the middle"):
+        live.set_rate(5)
+    assert live.observations
+
+
+def test_a_clock_that_is_ahead_is_set_right(engine: OneClient) -> None:
+    begun = time.time()
+    run = LoadClientRun(
+        engine.client.url, TrafficSpec("gateway:/", count=3), url=f"{engine.target.url}/", clock_ahead_s=1000.0
+    )
+    assert all(-1001 < r.started_s - begun < -990 for r in run)
