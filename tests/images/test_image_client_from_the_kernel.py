@@ -106,12 +106,18 @@ def test_background_traffic_is_paused_changed_stopped_and_begun_again(engine: On
     engine.runs[0].stop()
 
 
-def test_stop_lets_requests_under_way_complete(engine: OneClient) -> None:
-    live = traffic.BackgroundTraffic(engine, traffic.build_spec("gateway:/?delay=0.3", rate=20, background=True))
-    with live:
-        live.collect(3)
-    seen = live.observations
+def test_stop_lets_requests_under_way_complete(client: App, start_app: StartApp) -> None:
+    slow = start_app("web", LATENCY_S="0.4")
+    live = traffic.BackgroundTraffic(
+        OneClient(client, slow), traffic.build_spec("gateway:/", rate=50, background=True)
+    ).start()
+    live.collect(1)
+    before = live.total
+    seen = live.stop()
+    # About 20 requests were under way when it was told to stop.
+    assert len(seen) > before + 5
     assert sorted(r.index for r in seen) == list(range(len(seen)))
+    assert seen.outcomes.counts == {"ok": len(seen)}
 
 
 def test_a_client_that_dies_ends_the_traffic_with_an_error(start_app: StartApp, web: App) -> None:
