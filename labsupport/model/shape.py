@@ -167,6 +167,9 @@ class NumberShape(Shape):
                 path, f"expected {'a whole number' if self.whole else 'a number'}, got {describe(value)}", remedy
             )
             return value
+        if self.whole and not -(2**63) <= float(value) < 2**63:  # JSON numbers pass through a double on their way
+            report.crd(path, f"expected a 64-bit number, got {str(value)[:40]}")
+            return value
         if (self.least is not None and value < self.least) or (self.most is not None and value > self.most):
             low, high = self.least, self.most
             asked = f"at least {low:g}" if high is None or high > 1e6 else f"between {low:g} and {high:g}"
