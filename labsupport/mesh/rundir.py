@@ -20,7 +20,18 @@ from pathlib import Path
 
 from labsupport.errors import StorageError
 
-__all__ = ["CHILDREN", "OWNERS", "alive", "create", "explained", "process_start", "record", "remove", "sweep"]
+__all__ = [
+    "CHILDREN",
+    "OWNERS",
+    "abandoned",
+    "alive",
+    "create",
+    "explained",
+    "process_start",
+    "record",
+    "remove",
+    "sweep",
+]
 
 PREFIX = "istio-workshop-"
 OWNERS = "owners"
@@ -120,14 +131,10 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep(parent: Path | None = None) -> list[Path]:
-    """Stop the processes and remove the folders of labs of this user whose owners are all dead.
-
-    Returns:
-        The folders removed.
-    """
+def abandoned(parent: Path | None = None) -> list[Path]:
+    """The folders of labs of this user whose owners are all dead."""
     parent = parent or Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
-    swept = []
+    found = []
     try:
         candidates = [entry for entry in parent.iterdir() if entry.name.startswith(PREFIX)]
     except OSError:
@@ -142,10 +149,21 @@ def sweep(parent: Path | None = None) -> list[Path]:
         owners = _recorded(folder, OWNERS)
         if any(alive(pid, start) for pid, start in owners) or (not owners and process_start(kernel)):
             continue
+        found.append(folder)
+    return found
+
+
+def sweep(parent: Path | None = None) -> list[Path]:
+    """Stop the processes and remove the folders of labs of this user whose owners are all dead.
+
+    Returns:
+        The folders removed.
+    """
+    swept = abandoned(parent)
+    for folder in swept:
         for pid, start in _recorded(folder, CHILDREN):
             if alive(pid, start):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
         remove(folder)
-        swept.append(folder)
     return swept

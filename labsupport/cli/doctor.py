@@ -1,0 +1,43 @@
+"""``workshop doctor``: the findings of ``labsupport.doctor``, one line each."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+__all__ = ["doctor"]
+
+_COLOURS = {"ok": "green", "note": "blue", "warning": "yellow", "error": "red"}
+
+
+@click.command()
+@click.option(
+    "--engine",
+    type=click.Choice(["embedded", "cluster"]),
+    help="Engine that the notebooks will use.  [default: WORKSHOP_ENGINE, else embedded]",
+)
+@click.option("--quiet", is_flag=True, help="Only what needs attention.")
+def doctor(engine: str | None, quiet: bool) -> None:
+    """Look for what could go wrong on this machine, with a remedy for each finding.
+
+    Exit status 1 if anything keeps the workshop from running.
+    """
+    from labsupport.doctor import examine
+
+    chosen = engine or os.environ.get("WORKSHOP_ENGINE") or "embedded"
+    counts = {"warning": 0, "error": 0}
+    for finding in examine(engine=chosen):
+        if finding.level in counts:
+            counts[finding.level] += 1
+        elif quiet:
+            continue
+        level = click.style(f"{finding.level:<8}", fg=_COLOURS[finding.level])
+        click.echo(f"{level}{finding.title}: {finding.detail}")
+        if finding.remedy:
+            click.echo(f"{'':8}-> {finding.remedy}")
+    verdict = "ready" if not counts["error"] else "not ready"
+    click.echo(f"{verdict}: {counts['error']} errors, {counts['warning']} warnings")
+    if counts["error"]:
+        sys.exit(1)

@@ -1,0 +1,86 @@
+"""``workshop translate`` and ``workshop validate``: what a mesh would make of manifests, without a mesh."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from labsupport.manifest import Document
+    from labsupport.model.validation import Verdict
+
+__all__ = ["translate", "validate"]
+
+REJECTED = 3
+"""Exit status of ``validate`` when a cluster would refuse one of the objects."""
+
+_FIELD_PATH = re.compile(r"\b(?:spec|metadata)(?:\.\w+|\[\d+\])+")
+
+
+def _source(name: str) -> Path | str:
+    return sys.stdin.read() if name == "-" else Path(name)
+
+
+@click.command()
+@click.option("-f", "files", multiple=True, required=True, metavar="FILE", help="File or folder; - is standard input.")
+@click.option("--proxy", required=True, help="sidecar:<pod or Deployment>.<namespace> or gateway:<...>.<namespace>")
+def translate(files: tuple[str, ...], proxy: str) -> None:
+    """Print the Envoy configuration that manifests become for one proxy, as JSON with proto field names.
+
+    Nothing is started. Pods and addresses are made up from the Deployments and Services in the files.
+    """
+    from labsupport.mesh.cli_translate import run
+
+    result = run([_source(name) for name in files], proxy)
+    json.dump(result, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+@click.command()
+@click.option("-f", "files", multiple=True, required=True, metavar="FILE", help="File or folder; - is standard input.")
+@click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: a line per object."
+)
+def validate(files: tuple[str, ...], output: str) -> None:
+    """Check manifests as istiod and the API server would; exit status 3 if they would refuse an object."""
+    from labsupport import manifest
+    from labsupport.model.validation import validate as judge
+
+    documents: list[Document] = []
+    for name in files:
+        source = _source(name)
+        documents += manifest.read(source, file="" if isinstance(source, Path) else "standard input")
+    # One at a time, as a verdict does not say which document it is about.
+    judged = [(document, verdict) for document in documents for verdict in judge([document])]
+    for document, verdict in judged:
+        if output == "json":
+            click.echo(json.dumps(asdict(verdict), ensure_ascii=False, separators=(",", ":")))
+        else:
+            _report(document, verdict)
+    rejected = sum(bool(verdict.errors) for _, verdict in judged)
+    if output == "text":
+        unseen = len(documents) - len(judged)
+        click.echo(
+            f"{len(judged) - rejected} accepted, {rejected} rejected"
+            + (f"; {unseen} not looked at, as no Istio kinds" if unseen else "")
+        )
+    if rejected:
+        sys.exit(REJECTED)
+
+
+def _report(document: Document, verdict: Verdict) -> None:
+    """One object for people: its place, then every error and warning with the line it is about."""
+    origin = document.origin
+    state = "rejected" if verdict.errors else "accepted with warnings" if verdict.warnings else "accepted"
+    click.echo(f"{origin.file or 'input'}:{origin.line}: {verdict.kind}/{verdict.name} ({verdict.namespace}): {state}")
+    for label, texts in (("error", verdict.errors), ("warning", verdict.warnings)):
+        for text in texts:
+            found = _FIELD_PATH.search(text)
+            line = origin.line_of(found.group()) if found else 0
+            click.echo(f"  {label}{f', line {line}' if line else ''}: {text}")

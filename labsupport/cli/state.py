@@ -1,0 +1,65 @@
+"""``workshop progress`` and ``workshop reset``: what the workshop keeps about a learner."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from labsupport import paths
+from labsupport.errors import StorageError, UsageError
+
+__all__ = ["progress", "reset"]
+
+
+@click.command()
+def progress() -> None:
+    """Show which exercises are done."""
+    from labsupport.exercises import progress as kept
+
+    click.echo(repr(kept.summary()))
+
+
+def _kept() -> list[Path]:
+    """What reset removes: the progress file, wherever it is, and the folder of settings."""
+    return [place for place in (paths.state_file(), paths.root() / ".workshop") if place.exists()]
+
+
+def _remove(place: Path) -> None:
+    try:
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{place} cannot be removed: {error.strerror}. Remove it by hand.") from error
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(yes: bool) -> None:
+    """Forget progress and JupyterLab settings, and remove what killed labs left behind.
+
+    Notebooks, manifests and running labs are not touched.
+    """
+    from labsupport.mesh import rundir
+
+    kept = _kept()
+    if kept and not yes:
+        click.echo("This removes your progress and the workshop's JupyterLab settings:", err=True)
+        for place in kept:
+            click.echo(f"  {place}", err=True)
+        try:
+            click.confirm("Remove them?", abort=True, err=True)
+        except click.Abort:
+            raise UsageError("nothing was removed. With --yes there is no question.") from None
+    # A progress file outside the folder first: the folder may hold it too, and then it goes with it.
+    for place in kept:
+        _remove(place)
+        click.echo(f"removed {place}")
+    swept = rundir.sweep()
+    for folder in swept:
+        click.echo(f"removed {folder} of a lab that was killed")
+    if not kept and not swept:
+        click.echo("Nothing to remove.")

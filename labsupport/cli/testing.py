@@ -1,0 +1,101 @@
+"""``workshop test``: the test suites in the order in which a failure tells most."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from labsupport import paths
+from labsupport.errors import EngineError, NotFoundError
+from labsupport.requirements import unsatisfied
+
+__all__ = ["pytest_arguments", "test"]
+
+SUITES = ("unit", "fidelity", "images", "contract", "exercises", "notebooks", "bench", "browser")
+"""Folders of ``tests``; the notebooks themselves run between the last two but one."""
+
+_SLOW_SUITES = ("bench", "browser")
+
+
+def _chosen(extra: Sequence[str]) -> list[str]:
+    """Files and folders among the extra arguments, which then replace the suites."""
+    return [word for word in extra if not word.startswith("-") and Path(word.partition("::")[0]).exists()]
+
+
+def pytest_arguments(root: Path, extra: Sequence[str], *, fast: bool, engine: str) -> list[str]:
+    """The arguments of pytest.
+
+    Args:
+        root: the repository.
+        extra: what the user gave for pytest, relative to the working folder.
+        fast: leave out the browser, the notebooks and everything marked slow.
+        engine: the engine that the suites with a mesh run on.
+    """
+    chosen = _chosen(extra)
+    others = [word for word in extra if word not in chosen]
+    arguments = [f"--rootdir={root}", "-c", str(root / "pyproject.toml"), f"--engine={engine}"]
+    places: list[Path] = []
+    for suite in SUITES:
+        if fast and suite in _SLOW_SUITES:
+            continue
+        places.append(root / "tests" / suite)
+        if suite == "notebooks" and not fast:
+            places.append(root / "notebooks")
+    found = [os.path.abspath(word) for word in chosen] or [str(place) for place in places if place.is_dir()]
+    if fast:
+        arguments += ["-m", "not slow and not browser"]
+    elif not chosen or any(".ipynb" in word or Path(word).name == "notebooks" for word in chosen):
+        arguments.append("--nbval-lax")
+    return [*arguments, *others, *found]
+
+
+def install_extras(root: Path, group: str = "test") -> None:
+    """Install an optional group of dependencies when something of it is missing.
+
+    Raises:
+        EngineError: pip could not install it.
+    """
+    missing = unsatisfied(root, extras=(group,))
+    if not missing:
+        return
+    click.echo(f"workshop: installing what the tests need ({', '.join(str(name) for name in missing)})", err=True)
+    constraints = root / "constraints.txt"
+    pinned = os.environ.get("WORKSHOP_CONSTRAINTS") != "none" and constraints.is_file() and sys.version_info < (3, 15)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--prefer-binary", "--disable-pip-version-check"]
+        + (["--constraint", str(constraints)] if pinned else [])
+        + [str(requirement) for requirement in missing],
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+        check=False,
+    )
+    if done.returncode:
+        raise EngineError(
+            "the packages for the tests could not be installed (pip's reason is above). In an environment without pip, "
+            f'install them by its own means: the extra "{group}" of {root}.'
+        )
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--fast", is_flag=True, help="Leave out the notebooks, the browser and slow tests.")
+@click.option("--engine", type=click.Choice(["embedded", "cluster"]), default="embedded", show_default=True)
+@click.argument("pytest_args", nargs=-1, type=click.UNPROCESSED)
+def test(fast: bool, engine: str, pytest_args: tuple[str, ...]) -> None:
+    """Run the tests of the workshop, or those in the files and folders that are given.
+
+    What follows a '--' goes to pytest, for instance: workshop test -- -x -k weight
+    """
+    root = paths.root()
+    if not (root / "tests").is_dir():
+        raise NotFoundError(f"there is no folder tests in {root}. Is this a clone of the repository?")
+    install_extras(root)
+    command = [sys.executable, "-m", "pytest", *pytest_arguments(root, pytest_args, fast=fast, engine=engine)]
+    # pytest takes this process's place: signals, the terminal and the exit status are its own.
+    os.chdir(root)
+    sys.stdout.flush()
+    os.execv(sys.executable, command)
