@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 __all__ = ["EXERCISES"]
 
-_NEEDS = ("02-canary-by-weight/web", "apps/client")
+_NEEDS = ("apps/bookinfo", "apps/client")
 
 _MISTAKES = """\
 apiVersion: networking.istio.io/v1
 kind: VirtualServce
 metadata:
-  name: web
+  name: reviews
 spec:
   hosts:
-    - web
+    - reviews
   http:
     - timeout: 2
       route:
         - destination:
-            hots: web
+            hots: reviews
 """
 
 
 def _rule_in_force(lab: Lab) -> CheckOutcome:
-    lab.get("VirtualService", "web")
-    return all_answered(lab, lab.send("http://web:8080/", source="client", count=50))
+    lab.get("VirtualService", "reviews")
+    return all_answered(lab, lab.send("http://reviews:9080/reviews/0", source="client", count=50))
 
 
 EXERCISES = (
@@ -42,20 +42,20 @@ EXERCISES = (
         number="00.1",
         title="Read where a request went",
         task=(
-            "Send one request from client to web and look at its access log.\n"
+            "Send one request from client to details and look at its access log.\n"
             "Then answer the two questions: which proxies did it pass, and which of them chose the pod?"
         ),
         kind="find",
         hints=(
             "lab.access_log(seen) has one line per proxy that a request passed.",
             "Look at the column DIRECTION: outbound is the proxy of the caller, inbound that of the callee.",
-            "The line that names a cluster such as outbound|8080||web... is where the pod was chosen: see ANSWERED BY.",
+            "The line that names a cluster such as outbound|9080||details... is where the pod was chosen: see ANSWERED BY.",
         ),
         needs=_NEEDS,
         questions=(
             Choice(
                 name="proxies",
-                text="client and web both have a sidecar. How many proxies does a request from one to the other pass?",
+                text="client and details both have a sidecar. How many proxies does a request from one to the other pass?",
                 choices=("none", "one", "two", "three"),
                 right="two",
                 reason="It leaves through the sidecar of client (outbound) and arrives through that of web (inbound).",
@@ -67,11 +67,11 @@ EXERCISES = (
             Choice(
                 name="chooser",
                 text="Which proxy chose the pod that answered?",
-                choices=("the sidecar of client", "the sidecar of web", "the ingress gateway"),
+                choices=("the sidecar of client", "the sidecar of details", "the ingress gateway"),
                 right="the sidecar of client",
-                reason="Rules for web are followed where the request starts: every client's sidecar has a copy of them.",
+                reason="Rules for details are followed where the request starts: every client's sidecar has a copy of them.",
                 because=(
-                    ("the sidecar of web", "When a request arrives there, its pod has been chosen already."),
+                    ("the sidecar of details", "When a request arrives there, its pod has been chosen already."),
                     ("the ingress gateway", "This request started inside the mesh and never saw the gateway."),
                 ),
             ),
@@ -82,7 +82,7 @@ EXERCISES = (
         title="Repair a manifest",
         task=(
             "This VirtualService has three mistakes. Run the cell, read what the lab says, and repair them.\n"
-            "It is done when the rule is in force and every request from client to web is answered."
+            "It is done when the rule is in force and every request from client to reviews is answered."
         ),
         kind="diagnose",
         hints=(
@@ -92,12 +92,12 @@ EXERCISES = (
         ),
         judge=_rule_in_force,
         start=_MISTAKES,
-        solution="00-start-here/solution/virtual-service-web-repaired.yaml",
+        solution="00-start-here/solution/virtual-service-reviews-repaired.yaml",
         wrong=(
-            Wrong("00-start-here/wrong/virtual-service-web-kind-repaired.yaml", ("hots", "timeout")),
-            Wrong("00-start-here/wrong/virtual-service-web-type-left.yaml", ("timeout",)),
+            Wrong("00-start-here/wrong/virtual-service-reviews-kind-repaired.yaml", ("hots", "timeout")),
+            Wrong("00-start-here/wrong/virtual-service-reviews-type-left.yaml", ("timeout",)),
         ),
         needs=_NEEDS,
-        absent=("VirtualService/web",),
+        absent=("VirtualService/reviews",),
     ),
 )

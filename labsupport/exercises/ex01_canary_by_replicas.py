@@ -66,10 +66,12 @@ def _one_in_ten(lab: Lab) -> CheckOutcome:
 
 
 def _both_versions(lab: Lab) -> CheckOutcome:
+    pods = _pods(lab)
+    if not all(pods.values()):
+        line = f"safe has {words.plural(pods['safe'], 'pod')}, risk has {words.plural(pods['risk'], 'pod')}."
+        return CheckOutcome(FAILED, "pods of both versions", (line, "Give each at least one again, by lab.scale."))
     seen = lab.send(_URL, count=_CONNECTIONS)
-    outcome = check.share(
-        seen, _pods(lab), per="connection", against={"safe only": {"safe": 1}, "risk only": {"risk": 1}}
-    )
+    outcome = check.share(seen, pods, per="connection", against={"safe only": {"safe": 1}, "risk only": {"risk": 1}})
     if not outcome.passed and not seen.errors:
         answered = words.join(seen.share("version"))
         line = f"Only {answered} answered: a Service sends to the pods that carry all labels of its selector."
@@ -85,6 +87,32 @@ def _not_found(response: Response) -> bool:
 EXERCISES = (
     ExerciseSpec(
         number="01.1",
+        title="How many are not found",
+        task=(
+            "Two pods of safe and one of risk; risk has no /name.\n"
+            "Predict how many of 300 requests to /name, each on a connection of its own, are answered 404."
+        ),
+        kind="predict",
+        hints=(
+            "Which pods answer 404, and how many of all pods are they?",
+            "Each connection goes to one of three pods, with equal chances.",
+            "One third of 300 is 100; chance moves it by about ten either way.",
+        ),
+        needs=("apps/web",),
+        questions=(
+            Number(
+                name="not found",
+                text="How many of 300 requests to /name will be answered 404?",
+                low=80,
+                high=120,
+                of=300,
+                hits=_not_found,
+                reason="One pod in three is risk, so about 100 of 300: exactly those that reach it.",
+            ),
+        ),
+    ),
+    ExerciseSpec(
+        number="01.2",
         title="A canary of exactly 10 %, by replicas only",
         task=(
             "Change the number of pods until one connection in ten goes to risk.\n"
@@ -116,7 +144,7 @@ EXERCISES = (
         ),
     ),
     ExerciseSpec(
-        number="01.2",
+        number="01.3",
         title="A version that nobody reaches",
         task=(
             "This Service was applied after the canary was started, and risk does not get one connection.\n"
@@ -136,31 +164,5 @@ EXERCISES = (
             Wrong("01-canary-by-replicas/wrong/service-web-selects-nobody.yaml", ("refused",)),
         ),
         needs=("apps/web",),
-    ),
-    ExerciseSpec(
-        number="01.3",
-        title="How many are not found",
-        task=(
-            "Two pods of safe and one of risk; risk has no /name.\n"
-            "Predict how many of 300 requests to /name, each on a connection of its own, are answered 404."
-        ),
-        kind="predict",
-        hints=(
-            "Which pods answer 404, and how many of all pods are they?",
-            "Each connection goes to one of three pods, with equal chances.",
-            "One third of 300 is 100; chance moves it by about ten either way.",
-        ),
-        needs=("apps/web",),
-        questions=(
-            Number(
-                name="not found",
-                text="How many of 300 requests to /name will be answered 404?",
-                low=80,
-                high=120,
-                of=300,
-                hits=_not_found,
-                reason="One pod in three is risk, so about 100 of 300: exactly those that reach it.",
-            ),
-        ),
     ),
 )
