@@ -49,16 +49,16 @@ EXERCISES = (
         hints=(
             "lab.access_log(seen) has one line per proxy that a request passed.",
             "Look at the column DIRECTION: outbound is the proxy of the caller, inbound that of the callee.",
-            "The line that names a cluster such as outbound|9080||details... is where the pod was chosen: see ANSWERED BY.",
+            "The pod was chosen where the line names a cluster such as outbound|9080||details...: see ANSWERED BY.",
         ),
         needs=_NEEDS,
         questions=(
             Choice(
                 name="proxies",
-                text="client and details both have a sidecar. How many proxies does a request from one to the other pass?",
+                text="client and details both have a sidecar. How many proxies does a request between them pass?",
                 choices=("none", "one", "two", "three"),
                 right="two",
-                reason="It leaves through the sidecar of client (outbound) and arrives through that of web (inbound).",
+                reason="It leaves through the sidecar of client (outbound) and arrives through that of details (inbound).",
                 because=(
                     ("one", "A sidecar stands beside the caller and another one beside the callee."),
                     ("three", "The ingress gateway is only passed by requests from outside."),
@@ -69,7 +69,7 @@ EXERCISES = (
                 text="Which proxy chose the pod that answered?",
                 choices=("the sidecar of client", "the sidecar of details", "the ingress gateway"),
                 right="the sidecar of client",
-                reason="Rules for details are followed where the request starts: every client's sidecar has a copy of them.",
+                reason="Rules for details are followed where the request starts: every caller's sidecar has a copy.",
                 because=(
                     ("the sidecar of details", "When a request arrives there, its pod has been chosen already."),
                     ("the ingress gateway", "This request started inside the mesh and never saw the gateway."),
