@@ -250,7 +250,7 @@ def _plain(base: _Base, catalog: Catalog, target: Target, source: Pod | str) -> 
     decision = f"No rule applies: {why}. Each connection goes to one of the ready pods of {service.hostname}."
     if not names:
         destination = RoutedTo(service.hostname, "", port, 1.0, problem="UH", reason="no pod is ready")
-        outcome = PredictedOutcome("connection", 1.0, f"no pod of {service.hostname} is ready")
+        outcome = PredictedOutcome("no_endpoints", 1.0, f"nobody answers: no pod of {service.hostname} is ready")
         return base.explanation(decision, [outcome], destinations=[destination], hops=[base.caller])
     destination = RoutedTo(service.hostname, "", port, 1.0, pods=names)
     outcomes = predict(None, base.request, [destination])

@@ -1,0 +1,160 @@
+"""Which DestinationRule applies, which of its blocks count, and how they read."""
+
+from __future__ import annotations
+
+import pytest
+from explain_world import CLIENT, GATEWAY, ask, pod, to, virtual_service
+
+from labsupport.explain import Explanation
+
+
+def destination_rule(spec: str, *, name: str = "reviews", namespace: str = "default", host: str = "reviews") -> str:
+    return f"""
+        apiVersion: networking.istio.io/v1
+        kind: DestinationRule
+        metadata: {{name: {name}, namespace: {namespace}}}
+        spec: {{host: "{host}", {spec}}}
+    """
+
+
+def balancer(simple: str) -> str:
+    return f"trafficPolicy: {{loadBalancer: {{simple: {simple}}}}}"
+
+
+def texts(seen: Explanation) -> dict[str, str]:
+    """Policies of the first destination by name."""
+    return {policy.name: policy.text for policy in seen.destinations[0].policies}
+
+
+def test_the_default_is_least_request() -> None:
+    seen = ask()
+    assert [(policy.name, policy.text, policy.place) for policy in seen.destinations[0].policies] == [
+        ("loadBalancer", "LEAST_REQUEST", None)
+    ]
+
+
+def test_a_block_tells_where_it_was_written() -> None:
+    seen = ask(destination_rule(balancer("RANDOM")))
+    (policy,) = seen.destinations[0].policies
+    assert policy.text == "RANDOM"
+    assert policy.place is not None
+    assert (policy.place.object, policy.place.path) == ("DestinationRule/reviews", "spec.trafficPolicy.loadBalancer")
+    assert policy.place.line > 0
+
+
+def test_a_subset_replaces_whole_blocks_and_inherits_the_others() -> None:
+    rule = destination_rule(
+        "trafficPolicy: {loadBalancer: {simple: RANDOM}, connectionPool: {tcp: {maxConnections: 5}}},"
+        "subsets: [{name: v1, labels: {version: v1},"
+        " trafficPolicy: {connectionPool: {http: {http1MaxPendingRequests: 1}}}}]"
+    )
+    assert texts(ask(virtual_service(f"[{to('v1')}]"), rule)) == {
+        "loadBalancer": "RANDOM",
+        "connectionPool": "http.http1MaxPendingRequests 1",
+    }
+
+
+def test_port_level_settings_replace_everything_above_them() -> None:
+    rule = destination_rule(
+        "trafficPolicy: {loadBalancer: {simple: RANDOM}, connectionPool: {tcp: {maxConnections: 5}},"
+        " portLevelSettings: [{port: {number: 9080}, loadBalancer: {simple: ROUND_ROBIN}}]}"
+    )
+    assert texts(ask(rule)) == {"loadBalancer": "ROUND_ROBIN"}
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ("loadBalancer: {simple: LEAST_CONN}", "LEAST_REQUEST"),
+        ("loadBalancer: {consistentHash: {httpHeaderName: x-user}}", "consistent hash of header x-user (ring)"),
+        (
+            "loadBalancer: {consistentHash: {httpCookie: {name: user, ttl: 1800s}}}",
+            "consistent hash of cookie user, made with ttl 1800s if missing (ring)",
+        ),
+        (
+            "loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 251}}}",
+            "consistent hash of the source address (Maglev)",
+        ),
+    ],
+)
+def test_load_balancers_in_words(block: str, expected: str) -> None:
+    assert texts(ask(destination_rule(f"trafficPolicy: {{{block}}}")))["loadBalancer"] == expected
+
+
+def test_the_traps_of_outlier_detection_are_told() -> None:
+    text = texts(ask(destination_rule("trafficPolicy: {outlierDetection: {consecutiveErrors: 1, interval: 1s}}")))
+    for part in ("consecutive5xxErrors 5 by default", "consecutiveErrors is ignored", "every 1s", "at most 10 %"):
+        assert part in text["outlierDetection"]
+
+
+def test_rules_on_one_host_are_merged_the_oldest_policy_wins() -> None:
+    older = destination_rule("subsets: [{name: v1, labels: {version: v1}}]", name="older")
+    middle = destination_rule(balancer("RANDOM"), name="middle")
+    younger = destination_rule(
+        balancer("ROUND_ROBIN") + ", subsets: [{name: v1, labels: {version: v3}}, {name: v2, labels: {version: v2}}]",
+        name="younger",
+    )
+    seen = ask(virtual_service(f"[{to('v1')}]"), older, middle, younger)
+    assert seen.destinations[0].pods == ("reviews-v1-a",)
+    assert texts(seen)["loadBalancer"] == "RANDOM"
+    assert ask(virtual_service(f"[{to('v2')}]"), older, middle, younger).destinations[0].pods == ("reviews-v2-a",)
+
+
+def test_an_exact_host_counts_before_a_wildcard() -> None:
+    wide = destination_rule(balancer("RANDOM"), name="wide", host="*.default.svc.cluster.local")
+    exact = destination_rule(balancer("ROUND_ROBIN"), name="exact")
+    assert texts(ask(wide, exact))["loadBalancer"] == "ROUND_ROBIN"
+    assert texts(ask(wide))["loadBalancer"] == "RANDOM"
+
+
+def test_the_clients_namespace_is_asked_before_the_services_and_the_root() -> None:
+    full = "reviews.default.svc.cluster.local"
+    mine = destination_rule(balancer("RANDOM"), name="mine", namespace="other", host=full)
+    theirs = destination_rule(balancer("ROUND_ROBIN"), name="theirs")
+    root = destination_rule(balancer("LEAST_REQUEST"), name="root", namespace="istio-system", host=full)
+    stranger = pod("stranger", namespace="other")
+    url = "http://reviews.default:9080/"
+    assert texts(ask(mine, theirs, root, source=stranger, url=url))["loadBalancer"] == "RANDOM"
+    assert texts(ask(theirs, root, source=stranger, url=url))["loadBalancer"] == "ROUND_ROBIN"
+    assert ask(root, source=stranger, url=url).destinations[0].policies[0].place is not None
+    private = destination_rule(balancer("RANDOM") + ", exportTo: ['.']", name="private")
+    assert texts(ask(private, source=stranger, url=url))["loadBalancer"] == "LEAST_REQUEST"
+    assert texts(ask(private))["loadBalancer"] == "RANDOM"
+
+
+def test_a_workload_selector_limits_a_rule_to_some_clients() -> None:
+    rule = destination_rule(balancer("RANDOM") + ", workloadSelector: {matchLabels: {tier: gold}}")
+    assert texts(ask(rule))["loadBalancer"] == "RANDOM"
+    assert texts(ask(rule, source=pod("client", labels={"app": "client"})))["loadBalancer"] == "LEAST_REQUEST"
+
+
+def test_what_a_rule_puts_in_force_is_listed() -> None:
+    service = virtual_service(
+        "[{timeout: 2s, retries: {attempts: 3, perTryTimeout: 500ms, retryOn: 5xx},"
+        " fault: {delay: {fixedDelay: 1s, percentage: {value: 10}}},"
+        " mirror: {host: reviews, subset: v3}, mirrorPercentage: {value: 20},"
+        " headers: {request: {set: {x-a: b}}}, rewrite: {uri: /x},"
+        " route: [{destination: {host: reviews}}]}]"
+    )
+    found = {policy.name: policy for policy in ask(service).policies}
+    assert {name: policy.text for name, policy in found.items()} == {
+        "timeout": "2s for all tries together",
+        "retries": "3, on 5xx, each try at most 500ms",
+        "fault.delay": "1s for 10 % of the requests",
+        "mirror": "20 % of the requests are copied to reviews subset v3",
+        "headers": "request.set[x-a] b",
+        "rewrite": "uri /x",
+    }
+    assert all(policy.place is not None and policy.place.line for policy in found.values())
+
+
+def test_no_retries_can_be_asked_for() -> None:
+    service = virtual_service("[{retries: {attempts: 0}, route: [{destination: {host: reviews}}]}]")
+    assert {policy.name: policy.text for policy in ask(service).policies}["retries"] == "none"
+
+
+def test_policies_apply_at_the_gateway_too() -> None:
+    service = virtual_service("[{route: [{destination: {host: reviews}}]}]", hosts='["*"]', extra=", gateways: [front]")
+    seen = ask(service, GATEWAY, destination_rule(balancer("RANDOM")), url="gateway:/", source="outside")
+    assert texts(seen)["loadBalancer"] == "RANDOM"
+    assert CLIENT.name not in repr(seen)
