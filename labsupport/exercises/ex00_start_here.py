@@ -58,7 +58,7 @@ EXERCISES = (
                 text="client and details both have a sidecar. How many proxies does a request between them pass?",
                 choices=("none", "one", "two", "three"),
                 right="two",
-                reason="It leaves through the sidecar of client (outbound) and arrives through that of details (inbound).",
+                reason="Out through the sidecar of client (outbound); in through that of details (inbound).",
                 because=(
                     ("one", "A sidecar stands beside the caller and another one beside the callee."),
                     ("three", "The ingress gateway is only passed by requests from outside."),

@@ -277,9 +277,7 @@ EXERCISES = (
         ),
         needs=(
             "apps/bookinfo",
-            f"{_LESSON}/gateway-workshop.yaml",
-            f"{_LESSON}/virtual-service-productpage-from-gateway.yaml",
-            f"{_LESSON}/destination-rule-reviews-versions.yaml",
+            f"{_LESSON}/bookinfo",
         ),
         absent=("VirtualService/reviews",),
     ),
