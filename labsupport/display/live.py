@@ -120,6 +120,7 @@ class LiveTraffic(anywidget.AnyWidget):
                 "span": SPAN,
                 "plotLabel": "Requests per half second by version, errors as crosses, latency below",
                 "sharesLabel": "Share of each version with its interval",
+                "notesLabel": "Errors with their causes, and the legend",
             }
         )
         self.on_msg(self._receive)
@@ -264,7 +265,8 @@ class LiveTraffic(anywidget.AnyWidget):
         goals = self._goals()
         last_change = max((mark.time_s for mark in snap.marks if mark.time_s <= now), default=0.0)
         shares = self._picture.timeline.shares(now, since_s=last_change)
-        parts["shares"] = self._picture.shares(shares, goals, now_s=now)
+        parts["shares"], high = self._picture.shares(shares, goals, now_s=now)
+        parts["notes"] = self._picture.notes(shares, HEIGHT - high)
         if full:
             parts["frame"] = self._picture.frame()
         top = max(self._told.get("max", 200), nice_scale(4 * snap.rate) if "max" not in self._told else 0)
@@ -275,6 +277,7 @@ class LiveTraffic(anywidget.AnyWidget):
             "error": snap.error or self._problem,
             "note": "paused" if snap.state == "paused" else "",
             "what": self._what(snap),
+            "rows": high,
         }
         new_state = {key: value for key, value in state.items() if full or self._told.get(key) != value}
         new_parts = {name: text for name, text in parts.items() if full or self._sent.get(name) != text}

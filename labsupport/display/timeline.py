@@ -14,14 +14,12 @@ from labsupport.share import hop_of
 
 __all__ = ["Bin", "Column", "Shares", "Timeline", "nice_scale", "quantile"]
 
-_SCALES = (1, 2, 5)
 
-
-def nice_scale(value: float) -> int:
+def nice_scale(value: float, steps: tuple[int, ...] = (1, 2, 5)) -> int:
     """The smallest of 1, 2, 5, 10, 20, 50 ... that is at least ``value``."""
     power = 1
     while True:
-        for step in _SCALES:
+        for step in steps:
             if step * power >= value:
                 return step * power
         power *= 10

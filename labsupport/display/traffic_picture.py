@@ -28,6 +28,8 @@ _MOST = 24
 _STRIP_BASE, _STRIP_HIGH = 276.0, 34.0
 _LABEL_ROWS = (14.0, 30.0)
 _LONGEST_LABEL = 250.0
+_ROW, _ROWS = 48.0, 4
+_SCALES = (1, 2, 3, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class TrafficPicture:
 
     def _rescale(self) -> bool:
         tallest = self.timeline.tallest()
-        needed = nice_scale(tallest / _MOST)
+        needed = nice_scale(tallest / _MOST, _SCALES)
         # A scale is left again only when the next finer one has room to spare: no flicker at the border.
         finer = needed < self.per_mark and tallest <= 0.8 * _MOST * needed
         moved = needed > self.per_mark or finer
@@ -189,7 +191,7 @@ class TrafficPicture:
             el("tspan", f" · scale to {words.duration(self.latency_top_s)}", class_="d"),
             x=LEFT,
             y=_BASE + 18,
-            class_="d",
+            class_="d h",
         )
 
     def frame(self) -> str:
@@ -206,62 +208,47 @@ class TrafficPicture:
         parts.append(el("path", d=f"M{LEFT} {num(_STRIP_BASE)}h{num(SPAN)}", stroke="var(--ws-line)"))
         return "".join(parts)
 
-    def shares(self, shares: Shares, wanted: Mapping[str, float] | None, *, now_s: float) -> str:
-        """The panel beside the plot."""
+    def shares(self, shares: Shares, wanted: Mapping[str, float] | None, *, now_s: float) -> tuple[str, float]:
+        """The rows of versions beside the plot, and their height in pixels."""
         rows = make_rows(shares.versions, shares.requests, wanted)
         names = label_width(rows)
         span = now_s - shares.since_s
-        since = f"{span:.0f} s" if span >= self.timeline.recent_s - 0.5 else f"{span:.0f} s, since the change"
+        since = f"{span:.0f} s" if span >= self.timeline.recent_s - 0.5 else f"{max(span, 0.0):.0f} s, since the change"
         head = el("tspan", f" · {words.plural(shares.requests, 'request')}", class_="d")
         parts = [el("text", f"share of the last {since}", head, x=0.0, y=14.0)]
-        room = 4
-        for place, row in enumerate(rows[:room]):
-            parts.append(share_row(row, 28.0 + 48 * place, wide=SHARES_WIDTH, names=names))
-        y = 40.0 + 48 * min(len(rows), room)
-        if len(rows) > room:
-            rest = ", ".join(f"{row.label} {words.percent(row.share)}" for row in rows[room:])
-            parts.append(el("text", esc(clip(rest, SHARES_WIDTH)), x=0.0, y=y, class_="d"))
-            y += 17
+        for place, row in enumerate(rows[:_ROWS]):
+            parts.append(share_row(row, 26.0 + _ROW * place, wide=SHARES_WIDTH, names=names))
+        height = 28.0 + _ROW * min(max(len(rows), 1), _ROWS)
+        if len(rows) > _ROWS:
+            rest = ", ".join(f"{row.label} {words.percent(row.share)}" for row in rows[_ROWS:])
+            parts.append(el("text", esc(clip(rest, SHARES_WIDTH)), x=0.0, y=height + 8, class_="d"))
+            height += 14
+        return "".join(parts), height
+
+    def notes(self, shares: Shares, height: float) -> str:
+        """Errors with their causes, and the legend at the bottom."""
+        parts, y = [], 12.0
         if shares.requests:
-            y = max(y, 40.0 + 48)
             part = el("tspan", words.percent(shares.errors / shares.requests), class_="b")
             if shares.errors:
                 parts.append(mark(ERROR, 7.0, y, 4.0))
-            parts.append(
-                el(
-                    "text",
-                    "errors ",
-                    part,
-                    x=20.0 if shares.errors else 0.0,
-                    y=y + 4.5,
-                    class_=None if shares.errors else "d",
-                )
-            )
+            x = 20.0 if shares.errors else 0.0
+            parts.append(el("text", "errors ", part, x=x, y=y + 4.5, class_=None if shares.errors else "d"))
             ranked = sorted(shares.causes.items(), key=lambda item: -item[1])
-            space = max(0, int((252 - y) // 17))
+            space = max(0, int((height - 42 - y - 4.5) // 17))
+            if len(ranked) > space:
+                more = el("tspan", f" · {words.plural(len(ranked), 'cause')}", class_="d")
+                parts[-1] = parts[-1].replace("</text>", more + "</text>")
             for why, count in ranked[:space]:
                 y += 17
                 parts.append(
                     el("text", esc(clip(f"{why}: {count:,}", SHARES_WIDTH - 20)), x=20.0, y=y + 4.5, class_="d")
                 )
-            if len(ranked) > space:
-                parts.append(
-                    el(
-                        "text",
-                        f"and {len(ranked) - space} more",
-                        x=SHARES_WIDTH,
-                        y=y + 4.5,
-                        class_="d",
-                        text_anchor="end",
-                    )
-                )
-        one = (
-            "one mark = one request"
-            if self.per_mark == 1
-            else f"one mark = {self.per_mark} requests (errors: the first counts)"
-        )
-        parts.append(el("text", one, x=0.0, y=275.0, class_="d"))
-        parts.append(el("text", "▼ wanted share   ├─┤ 99.9 % interval", x=0.0, y=293.0, class_="d"))
+        one = "one mark = one request"
+        if self.per_mark > 1:
+            one = f"one mark = {self.per_mark} requests (errors: the first counts)"
+        parts.append(el("text", one, x=0.0, y=height - 25, class_="d"))
+        parts.append(el("text", "▼ wanted share   ├─┤ 99.9 % interval", x=0.0, y=height - 7, class_="d"))
         return "".join(parts)
 
     def summary(self, shares: Shares, wanted: Mapping[str, float] | None) -> str:
@@ -304,14 +291,17 @@ def traffic_figure(
         (change.time_s + (change.in_force_s or 0.0) for change in changes if change.time_s <= now_s), default=0.0
     )
     shares = picture.timeline.shares(now_s, since_s=since)
+    rows, high = picture.shares(shares, wanted, now_s=now_s)
+    side = PLOT_WIDTH + 20
     bins = "".join(el("g", markup) for name, markup in parts.items() if name.startswith("b"))
     body = (
         picture.frame()
         + parts["scale"]
         + el("g", bins, transform=f"translate({num(picture.shift)} 0)")
         + parts["marks"]
-        + el("g", picture.shares(shares, wanted, now_s=now_s), transform=f"translate({num(PLOT_WIDTH + 20)} 0)")
+        + el("g", rows, transform=f"translate({num(side)} 0)")
+        + el("g", picture.notes(shares, HEIGHT - high), transform=f"translate({num(side)} {num(high)})")
     )
     table = rows_table(make_rows(shares.versions, shares.requests, wanted))
     summary = picture.summary(shares, wanted)
-    return Figure("Traffic", subtitle, body, PLOT_WIDTH + 20 + SHARES_WIDTH, HEIGHT, summary, table)
+    return Figure("Traffic", subtitle, body, side + SHARES_WIDTH, HEIGHT, summary, table)

@@ -107,12 +107,16 @@ const stores = new WeakMap();
 
 function svgPart(name, width, height) {
   const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  svg.setAttribute("width", width);
-  svg.setAttribute("height", height);
+  resize(svg, width, height);
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", name);
   return svg;
+}
+
+function resize(svg, width, height) {
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.setAttribute("width", width);
+  svg.setAttribute("height", height);
 }
 
 function group(parent) {
@@ -189,6 +193,8 @@ function render({ model, el }) {
   const { store } = held;
   const size = model.get("size");
   const root = node("div", el, "ws ws-live");
+  // JupyterLab's command mode would take arrow keys and letters away from the slider and the button.
+  root.setAttribute("data-lm-suppress-shortcuts", "true");
   const head = node("div", root, "ws-head");
   const title = node("div", head, "ws-title", size.title);
   const subtitle = node("span", title, "d");
@@ -206,8 +212,12 @@ function render({ model, el }) {
   plot.appendChild(clip);
   const bins = group(clip);
   places.set("marks", group(plot));
-  const side = panel.appendChild(svgPart(size.sharesLabel, size.shares, size.height));
-  places.set("shares", group(side));
+  const side = node("div", panel, "ws-side");
+  const shares = side.appendChild(svgPart(size.sharesLabel, size.shares, size.height));
+  places.set("shares", group(shares));
+  const notes = side.appendChild(svgPart(size.notesLabel, size.shares, size.height));
+  places.set("notes", group(notes));
+  let rows = 0;
   const note = node("div", root, "ws-note");
   const summary = node("div", root, "ws-hide");
   summary.setAttribute("aria-live", "polite");
@@ -234,6 +244,11 @@ function render({ model, el }) {
       if (where) where.innerHTML = store.parts.get(name);
     }
     bins.setAttribute("transform", `translate(${store.shift - size.left} 0)`);
+    if (store.state.rows && store.state.rows !== rows) {
+      rows = store.state.rows;
+      resize(shares, size.shares, rows);
+      resize(notes, size.shares, size.height - rows);
+    }
     const words = ` — ${store.state.what ?? ""}`;
     if (subtitle.textContent !== words) subtitle.textContent = words;
     if (summary.textContent !== store.summary) summary.textContent = store.summary;
