@@ -212,7 +212,8 @@ class AdsServer:
         before = state.snapshot or EMPTY
         types = snapshot.changed(before)
         deadline = time.monotonic() + timeout_s
-        for step in dict.fromkeys((snapshot.keeping(before), snapshot)):
+        first = snapshot.keeping(before)
+        for step in (first,) if first is snapshot else (first, snapshot):
             state.snapshot, state.rejection = step, None
             if state.stream is not None:
                 state.stream.wake.set()

@@ -112,13 +112,15 @@ class Encoded:
 class Encoder:
     """Serialises resources, and remembers what it made of each dict object.
 
-    The translation gives the same dict object for equal resources of different proxies, so identity is the key; the
-    remembered entry holds the dict, which keeps its identity from being reused.
+    The translation gives the same dict object for equal resources of different proxies, so identity is the first key;
+    the remembered entry holds the dict, which keeps its identity from being reused. What is made anew each time, such
+    as the listeners of each proxy, is found by its name and by being equal.
     """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[XdsType, int], Encoded] = {}
+        self._made: dict[tuple[XdsType, int], tuple[Json, Encoded]] = {}
         self._used: set[tuple[XdsType, int]] = set()
+        self._by_name: dict[tuple[XdsType, str], list[Encoded]] = {}
 
     def encode(self, kind: XdsType, resource: Json) -> Encoded:
         """Serialise one resource.
@@ -130,8 +132,12 @@ class Encoder:
         self._used.add(key)
         made = self._made.get(key)
         if made is None:
-            made = self._made[key] = self._encode(kind, resource)
-        return made
+            made = self._made[key] = (resource, self._equal(kind, resource) or self._encode(kind, resource))
+        return made[1]
+
+    def _equal(self, kind: XdsType, resource: Json) -> Encoded | None:
+        known = self._by_name.get((kind, resource_name(resource)), ())
+        return next((one for one in known if one.json == resource), None)
 
     def _encode(self, kind: XdsType, resource: Json) -> Encoded:
         for name in (_MESSAGES[kind], *_any_types(resource)):
@@ -144,9 +150,16 @@ class Encoder:
         packed = any_pb2.Any()
         packed.type_url = TYPE_URLS[kind]
         packed.value = message.SerializeToString(deterministic=True)
-        return Encoded(resource_name(resource), packed, resource, frozenset(_origins(resource)))
+        made = Encoded(resource_name(resource), packed, resource, frozenset(_origins(resource)))
+        self._by_name.setdefault((kind, made.name), []).append(made)
+        return made
 
     def forget_unused(self) -> None:
         """Drop what was not asked for since the last call."""
         self._made = {key: made for key, made in self._made.items() if key in self._used}
         self._used = set()
+        self._by_name = {}
+        for (kind, _), (_, one) in self._made.items():
+            named = self._by_name.setdefault((kind, one.name), [])
+            if one not in named:
+                named.append(one)

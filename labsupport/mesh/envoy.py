@@ -93,6 +93,18 @@ def bootstrap(node: str, cluster: str, metadata: Mapping[str, Any] | None = None
         },
         # Statistics of clusters that see no traffic are most of an idle Envoy's memory.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
+        # Says on purpose that there is no limit, which Envoy otherwise warns about at every start.
+        "overload_manager": {
+            "resource_monitors": [
+                {
+                    "name": "envoy.resource_monitors.global_downstream_max_connections",
+                    "typed_config": {
+                        "@type": f"{_TYPE}extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                        "max_active_downstream_connections": "2147483647",
+                    },
+                }
+            ]
+        },
         "layered_runtime": {
             "layers": [
                 {
@@ -101,8 +113,6 @@ def bootstrap(node: str, cluster: str, metadata: Mapping[str, Any] | None = None
                         # As in Istio's bootstrap.
                         "re2.max_program_size.error_level": "32768",
                         "envoy.reloadable_features.http_reject_path_with_fragment": False,
-                        # Says on purpose that there is no limit, which Envoy otherwise warns about at every start.
-                        "overload.global_downstream_max_connections": "2147483647",
                     },
                 }
             ]

@@ -141,7 +141,7 @@ def localize(resources: ProxyResources, site: Site, memo: Memo | None = None) ->
     A pure function: equal arguments give equal results, and nothing given is changed.
 
     Args:
-        resources: as istiod would send them; every address in ``needs(resources)`` is in ``site``.
+        resources: as istiod would send them; every pod's address in ``needs(resources)`` is in ``site``.
         site: the local ports.
         memo: shares results between proxies and calls with the same endpoints; may be left out.
     """
@@ -183,11 +183,11 @@ def _named(listeners: Iterable[Json]) -> dict[str, Json]:
 
 
 def moved(assignment: Json, ports: Mapping[tuple[str, int], int]) -> Json:
-    """The endpoints of a cluster with local addresses instead of mesh addresses."""
+    """The endpoints of a cluster with local addresses instead of mesh addresses; others stay as they are."""
 
     def endpoint(one: Json) -> Json:
         at = one.get("endpoint", {}).get("address", {}).get("socket_address")
-        if at is None:
+        if at is None or (at["address"], at["port_value"]) not in ports:
             return one
         local = httpconn.local_address(ports[at["address"], at["port_value"]])
         return {**one, "endpoint": {**one["endpoint"], "address": local}}

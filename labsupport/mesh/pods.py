@@ -17,12 +17,13 @@ from labsupport.mesh import admin, envoy, ports, rundir
 from labsupport.mesh.ads import AdsServer
 from labsupport.mesh.keeper import Keeper
 from labsupport.mesh.records import PodInfo
-from labsupport.mesh.spawning import Spawner
+from labsupport.mesh.spawning import Process, Spawner
 
-__all__ = ["Addresses", "EnvoyUnit", "LivePod", "Workplace", "healthy", "listening", "pod_suffix"]
+__all__ = ["POD_NETWORK", "Addresses", "EnvoyUnit", "LivePod", "Workplace", "healthy", "listening", "pod_suffix"]
 
 # Kubernetes' alphabet for generated names: no vowels, so no words, and nothing that looks like something else.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+POD_NETWORK = "10.244."
 APP_LOG, ENVOY_LOG = "app.log", "envoy.log"
 
 
@@ -71,13 +72,14 @@ class Addresses:
 
     def __init__(self) -> None:
         self._pods: dict[str, LivePod] = {}
+        self._owners: dict[int, tuple[str, bool]] = {}
         self._count = 0
         self.refusing = ports.reserve_refusing()
 
     def next_ip(self) -> str:
         """A mesh address that no pod of this lab ever had."""
         self._count += 1
-        return f"10.244.{self._count >> 8 & 255}.{self._count & 255}"
+        return f"{POD_NETWORK}{self._count >> 8 & 255}.{self._count & 255}"
 
     def add(self, pod: LivePod) -> None:
         """Make a pod known by its mesh address."""
@@ -86,6 +88,14 @@ class Addresses:
     def remove(self, pod: LivePod) -> None:
         """Forget a pod; its address leads nowhere from now on."""
         self._pods.pop(pod.info.ip, None)
+
+    def own(self, port: int, pod: str, *, sidecar: bool) -> None:
+        """Note whose a local port is, for those who read logs; it stays noted when the pod is gone."""
+        self._owners[port] = (pod, sidecar)
+
+    def owners(self) -> dict[int, tuple[str, bool]]:
+        """By local port: the pod it was last used for, and whether a proxy listens there."""
+        return dict(self._owners)
 
     def port(self, ip: str, number: int) -> int:
         """The local port that stands for a port of a pod, as others call it."""
@@ -127,7 +137,6 @@ class EnvoyUnit:
         node: its node id.
         cluster: its service cluster.
         concurrency: worker threads.
-        probes: called for the local ports that must accept connections before it counts as ready.
     """
 
     def __init__(
@@ -138,7 +147,6 @@ class EnvoyUnit:
         node: str,
         cluster: str,
         concurrency: int,
-        probes: Callable[[], list[int]],
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         self._place = place
@@ -146,7 +154,6 @@ class EnvoyUnit:
         self.node = node
         self.folder = place.folder / name
         self._argv = envoy.argv(envoy.bootstrap(node, cluster, metadata), concurrency=concurrency)
-        self._probes = probes
         self.keeper = Keeper(self._start, self._check, place.changed)
 
     @property
@@ -169,7 +176,7 @@ class EnvoyUnit:
                     return
             await asyncio.sleep(0.02)
 
-    async def _start(self):  # type: ignore[no-untyped-def]
+    async def _start(self) -> Process:
         (self.folder / envoy.ADMIN_SOCKET).unlink(missing_ok=True)
         return await self._place.spawner.start_program(self._argv, cwd=self.folder, log=self.folder / ENVOY_LOG)
 
@@ -177,7 +184,10 @@ class EnvoyUnit:
         while not self._place.ads.connected(self.node):
             await asyncio.sleep(0.003)
         await self._place.ads.settled(self.node, timeout_s=60.0)
-        await asyncio.gather(*(listening(port) for port in self._probes()))
+        # An acknowledged listener is bound, but it listens only once its route tables are there too.
+        listeners = self._place.ads.snapshot(self.node).resources["LDS"].values()
+        bound = [one.json["address"]["socket_address"]["port_value"] for one in listeners]
+        await asyncio.gather(*(listening(port) for port in bound))
 
 
 class LivePod:
@@ -233,6 +243,8 @@ class LivePod:
         self.app: Keeper | None = None
         self.envoy: EnvoyUnit | None = None
         addresses.add(self)
+        addresses.own(self.app_port.number, info.name, sidecar=False)
+        addresses.own(self.outbound.number, info.name, sidecar=True)
 
     def start(self) -> None:
         """Start its processes; its proxy's configuration must have been given to the ADS server."""
@@ -243,7 +255,6 @@ class LivePod:
                 node=self.node,
                 cluster=f"{self._info.labels.get('app', self._info.workload)}.{self._info.namespace}",
                 concurrency=self.concurrency,
-                probes=self._probes,
                 metadata={"NAME": self._info.name, "NAMESPACE": self._info.namespace},
             )
         if self.image:
@@ -287,6 +298,7 @@ class LivePod:
         """The local port of its proxy's listener for a port of the pod."""
         if number not in self.listeners:
             self.listeners[number] = ports.reserve()
+            self._addresses.own(self.listeners[number].number, self.name, sidecar=True)
         return self.listeners[number].number
 
     def app_at(self, number: int, refusing: int) -> int:
@@ -331,11 +343,7 @@ class LivePod:
         for port in (self.app_port, self.outbound, *self.listeners.values()):
             port.close()
 
-    def _probes(self) -> list[int]:
-        found = [port.number for port in self.listeners.values()]
-        return found if self.role == "gateway" else [self.outbound.number, *found]
-
-    async def _start_app(self):  # type: ignore[no-untyped-def]
+    async def _start_app(self) -> Process:
         labels = self._info.labels
         proxies = {"HTTP_PROXY": self._proxy, "http_proxy": self._proxy} if self._proxy else {}
         env = {

@@ -1,0 +1,227 @@
+"""Reads the access logs of all proxies of a lab, and knows when all hops of a request are written.
+
+An Envoy writes a line when a request is over, and flushes its log every 20 ms. Which proxies a request passed is told
+by the lines themselves: a line names the upstreams it tried, and where a sidecar listens there, that sidecar has a
+line too. So a reader that has seen the outermost line knows whom to wait for.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from labsupport.engine.base import AccessRecord
+from labsupport.mesh import rundir
+
+__all__ = ["AccessLogReader", "parse_line", "unwritten"]
+
+Owners = Mapping[int, tuple[str, bool]]
+# Nothing of a request that is over can take longer than a few flushes to appear, even on a busy machine.
+APPEARS_S = 1.0
+# How many records of one proxy are kept in memory; older ones have been read, or never asked for.
+KEPT = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A record, and the local ports of the upstreams that were tried, in order."""
+
+    record: AccessRecord
+    tried: tuple[int, ...]
+
+
+def _port(address: Any) -> int:
+    port = str(address or "").rpartition(":")[2]
+    return int(port) if port.isdigit() else 0
+
+
+def _text(value: Any) -> str:
+    return "" if value in (None, "-") else str(value)
+
+
+def parse_line(text: str, pod: str, owners: Owners) -> Line | None:
+    """Read one line of a proxy's access log; None if it is not (yet) a complete one."""
+    try:
+        raw = json.loads(text)
+        status, time_s = int(raw["status"] or 0), float(raw["time"])
+        duration_s = int(raw["us"] or 0) / 1e6
+    except (ValueError, KeyError, TypeError):
+        return None
+    upstream = _port(raw["upstream"])
+    attempted = [_port(part) for part in _text(raw.get("attempted")).split(",") if part]
+    tried = tuple(attempted) or ((upstream,) if upstream else ())
+    inbound = raw["direction"] == "inbound"
+    attempt = str(raw.get("attempt") or "")
+    owner = owners.get(upstream, ("", False))[0]
+    record = AccessRecord(
+        request_id=_text(raw["id"]),
+        time_s=time_s,
+        pod=pod,
+        direction=raw["direction"],
+        method=_text(raw["method"]),
+        authority=_text(raw["authority"]),
+        path=_text(raw["path"]),
+        status=status,
+        flags=_text(raw["flags"]),
+        details=_text(raw["details"]),
+        route=_text(raw["route"]),
+        cluster=_text(raw["cluster"]),
+        upstream_pod=owner or (pod if inbound and upstream else ""),
+        duration_s=duration_s,
+        # Towards its own upstreams a proxy counts in the same header, so only what it received is an attempt.
+        attempt=int(attempt) if inbound and attempt.isdigit() else 1,
+        protocol=_text(raw["protocol"]),
+    )
+    return Line(record, tried)
+
+
+def _expected(lines: Iterable[Line], owners: Owners) -> Counter[tuple[str, str]]:
+    """How many inbound lines each (request, pod) must have by what its callers' lines say."""
+    found: Counter[tuple[str, str]] = Counter()
+    for line in lines:
+        if line.record.direction == "inbound":
+            continue
+        for port in line.tried:
+            pod, sidecar = owners.get(port, ("", False))
+            if sidecar:
+                found[line.record.request_id, pod] += 1
+    return found
+
+
+def _seen(lines: Iterable[Line]) -> Counter[tuple[str, str]]:
+    return Counter((one.record.request_id, one.record.pod) for one in lines if one.record.direction == "inbound")
+
+
+def unwritten(lines: Iterable[Line], wanted: Iterable[str], owners: Owners) -> tuple[set[str], set[str]]:
+    """Which requests have no line at all yet, and which lack the line of a sidecar that they passed."""
+    lines = list(lines)
+    seen = _seen(lines)
+    known = {line.record.request_id for line in lines}
+    # The outermost line comes last of a request, so without one the request is still being written.
+    outer = {line.record.request_id for line in lines if line.record.direction != "inbound"}
+    lacking = {request for (request, pod), count in _expected(lines, owners).items() if seen[request, pod] < count}
+    wanted = set(wanted)
+    return wanted - known, (lacking | (known - outer)) & wanted
+
+
+def _with_mirrors(lines: Iterable[Line], owners: Owners) -> list[AccessRecord]:
+    """Mark copies: an inbound line that no caller's line accounts for was made by a mirror rule.
+
+    A mirrored request keeps its id, and the proxy that copied it writes no line for the copy.
+    """
+    lines = sorted(lines, key=lambda line: line.record.time_s)
+    expected = _expected(lines, owners)
+    callers = {line.record.request_id for line in lines if line.record.direction != "inbound"}
+    records = []
+    for line in lines:
+        one = line.record
+        if one.direction == "inbound" and one.request_id in callers:
+            key = (one.request_id, one.pod)
+            expected[key] -= 1
+            if expected[key] < 0:
+                one = replace(one, mirrored=True)
+        records.append(one)
+    return records
+
+
+@dataclass
+class _File:
+    path: Path
+    inode: int = 0
+    offset: int = 0
+    rest: bytes = b""
+    lines: list[Line] = field(default_factory=list)
+
+    def advance(self, pod: str, owners: Owners) -> None:
+        """Read what has been written since the last time; a log that was rotated away is read to its end first."""
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return
+        if stat.st_ino != self.inode:
+            if self.inode:
+                self._read(self.path.with_suffix(".log.1"), pod, owners)
+            self.inode, self.offset, self.rest = stat.st_ino, 0, b""
+        if stat.st_size > self.offset:
+            self._read(self.path, pod, owners)
+
+    def _read(self, path: Path, pod: str, owners: Owners) -> None:
+        try:
+            with open(path, "rb") as file:
+                file.seek(self.offset)
+                data = self.rest + file.read()
+                self.offset = file.tell()
+        except OSError:
+            return
+        *complete, self.rest = data.split(b"\n")
+        for text in complete[-KEPT:]:
+            line = parse_line(text.decode("utf-8", "replace"), pod, owners)
+            if line is not None:
+                self.lines.append(line)
+        del self.lines[:-KEPT]
+
+
+class AccessLogReader:
+    """Reads the logs of one lab as they grow.
+
+    Args:
+        ask: asks the supervisor for log files by pod and for the owners of local ports.
+        folder: run folder, for a message when its disk is full.
+    """
+
+    def __init__(self, ask: Callable[[], tuple[dict[str, str], dict[int, tuple[str, bool]]]], folder: Path) -> None:
+        self._ask = ask
+        self._folder = folder
+        self._files: dict[str, _File] = {}
+        self._owners: Owners = {}
+
+    def forget(self) -> None:
+        """Forget everything read, after a reset."""
+        self._files.clear()
+
+    def records(
+        self, *, request_ids: Iterable[str] | None, since_s: float | None, timeout_s: float
+    ) -> list[AccessRecord]:
+        """Access records in order of time; see ``Engine.access_records``."""
+        wanted = None if request_ids is None else set(request_ids)
+        began = time.monotonic()
+        while True:
+            lines = [
+                line
+                for line in self._read()
+                if (wanted is None or line.record.request_id in wanted)
+                and (since_s is None or line.record.time_s >= since_s)
+            ]
+            if wanted is None:
+                break
+            absent, lacking = unwritten(lines, wanted, self._owners)
+            waited = time.monotonic() - began
+            if (not lacking and not absent) or waited > timeout_s:
+                break
+            if not lacking and waited > min(APPEARS_S, timeout_s):
+                break
+            self._check_disk(waited)
+            time.sleep(0.01)
+        return _with_mirrors(lines, self._owners)
+
+    def _read(self) -> Iterable[Line]:
+        logs, self._owners = self._ask()
+        for pod, path in logs.items():
+            file = self._files.setdefault(pod, _File(Path(path)))
+            file.advance(pod, self._owners)
+        for file in self._files.values():
+            yield from file.lines
+
+    def _check_disk(self, waited_s: float) -> None:
+        """Say so if lines are missing because nothing can be written any more."""
+        if waited_s < 0.2:
+            return
+        with rundir.explained(self._folder):
+            probe = self._folder / "kernel-probe"
+            probe.write_bytes(b"\0" * 4096)
+            probe.unlink()

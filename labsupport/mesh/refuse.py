@@ -1,0 +1,175 @@
+"""What the embedded mesh refuses by name, and what it accepts without effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from labsupport.errors import Problem
+from labsupport.mesh.template import image_name
+from labsupport.mesh.translate import unsupported
+from labsupport.model import Resource
+
+__all__ = ["known_images", "notes", "problems"]
+
+_RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
+_RULES = ("VirtualService", "DestinationRule", "Gateway", "Sidecar", "ServiceEntry")
+_CLUSTER = 'A cluster engine can: Lab(engine="cluster")'
+# Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
+_NEEDS_ISTIO = {
+    "PeerAuthentication": "sidecars of the embedded mesh have no certificates, so there is no mutual TLS",
+    "RequestAuthentication": "the embedded mesh does not check tokens",
+    "AuthorizationPolicy": "the embedded mesh does not enforce access policies",
+    "EnvoyFilter": "the shape of the embedded mesh's listeners differs from istiod's, so a patch would not fit",
+    "WasmPlugin": "the embedded mesh fetches no extensions",
+    "Telemetry": "the embedded mesh always writes access logs and statistics, and has no tracing",
+}
+# What a machine without containers has no use for.
+_NO_EFFECT = {
+    "spec": ("minReadySeconds", "paused", "progressDeadlineSeconds", "revisionHistoryLimit"),
+    "spec.template.spec": (
+        "affinity", "dnsConfig", "dnsPolicy", "nodeName", "nodeSelector", "priorityClassName", "securityContext",
+        "tolerations", "topologySpreadConstraints", "volumes", "imagePullSecrets", "hostname", "restartPolicy",
+    ),
+    "spec.template.spec.containers[0]": (
+        "imagePullPolicy", "lifecycle", "livenessProbe", "readinessProbe", "resources", "securityContext",
+        "startupProbe", "volumeMounts", "workingDir", "stdin", "tty",
+    ),
+}  # fmt: skip
+
+
+def known_images(images: Path) -> list[str]:
+    """Names of the programs that can be run as images."""
+    try:
+        return sorted(entry.name for entry in images.iterdir() if (entry / "app.py").is_file())
+    except OSError:
+        return []
+
+
+def problems(objects: Iterable[Resource], images: Path) -> list[Problem]:
+    """Everything that this mesh cannot do, as problems with place and remedy."""
+    found: list[Problem] = []
+    for one in objects:
+        for path, message, remedy in _refused(one, images):
+            origin = one.origin
+            line = origin.line_of(path) if path else origin.line
+            found.append(Problem(message, origin.file, origin.document, line, f"{one.kind}/{one.name}", path, remedy))
+    return found
+
+
+def _refused(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+    if one.kind in _NEEDS_ISTIO:
+        yield "", f"the embedded mesh has no {one.kind}: {_NEEDS_ISTIO[one.kind]}", _CLUSTER
+        return
+    if one.kind not in (*_RUNS, *_RULES):
+        yield "", f"the embedded mesh does not run the kind {one.kind}", f"It runs {', '.join((*_RUNS, *_RULES))}"
+        return
+    for path, reason in unsupported(one):
+        yield path, reason, _CLUSTER
+    yield from getattr(_Kinds, one.kind, _Kinds.nothing)(one, images)
+
+
+class _Kinds:
+    """One function per kind."""
+
+    @staticmethod
+    def nothing(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        return iter(())
+
+    @staticmethod
+    def Deployment(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        pod = one.spec.template.spec
+        at = "spec.template.spec"
+        if len(pod.containers) > 1:
+            yield f"{at}.containers[1]", "a pod of the embedded mesh has one container, besides its sidecar", _CLUSTER
+        if pod.init_containers:
+            yield f"{at}.initContainers", "the embedded mesh runs no init containers", _CLUSTER
+        if pod.host_network:
+            yield f"{at}.hostNetwork", "pods of the embedded mesh have no host network", _CLUSTER
+        container = pod.containers[0]
+        known = known_images(images)
+        if image_name(container.image) not in known:
+            yield (
+                f"{at}.containers[0].image",
+                f"there is no image {container.image!r}; the embedded mesh runs local programs",
+                f"Known images: {', '.join(known) or '(none)'}",
+            )
+        for field in ("command", "args"):
+            if getattr(container, field):
+                yield f"{at}.containers[0].{field}", f"the embedded mesh does not honour {field}", _CLUSTER
+        mode = one.spec.template.metadata.annotations.get("traffic.sidecar.istio.io/includeOutboundPorts")
+        if mode:
+            yield "spec.template.metadata.annotations", "the embedded mesh captures all or nothing", _CLUSTER
+
+    @staticmethod
+    def Service(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        if one.spec.cluster_ip == "None":
+            yield "spec.clusterIP", "a headless Service needs pods with addresses of their own", _CLUSTER
+        if one.spec.type == "ExternalName":
+            yield "spec.type", "the embedded mesh reaches nothing outside this machine", _CLUSTER
+
+    @staticmethod
+    def VirtualService(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        in_mesh = not one.spec.gateways or "mesh" in one.spec.gateways
+        if not in_mesh:
+            return
+        for field in ("tcp", "tls"):
+            if getattr(one.spec, field, None):
+                yield (
+                    f"spec.{field}",
+                    f"{field} rules of sidecars need captured connections; HTTP reaches a sidecar here as a proxy request",
+                    f"Bind it to a gateway only, where {field} rules do run. {_CLUSTER}",
+                )
+
+    @staticmethod
+    def DestinationRule(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        policies = [("spec.trafficPolicy", one.spec.traffic_policy)]
+        policies += [
+            (f"spec.subsets[{index}].trafficPolicy", subset.traffic_policy)
+            for index, subset in enumerate(one.spec.subsets)
+        ]
+        for path, policy in policies:
+            if policy is None:
+                continue
+            inner = [(f"{path}", policy)]
+            levels = getattr(policy, "port_level_settings", None) or ()
+            inner += [(f"{path}.portLevelSettings[{index}]", level) for index, level in enumerate(levels)]
+            for place, level in inner:
+                balancer = getattr(level, "load_balancer", None)
+                if balancer is not None and str(getattr(balancer, "simple", "") or "") == "PASSTHROUGH":
+                    yield f"{place}.loadBalancer.simple", "PASSTHROUGH needs captured connections", _CLUSTER
+                tls = getattr(level, "tls", None)
+                mode = str(getattr(tls, "mode", "") or "") if tls is not None else ""
+                if mode in ("ISTIO_MUTUAL", "MUTUAL"):
+                    yield f"{place}.tls.mode", f"sidecars here have no certificates, so {mode} cannot work", _CLUSTER
+
+    @staticmethod
+    def ServiceEntry(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        if one.spec.resolution in (None, "NONE"):
+            yield "spec.resolution", "resolution NONE needs captured connections", _CLUSTER
+
+
+def _at(raw: Any, path: str) -> Any:
+    for part in path.replace("[0]", ".0").split("."):
+        if isinstance(raw, dict):
+            raw = raw.get(part)
+        elif isinstance(raw, list) and part == "0" and raw:
+            raw = raw[0]
+        else:
+            return None
+    return raw
+
+
+def notes(objects: Sequence[Resource]) -> list[str]:
+    """Fields that are accepted but change nothing here, each named once for all objects."""
+    found: dict[str, None] = {}
+    for one in objects:
+        if one.kind != "Deployment":
+            continue
+        raw = one.raw or one.model_dump(by_alias=True, exclude_unset=True)
+        for path, fields in _NO_EFFECT.items():
+            inner = _at(raw, path)
+            if isinstance(inner, dict):
+                found |= {field: None for field in fields if field in inner}
+    return [f"no effect on the embedded mesh: {', '.join(found)}"] if found else []
