@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from labsupport.mesh.index.destinationrules import DestinationRuleIndex
 from labsupport.mesh.index.entries import convert_entry
 from labsupport.mesh.index.kubernetes import convert_service
-from labsupport.mesh.index.meshconfig import MeshConfig
+from labsupport.mesh.index.memo import MEMO
+from labsupport.mesh.index.meshconfig import DEFAULT_MESH_CONFIG, MeshConfig
 from labsupport.mesh.index.scope import Scope, gateway_scope, sidecar_scope
-from labsupport.mesh.index.services import Endpoint, ServiceRecord, sort_by_age
+from labsupport.mesh.index.services import Endpoint, ServiceRecord
 from labsupport.mesh.index.virtualservices import VirtualServiceIndex
-from labsupport.mesh.index.workloads import workload_entries
+from labsupport.mesh.index.workloads import WorkloadRecord, workload_entries
 from labsupport.mesh.records import PodInfo, Proxy
 from labsupport.model import Resource
 
@@ -55,7 +56,7 @@ class Registry:
         mesh: MeshConfig | None = None,
         outbound_traffic_policy: str | None = None,
     ) -> None:
-        self.mesh = mesh or MeshConfig()
+        self.mesh = mesh or DEFAULT_MESH_CONFIG
         self.outbound_traffic_policy = outbound_traffic_policy or self.mesh.outbound_traffic_policy
         self.pods = tuple(pods)
         self._addresses = addresses or {}
@@ -155,32 +156,60 @@ class Registry:
         annotations = {
             resource.name: resource.metadata.annotations for resource, _ in self._by_kind.get("Namespace", ())
         }
-        records: list[ServiceRecord] = []
+        aged: list[tuple[float, ServiceRecord]] = []
         entries = workload_entries(resource for resource, _ in self._by_kind.get("WorkloadEntry", ()))
         for resource, created in self._by_kind.get("ServiceEntry", ()):
-            records += convert_entry(
-                resource,
-                created=created,
-                pods=self.pods_of(resource.namespace),
-                entries=[entry for entry in entries if entry.namespace == resource.namespace],
-                namespace_annotations=annotations.get(resource.namespace, {}),
-            )
+            aged += [(created, record) for record in self._entry(resource, entries, annotations)]
         self._kubernetes: dict[tuple[str, str], ServiceRecord] = {}
         by_label = self._pods_by_label()
         for resource, created in self._by_kind.get("Service", ()):
-            key = (resource.namespace, resource.name)
-            record = convert_service(
-                resource,
-                created=created,
-                address=resource.spec.cluster_ip or self._addresses.get(key, ""),
-                pods=() if key in self._extra_endpoints else _selected(resource, by_label),
-                extra=self._extra_endpoints.get(key, ()),
-                entries=entries,
-                namespace_annotations=annotations.get(resource.namespace, {}),
-            )
-            self._kubernetes[key] = record
-            records.append(record)
-        return _with_aliases(_merge_entries(sort_by_age(records)))
+            record = self._service(resource, by_label, entries, annotations)
+            self._kubernetes[resource.namespace, resource.name] = record
+            aged.append((created, record))
+        aged.sort(key=lambda item: (item[0], item[1].name, item[1].namespace))
+        services = _with_aliases(_merge_entries([record for _, record in aged]))
+        self._ages = {id(record): created for created, record in aged}
+        self._ages |= {id(record): created for (created, _), record in zip(aged, services, strict=True)}
+        return services
+
+    def _entry(
+        self, resource: Any, entries: Sequence[WorkloadRecord], annotations: Mapping[str, Mapping[str, str]]
+    ) -> list[ServiceRecord]:
+        selects = resource.spec.workload_selector is not None
+        pods = self.pods_of(resource.namespace) if selects else ()
+        chosen = [entry for entry in entries if entry.namespace == resource.namespace] if selects else []
+        notes = annotations.get(resource.namespace, {})
+        return MEMO.get(
+            "ServiceEntry",
+            (resource, *pods, *chosen),
+            tuple(notes.items()),
+            lambda: convert_entry(resource, pods=pods, entries=chosen, namespace_annotations=notes),
+        )
+
+    def _service(
+        self,
+        resource: Any,
+        by_label: Mapping[tuple[str, str, str], list[PodInfo]],
+        entries: Sequence[WorkloadRecord],
+        annotations: Mapping[str, Mapping[str, str]],
+    ) -> ServiceRecord:
+        key = (resource.namespace, resource.name)
+        address = resource.spec.cluster_ip or self._addresses.get(key, "")
+        pods = () if key in self._extra_endpoints else tuple(_selected(resource, by_label))
+        extra = tuple(self._extra_endpoints.get(key, ()))
+        notes = annotations.get(resource.namespace, {})
+        return MEMO.get(
+            "Service",
+            (resource, *pods, *extra, *entries),
+            (address, len(pods), tuple(notes.items())),
+            lambda: convert_service(
+                resource, address=address, pods=pods, extra=extra, entries=entries, namespace_annotations=notes
+            ),
+        )
+
+    def age(self, service: ServiceRecord) -> float:
+        """When a service of this registry was created, in seconds since the epoch."""
+        return self._ages[id(service)]
 
     def _pods_by_label(self) -> Mapping[tuple[str, str, str], list[PodInfo]]:
         """Pods by namespace and each of their labels, so that a selector need not be tried on every pod."""
@@ -225,15 +254,16 @@ def _merge_entries(services: list[ServiceRecord]) -> list[ServiceRecord]:
     for service in services:
         group = shared[service.hostname, service.namespace]
         if len(group) > 1:
-            service = replace(service, endpoints=_combined(group))
+            inputs = (service, *group)
+            service = MEMO.get("combined", inputs, (), partial(_combine, service, group))
         merged.append(service)
     return merged
 
 
-def _combined(group: Sequence[ServiceRecord]) -> tuple[Endpoint, ...]:
+def _combine(service: ServiceRecord, group: Sequence[ServiceRecord]) -> ServiceRecord:
     # ServiceEntries first, as they are a registry of their own.
     ordered = sorted(group, key=lambda service: service.kubernetes)
-    return tuple(endpoint for service in ordered for endpoint in service.endpoints)
+    return replace(service, endpoints=tuple(endpoint for service in ordered for endpoint in service.endpoints))
 
 
 def _with_aliases(services: list[ServiceRecord]) -> list[ServiceRecord]:
@@ -252,8 +282,12 @@ def _with_aliases(services: list[ServiceRecord]) -> list[ServiceRecord]:
         if target not in targets:
             aliases.setdefault(target, []).append((service.hostname, service.namespace))
     return [
-        replace(service, aliases=tuple(sorted(aliases[service.hostname], key=lambda alias: (alias[1], alias[0]))))
+        _aliased(service, tuple(sorted(aliases[service.hostname], key=lambda alias: (alias[1], alias[0]))))
         if service.hostname in aliases
         else service
         for service in services
     ]
+
+
+def _aliased(service: ServiceRecord, aliases: tuple[tuple[str, str], ...]) -> ServiceRecord:
+    return MEMO.get("aliased", (service,), aliases, lambda: replace(service, aliases=aliases))

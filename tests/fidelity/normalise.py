@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 __all__ = ["TYPES", "differences", "normalise"]
 
 TYPES = ("clusters", "endpoints", "listeners", "routes")
-_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
-_ROUTER = "envoy.filters.http.router"
+# Conditions of a route match that istiod takes from hash maps; all of them must hold, so that order means nothing.
+_UNORDERED = ("headers", "query_parameters", "dynamic_metadata")
 
 
 def normalise(resources: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
@@ -42,8 +43,13 @@ def _clean(value: Any, path: tuple[str, ...]) -> Any:
     if isinstance(value, dict):
         return {key: _clean(item, (*path, key)) for key, item in value.items() if not _left_out(key, item, path)}
     if isinstance(value, list):
-        return [_clean(item, path) for item in value if not _istio_filter(item)]
+        items = [_clean(item, path) for item in value if not _istio_filter(item)]
+        return sorted(items, key=_by_name) if path and path[-1] in _UNORDERED else items
     return value
+
+
+def _by_name(condition: Any) -> tuple[str, str]:
+    return str(condition.get("name", "")), json.dumps(condition, sort_keys=True)
 
 
 def _istio_filter(item: Any) -> bool:
@@ -63,8 +69,6 @@ def _clean_cluster(cluster: dict[str, Any]) -> None:
 
 
 def _text(value: Any) -> str:
-    import json
-
     return json.dumps(value)
 
 

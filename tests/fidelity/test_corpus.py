@@ -12,7 +12,12 @@ from normalise import differences, normalise
 
 from labsupport.mesh.cli_translate import run
 
-ALL = [pytest.param(case, proxy, id=f"{case.theme}/{case.name}/{proxy}") for theme in themes() for case in cases(theme) for proxy in case.proxies]
+ALL = [
+    pytest.param(case, proxy, id=f"{case.theme}/{case.name}/{proxy}")
+    for theme in themes()
+    for case in cases(theme)
+    for proxy in case.proxies
+]
 
 
 @cache

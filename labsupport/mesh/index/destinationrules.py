@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from labsupport.mesh.index.addresses import is_ip
 from labsupport.mesh.index.hosts import fqdn, is_wildcard, most_specific
+from labsupport.mesh.index.memo import MEMO
 
 __all__ = ["DestinationRuleIndex", "MergedRule"]
 
@@ -68,16 +70,33 @@ class _ByHost:
                 continue
             if both or neither:
                 separately = False
-            names = {subset.name for subset in rule.subsets}
-            subsets = rule.subsets + tuple(subset for subset in incoming.subsets if subset.name not in names)
-            known[position] = replace(
-                rule,
-                subsets=subsets,
-                traffic_policy=rule.traffic_policy if rule.traffic_policy is not None else incoming.traffic_policy,
-                sources=rule.sources + incoming.sources,
-            )
+            known[position] = MEMO.get("MergedRule", (rule, incoming), (), partial(_merged, rule, incoming))
         if separately:
             known.append(incoming)
+
+
+def _merged(rule: MergedRule, incoming: MergedRule) -> MergedRule:
+    names = {subset.name for subset in rule.subsets}
+    return replace(
+        rule,
+        subsets=rule.subsets + tuple(subset for subset in incoming.subsets if subset.name not in names),
+        traffic_policy=rule.traffic_policy if rule.traffic_policy is not None else incoming.traffic_policy,
+        sources=rule.sources + incoming.sources,
+    )
+
+
+def _single(resource: Any) -> MergedRule:
+    spec = resource.spec
+    selector = spec.workload_selector
+    return MergedRule(
+        name=resource.name,
+        namespace=resource.namespace,
+        traffic_policy=spec.traffic_policy,
+        subsets=tuple(spec.subsets),
+        selector=selector.match_labels if selector is not None else None,
+        export_to=frozenset(spec.export_to) if selector is None else frozenset("."),
+        sources=(resource,),
+    )
 
 
 class DestinationRuleIndex:
@@ -103,17 +122,8 @@ class DestinationRuleIndex:
     def _add(self, resource: Any) -> None:
         spec, namespace = resource.spec, resource.namespace
         host = spec.host if is_ip(spec.host) else fqdn(spec.host, namespace)
-        selector = spec.workload_selector
-        export_to = frozenset(spec.export_to) if selector is None else frozenset(".")
-        rule = MergedRule(
-            name=resource.name,
-            namespace=namespace,
-            traffic_policy=spec.traffic_policy,
-            subsets=tuple(spec.subsets),
-            selector=selector.match_labels if selector is not None else None,
-            export_to=export_to,
-            sources=(resource,),
-        )
+        rule = MEMO.get("DestinationRule", (resource,), (), partial(_single, resource))
+        export_to = rule.export_to
         if not export_to or export_to & {"*", ".", namespace}:
             self._local.setdefault(namespace, _ByHost()).add(host, rule)
         private = len(export_to) == 1 and bool(export_to & {".", namespace})

@@ -87,7 +87,6 @@ def _own_host(name: str, namespace: str, host: str, spec: Any) -> list[Endpoint]
 def convert_entry(
     resource: Any,
     *,
-    created: float,
     pods: Sequence[PodInfo],
     entries: Sequence[WorkloadRecord],
     namespace_annotations: Mapping[str, str],
@@ -96,7 +95,6 @@ def convert_entry(
 
     Args:
         resource: the ServiceEntry.
-        created: its age, in seconds since the epoch.
         pods: the pods of its namespace, for ``workloadSelector``.
         entries: the WorkloadEntries of its namespace, for ``workloadSelector``.
         namespace_annotations: annotations of its namespace.
@@ -131,7 +129,6 @@ def convert_entry(
                 ports=ports,
                 resolution=resolution,
                 addresses=(address,),
-                created=created,
                 labels=meta.labels,
                 export_to=frozenset(spec.export_to),
                 endpoints=tuple(endpoints),

@@ -63,7 +63,6 @@ def _entry_port(port: Any, entry: WorkloadRecord) -> int | None:
 def convert_service(
     resource: Any,
     *,
-    created: float,
     address: str,
     pods: Iterable[PodInfo],
     extra: Sequence[Endpoint],
@@ -74,7 +73,6 @@ def convert_service(
 
     Args:
         resource: the Service.
-        created: its age, in seconds since the epoch.
         address: its cluster IP; empty if it has none of its own.
         pods: pods of its namespace that its selector finds, oldest first.
         extra: endpoints from Endpoints or EndpointSlice objects.
@@ -136,7 +134,6 @@ def convert_service(
         ports=ports,
         resolution="PASSTHROUGH" if headless else "ALIAS" if external else "EDS",
         addresses=addresses,
-        created=created,
         labels=meta.labels,
         export_to=export_to(meta.annotations),
         endpoints=tuple(endpoints),

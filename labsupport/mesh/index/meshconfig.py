@@ -11,7 +11,7 @@ import yaml
 
 from labsupport.model import HTTPRetry, LocalityLoadBalancerSetting, TcpKeepalive, parse_duration
 
-__all__ = ["MeshConfig", "read_mesh_config"]
+__all__ = ["DEFAULT_MESH_CONFIG", "MeshConfig", "read_mesh_config"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class MeshConfig:
     locality_lb_setting: Any = None
     h2_upgrade: bool = False
     tcp_keepalive: Any = None
+
+
+DEFAULT_MESH_CONFIG = MeshConfig()
+"""What an installation has that changed nothing."""
 
 
 def read_mesh_config(objects: Iterable[Any]) -> MeshConfig:
@@ -65,4 +69,4 @@ def read_mesh_config(objects: Iterable[Any]) -> MeshConfig:
     ):
         if written.get(name) is not None:
             fields[field] = model.model_validate(written[name])
-    return MeshConfig(**fields)
+    return MeshConfig(**fields) if written else DEFAULT_MESH_CONFIG

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from labsupport.mesh.index.destinationrules import MergedRule
 from labsupport.mesh.index.hosts import is_wildcard, matches, most_specific, subset_of
 from labsupport.mesh.index.protocols import parse
-from labsupport.mesh.index.services import Port, ServiceRecord, sort_by_age
+from labsupport.mesh.index.services import Port, ServiceRecord
 from labsupport.mesh.index.virtualservices import VirtualServiceRule
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _destination_service(registry: Registry, namespace: str, host: str) -> Servi
     visible = [service for service in found.values() if registry.visible(service, namespace)]
     if not visible:
         return None
-    return min(visible, key=lambda service: (not service.kubernetes, service.created))
+    return min(visible, key=lambda service: (not service.kubernetes, registry.age(service)))
 
 
 def _narrow(service: ServiceRecord, listener: EgressListener, ports: set[int]) -> ServiceRecord | None:
@@ -264,14 +264,15 @@ def _select(
     rules = _select_rules(registry.virtual_services.for_gateway(namespace, "mesh"), by_namespace, everywhere)
     candidates: Iterable[ServiceRecord]
     if only_exact:
-        candidates = sort_by_age(
+        candidates = sorted(
             [
                 service
                 for space, hosts in by_namespace.items()
                 for host in hosts.exact
                 if (service := registry.by_host_and_namespace.get(host, {}).get(space)) is not None
                 and registry.visible(service, namespace)
-            ]
+            ],
+            key=lambda service: (registry.age(service), service.name, service.namespace),
         )
     else:
         candidates = registry.exported_services(namespace)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-__all__ = ["UNSPECIFIED", "Endpoint", "Port", "Resolution", "ServiceRecord", "service_target", "sort_by_age"]
+__all__ = ["UNSPECIFIED", "Endpoint", "Port", "Resolution", "ServiceRecord", "service_target"]
 
 Resolution = Literal["EDS", "DNS", "DNS_ROUND_ROBIN", "PASSTHROUGH", "ALIAS", "DYNAMIC_DNS"]
 
@@ -68,7 +68,6 @@ class ServiceRecord:
         ports: in the order they were written.
         resolution: how its endpoints are found.
         addresses: virtual addresses; ``0.0.0.0`` stands for none.
-        created: age, in seconds since the epoch.
         export_to: namespaces that may see it; empty for the default.
         endpoints: in order of the pods.
         mesh_external: whether it is outside of the mesh.
@@ -89,7 +88,6 @@ class ServiceRecord:
     ports: tuple[Port, ...]
     resolution: Resolution
     addresses: tuple[str, ...] = (UNSPECIFIED,)
-    created: float = 0.0
     labels: Mapping[str, str] = field(default_factory=dict)
     export_to: frozenset[str] = frozenset()
     endpoints: tuple[Endpoint, ...] = ()
@@ -136,11 +134,6 @@ class ServiceRecord:
             return list(found)
         wanted = labels.items()
         return [endpoint for endpoint in found if wanted <= endpoint.labels.items()]
-
-
-def sort_by_age(services: Sequence[ServiceRecord]) -> list[ServiceRecord]:
-    """Oldest first; then by name and namespace."""
-    return sorted(services, key=lambda service: (service.created, service.name, service.namespace))
 
 
 def service_target(service: ServiceRecord) -> Mapping[str, str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from labsupport.mesh.index.addresses import is_ip
 from labsupport.mesh.index.hosts import fqdn, gateway_name
+from labsupport.mesh.index.memo import MEMO
 
 __all__ = ["VirtualServiceIndex", "VirtualServiceRule"]
 
@@ -18,7 +20,6 @@ class VirtualServiceRule:
 
     Args:
         name, namespace: of the object.
-        created: age, in seconds since the epoch.
         hosts: fully qualified.
         gateways: ``mesh`` or ``namespace/name``.
         http, tcp, tls: rules in order.
@@ -27,7 +28,6 @@ class VirtualServiceRule:
 
     name: str
     namespace: str
-    created: float
     hosts: tuple[str, ...]
     gateways: tuple[str, ...]
     http: tuple[Any, ...]
@@ -39,6 +39,22 @@ class VirtualServiceRule:
     def key(self) -> tuple[str, str]:
         """Namespace and name."""
         return self.namespace, self.name
+
+    @cached_property
+    def destination_hosts(self) -> tuple[str, ...]:
+        """Hosts that its ``http`` rules send to, mirrors included."""
+        found: dict[str, None] = {}
+        for rule in self.http:
+            targets = [route.destination for route in (*rule.route, *rule.mirrors)]
+            for target in (*targets, rule.mirror):
+                if target is not None:
+                    found.setdefault(target.host)
+        return tuple(found)
+
+    @cached_property
+    def looks_at_source(self) -> bool:
+        """Whether a match asks for labels or the namespace of the client."""
+        return any(match.source_labels or match.source_namespace for rule in self.http for match in rule.match)
 
     def destinations(self, namespace: str) -> dict[str, set[int]]:
         """Hosts and ports (0 for any) that its rules may send to, left out what only other namespaces can match."""
@@ -72,10 +88,9 @@ class VirtualServiceIndex:
     """
 
     def __init__(self, objects: Iterable[tuple[Any, float]]) -> None:
-        listed = [(resource, created) for resource, created in objects]
+        listed = sorted(objects, key=lambda item: (item[1], item[0].name, item[0].namespace))
         delegates = {(resource.namespace, resource.name): resource for resource, _ in listed if not resource.spec.hosts}
-        rules = [_rule(resource, created, delegates) for resource, created in listed if resource.spec.hosts]
-        self.rules: list[VirtualServiceRule] = sorted(rules, key=lambda rule: (rule.created, rule.name, rule.namespace))
+        self.rules = [_known_rule(resource, delegates) for resource, _ in listed if resource.spec.hosts]
         self._public: dict[str, list[VirtualServiceRule]] = {}
         self._private: dict[tuple[str, str], list[VirtualServiceRule]] = {}
         self._exported: dict[tuple[str, str], list[VirtualServiceRule]] = {}
@@ -94,7 +109,13 @@ class VirtualServiceIndex:
         return [*self._private.get(key, ()), *self._exported.get(key, ()), *self._public.get(gateway, ())]
 
 
-def _rule(resource: Any, created: float, delegates: Mapping[tuple[str, str], Any]) -> VirtualServiceRule:
+def _known_rule(resource: Any, delegates: Mapping[tuple[str, str], Any]) -> VirtualServiceRule:
+    names = [route.delegate for route in resource.spec.http if route.delegate is not None]
+    used = tuple(delegates.get((name.namespace or resource.namespace, name.name)) for name in names)
+    return MEMO.get("VirtualServiceRule", (resource, *used), (), lambda: _rule(resource, delegates))
+
+
+def _rule(resource: Any, delegates: Mapping[tuple[str, str], Any]) -> VirtualServiceRule:
     spec, namespace = resource.spec, resource.namespace
     http: list[Any] = []
     for route in spec.http:
@@ -113,7 +134,6 @@ def _rule(resource: Any, created: float, delegates: Mapping[tuple[str, str], Any
     return VirtualServiceRule(
         name=resource.name,
         namespace=namespace,
-        created=created,
         hosts=tuple(_fqdn(host, namespace) for host in spec.hosts),
         gateways=tuple(gateway_name(name, namespace) for name in spec.gateways) or ("mesh",),
         http=tuple(http),

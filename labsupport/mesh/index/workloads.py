@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from labsupport.mesh.index.addresses import is_ip
+from labsupport.mesh.index.memo import MEMO
 from labsupport.mesh.index.services import Endpoint
 
 __all__ = [
@@ -117,12 +119,12 @@ def workload_record(name: str, namespace: str, spec: Any, labels: Mapping[str, s
     )
 
 
+def _entry_record(resource: Any) -> WorkloadRecord:
+    labels = {**resource.spec.labels, **resource.metadata.labels}
+    return workload_record(resource.name, resource.namespace, resource.spec, labels)
+
+
 def workload_entries(resources: Iterable[Any]) -> list[WorkloadRecord]:
     """The records of all WorkloadEntries, by name; labels of the object count besides those of its spec."""
-    records = [
-        workload_record(
-            resource.name, resource.namespace, resource.spec, {**resource.spec.labels, **resource.metadata.labels}
-        )
-        for resource in resources
-    ]
+    records = [MEMO.get("WorkloadEntry", (resource,), (), partial(_entry_record, resource)) for resource in resources]
     return sorted(records, key=lambda record: (record.namespace, record.name))

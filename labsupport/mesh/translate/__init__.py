@@ -26,6 +26,7 @@ Where the proxies do not run in pods of their own, the runtime must still put in
 
 from __future__ import annotations
 
+from labsupport.mesh.index.memo import MEMO
 from labsupport.mesh.records import Proxy, ProxyResources
 from labsupport.mesh.registry import Registry
 from labsupport.mesh.translate.clusters import build_clusters
@@ -60,4 +61,9 @@ def translate(registry: Registry, proxy: Proxy) -> ProxyResources:
         listeners = outbound_listeners(context)
         listeners |= inbound_listeners(context)
         routes = sidecar_tables(context, table_names(listeners.values()))
-    return ProxyResources(clusters=clusters, endpoints=endpoints, listeners=listeners, routes=routes)
+    return ProxyResources(
+        clusters=clusters,
+        endpoints=endpoints,
+        listeners={name: MEMO.intern(("listener", name), listener) for name, listener in listeners.items()},
+        routes={name: MEMO.intern(("table", name), table) for name, table in routes.items()},
+    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from labsupport.mesh.index.destinationrules import MergedRule
 from labsupport.mesh.index.hosts import is_wildcard
+from labsupport.mesh.index.memo import MEMO
 from labsupport.mesh.index.protocols import is_http2
 from labsupport.mesh.index.services import Port, ServiceRecord, service_target
 from labsupport.mesh.records import Json
@@ -59,23 +61,37 @@ def build_clusters(context: Context) -> dict[str, Json]:
                     name = outbound_cluster(service.hostname, port.number)
                     clusters[name] = _dynamic(context, service, port, name)
             elif port.protocol != "UDP":
-                _add_outbound(context, clusters, service, port)
-    clusters.setdefault(BLACK_HOLE, _black_hole(context))
+                clusters |= _known_outbound(context, service, port)
+    mesh = context.mesh
+    clusters[BLACK_HOLE] = MEMO.get("black hole", (mesh,), (), lambda: _black_hole(context))
     if not context.is_gateway:
-        clusters.setdefault(PASSTHROUGH, _passthrough(context, PASSTHROUGH))
+        for name in (PASSTHROUGH, INBOUND_PASSTHROUGH):
+            clusters[name] = MEMO.get("passthrough", (mesh,), name, partial(_passthrough, context, name))
         for inbound in inbound_ports(context):
-            clusters.setdefault(inbound_cluster(inbound.number), _inbound(context, inbound))
-        clusters.setdefault(INBOUND_PASSTHROUGH, _passthrough(context, INBOUND_PASSTHROUGH))
+            name = inbound_cluster(inbound.number)
+            clusters[name] = MEMO.intern(name, _inbound(context, inbound))
     return clusters
 
 
-def _add_outbound(context: Context, clusters: dict[str, Json], service: ServiceRecord, port: Port) -> None:
+def _known_outbound(context: Context, service: ServiceRecord, port: Port) -> dict[str, Json]:
     rule = context.rule(service.hostname)
+    return MEMO.get(
+        "clusters",
+        (service, port, rule, context.mesh),
+        context.place(service, rule),
+        lambda: _outbound_clusters(context, service, port, rule),
+    )
+
+
+def _outbound_clusters(
+    context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None
+) -> dict[str, Json]:
+    """The clusters of one service port: one for all endpoints, and one per subset."""
     policy, _ = for_port(rule.traffic_policy, port.number) if rule is not None else (None, False)
     cluster = _outbound(context, service, port, rule, policy, "", _discovery(context, service))
     if cluster is None:
-        return
-    clusters[cluster["name"]] = cluster
+        return {}
+    clusters: dict[str, Json] = {cluster["name"]: cluster}
     for subset in rule.subsets if rule is not None else ():
         merged = rule_policy(rule, subset.name, port.number)
         own = subset.traffic_policy.load_balancer if subset.traffic_policy is not None else None
@@ -84,6 +100,7 @@ def _add_outbound(context: Context, clusters: dict[str, Json], service: ServiceR
         found = _outbound(context, service, port, rule, merged, subset.name, discovery)
         if found is not None:
             clusters.setdefault(found["name"], found)
+    return clusters
 
 
 def _discovery(context: Context, service: ServiceRecord) -> str:

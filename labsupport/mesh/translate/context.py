@@ -90,3 +90,27 @@ class Context:
     def rule(self, host: str) -> MergedRule | None:
         """The DestinationRule for calls of this proxy to a service."""
         return self.scope.destination_rule(host, self.labels)
+
+    def place(self, service: ServiceRecord, rule: MergedRule | None) -> tuple[object, ...]:
+        """What of the proxy, besides what it sees, shapes the clusters and endpoints of a service."""
+        pod = self.proxy.pod
+        node = pod.node if service.node_local else ""
+        labels = tuple(sorted(self.labels.items())) if self._by_labels(service, rule) else ()
+        return self.proxy.role, pod.locality, node, labels
+
+    def _by_labels(self, service: ServiceRecord, rule: MergedRule | None) -> bool:
+        """Whether failover goes by labels of the proxy's pod (``failoverPriority``)."""
+        if service.traffic_distribution or self.mesh.locality_lb_setting is not None:
+            return True
+        if rule is None:
+            return False
+        policies = [rule.traffic_policy, *(subset.traffic_policy for subset in rule.subsets)]
+        settings = [
+            setting for policy in policies if policy is not None for setting in (policy, *policy.port_level_settings)
+        ]
+        balancers = [setting.load_balancer for setting in settings if setting.load_balancer is not None]
+        return any(
+            setting is not None and setting.failover_priority
+            for balancer in balancers
+            for setting in (balancer.locality_lb_setting, balancer.zone_aware_lb_setting)
+        )

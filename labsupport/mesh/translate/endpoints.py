@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from labsupport.mesh.index.addresses import is_ip
 from labsupport.mesh.index.destinationrules import MergedRule
+from labsupport.mesh.index.memo import MEMO
 from labsupport.mesh.index.services import Endpoint, Port, ServiceRecord
 from labsupport.mesh.index.workloads import CLUSTER_ID
 from labsupport.mesh.records import Json
@@ -31,17 +33,23 @@ def build_endpoints(context: Context, clusters: Mapping[str, Json]) -> dict[str,
     Returns:
         ``ClusterLoadAssignment`` by cluster name.
     """
-    found = {}
+    found: dict[str, Json] = {}
     for service in context.scope.services:
         rule = context.rule(service.hostname)
+        place = context.place(service, rule)
         for port in service.ports:
-            names = [""] + [subset.name for subset in rule.subsets] if rule is not None else [""]
-            for subset in names:
-                name = outbound_cluster(service.hostname, port.number, subset)
+            make = partial(_assignments, context, service, port, rule)
+            for name, assignment in MEMO.get("endpoints", (service, port, rule, context.mesh), place, make).items():
                 cluster = clusters.get(name)
                 if cluster is not None and cluster.get("type") == "EDS":
-                    found[name] = load_assignment(context, service, port, rule, subset)
+                    found[name] = assignment
     return found
+
+
+def _assignments(context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None) -> dict[str, Json]:
+    names = ["", *(subset.name for subset in rule.subsets)] if rule is not None else [""]
+    assignments = [load_assignment(context, service, port, rule, subset) for subset in names]
+    return {assignment["cluster_name"]: assignment for assignment in assignments}
 
 
 def load_assignment(context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None, subset: str) -> Json:

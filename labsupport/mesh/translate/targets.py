@@ -35,7 +35,8 @@ def service_targets(context: Context) -> list[Target]:
             seen.add((number, port.protocol))
             found.append(Target(service, port, number))
     found += _entry_targets(context)
-    return sorted(found, key=lambda target: (target.service.created, target.service.hostname))
+    age = context.registry.age
+    return sorted(found, key=lambda target: (age(target.service), target.service.hostname))
 
 
 def _entry_targets(context: Context) -> list[Target]:

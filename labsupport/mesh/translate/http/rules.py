@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from labsupport.mesh.index.memo import MEMO
 from labsupport.mesh.index.services import Port, ServiceRecord
 from labsupport.mesh.index.virtualservices import VirtualServiceRule
 from labsupport.mesh.records import Json
@@ -35,6 +36,22 @@ def rule_routes(
     Returns:
         One route per rule and ``match`` entry, up to the first that takes everything; empty if nothing applies here.
     """
+    hosts = service_rule.destination_hosts
+    inputs = (service_rule, context.mesh, *map(lookup, hosts), *map(context.rule, hosts))
+    source: tuple[object, ...] = ()
+    if service_rule.looks_at_source:
+        source = (context.namespace, tuple(sorted(context.labels.items())))
+    return MEMO.get(
+        "routes",
+        inputs,
+        (port, gateway, tls, source),
+        lambda: _routes(context, service_rule, lookup, port=port, gateway=gateway, tls=tls),
+    )
+
+
+def _routes(
+    context: Context, service_rule: VirtualServiceRule, lookup: Lookup, *, port: int, gateway: str, tls: bool
+) -> list[Json]:
     gateways = frozenset((gateway,))
     routes: list[Json] = []
     for rule in service_rule.http:
@@ -85,6 +102,12 @@ def _route(
 
 def service_route(context: Context, service: ServiceRecord, port: Port) -> Json:
     """The only route of a service that no VirtualService is about."""
+    rule = context.rule(service.hostname)
+    key = (service.hostname, port.number)
+    return MEMO.get("service route", (rule, context.mesh), key, lambda: _service_route(context, service, port))
+
+
+def _service_route(context: Context, service: ServiceRecord, port: Port) -> Json:
     action: Json = {
         "cluster": outbound_cluster(service.hostname, port.number),
         **timeouts(None),
