@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
-from labsupport.outcome import FAILED, CheckOutcome
+from labsupport.outcome import CheckOutcome
 
 if TYPE_CHECKING:
     from labsupport.lab import Lab
@@ -61,8 +61,9 @@ def all_answered(lab: Lab, observations: Observations) -> CheckOutcome:
 
 
 def joined(*outcomes: CheckOutcome) -> CheckOutcome:
-    """The first that failed says enough: what comes after it only repeats it."""
+    """Several expectations as one: the first that failed, as what comes after it only repeats it; else the last."""
     for outcome in outcomes:
-        if outcome.state is FAILED:
+        if not outcome.passed:
             return outcome
-    return check.all_of("", *outcomes)
+    lines = tuple(line for outcome in outcomes for line in outcome.lines)
+    return replace(outcomes[-1], lines=lines, alpha=sum(outcome.alpha for outcome in outcomes))

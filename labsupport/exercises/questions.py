@@ -70,6 +70,14 @@ class Number:
             (f"You said {float(answer):g}. {self.reason}" if right else f"You said {float(answer):g}: not quite.",),
         )
 
+    def right_answer(self) -> float:
+        """An answer that is right."""
+        return (self.low + self.high) / 2
+
+    def wrong_answers(self) -> tuple[float, ...]:
+        """Answers on both sides that are not."""
+        return (max(0.0, self.low - 1), self.high + 1)
+
     def compare(self, answer: float | str | None, observations: Observations | None) -> CheckOutcome:
         """Hold an answer against what was seen; the answer is judged, the sample shows why."""
         outcome = self.judge(answer)
@@ -140,6 +148,14 @@ class Choice:
             return CheckOutcome(PASSED, self.text, (f"You said {answer!r}. {self.reason}",))
         why = dict(self.because).get(str(answer), "Look again.")
         return CheckOutcome(FAILED, self.text, (f"You said {answer!r}. {why}",))
+
+    def right_answer(self) -> str:
+        """The answer that is right."""
+        return self.right
+
+    def wrong_answers(self) -> tuple[str, ...]:
+        """All answers that are not."""
+        return tuple(choice for choice in self.choices if choice != self.right)
 
     def compare(self, answer: float | str | None, observations: Observations | None) -> CheckOutcome:
         """Whether an answer is right; choices need no observations."""

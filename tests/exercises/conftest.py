@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labsupport.lab import Lab
+
+
+@pytest.fixture(autouse=True)
+def own_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks of tests are no learner's progress."""
+    monkeypatch.setenv("WORKSHOP_STATE", str(tmp_path / "progress.json"))
+
+
+@pytest.fixture(scope="session")
+def opened() -> Iterator[Lab]:
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(opened: Lab) -> Iterator[Lab]:
+    """A lab with nothing in it; the mesh itself is shared by all tests."""
+    # An exercise keeps what its cell said for as long as its lab is open.
+    opened._exercises.clear()
+    yield opened
+    left = opened.reset()
+    assert left.remaining == ()

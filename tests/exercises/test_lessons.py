@@ -1,0 +1,122 @@
+"""Every exercise of the course in the real mesh: untouched, with each typical mistake, and solved."""
+
+from __future__ import annotations
+
+import pytest
+
+from labsupport import exercises, paths
+from labsupport.exercises.base import Exercise, ExerciseSpec, Wrong
+from labsupport.lab import Lab
+from labsupport.magic import manifest
+from labsupport.outcome import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+
+SPECS = tuple(exercises.every().values())
+JUDGED = tuple(spec for spec in SPECS if spec.judge is not None)
+ASKING = tuple(spec for spec in SPECS if spec.questions)
+MISTAKES = [
+    pytest.param(spec, wrong, id=f"{spec.number}-{wrong.path.split('/')[-1]}")
+    for spec in JUDGED
+    for wrong in spec.wrong
+]
+
+
+def numbered(specs: tuple[ExerciseSpec, ...]) -> list[object]:
+    return [pytest.param(spec, id=spec.number) for spec in specs]
+
+
+def begun(lab: Lab, spec: ExerciseSpec) -> Exercise:
+    exercise = lab.exercise(spec.number)
+    if spec.needs:
+        exercise.prepare()
+    return exercise
+
+
+def answer(lab: Lab, spec: ExerciseSpec, path: str) -> object:
+    """Give an answer as a learner does: in the exercise's cell, or where there is none, by a change of the mesh."""
+    if spec.start:
+        return manifest(spec.number, (paths.manifests() / path).read_text(encoding="utf-8"))
+    return lab.apply(paths.manifests() / path)
+
+
+@pytest.mark.parametrize("spec", numbered(SPECS))
+def test_an_exercise_that_nobody_touched_is_not_attempted(lab: Lab, spec: ExerciseSpec) -> None:
+    exercise = begun(lab, spec)
+    assert exercise.check().state is NOT_ATTEMPTED
+    if spec.start:
+        manifest(spec.number, spec.start)
+        assert exercise.check().state is NOT_ATTEMPTED
+
+
+@pytest.mark.parametrize("spec", numbered(JUDGED))
+def test_the_solution_passes(lab: Lab, spec: ExerciseSpec) -> None:
+    exercise = begun(lab, spec)
+    answer(lab, spec, spec.solution)
+    outcome = exercise.check()
+    assert outcome.state is PASSED, outcome
+
+
+@pytest.mark.parametrize(("spec", "wrong"), MISTAKES)
+def test_a_typical_mistake_fails_and_is_explained(lab: Lab, spec: ExerciseSpec, wrong: Wrong) -> None:
+    exercise = begun(lab, spec)
+    told = answer(lab, spec, wrong.path)
+    if isinstance(told, CheckOutcome):
+        assert told.state is FAILED
+    outcome = exercise.check()
+    assert outcome.state is FAILED, outcome
+    for word in wrong.words:
+        assert word in repr(outcome)
+
+
+@pytest.mark.parametrize("spec", numbered(ASKING))
+def test_questions_accept_right_answers_and_explain_wrong_ones(lab: Lab, spec: ExerciseSpec) -> None:
+    exercise = lab.exercise(spec.number)
+    for number, question in enumerate(spec.questions, start=1):
+        assert exercise.compare(question=number).state is NOT_ATTEMPTED
+        for value in question.wrong_answers():
+            exercise.predict(value, question=number)
+            assert exercise.compare(question=number).state is FAILED
+        exercise.predict(question.right_answer(), question=number)
+        outcome = exercise.compare(question=number)
+        assert outcome.state is PASSED
+        assert question.reason in repr(outcome)
+    if spec.judge is None:
+        assert exercise.check().state is PASSED
+
+
+@pytest.mark.parametrize("spec", numbered(SPECS))
+def test_every_exercise_has_hints_from_mild_to_concrete_and_a_solution(lab: Lab, spec: ExerciseSpec) -> None:
+    exercise = lab.exercise(spec.number)
+    assert len(spec.hints) >= 3
+    assert [exercise.hint().text for _ in spec.hints] == list(spec.hints)
+    assert exercise.hint().number == len(spec.hints)
+    assert exercise.solution().text.strip()
+    assert spec.title in repr(exercise)
+    assert spec.judge is None or len(spec.wrong) >= 2
+
+
+def test_predictions_are_held_against_what_was_seen(lab: Lab) -> None:
+    (number,) = (spec.number for spec in ASKING if any(question.name == "not found" for question in spec.questions))
+    exercise = lab.exercise(number)
+    exercise.prepare()
+    seen = lab.send("nodeport:web/name", count=300)
+    exercise.predict(100)
+    outcome = exercise.compare(seen)
+    assert outcome.state is PASSED
+    assert outcome.seen["seen"] == seen.count(status=404)
+    exercise.predict(150)
+    assert exercise.compare(seen).state is FAILED
+
+
+def test_the_manifests_of_the_lessons_are_all_used_or_given(lab: Lab) -> None:
+    """A file in ``solution`` or ``wrong`` that no exercise names would never be tried."""
+    folders = {spec.number.split(".")[0] for spec in SPECS}
+    named = {path for spec in SPECS for path in (spec.solution, *(wrong.path for wrong in spec.wrong))}
+    base = paths.manifests()
+    there = {
+        str(found.relative_to(base))
+        for lesson in base.iterdir()
+        if lesson.name[:2] in folders
+        for kind in ("solution", "wrong")
+        for found in (lesson / kind).glob("*.yaml")
+    }
+    assert there == named - {""}
