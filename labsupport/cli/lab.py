@@ -113,7 +113,7 @@ def _check_state_folder(root: Path) -> None:
 
 
 def _tell(url: str, ip: str, port: int) -> None:
-    click.echo(f"JupyterLab: {url}", err=True)
+    click.echo(f"JupyterLab opens at {url}", err=True)
     if ip not in _LOCAL:
         click.echo(
             f"Anyone who reaches {ip} and knows the token can run programs here; --ip 127.0.0.1 is the default.",
