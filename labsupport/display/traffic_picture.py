@@ -296,9 +296,9 @@ def traffic_figure(
     bins = "".join(el("g", markup) for name, markup in parts.items() if name.startswith("b"))
     body = (
         picture.frame()
-        + parts["scale"]
         + el("g", bins, transform=f"translate({num(picture.shift)} 0)")
         + parts["marks"]
+        + parts["scale"]
         + el("g", rows, transform=f"translate({num(side)} 0)")
         + el("g", picture.notes(shares, HEIGHT - high), transform=f"translate({num(side)} {num(high)})")
     )

@@ -102,6 +102,7 @@ export function noteFor(state, silentMs) {
 }
 
 const SVG = "http://www.w3.org/2000/svg";
+const OWN_KEYS = /^(Arrow|Page|Home$|End$|Enter$| $)/;
 const RATE_INTERVAL_MS = 150;
 const stores = new WeakMap();
 
@@ -193,8 +194,8 @@ function render({ model, el }) {
   const { store } = held;
   const size = model.get("size");
   const root = node("div", el, "ws ws-live");
-  // JupyterLab's command mode would take arrow keys and letters away from the slider and the button.
-  root.setAttribute("data-lm-suppress-shortcuts", "true");
+  // JupyterLab's command mode would take these keys away from the slider and the button (ArrowRight folds headings).
+  root.addEventListener("keydown", (event) => OWN_KEYS.test(event.key) && event.stopPropagation());
   const head = node("div", root, "ws-head");
   const title = node("div", head, "ws-title", size.title);
   const subtitle = node("span", title, "d");
@@ -203,7 +204,6 @@ function render({ model, el }) {
   const plot = panel.appendChild(svgPart(size.plotLabel, size.plot, size.height));
   const places = new Map();
   places.set("frame", group(plot));
-  places.set("scale", group(plot));
   // A nested <svg> clips what leaves the plot on the left, without an id that could clash with another picture's.
   const clip = document.createElementNS(SVG, "svg");
   for (const [name, value] of Object.entries({ x: size.left, y: 0, width: size.span, height: size.height })) {
@@ -212,6 +212,7 @@ function render({ model, el }) {
   plot.appendChild(clip);
   const bins = group(clip);
   places.set("marks", group(plot));
+  places.set("scale", group(plot));
   const side = node("div", panel, "ws-side");
   const shares = side.appendChild(svgPart(size.sharesLabel, size.shares, size.height));
   places.set("shares", group(shares));
