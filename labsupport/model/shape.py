@@ -35,12 +35,14 @@ class Issue:
         path: field path.
         message: what is wrong.
         remedy: what to do.
+        code: the code under which ``istioctl analyze`` reports it, such as ``IST0130``; empty for the general one.
     """
 
     by: Literal["strict", "crd", "webhook", "object"]
     path: str
     message: str
     remedy: str = ""
+    code: str = ""
 
     def __str__(self) -> str:
         return f"{self.by}: {self.path}: {self.message}" if self.path else f"{self.by}: {self.message}"

@@ -33,9 +33,9 @@ class Findings:
         if message:
             self.errors.append(Issue("webhook", path, message, remedy))
 
-    def warn(self, path: str, message: str, remedy: str = "") -> None:
+    def warn(self, path: str, message: str, remedy: str = "", code: str = "") -> None:
         """Note a warning."""
-        self.warnings.append(Issue("webhook", path, message, remedy))
+        self.warnings.append(Issue("webhook", path, message, remedy, code))
 
     def silent(self) -> Findings:
         """Make a view that shares the errors but drops warnings, as istiod does in some nested blocks."""

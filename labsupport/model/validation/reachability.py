@@ -17,7 +17,10 @@ from labsupport.model.virtualservice import (
     VirtualServiceSpec,
 )
 
-__all__ = ["warn_unreachable"]
+__all__ = ["INEFFECTIVE", "UNREACHABLE", "warn_unreachable"]
+
+UNREACHABLE = "IST0130"
+INEFFECTIVE = "IST0131"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def warn_unreachable(spec: VirtualServiceSpec, found: Findings) -> None:
                 message = (
                     f"never holds: prefix {first.prefix!r} in {first.rule} comes first and covers {later.prefix!r}"
                 )
-                found.warn(later.path, message, "Put the longer prefix first.")
+                found.warn(later.path, message, "Put the longer prefix first.", INEFFECTIVE)
 
 
 def _name(route: Schema, path: str) -> str:
@@ -70,7 +73,7 @@ def _walk(routes: Sequence[HTTPRoute | TCPRoute | TLSRoute], path: str, found: F
         name = _name(route, place)
         if not route.match:
             if catch_all:
-                found.warn(place, f"is never used: {catch_all} has no match either and comes first")
+                found.warn(place, f"is never used: {catch_all} has no match either and comes first", "", UNREACHABLE)
             catch_all = name
             continue
         duplicates = 0
@@ -78,18 +81,19 @@ def _walk(routes: Sequence[HTTPRoute | TCPRoute | TLSRoute], path: str, found: F
             where = f"{place}.match[{number}]"
             if catch_all:
                 remedy = "Put the rule without match last."
-                found.warn(where, f"is never reached: {catch_all} has no match, so it takes every request", remedy)
+                message = f"is never reached: {catch_all} has no match, so it takes every request"
+                found.warn(where, message, remedy, UNREACHABLE)
                 continue
             key = _key(match)
             if key in seen:
-                found.warn(where, f"never holds: {seen[key]} has the same match and comes first")
+                found.warn(where, f"never holds: {seen[key]} has the same match and comes first", "", INEFFECTIVE)
                 duplicates += 1
                 continue
             seen[key] = name
             if isinstance(match, HTTPMatchRequest) and match.uri is not None and _effective(match.uri)[0] == "prefix:":
                 prefixes.append(_prefix(match, where, name))
         if duplicates == len(route.match):
-            found.warn(place, "is never used: earlier rules have all its matches")
+            found.warn(place, "is never used: earlier rules have all its matches", "", UNREACHABLE)
     return [entry for entry in prefixes if entry.prefix]
 
 

@@ -1,0 +1,152 @@
+"""Notes about VirtualServices: what they refer to, and each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from labsupport.model.analysis.world import World, full_host
+from labsupport.model.destinationrule import DestinationRule
+from labsupport.model.gateway import Gateway
+from labsupport.model.suggest import closest
+from labsupport.model.validation.reachability import UNREACHABLE
+from labsupport.model.validation.verdict import inspect
+from labsupport.model.validation.virtualservice import hosts_overlap
+from labsupport.model.virtualservice import Destination, TCPRoute, TLSRoute, VirtualService
+
+__all__ = ["analyse_virtual_services", "destinations"]
+
+
+def analyse_virtual_services(world: World) -> None:
+    """Add the notes about VirtualServices."""
+    subsets = {
+        (*world.service_name(rule.spec.host, world.namespace(rule)), subset.name)
+        for rule in world.of(DestinationRule)
+        for subset in rule.spec.subsets
+    }
+    gateways = {world.full_name(gateway): gateway for gateway in world.of(Gateway)}
+    for rule in world.of(VirtualService):
+        _unreachable(rule, world)
+        for path, destination in destinations(rule):
+            _host(rule, path, destination, world)
+            _subset(rule, path, destination, subsets, world)
+        _gateways(rule, gateways, world)
+    _same_host(world)
+
+
+def destinations(rule: VirtualService) -> Iterator[tuple[str, Destination]]:
+    """Yield every destination of a VirtualService with its field path, mirrors included."""
+    for index, http in enumerate(rule.spec.http):
+        for number, route in enumerate(http.route):
+            yield f"spec.http[{index}].route[{number}].destination", route.destination
+        if http.mirror is not None:
+            yield f"spec.http[{index}].mirror", http.mirror
+        for number, mirror in enumerate(http.mirrors):
+            yield f"spec.http[{index}].mirrors[{number}].destination", mirror.destination
+    kinds: tuple[tuple[str, Sequence[TCPRoute | TLSRoute]], ...] = (("tcp", rule.spec.tcp), ("tls", rule.spec.tls))
+    for name, routes in kinds:
+        for index, l4 in enumerate(routes):
+            for number, target in enumerate(l4.route):
+                yield f"spec.{name}[{index}].route[{number}].destination", target.destination
+
+
+def _unreachable(rule: VirtualService, world: World) -> None:
+    for warning in inspect(rule.raw, namespace=world.namespace(rule)).warnings:
+        if warning.code:
+            text = f"{warning.message}. {warning.remedy}".removesuffix(". ")
+            world.note(warning.code, "warning" if warning.code == UNREACHABLE else "info", rule, warning.path, text)
+
+
+def _host(rule: VirtualService, path: str, destination: Destination, world: World) -> None:
+    space = world.namespace(rule)
+    found = world.host(destination.host, space, rule.spec.export_to)
+    if found is None:
+        names = {host for _, host in world.hosts} | {host.partition(".")[0] for _, host in world.hosts}
+        guess = closest(destination.host, sorted(names))
+        hint = f"; did you mean {guess}?" if guess else ""
+        world.note("IST0101", "error", rule, f"{path}.host", f"there is no host {destination.host}{hint}")
+        return
+    if destination.port is None:
+        if len(found.ports) > 1:
+            ports = ", ".join(map(str, found.ports))
+            text = f"{destination.host} has several ports ({ports}); say which one by port: {{number: ...}}"
+            world.note("IST0112", "error", rule, path, text)
+    elif destination.port.number not in found.ports:
+        ports = ", ".join(map(str, found.ports)) or "none"
+        text = f"{destination.host} has no port {destination.port.number}; its ports are {ports}"
+        world.note("IST0101", "error", rule, f"{path}.port.number", text)
+
+
+def _subset(
+    rule: VirtualService, path: str, destination: Destination, subsets: set[tuple[str, str, str]], world: World
+) -> None:
+    if not destination.subset:
+        return
+    service = world.service_name(destination.host, world.namespace(rule))
+    if (*service, destination.subset) in subsets:
+        return
+    known = sorted(name for space, host, name in subsets if (space, host) == service)
+    hint = f"its subsets are {', '.join(known)}" if known else "no DestinationRule defines any for it"
+    text = f"{destination.host} has no subset {destination.subset}: {hint}; requests would get 503 (NC)"
+    world.note("IST0101", "error", rule, f"{path}.subset", text)
+
+
+def _gateways(rule: VirtualService, gateways: dict[str, Gateway], world: World) -> None:
+    space = world.namespace(rule)
+    for index, name in enumerate(rule.spec.gateways):
+        if name == "mesh":
+            continue
+        full = name if "/" in name else f"{space}/{name}"
+        path = f"spec.gateways[{index}]"
+        gateway = gateways.get(full)
+        if gateway is None:
+            guess = closest(full, gateways)
+            hint = f"; did you mean {guess}?" if guess else ""
+            world.note("IST0101", "error", rule, path, f"there is no Gateway {full}{hint}")
+        served = _served_hosts(gateway, space, world) if gateway is not None else []
+        if not any(hosts_overlap(host, own) for host in served for own in rule.spec.hosts):
+            shown = ", ".join(rule.spec.hosts)
+            text = f"none of the hosts ({shown}) is served by Gateway {full}, so requests there get 404"
+            world.note("IST0132", "warning", rule, path, text)
+
+
+def _served_hosts(gateway: Gateway, namespace: str, world: World) -> list[str]:
+    """List the hosts that a Gateway serves for VirtualServices of a namespace."""
+    hosts: list[str] = []
+    for server in gateway.spec.servers:
+        if any(host == "*/*" for host in server.hosts):
+            hosts.append("*")
+            continue
+        for text in server.hosts:
+            space, slash, host = text.partition("/")
+            if not slash:
+                hosts.append(text)
+            elif space == "*" or (world.namespace(gateway) if space == "." else space) == namespace:
+                hosts.append(host)
+    return hosts
+
+
+def _same_host(world: World) -> None:
+    scoped: dict[tuple[str, str], list[VirtualService]] = {}
+    for rule in world.of(VirtualService):
+        if rule.spec.gateways and "mesh" not in rule.spec.gateways:
+            continue
+        space = world.namespace(rule)
+        scopes = {space if scope == "." else scope for scope in rule.spec.export_to} or {"*"}
+        for scope in ["*"] if "*" in scopes else sorted(scopes):
+            for host in rule.spec.hosts:
+                scoped.setdefault((scope, full_host(host, space)), []).append(rule)
+    told: set[str] = set()
+    for (scope, host), rules in scoped.items():
+        involved = list(rules)
+        if scope != "*":
+            for (other_scope, other), more in scoped.items():
+                if other_scope == "*" and hosts_overlap(host, other):
+                    involved += more
+        names = [world.full_name(rule) for rule in involved]
+        for rule in involved if len(involved) > 1 else ():
+            name = world.full_name(rule)
+            if name not in told:
+                told.add(name)
+                others = ", ".join(sorted(set(names) - {name})) or "itself, twice"
+                text = f"host {host} is also ruled by {others}; sidecars use only the oldest: put the rules into one"
+                world.note("IST0109", "error", rule, "spec.hosts", text)
