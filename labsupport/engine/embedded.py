@@ -87,7 +87,7 @@ class EmbeddedEngine:
     def _start(self, programs: Path) -> None:
         ours, theirs = socket.socketpair()
         # The folder is removed before anybody could read a log in it, but an open file stays readable.
-        self._log = tempfile.TemporaryFile(dir=self._folder)
+        self._log = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - open as long as the engine
         try:
             self._process = subprocess.Popen(
                 [
@@ -261,7 +261,8 @@ class EmbeddedEngine:
             if key not in entrances:
                 known = ", ".join(name for name in entrances if name.startswith("nodeport:"))
                 raise NotFoundError(
-                    f"{target.service!r} is no Service with a node port. There are: {known or 'none; set type: NodePort'}"
+                    f"{target.service!r} is no Service with a node port. "
+                    f"There are: {known or 'none; a Service has one with type: NodePort'}"
                 )
             authority, local = entrances[key]
             url = f"http://{authority}{target.path}"

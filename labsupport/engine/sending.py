@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import threading
@@ -57,10 +58,8 @@ class HttpSending:
         if self._reply.status != 200:
             said = self._reply.read().decode("utf-8", "replace")
             self._connection.close()
-            try:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
                 said = json.loads(said)["error"]
-            except (ValueError, KeyError, TypeError):
-                pass
             raise UsageError(f"the load client refuses this: {said}")
 
     def __iter__(self) -> Iterator[Response]:

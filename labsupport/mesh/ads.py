@@ -154,6 +154,12 @@ class _Node:
         self.stream: _Stream | None = None
         self.changed = asyncio.Condition()
         self.rejection: Rejection | None = None
+        self.removed = False
+
+
+async def _notify(node: _Node) -> None:
+    async with node.changed:
+        node.changed.notify_all()
 
 
 class AdsServer:
@@ -162,6 +168,7 @@ class AdsServer:
     def __init__(self) -> None:
         self._nodes: dict[str, _Node] = {}
         self._server: Any = None
+        self._wake: asyncio.Future[None] | None = None
 
     async def start(self, address: str) -> None:
         """Listen on a gRPC address such as ``unix:ads.sock``."""
@@ -186,8 +193,11 @@ class AdsServer:
         self._nodes.setdefault(node, _Node()).snapshot = snapshot
 
     def remove(self, node: str) -> None:
-        """Forget a proxy that has been stopped."""
-        self._nodes.pop(node, None)
+        """Forget a proxy that has been stopped; whoever waits for it need not any more."""
+        known = self._nodes.pop(node, None)
+        if known is not None:
+            known.removed = True
+            self._wake = asyncio.ensure_future(_notify(known))
 
     def connected(self, node: str) -> bool:
         """Whether a proxy has an open stream."""
@@ -236,6 +246,8 @@ class AdsServer:
         state = self._nodes[node]
 
         def missing() -> list[str]:
+            if state.removed:
+                return []
             if state.stream is None:
                 return ["its connection"]
             return state.stream.waiting_for(state.snapshot or EMPTY)
@@ -270,16 +282,14 @@ class AdsServer:
                 if node.snapshot is not None:
                     for answer in stream.due(node.snapshot):
                         await context.write(answer)
-                async with node.changed:
-                    node.changed.notify_all()
+                await _notify(node)
         finally:
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await reader
             if node.stream is stream:
                 node.stream = None
-            async with node.changed:
-                node.changed.notify_all()
+            await _notify(node)
 
     async def _read(self, first: Any, requests: AsyncIterator[Any], node: _Node, stream: _Stream) -> None:
         try:

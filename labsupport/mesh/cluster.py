@@ -1,4 +1,4 @@
-"""The parts that every embedded mesh has: the ingress gateway, the shared Envoy of pods without a sidecar, node ports."""
+"""What every embedded mesh has: the ingress gateway, the shared Envoy of pods without a sidecar, node ports."""
 
 from __future__ import annotations
 

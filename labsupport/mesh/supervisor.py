@@ -116,6 +116,9 @@ class Supervisor:
         async with self._changing:
             before = self._control.objects
             after, changes = merge(before, objects)
+            found = refuse.dangling(after) if any(one.kind == "Deployment" for one in objects) else []
+            if found:
+                raise ManifestError(found)
             return await self._change(before, after, changes, wait_s, began, tuple(refuse.notes(objects)))
 
     async def delete(self, refs: Sequence[Ref], *, wait_s: float, began: float) -> ApplyResult:
@@ -364,6 +367,7 @@ _METHODS = frozenset((
     "access_logs", "inventory", "close",
 ))  # fmt: skip
 _CHANGES = frozenset(("apply", "delete"))
+_Call = tuple[int, str, tuple[Any, ...], dict[str, Any]]
 
 
 async def _answer(
@@ -407,7 +411,7 @@ async def serve(kernel: socket.socket, spawner_end: socket.socket, folder: Path,
     tasks: set[asyncio.Task[None]] = set()
     order = asyncio.Lock()
 
-    async def handle(call: tuple[int, str, tuple[Any, ...], dict[str, Any]]) -> None:
+    async def handle(call: _Call) -> None:
         message = wire.encode(await _answer(supervisor, call))
         async with order:
             writer.write(message)

@@ -1,0 +1,162 @@
+"""Where requests go: weights, subsets, what is missing, and who is not asked."""
+
+from __future__ import annotations
+
+import collections
+
+import pytest
+from contract_mesh import GATEWAY, SERVICE, SUBSETS, URL, Mesh, deployment, eventually, web_manifests, weights
+from scipy.stats import binom
+
+from labsupport.engine.base import Ref
+
+
+def test_all_of_the_weight_on_one_subset_leaves_no_strays(web: Mesh) -> None:
+    web.apply(weights(safe=100, risk=0))
+    assert web.versions(URL, 300) == {"safe": 300}
+
+
+def test_ninety_to_ten_is_within_its_exact_interval(web: Mesh) -> None:
+    web.apply(weights(safe=90, risk=10))
+    seen = web.versions(URL, 1000)
+    low, high = binom.interval(0.99999, 1000, 0.1)
+    assert set(seen) == {"safe", "risk"}
+    assert low <= seen["risk"] <= high
+
+
+def test_a_change_is_in_force_when_apply_returns(web: Mesh) -> None:
+    for turn in range(6):
+        wanted = "safe" if turn % 2 else "risk"
+        web.apply(weights(**{wanted: 1}))
+        assert web.versions(URL, 10) == {wanted: 10}
+
+
+def test_a_subset_that_no_rule_defines_is_503_nc(web: Mesh) -> None:
+    web.apply(weights(undefined=1))
+    seen = web.send(URL, 3)
+    assert {(one.outcome, one.status) for one in seen} == {("http_error", 503)}
+    records = web.engine.access_records(request_ids=[seen[0].request_id])
+    assert [(one.flags, one.direction) for one in records] == [("NC", "outbound")]
+
+
+def test_a_subset_without_pods_is_503_uh(web: Mesh) -> None:
+    web.apply(weights(nobody=1))
+    seen = web.send(URL, 3)
+    assert {(one.outcome, one.status) for one in seen} == {("http_error", 503)}
+    records = web.engine.access_records(request_ids=[seen[0].request_id])
+    assert [one.flags for one in records] == ["UH"]
+
+
+def test_removing_the_subsets_makes_the_rule_point_to_nothing(web: Mesh) -> None:
+    web.apply(weights(safe=1))
+    web.engine.delete([Ref("DestinationRule", "web")])
+    seen = web.send(URL, 3)
+    assert {one.status for one in seen} == {503}
+    assert web.engine.access_records(request_ids=[seen[0].request_id])[0].flags == "NC"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("http://nobody:8080/", id="unknown host on a known port"),
+        pytest.param("http://nobody/", id="unknown host on an unknown port"),
+        pytest.param("http://web:9999/", id="unknown port"),
+        pytest.param("http://web/", id="port 80, which the Service does not have"),
+    ],
+)
+def test_an_unknown_destination_is_told_apart_from_an_error(web: Mesh, url: str) -> None:
+    assert {(one.outcome, one.status) for one in web.send(url, 3)} == {("unknown_destination", 502)}
+
+
+@pytest.mark.parametrize("url", ["http://nobody:8080/", "http://web:9999/"])
+def test_without_a_sidecar_an_unknown_destination_is_known_as_such_too(mesh: Mesh, url: str) -> None:
+    mesh.apply(web_manifests(inject="false"), "apps/client-plain")
+    assert {one.outcome for one in mesh.send(url, 3, source="client-plain")} == {"unknown_destination"}
+
+
+def test_no_rule_of_the_host_matches(web: Mesh) -> None:
+    web.apply(weights(safe=1).replace("- route", "- match: [{uri: {exact: /only}}]\n    route"))
+    seen = web.send(URL, 2)
+    assert {(one.outcome, one.status) for one in seen} == {("http_error", 404)}
+    assert web.engine.access_records(request_ids=[seen[0].request_id])[0].flags == "NR"
+
+
+def test_a_caller_without_a_sidecar_ignores_all_rules(mesh: Mesh) -> None:
+    mesh.apply(web_manifests(), SUBSETS, weights(nobody=1), "apps/client-plain")
+    seen = mesh.versions(URL, 200, source="client-plain")
+    assert set(seen) == {"safe", "risk"}
+
+
+def test_without_a_sidecar_the_choice_is_made_per_connection(mesh: Mesh) -> None:
+    mesh.apply(web_manifests(inject="false"), "apps/client-plain")
+    kept = mesh.send(URL, 60, source="client-plain", reuse_connections=True, concurrency=1)
+    assert len({one.path[0].pod for one in kept}) == 1
+    fresh = collections.Counter(one.path[0].version for one in mesh.send(URL, 300, source="client-plain"))
+    low, high = binom.interval(0.99999, 300, 1 / 3)
+    assert low <= fresh["risk"] <= high
+
+
+def test_a_node_port_reaches_pods_with_and_without_a_sidecar(mesh: Mesh) -> None:
+    mesh.apply(SERVICE + deployment("web-safe", "safe", inject="true") + deployment("web-risk", "risk", inject="false"))
+    assert set(mesh.versions("nodeport:web/", 100, source="outside")) == {"safe", "risk"}
+
+
+def test_the_gateway_shows_what_is_bound_to_it(web: Mesh) -> None:
+    assert {one.outcome for one in web.send("gateway:/", 2, source="outside")} == {"connection"}
+    web.apply(GATEWAY)
+    assert {one.outcome for one in web.send("gateway:/", 20, source="outside")} == {"ok"}
+    web.apply(GATEWAY.replace('hosts: ["*"]\n  gateways', 'hosts: ["shop.example"]\n  gateways'))
+    assert {one.status for one in web.send("gateway:/", 2, source="outside")} == {404}
+    assert {one.status for one in web.send("gateway:/", 2, source="outside", headers={"Host": "shop.example"})} == {200}
+
+
+def test_every_hop_is_in_the_access_log(web: Mesh) -> None:
+    web.apply(GATEWAY)
+    (seen,) = web.send("gateway:/", 1, source="outside")
+    records = web.engine.access_records(request_ids=[seen.request_id])
+    assert [one.direction for one in records] == ["gateway", "inbound"]
+    assert records[0].pod == "istio-ingressgateway"
+    assert records[0].upstream_pod == records[1].pod == seen.path[0].pod
+    assert not any(one.mirrored for one in records)
+
+
+def test_copies_made_by_a_mirror_are_told_apart(web: Mesh) -> None:
+    rule = weights(safe=1) + "    mirror: {host: web, subset: risk}\n"
+    web.apply(rule)
+    seen = web.send(URL, 10)
+    assert {one.path[0].version for one in seen} == {"safe"}
+
+    def copies() -> int:
+        records = web.engine.access_records(request_ids=[one.request_id for one in seen])
+        return sum(one.mirrored for one in records if one.pod.startswith("web-risk"))
+
+    eventually(lambda: copies() == 10, copies)
+    records = web.engine.access_records(request_ids=[one.request_id for one in seen])
+    assert not any(one.mirrored for one in records if one.pod.startswith("web-safe"))
+
+
+def test_a_proxy_tells_what_it_holds(web: Mesh) -> None:
+    web.apply(weights(safe=70, risk=30))
+    config = web.engine.proxy_config("client")
+    clusters = config.routes["8080"]["virtual_hosts"]
+    held = next(host for host in clusters if host["name"].startswith("web."))
+    assert [one["weight"] for one in held["routes"][0]["route"]["weighted_clusters"]["clusters"]] == [70, 30]
+    endpoints = config.endpoints["outbound|8080|safe|web.default.svc.cluster.local"]
+    assert sum(len(group["lb_endpoints"]) for group in endpoints["endpoints"]) == 2
+    (rule,) = [one for one in web.engine.rules() if one.ref.kind == "VirtualService"]
+    assert "istio-ingressgateway" not in rule.proxies
+    assert config.pod in rule.proxies
+    assert rule.in_force_since_s > 0
+
+
+def test_statistics_are_counted_by_cluster(web: Mesh) -> None:
+    web.send(URL, 7)
+    name = "outbound|8080||web.default.svc.cluster.local"
+    counted = [
+        one.value
+        for one in web.engine.metrics()
+        if one.name == "envoy_cluster_upstream_rq_total"
+        and one.labels.get("envoy_cluster_name") == name
+        and one.pod.startswith("client-")
+    ]
+    assert counted == [7.0]
