@@ -96,24 +96,33 @@ def find_parts(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]
 
 
 def _of_virtual_service(resource: Resource, config: ProxyConfig) -> list[Part]:
-    parts: list[Part] = []
-    named: list[str] = []
+    found: list[tuple[bool, str, Part, list[str]]] = []
     for table_name, table in config.routes.items():
         for host in table.get("virtual_hosts", ()):
             routes = [route for route in host.get("routes", ()) if _is_origin(route, resource)]
             if not routes:
                 continue
             content = {"domains": _short_domains(host["domains"]), "routes": [_route(route) for route in routes]}
-            parts.append(Part(f"route table {table_name}, virtual host {host['name']}", content, "RDS"))
-            named += [name for route in routes for name in _clusters_of(route) if name not in named]
-    # The same clusters come in several tables of one proxy, and are shown once.
-    return parts + [
+            named = [name for route in routes for name in _clusters_of(route)]
+            part = Part(f"route table {table_name}, virtual host {host['name']}", content, "RDS")
+            found.append((any(name in config.clusters for name in named), table_name, part, named))
+    # Istio puts a rule into the table of port 80 as well, whatever the ports of its hosts are. Where no such cluster
+    # exists, that copy says nothing about any request that somebody sends.
+    if any(known for known, *_ in found):
+        found = [entry for entry in found if entry[0]]
+    elif any(table_name != "80" for _, table_name, *_ in found):
+        found = [entry for entry in found if entry[1] != "80"]
+    clusters = dict.fromkeys(name for *_, named in found for name in named)
+    return [part for _, _, part, _ in found] + [
         _cluster(config.clusters[name], config, brief=True)
         if name in config.clusters
         else Part(
-            f"cluster {name}", {"name": name}, "CDS", f"This proxy has no cluster {name}: such a request gets 503 NC."
+            f"cluster {name} (missing)",
+            {"name": name},
+            "CDS",
+            f"This proxy has no cluster {name}: such a request gets 503 NC.",
         )
-        for name in named
+        for name in clusters
     ]
 
 

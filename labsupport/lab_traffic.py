@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from labsupport.engine.base import Engine
+from labsupport.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from labsupport.confirm import Explained
     from labsupport.observation import Observations
     from labsupport.traffic import BackgroundTraffic
 
@@ -146,6 +148,63 @@ class TrafficVerbs(ABC):
         live = traffic.BackgroundTraffic(self._open(), spec)
         self._adopt(live)
         return live
+
+    def explain(
+        self,
+        url: str,
+        *,
+        source: str = "outside",
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        confirm: bool = True,
+    ) -> Explained:
+        """Say why a request goes where it goes: every rule in order, the route, the endpoints, the policies in force.
+
+        The reasons come from the manifests alone; then the request is sent, and the access log confirms them.
+
+        Args:
+            url: as for ``send``.
+            source: ``outside``, or the Deployment or pod that calls (any with a sidecar can be explained).
+            headers: request headers.
+            method: HTTP method.
+            confirm: send the request once, where the source can send.
+
+        Returns:
+            The explanation, the response and the access log.
+
+        Raises:
+            NotFoundError: there is no such source.
+            UsageError: the URL makes no sense.
+        """
+        from labsupport import confirm as confirming
+        from labsupport import traffic
+        from labsupport.explain import explain
+
+        engine = self._open()
+        pods = engine.pods()
+        caller = next((pod for pod in pods if source in (pod.name, pod.workload)), None)
+        if caller is None and source != "outside":
+            known = ", ".join(dict.fromkeys(pod.workload or pod.name for pod in pods)) or "none"
+            raise NotFoundError(f"There is no Deployment or pod {source!r}. Write 'outside' or one of: {known}.")
+        why = explain(
+            engine.get("*"),
+            pods,
+            url=url,
+            headers=headers,
+            method=method,
+            source=caller if caller is not None else "outside",
+            namespace=engine.namespace,
+        )
+        if not confirm:
+            return confirming.Explained(why)
+        if caller is not None and caller.image.split("/")[-1].split(":")[0] != "client":
+            note = (
+                f"Not sent: {source} runs no load client. Send a request that makes it call, and see lab.access_log()."
+            )
+            return confirming.Explained(why, findings=(note,))
+        spec = traffic.build_spec(url, source=source, headers=headers, method=method, count=1)
+        (response,) = traffic.send(engine, spec)
+        return confirming.compare(why, response, engine.access_records(request_ids=[response.request_id]))
 
     # --- provided by the lab ------------------------------------------------------------------------------------
 

@@ -1,0 +1,91 @@
+"""Hold an explanation against what happens: the request is sent once, and the access log says where it went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labsupport import words
+from labsupport.engine.base import AccessRecord, Response
+from labsupport.explain import Explanation
+from labsupport.status import AccessLog
+
+__all__ = ["Explained", "compare"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Explained:
+    """Why a request goes where it goes, and whether it did.
+
+    Args:
+        explanation: from the manifests alone.
+        response: what the client saw of the same request; None if it was not sent.
+        access_log: what the proxies wrote about it.
+        agrees: whether it went as explained; None if it was not sent.
+        findings: how it went, or why it was not sent, one sentence each.
+    """
+
+    explanation: Explanation
+    response: Response | None = None
+    access_log: AccessLog = AccessLog()  # noqa: RUF009 - an empty tuple cannot be shared by mistake
+    agrees: bool | None = None
+    findings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "\n".join([repr(self.explanation), *self.findings])
+
+
+def compare(explanation: Explanation, response: Response, log: Sequence[AccessRecord]) -> Explained:
+    """Compare an explanation with one request.
+
+    Args:
+        explanation: what was to be expected.
+        response: the same request as its client saw it.
+        log: all access-log lines of the request.
+    """
+    own = [
+        record
+        for record in log
+        if record.pod == explanation.proxy and record.direction in ("outbound", "gateway") and not record.mirrored
+    ]
+    # The same proxy may have sent more requests with this id later on: the first line is about the one in question.
+    agrees, seen = _by_proxy(explanation, own[0]) if own else _by_client(explanation, response)
+    took = words.duration(response.duration_s)
+    verdict = (
+        "as explained" if agrees else "NOT as explained; a rule may have changed meanwhile, or this is a fault of ours"
+    )
+    return Explained(
+        explanation, response, AccessLog(log), agrees, (f"Sent once to confirm ({took}): {seen}: {verdict}.",)
+    )
+
+
+def _by_proxy(explanation: Explanation, record: AccessRecord) -> tuple[bool, str]:
+    if record.upstream_pod and record.cluster:
+        seen = f"{record.pod} sent it to {record.upstream_pod} through cluster {record.cluster}, status {record.status}"
+        agrees = any(
+            destination.cluster == record.cluster and record.upstream_pod in destination.pods
+            for destination in explanation.destinations
+        )
+        return agrees, seen
+    flags = f" {record.flags}" if record.flags else ""
+    seen = f"{record.pod} answered {record.status}{flags} itself"
+    return any(_same(outcome.status, outcome.flags, record) for outcome in explanation.outcomes), seen
+
+
+def _same(status: int, flags: str, record: AccessRecord) -> bool:
+    # Envoy joins several flags; a delay (DI) or retries (URX) may come with the one that decided.
+    return status == record.status and (not flags or flags in record.flags.split(","))
+
+
+def _by_client(explanation: Explanation, response: Response) -> tuple[bool, str]:
+    kinds = {outcome.kind for outcome in explanation.outcomes}
+    if response.outcome in ("connection", "unknown_destination"):
+        wanted = response.outcome in kinds or (response.outcome == "connection" and "no_endpoints" in kinds)
+        return (
+            wanted,
+            f"the client met {'a refused connection' if response.outcome == 'connection' else 'an unknown host'}",
+        )
+    if response.path:
+        pod = response.path[0].pod
+        return any(pod in outcome.pods for outcome in explanation.outcomes), f"{pod} answered {response.status}"
+    return False, f"the client saw {response.outcome} {response.status or ''}".rstrip()
