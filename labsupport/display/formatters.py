@@ -10,6 +10,9 @@ __all__ = ["HTML", "install"]
 
 # (module, class) of a record -> (module, function) that makes HTML of it. Modules below us keep records free of HTML.
 HTML: dict[tuple[str, str], tuple[str, str]] = {
+    ("labsupport.config_view", "ConfigView"): ("config_html", "config_html"),
+    ("labsupport.confirm", "Explained"): ("explain_html", "explained_html"),
+    ("labsupport.explain.records", "Explanation"): ("explain_html", "explanation_html"),
     ("labsupport.engine.base", "ApplyResult"): ("changes", "apply_html"),
     ("labsupport.engine.base", "Leftovers"): ("changes", "leftovers_html"),
     ("labsupport.errors", "ManifestError"): ("changes", "manifest_error_html"),
