@@ -1,1 +1,157 @@
-"""Hands-on Istio traffic management: the library behind the workshop's notebooks."""
+"""Hands-on Istio traffic management: the library behind the workshop's notebooks.
+
+A notebook needs little of it::
+
+    from labsupport import Lab, check, watch
+
+    lab = Lab()
+    lab.apply("apps/web")
+    check.share(lab.send("nodeport:web/", count=300), {"safe": 2, "risk": 1}, per="connection")
+
+Names are imported when they are first used, so that ``import labsupport`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labsupport import check
+    from labsupport.background import BackgroundTraffic
+    from labsupport.config_view import ConfigView
+    from labsupport.confirm import Explained
+    from labsupport.display import compare, show, watch
+    from labsupport.engine.base import (
+        AccessRecord,
+        ApplyResult,
+        Engine,
+        Hop,
+        Leftovers,
+        Pod,
+        ProxyConfig,
+        Ref,
+        Response,
+        RuleStatus,
+        Sample,
+        TrafficSpec,
+    )
+    from labsupport.errors import (
+        CheckFailed,
+        ConfigRejectedError,
+        EngineError,
+        EngineLostError,
+        EnvoyMissingError,
+        LabError,
+        ManifestError,
+        NotFoundError,
+        Problem,
+        StorageError,
+        TrafficError,
+        UsageError,
+        WaitTimeoutError,
+    )
+    from labsupport.exercises.base import Exercise
+    from labsupport.explain import Explanation
+    from labsupport.lab import Lab
+    from labsupport.observation import Observations
+    from labsupport.outcome import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+    from labsupport.share import Share
+    from labsupport.status import AccessLog, LabStatus, Pods
+
+__all__ = [
+    "FAILED",
+    "NOT_ATTEMPTED",
+    "PASSED",
+    "AccessLog",
+    "AccessRecord",
+    "ApplyResult",
+    "BackgroundTraffic",
+    "CheckFailed",
+    "CheckOutcome",
+    "ConfigRejectedError",
+    "ConfigView",
+    "Engine",
+    "EngineError",
+    "EngineLostError",
+    "EnvoyMissingError",
+    "Exercise",
+    "Explained",
+    "Explanation",
+    "Hop",
+    "Lab",
+    "LabError",
+    "LabStatus",
+    "Leftovers",
+    "ManifestError",
+    "NotFoundError",
+    "Observations",
+    "Pod",
+    "Pods",
+    "Problem",
+    "ProxyConfig",
+    "Ref",
+    "Response",
+    "RuleStatus",
+    "Sample",
+    "Share",
+    "StorageError",
+    "TrafficError",
+    "TrafficSpec",
+    "UsageError",
+    "WaitTimeoutError",
+    "check",
+    "compare",
+    "show",
+    "watch",
+]
+
+_HOMES = {
+    "labsupport.background": ("BackgroundTraffic",),
+    "labsupport.config_view": ("ConfigView",),
+    "labsupport.confirm": ("Explained",),
+    "labsupport.display": ("compare", "show", "watch"),
+    "labsupport.engine.base": (
+        *("AccessRecord", "ApplyResult", "Engine", "Hop", "Leftovers", "Pod", "ProxyConfig", "Ref", "Response"),
+        *("RuleStatus", "Sample", "TrafficSpec"),
+    ),
+    "labsupport.errors": (
+        *("CheckFailed", "ConfigRejectedError", "EngineError", "EngineLostError", "EnvoyMissingError", "LabError"),
+        *("ManifestError", "NotFoundError", "Problem", "StorageError", "TrafficError", "UsageError"),
+        "WaitTimeoutError",
+    ),
+    "labsupport.exercises.base": ("Exercise",),
+    "labsupport.explain": ("Explanation",),
+    "labsupport.lab": ("Lab",),
+    "labsupport.observation": ("Observations",),
+    "labsupport.outcome": ("FAILED", "NOT_ATTEMPTED", "PASSED", "CheckOutcome"),
+    "labsupport.share": ("Share",),
+    "labsupport.status": ("AccessLog", "LabStatus", "Pods"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "check":
+        return importlib.import_module("labsupport.check")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'labsupport' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext labsupport``: make ``%%manifest`` and the pictures known; opening a ``Lab`` does so too.
+
+    Args:
+        shell: the IPython shell.
+    """
+    from labsupport import display, magic
+
+    magic.register(shell)
+    display.install(shell)
