@@ -1,0 +1,257 @@
+"""The rules that every notebook of the course keeps, each a function from a notebook to what breaks it.
+
+A breach reads ``cell 3: what is wrong``; cells count from 1, markdown cells included, as a reader counts them.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+Notebook = dict[str, Any]
+Rule = Callable[[Notebook, str], Iterator[str]]
+
+MOST_PYTHON_LINES = 12
+MEDIAN_PYTHON_LINES = 3
+MOST_YAML_LINES = 30
+MOST_WORDS = 120
+FEWEST_EXERCISES = 2
+KEPT_CELL_METADATA = {"tags", "jupyter"}
+SECTIONS = {"recap": r"recap", "clean-up": r"clean[- ]?up"}
+_OBJECTIVES = re.compile(r"^\*\*You will be able to\*\*\n\n(?:- .+\n(?:  .+\n)*){2,}", re.MULTILINE)
+
+_MANIFEST = re.compile(r"%%manifest\b[ \t]*(?P<argument>\S*)[ \t]*\n?")
+_EXERCISE = re.compile(r"\d\d\.\d+")
+_DRAWING = {"matplotlib", "plotly", "bokeh", "altair", "seaborn"}
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def source(cell: dict[str, Any]) -> str:
+    text = cell["source"]
+    return text if isinstance(text, str) else "".join(text)
+
+
+def cells(notebook: Notebook, kind: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, cell in enumerate(notebook["cells"], 1):
+        if kind is None or cell["cell_type"] == kind:
+            yield number, cell
+
+
+def manifest_cells(notebook: Notebook) -> Iterator[tuple[int, str, str]]:
+    """Number, argument and YAML of every ``%%manifest`` cell."""
+    for number, cell in cells(notebook, "code"):
+        if found := _MANIFEST.match(source(cell)):
+            yield number, found["argument"], source(cell)[found.end() :]
+
+
+def python_cells(notebook: Notebook) -> Iterator[tuple[int, dict[str, Any], str]]:
+    for number, cell in cells(notebook, "code"):
+        if not source(cell).startswith("%%"):
+            yield number, cell, source(cell)
+
+
+def _lines(text: str) -> int:
+    return sum(bool(line.strip()) and not line.lstrip().startswith("#") for line in text.splitlines())
+
+
+def _hidden(cell: dict[str, Any]) -> bool:
+    return bool(cell["metadata"].get("jupyter", {}).get("source_hidden"))
+
+
+def _trees(notebook: Notebook) -> Iterator[tuple[int, ast.Module]]:
+    for number, _, text in python_cells(notebook):
+        try:
+            yield number, ast.parse(text)
+        except SyntaxError:
+            continue  # told by is_python
+
+
+def is_a_notebook(notebook: Notebook, name: str) -> Iterator[str]:
+    if not re.fullmatch(r"\d\d(-[a-z0-9]+)+\.ipynb", name):
+        yield f"the file name {name} is not NN-topic.ipynb"
+    try:
+        nbformat.validate(nbformat.from_dict(notebook))
+    except nbformat.ValidationError as error:
+        yield f"not a valid notebook: {error.message}"
+    if notebook["metadata"].get("kernelspec", {}).get("name") != "python3":
+        yield "the kernel is not python3, which exists everywhere"
+
+
+def is_stripped(notebook: Notebook, name: str) -> Iterator[str]:
+    if "widgets" in notebook["metadata"]:
+        yield "the state of widgets is saved"
+    for number, cell in cells(notebook):
+        if extra := set(cell["metadata"]) - KEPT_CELL_METADATA:
+            yield f"cell {number}: metadata {', '.join(sorted(extra))}"
+        if cell["cell_type"] == "code" and (cell["outputs"] or cell["execution_count"] is not None):
+            yield f"cell {number}: has an output or an execution count"
+
+
+def has_no_empty_cell(notebook: Notebook, name: str) -> Iterator[str]:
+    for number, cell in cells(notebook):
+        if not source(cell).strip():
+            yield f"cell {number}: is empty"
+
+
+def is_python(notebook: Notebook, name: str) -> Iterator[str]:
+    for number, cell in cells(notebook, "code"):
+        text = source(cell)
+        if text.startswith("%%"):
+            if not _MANIFEST.match(text):
+                yield f"cell {number}: {text.split()[0]} is no magic of the course"
+            continue
+        escapes = [line.strip() for line in text.splitlines() if line.lstrip().startswith(("!", "%"))]
+        for line in escapes:
+            yield f"cell {number}: shell command or magic {line!r}"
+        if not escapes:
+            try:
+                ast.parse(text)
+            except SyntaxError as error:
+                yield f"cell {number}: not Python: {error.msg}"
+
+
+def is_short(notebook: Notebook, name: str) -> Iterator[str]:
+    lengths = {number: _lines(text) for number, cell, text in python_cells(notebook) if not _hidden(cell)}
+    for number, length in lengths.items():
+        if length > MOST_PYTHON_LINES:
+            yield f"cell {number}: {length} lines of Python, at most {MOST_PYTHON_LINES}"
+    if lengths and statistics.median(lengths.values()) > MEDIAN_PYTHON_LINES:
+        median = statistics.median(lengths.values())
+        yield f"the median Python cell has {median:g} lines, at most {MEDIAN_PYTHON_LINES}"
+    for number, _, text in manifest_cells(notebook):
+        if len(text.rstrip().splitlines()) > MOST_YAML_LINES:
+            yield f"cell {number}: {len(text.rstrip().splitlines())} lines of YAML, at most {MOST_YAML_LINES}"
+
+
+def is_prose_in_small_pieces(notebook: Notebook, name: str) -> Iterator[str]:
+    for number, cell in cells(notebook, "markdown"):
+        text = re.sub(r"```.*?```", " ", source(cell), flags=re.DOTALL)
+        text = re.sub(r"\]\([^)]*\)|<[^>]+>", " ", text)
+        words = re.findall(r"\w[\w'’.-]*", text)
+        if len(words) > MOST_WORDS:
+            yield f"cell {number}: {len(words)} words, at most {MOST_WORDS}"
+
+
+def keeps_programming_out(notebook: Notebook, name: str) -> Iterator[str]:
+    for number, tree in _trees(notebook):
+        for node in ast.walk(tree):
+            if isinstance(node, _LOOPS):
+                yield f"cell {number}: a loop"
+            elif isinstance(node, _DEFINITIONS):
+                yield f"cell {number}: defines {node.name}"
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+                for module in modules:
+                    if module.partition(".")[0] in _DRAWING:
+                        yield f"cell {number}: plotting code ({module})"
+
+
+def headings(notebook: Notebook) -> Iterator[tuple[int, int, str]]:
+    """Cell, level and text of every heading."""
+    for number, cell in cells(notebook, "markdown"):
+        text = re.sub(r"```.*?```", "", source(cell), flags=re.DOTALL)
+        for hashes, title in re.findall(r"^(#{1,6})[ \t]+(.+?)[ \t#]*$", text, flags=re.MULTILINE):
+            yield number, len(hashes), title
+
+
+def has_its_sections(notebook: Notebook, name: str) -> Iterator[str]:
+    found = list(headings(notebook))
+    if not found or found[0][:2] != (1, 1):
+        yield "the first cell does not begin with the title (# ...)"
+    if sum(level == 1 for _, level, _ in found) != 1:
+        yield "there is not exactly one title (# ...)"
+    for (_, before, _), (number, level, title) in itertools.pairwise(found):
+        if level > before + 1:
+            yield f"cell {number}: heading {title!r} skips a level"
+    if not notebook["cells"] or not _OBJECTIVES.search(source(notebook["cells"][0]) + "\n"):
+        yield "the first cell does not list at least two objectives under **You will be able to**"
+    for section, pattern in SECTIONS.items():
+        if not any(re.search(pattern, title, flags=re.IGNORECASE) for _, _, title in found):
+            yield f"no heading for {section}"
+
+
+def _calls(notebook: Notebook) -> Iterator[tuple[int, ast.Call]]:
+    for number, tree in _trees(notebook):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                yield number, node
+
+
+def _methods(notebook: Notebook) -> dict[str, int]:
+    """Names of the methods called on ``lab``, with the last cell that does."""
+    return {
+        node.func.attr: number
+        for number, node in _calls(notebook)
+        if isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "lab"
+    }
+
+
+def looks_inside_and_cleans_up(notebook: Notebook, name: str) -> Iterator[str]:
+    used = _methods(notebook)
+    if "traffic" not in used:
+        yield "no live picture: lab.traffic(...) is never called"
+    if not {"config", "explain"} & used.keys():
+        yield "no look inside the proxy: neither lab.config(...) nor lab.explain(...)"
+    code = [number for number, _ in cells(notebook, "code")]
+    if code and used.get("close") != code[-1]:
+        yield "the last code cell does not clean up with lab.close()"
+
+
+def exercises_of(notebook: Notebook) -> set[str]:
+    """Numbers of the exercises that the notebook sets."""
+    found = {argument for _, argument, _ in manifest_cells(notebook) if _EXERCISE.fullmatch(argument)}
+    for _, node in _calls(notebook):
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "exercise" and node.args:
+            argument = node.args[0]
+            if isinstance(argument, ast.Constant):
+                found.add(str(argument.value))
+    return found
+
+
+def has_exercises(notebook: Notebook, name: str) -> Iterator[str]:
+    found = exercises_of(notebook)
+    if len(found) < FEWEST_EXERCISES:
+        yield f"{len(found)} exercises, at least {FEWEST_EXERCISES}"
+    for number in sorted(found):
+        if not number.startswith(f"{name[:2]}."):
+            yield f"exercise {number} belongs to another notebook"
+
+
+def names_only_files_that_exist(root: Path) -> Rule:
+    def rule(notebook: Notebook, name: str) -> Iterator[str]:
+        for number, node in _calls(notebook):
+            if isinstance(node.func, ast.Attribute) and node.func.attr == "apply" and node.args:
+                argument = node.args[0]
+                text = argument.value if isinstance(argument, ast.Constant) else None
+                if isinstance(text, str) and "\n" not in text and not (root / "manifests" / text).exists():
+                    yield f"cell {number}: there is no manifests/{text}"
+        for number, cell in cells(notebook, "markdown"):
+            for target in re.findall(r"\]\(([^)#\s]+)", source(cell)):
+                if "://" not in target and not (root / "notebooks" / target).exists():
+                    yield f"cell {number}: the link {target} leads nowhere"
+
+    return rule
+
+
+RULES: tuple[Rule, ...] = (
+    is_a_notebook,
+    is_stripped,
+    has_no_empty_cell,
+    is_python,
+    is_short,
+    is_prose_in_small_pieces,
+    keeps_programming_out,
+    has_its_sections,
+    looks_inside_and_cleans_up,
+    has_exercises,
+)

@@ -1,0 +1,162 @@
+"""The rules of notebooks find what they are for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import notebook_rules as rules
+import pytest
+from nbformat import v4
+
+NAME = "02-canary-by-weight.ipynb"
+YAML = "%%manifest 02.2\nkind: VirtualService\nspec:\n  http: ____\n"
+
+
+def markdown(text: str) -> Any:
+    return v4.new_markdown_cell(text)
+
+
+def code(text: str, **fields: Any) -> Any:
+    return v4.new_code_cell(text, **fields)
+
+
+def notebook(*extra: Any) -> rules.Notebook:
+    made = v4.new_notebook(
+        cells=[
+            markdown("# Canary by weight\n\n**You will be able to**\n\n- split traffic;\n- watch it\n  move."),
+            code("from labsupport import Lab\nlab = Lab()"),
+            code("live = lab.traffic('gateway:/')"),
+            code("lab.config('VirtualService', 'web')"),
+            code("lab.exercise('02.1')"),
+            code(YAML),
+            *extra,
+            markdown("## Recap\n\nDone.\n\n## Clean up"),
+            code("lab.close()"),
+        ],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    return dict(made)
+
+
+def breaches(rule: rules.Rule, *extra: Any, name: str = NAME) -> list[str]:
+    return list(rule(notebook(*extra), name))
+
+
+def test_a_good_notebook_breaks_no_rule():
+    assert [text for rule in rules.RULES for text in rule(notebook(), NAME)] == []
+
+
+@pytest.mark.parametrize("name", ["2-canary.ipynb", "02 canary.ipynb", "02-Canary.ipynb", "canary.ipynb"])
+def test_names(name: str):
+    assert breaches(rules.is_a_notebook, name=name)
+
+
+def test_invalid_and_foreign_notebooks():
+    broken = notebook()
+    broken["cells"][0]["cell_type"] = "prose"
+    assert "not a valid notebook" in next(rules.is_a_notebook(broken, NAME))
+    broken = notebook()
+    broken["metadata"]["kernelspec"]["name"] = "my-env"
+    assert "kernel" in next(rules.is_a_notebook(broken, NAME))
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        code("1", outputs=[v4.new_output("stream", text="1")]),
+        code("1", execution_count=3),
+        code("1", metadata={"execution": {"iopub.status.idle": "2026-01-01"}}),
+        v4.new_markdown_cell("x", metadata={"collapsed": True}),
+    ],
+)
+def test_saved_results(cell: Any):
+    assert breaches(rules.is_stripped, cell)
+
+
+def test_saved_widgets():
+    saved = notebook()
+    saved["metadata"]["widgets"] = {}
+    assert list(rules.is_stripped(saved, NAME))
+
+
+@pytest.mark.parametrize("cell", [code("  \n"), markdown("")])
+def test_empty_cells(cell: Any):
+    assert breaches(rules.has_no_empty_cell, cell) == ["cell 7: is empty"]
+
+
+@pytest.mark.parametrize("text", ["!ls", "x = 1\n  !kubectl get pods", "%%bash\nls", "%matplotlib inline", "x = ="])
+def test_what_is_not_python(text: str):
+    assert breaches(rules.is_python, code(text))
+
+
+def test_long_cells():
+    assert breaches(rules.is_short, code("x = 1\n" * 12)) == []
+    assert breaches(rules.is_short, code("x = 1\n" * 13)) == ["cell 7: 13 lines of Python, at most 12"]
+    assert breaches(rules.is_short, code("x = 1\n" * 13, metadata={"jupyter": {"source_hidden": True}})) == []
+    assert breaches(rules.is_short, code("%%manifest\n" + "a: 1\n" * 30)) == []
+    assert breaches(rules.is_short, code("%%manifest\n" + "a: 1\n" * 31)) == ["cell 7: 31 lines of YAML, at most 30"]
+    assert "median" in breaches(rules.is_short, *[code("x = 1\n" * 5) for _ in range(9)])[0]
+
+
+def test_long_prose():
+    assert breaches(rules.is_prose_in_small_pieces, markdown("word " * 120)) == []
+    assert breaches(rules.is_prose_in_small_pieces, markdown("word " * 121))
+    with_code = "word " * 110 + "\n```\n" + "code " * 50 + "\n```\n[a](very/long/path/of/a/link) <b>"
+    assert breaches(rules.is_prose_in_small_pieces, markdown(with_code)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "for x in range(9):\n    lab.send('gateway:/')",
+        "while True:\n    pass",
+        "def helper():\n    pass",
+        "class Helper:\n    pass",
+        "import matplotlib.pyplot as plt",
+        "from plotly import graph_objects",
+    ],
+)
+def test_programming(text: str):
+    assert breaches(rules.keeps_programming_out, code(text))
+
+
+def test_sections():
+    untitled = notebook()
+    del untitled["cells"][0]
+    assert len(list(rules.has_its_sections(untitled, NAME))) == 3
+    aimless = notebook()
+    aimless["cells"][0] = markdown("# Canary by weight\n\n**You will be able to**\n\n- split traffic.")
+    assert "objectives" in next(rules.has_its_sections(aimless, NAME))
+    assert any("skips" in text for text in breaches(rules.has_its_sections, markdown("#### Deep")))
+    assert any("exactly one" in text for text in breaches(rules.has_its_sections, markdown("# Second title")))
+    assert breaches(rules.has_its_sections, markdown("```\n# a comment\n```")) == []
+
+
+@pytest.mark.parametrize(("dropped", "words"), [(2, "live picture"), (3, "inside the proxy"), (-1, "clean up")])
+def test_what_every_notebook_must_do(dropped: int, words: str):
+    poor = notebook()
+    del poor["cells"][dropped]
+    (breach,) = rules.looks_inside_and_cleans_up(poor, NAME)
+    assert words in breach
+
+
+def test_exercises():
+    assert rules.exercises_of(notebook()) == {"02.1", "02.2"}
+    poor = notebook()
+    del poor["cells"][5]
+    assert list(rules.has_exercises(poor, NAME)) == ["1 exercises, at least 2"]
+    assert breaches(rules.has_exercises, code("lab.exercise('03.1')")) == ["exercise 03.1 belongs to another notebook"]
+
+
+def test_files_and_links(tmp_path: Any):
+    (tmp_path / "manifests" / "apps" / "web").mkdir(parents=True)
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00-start-here.ipynb").touch()
+    rule = rules.names_only_files_that_exist(tmp_path)
+    good = [
+        code("lab.apply('apps/web')\nlab.apply('''kind: Service\nx: 1''')\nlab.apply(text)"),
+        markdown("[first](00-start-here.ipynb), [a part](#recap), [docs](https://istio.io/x)"),
+    ]
+    assert breaches(rule, *good) == []
+    assert breaches(rule, code("lab.apply('apps/wbe')")) == ["cell 7: there is no manifests/apps/wbe"]
+    assert breaches(rule, markdown("[next](99-end.ipynb)")) == ["cell 7: the link 99-end.ipynb leads nowhere"]

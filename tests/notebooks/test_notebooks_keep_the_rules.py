@@ -1,0 +1,47 @@
+"""Every notebook of the course keeps every rule.
+
+That its cells run is tested by nbval: ``pytest --nbval-lax notebooks``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import notebook_rules as rules
+import pytest
+
+from labsupport import exercises
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+RULES = (*rules.RULES, rules.names_only_files_that_exist(ROOT))
+
+
+def load(path: Path) -> rules.Notebook:
+    notebook: rules.Notebook = json.loads(path.read_text(encoding="utf-8"))
+    return notebook
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_keeps_the_rules(path: Path):
+    broken = [breach for rule in RULES for breach in rule(load(path), path.name)]
+    assert broken == [], "\n".join([path.name, *broken])
+
+
+def test_notebooks_are_numbered_from_00_without_a_gap():
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(len(NOTEBOOKS))]
+    assert NOTEBOOKS, "there is no notebook"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_sets_the_exercises_that_are_defined_for_it(path: Path):
+    defined = {number for number in exercises.every() if number.startswith(f"{path.name[:2]}.")}
+    assert rules.exercises_of(load(path)) == defined
+    kinds = {exercises.find(number).kind for number in defined}
+    assert kinds & {"write", "diagnose"}, "at least one exercise is to write or to diagnose something"
+
+
+def test_every_exercise_belongs_to_a_notebook():
+    lessons = {path.name[:2] for path in NOTEBOOKS}
+    assert {number[:2] for number in exercises.every()} <= lessons
