@@ -168,7 +168,9 @@ def _route(route: Json) -> dict[str, Any]:
 def _cluster(cluster: Json, config: ProxyConfig, *, explicit: bool = False, brief: bool = False) -> Part:
     name = str(cluster["name"])
     wanted = _CLUSTER_BRIEF if brief else _CLUSTER_SHOWN
-    short = {key: cluster[key] for key in wanted if key in cluster and cluster[key] not in ({}, [])}
+    # Proto JSON leaves out the first value of an enum, which says more here than its absence.
+    full = {"lb_policy": "ROUND_ROBIN"} | dict(cluster)
+    short = {key: full[key] for key in wanted if key in full and full[key] not in ({}, [])}
     if short.get("common_lb_config") == {"healthy_panic_threshold": {}}:
         del short["common_lb_config"]
     service = str((cluster.get("eds_cluster_config") or {}).get("service_name", name))

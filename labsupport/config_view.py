@@ -169,6 +169,9 @@ def _candidates(engine: Engine, resource: Resource, proxy: str) -> list[Pod]:
     spec: Any = getattr(resource, "spec", None)
     bound = tuple(getattr(spec, "gateways", ()) or ("mesh",))
     at_gateway = resource.kind == "Gateway" or (resource.kind == "VirtualService" and "mesh" not in bound)
+    if resource.kind == "Gateway":
+        selector = dict(getattr(spec, "selector", {}))
+        pods = [pod for pod in pods if selector.items() <= pod.labels.items()]
     hosts = {str(host).split(".")[0] for host in (*getattr(spec, "hosts", ()), getattr(spec, "host", None)) if host}
 
     def rank(pod: Pod) -> tuple[bool, bool, bool, str]:
@@ -184,6 +187,10 @@ def _same(ref: Ref, resource: Resource) -> bool:
 
 
 def _why_nothing(resource: Resource, tried: Sequence[str]) -> str:
+    if resource.kind == "Gateway" and not tried:
+        return (
+            "No pod has the labels of its selector, so it opens nothing; the ingress gateway has istio: ingressgateway."
+        )
     if not tried:
         return "There is no proxy yet: nothing has a sidecar, and there is no gateway. Rules have no effect."
     looked = f"None of {words.plural(len(tried), 'proxy', 'proxies')} holds anything of it."
@@ -192,5 +199,7 @@ def _why_nothing(resource: Resource, tried: Sequence[str]) -> str:
     if resource.kind == "DestinationRule":
         return f"{looked} Check that host names a Service."
     if resource.kind == "Gateway":
-        return f"{looked} Check that its selector has the labels of a gateway pod."
+        return (
+            f"{looked} A server that is no HTTP server, or whose port the gateway's Service lacks, has no route table."
+        )
     return f"{looked} A proxy without callers of it, or a Service without an HTTP port, has no cluster for it."
