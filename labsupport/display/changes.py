@@ -65,7 +65,10 @@ def apply_html(result: ApplyResult) -> str:
     else:
         title, subtitle = f"Done after {words.duration(result.in_force_s)}", "no proxy had to learn of it"
     rows = [_change_row(change) for change in result.changes]
-    body = [table(["object", "", "fields", "from"], rows, caption="objects")] if rows else []
+    heads = ["object", "", "fields", "from"]
+    if not any(change.details for change in result.changes):
+        heads, rows = heads[:2] + heads[3:], [row[:2] + row[3:] for row in rows]
+    body = [table(heads, rows, caption="objects")] if rows else []
     body += [_line("⚠ warning: ", text) for text in result.warnings]
     body += [_line("note: ", text, "d") for text in result.notes]
     if result.proxies:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from labsupport import words
@@ -16,6 +17,7 @@ from labsupport.status import AccessLog, LabStatus, Pods
 __all__ = ["access_log_html", "pods_html", "status_html", "version_mark"]
 
 _SHOWN_RECORDS = 200
+_SUFFIX = re.compile(r"(\.[\w-]+)?\.svc\.cluster\.local$")
 
 
 def version_mark(version: str) -> str:
@@ -91,15 +93,20 @@ def _record_row(record: AccessRecord) -> list[str]:
     tries = f", try {record.attempt}" if record.attempt > 1 else ""
     bad = record.status >= 400 or record.status == 0
     return [
-        esc(record.pod),
+        el("span", esc(record.pod), class_="w"),
         esc(record.direction + copy + tries),
         el("code", esc(f"{record.method} {record.authority}{record.path}")),
         el("b", str(record.status), class_="e" if bad else None),
         el("span", esc(record.flags or "–"), title=record.details),
-        el("code", esc(record.cluster or "–")),
-        esc(record.upstream_pod or "–"),
+        el("code", esc(_short(record.cluster) or "–"), title=record.cluster),
+        el("span", esc(record.upstream_pod or "–"), class_="w"),
         words.duration(record.duration_s),
     ]
+
+
+def _short(cluster: str) -> str:
+    """A cluster's name without the part that is the same everywhere: ``outbound|9080|v1|reviews``."""
+    return _SUFFIX.sub("", cluster)
 
 
 def access_log_html(log: AccessLog) -> str:
