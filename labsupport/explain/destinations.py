@@ -149,11 +149,39 @@ def _in_namespace(catalog: Catalog, client: Client, host: str, namespace: str, o
     if not seen:
         return []
     best = min((is_wildcard(name), -len(name)) for name, _ in seen)
-    rules = [rule for name, rule in seen if (is_wildcard(name), -len(name)) == best]
-    # A rule for chosen workloads comes before one for all; rules for others do not count.
-    rules.sort(key=lambda rule: rule.spec.workload_selector is None)
-    spaces = set(rules[0].spec.export_to)
-    return [rule for rule in rules if set(rule.spec.export_to) == spaces or rule is rules[0]]
+    return _merged([rule for name, rule in seen if (is_wildcard(name), -len(name)) == best])
+
+
+def _merged(rules: list[DestinationRule]) -> list[DestinationRule]:
+    """Rules on one host that count together: as in istiod, those that are exported alike.
+
+    A rule for chosen workloads comes before one for all. Of several groups for all, the youngest counts.
+    """
+    groups: list[list[DestinationRule]] = []
+    for rule in sorted(rules, key=lambda rule: rule.spec.workload_selector is None):
+        alone = True
+        for group in groups:
+            spaces, own = _audience(group[0]), _audience(rule)
+            if spaces != own and not (spaces and own >= spaces):
+                alone = True
+                continue
+            alone = spaces != own
+            one, other = group[0].spec.workload_selector, rule.spec.workload_selector
+            if one is not None and other is not None and one != other:
+                alone = True
+                continue
+            if (one is None) == (other is None):
+                alone = False
+            group.append(rule)
+        if alone:
+            groups.append([rule])
+    chosen = next((group for group in groups if group[0].spec.workload_selector is not None), None)
+    return chosen or groups[-1]
+
+
+def _audience(rule: DestinationRule) -> frozenset[str]:
+    """``exportTo`` as merging compares it: as it was written, and private for a rule with a workload selector."""
+    return frozenset(rule.spec.export_to) if rule.spec.workload_selector is None else frozenset(".")
 
 
 def _shown(rule: DestinationRule, namespace: str, client: Client, own: bool) -> bool:

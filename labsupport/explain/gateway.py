@@ -52,22 +52,26 @@ def gateway_table(catalog: Catalog, gateway: Pod, host: str, port: int) -> Table
     effective = {id(rule): effective_rules(catalog, rule) for rule in catalog.virtual_services if rule.spec.hosts}
     hosts: dict[str, list[tuple[VirtualService, Viewpoint]]] = {}
     redirecting: set[str] = set()
+    views: dict[tuple[str, int], Viewpoint] = {}
     dropped: dict[int, tuple[VirtualService, str]] = {}
     for name, server, owner in servers:
-        view = Viewpoint(name, server.port.number, gateway.namespace, gateway.labels)
         for rule in _bound(catalog, name, gateway.namespace):
+            # As in istiod, routes are made once per Gateway and rule: for the first server that both have.
+            view = views.get((name, id(rule)), Viewpoint(name, server.port.number, gateway.namespace, gateway.labels))
             meeting = _meeting(catalog, server, owner, rule)
             if not meeting:
                 dropped[id(rule)] = rule, f"its hosts and those of Gateway {name} have nothing in common"
             elif not survives(effective[id(rule)], view):
                 dropped[id(rule)] = rule, f"none of its rules is for Gateway {name} and port {view.port}"
             else:
+                views[name, id(rule)] = view
                 for domain in meeting:
                     hosts.setdefault(domain.lower(), []).append((rule, view))
                     if server.tls is not None and server.tls.https_redirect:
                         redirecting.add(domain.lower())
         if server.tls is not None and server.tls.https_redirect:
-            own = {text.rpartition("/")[2].lower() for text in server.hosts}
+            # As in istiod, a host that is limited to a namespace gets its redirect only from a rule bound to it.
+            own = {text.removeprefix("*/").lower() for text in server.hosts if "/" not in text.removeprefix("*/")}
             redirecting |= own
             for domain in own:
                 hosts.setdefault(domain, [])

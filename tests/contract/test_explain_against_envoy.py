@@ -221,7 +221,7 @@ def compare(made: Made, source: str, seen: Explanation, reply: http.client.HTTPR
     if reply is None:
         return "" if kinds <= {"unknown_destination", "connection"} else f"Envoy has no table, predicted {kinds}"
     clusters = reply.headers.get("x-clusters")
-    if clusters is None:
+    if clusters is None or "x-path-seen" not in reply.headers:
         first = seen.outcomes[0]
         if first.kind not in ("no_route", "redirect", "direct_response", "abort"):
             return f"Envoy answered {reply.status} itself, predicted {kinds}"
