@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from labsupport.manifest import Document, read
 from labsupport.mesh.fixture import make_up
 from labsupport.mesh.records import Json, ProxyResources
-from labsupport.mesh.translate import translate
+from labsupport.mesh.translate import translate, unsupported
 from labsupport.mesh.translate.context import Context
 from labsupport.mesh.translate.listeners.tables import table_names
 from labsupport.mesh.translate.targets import service_targets
 from labsupport.model import CLUSTER_SCOPED, Resource, parse
+from labsupport.model.validation import validate
 
 __all__ = ["run"]
 
+_WORKLOADS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"})
 _NOT_MODELLED = frozenset({"Node", "Endpoints", "EndpointSlice"})
 
 
@@ -28,7 +31,8 @@ def run(files: Sequence[Path | str], proxy: str) -> Json:
         proxy: ``sidecar:<pod or Deployment>.<namespace>`` or ``gateway:<pod or Deployment>.<namespace>``.
 
     Returns:
-        ``clusters``, ``listeners``, ``routes`` and ``endpoints``, each sorted by name, and ``info``.
+        ``clusters``, ``listeners``, ``routes`` and ``endpoints``, each sorted by name, and ``info``: the proxy, the
+        objects that admission refuses (``rejected``) and what is not translated (``untranslated``).
 
     Raises:
         ManifestError: the input is no set of objects.
@@ -50,6 +54,7 @@ def run(files: Sequence[Path | str], proxy: str) -> Json:
         "info": {
             "versions": {"istio": "1.31"},
             "rejected": rejected,
+            "untranslated": [item for resource in objects for item in _untranslated(resource)],
             "proxy": {
                 "type": "router" if made_up.proxy.role == "gateway" else "sidecar",
                 "id": f"{pod.name}.{pod.namespace}",
@@ -82,7 +87,48 @@ def _sorted(resources: Any) -> list[Json]:
 
 def _admitted(documents: Sequence[Document]) -> tuple[list[Resource], list[Json]]:
     """Objects that admission lets in, and the verdicts about the others, as istiod never sees those."""
-    return parse(documents), []
+    verdicts = {
+        (verdict.kind, verdict.namespace, verdict.name): verdict for verdict in validate(documents) if verdict.errors
+    }
+    admitted = [document for document in documents if _reference(document) not in verdicts]
+    rejected = [
+        {
+            "kind": verdict.kind,
+            "namespace": verdict.namespace,
+            "name": verdict.name,
+            "errors": list(verdict.errors),
+            "warnings": list(verdict.warnings),
+        }
+        for verdict in verdicts.values()
+    ]
+    return parse([_with_selector(document) for document in admitted]), rejected
+
+
+def _reference(document: Document) -> tuple[object, object, object]:
+    meta = document.raw.get("metadata")
+    meta = meta if isinstance(meta, dict) else {}
+    return document.raw.get("kind"), meta.get("namespace") or "default", meta.get("name")
+
+
+def _with_selector(document: Document) -> Document:
+    """Give a workload without a selector one: which pods it owns plays no part in translating."""
+    spec = document.raw.get("spec")
+    if document.raw.get("kind") not in _WORKLOADS or not isinstance(spec, dict) or "selector" in spec:
+        return document
+    return replace(document, raw={**document.raw, "spec": {**spec, "selector": {}}})
+
+
+def _untranslated(resource: Resource) -> list[Json]:
+    return [
+        {
+            "kind": resource.kind,
+            "namespace": resource.namespace,
+            "name": resource.name,
+            "path": path,
+            "reason": reason,
+        }
+        for path, reason in unsupported(resource)
+    ]
 
 
 def _in_namespace(resource: Resource) -> Resource:

@@ -127,6 +127,19 @@ class ServiceRecord:
             found.setdefault(endpoint.port_name, []).append(endpoint)
         return {name: tuple(endpoints) for name, endpoints in found.items()}
 
+    def endpoints_by_number(self, port: Port, labels: Mapping[str, str] | None = None) -> list[Endpoint]:
+        """Endpoints of one port by its number, as istiod finds those that are part of a cluster or a listener.
+
+        With several ServiceEntries of one host, ports of the same name may have different numbers.
+        """
+        wanted = (labels or {}).items()
+        return [
+            endpoint
+            for endpoint in self.endpoints
+            if (endpoint.port_number == port.number if endpoint.port_number else endpoint.port_name == port.name)
+            and wanted <= endpoint.labels.items()
+        ]
+
     def endpoints_of(self, port: Port, labels: Mapping[str, str] | None = None) -> list[Endpoint]:
         """Endpoints of one port that carry all the given labels."""
         found = self.by_port_name.get(port.name, ())

@@ -100,7 +100,8 @@ def locality_groups(
     chosen = rule.subset(subset) if rule is not None and subset else None
     mutual = _mutual_tls(rule, subset, port.number)
     groups: dict[str, list[tuple[Endpoint, Json]]] = {}
-    for endpoint in service.endpoints_of(port, chosen.labels if chosen is not None else None):
+    find = service.endpoints_by_number if names_too else service.endpoints_of
+    for endpoint in find(port, chosen.labels if chosen is not None else None):
         if only_healthy and endpoint.healthy is False:
             continue
         if service.node_local and endpoint.node != context.pod.node:

@@ -41,6 +41,12 @@ def downstream_socket(settings: Any) -> Json | None:
     validation: Json = {}
     if settings.subject_alt_names:
         validation["match_subject_alt_names"] = [{"exact": name} for name in settings.subject_alt_names]
+    for field, values in (
+        ("verify_certificate_spki", settings.verify_certificate_spki),
+        ("verify_certificate_hash", settings.verify_certificate_hash),
+    ):
+        if values and names:
+            validation[field] = list(values)
     if settings.ca_crl:
         validation["crl"] = {"filename": settings.ca_crl}
     if mutual:

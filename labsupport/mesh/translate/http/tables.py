@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from labsupport.mesh.index.addresses import is_ip
 from labsupport.mesh.index.hosts import CLUSTER_DOMAIN, is_wildcard, matches
+from labsupport.mesh.index.memo import MEMO
 from labsupport.mesh.index.protocols import is_http_or_sniffed
 from labsupport.mesh.index.scope import EgressListener
-from labsupport.mesh.index.services import UNSPECIFIED, ServiceRecord
+from labsupport.mesh.index.services import UNSPECIFIED, Port, ServiceRecord
 from labsupport.mesh.index.virtualservices import VirtualServiceRule
 from labsupport.mesh.records import Json
 from labsupport.mesh.translate.context import Context
@@ -70,11 +72,15 @@ def _virtual_hosts(context: Context, port: int, name: str) -> list[Json]:
     for service in listener.services:
         own = service.port(port)
         if own is not None:
-            host = service.hostname.lower()
-            services[host] = replace(service, hostname=host, ports=(own,))
+            narrowed = MEMO.get("service port", (service, own), (), partial(_with_port, service, own))
+            services[narrowed.hostname] = narrowed
     rules = listener.rules if port == 80 else _concerned(listener.rules, services)
     groups = _groups(context, listener, rules, services, port)
     return sorted(_build(context, groups, port), key=lambda host: str(host["name"]))
+
+
+def _with_port(service: ServiceRecord, port: Port) -> ServiceRecord:
+    return replace(service, hostname=service.hostname.lower(), ports=(port,))
 
 
 def _concerned(rules: Sequence[VirtualServiceRule], services: Mapping[str, ServiceRecord]) -> list[VirtualServiceRule]:

@@ -159,7 +159,7 @@ def _binds(context: Context, service: ServiceRecord, port: Port, bind: str) -> S
     detected = not is_http(port.protocol) and port.protocol != "UDP"
     if bind or service.resolution != "PASSTHROUGH" or service.address != UNSPECIFIED or not detected:
         return [bind]
-    endpoints = service.endpoints_of(port)
+    endpoints = service.endpoints_by_number(port)
     if not service.kubernetes and not endpoints and service.selector is None:
         return [bind]
     return [
