@@ -255,14 +255,16 @@ class AdsServer:
         def decided() -> bool:
             return state.rejection is not None or not missing()
 
-        async with state.changed:
-            with contextlib.suppress(TimeoutError):
+        # What is decided once stays decided for this call, whatever is sent next while it gets its turn.
+        try:
+            async with state.changed:
                 await asyncio.wait_for(state.changed.wait_for(decided), max(timeout_s, 0.001))
-        if state.rejection is not None:
-            refused = state.rejection
+        except TimeoutError:
+            seen = (missing() or ["its answer"])[0]
+            raise WaitTimeoutError(f"not acknowledged within {timeout_s:.1f} s; still waiting for {seen}") from None
+        refused = state.rejection
+        if refused is not None:
             raise ConfigRejectedError(f"Envoy refused {refused.kind} version {refused.version}: {refused.reason}")
-        if missing():
-            raise WaitTimeoutError(f"not acknowledged within {timeout_s:.1f} s; still waiting for {missing()[0]}")
 
     async def _stream(self, requests: AsyncIterator[Any], context: Any) -> None:
         first = await anext(aiter(requests), None)

@@ -15,6 +15,7 @@ __all__ = ["Keeper"]
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
+CHECK_PAUSE_S = 0.2
 # A process that ran for so long starts anew with the shortest delay (Kubernetes: 10 minutes, with delays of minutes).
 STABLE_S = 10.0
 
@@ -77,25 +78,25 @@ class Keeper:
             delay = min(delay * 2, LONGEST_DELAY_S)
 
     async def _watch(self, process: Process) -> None:
-        check = asyncio.ensure_future(self._check())
+        check = asyncio.create_task(self._until_ready())
         try:
-            await asyncio.wait((check, process.ended), return_when=asyncio.FIRST_COMPLETED)
-            if check.done() and not process.ended.done():
-                if check.exception() is None:
-                    self.ready, self.failure = True, None
-                else:
-                    # Ready it will not be, but it runs: its log and admin interface may tell why.
-                    self.failure, self.last_words = _as_exception(check), str(check.exception())
-                self._changed()
             status = await asyncio.shield(process.ended)
         finally:
             check.cancel()
         self.last_words = last_words(Path(process.log)) or _ending(status)
 
-
-def _as_exception(task: asyncio.Future[None]) -> Exception | None:
-    error = task.exception()
-    return error if isinstance(error, Exception) else None
+    async def _until_ready(self) -> None:
+        """Check until it is ready; what keeps it from that is told meanwhile."""
+        while not self.ready:
+            try:
+                await self._check()
+            except (LabError, OSError) as error:
+                self.failure, self.last_words = error, str(error)
+                self._changed()
+                await asyncio.sleep(CHECK_PAUSE_S)
+            else:
+                self.ready, self.failure = True, None
+                self._changed()
 
 
 def _ending(status: int) -> str:
