@@ -2,8 +2,8 @@
 
     ISTIO_ORACLE=/path/to/istio-oracle python tests/fidelity/regenerate_validation.py
 
-The result, ``validation/verdicts.json``, holds for each object who refuses it (kubectl's ``strict`` decoding, the ``crd``
-schema, the ``webhook``) and whether it is warned about; an object that is simply accepted has an empty entry.
+The result, ``validation/verdicts.json``, holds for each object who refuses it (kubectl's ``strict`` decoding, the
+``crd`` schema, the ``webhook``) and whether it is warned about; an object that is simply accepted has an empty entry.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from labsupport.model.analysis.world import World, full_host
+from labsupport.model.analysis.world import DOMAIN, World, full_host
 from labsupport.model.destinationrule import DestinationRule
 from labsupport.model.gateway import Gateway
 from labsupport.model.suggest import closest
@@ -60,8 +60,7 @@ def _host(rule: VirtualService, path: str, destination: Destination, world: Worl
     space = world.namespace(rule)
     found = world.host(destination.host, space, rule.spec.export_to)
     if found is None:
-        names = {host for _, host in world.hosts} | {host.partition(".")[0] for _, host in world.hosts}
-        guess = closest(destination.host, sorted(names))
+        guess = _guess(destination.host, space, world)
         hint = f"; did you mean {guess}?" if guess else ""
         world.note("IST0101", "error", rule, f"{path}.host", f"there is no host {destination.host}{hint}")
         return
@@ -74,6 +73,16 @@ def _host(rule: VirtualService, path: str, destination: Destination, world: Worl
         ports = ", ".join(map(str, found.ports)) or "none"
         text = f"{destination.host} has no port {destination.port.number}; its ports are {ports}"
         world.note("IST0101", "error", rule, f"{path}.port.number", text)
+
+
+def _guess(host: str, namespace: str, world: World) -> str:
+    """Find the host that was probably meant, in the shortest form that works from a namespace."""
+    known = sorted({name for _, name in world.hosts})
+    elsewhere = [name for name in known if name.partition(".")[0] == host.partition(".")[0]]
+    if elsewhere:  # the name is right, the namespace is not
+        return elsewhere[0]
+    suffix = f".{namespace}.{DOMAIN}"
+    return closest(host, [name.removesuffix(suffix) for name in known])
 
 
 def _subset(

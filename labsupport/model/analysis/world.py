@@ -12,7 +12,7 @@ from labsupport.model.base import Resource
 from labsupport.model.core import Namespace, Pod, Service
 from labsupport.model.serviceentry import ServiceEntry
 
-__all__ = ["Host", "Note", "PodLabels", "World", "full_host"]
+__all__ = ["DOMAIN", "Host", "Note", "PodLabels", "World", "full_host"]
 
 T = TypeVar("T", bound=Resource)
 DOMAIN = "svc.cluster.local"
