@@ -93,9 +93,14 @@ def make(seed: int, requests: int) -> RuleSet:
     if dice.random() < 0.4:
         raw.append(_entry())
     makers = [_virtual_service] * dice.randint(1, 4) + [_destination_rule] * dice.randint(0, 3)
+    makers += [_delegate] * dice.choice((0, 0, 1, 2)) + [_sidecar] * dice.choice((0, 0, 0, 1))
     makers += [_gateway] * dice.choice((0, 1, 1, 2))
     dice.shuffle(makers)
     raw += [maker(dice, f"r{number}") for number, maker in enumerate(makers)]
+    _refer_to_delegates(dice, raw)
+    for item in raw:
+        if dice.random() < 0.1:
+            item["metadata"]["creationTimestamp"] = f"{dice.choice((2020, 2021, 2031))}-01-01T00:00:00Z"
     seen: set[tuple[str, str, str]] = set()
     for item in raw:
         # A second Gateway of a name is another object, so that no set has the same object twice.
@@ -148,6 +153,33 @@ def _virtual_service(dice: random.Random, name: str) -> dict[str, Any]:
     if dice.random() < 0.2:
         spec["exportTo"] = [dice.choice((".", "*", "other", "default"))]
     return _object("VirtualService", name, dice.choice(("default", "default", "other")), spec)
+
+
+def _delegate(dice: random.Random, name: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {"http": [_rule(dice, number) for number in range(dice.randint(1, 3))]}
+    if dice.random() < 0.1:
+        spec["exportTo"] = ["."]
+    return _object("VirtualService", name, dice.choice(("default", "other")), spec)
+
+
+def _refer_to_delegates(dice: random.Random, raw: list[dict[str, Any]]) -> None:
+    """Let some rules hand over to a delegate."""
+    services = [item for item in raw if item["kind"] == "VirtualService"]
+    delegates = [item["metadata"] for item in services if "hosts" not in item["spec"]]
+    for item in services:
+        for rule in item["spec"]["http"]:
+            if delegates and "hosts" in item["spec"] and "route" in rule and dice.random() < 0.4:
+                del rule["route"]
+                chosen = dice.choice(delegates)
+                rule["delegate"] = {"name": chosen["name"], "namespace": chosen["namespace"]}
+
+
+def _sidecar(dice: random.Random, name: str) -> dict[str, Any]:
+    hosts = dice.choice((["./*"], ["*/*"], ["default/*"], ["other/*", "~/*"], ["*/reviews.default.svc.cluster.local"]))
+    spec: dict[str, Any] = {"egress": [{"hosts": hosts}]}
+    if dice.random() < 0.5:
+        spec["workloadSelector"] = {"labels": {"tier": dice.choice(("gold", "lead"))}}
+    return _object("Sidecar", name, dice.choice(("default", "other", "istio-system")), spec)
 
 
 def _overlap(one: str, other: str) -> bool:
@@ -244,10 +276,13 @@ def _match(dice: random.Random) -> dict[str, Any]:
 
 def _destination_rule(dice: random.Random, name: str) -> dict[str, Any]:
     subsets = [{"name": part, "labels": {"version": part}} for part in _some(dice, ("v1", "v2"), 0, 2)]
-    if dice.random() < 0.2:
+    if dice.random() < 0.5:
         subsets.append({"name": "v9", "labels": {"version": "v9"}})
     host = dice.choice(("reviews", "reviews.default.svc.cluster.local", "web", "*.default.svc.cluster.local", "shop"))
     spec: dict[str, Any] = {"host": host, "subsets": subsets}
+    if dice.random() < 0.15:
+        spec["workloadSelector"] = {"matchLabels": {"tier": dice.choice(("gold", "lead"))}}
+        return _object("DestinationRule", name, dice.choice(("default", "other")), spec)
     if dice.random() < 0.2:
         spec["exportTo"] = [dice.choice((".", "*", "other"))]
     return _object("DestinationRule", name, dice.choice(("default", "default", "other", "istio-system")), spec)

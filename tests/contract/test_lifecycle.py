@@ -1,0 +1,273 @@
+"""The embedded mesh's processes: what crashes comes back, what ends leaves nothing, labs do not meet."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from contract_mesh import SERVICE, SUBSETS, URL, Mesh, deployment, eventually, web_manifests, weights
+
+from labsupport.engine.embedded import EmbeddedEngine
+from labsupport.errors import EngineLostError, EnvoyMissingError, StorageError, WaitTimeoutError
+from labsupport.mesh import rundir
+
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedEngine]:
+    """An engine of its own, whose temporary folder nobody else uses."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    engine = EmbeddedEngine()
+    yield engine
+    engine.close()
+
+
+def pids(engine: EmbeddedEngine) -> list[int]:
+    found: list[int] = engine._call("inventory")[0]
+    return found
+
+
+def process_of(engine: EmbeddedEngine, pod: str, kind: str) -> int:
+    """The process of a pod: its program (a fork of the spawner) or its Envoy."""
+    for pid in pids(engine)[1:]:
+        line = Path(f"/proc/{pid}/cmdline").read_text()
+        if kind == "envoy" and f"{pod}.default" in line:
+            return pid
+        if kind == "app" and f"{pod}/app.log" in os.readlink(f"/proc/{pid}/fd/1"):
+            return pid
+    raise AssertionError(f"no {kind} of {pod}")
+
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks processes up in /proc")
+
+
+@linux
+@pytest.mark.parametrize("kind", ["app", "envoy"])
+def test_what_is_killed_is_restarted_and_reported(embedded: EmbeddedEngine, kind: str) -> None:
+    mesh = Mesh(embedded)
+    mesh.apply(SERVICE + deployment("web-safe", "safe"), "apps/client")
+    (pod,) = [one.name for one in embedded.pods() if one.workload == "web-safe"]
+    os.kill(process_of(embedded, pod, kind), signal.SIGKILL)
+
+    def state() -> object:
+        return next(one for one in embedded.pods() if one.name == pod)
+
+    eventually(lambda: state().restarts == 1 and state().ready, state)  # type: ignore[attr-defined]
+    eventually(lambda: {one.outcome for one in mesh.send(URL, 5)} == {"ok"})
+    assert "signal 9" in state().last_words or kind == "envoy"  # type: ignore[attr-defined]
+
+
+def test_a_program_that_does_not_start_is_told_with_its_last_words(embedded: EmbeddedEngine, tmp_path: Path) -> None:
+    images = tmp_path / "images" / "broken"
+    images.mkdir(parents=True)
+    (images / "app.py").write_text("def create_app(env):\n    raise RuntimeError('no such ledger')\n")
+    with EmbeddedEngine(images=images.parent) as engine:
+        with pytest.raises(WaitTimeoutError, match="no such ledger"):
+            Mesh(engine).apply(SERVICE + deployment("web-safe", "safe", image="broken"))
+        assert [one.ready for one in engine.pods() if one.workload == "web-safe"] == [False]
+        assert "no such ledger" in engine.logs("web-safe")
+
+
+def test_close_leaves_nothing_and_may_be_repeated(embedded: EmbeddedEngine, tmp_path: Path) -> None:
+    Mesh(embedded).apply(web_manifests(), "apps/client")
+    folders = list(tmp_path.glob("istio-workshop-*"))
+    left = embedded.close()
+    assert left.remaining == ()
+    assert embedded.close() is left
+    assert len(folders) == 1
+    assert not folders[0].exists()
+    with pytest.raises(EngineLostError, match=r"Lab\(\)"):
+        embedded.pods()
+
+
+KERNEL = """
+    import sys, time
+    from labsupport.engine.embedded import EmbeddedEngine
+    from labsupport.manifest import read
+    from labsupport.model import parse
+    from labsupport.paths import manifests
+    engine = EmbeddedEngine()
+    engine.apply(parse(read(manifests() / "apps" / "client")))
+    print(*engine._call("inventory")[0], flush=True)
+    time.sleep(60)
+"""
+
+
+def start_kernel() -> tuple[subprocess.Popen[str], dict[int, str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(KERNEL)], stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    found = [int(text) for text in process.stdout.readline().split()]
+    assert len(found) >= 4, process.stderr.read() if process.stderr else ""
+    return process, {pid: rundir.process_start(pid) for pid in found}
+
+
+def test_a_killed_kernel_leaves_no_process_after_three_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process, family = start_kernel()
+    process.kill()
+    process.communicate()
+    eventually(lambda: not any(rundir.alive(*one) for one in family.items()), lambda: family, timeout_s=3.0)
+    eventually(lambda: not list(tmp_path.glob("istio-workshop-*")))
+
+
+def test_a_killed_supervisor_leaves_no_process_and_calls_say_so_at_once(embedded: EmbeddedEngine) -> None:
+    Mesh(embedded).apply("apps/client")
+    family = {pid: rundir.process_start(pid) for pid in pids(embedded)}
+    os.kill(next(iter(family)), signal.SIGKILL)
+    began = time.monotonic()
+    with pytest.raises(EngineLostError, match=r"Lab\(\)"):
+        while time.monotonic() < began + 5:
+            embedded.pods()
+    assert time.monotonic() < began + 1.0
+    eventually(lambda: not any(rundir.alive(*one) for one in family.items()), timeout_s=3.0)
+    assert embedded.close().remaining == ()
+
+
+def test_a_call_under_way_does_not_hang_when_the_supervisor_is_killed(embedded: EmbeddedEngine) -> None:
+    errors: list[BaseException] = []
+
+    def apply() -> None:
+        try:
+            Mesh(embedded).apply(web_manifests(safe=4), "apps/client")
+        except EngineLostError as error:
+            errors.append(error)
+
+    pid = pids(embedded)[0]
+    caller = threading.Thread(target=apply)
+    caller.start()
+    eventually(lambda: len(pids(embedded)) > 3)
+    os.kill(pid, signal.SIGKILL)
+    caller.join(5.0)
+    assert not caller.is_alive()
+    assert len(errors) == 1
+
+
+def test_what_a_killed_lab_left_is_swept_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    left = tmp_path / "istio-workshop-dead"
+    left.mkdir()
+    (left / "lab.json").write_text('{"kernel": 1}')
+    orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    innocent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        (left / rundir.OWNERS).write_text("1 0\n")
+        # A pid whose start time differs has passed to somebody else since.
+        lines = f"{orphan.pid} {rundir.process_start(orphan.pid)}\n{innocent.pid} 12345\n"
+        (left / rundir.CHILDREN).write_text(lines)
+        assert rundir.sweep() == [left]
+        assert orphan.wait(5.0) == -signal.SIGKILL
+        assert innocent.poll() is None
+        assert not left.exists()
+    finally:
+        for process in (orphan, innocent):
+            process.kill()
+            process.wait()
+
+
+def test_two_labs_do_not_disturb_each_other(embedded: EmbeddedEngine) -> None:
+    mesh = Mesh(embedded)
+    mesh.apply(web_manifests(), SUBSETS, weights(safe=1), "apps/client")
+    with EmbeddedEngine() as second:
+        other = Mesh(second)
+        other.apply(web_manifests(), SUBSETS, weights(risk=1), "apps/client")
+        assert other.versions(URL, 20) == {"risk": 20}
+        assert mesh.versions(URL, 20) == {"safe": 20}
+    assert mesh.versions(URL, 20) == {"safe": 20}
+
+
+def test_a_read_only_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if ROOT:
+        pytest.skip("root may write everywhere; the read-only mount below stands for it")
+    tmp_path.chmod(0o500)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with pytest.raises(StorageError, match=f"{re.escape(str(tmp_path))}.*TMPDIR"):
+        EmbeddedEngine()
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
+    with pytest.raises(StorageError, match=r"nowhere.*TMPDIR"):
+        EmbeddedEngine()
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own."""
+    if not ROOT or not sys.platform.startswith("linux"):
+        pytest.skip("only root can mount a small disk")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {made.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_read_only_disk_is_named(mounted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
+    monkeypatch.setenv("TMPDIR", str(mounted))
+    with pytest.raises(StorageError, match="cannot be written"):
+        EmbeddedEngine()
+
+
+def fill(disk: Path) -> Path:
+    ballast = disk / "ballast"
+    with open(ballast, "wb", buffering=0) as file:
+        try:
+            while file.write(b"\0" * 4096):
+                pass
+        except OSError:
+            pass
+    return ballast
+
+
+def test_a_full_disk_is_told_when_a_lab_is_opened(mounted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(mounted)
+    monkeypatch.setenv("TMPDIR", str(mounted))
+    with pytest.raises(StorageError, match=r"full.*TMPDIR"):
+        EmbeddedEngine()
+    assert not list(mounted.glob("istio-workshop-*"))
+
+
+def test_a_disk_that_fills_up_refuses_new_pods_and_changes_nothing(
+    mounted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(mounted))
+    with EmbeddedEngine() as engine:
+        mesh = Mesh(engine)
+        mesh.apply(SERVICE + deployment("web-safe", "safe"), "apps/client")
+        before = {one.name for one in engine.pods()}
+        ballast = fill(mounted)
+        with pytest.raises(StorageError, match="full"):
+            mesh.apply(deployment("web-risk", "risk"))
+        assert {one.name for one in engine.pods()} == before
+        assert [one.name for one in engine.get("Deployment")] == ["web-safe", "client"]
+        assert {one.outcome for one in mesh.send(URL, 5)} == {"ok"}
+        ballast.unlink()
+        mesh.apply(deployment("web-risk", "risk"))
+        assert set(mesh.versions(URL, 40)) == {"safe", "risk"}
+
+
+def test_a_missing_envoy_is_told_with_the_platforms_that_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from labsupport.mesh import envoy
+
+    envoy.binary.cache_clear()
+    monkeypatch.setattr(envoy, "DISTRIBUTION", "no-such-distribution")
+    with pytest.raises(EnvoyMissingError, match=r"x86_64.*macOS.*cluster"):
+        EmbeddedEngine()
+    envoy.binary.cache_clear()
