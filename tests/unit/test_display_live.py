@@ -1,0 +1,202 @@
+"""The kernel's side of the live picture: what is sent, how often, and what clicks do."""
+
+import threading
+import time
+
+import pytest
+from display_samples import T0, response
+
+from labsupport.background import TrafficSnapshot
+from labsupport.display.live import LiveTraffic
+from labsupport.engine.base import TrafficSpec
+from labsupport.errors import TrafficError, UsageError
+from labsupport.recording import Mark, Recording
+
+
+class Source:
+    """Traffic whose clock and responses the test sets."""
+
+    def __init__(self):
+        self.recording = Recording()
+        self.state, self.rate, self.error, self.now = "running", 40.0, "", T0
+        self.calls = []
+        self.refuse = None
+
+    def snapshot(self, since=0):
+        new, following, missed = self.recording.new_since(since)
+        spec = TrafficSpec(url="gateway:/", source="outside", rate=40.0)
+        marks = self.recording.marks
+        return TrafficSnapshot(new, following, missed, {}, marks, self.state, self.rate, self.error, spec, self.now)
+
+    def _called(self, *call):
+        self.calls.append(call)
+        if self.refuse is not None:
+            refuse, self.refuse = self.refuse, None
+            raise refuse
+
+    def start(self):
+        self._called("start")
+
+    def halt(self):
+        self._called("halt")
+
+    def resume(self):
+        self._called("resume")
+
+    def set_rate(self, rate):
+        self._called("rate", rate)
+
+
+@pytest.fixture
+def source():
+    return Source()
+
+
+@pytest.fixture
+def live(source, monkeypatch):
+    monkeypatch.setattr("labsupport.display.live.time.time", lambda: T0)
+    picture = LiveTraffic(source, wanted={"v1": 90, "v2": 10})
+    picture.sent = []
+    monkeypatch.setattr(picture, "send", lambda message, buffers=None: picture.sent.append(message))
+    yield picture
+    picture.close()
+
+
+def fill(source, begin, end, step=0.1):
+    at = begin
+    while at < end:
+        source.recording.add(response(at))
+        at += step
+    source.now = T0 + end
+
+
+def test_a_step_sends_what_is_new_and_nothing_twice(live, source):
+    fill(source, 0, 1)
+    live._step()
+    fill(source, 1, 1.2)
+    live._step()
+    first, second = live.sent
+    assert {"b60", "b61", "shares", "notes", "marks", "scale"} <= set(first["parts"])
+    assert {name for name in second["parts"] if name.startswith("b")} <= {"b61", "b62"}
+    assert "scale" not in second["parts"]
+    assert second["seq"] == first["seq"] + 1
+
+
+def test_nothing_new_is_not_worth_a_message(live, source):
+    source.state = "stopped"
+    fill(source, 0, 1)
+    live._step()
+    live._step()
+    assert len(live.sent) == 1
+
+
+def test_a_picture_that_is_shown_again_has_all_of_its_history(live, source, monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
+    fill(source, 0, 20)
+    live._repr_mimebundle_()
+    assert {f"b{index}" for index in range(60, 100)} <= set(live.picture["parts"])
+    assert live.picture["full"]
+
+
+def test_a_view_that_says_hello_gets_everything(live, source):
+    fill(source, 0, 5)
+    live._step()
+    live._receive(live, {"do": "hello"}, None)
+    live._step()
+    assert live.sent[-1]["full"]
+    assert {"frame", "b60", "b65"} <= set(live.sent[-1]["parts"])
+
+
+def test_clicks_are_done_by_the_pictures_own_thread_in_their_order(live, source):
+    for message in ({"do": "stop"}, {"do": "rate", "rate": 10}, {"do": "rate", "rate": 80}, {"do": "start"}):
+        live._receive(live, message, None)
+    assert source.calls == []
+    live._step()
+    assert source.calls == [("halt",), ("start",), ("rate", 80.0)]
+
+
+@pytest.mark.parametrize(
+    "message", ["text", {"do": "rate", "rate": "much"}, {"do": "format disk"}, {}, None, {"do": ["x"]}]
+)
+def test_nonsense_from_a_browser_does_nothing(live, source, message):
+    live._receive(live, message, None)
+    live._step()
+    assert source.calls == []
+
+
+def test_a_rate_out_of_range_is_brought_into_it(live, source):
+    live._receive(live, {"do": "rate", "rate": -4}, None)
+    live._step()
+    assert source.calls == [("rate", 0.1)]
+
+
+def test_what_a_click_could_not_do_is_said_in_the_picture_until_the_next_click(live, source):
+    source.refuse = UsageError("not now")
+    live._receive(live, {"do": "stop"}, None)
+    live._step()
+    assert live.sent[-1]["state"]["error"] == "not now"
+    live._receive(live, {"do": "stop"}, None)
+    live._step()
+    assert live.sent[-1]["state"]["error"] == ""
+
+
+def test_start_after_a_failure_begins_again(live, source):
+    source.refuse = TrafficError("the traffic stopped: gone")
+    live._receive(live, {"do": "start"}, None)
+    live._step()
+    assert source.calls == [("start",), ("start",)]
+
+
+def test_marks_of_changes_are_drawn(live, source):
+    fill(source, 0, 3)
+    source.recording.add_mark(Mark("apply 90/10", T0 + 2, 0.004))
+    live._step()
+    assert "apply 90/10" in live.sent[-1]["parts"]["marks"]
+    assert "in force after 4.0 ms" in live.sent[-1]["parts"]["marks"]
+
+
+def test_time_stands_still_while_nothing_is_sent(live, source):
+    fill(source, 0, 3)
+    live._step()
+    source.state, source.now = "stopped", T0 + 500
+    live._step()
+    assert live._picture.timeline.last == 66
+
+
+def test_a_screen_reader_is_not_told_five_times_a_second(live, source):
+    for step in range(10):
+        fill(source, step / 5, (step + 1) / 5)
+        live._step()
+    assert sum("summary" in message for message in live.sent) == 1
+    assert "v1 100 %" in live.sent[0]["summary"]
+
+
+def test_an_error_of_the_thread_is_raised_by_the_next_call(live, source, monkeypatch):
+    def broken(**_):
+        raise RuntimeError("out of ink")
+
+    monkeypatch.setattr(live, "_message", broken)
+    live._run()
+    with pytest.raises(TrafficError, match="out of ink"):
+        live.snapshot()
+
+
+def test_the_plain_form_has_no_address_in_memory(live):
+    assert repr(live) == "<LiveTraffic of gateway:/ from outside>"
+
+
+def test_a_snapshot_is_a_static_figure_with_the_same_words(live, source):
+    fill(source, 0, 5)
+    figure = live.snapshot()
+    assert "v1 100 %" in figure.summary
+    assert "wanted 90" in figure._repr_html_()
+
+
+def test_at_100_requests_a_second_messages_are_few_and_small(live, source):
+    live._asked_s = time.monotonic()
+    for step in range(100):
+        fill(source, step / 5, (step + 1) / 5, step=0.01)
+        live._step()
+    sizes = sorted(sum(map(len, message["parts"].values())) for message in live.sent)
+    assert len(live.sent) <= 100
+    assert sizes[len(sizes) // 2] < 6_000
