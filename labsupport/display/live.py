@@ -44,6 +44,12 @@ _UNSEEN_INTERVAL_S = 1.0
 _SUMMARY_S = 10.0
 
 
+_SENDING = ("running", "paused", "stopping")
+_BINS = 60
+# Widths of a column, in seconds: a minute and more only after an hour of traffic that is slow enough to be kept.
+_BINS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+
+
 class Traffic(Protocol):
     """What the picture needs of ``BackgroundTraffic``."""
 
@@ -127,18 +133,31 @@ class LiveTraffic(anywidget.AnyWidget):
 
     # --- what a person asks for ---------------------------------------------------------------------------------
 
-    def snapshot(self) -> Figure:
-        """The picture as it is now, as a static figure that stays in an exported notebook."""
+    def snapshot(self, *, last_s: float | None = None) -> Figure:
+        """A static figure that stays in an exported notebook.
+
+        Args:
+            last_s: how far back it goes, in seconds; by default, over all requests that are still kept.
+
+        Returns:
+            The picture until now, or until the last request if the traffic has stopped; a column is half a second or
+            more, so that sixty of them reach back that far.
+        """
         self._raise_stored()
-        with self._draw:
-            snap = self._take()
-            return traffic_figure(
-                self._picture,
-                now_s=self._now(snap),
-                changes=tuple(map(_change, snap.marks)),
-                wanted=self._goals(),
-                subtitle=self._what(snap),
-            )
+        snap = self._traffic.snapshot(0)
+        sent = [response.started_s for response in snap.responses]
+        now = snap.time_s if snap.state in _SENDING or not sent else max(sent)
+        reach = now - min(sent, default=now) if last_s is None else last_s
+        bin_s = next((width for width in _BINS_S if width * _BINS >= reach), _BINS_S[-1])
+        timeline = Timeline(origin_s=now - bin_s * _BINS, service=self.service, bin_s=bin_s, bins=_BINS)
+        timeline.add(snap.responses)
+        return traffic_figure(
+            TrafficPicture(timeline),
+            now_s=now,
+            changes=tuple(map(_change, snap.marks)),
+            wanted=self._goals(),
+            subtitle=self._what(snap),
+        )
 
     def close(self) -> None:
         """Stop drawing and remove the picture from the page; the traffic itself goes on."""
@@ -243,7 +262,7 @@ class LiveTraffic(anywidget.AnyWidget):
 
     def _now(self, snap: TrafficSnapshot) -> float:
         """The present, which stands still while nothing is sent."""
-        if snap.state in ("running", "paused", "stopping"):
+        if snap.state in _SENDING:
             self._frozen_s = 0.0
             return snap.time_s
         if not self._frozen_s:

@@ -200,3 +200,13 @@ def test_at_100_requests_a_second_messages_are_few_and_small(live, source):
     sizes = sorted(sum(map(len, message["parts"].values())) for message in live.sent)
     assert len(live.sent) <= 100
     assert sizes[len(sizes) // 2] < 6_000
+
+
+def test_a_snapshot_reaches_back_over_all_that_is_kept(live, source):
+    fill(source, 0, 200, step=0.5)
+    source.recording.add_mark(Mark("apply early", T0 + 10, 0.004))
+    source.state = "stopped"
+    shown = live.snapshot().body
+    assert "apply early" in shown
+    assert "−300 s" in shown
+    assert "apply early" not in live.snapshot(last_s=30).body
