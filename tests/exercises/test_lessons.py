@@ -9,6 +9,7 @@ from labsupport.exercises.base import Exercise, ExerciseSpec, Wrong
 from labsupport.lab import Lab
 from labsupport.magic import manifest
 from labsupport.outcome import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+from labsupport.statistics import ALPHA
 
 SPECS = tuple(exercises.every().values())
 JUDGED = tuple(spec for spec in SPECS if spec.judge is not None)
@@ -53,6 +54,7 @@ def test_the_solution_passes(lab: Lab, spec: ExerciseSpec) -> None:
     answer(lab, spec, spec.solution)
     outcome = exercise.check()
     assert outcome.state is PASSED, outcome
+    assert outcome.alpha <= ALPHA
 
 
 @pytest.mark.parametrize(("spec", "wrong"), MISTAKES)
