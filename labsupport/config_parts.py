@@ -56,16 +56,16 @@ class Part:
         last = path[-1]
         if last == "timeout":
             # 0s switches the timeout off, and is refused in a manifest: it can only be the default.
-            return value == "0s"
+            return bool(value == "0s")
         if last == "retry_policy":
-            return value.get("retry_on") == _DEFAULT_RETRY_ON and value.get("num_retries") == 2
+            return bool(value.get("retry_on") == _DEFAULT_RETRY_ON and value.get("num_retries") == 2)
         if last == "connect_timeout":
             return bool(value == _DEFAULT_CONNECT_TIMEOUT)
         if last == "lb_policy":
             return value == "LEAST_REQUEST" and not self.explicit
         if last == "circuit_breakers":
             return all(limit == _UNLIMITED for threshold in value.get("thresholds", ()) for limit in threshold.values())
-        return value == _UNLIMITED
+        return bool(value == _UNLIMITED)
 
 
 def find_parts(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
