@@ -66,7 +66,6 @@ class TrafficPicture:
         self.step = SPAN / timeline.size
         self.per_mark = 1
         self.latency_top_s = 0.01
-        self.end = "now"
 
     def fragments(self, now_s: float, changes: Sequence[Change] = (), *, full: bool = False) -> dict[str, str]:
         """Everything that may have changed.
@@ -204,7 +203,7 @@ class TrafficPicture:
             anchor = "start" if back == seconds else "end" if back == 0 else "middle"
             parts.append(el("path", d=f"M{num(x)} {_TOP}V{num(_STRIP_BASE)}", stroke="var(--ws-line)"))
             parts.append(
-                el("text", f"−{back} s" if back else self.end, x=x, y=_STRIP_BASE + 17, class_="d", text_anchor=anchor)
+                el("text", f"−{back} s" if back else "now", x=x, y=_STRIP_BASE + 17, class_="d", text_anchor=anchor)
             )
         parts.append(el("path", d=f"M{LEFT} {num(_STRIP_BASE)}h{num(SPAN)}", stroke="var(--ws-line)"))
         return "".join(parts)
@@ -247,9 +246,11 @@ class TrafficPicture:
                 )
         one = "one mark = one request"
         if self.per_mark > 1:
-            one = f"one mark = {self.per_mark} requests (errors: the first counts)"
-        elif self.timeline.bin_s != 0.5:
-            one += f", one column = {words.duration(self.timeline.bin_s)}"
+            one = f"one mark = {self.per_mark} requests"
+        if self.timeline.bin_s != 0.5:
+            one += f", one column = {self.timeline.bin_s:g} s"
+        elif self.per_mark > 1:
+            one += " (errors: the first counts)"
         parts.append(el("text", one, x=0.0, y=height - 25, class_="d"))
         parts.append(el("text", "▼ wanted share   ├─┤ 99.9 % interval", x=0.0, y=height - 7, class_="d"))
         return "".join(parts)
