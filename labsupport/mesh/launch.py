@@ -40,10 +40,10 @@ def main(arguments: list[str]) -> None:
 
     import asyncio
 
-    from labsupport.mesh.supervisor import serve
+    from labsupport.mesh.service import serve
 
     try:
-        asyncio.run(serve(kernel, ours, Path(folder), Path(images), namespace))
+        asyncio.run(serve(kernel, ours, pid, Path(folder), Path(images), namespace))
     finally:
         # The spawner ends with its socket, kills what it started and removes the run folder.
         ours.close()

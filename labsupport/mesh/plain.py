@@ -186,10 +186,10 @@ def balance(
                 scopes[name] = scope(name, port, namespace)
                 routes[name] = {**_pinned(table), "name": name}
     served = []
-    for one in node_ports:
-        if one.cluster in assignments:
-            name = node_port_cluster(one.cluster)
-            clusters[name] = _cluster(name, one.cluster, "RANDOM")
-            served.append(_node_port_listener(one))
+    for node_port in node_ports:
+        if node_port.cluster in assignments:
+            name = node_port_cluster(node_port.cluster)
+            clusters[name] = _cluster(name, node_port.cluster, "RANDOM")
+            served.append(_node_port_listener(node_port))
     proxies = [_listener(namespace, port) for namespace, port in listeners.items()]
     return LocalResources(clusters, assignments, {one["name"]: one for one in (*proxies, *served)}, scopes, routes)

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from labsupport.errors import StorageError
 from labsupport.mesh import ports, rundir, wire
 
 __all__ = ["Exited", "Kill", "StartApp", "StartProgram", "Started", "serve"]
@@ -148,12 +149,12 @@ class _Spawner:
             self._end()
 
     def _turn(self, timeout_s: float | None) -> None:
-        readable, _, _ = select.select([self._control, self._wake_read], [], [], timeout_s)
+        readable, _, _ = select.select([self._control.fileno(), self._wake_read], [], [], timeout_s)
         if self._wake_read in readable:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake_read, 4096)
             self._reap()
-        if self._control in readable:
+        if self._control.fileno() in readable:
             data = self._control.recv(1 << 16)
             if not data:
                 raise EOFError
@@ -177,7 +178,7 @@ class _Spawner:
             self._child(order, log)
         os.close(log)
         self._children.add(pid)
-        with contextlib.suppress(OSError, rundir.StorageError):
+        with contextlib.suppress(OSError, StorageError):
             rundir.record(self._folder, rundir.CHILDREN, pid)
         self._tell(Started(order.order, pid))
 

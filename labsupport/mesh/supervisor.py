@@ -1,8 +1,4 @@
-"""The supervisor: one process per lab that owns the desired state, the control plane and all processes.
-
-It serves the kernel's calls over a socket pair, one task per call. When the kernel is gone (its end of the pair is
-closed, or it is no longer this process's parent) everything is stopped.
-"""
+"""The supervisor: one per lab; it owns the desired state, the control plane and all processes."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +21,7 @@ from labsupport.errors import (
     StorageError,
     WaitTimeoutError,
 )
-from labsupport.mesh import admin, envoy, refuse, rundir, wire
+from labsupport.mesh import admin, envoy, refuse
 from labsupport.mesh.ads import AdsServer
 from labsupport.mesh.cluster import GATEWAY_PORTS, BuiltIn, built_in_objects
 from labsupport.mesh.control import ControlPlane
@@ -39,7 +34,7 @@ from labsupport.mesh.template import MissingReference
 from labsupport.mesh.workloads import Workloads
 from labsupport.model import Resource
 
-__all__ = ["Supervisor", "serve"]
+__all__ = ["Supervisor"]
 
 RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
 _ROTATE_BYTES = 64 << 20
@@ -59,12 +54,14 @@ class Supervisor:
         images: folder of the local programs.
         namespace: the lab's namespace.
         spawner: starts processes.
+        spawner_pid: its process.
     """
 
-    def __init__(self, folder: Path, images: Path, namespace: str, spawner: Spawner) -> None:
+    def __init__(self, folder: Path, images: Path, namespace: str, spawner: Spawner, spawner_pid: int) -> None:
         self._folder = folder
         self._namespace = namespace
         self._spawner = spawner
+        self._spawner_pid = spawner_pid
         self._ads = AdsServer()
         self._place = Workplace(folder, images, spawner, self._ads, self._changed)
         self._addresses = Addresses()
@@ -343,8 +340,8 @@ class Supervisor:
         return logs, self._addresses.owners()
 
     async def inventory(self) -> tuple[list[int], list[int]]:
-        """Processes (this one included) and local ports of the lab."""
-        return [os.getpid(), *self._spawner.pids], sorted(self._addresses.owners())
+        """Processes (this one first, then the spawner) and local ports of the lab."""
+        return [os.getpid(), self._spawner_pid, *self._spawner.pids], sorted(self._addresses.owners())
 
     async def close(self) -> None:
         """Stop everything; the answer goes out first."""
@@ -360,87 +357,3 @@ class Supervisor:
                     if pod.envoy is not None and log.stat().st_size > _ROTATE_BYTES:
                         log.replace(log.with_suffix(".log.1"))
                         await admin.fetch(pod.envoy.admin, "/reopen_logs", method="POST")
-
-
-_METHODS = frozenset((
-    "apply", "delete", "reset", "get", "pods", "rules", "source", "entrances", "config_dump", "statistics", "log_files",
-    "access_logs", "inventory", "close",
-))  # fmt: skip
-_CHANGES = frozenset(("apply", "delete"))
-_Call = tuple[int, str, tuple[Any, ...], dict[str, Any]]
-
-
-async def _answer(
-    supervisor: Supervisor, call: tuple[int, str, tuple[Any, ...], dict[str, Any]]
-) -> tuple[int, bool, Any]:
-    number, method, arguments, options = call
-    if method in _CHANGES:
-        options = {**options, "began": time.monotonic()}
-    try:
-        if method not in _METHODS:
-            raise EngineError(f"the supervisor has no method {method}")
-        return number, True, await getattr(supervisor, method)(*arguments, **options)
-    except LabError as error:
-        return number, False, error
-    except OSError as error:
-        try:
-            with rundir.explained(Path.cwd()):
-                raise error
-        except StorageError as explained:
-            return number, False, explained
-        except OSError:
-            return number, False, EngineError(f"the embedded mesh failed: {error}")
-    except Exception as error:
-        import traceback
-
-        traceback.print_exc()
-        return number, False, EngineError(f"the embedded mesh failed: {type(error).__name__}: {error}")
-
-
-async def serve(kernel: socket.socket, spawner_end: socket.socket, folder: Path, images: Path, namespace: str) -> None:
-    """Run a lab until its kernel is gone or asks to close it.
-
-    The first message to the kernel says whether the mesh is open: ``(0, True, None)`` or ``(0, False, error)``.
-    """
-    parent = os.getppid()
-    spawner = Spawner(spawner_end)
-    await spawner.open()
-    assert spawner.lost is not None
-    reader, writer = await asyncio.open_unix_connection(sock=kernel, limit=1 << 26)
-    supervisor = Supervisor(folder, images, namespace, spawner)
-    tasks: set[asyncio.Task[None]] = set()
-    order = asyncio.Lock()
-
-    async def handle(call: _Call) -> None:
-        message = wire.encode(await _answer(supervisor, call))
-        async with order:
-            writer.write(message)
-            with contextlib.suppress(OSError):
-                await writer.drain()
-
-    async def listen() -> None:
-        while True:
-            task = asyncio.create_task(handle(await wire.read(reader)))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-    async def orphaned() -> None:
-        while os.getppid() == parent:
-            await asyncio.sleep(0.5)
-
-    async def opened() -> None:
-        try:
-            await supervisor.open()
-            writer.write(wire.encode((0, True, None)))
-        except LabError as error:
-            writer.write(wire.encode((0, False, error)))
-            await writer.drain()
-            supervisor.closing.set()
-
-    tasks.add(asyncio.create_task(opened()))
-    ends = [asyncio.ensure_future(work) for work in (listen(), orphaned(), supervisor.closing.wait())]
-    await asyncio.wait((*ends, spawner.lost), return_when=asyncio.FIRST_COMPLETED)
-    if supervisor.closing.is_set() and tasks:
-        await asyncio.wait(tasks, timeout=1.0)
-    for end in ends:
-        end.cancel()

@@ -39,7 +39,7 @@ def pids(engine: EmbeddedEngine) -> list[int]:
 
 def process_of(engine: EmbeddedEngine, pod: str, kind: str) -> int:
     """The process of a pod: its program (a fork of the spawner) or its Envoy."""
-    for pid in pids(engine)[1:]:
+    for pid in pids(engine)[2:]:
         line = Path(f"/proc/{pid}/cmdline").read_text()
         if kind == "envoy" and f"{pod}.default" in line:
             return pid
@@ -109,7 +109,7 @@ def start_kernel() -> tuple[subprocess.Popen[str], dict[int, str]]:
     )
     assert process.stdout is not None
     found = [int(text) for text in process.stdout.readline().split()]
-    assert len(found) >= 4, process.stderr.read() if process.stderr else ""
+    assert len(found) >= 5, process.stderr.read() if process.stderr else ""
     return process, {pid: rundir.process_start(pid) for pid in found}
 
 
@@ -147,7 +147,7 @@ def test_a_call_under_way_does_not_hang_when_the_supervisor_is_killed(embedded: 
     pid = pids(embedded)[0]
     caller = threading.Thread(target=apply)
     caller.start()
-    eventually(lambda: len(pids(embedded)) > 3)
+    eventually(lambda: len(pids(embedded)) > 4)
     os.kill(pid, signal.SIGKILL)
     caller.join(5.0)
     assert not caller.is_alive()
