@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from labsupport.exercises.base import Exercise
     from labsupport.explain import Explanation
     from labsupport.lab import Lab
+    from labsupport.objects import Objects
     from labsupport.observation import Observations
     from labsupport.outcome import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
     from labsupport.share import Share
@@ -85,6 +86,7 @@ __all__ = [
     "Leftovers",
     "ManifestError",
     "NotFoundError",
+    "Objects",
     "Observations",
     "Pod",
     "Pods",
@@ -123,6 +125,7 @@ _HOMES = {
     "labsupport.exercises.base": ("Exercise",),
     "labsupport.explain": ("Explanation",),
     "labsupport.lab": ("Lab",),
+    "labsupport.objects": ("Objects",),
     "labsupport.observation": ("Observations",),
     "labsupport.outcome": ("FAILED", "NOT_ATTEMPTED", "PASSED", "CheckOutcome"),
     "labsupport.share": ("Share",),

@@ -12,13 +12,12 @@ from labsupport.config_parts import Part, find_parts
 from labsupport.engine.base import Engine, Pod, ProxyConfig, Ref
 from labsupport.errors import UsageError
 from labsupport.model.base import Resource
+from labsupport.objects import written
 
 __all__ = ["ConfigView", "EnvoyPart", "view"]
 
 _KINDS = ("VirtualService", "DestinationRule", "Gateway", "Service")
 
-# Fields of a manifest that say where it belongs, not what it does.
-_BOOKKEEPING = frozenset({"uid", "resourceVersion", "generation", "creationTimestamp", "selfLink", "managedFields"})
 # A name or host is found everywhere; what is worth following from one side to the other are the values of a rule.
 _NAMES = frozenset({"host", "hosts", "name", "subset", "gateways", "kind", "apiVersion", "namespace"})
 
@@ -100,7 +99,7 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
     """
     if resource.kind not in _KINDS:
         raise UsageError(f"No part of Envoy's configuration is made of a {resource.kind} alone; look at {_listed()}.")
-    raw = _written(resource)
+    raw = written(resource)
     values = {str(value) for path, value in leaves(raw.get("spec", {})) if not _NAMES & set(path)}
     tried: list[str] = []
     chosen: tuple[Pod, ProxyConfig, list[Part]] | None = None
@@ -117,10 +116,10 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
         for _, value in leaves(part.content)
         if str(value) in values
     }
-    written = block(raw, lambda path, value: "written" if _is_value(path, value, shown) else "")
+    left = block(raw, lambda path, value: "written" if _is_value(path, value, shown) else "")
     ref, source = Ref(resource.kind, resource.name, resource.namespace), resource.origin.file
     if chosen is None:
-        return ConfigView(ref, source, written, (), note=_why_nothing(resource, tried))
+        return ConfigView(ref, source, left, (), note=_why_nothing(resource, tried))
     pod, config, parts = chosen
     made = tuple(
         EnvoyPart(
@@ -136,19 +135,11 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
     )
     role = "gateway" if not pod.injected else "sidecar"
     missing = [part.missing for part in parts if part.missing]
-    return ConfigView(
-        ref, source, written, made, pod.name, role, config.versions.get(parts[0].xds, ""), " ".join(missing)
-    )
+    return ConfigView(ref, source, left, made, pod.name, role, config.versions.get(parts[0].xds, ""), " ".join(missing))
 
 
 def _listed() -> str:
     return words.join((f"a {kind}" for kind in _KINDS), "or")
-
-
-def _written(resource: Resource) -> dict[str, Any]:
-    raw: dict[str, Any] = dict(resource.raw) or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    metadata = {key: value for key, value in (raw.get("metadata") or {}).items() if key not in _BOOKKEEPING}
-    return raw | {"metadata": metadata}
 
 
 def _is_value(path: Sequence[str | int], value: Any, shown: Iterable[str]) -> bool:

@@ -17,6 +17,7 @@ from labsupport.engine.base import ApplyResult, Engine, Leftovers, Ref
 from labsupport.errors import LabError, NotFoundError, UsageError
 from labsupport.lab_traffic import TrafficVerbs
 from labsupport.model.base import Resource
+from labsupport.objects import Objects
 from labsupport.refs import as_ref, kind_name, looks_like_ref, ref_of
 from labsupport.sources import Source, is_text, read
 from labsupport.status import AccessLog, LabStatus, LogText, Pods
@@ -188,7 +189,7 @@ class Lab(TrafficVerbs):
 
     # --- looking at the mesh ------------------------------------------------------------------------------------
 
-    def get(self, kind: str, name: str | None = None) -> list[Resource]:
+    def get(self, kind: str, name: str | None = None) -> Objects:
         """Objects of a kind, oldest first.
 
         Args:
@@ -204,7 +205,7 @@ class Lab(TrafficVerbs):
         if name is not None and not found:
             names = ", ".join(resource.name for resource in engine.get(known)) or "none"
             raise NotFoundError(f"There is no {known}/{name}. Objects of this kind: {names}.")
-        return found
+        return Objects(found)
 
     def pods(self) -> Pods:
         """All pods, the ingress gateway included."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from small_engine import SmallEngine
 
 from labsupport import session
@@ -121,6 +122,15 @@ def test_patch_needs_a_mapping_and_one_object(lab: Lab, engine: SmallEngine) -> 
         lab.patch("VirtualServce/web", {})
     with pytest.raises(UsageError, match="kind and name"):
         lab.patch("web", {})
+
+
+def test_one_object_is_shown_as_yaml_and_several_by_name(lab: Lab) -> None:
+    assert repr(lab.get("vs")) == "no objects"
+    lab.apply(RULE)
+    assert yaml.safe_load(repr(lab.get("vs", "web"))) == yaml.safe_load(RULE)
+    lab.apply("apps/web")
+    assert set(repr(lab.get("deploy")).split()) == {"Deployment/web-risk", "Deployment/web-safe"}
+    assert len(list(yaml.safe_load_all(lab.get("all").yaml))) == 4
 
 
 def test_get_names_what_there_is(lab: Lab) -> None:
