@@ -10,6 +10,7 @@ from labsupport.engine.base import Pod
 from labsupport.explain.records import Place
 from labsupport.mesh.index.hosts import fqdn, matches
 from labsupport.mesh.index.protocols import is_http_or_sniffed, kubernetes_protocol, parse
+from labsupport.mesh.registry import EPOCH
 from labsupport.model import (
     DestinationRule,
     Gateway,
@@ -88,12 +89,10 @@ class Catalog:
         self.namespace = namespace
         self.pods = tuple(pods)
         ages: dict[int, float] = {}
-        newest = 0.0
         for position, resource in enumerate(objects):
             written = resource.metadata.creation_timestamp
-            # Without a timestamp an object is younger than everything before it.
-            newest = max(newest + 1.0, float(position)) if written is None else written.timestamp()
-            ages[id(resource)] = newest
+            # Objects of the embedded mesh have no timestamp; among some that have one, they count as the registry's do.
+            ages[id(resource)] = EPOCH + position if written is None else written.timestamp()
         self._objects = sorted(
             objects, key=lambda resource: (ages[id(resource)], resource.name, self.namespace_of(resource))
         )
@@ -206,13 +205,18 @@ def hidden_by(sidecar: Sidecar | None, hostname: str, owner: str, namespace: str
     """Whether a Sidecar object leaves a host of a namespace out of what a pod's sidecar knows."""
     if sidecar is None or not sidecar.spec.egress:
         return False
+    hidden = True
     for listener in sidecar.spec.egress:
         for text in listener.hosts:
             space, _, host = text.rpartition("/")
+            without = space.startswith("~")
+            space = (space[1:] or "*") if without else space
             space = namespace if space == "." else space or "*"
             if space in ("*", owner) and matches(hostname, host):
-                return False
-    return True
+                if without:
+                    return True
+                hidden = False
+    return hidden
 
 
 def _spaces(spaces: Any, own: str) -> frozenset[str]:

@@ -10,6 +10,7 @@ from labsupport.explain.catalog import Catalog, exported, place_of
 from labsupport.explain.matching import Viewpoint, applies_to_proxy, judge, takes_everything
 from labsupport.explain.records import MatchEntry, Place, RuleTrace, RuleVerdict
 from labsupport.explain.request import Request
+from labsupport.mesh.index.hosts import gateway_name
 from labsupport.model import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
 
 __all__ = ["Candidate", "Choice", "EffectiveRule", "choose", "effective_rules", "survives"]
@@ -108,7 +109,7 @@ def effective_rules(catalog: Catalog, service: VirtualService) -> list[Effective
                 continue
             if exported(delegate, where, namespace):
                 for position, own in enumerate(delegate.spec.http):
-                    merged = _merge(rule, own)
+                    merged = _merge(_full(rule, namespace), _full(own, where))
                     if merged is not None:
                         found.append(EffectiveRule(service, delegate, position, merged, where, index))
     return found
@@ -145,11 +146,14 @@ def choose(rules: Sequence[tuple[EffectiveRule, Viewpoint]], routes: Sequence[Ca
             chosen = route
             break
     order = {id(route.rule): position for position, route in reversed(list(enumerate(routes)))}
-    # Rules that have no route here keep their place after those that have; the others come as Envoy tries them.
-    listed = sorted(enumerate(rules), key=lambda item: (order.get(id(item[1][0]), len(routes)), item[0]))
+    listed = list(rules)
+    positions = [order[id(rule)] for rule, _ in rules if id(rule) in order]
+    if positions != sorted(positions):
+        # A gateway has moved what takes everything to the end; rules without a route here follow after those that have.
+        listed.sort(key=lambda item: order.get(id(item[0]), len(routes)))
     limit = routes.index(chosen) if chosen is not None else len(routes)
     traces = []
-    for _, (rule, view) in listed:
+    for rule, view in listed:
         verdict: RuleVerdict
         if chosen is not None and rule is chosen.rule:
             verdict = "chosen"
@@ -247,10 +251,19 @@ def _narrower(root: StringMatch | None, leaf: StringMatch | None) -> bool:
     """Whether a delegate's condition is the root's or a part of it (``Delegate`` in the VirtualService reference)."""
     if root is None or leaf is None:
         return True
-    if root.regex or leaf.regex:
-        other = leaf if root.regex else root
-        return not (other.exact or other.prefix or other.regex)
+    if (root.regex and (leaf.exact or leaf.prefix or leaf.regex)) or (leaf.regex and (root.exact or root.prefix)):
+        return False
     if root.exact:
-        return leaf.exact == root.exact and not leaf.prefix
+        return not leaf.prefix and leaf.exact == root.exact
     narrower = leaf.prefix or leaf.exact
-    return not root.prefix or not narrower or narrower.startswith(root.prefix)
+    # As in istiod, a condition on presence is narrowed by nothing, not even by itself.
+    return bool(root.prefix and narrower and narrower.startswith(root.prefix))
+
+
+def _full(rule: HTTPRoute, namespace: str) -> HTTPRoute:
+    """A rule whose gateways have full names, so that it can be read in another namespace."""
+    entries = [
+        match.model_copy(update={"gateways": [gateway_name(name, namespace) for name in match.gateways]})
+        for match in rule.match
+    ]
+    return rule.model_copy(update={"match": entries})
