@@ -41,6 +41,10 @@ class _Maker:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.objects: list[Json] = []
+        self.places = False
+
+    def node(self) -> Json:
+        return {"nodeName": f"node-{self.number(0, 2)}"} if self.places else {}
 
     def maybe(self, share: float) -> bool:
         return self.random.random() < share
@@ -97,6 +101,35 @@ class _Maker:
             self.service(
                 "api", "green", [("http", 80, 8080), ("tcp", 7000, 7000)], export=self.pick((".", "blue,.", "*"))
             )
+        if self.maybe(0.15):
+            # Not one of the mesh: whether such an alias or its target gets a name is then random in istiod.
+            target = self.pick(("api.example.com", "outside.example"))
+            spec = {
+                "type": "ExternalName",
+                "externalName": target,
+                "ports": [{"name": "http", "port": self.pick(_PORTS)}],
+            }
+            self.add("v1", "Service", "alias", "default", spec=spec)
+        if self.maybe(0.2):
+            self.places = True
+            for index, (region, zone) in enumerate((("eu", "eu-a"), ("eu", "eu-b"), ("us", "us-a"))):
+                labels = {"topology.kubernetes.io/region": region, "topology.kubernetes.io/zone": zone}
+                self.add("v1", "Node", f"node-{index}", "", labels=labels)
+        if self.maybe(0.15):
+            policy = {"mode": self.pick(("REGISTRY_ONLY", "ALLOW_ANY"))}
+            mesh = {"outboundTrafficPolicy": policy, "connectTimeout": self.duration()}
+            self.add("v1", "ConfigMap", "istio", "istio-system", data={"mesh": yaml.safe_dump(mesh)})
+        if self.maybe(0.3):
+            conditions = [{"type": "Ready", "status": self.pick(("True", "False"))}]
+            self.add(
+                "v1",
+                "Pod",
+                "lone",
+                "default",
+                labels={"app": self.pick(("web", "reviews")), "version": "v3"},
+                spec={"containers": [{"name": "app", "image": "web"}], **self.node()},
+                status={"conditions": conditions},
+            )
         for name, namespace, labels in (
             ("web-v1", "default", {"app": "web", "version": "v1"}),
             ("web-v2", "default", {"app": "web", "version": "v2"}),
@@ -117,7 +150,8 @@ class _Maker:
     ) -> None:
         spec: Json = {"selector": {"app": self.pick((name, name, "web", "api"))}}
         spec["ports"] = [
-            {"port": port, "targetPort": target, **({"name": label} if label else {})} for label, port, target in ports
+            {"port": port, "targetPort": self.pick((target, target, "serve")), **({"name": label} if label else {})}
+            for label, port, target in ports
         ]
         if headless:
             spec["clusterIP"] = "None"
@@ -126,10 +160,16 @@ class _Maker:
         else:
             self.add("v1", "Service", name, namespace, spec=spec)
 
+    def container(self) -> Json:
+        result: Json = {"name": "app", "image": "web"}
+        if self.maybe(0.5):
+            result["ports"] = [self.fill({"name": "serve", "containerPort": 8081}, 0.5, protocol=lambda: "TCP")]
+        return result
+
     def deployment(self, name: str, namespace: str, labels: dict[str, str]) -> None:
         if self.maybe(0.15):
             labels = {**labels, "sidecar.istio.io/inject": "false"}
-        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "web"}]}}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [self.container()], **self.node()}}
         spec: Json = {"selector": {"matchLabels": {"app": labels["app"]}}, "template": template}
         if self.maybe(0.4):
             spec["replicas"] = self.number(0, 3)
@@ -170,12 +210,16 @@ class _Maker:
             return self.fill(
                 {},
                 0.6,
-                set=lambda: {name: f"s{self.number(0, 9)}" for name in self.some(_HEADERS, 3, 1)},
+                set=lambda: {name: f"s{self.number(0, 9)}" for name in self.some((*_HEADERS, "X-Upper"), 3, 1)},
                 add=lambda: {name: f"a{self.number(0, 9)}" for name in self.some(_HEADERS, 2, 1)},
                 remove=lambda: self.some(_HEADERS, 2, 1),
             )
 
-        return self.fill({}, 0.7, request=operations, response=operations)
+        result = self.fill({}, 0.7, request=operations, response=operations)
+        if self.maybe(0.1):
+            name = self.pick(("host", "Host", ":authority"))
+            result["request"] = {"set": {name: "other.example"}}
+        return result
 
     def destination(self) -> Json:
         return self.fill(
@@ -363,7 +407,23 @@ class _Maker:
             sni = self.pick(spec["hosts"])
             if "." in sni and not sni.startswith("*"):
                 spec["tls"] = [{"match": [self.l4_match(sni=sni)], "route": self.l4_route()}]
+        if "http" in spec and self.maybe(0.15):
+            self.delegate(index, spec)
         self.add("networking", "VirtualService", f"vs-{index}", namespace, spec=spec)
+
+    def delegate(self, index: int, root: Json) -> None:
+        """Move the routing of one rule into a VirtualService of its own."""
+        rule: Json = self.fill({}, 0.3, timeout=self.duration, retries=self.retries, headers=self.headers)
+        rule["name"] = "root"
+        if self.maybe(0.6):
+            rule["match"] = [self.match() for _ in range(self.number(1, 2))]
+        rule["delegate"] = {"name": self.pick((f"leaf-{index}", "nowhere")), "namespace": "green"}
+        root["http"].insert(0, rule)
+        count = self.number(1, 3)
+        leaf: Json = {"http": [self.http(last=number == count - 1) for number in range(count)]}
+        if self.maybe(0.2):
+            leaf["exportTo"] = [self.pick((".", "*", "default"))]
+        self.add("networking", "VirtualService", f"leaf-{index}", "green", spec=leaf)
 
     def load_balancer(self) -> Json:
         if self.maybe(0.4):
@@ -535,6 +595,21 @@ class _Maker:
             spec["exportTo"] = self.pick((["."], ["*"], ["default"]))
         self.add("networking", "ServiceEntry", f"se-{index}", self.pick(_SPACES), spec=spec)
 
+    def workload_entry(self) -> None:
+        labels = {"app": self.pick(("web", "vm")), "version": self.pick(_SUBSETS)}
+        spec = self.fill(
+            {"address": "172.16.0.9", "labels": labels},
+            0.4,
+            weight=lambda: self.number(1, 9),
+            serviceAccount=lambda: "vm",
+            ports=lambda: {"http": 8888},
+        )
+        self.add("networking", "WorkloadEntry", "vm", self.pick(("default", "green")), spec=spec)
+        ports = [{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": 8080}]
+        entry = {"hosts": ["vm.example.com"], "resolution": "STATIC", "ports": ports, "location": "MESH_INTERNAL"}
+        entry["workloadSelector"] = {"labels": {"app": self.pick(("web", "vm"))}}
+        self.add("networking", "ServiceEntry", "vm", self.pick(("default", "green")), spec=entry)
+
     def sidecar(self) -> None:
         hosts = self.some(
             (
@@ -550,6 +625,21 @@ class _Maker:
             1,
         )
         spec: Json = {"egress": [{"hosts": hosts}]}
+        if self.maybe(0.25):
+            number = self.pick(_PORTS)
+            port = {"number": number, "name": "p", "protocol": self.pick(("HTTP", "TCP", "TLS"))}
+            first = self.fill({"port": port, "hosts": hosts}, 0.3, bind=lambda: "127.0.0.1", captureMode=lambda: "NONE")
+            spec["egress"].insert(0, first)
+        if self.maybe(0.25):
+            port = {
+                "number": self.pick((5000, 8080, 9999)),
+                "name": "i",
+                "protocol": self.pick(("HTTP", "TCP", "GRPC")),
+            }
+            target = self.pick(("127.0.0.1:8080", "0.0.0.0:8081", "unix:///x.sock"))
+            spec["ingress"] = [self.fill({"port": port}, 0.5, defaultEndpoint=lambda: target)]
+        if self.maybe(0.2):
+            spec["inboundConnectionPool"] = self.connection_pool()
         if self.maybe(0.4):
             spec["outboundTrafficPolicy"] = {"mode": self.pick(("REGISTRY_ONLY", "ALLOW_ANY"))}
         if self.maybe(0.3):
@@ -573,8 +663,10 @@ def generate(seed: int) -> tuple[list[Json], list[str]]:
     makers += [lambda i=index: maker.destination_rule(i) for index in range(maker.number(0, 4))]
     makers += [lambda i=index: maker.service_entry(i) for index in range(maker.number(0, 2))]
     makers += [lambda n=name: maker.gateway(n) for name in maker.some(_GATEWAYS, 2)]
-    if maker.maybe(0.2):
+    if maker.maybe(0.25):
         makers.append(maker.sidecar)
+    if maker.maybe(0.2):
+        makers.append(maker.workload_entry)
     maker.random.shuffle(makers)
     for make in makers:
         make()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from labsupport.mesh.index.services import Endpoint
-from labsupport.mesh.index.workloads import pod_endpoint_labels, tls_mode
+from labsupport.mesh.index.workloads import identity, pod_endpoint_labels, tls_mode
 from labsupport.mesh.records import PodInfo
 
 if TYPE_CHECKING:
@@ -85,4 +85,5 @@ def _endpoint(address: str, port: Mapping[str, Any], ready: bool, pod: PodInfo |
         workload=pod.workload or pod.name,
         namespace=pod.namespace,
         node=pod.node,
+        identity=identity(pod.namespace, pod.service_account),
     )

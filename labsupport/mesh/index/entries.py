@@ -9,7 +9,7 @@ from labsupport.mesh.index.addresses import normal_block
 from labsupport.mesh.index.kubernetes import traffic_distribution
 from labsupport.mesh.index.protocols import parse
 from labsupport.mesh.index.services import UNSPECIFIED, Endpoint, Port, Resolution, ServiceRecord
-from labsupport.mesh.index.workloads import WorkloadRecord, pod_endpoint_labels, tls_mode, workload_record
+from labsupport.mesh.index.workloads import WorkloadRecord, identity, pod_endpoint_labels, tls_mode, workload_record
 from labsupport.mesh.records import PodInfo
 
 __all__ = ["convert_entry"]
@@ -59,6 +59,7 @@ def _selected_endpoints(
                     workload=pod.workload or pod.name,
                     namespace=pod.namespace,
                     node=pod.node,
+                    identity=identity(pod.namespace, pod.service_account),
                     port_number=port.number,
                 )
             )

@@ -8,7 +8,7 @@ from typing import Any
 from labsupport.mesh.index.hosts import CLUSTER_DOMAIN
 from labsupport.mesh.index.protocols import kubernetes_protocol
 from labsupport.mesh.index.services import UNSPECIFIED, Endpoint, Port, ServiceRecord
-from labsupport.mesh.index.workloads import WorkloadRecord, pod_endpoint_labels, tls_mode
+from labsupport.mesh.index.workloads import WorkloadRecord, identity, pod_endpoint_labels, tls_mode
 from labsupport.mesh.records import PodInfo
 
 __all__ = ["convert_service", "service_hostname", "target_port", "traffic_distribution"]
@@ -116,6 +116,7 @@ def convert_service(
                     workload=pod.workload or pod.name,
                     namespace=pod.namespace,
                     node=pod.node,
+                    identity=identity(pod.namespace, pod.service_account),
                 )
             )
     selector = spec.selector.items()

@@ -41,6 +41,7 @@ class Endpoint:
         namespace: its namespace.
         node: the node it runs on.
         port_number: service port number for endpoints of a ServiceEntry; 0 otherwise.
+        identity: SPIFFE name of its service account; empty if it has none.
     """
 
     address: str
@@ -55,6 +56,7 @@ class Endpoint:
     namespace: str = ""
     node: str = ""
     port_number: int = 0
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,12 @@ class ServiceRecord:
     traffic_distribution: str = ""
     race_connect: bool = False
     subject_alt_names: tuple[str, ...] = ()
+
+    @cached_property
+    def server_names(self) -> tuple[str, ...]:
+        """Names that certificates of its endpoints may carry, sorted."""
+        identities = {endpoint.identity for endpoint in self.endpoints if endpoint.identity}
+        return tuple(sorted({*self.subject_alt_names, *identities}))
 
     @property
     def address(self) -> str:

@@ -14,6 +14,7 @@ from labsupport.mesh.index.services import Endpoint
 __all__ = [
     "CLUSTER_ID",
     "WorkloadRecord",
+    "identity",
     "pod_endpoint_labels",
     "sanitize_locality",
     "tls_mode",
@@ -30,6 +31,11 @@ _TLS_MODE = "security.istio.io/tlsMode"
 def tls_mode(labels: Mapping[str, str], injected: bool) -> str:
     """``istio`` for a workload that takes mutual TLS, from the label that injection leaves behind."""
     return labels.get(_TLS_MODE) or ("istio" if injected else "disabled")
+
+
+def identity(namespace: str, account: str) -> str:
+    """SPIFFE name of a service account."""
+    return f"spiffe://cluster.local/ns/{namespace}/sa/{account}"
 
 
 def sanitize_locality(labels: Mapping[str, str]) -> str:
@@ -66,6 +72,7 @@ class WorkloadRecord:
         ports: its own port by the name of the service port.
         locality, weight, tls_mode: see ``Endpoint``.
         network: ``network`` of the entry.
+        identity: see ``Endpoint``.
     """
 
     name: str
@@ -77,6 +84,7 @@ class WorkloadRecord:
     weight: int
     tls_mode: str
     network: str = ""
+    identity: str = ""
 
     @property
     def by_name(self) -> bool:
@@ -101,6 +109,7 @@ class WorkloadRecord:
             workload=self.name,
             namespace=self.namespace,
             port_number=port_number,
+            identity=self.identity,
         )
 
 
@@ -116,6 +125,7 @@ def workload_record(name: str, namespace: str, spec: Any, labels: Mapping[str, s
         weight=spec.weight,
         tls_mode=labels.get(_TLS_MODE) or ("istio" if spec.service_account else "disabled"),
         network=spec.network,
+        identity=identity(namespace, spec.service_account) if spec.service_account else "",
     )
 
 

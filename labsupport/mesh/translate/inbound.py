@@ -76,7 +76,7 @@ def _ingress(context: Context, sidecar: Any, targets: Sequence[Target]) -> list[
             services=[service] if service is not None else [],
             bind=listener.bind or context.pod.ip,
             endpoint=_endpoint(context, listener.default_endpoint),
-            metadata=origin_metadata("Sidecar", sidecar.namespace, sidecar.name),
+            metadata=origin_metadata("Sidecar", context.namespace, sidecar.name),
             bind_to_port=listener.capture_mode == "NONE",
         )
     return list(found.values())

@@ -87,7 +87,7 @@ def _originate(cluster: Json, options: Json, service: ServiceRecord, settings: A
     if upstream:
         options.setdefault("upstream_http_protocol_options", {}).update(upstream)
     if not service.kubernetes and not names:
-        names = list(service.subject_alt_names)
+        names = list(service.server_names)
     common: Json = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"}
     }

@@ -137,6 +137,8 @@ def _split_hosts(
             unknown.append(host)
     for host in (host.lower() for host in rule.hosts if is_wildcard(host)):
         covered = [service for name, service in sorted(services.items()) if matches(name, host)]
+        # A service's virtual host also has the names of its aliases, so it comes before them.
+        covered.sort(key=lambda service: service.resolution == "ALIAS")
         known += [service for service in covered if listener.closest.get(service.hostname) is rule]
         if not covered:
             unknown.append(host)
