@@ -57,7 +57,13 @@ def _shown(value: Any) -> str:
 
 
 def changed_fields(before: Resource, after: Resource) -> tuple[str, ...]:
-    """One line per field that differs, such as ``spec.http[0].route[0].weight: 100 -> 90``."""
+    """One line per field that differs, such as ``spec.http[0].route[0].weight: 100 -> 90``.
+
+    Values count, not how they are written: ``1s`` and ``1000ms`` are the same.
+    """
+    fields = type(after).model_fields
+    if type(before) is type(after) and all(getattr(before, name) == getattr(after, name) for name in fields):
+        return ()
     return tuple(_differences(_content(before), _content(after), ""))
 
 
