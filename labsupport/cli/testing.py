@@ -16,10 +16,18 @@ from labsupport.requirements import unsatisfied
 
 __all__ = ["pytest_arguments", "test"]
 
-SUITES = ("unit", "fidelity", "images", "contract", "exercises", "notebooks", "bench", "browser")
-"""Folders of ``tests``; the notebooks themselves run between the last two but one."""
+SUITES = ("unit", "fidelity", "images", "behaviour", "contract", "exercises", "notebooks", "bench", "browser")
+"""Folders of ``tests`` in the order in which they run; those not named here come before ``bench``."""
 
 _SLOW_SUITES = ("bench", "browser")
+
+
+def suites(root: Path) -> list[str]:
+    """The suites that exist, so that a new folder is never forgotten."""
+    there = {file.parent.name for file in (root / "tests").glob("*/test_*.py")}
+    last = [name for name in SUITES if name in _SLOW_SUITES]
+    first = [name for name in SUITES if name not in last]
+    return [name for name in [*first, *sorted(there - {*SUITES}), *last] if name in there]
 
 
 def _chosen(extra: Sequence[str]) -> list[str]:
@@ -40,13 +48,13 @@ def pytest_arguments(root: Path, extra: Sequence[str], *, fast: bool, engine: st
     others = [word for word in extra if word not in chosen]
     arguments = [f"--rootdir={root}", "-c", str(root / "pyproject.toml"), f"--engine={engine}"]
     places: list[Path] = []
-    for suite in SUITES:
+    for suite in suites(root):
         if fast and suite in _SLOW_SUITES:
             continue
         places.append(root / "tests" / suite)
         if suite == "notebooks" and not fast:
             places.append(root / "notebooks")
-    found = [os.path.abspath(word) for word in chosen] or [str(place) for place in places if place.is_dir()]
+    found = [os.path.abspath(word) for word in chosen] or [str(place) for place in places]
     if fast:
         arguments += ["-m", "not slow and not browser"]
     elif not chosen or any(".ipynb" in word or Path(word).name == "notebooks" for word in chosen):
