@@ -6,11 +6,12 @@ with more to say than the default one::
     watch(traffic, service="reviews", wanted={"v1": 90, "v2": 10})
     show(observations, wanted={"v1": 90, "v2": 10})
     compare(before, after)
+    journey(lab.access_log(response), pods=lab.pods())
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from labsupport.display.formatters import install
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from labsupport.background import BackgroundTraffic
     from labsupport.display.figure import Figure
     from labsupport.display.live import LiveTraffic, Wanted
+    from labsupport.engine.base import AccessRecord, Pod
     from labsupport.observation import Observations
     from labsupport.share import By, Share
 
-__all__ = ["compare", "install", "show", "watch"]
+__all__ = ["compare", "install", "journey", "show", "watch"]
 
 
 def watch(traffic: BackgroundTraffic, *, service: str | None = None, wanted: Wanted = None) -> LiveTraffic:
@@ -80,3 +82,19 @@ def compare(before: Observations, after: Observations, **options: Any) -> Figure
     from labsupport.display.observed import compare_figure
 
     return compare_figure(before, after, **options)
+
+
+def journey(records: Iterable[AccessRecord], *, pods: Iterable[Pod] = (), request_id: str | None = None) -> Figure:
+    """One request over all hops: who called whom, tries, injected delays, mirror copies, response flags in words.
+
+    Args:
+        records: access-log lines of all proxies, such as ``lab.access_log(seen)``; of several requests, the first.
+        pods: pods, for the names of services and versions.
+        request_id: which request, if not the first.
+
+    Returns:
+        The figure, with a table of all hops.
+    """
+    from labsupport.display.journey_picture import journey_figure
+
+    return journey_figure(records, pods=pods, request_id=request_id)

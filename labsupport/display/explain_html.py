@@ -61,8 +61,7 @@ def _pods(names: tuple[str, ...]) -> str:
 
 
 def _destination(to: RoutedTo) -> list[str]:
-    looks = f"ws-c{slot_of(to.subset).key}" if to.subset else "ws-cn"
-    subset = el("span", "■ ", class_=looks, aria_hidden="true") + esc(to.subset or "all pods")
+    subset = version_mark(to.subset) if to.subset else "all pods"
     problem = el("b", f"✗ {to.problem}: ", class_="e") + esc(to.reason) if to.problem else _pods(to.pods)
     policies = "<br>".join(f"{el('code', esc(p.name))}: {esc(p.text)}" for p in to.policies)
     return [f"{esc(to.host)}:{to.port}", subset, words.percent(to.share), problem, policies]

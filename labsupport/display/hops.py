@@ -100,16 +100,22 @@ class _Journey:
         self.taken.update(map(id, found))
         return found
 
+    def owner(self, call: AccessRecord) -> AccessRecord | None:
+        """The request that an application served when it made a call: the one that reached it last."""
+        serving = [
+            record
+            for record in self.inbound
+            if record.pod == call.pod
+            and record.time_s - _SLACK_S <= call.time_s <= record.time_s + record.duration_s + _SLACK_S
+        ]
+        return max(serving, key=lambda record: record.time_s, default=None)
+
     def below(self, record: AccessRecord) -> list[AccessRecord]:
         """Calls that an application made while it served ``record``."""
-        end = record.time_s + record.duration_s + _SLACK_S
         return [
             call
             for call in self.calls
-            if call.pod == record.pod
-            and call.direction == "outbound"
-            and id(call) not in self.taken
-            and record.time_s - _SLACK_S <= call.time_s <= end
+            if call.direction == "outbound" and id(call) not in self.taken and self.owner(call) is record
         ]
 
     def add_call(self, call: AccessRecord, depth: int) -> None:
@@ -143,21 +149,18 @@ class _Journey:
 
     def build(self) -> list[HopRow]:
         for call in self.calls:
-            if id(call) in self.taken or any(
-                record.pod == call.pod and record.time_s - _SLACK_S <= call.time_s for record in self.inbound
-            ):
-                continue
-            self.add_call(call, 0)
-        # Calls of an application after its reply, and servers without a caller's proxy, are shown all the same.
-        for call in self.calls:
-            if id(call) not in self.taken:
+            if id(call) not in self.taken and self.owner(call) is None:
                 self.add_call(call, 0)
+        # A server whose caller has no proxy is shown all the same, and so is a call that fits nowhere.
         for record in self.inbound:
             if id(record) not in self.taken:
                 self.taken.add(id(record))
                 self.rows.append(self.server_row(record, "client", 0, "call", 1, 1))
                 for inner in self.below(record):
                     self.add_call(inner, 1)
+        for call in self.calls:
+            if id(call) not in self.taken:
+                self.add_call(call, 0)
         return self.rows
 
 

@@ -36,7 +36,7 @@ class Slot:
 SLOTS: tuple[Slot, ...] = (
     Slot("0", "circle", "#0072b2", "#56b4e9"),
     Slot("1", "square", "#c47f00", "#f0b429"),
-    Slot("2", "triangle", "#008a63", "#33c79a"),
+    Slot("2", "triangle", "#00805c", "#33c79a"),
     Slot("3", "diamond", "#a8487f", "#e39ac6"),
     Slot("4", "bar", "#4b5d67", "#b4c3cd"),
     Slot("5", "wedge", "#2f8fc4", "#a5d8f7"),

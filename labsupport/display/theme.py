@@ -15,15 +15,23 @@ __all__ = ["STATIC", "page_style", "style"]
 STATIC = Path(__file__).parent / "static"
 _LOOKS: tuple[Slot, ...] = (*SLOTS, NEUTRAL, ERROR)
 # What differs in the dark besides the versions' colours.
-_DARK = "--ws-bar:#6b757e;--ws-on:#10151a;--ws-hl:rgba(240,180,41,.2);--ws-ok:#4fd1a5;"
+_DARK = "--ws-bar:#6b757e;--ws-hl:rgba(240,180,41,.2);--ws-ok:#4fd1a5;"
 # A page without JupyterLab's variables (a standalone SVG, a plain web page) follows the operating system.
 _DARK_PAGE = "--ws-fg:#e6e9ec;--ws-dim:#a3acb5;--ws-bg:#171b20;--ws-line:#2f363d;"
 _DARK_SELECTOR = '[data-jp-theme-light="false"] .ws,[data-vscode-theme-kind*="dark"] .ws,html[theme="dark"] .ws'
 _MEDIA_SELECTOR = "body:not([data-jp-theme-light],[data-vscode-theme-kind]) .ws,svg.ws:root"
 
 
+def _ink(colour: str) -> str:
+    """Black or white, whichever is easier to read on a colour (WCAG relative luminance)."""
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return "#10151a" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.19 else "#fff"
+
+
 def _colours(theme: str) -> str:
-    return "".join(f"--ws-c{slot.key}:{getattr(slot, theme)};" for slot in _LOOKS)
+    colours = ((slot.key, getattr(slot, theme)) for slot in _LOOKS)
+    return "".join(f"--ws-c{key}:{colour};--ws-i{key}:{_ink(colour)};" for key, colour in colours)
 
 
 @cache

@@ -5,10 +5,12 @@ import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from display_samples import T0, Page, parsed, response
 
+from labsupport import display
 from labsupport.display import compare, show
 from labsupport.display.formatters import HTML, install
 from labsupport.engine.base import AccessRecord, ApplyResult, Leftovers, ObjectChange, Pod, ProxyChange, Ref, RuleStatus
@@ -182,3 +184,10 @@ def test_registering_imports_nothing_heavy():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(json.loads(run.stdout))
     assert not loaded & {"anywidget", "ipywidgets", "scipy", "pydantic", "matplotlib", "labsupport.observation"}
+
+
+def test_no_module_takes_the_place_of_a_function_of_the_same_name():
+    for file in Path(display.__file__).parent.glob("*.py"):
+        if file.stem != "__init__":
+            importlib.import_module(f"labsupport.display.{file.stem}")
+    assert all(callable(getattr(display, name)) for name in display.__all__)
