@@ -14,7 +14,7 @@ _LONGEST = 40
 
 
 def caption(verb: str, result: ApplyResult, resources: Sequence[Resource] = ()) -> str:
-    """Name a change in a few characters: ``apply 90/10``, ``delete VirtualService/web``.
+    """Name a change in a few characters: ``apply 90/10``, ``delete web``.
 
     Args:
         verb: what the learner did, such as ``apply``.
@@ -36,8 +36,6 @@ def caption(verb: str, result: ApplyResult, resources: Sequence[Resource] = ()) 
     # Rules say more about traffic than the objects they are applied together with.
     telling = rules or changed
     names = ", ".join(ref.name for ref in telling)
-    if len(telling) == 1:
-        return f"{verb} {telling[0]}"
     return f"{verb} {names}" if len(names) <= _LONGEST else f"{verb} {len(telling)} objects"
 
 

@@ -172,7 +172,7 @@ class Lab(TrafficVerbs):
         if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
             raise UsageError(f"replicas={replicas!r}: give a whole number from 0.")
         return self._change(
-            f"scale to {replicas}:", lambda engine, wait: engine.scale(ref, replicas, timeout_s=wait), timeout_s
+            "scale", lambda engine, wait: engine.scale(ref, replicas, timeout_s=wait), timeout_s, to=f" to {replicas}"
         )
 
     def reset(self) -> Leftovers:
@@ -185,6 +185,8 @@ class Lab(TrafficVerbs):
             self._stop_traffic()
             left = self._open().reset()
             self._warnings, self._last_error = (), ""
+            for exercise in self._exercises.values():
+                exercise.forget_attempt()
             return left
 
     # --- looking at the mesh ------------------------------------------------------------------------------------
@@ -333,6 +335,7 @@ class Lab(TrafficVerbs):
         act: Callable[[Engine, float], ApplyResult],
         timeout_s: float | None,
         resources: list[Resource] | None = None,
+        to: str = "",
     ) -> ApplyResult:
         """Change the mesh, one change at a time: cells, widget callbacks and threads may all call."""
         wait = self._timeout_s if timeout_s is None else timeout_s
@@ -346,7 +349,7 @@ class Lab(TrafficVerbs):
                 detail = f"in force after {words.duration(result.in_force_s)}"
                 done_s = result.started_s + result.in_force_s if result.started_s else None
                 for live in self._running():
-                    live.mark(label, in_force_s=result.in_force_s, time_s=done_s, detail=detail)
+                    live.mark(label + to, in_force_s=result.in_force_s, time_s=done_s, detail=detail)
             return result
 
     @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from labsupport import words
 from labsupport.display.changes import table
 from labsupport.display.figure import panel
-from labsupport.display.palette import slot_of
+from labsupport.display.mesh_html import version_mark
 from labsupport.display.text import el, esc
 from labsupport.explain.records import Explanation, Place, Policy, PredictedOutcome, RoutedTo, RuleTrace
 

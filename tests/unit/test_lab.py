@@ -182,8 +182,8 @@ def test_changes_leave_marks_in_running_traffic(lab: Lab) -> None:
         lab.delete("VirtualService/web")
         assert [mark.label for mark in live.marks] == [
             "apply 90/10",
-            "scale to 9: Deployment/web-safe",
-            "delete VirtualService/web",
+            "scale web-safe to 9",
+            "delete web",
         ]
         assert "in force after 4.0 ms" in live.marks[0].detail
         assert lab.status().traffic == ("http://web:8080/name from outside",)
