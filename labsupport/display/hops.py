@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from labsupport.engine.base import AccessRecord, Pod
 
-__all__ = ["HopRow", "hop_rows"]
+__all__ = ["HopRow", "call_of", "hop_rows"]
 
 # Clocks of pods on one machine agree; log lines are rounded to milliseconds.
 _SLACK_S = 0.002
@@ -64,6 +64,35 @@ def _service_of(cluster: str) -> tuple[str, str]:
     return re.sub(r"\..*", "", parts[3]), parts[2]
 
 
+def _named(pod: str, pods: Mapping[str, Pod]) -> tuple[str, str]:
+    """Service and version of a pod."""
+    known = pods.get(pod)
+    if known is not None:
+        return known.service, known.version
+    # Without the list of pods: deployments of the course are called <service>-<version>.
+    found = re.match(r"(?P<service>[a-z0-9-]+?)(?:-(?P<version>v\d+|safe|risk))?(?:-[a-z0-9]+){1,2}$", pod)
+    return (found["service"], found["version"] or "") if found else (pod, "")
+
+
+def call_of(record: AccessRecord, pods: Mapping[str, Pod]) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Who a log line is about.
+
+    Args:
+        record: the line.
+        pods: pods by name.
+
+    Returns:
+        Service and version of the proxy's pod, and of who answered; for an inbound line, both are the same. Without an
+        answer, the second is the service that was asked for, without a version.
+    """
+    own = _named(record.pod, pods)
+    if record.direction == "inbound":
+        return own, own
+    if record.upstream_pod:
+        return own, _named(record.upstream_pod, pods)
+    return own, (_service_of(record.cluster)[0], "")
+
+
 class _Journey:
     def __init__(self, records: Sequence[AccessRecord], pods: Mapping[str, Pod]) -> None:
         self.records = records
@@ -75,12 +104,7 @@ class _Journey:
         self.rows: list[HopRow] = []
 
     def name(self, pod: str) -> tuple[str, str]:
-        known = self.pods.get(pod)
-        if known is not None:
-            return known.service, known.version
-        # Without the list of pods: deployments of the course are called <service>-<version>.
-        found = re.match(r"(?P<service>[a-z0-9-]+?)(?:-(?P<version>v\d+|safe|risk))?(?:-[a-z0-9]+){1,2}$", pod)
-        return (found["service"], found["version"] or "") if found else (pod, "")
+        return _named(pod, self.pods)
 
     def label(self, pod: str) -> str:
         service, version = self.name(pod)
