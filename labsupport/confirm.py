@@ -88,4 +88,5 @@ def _by_client(explanation: Explanation, response: Response) -> tuple[bool, str]
     if response.path:
         pod = response.path[0].pod
         return any(pod in outcome.pods for outcome in explanation.outcomes), f"{pod} answered {response.status}"
-    return False, f"the client saw {response.outcome} {response.status or ''}".rstrip()
+    agrees = any(outcome.status == response.status for outcome in explanation.outcomes if outcome.status)
+    return agrees, f"the client saw {response.outcome} {response.status or ''}".rstrip()

@@ -250,7 +250,9 @@ def _plain(base: _Base, catalog: Catalog, target: Target, source: Pod | str) -> 
     decision = f"No rule applies: {why}. Each connection goes to one of the ready pods of {service.hostname}."
     if not names:
         destination = RoutedTo(service.hostname, "", port, 1.0, problem="UH", reason="no pod is ready")
-        outcome = PredictedOutcome("no_endpoints", 1.0, f"nobody answers: no pod of {service.hostname} is ready")
+        # Where kube-proxy balances, the connection is refused; the embedded mesh's plain balancer answers 503.
+        text = f"nobody answers: no pod of {service.hostname} is ready"
+        outcome = PredictedOutcome("no_endpoints", 1.0, text, status=503)
         return base.explanation(decision, [outcome], destinations=[destination], hops=[base.caller])
     destination = RoutedTo(service.hostname, "", port, 1.0, pods=names)
     outcomes = predict(None, base.request, [destination])
@@ -267,6 +269,7 @@ def _request(target: Target, headers: Mapping[str, str], method: str) -> tuple[R
         host = name if colon and number.isdigit() else written
         authority = host if port == GATEWAY_PORT else f"{host}:{port}"
     else:
-        authority = target.authority or "istio-ingressgateway.istio-system"
+        # From outside, the gateway is called by an address of this machine unless a Host is given.
+        authority = target.authority or "localhost"
     rest = {name: value for name, value in headers.items() if name != "host"}
     return Request(method, "http", authority, target.path, rest), port

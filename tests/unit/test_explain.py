@@ -328,6 +328,12 @@ def test_a_node_port_follows_no_rule_either() -> None:
     assert seen.hops == ("outside", "one of 3 pods (application)")
 
 
+def test_without_ready_pods_a_client_without_sidecar_gets_no_answer() -> None:
+    plain = pod("client-plain", injected=False)
+    seen = ask(url="http://web:8080/", source=plain, pods=[plain, pod("web", "safe", ready=False)])
+    assert [(item.kind, item.pods) for item in seen.outcomes] == [("no_endpoints", ())]
+
+
 def test_names_of_the_mesh_mean_nothing_outside() -> None:
     assert ask(source="outside").outcomes[0].kind == "unknown_destination"
 

@@ -28,6 +28,11 @@ def test_a_rule_bound_to_the_gateway_decides_and_leads_to_the_pods() -> None:
     )
 
 
+def test_without_a_host_header_the_gateway_is_called_by_an_address_of_this_machine() -> None:
+    service = virtual_service(f"[{to('v1', match='[{authority: {exact: localhost}}]')}]", hosts='["*"]', extra=BOUND)
+    assert at_gateway(GATEWAY, service).outcomes[0].kind == "forwarded"
+
+
 def test_the_gateways_pod_as_source_means_the_same() -> None:
     texts = (GATEWAY, virtual_service(f"[{to('v2')}]", hosts='["*"]', extra=BOUND))
     assert at_gateway(*texts, source=GATEWAY_POD).outcomes == at_gateway(*texts).outcomes
