@@ -209,6 +209,8 @@ class Exercise:
             question: which one, from 1.
         """
         asked = self._question(question)
+        if self.spec.judge is None:
+            progress.record(self.spec.number, self._judge().state, hints=self._hints)
         return asked.compare(self._answers.get(asked.name), observations)
 
     def ask(self, question: int = 1) -> object:
@@ -244,6 +246,10 @@ class Exercise:
     def note_applied(self, text: str) -> None:
         """The cell's text is in force."""
         self._attempt = _Attempt(text)
+
+    def forget_attempt(self) -> None:
+        """The mesh was emptied: what the cell brought about is gone; answers and hints stay."""
+        self._attempt = None
 
     # --- inside -------------------------------------------------------------------------------------------------
 

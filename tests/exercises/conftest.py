@@ -23,7 +23,7 @@ def opened() -> Iterator[Lab]:
 @pytest.fixture
 def lab(opened: Lab) -> Iterator[Lab]:
     """A lab with nothing in it; the mesh itself is shared by all tests."""
-    # An exercise keeps what its cell said for as long as its lab is open.
+    # An exercise keeps answers and hints for as long as its lab is open.
     opened._exercises.clear()
     yield opened
     left = opened.reset()

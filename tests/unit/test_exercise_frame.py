@@ -141,6 +141,20 @@ def test_a_prediction_for_another_number_of_requests_is_scaled(lab: Lab) -> None
     assert asked.compare(Observations()).state is FAILED
 
 
+def test_comparing_a_prediction_counts_as_progress(lab: Lab, progress_file: Path) -> None:
+    asked = exercise(lab, judge=None, start="", questions=(COUNT,)).predict(100)
+    asked.compare()
+    assert json.loads(progress_file.read_text())["exercises"]["99.1"]["state"] == "PASSED"
+
+
+def test_an_attempt_is_forgotten_when_the_mesh_is_emptied(lab: Lab) -> None:
+    tried = lab.exercise("02.1")
+    tried.note_refusal("kind: Something", ManifestError([Problem("bad")]))
+    assert tried.check().state is FAILED
+    lab.reset()
+    assert tried.check().state is NOT_ATTEMPTED
+
+
 def test_widgets_note_answers_and_have_tooltips(lab: Lab) -> None:
     asked = exercise(lab, judge=None, start="", questions=(COLOUR, COUNT))
     for number, value, other in ((1, "green", "red"), (2, "100", "nonsense")):
