@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labsupport.errors import ConfigRejectedError, WaitTimeoutError
 from labsupport.mesh.ads import AdsServer, Delivery
@@ -23,12 +23,28 @@ from labsupport.mesh.registry import Registry
 from labsupport.mesh.snapshot import Snapshot, build
 from labsupport.mesh.state import ServiceAddresses
 from labsupport.mesh.translate import translate
+from labsupport.mesh.translate.context import Context
+from labsupport.mesh.translate.http.tables import sidecar_tables
 from labsupport.model import Resource
 
 __all__ = ["ControlPlane", "PlainView", "Published"]
 
 # What a mesh without rules consists of.
 _RULELESS = frozenset(("Namespace", "Service", "ConfigMap", "Deployment"))
+
+
+def _view(registry: Registry, proxy: Proxy) -> ProxyResources:
+    """Istiod's configuration of a proxy, with a table for every port on which it would detect the protocol.
+
+    A Service port without a protocol in its name has a listener and a table of its own in a pod, which are found by
+    the captured address. A proxy request names its host instead, as in the table of a port.
+    """
+    resources = translate(registry, proxy)
+    detected = {name.rpartition(":")[2] for name in resources.routes if ":" in name} - resources.routes.keys()
+    if proxy.role == "gateway" or not detected:
+        return resources
+    tables = sidecar_tables(Context(registry, proxy), sorted(detected))
+    return replace(resources, routes={**resources.routes, **tables})
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +194,7 @@ class ControlPlane:
 
     def _snapshot(self, pod: LivePod, registry: Registry) -> Snapshot:
         role = "gateway" if pod.role == "gateway" else "sidecar"
-        resources = translate(registry, Proxy(role, pod.info))  # type: ignore[arg-type]
+        resources = _view(registry, Proxy(role, pod.info))  # type: ignore[arg-type]
         wanted = needs(resources, role)  # type: ignore[arg-type]
         refusing = int(self._addresses.refusing)
         site = Site(
@@ -202,7 +218,7 @@ class ControlPlane:
         for namespace in plain.listeners:
             # A caller that is no pod: only its namespace matters, which decides what short names mean.
             client = PodInfo("kube-proxy", namespace, "")
-            views[namespace] = translate(registry, Proxy("sidecar", client))
+            views[namespace] = _view(registry, Proxy("sidecar", client))
             endpoints |= self._local(needs(views[namespace], "sidecar").endpoints)
         return balance(
             views, endpoints=endpoints, listeners=plain.listeners, node_ports=plain.node_ports, memo=self._memo

@@ -74,6 +74,12 @@ OUTBOUND: Json = {
     "normalize_path": True,
     "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
     "proxy_100_continue": True,
+    "request_id_extension": {
+        "typed_config": {
+            "@type": f"{TYPE}extensions.request_id.uuid.v3.UuidRequestIdConfig",
+            "use_request_id_for_trace_sampling": True,
+        }
+    },
     "stream_idle_timeout": "0s",
     "upgrade_configs": [{"upgrade_type": "websocket"}],
     "use_remote_address": False,

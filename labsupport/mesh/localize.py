@@ -192,10 +192,14 @@ def moved(assignment: Json, ports: Mapping[tuple[str, int], int]) -> Json:
         local = httpconn.local_address(ports[at["address"], at["port_value"]])
         return {**one, "endpoint": {**one["endpoint"], "address": local}}
 
+    if "endpoints" not in assignment:
+        return assignment
     return {
         **assignment,
         "endpoints": [
-            {**locality, "lb_endpoints": [endpoint(one) for one in locality.get("lb_endpoints", ())]}
+            {**locality, "lb_endpoints": [endpoint(one) for one in locality["lb_endpoints"]]}
+            if "lb_endpoints" in locality
+            else locality
             for locality in assignment.get("endpoints", ())
         ],
     }

@@ -74,6 +74,15 @@ def test_without_a_sidecar_an_unknown_destination_is_known_as_such_too(mesh: Mes
     assert {one.outcome for one in mesh.send(url, 3, source="client-plain")} == {"unknown_destination"}
 
 
+@pytest.mark.parametrize("source", ["client", "client-plain"])
+def test_a_port_without_a_name_is_detected_to_be_http(mesh: Mesh, source: str) -> None:
+    nameless = SERVICE.replace("name: http, ", "")
+    mesh.apply(nameless + deployment("web-safe", "safe") + deployment("web-risk", "risk"), SUBSETS, f"apps/{source}")
+    mesh.apply(weights(risk=1))
+    expected = {"risk"} if source == "client" else {"safe", "risk"}
+    assert set(mesh.versions(URL, 60, source=source)) == expected
+
+
 def test_no_rule_of_the_host_matches(web: Mesh) -> None:
     web.apply(weights(safe=1).replace("- route", "- match: [{uri: {exact: /only}}]\n    route"))
     seen = web.send(URL, 2)
