@@ -86,12 +86,16 @@ class Registry:
     @cached_property
     def virtual_services(self) -> VirtualServiceIndex:
         """The VirtualServices."""
-        return VirtualServiceIndex(self._by_kind.get("VirtualService", ()))
+        return VirtualServiceIndex(self._by_kind.get("VirtualService", ()), self.mesh.default_virtual_service_export_to)
 
     @cached_property
     def destination_rules(self) -> DestinationRuleIndex:
         """The DestinationRules."""
-        return DestinationRuleIndex(self._by_kind.get("DestinationRule", ()), self.mesh.root_namespace)
+        return DestinationRuleIndex(
+            self._by_kind.get("DestinationRule", ()),
+            self.mesh.root_namespace,
+            self.mesh.default_destination_rule_export_to,
+        )
 
     @cached_property
     def gateways(self) -> list[Any]:
@@ -123,7 +127,7 @@ class Registry:
 
     def visible(self, service: ServiceRecord, namespace: str) -> bool:
         """Whether a service is exported to a namespace."""
-        shown = service.export_to or {"*"}
+        shown = service.export_to or self.mesh.default_service_export_to
         return "*" in shown or namespace in shown or ("." in shown and service.namespace == namespace)
 
     def pod_services(self, pod: PodInfo) -> list[tuple[ServiceRecord, Any]]:
@@ -224,7 +228,7 @@ class Registry:
         known = by_namespace.get(service.namespace)
         if known is None or (service.kubernetes and not known.kubernetes):
             by_namespace[service.namespace] = service
-        shown = service.export_to or {"*"}
+        shown = service.export_to or self.mesh.default_service_export_to
         if "*" in shown:
             self._public.append(service)
         elif "~" not in shown:

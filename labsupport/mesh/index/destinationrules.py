@@ -105,10 +105,17 @@ class DestinationRuleIndex:
     Args:
         objects: DestinationRules with their age in seconds since the epoch.
         root_namespace: the namespace whose rules are for everyone.
+        default_export_to: who sees those without ``exportTo``.
     """
 
-    def __init__(self, objects: Iterable[tuple[Any, float]], root_namespace: str) -> None:
+    def __init__(
+        self,
+        objects: Iterable[tuple[Any, float]],
+        root_namespace: str,
+        default_export_to: frozenset[str] = frozenset("*"),
+    ) -> None:
         self._root = root_namespace
+        self._default_private = "." in default_export_to
         self._local: dict[str, _ByHost] = {}
         self._exported: dict[str, _ByHost] = {}
         self._root_local = _ByHost()
@@ -127,6 +134,7 @@ class DestinationRuleIndex:
         if not export_to or export_to & {"*", ".", namespace}:
             self._local.setdefault(namespace, _ByHost()).add(host, rule)
         private = len(export_to) == 1 and bool(export_to & {".", namespace})
+        private = private or (not export_to and self._default_private)
         if not private:
             self._exported.setdefault(namespace, _ByHost()).add(host, rule)
         elif namespace == self._root:

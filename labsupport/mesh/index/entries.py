@@ -44,7 +44,7 @@ def _selected_endpoints(
     wanted = spec.workload_selector.labels.items()
     found = []
     for pod in sorted(pods, key=lambda pod: pod.name):
-        if not wanted <= dict(pod.labels).items():
+        if not pod.ready or not wanted <= dict(pod.labels).items():
             continue
         for port in spec.ports:
             number = _number(port, pod.ports)

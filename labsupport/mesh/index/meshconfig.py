@@ -11,7 +11,7 @@ import yaml
 
 from labsupport.model import HTTPRetry, LocalityLoadBalancerSetting, TcpKeepalive, parse_duration
 
-__all__ = ["DEFAULT_MESH_CONFIG", "MeshConfig", "read_mesh_config"]
+__all__ = ["DEFAULT_MESH_CONFIG", "MeshConfig", "read_mesh_config", "unread_fields"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class MeshConfig:
         locality_lb_setting: a ``LocalityLoadBalancerSetting``; None is an enabled one without rules.
         h2_upgrade: whether clusters of HTTP ports speak HTTP/2.
         tcp_keepalive: keepalive of every upstream connection; None is the operating system's.
+        default_service_export_to: who sees Services and ServiceEntries without ``exportTo``.
+        default_virtual_service_export_to: who sees VirtualServices without ``exportTo``.
+        default_destination_rule_export_to: who sees DestinationRules without ``exportTo``.
     """
 
     outbound_traffic_policy: str = "ALLOW_ANY"
@@ -35,10 +38,45 @@ class MeshConfig:
     locality_lb_setting: Any = None
     h2_upgrade: bool = False
     tcp_keepalive: Any = None
+    default_service_export_to: frozenset[str] = frozenset("*")
+    default_virtual_service_export_to: frozenset[str] = frozenset("*")
+    default_destination_rule_export_to: frozenset[str] = frozenset("*")
 
 
 DEFAULT_MESH_CONFIG = MeshConfig()
 """What an installation has that changed nothing."""
+
+
+_EXPORTS = {
+    "defaultServiceExportTo": "default_service_export_to",
+    "defaultVirtualServiceExportTo": "default_virtual_service_export_to",
+    "defaultDestinationRuleExportTo": "default_destination_rule_export_to",
+}
+_KNOWN = frozenset(
+    (
+        *_EXPORTS,
+        "connectTimeout",
+        "defaultHttpRetryPolicy",
+        "h2UpgradePolicy",
+        "localityLbSetting",
+        "outboundTrafficPolicy",
+        "tcpKeepalive",
+    )
+)
+
+
+def unread_fields(resource: Any) -> list[str]:
+    """Names of the fields that a ConfigMap with the mesh configuration sets and that play no part here."""
+    return sorted(set(_written((resource,))) - _KNOWN)
+
+
+def _written(objects: Iterable[Any]) -> dict[str, Any]:
+    text = ""
+    for resource in objects:
+        if (resource.kind, resource.name, resource.namespace) == ("ConfigMap", "istio", "istio-system"):
+            text = resource.data.get("mesh", "")
+    written = yaml.load(text, Loader=yaml.CSafeLoader)
+    return written if isinstance(written, dict) else {}
 
 
 def read_mesh_config(objects: Iterable[Any]) -> MeshConfig:
@@ -50,11 +88,7 @@ def read_mesh_config(objects: Iterable[Any]) -> MeshConfig:
     Returns:
         The configuration, with Istio's defaults for what is not written.
     """
-    text = ""
-    for resource in objects:
-        if (resource.kind, resource.name, resource.namespace) == ("ConfigMap", "istio", "istio-system"):
-            text = resource.data.get("mesh", "")
-    written = yaml.load(text, Loader=yaml.CSafeLoader) or {}
+    written = _written(objects)
     fields: dict[str, Any] = {}
     policy = written.get("outboundTrafficPolicy")
     if policy is not None:
@@ -69,4 +103,7 @@ def read_mesh_config(objects: Iterable[Any]) -> MeshConfig:
     ):
         if written.get(name) is not None:
             fields[field] = model.model_validate(written[name])
+    for name, field in _EXPORTS.items():
+        if written.get(name) is not None:
+            fields[field] = frozenset(written[name])
     return MeshConfig(**fields) if written else DEFAULT_MESH_CONFIG

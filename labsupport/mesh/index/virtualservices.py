@@ -85,12 +85,17 @@ class VirtualServiceIndex:
 
     Args:
         objects: VirtualServices with their age in seconds since the epoch.
+        default_export_to: who sees those without ``exportTo``.
     """
 
-    def __init__(self, objects: Iterable[tuple[Any, float]]) -> None:
+    def __init__(
+        self, objects: Iterable[tuple[Any, float]], default_export_to: frozenset[str] = frozenset("*")
+    ) -> None:
         listed = sorted(objects, key=lambda item: (item[1], item[0].name, item[0].namespace))
         delegates = {(resource.namespace, resource.name): resource for resource, _ in listed if not resource.spec.hosts}
-        self.rules = [_known_rule(resource, delegates) for resource, _ in listed if resource.spec.hosts]
+        self.rules = [
+            _known_rule(resource, delegates, default_export_to) for resource, _ in listed if resource.spec.hosts
+        ]
         self._public: dict[str, list[VirtualServiceRule]] = {}
         self._private: dict[tuple[str, str], list[VirtualServiceRule]] = {}
         self._exported: dict[tuple[str, str], list[VirtualServiceRule]] = {}
@@ -99,7 +104,7 @@ class VirtualServiceIndex:
                 if "*" in rule.export_to:
                     self._public.setdefault(gateway, []).append(rule)
                     continue
-                for namespace in rule.export_to:
+                for namespace in rule.export_to - {"~"}:
                     index = self._private if namespace == rule.namespace else self._exported
                     index.setdefault((namespace, gateway), []).append(rule)
 
@@ -109,13 +114,13 @@ class VirtualServiceIndex:
         return [*self._private.get(key, ()), *self._exported.get(key, ()), *self._public.get(gateway, ())]
 
 
-def _known_rule(resource: Any, delegates: Mapping[tuple[str, str], Any]) -> VirtualServiceRule:
+def _known_rule(resource: Any, delegates: Mapping[tuple[str, str], Any], default: frozenset[str]) -> VirtualServiceRule:
     names = [route.delegate for route in resource.spec.http if route.delegate is not None]
     used = tuple(delegates.get((name.namespace or resource.namespace, name.name)) for name in names)
-    return MEMO.get("VirtualServiceRule", (resource, *used), (), lambda: _rule(resource, delegates))
+    return MEMO.get("VirtualServiceRule", (resource, *used), default, lambda: _rule(resource, delegates, default))
 
 
-def _rule(resource: Any, delegates: Mapping[tuple[str, str], Any]) -> VirtualServiceRule:
+def _rule(resource: Any, delegates: Mapping[tuple[str, str], Any], default: frozenset[str]) -> VirtualServiceRule:
     spec, namespace = resource.spec, resource.namespace
     http: list[Any] = []
     for route in spec.http:
@@ -126,7 +131,7 @@ def _rule(resource: Any, delegates: Mapping[tuple[str, str], Any]) -> VirtualSer
         delegate = delegates.get((where, route.delegate.name))
         if delegate is None:
             continue
-        visible = _export_to(delegate)
+        visible = _export_to(delegate, default)
         if "*" not in visible and namespace not in visible:
             continue
         root = _expand_http(route, namespace)
@@ -139,13 +144,13 @@ def _rule(resource: Any, delegates: Mapping[tuple[str, str], Any]) -> VirtualSer
         http=tuple(http),
         tcp=tuple(_expand_l4(route, namespace) for route in spec.tcp),
         tls=tuple(_expand_l4(route, namespace) for route in spec.tls),
-        export_to=_export_to(resource),
+        export_to=_export_to(resource, default),
     )
 
 
-def _export_to(resource: Any) -> frozenset[str]:
-    spaces = (resource.namespace if space == "." else space for space in resource.spec.export_to)
-    return frozenset(spaces) or frozenset("*")
+def _export_to(resource: Any, default: frozenset[str]) -> frozenset[str]:
+    written = resource.spec.export_to or default
+    return frozenset(resource.namespace if space == "." else space for space in written)
 
 
 def _fqdn(host: str, namespace: str) -> str:

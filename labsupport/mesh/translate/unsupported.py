@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from labsupport.mesh.index.meshconfig import unread_fields
+
 __all__ = ["unsupported"]
 
 _NO_AGENT = "upstream Envoy has no certificates for mutual TLS between sidecars; works on a cluster with Istio"
@@ -32,6 +34,9 @@ def unsupported(resource: Any) -> list[tuple[str, str]]:
     reason = _KINDS.get(resource.kind)
     if reason is not None:
         return [("", reason)]
+    if resource.kind == "ConfigMap":
+        reason = "this field of the mesh configuration plays no part in routing here; works on a cluster with Istio"
+        return [(f"data.mesh.{field}", reason) for field in unread_fields(resource)]
     if resource.kind == "Gateway":
         return [
             (f"spec.servers[{index}].tls.mode", _gateway_reason(server.tls.mode))

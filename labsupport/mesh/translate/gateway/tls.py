@@ -11,6 +11,19 @@ __all__ = ["downstream_socket"]
 
 _CONTEXT = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 _VERSIONS = {"TLSV1_0": "TLSv1_0", "TLSV1_1": "TLSv1_1", "TLSV1_2": "TLSv1_2", "TLSV1_3": "TLSv1_3"}
+_BLOCKS = ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA")
+_CIPHERS = frozenset(
+    (
+        *_BLOCKS,
+        "DES-CBC3-SHA",
+        *(f"ECDHE-{key}-{block}" for key in ("ECDSA", "RSA") for block in (*_BLOCKS, "CHACHA20-POLY1305")),
+    )
+)
+
+
+def _known(suite: str) -> bool:
+    """Whether Envoy knows a cipher suite; an expression that starts with an operator is left to it."""
+    return suite in ("", "ALL") or not suite[0].isalnum() or suite in _CIPHERS
 
 
 def downstream_socket(settings: Any) -> Json | None:
@@ -61,8 +74,9 @@ def downstream_socket(settings: Any) -> Json | None:
         parameters["tls_minimum_protocol_version"] = _VERSIONS[settings.min_protocol_version]
     if settings.max_protocol_version in _VERSIONS:
         parameters["tls_maximum_protocol_version"] = _VERSIONS[settings.max_protocol_version]
-    if settings.cipher_suites:
-        parameters["cipher_suites"] = list(dict.fromkeys(settings.cipher_suites))
+    suites = [suite for suite in dict.fromkeys(settings.cipher_suites) if _known(suite)]
+    if suites:
+        parameters["cipher_suites"] = suites
     if parameters:
         common["tls_params"] = parameters
     typed: Json = {
