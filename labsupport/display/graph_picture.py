@@ -1,9 +1,10 @@
-"""The service graph as a picture: services with their versions, calls with rate, errors and latency, rules as badges."""
+"""The service graph as a picture: services with their versions, calls with their numbers, rules as badges."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from labsupport import words
 from labsupport.display.changes import table
@@ -19,7 +20,7 @@ __all__ = ["edge_words", "graph_figure", "graph_parts"]
 _WIDE = 960.0
 _NODE = 136.0
 _GAP = 96.0
-_HEAD, _LINE, _BADGE, _BETWEEN = 24.0, 16.0, 16.0, 30.0
+_HEAD, _LINE, _BADGE, _BETWEEN, _LANE = 24.0, 16.0, 16.0, 30.0, 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +43,56 @@ def _versions(node: Node) -> list[tuple[str, int]]:
     return sorted(((v, n) for v, n in node.versions.items() if v), key=lambda item: words.natural_key(item[0]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """What takes room in a layer: a node, or a call that passes through."""
+
+    key: str
+    high: float
+    callers: tuple[str, ...]
+
+
+def _through(edge: Edge, layer: int) -> str:
+    return f"{edge.source}>{edge.target}@{layer}"
+
+
+def _items(graph: MeshGraph, heights: Mapping[str, float]) -> dict[int, list[_Item]]:
+    """Layers with their nodes, and a lane for each call that passes a layer on its way."""
+    layers: dict[int, list[_Item]] = {}
+    for name, node in graph.nodes.items():
+        callers = []
+        for edge in graph.edges:
+            source = graph.nodes[edge.source].layer
+            if edge.target == name and source < node.layer:
+                callers.append(edge.source if source == node.layer - 1 else _through(edge, node.layer - 1))
+        layers.setdefault(node.layer, []).append(_Item(name, heights[name], tuple(callers)))
+    for edge in graph.edges:
+        first = graph.nodes[edge.source].layer
+        for layer in range(first + 1, graph.nodes[edge.target].layer):
+            caller = edge.source if layer == first + 1 else _through(edge, layer - 1)
+            layers.setdefault(layer, []).append(_Item(_through(edge, layer), _LANE, (caller,)))
+    return layers
+
+
 def _layout(graph: MeshGraph) -> tuple[dict[str, _Box], float, float]:
-    """Places of all nodes, and the size of the picture."""
-    layers: dict[int, list[Node]] = {}
-    for node in graph.nodes.values():
-        layers.setdefault(node.layer, []).append(node)
+    """Places of all nodes and lanes, and the size of the picture."""
+    badges = {name: _BADGE * len(node.badges) for name, node in graph.nodes.items()}
+    heights = {name: _height(node) + badges[name] for name, node in graph.nodes.items()}
+    layers = _items(graph, heights)
     count = max(layers, default=0) + 1
     gap = max(_GAP, min(190.0, (_WIDE - count * _NODE) / max(1, count - 1)))
-    heights = {name: _height(node) + _BADGE * len(node.badges) for name, node in graph.nodes.items()}
-    tallest = max((sum(heights[n.name] + _BETWEEN for n in nodes) for nodes in layers.values()), default=60.0)
+    tallest = max((sum(item.high + _BETWEEN for item in items) for items in layers.values()), default=60.0)
     boxes: dict[str, _Box] = {}
     for layer in sorted(layers):
-        nodes = layers[layer]
-        # Below who calls it, so that few lines cross; names decide between equals, so that nothing jumps about.
-        callers = {
-            node.name: [boxes[e.source].middle for e in graph.edges if e.target == node.name and e.source in boxes]
-            for node in nodes
-        }
-        nodes.sort(key=lambda n: (sum(callers[n.name]) / len(callers[n.name]) if callers[n.name] else 1e9, n.name))
-        y = 22 + (tallest - sum(heights[node.name] + _BETWEEN for node in nodes)) / 2
-        for node in nodes:
-            boxes[node.name] = _Box(2 + layer * (_NODE + gap), y, _NODE, _height(node))
-            y += heights[node.name] + _BETWEEN
+        items = layers[layer]
+        # Beside who calls it, so that few lines cross; names decide between equals, so that nothing jumps about.
+        places = {item.key: [boxes[c].middle for c in item.callers if c in boxes] for item in items}
+        items.sort(key=lambda i: (sum(places[i.key]) / len(places[i.key]) if places[i.key] else 1e9, i.key))
+        y = 22 + (tallest - sum(item.high + _BETWEEN for item in items)) / 2
+        for item in items:
+            high = item.high - badges.get(item.key, 0.0)
+            boxes[item.key] = _Box(2 + layer * (_NODE + gap), y, _NODE, high)
+            y += item.high + _BETWEEN
     return boxes, 4 + count * _NODE + (count - 1) * gap, tallest + 24
 
 
@@ -79,18 +108,34 @@ def edge_words(edge: Edge, span_s: float) -> str:
     return ", ".join(parts)
 
 
-def _edge(edge: Edge, start: _Box, end: _Box, span_s: float, most: int) -> str:
-    x1, y1, x2, y2 = start.x + start.wide, start.middle, end.x - 9, end.middle
-    back = x2 <= x1
-    if back:
+def _way(stations: Sequence[_Box]) -> tuple[str, float, float, float]:
+    """Path from the first box to the last, with the middle of its last stretch and the room for a label there."""
+    start, end = stations[0], stations[-1]
+    x1, x2 = start.x + start.wide, end.x - 9
+    if x2 <= x1:
         # A call back to an earlier layer goes round below.
         low = max(start.y + start.high, end.y + end.high) + 34
-        way = f"M{num(x1 - 20)} {num(start.y + start.high)}C{num(x1)} {num(low)} {num(x2)} {num(low)} {num(x2 + 30)} {num(end.y + end.high + 8)}"
-        label_x, label_y = (x1 + x2) / 2, low - 4
-    else:
-        middle = (x1 + x2) / 2
-        way = f"M{num(x1)} {num(y1)}C{num(middle)} {num(y1)} {num(middle)} {num(y2)} {num(x2)} {num(y2)}"
-        label_x, label_y = (x1 + x2) / 2, (y1 + 3 * y2) / 4 - 9
+        bottom = end.y + end.high + 9
+        way = f"M{num(x1 - 20)} {num(start.y + start.high)}C{num(x1)} {num(low)} {num(x2)} {num(low)} "
+        return f"{way}{num(end.x + 30)} {num(bottom)}", (x1 + x2) / 2, low - 4, 200.0
+    way = f"M{num(x1)} {num(start.middle)}"
+    for here, there in pairwise(stations):
+        left, right = here.x + here.wide, there.x - (9 if there is end else 0)
+        middle = (left + right) / 2
+        way += f"C{num(middle)} {num(here.middle)} {num(middle)} {num(there.middle)} {num(right)} {num(there.middle)}"
+        if there is not end:
+            way += f"h{num(there.wide)}"
+    drop = abs(there.middle - here.middle)
+    # Above a flat line, across a steep one.
+    y = (here.middle + there.middle) / 2 + (4 if drop > 10 else -8)
+    return way, middle, y, right - left + 4
+
+
+def _edge(edge: Edge, stations: Sequence[_Box], span_s: float, most: int) -> str:
+    way = _way(stations)[0]
+    end = stations[-1]
+    back = end.x - 9 <= stations[0].x + stations[0].wide
+    x2, y2 = end.x - 9, end.middle
     colour = "var(--ws-ce)" if edge.errors else "var(--ws-bar)"
     thick = 1.6 + 3.4 * (edge.count / most if most else 0)
     parts = [
@@ -100,11 +145,16 @@ def _edge(edge: Edge, start: _Box, end: _Box, span_s: float, most: int) -> str:
     ]
     if not back:
         parts.append(el("path", d=f"M{num(x2)} {num(y2 - 5)}l9 5l-9 5z", fill=colour))
+    return "".join(parts)
+
+
+def _edge_label(edge: Edge, stations: Sequence[_Box], span_s: float) -> str:
+    _, label_x, label_y, room = _way(stations)
     first = words.rate(edge.count / span_s)
     second = f"{words.percent(edge.errors / edge.count)} errors" if edge.errors else f"p95 {words.duration(edge.p95_s)}"
-    room = max(60.0, x2 - x1 + 10)
+    parts = []
     text = f"{first} · {second}"
-    look = "e h" if edge.errors else "d h"
+    look = "e h" if edge.errors else "d hh"
     if width(text) <= room:
         parts.append(el("text", esc(text), x=label_x, y=label_y, text_anchor="middle", class_=look))
     else:
@@ -156,6 +206,12 @@ def _node(node: Node, box: _Box) -> str:
     return "".join(parts)
 
 
+def _stations(graph: MeshGraph, edge: Edge, boxes: Mapping[str, _Box]) -> list[_Box]:
+    first, last = graph.nodes[edge.source].layer, graph.nodes[edge.target].layer
+    lanes = [boxes[_through(edge, layer)] for layer in range(first + 1, last)]
+    return [boxes[edge.source], *lanes, boxes[edge.target]]
+
+
 def graph_parts(graph: MeshGraph) -> tuple[dict[str, str], float, float]:
     """The picture by parts, for a live view.
 
@@ -163,15 +219,21 @@ def graph_parts(graph: MeshGraph) -> tuple[dict[str, str], float, float]:
         graph: what to draw.
 
     Returns:
-        ``edge:<source>><target>`` and ``node:<name>`` to SVG markup; width and height in pixels.
+        ``edge:<source>><target>``, ``node:<name>`` and ``label:<source>><target>`` to SVG markup, in the order in which
+        they are painted; width and height in pixels.
     """
     boxes, wide, high = _layout(graph)
     most = max((edge.count for edge in graph.edges), default=0)
     parts = {
-        f"edge:{edge.source}>{edge.target}": _edge(edge, boxes[edge.source], boxes[edge.target], graph.span_s, most)
+        f"edge:{edge.source}>{edge.target}": _edge(edge, _stations(graph, edge, boxes), graph.span_s, most)
         for edge in graph.edges
     }
     parts |= {f"node:{name}": _node(node, boxes[name]) for name, node in graph.nodes.items()}
+    # On top of all lines, so that none crosses out a number.
+    parts |= {
+        f"label:{edge.source}>{edge.target}": _edge_label(edge, _stations(graph, edge, boxes), graph.span_s)
+        for edge in graph.edges
+    }
     return parts, wide, high
 
 
@@ -222,5 +284,5 @@ def graph_figure(
     parts, wide, high = graph_parts(graph)
     body = "".join(el("g", markup) for markup in parts.values())
     return Figure(
-        "Service graph", f"last {span_s:g} s", body, max(wide, 300.0), high, graph_summary(graph), edges_table(graph)
+        "Service graph", f"last {span_s:.0f} s", body, max(wide, 300.0), high, graph_summary(graph), edges_table(graph)
     )
