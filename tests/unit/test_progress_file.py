@@ -91,15 +91,19 @@ def test_a_read_only_folder_is_named(file: Path) -> None:
 
 
 def test_several_notebooks_may_write_at_once(file: Path) -> None:
-    numbers = list(exercises.every())[:4]
+    first, second = list(exercises.every())[:2]
     code = (
         "import sys\nfrom labsupport.exercises import progress\nfrom labsupport.outcome import FAILED\n"
-        "assert all(progress.record(sys.argv[1], FAILED) for _ in range(25))"
+        "assert all(progress.record(sys.argv[1], FAILED) for _ in range(20))"
     )
-    running = [subprocess.Popen([sys.executable, "-c", code, number]) for number in (*numbers, numbers[0])]
-    assert [process.wait(60) for process in running] == [0] * 5
+    running = [subprocess.Popen([sys.executable, "-c", code, number]) for number in (first, second)]
+    mine = 0
+    while any(process.poll() is None for process in running):
+        assert progress.record(first, FAILED)
+        mine += 1
+    assert [process.wait(60) for process in running] == [0, 0]
     checks = {done.number: done.checks for done in progress.summary().exercises if done.checks}
-    assert checks == {numbers[0]: 50, numbers[1]: 25, numbers[2]: 25, numbers[3]: 25}
+    assert checks == {first: 20 + mine, second: 20}
     assert sorted(path.name for path in file.parent.iterdir()) == [f".{file.name}.lock", file.name]
 
 
