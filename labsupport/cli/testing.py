@@ -35,18 +35,17 @@ def _chosen(extra: Sequence[str]) -> list[str]:
     return [word for word in extra if not word.startswith("-") and Path(word.partition("::")[0]).exists()]
 
 
-def pytest_arguments(root: Path, extra: Sequence[str], *, fast: bool, engine: str) -> list[str]:
+def pytest_arguments(root: Path, extra: Sequence[str], *, fast: bool) -> list[str]:
     """The arguments of pytest.
 
     Args:
         root: the repository.
         extra: what the user gave for pytest, relative to the working folder.
         fast: leave out the browser, the notebooks and everything marked slow.
-        engine: the engine that the suites with a mesh run on.
     """
     chosen = _chosen(extra)
     others = [word for word in extra if word not in chosen]
-    arguments = [f"--rootdir={root}", "-c", str(root / "pyproject.toml"), f"--engine={engine}"]
+    arguments = [f"--rootdir={root}", "-c", str(root / "pyproject.toml")]
     places: list[Path] = []
     for suite in suites(root):
         if fast and suite in _SLOW_SUITES:
@@ -91,7 +90,12 @@ def install_extras(root: Path, group: str = "test") -> None:
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--fast", is_flag=True, help="Leave out the notebooks, the browser and slow tests.")
-@click.option("--engine", type=click.Choice(["embedded", "cluster"]), default="embedded", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["embedded", "cluster"]),
+    default=lambda: os.environ.get("WORKSHOP_ENGINE") or "embedded",
+    help="Engine for the suites and notebooks with a mesh.  [default: WORKSHOP_ENGINE, else embedded]",
+)
 @click.argument("pytest_args", nargs=-1, type=click.UNPROCESSED)
 def test(fast: bool, engine: str, pytest_args: tuple[str, ...]) -> None:
     """Run the tests of the workshop, or those in the files and folders that are given.
@@ -102,8 +106,8 @@ def test(fast: bool, engine: str, pytest_args: tuple[str, ...]) -> None:
     if not (root / "tests").is_dir():
         raise NotFoundError(f"there is no folder tests in {root}. Is this a clone of the repository?")
     install_extras(root)
-    command = [sys.executable, "-m", "pytest", *pytest_arguments(root, pytest_args, fast=fast, engine=engine)]
+    command = [sys.executable, "-m", "pytest", *pytest_arguments(root, pytest_args, fast=fast)]
     # pytest takes this process's place: signals, the terminal and the exit status are its own.
     os.chdir(root)
     sys.stdout.flush()
-    os.execv(sys.executable, command)
+    os.execve(sys.executable, command, {**os.environ, "WORKSHOP_ENGINE": engine})

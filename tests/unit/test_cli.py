@@ -1,0 +1,291 @@
+"""The command line: what it prints, its exit status, and what it starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from labsupport import paths
+from labsupport.cli import lab, testing, workshop
+from labsupport.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec:
+  hosts: [web]
+  http:
+  - route:
+    - destination: {host: web}
+"""
+BAD = GOOD.replace("- destination: {host: web}", "- destination: {host: web}\n      weight: -1")
+
+
+def run(*arguments: str, text: str | None = None) -> Result:
+    return CliRunner().invoke(workshop, list(arguments), input=text)
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of its own, so that no test touches the progress of who runs it."""
+    root = tmp_path / "repository"
+    for folder in ("manifests", "images", "tests/unit", "tests/browser", "tests/new-suite", "notebooks"):
+        (root / folder).mkdir(parents=True)
+    for suite in ("unit", "browser", "new-suite"):
+        (root / "tests" / suite / "test_it.py").touch()
+    monkeypatch.setenv("WORKSHOP_ROOT", str(root))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv("WORKSHOP_STATE", raising=False)
+    return root
+
+
+def test_help_names_every_command_and_imports_none_of_them():
+    code = (
+        "import sys\n"
+        "from labsupport.cli import workshop\n"
+        "workshop(['--help'], standalone_mode=False)\n"
+        "heavy = {'grpc', 'pandas', 'scipy', 'matplotlib', 'kubernetes', 'yaml', 'psutil'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for command in ("doctor", "lab", "progress", "reset", "test", "translate", "validate"):
+        assert f"  {command} " in done.stdout
+        assert run(command, "--help").exit_code == 0
+
+
+def test_an_unknown_command():
+    done = run("labb")
+    assert done.exit_code == 2 and "labb" in done.output
+
+
+def test_an_error_of_ours_is_a_message_without_a_traceback(own_state: Path):
+    done = run("lab")
+    assert done.exit_code == 2
+    assert "there is no notebooks/00-start-here.ipynb" in done.output and "Traceback" not in done.output
+
+
+# --- lab ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_port_that_is_asked_for_is_taken_or_refused():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {taken} of 127.0.0.1 is in use"):
+            lab.free_port("127.0.0.1", taken)
+    assert lab.free_port("127.0.0.1", taken) == taken
+
+
+def test_without_a_wish_the_next_free_port_is_taken(monkeypatch: pytest.MonkeyPatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        monkeypatch.setattr(lab, "DEFAULT_PORT", taken)
+        assert taken < lab.free_port("127.0.0.1", None) < taken + 50
+
+
+def test_an_address_of_another_machine():
+    with pytest.raises(UsageError, match=r"cannot listen on 192\.0\.2\.1"):
+        lab.free_port("192.0.2.1", 8888)
+
+
+def test_root_must_be_allowed_only_when_it_is_root():
+    assert "--allow-root" in lab.arguments(ROOT, "127.0.0.1", 1, browser=True, as_root=True)
+    plain = lab.arguments(ROOT, "127.0.0.1", 1, browser=True, as_root=False)
+    assert not {"--allow-root", "--no-browser"} & set(plain)
+    assert "--no-browser" in lab.arguments(ROOT, "127.0.0.1", 1, browser=False, as_root=False)
+
+
+def test_the_token_is_no_argument_and_the_settings_of_others_do_not_count():
+    environment = lab.environment(ROOT, "secret", "cluster", {"JUPYTER_CONFIG_PATH": "/else", "PATH": "/bin"})
+    assert environment["JUPYTER_TOKEN"] == "secret"
+    assert environment["JUPYTER_CONFIG_PATH"] == f"{ROOT / 'jupyter'}{os.pathsep}/else"
+    assert environment["JUPYTER_CONFIG_DIR"].startswith(str(ROOT))
+    assert (environment["WORKSHOP_ENGINE"], environment["PATH"]) == ("cluster", "/bin")
+    assert not [word for word in lab.arguments(ROOT, "::1", 1, browser=True, as_root=True) if "secret" in word]
+    assert "WORKSHOP_ENGINE" not in lab.environment(ROOT, "secret", None, {})
+    assert lab.environment(ROOT, "secret", None, {"JUPYTER_CONFIG_DIR": "/mine"})["JUPYTER_CONFIG_DIR"] == "/mine"
+
+
+# --- test -----------------------------------------------------------------------------------------------------------
+
+
+def test_all_suites_run_with_new_ones_before_the_browser(own_state: Path):
+    arguments = testing.pytest_arguments(own_state, [], fast=False)
+    assert arguments[-3:] == [str(own_state / "tests" / name) for name in ("unit", "new-suite", "browser")]
+    assert "--nbval-lax" in arguments
+
+
+def test_the_notebooks_follow_their_rules(own_state: Path):
+    (own_state / "tests" / "notebooks").mkdir()
+    (own_state / "tests" / "notebooks" / "test_rules.py").touch()
+    places = testing.pytest_arguments(own_state, [], fast=False)
+    at = places.index(str(own_state / "tests" / "notebooks"))
+    assert places[at + 1] == str(own_state / "notebooks")
+
+
+def test_fast_leaves_out_what_takes_long(own_state: Path):
+    arguments = testing.pytest_arguments(own_state, [], fast=True)
+    assert str(own_state / "tests" / "browser") not in arguments and "--nbval-lax" not in arguments
+    assert arguments[arguments.index("-m") + 1] == "not slow and not browser"
+
+
+def test_files_replace_the_suites_and_options_stay(own_state: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(own_state / "tests")
+    arguments = testing.pytest_arguments(own_state, ["-x", "unit/test_it.py::test_a"], fast=False)
+    assert arguments[-2:] == ["-x", str(own_state / "tests" / "unit" / "test_it.py::test_a")]
+    assert "--nbval-lax" not in arguments
+    notebook = own_state / "notebooks" / "00-a.ipynb"
+    notebook.touch()
+    assert "--nbval-lax" in testing.pytest_arguments(own_state, [str(notebook)], fast=False)
+
+
+def test_the_test_command_ends_as_pytest_does(tmp_path: Path):
+    failing = tmp_path / "test_failing.py"
+    failing.write_text(
+        "import os\n\ndef test_engine():\n    assert os.environ['WORKSHOP_ENGINE'] == 'cluster'\n\n"
+        "def test_arithmetic():\n    assert 1 + 1 == 3\n"
+    )
+    environment = {**os.environ, "WORKSHOP_ROOT": str(ROOT)}
+    command = [sys.executable, "-P", "-m", "labsupport.cli", "test", "--engine", "cluster"]
+    command += [str(failing), "--", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "1 failed, 1 passed" in done.stdout) == (1, True), done.stdout + done.stderr
+
+
+# --- progress and reset ---------------------------------------------------------------------------------------------
+
+
+def test_progress_lists_exercises_and_reset_forgets_them(own_state: Path):
+    paths.state_file().parent.mkdir()
+    paths.state_file().write_text('{"format": 1, "exercises": {"02.1": {"state": "PASSED", "checks": 1, "hints": 0}}}')
+    assert "✓ 02.1" in run("progress").output
+    settings = own_state / ".workshop" / "jupyter"
+    settings.mkdir()
+    refused = run("reset", text="n\n")
+    assert refused.exit_code == 2 and "nothing was removed" in refused.output and settings.exists()
+    assert run("reset").exit_code == 2 and settings.exists(), "without an answer nothing may be removed"
+    done = run("reset", "--yes")
+    assert done.exit_code == 0 and "removed" in done.output
+    assert not (own_state / ".workshop").exists()
+    assert "✓" not in run("progress").output
+    assert "Nothing to remove" in run("reset").output
+
+
+def test_reset_removes_a_progress_file_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    elsewhere = tmp_path / "mine.json"
+    elsewhere.write_text("{}")
+    monkeypatch.setenv("WORKSHOP_STATE", str(elsewhere))
+    assert run("reset", "--yes").exit_code == 0
+    assert not elsewhere.exists()
+
+
+def dead_lab(parent: Path) -> Path:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    folder = parent / "istio-workshop-dead"
+    folder.mkdir()
+    (folder / "lab.json").write_text(json.dumps({"kernel": ended.pid}))
+    return folder
+
+
+def test_what_killed_labs_left_is_told_by_the_doctor_and_removed_by_reset(tmp_path: Path):
+    folder = dead_lab(tmp_path)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        from labsupport.mesh import rundir
+
+        rundir.record(folder, rundir.CHILDREN, child.pid)
+        from labsupport.doctor import machine
+
+        (finding,) = machine.leftovers("embedded")
+        assert finding.level == "warning" and str(folder) in finding.detail
+        assert child.poll() is None, "the doctor only looks"
+        done = run("reset", "--yes")
+        assert str(folder) in done.output and not folder.exists()
+        assert child.wait(timeout=10) != 0
+    finally:
+        child.kill()
+        child.wait()
+
+
+# --- translate and validate -----------------------------------------------------------------------------------------
+
+
+def test_validate_reports_file_and_line(tmp_path: Path):
+    file = tmp_path / "rules.yaml"
+    file.write_text(GOOD + "---\n" + BAD.replace("name: web", "name: other"))
+    done = run("validate", "-f", str(file))
+    assert done.exit_code == 3
+    assert "VirtualService/web (default): accepted" in done.output
+    assert "rules.yaml:10: VirtualService/other (default): rejected" in done.output
+    assert "error, line 18: " in done.output and "1 accepted, 1 rejected" in done.output
+
+
+def test_validate_prints_json_lines_as_the_tools_of_istio_do(tmp_path: Path):
+    done = run("validate", "--output", "json", "-f", "-", text=GOOD)
+    assert done.exit_code == 0
+    assert [json.loads(line) for line in done.output.splitlines()] == [
+        {"kind": "VirtualService", "namespace": "default", "name": "web", "errors": [], "warnings": []}
+    ]
+    (line,) = run("validate", "--output", "json", "-f", "-", text=BAD).output.splitlines()
+    assert [error.partition(":")[0] for error in json.loads(line)["errors"]] == ["webhook"]
+
+
+@pytest.mark.parametrize("command", [["validate"], ["translate", "--proxy", "sidecar:web.default"]])
+@pytest.mark.parametrize("text", ["a: [", "- a", "", "# only a comment"])
+def test_what_is_no_manifest_is_an_error_without_a_traceback(command: list[str], text: str):
+    done = run(*command, "-f", "-", text=text)
+    assert done.exit_code == 2
+    assert done.output.startswith("workshop: ") and "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("command", [["validate"], ["translate", "--proxy", "sidecar:web.default"]])
+def test_a_file_that_is_not_there(command: list[str], tmp_path: Path):
+    done = run(*command, "-f", str(tmp_path / "none.yaml"))
+    assert done.exit_code == 2 and "none.yaml" in done.output
+
+
+def test_translate_prints_what_envoy_gets():
+    files = [argument for name in ("web", "client") for argument in ("-f", str(ROOT / "manifests" / "apps" / name))]
+    done = run("translate", *files, "-f", "-", "--proxy", "sidecar:client.default", text=GOOD)
+    assert done.exit_code == 0, done.output
+    xds = json.loads(done.output)
+    assert "outbound|8080||web.default.svc.cluster.local" in [cluster["name"] for cluster in xds["clusters"]]
+    assert {"clusters", "listeners", "routes", "endpoints", "info"} == xds.keys()
+
+
+@pytest.mark.parametrize("proxy", ["client.default", "router:client.default", "sidecar:client"])
+def test_translate_for_a_proxy_that_is_not_named_properly(proxy: str):
+    done = run("translate", "-f", str(ROOT / "manifests" / "apps" / "client"), "--proxy", proxy)
+    assert done.exit_code == 2 and "Traceback" not in done.output
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "labsupport.cli",
+        "translate",
+        "-f",
+        str(ROOT / "manifests" / "apps" / "web"),
+    ]
+    process = subprocess.Popen(
+        [*command, "--proxy", "sidecar:web-safe.default"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    deadline = time.monotonic() + 30
+    process.wait(timeout=deadline - time.monotonic())
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()

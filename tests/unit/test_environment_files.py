@@ -1,0 +1,92 @@
+"""The lists of packages agree with each other: pyproject.toml, constraints.txt, environment.yml, CI."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from labsupport import requirements
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DEPENDENCIES = {canonicalize_name(Requirement(text).name): Requirement(text) for text in PROJECT["dependencies"]}
+# conda-forge's names that are not PyPI's.
+CONDA_NAMES = {"matplotlib-base": "matplotlib"}
+
+
+def pins() -> dict[str, Version]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(name): Version(version) for name, version in pairs}
+
+
+def conda() -> tuple[dict[str, SpecifierSet], list[str]]:
+    entries = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    named = [Requirement(re.sub(r"(?<![=<>!~])=(?!=)", "==", text)) for text in entries if isinstance(text, str)]
+    (pip,) = (entry["pip"] for entry in entries if isinstance(entry, dict))
+    return {requirement.name: requirement.specifier for requirement in named}, pip
+
+
+def test_every_dependency_is_pinned_within_its_range():
+    pinned = pins()
+    for requirement in requirements.declared(PROJECT, ["dev"]):
+        version = pinned.get(canonicalize_name(requirement.name))
+        assert version is not None, f"{requirement.name} is not in constraints.txt: run .ci/lock"
+        assert version in requirement.specifier, f"{requirement} is pinned to {version}: run .ci/lock"
+
+
+def test_conda_gets_the_same_ranges():
+    named, pip = conda()
+    assert pip == ["-e ."], "everything else must come with the package itself"
+    assert Version("3.12") in SpecifierSet(PROJECT["requires-python"])
+    assert named.pop("python") == SpecifierSet("==3.12") and named.pop("pip") == SpecifierSet("")
+    for name, specifier in named.items():
+        assert specifier == DEPENDENCIES[CONDA_NAMES.get(name, name)].specifier, name
+
+
+def test_every_dependency_has_a_lower_and_an_upper_bound_or_a_reason():
+    unbounded = {"packaging"}  # versions by year, no breaking ones
+    for name, requirement in DEPENDENCIES.items():
+        operators = {specifier.operator for specifier in requirement.specifier}
+        assert ">=" in operators, name
+        assert "<" in operators or name in unbounded, name
+
+
+def test_the_tested_pythons_are_those_of_the_script_and_of_ci():
+    script = re.search(r"^tested_pythons='(.*)'$", (ROOT / "workshop").read_text(), flags=re.MULTILINE)
+    assert script is not None
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    in_ci = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert set(in_ci) <= set(script.group(1).split())
+    oldest = script.group(1).split()[0]
+    assert PROJECT["requires-python"] == f">={oldest}" and oldest in in_ci
+
+
+def test_jupyterlab_gets_the_settings_of_the_course():
+    settings = json.loads((ROOT / "jupyter/labconfig/default_setting_overrides.json").read_text(encoding="utf-8"))
+    assert settings["@jupyterlab/apputils-extension:kernels-settings"]["commsOverSubshells"] == "disabled"
+    assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
+
+
+def test_what_is_missing_or_too_old_is_found(tmp_path: Path):
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "x"\ndependencies = ["pytest>=1", "click<1", "no-such-package", '
+        "\"gone; python_version<'3'\"]\n"
+        '[project.optional-dependencies]\nmore = ["x[most]"]\nmost = ["not-there-either"]\n'
+    )
+    assert [str(r) for r in requirements.unsatisfied(tmp_path)] == ["click<1", "no-such-package"]
+    assert [r.name for r in requirements.unsatisfied(tmp_path, extras=["more"])][-1] == "not-there-either"
+
+
+def test_no_pyproject(tmp_path: Path):
+    with pytest.raises(LookupError, match=r"no pyproject\.toml"):
+        requirements.unsatisfied(tmp_path)
