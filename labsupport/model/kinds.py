@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from labsupport.model import apps, core, otheristio
+from labsupport.model import apps, core, extensions, proxies, security, telemetry
 from labsupport.model.base import Resource
 from labsupport.model.destinationrule import DestinationRule
 from labsupport.model.gateway import Gateway
@@ -31,15 +31,15 @@ _CLASSES: Final[tuple[type[Resource], ...]] = (
     ServiceEntry,
     WorkloadEntry,
     Sidecar,
-    otheristio.EnvoyFilter,
-    otheristio.ProxyConfig,
-    otheristio.WorkloadGroup,
-    otheristio.AuthorizationPolicy,
-    otheristio.PeerAuthentication,
-    otheristio.RequestAuthentication,
-    otheristio.Telemetry,
-    otheristio.WasmPlugin,
-    otheristio.TrafficExtension,
+    proxies.EnvoyFilter,
+    proxies.ProxyConfig,
+    proxies.WorkloadGroup,
+    security.AuthorizationPolicy,
+    security.PeerAuthentication,
+    security.RequestAuthentication,
+    telemetry.Telemetry,
+    extensions.WasmPlugin,
+    extensions.TrafficExtension,
 )
 
 KINDS: Final[dict[str, type[Resource]]] = {cls.KIND: cls for cls in _CLASSES}

@@ -1,25 +1,34 @@
-"""Kinds of Istio that are known by name but are not about routing; their ``spec`` is kept as it was written."""
+"""What the kinds of Istio that are not about routing have in common: the embedded mesh only knows them by name."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import re
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from labsupport.model.base import Istio
+from labsupport.model.base import Istio, Schema
+from labsupport.model.types import Rule
 
-__all__ = [
-    "AuthorizationPolicy",
-    "EnvoyFilter",
-    "OtherIstio",
-    "PeerAuthentication",
-    "ProxyConfig",
-    "RequestAuthentication",
-    "Telemetry",
-    "TrafficExtension",
-    "WasmPlugin",
-    "WorkloadGroup",
-]
+__all__ = ["NonEmpty", "OtherIstio", "PolicyTargetReference", "TargetReferences", "WorkloadMode", "matching"]
+
+WorkloadMode = Literal["CLIENT_AND_SERVER", "CLIENT", "SERVER"]
+
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+def matching(pattern: str, message: str) -> Rule:
+    """Make a rule that text matches a pattern as a whole.
+
+    Args:
+        pattern: a regular expression.
+        message: what is wrong if it does not.
+
+    Returns:
+        the rule.
+    """
+    compiled = re.compile(pattern)
+    return Rule(lambda value: compiled.fullmatch(value) is not None, message)
 
 
 class OtherIstio(Istio):
@@ -31,85 +40,21 @@ class OtherIstio(Istio):
 
     PURPOSE: ClassVar[str] = ""
 
-    spec: dict[str, Any] = Field(default_factory=dict)
+
+_GROUP = r"(?:[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?"
 
 
-class EnvoyFilter(OtherIstio):
-    """Patches of the generated Envoy configuration."""
+class PolicyTargetReference(Schema):
+    """The object that a policy is attached to."""
 
-    KIND = "EnvoyFilter"
-    GROUP = "networking.istio.io"
-    VERSIONS = ("v1alpha3",)
-    PURPOSE = "patches Envoy's configuration by hand"
-
-
-class ProxyConfig(OtherIstio):
-    """Settings of proxies."""
-
-    KIND = "ProxyConfig"
-    GROUP = "networking.istio.io"
-    VERSIONS = ("v1beta1",)
-    PURPOSE = "sets options of proxies"
+    group: Annotated[str, Field(max_length=253), matching(_GROUP, "is not an API group")] = ""
+    kind: Annotated[
+        str, Field(min_length=1, max_length=63), matching(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?", "is not a kind")
+    ]
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    namespace: Annotated[
+        str, Rule(lambda value: not value, "must be left out: policies target only their namespace")
+    ] = ""
 
 
-class WorkloadGroup(OtherIstio):
-    """A template of WorkloadEntries."""
-
-    KIND = "WorkloadGroup"
-    GROUP = "networking.istio.io"
-    VERSIONS = ("v1", "v1beta1", "v1alpha3")
-    PURPOSE = "describes workloads that are not pods"
-
-
-class AuthorizationPolicy(OtherIstio):
-    """Who may call whom."""
-
-    KIND = "AuthorizationPolicy"
-    GROUP = "security.istio.io"
-    VERSIONS = ("v1", "v1beta1")
-    PURPOSE = "decides who may call whom"
-
-
-class PeerAuthentication(OtherIstio):
-    """Mutual TLS between workloads."""
-
-    KIND = "PeerAuthentication"
-    GROUP = "security.istio.io"
-    VERSIONS = ("v1", "v1beta1")
-    PURPOSE = "sets mutual TLS between workloads"
-
-
-class RequestAuthentication(OtherIstio):
-    """Checks of JWTs."""
-
-    KIND = "RequestAuthentication"
-    GROUP = "security.istio.io"
-    VERSIONS = ("v1", "v1beta1")
-    PURPOSE = "checks the tokens of requests"
-
-
-class Telemetry(OtherIstio):
-    """Metrics, access logs and traces."""
-
-    KIND = "Telemetry"
-    GROUP = "telemetry.istio.io"
-    VERSIONS = ("v1", "v1alpha1")
-    PURPOSE = "configures metrics, access logs and traces"
-
-
-class WasmPlugin(OtherIstio):
-    """Extensions of proxies in WebAssembly."""
-
-    KIND = "WasmPlugin"
-    GROUP = "extensions.istio.io"
-    VERSIONS = ("v1alpha1",)
-    PURPOSE = "extends proxies by WebAssembly"
-
-
-class TrafficExtension(OtherIstio):
-    """Extensions of proxies in WebAssembly or Lua."""
-
-    KIND = "TrafficExtension"
-    GROUP = "extensions.istio.io"
-    VERSIONS = ("v1alpha1",)
-    PURPOSE = "extends proxies by WebAssembly or Lua"
+TargetReferences = Annotated[list[PolicyTargetReference], Field(max_length=16)]

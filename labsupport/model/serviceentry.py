@@ -24,7 +24,7 @@ def _unix(value: Mapping[str, Any]) -> bool:
 class WorkloadEntrySpec(Schema):
     """One endpoint: ``endpoints[]`` of a ServiceEntry and ``spec`` of a WorkloadEntry."""
 
-    RULES: ClassVar = (
+    RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(lambda value: "address" in value or "network" in value, "an address is required"),
         Rule(lambda value: not _unix(value) or "ports" not in value, "a unix:// address takes no ports", ".ports"),
     )

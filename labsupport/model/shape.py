@@ -247,6 +247,7 @@ class MapShape(Shape):
     """Values by free keys."""
 
     item: Shape = field(default_factory=Shape)
+    shortest: int = 0
     longest: int | None = None
 
     def check(self, value: Any, path: str, report: Report) -> Any:
@@ -254,6 +255,8 @@ class MapShape(Shape):
         if not isinstance(value, dict):
             report.crd(path, f"expected a mapping (key: value), got {describe(value)}")
             return value
+        if len(value) < self.shortest:
+            report.crd(path, "must not be empty")
         if self.longest is not None and len(value) > self.longest:
             report.crd(path, f"has {len(value)} entries; at most {self.longest} are allowed")
         cleaned = {key: self.item.check(item, f"{path}.{key}", report) for key, item in value.items()}
@@ -389,7 +392,7 @@ def _plain(annotation: Any, marks: list[Any]) -> Shape:
     if origin is list:
         return ListShape(item=_compile(args[0], ()), shortest=shortest, longest=longest)
     if origin is dict:
-        return MapShape(item=_compile(args[1], ()), longest=longest)
+        return MapShape(item=_compile(args[1], ()), shortest=shortest, longest=longest)
     if isinstance(annotation, type) and issubclass(annotation, Schema):
         compiled = shape_of(annotation)
         return ObjectShape(model=compiled.model, fields=compiled.fields, required=compiled.required, open=compiled.open)

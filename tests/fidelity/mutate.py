@@ -26,7 +26,7 @@ from labsupport.model.kinds import KINDS
 from labsupport.model.shape import ListShape, MapShape, ObjectShape, Shape, TextShape, shape_of
 from labsupport.model.validation import validate
 
-BASE = Path(__file__).parent / "validation" / "valid.yaml"
+FOLDER = Path(__file__).parent / "validation"
 BATCH = 1500
 
 _ODD_VALUES = json.loads((Path(__file__).parent / "validation" / "odd.json").read_text(encoding="utf-8"))
@@ -75,9 +75,9 @@ def shape_at(shape: Shape, path: Path_) -> Shape | None:
 class Mutator:
     """Makes mutations of the base objects."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, base: str) -> None:
         self.random = random.Random(seed)
-        self.base = [document.raw for document in read(BASE)]
+        self.base = [document.raw for document in read(FOLDER / base)]
         self.known: dict[str, list[Any]] = {}
         for raw in self.base:
             for path in places(raw["spec"]):
@@ -134,7 +134,7 @@ class Mutator:
             raw["metadata"]["namespace"] = self.random.choice(("prod", "default", "istio-system"))
         else:
             versions = ("v1", "v1beta1", "v1alpha3", "v2", "v1alpha1")
-            raw["apiVersion"] = f"networking.istio.io/{self.random.choice(versions)}"
+            raw["apiVersion"] = f"{raw['apiVersion'].partition('/')[0]}/{self.random.choice(versions)}"
 
     def _operations(self) -> list[Callable[..., None]]:
         return [
@@ -276,12 +276,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--base", default="valid.yaml", help="file of validation/ to start from")
     parser.add_argument("--show", type=int, default=10, help="how many differences to show")
     options = parser.parse_args()
     oracle = os.environ.get("ISTIO_ORACLE", "")
     if not oracle:
         parser.error("set ISTIO_ORACLE to the path of the oracle")
-    mutator = Mutator(options.seed)
+    mutator = Mutator(options.seed, options.base)
     objects = [mutator.make(index) for index in range(options.count)]
     bad = 0
     refused = 0

@@ -8,7 +8,7 @@ from labsupport.model.analysis.world import World
 from labsupport.model.core import Service
 from labsupport.model.destinationrule import DestinationRule
 from labsupport.model.gateway import Gateway
-from labsupport.model.otheristio import AuthorizationPolicy
+from labsupport.model.security import AuthorizationPolicy
 from labsupport.model.sidecar import Sidecar
 from labsupport.model.validation.common import PROTOCOLS
 
@@ -100,7 +100,7 @@ def analyse_selectors(world: World) -> None:
             text = f"no pod of namespace {space} has the labels {_shown(selector)}"
             world.note("IST0101", "error", sidecar, "spec.workloadSelector", text)
     for policy in world.of(AuthorizationPolicy):
-        labels = _match_labels(policy.spec.get("selector"))
+        labels = policy.spec.selector.match_labels if policy.spec.selector is not None else None
         space = world.namespace(policy)
         everywhere = space == "istio-system"
         if labels is None and everywhere:
@@ -112,10 +112,3 @@ def analyse_selectors(world: World) -> None:
             shown = f"with the labels {_shown(labels)} " if labels else ""
             text = f"there is no pod with a sidecar {shown}in namespace {space}, so the policy has no effect"
             world.note("IST0127", "warning", policy, "spec.selector" if labels else "", text)
-
-
-def _match_labels(selector: object) -> dict[str, str] | None:
-    if not isinstance(selector, dict):
-        return None
-    labels = selector.get("matchLabels")
-    return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}

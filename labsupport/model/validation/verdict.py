@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from labsupport.model.base import Schema
 from labsupport.model.destinationrule import DestinationRuleSpec
+from labsupport.model.extensions import TrafficExtensionSpec, WasmPluginSpec
 from labsupport.model.gateway import GatewaySpec
 from labsupport.model.kinds import KINDS, api_versions
 from labsupport.model.protojson import DecodeError, decode
+from labsupport.model.proxies import EnvoyFilterSpec, ProxyConfigSpec, WorkloadGroupSpec
+from labsupport.model.security import AuthorizationPolicySpec, PeerAuthenticationSpec, RequestAuthenticationSpec
 from labsupport.model.serviceentry import ServiceEntrySpec, WorkloadEntrySpec
 from labsupport.model.shape import Issue, Report, shape_of
 from labsupport.model.sidecar import SidecarSpec
+from labsupport.model.telemetry import TelemetrySpec
 from labsupport.model.validation.destinationrule import check_destination_rule
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.gateway import check_gateway
+from labsupport.model.validation.observability import (
+    check_envoy_filter,
+    check_extension,
+    check_proxy_config,
+    check_telemetry,
+    check_workload_group,
+)
+from labsupport.model.validation.security import (
+    check_authorization_policy,
+    check_peer_authentication,
+    check_request_authentication,
+)
 from labsupport.model.validation.serviceentry import check_service_entry, check_workload_entry
 from labsupport.model.validation.sidecar import check_sidecar
 from labsupport.model.validation.virtualservice import check_virtual_service
@@ -23,6 +40,9 @@ from labsupport.model.virtualservice import VirtualServiceSpec
 
 __all__ = ["Inspection", "Verdict", "inspect", "validate"]
 
+_DRY_RUN = "istio.io/dry-run"
+_BOOLEANS = frozenset({"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"})
+T = TypeVar("T", bound=Schema)
 _RESERVED = (
     "internal.istio.io/webhook-always-reject",
     "internal.istio.io/parent-namespace",
@@ -156,7 +176,8 @@ def _webhook(kind: str, raw: Mapping[str, Any], cleaned: Mapping[str, Any], name
     if not _annotations(kind, found):
         return found
     try:
-        _check_spec(kind, cleaned.get("spec"), _text(metadata.get("name")), found)
+        if _dry_run(kind, cleaned.get("spec"), found):
+            _check_spec(kind, cleaned.get("spec"), _text(metadata.get("name")), found)
     except DecodeError as error:
         found.errors.clear()
         found.warnings.clear()
@@ -165,25 +186,51 @@ def _webhook(kind: str, raw: Mapping[str, Any], cleaned: Mapping[str, Any], name
 
 
 def _annotations(kind: str, found: Findings) -> bool:
-    if "istio.io/dry-run" in found.annotations and kind != "AuthorizationPolicy":
-        found.error("metadata.annotations.istio.io/dry-run", "is supported only by AuthorizationPolicy", "Remove it.")
+    if _DRY_RUN in found.annotations and kind != "AuthorizationPolicy":
+        found.error(f"metadata.annotations.{_DRY_RUN}", "is supported only by AuthorizationPolicy", "Remove it.")
     for name in _RESERVED:
         if name in found.annotations:
             found.error(f"metadata.annotations.{name}", "is reserved for Istio itself", "Remove it.")
     return not found.errors
 
 
+def _dry_run(kind: str, spec: object, found: Findings) -> bool:
+    """Check the one annotation that only an AuthorizationPolicy may have; istiod looks no further if it is wrong."""
+    value = found.annotations.get(_DRY_RUN)
+    if kind != "AuthorizationPolicy" or value is None:
+        return True
+    action = decode(AuthorizationPolicySpec, spec, "spec").action
+    if action not in ("ALLOW", "DENY"):
+        found.error(f"metadata.annotations.{_DRY_RUN}", f"goes only with action ALLOW or DENY, not {action}")
+    elif value not in _BOOLEANS:
+        found.error(f"metadata.annotations.{_DRY_RUN}", 'must be "true" or "false"')
+    return not found.errors
+
+
 def _check_spec(kind: str, spec: object, name: str, found: Findings) -> None:
-    match kind:
-        case "VirtualService":
-            check_virtual_service(decode(VirtualServiceSpec, spec, "spec"), found)
-        case "DestinationRule":
-            check_destination_rule(decode(DestinationRuleSpec, spec, "spec"), found)
-        case "Gateway":
-            check_gateway(decode(GatewaySpec, spec, "spec"), name, found)
-        case "ServiceEntry":
-            check_service_entry(decode(ServiceEntrySpec, spec, "spec"), found)
-        case "WorkloadEntry":
-            check_workload_entry(decode(WorkloadEntrySpec, spec, "spec"), found)
-        case "Sidecar":
-            check_sidecar(decode(SidecarSpec, spec, "spec"), found)
+    if kind == "Gateway":
+        check_gateway(decode(GatewaySpec, spec, "spec"), name, found)
+    else:
+        _CHECKS[kind](spec, found)
+
+
+def _check(model: type[T], check: Callable[[T, Findings], None]) -> Callable[[object, Findings], None]:
+    return lambda spec, found: check(decode(model, spec, "spec"), found)
+
+
+_CHECKS: dict[str, Callable[[object, Findings], None]] = {
+    "VirtualService": _check(VirtualServiceSpec, check_virtual_service),
+    "DestinationRule": _check(DestinationRuleSpec, check_destination_rule),
+    "ServiceEntry": _check(ServiceEntrySpec, check_service_entry),
+    "WorkloadEntry": _check(WorkloadEntrySpec, check_workload_entry),
+    "Sidecar": _check(SidecarSpec, check_sidecar),
+    "AuthorizationPolicy": _check(AuthorizationPolicySpec, check_authorization_policy),
+    "PeerAuthentication": _check(PeerAuthenticationSpec, check_peer_authentication),
+    "RequestAuthentication": _check(RequestAuthenticationSpec, check_request_authentication),
+    "Telemetry": _check(TelemetrySpec, check_telemetry),
+    "ProxyConfig": _check(ProxyConfigSpec, check_proxy_config),
+    "WorkloadGroup": _check(WorkloadGroupSpec, check_workload_group),
+    "EnvoyFilter": _check(EnvoyFilterSpec, check_envoy_filter),
+    "WasmPlugin": _check(WasmPluginSpec, check_extension),
+    "TrafficExtension": _check(TrafficExtensionSpec, check_extension),
+}
