@@ -7,6 +7,7 @@ with more to say than the default one::
     show(observations, wanted={"v1": 90, "v2": 10})
     compare(before, after)
     journey(lab.access_log(response), pods=lab.pods())
+    graph(lab.access_log(since_s=then), pods=lab.pods(), rules=lab.get("all"), span_s=now - then)
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from labsupport.display.figure import Figure
     from labsupport.display.live import LiveTraffic, Wanted
     from labsupport.engine.base import AccessRecord, Pod
+    from labsupport.model.base import Resource
     from labsupport.observation import Observations
     from labsupport.share import By, Share
 
-__all__ = ["compare", "install", "journey", "show", "watch"]
+__all__ = ["compare", "graph", "install", "journey", "show", "watch"]
 
 
 def watch(traffic: BackgroundTraffic, *, service: str | None = None, wanted: Wanted = None) -> LiveTraffic:
@@ -98,3 +100,27 @@ def journey(records: Iterable[AccessRecord], *, pods: Iterable[Pod] = (), reques
     from labsupport.display.journey_picture import journey_figure
 
     return journey_figure(records, pods=pods, request_id=request_id)
+
+
+def graph(
+    records: Iterable[AccessRecord],
+    *,
+    pods: Iterable[Pod] = (),
+    rules: Iterable[Resource] = (),
+    span_s: float = 10.0,
+) -> Figure:
+    """The service graph: services with their versions, calls with rate, errors and latency, rules in force as badges.
+
+    Args:
+        records: access-log lines of all proxies, of the last ``span_s`` seconds.
+        pods: all pods, so that services without traffic and pods without a sidecar are shown, too.
+        rules: objects in force, such as ``lab.get("all")``.
+        span_s: length of the time that the lines are from, in seconds.
+
+    Returns:
+        The figure, with a table of all calls.
+    """
+    from labsupport.display.badges import badges_of
+    from labsupport.display.graph_picture import graph_figure
+
+    return graph_figure(records, pods=pods, badges=badges_of(rules), span_s=span_s)

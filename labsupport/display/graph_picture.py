@@ -152,15 +152,32 @@ def _edge_label(edge: Edge, stations: Sequence[_Box], span_s: float) -> str:
     _, label_x, label_y, room = _way(stations)
     first = words.rate(edge.count / span_s)
     second = f"{words.percent(edge.errors / edge.count)} errors" if edge.errors else f"p95 {words.duration(edge.p95_s)}"
-    parts = []
     text = f"{first} · {second}"
-    look = "e h" if edge.errors else "d hh"
-    if width(text) <= room:
-        parts.append(el("text", esc(text), x=label_x, y=label_y, text_anchor="middle", class_=look))
-    else:
-        parts.append(el("text", esc(first), x=label_x, y=label_y - 14, text_anchor="middle", class_=look))
-        parts.append(el("text", esc(second), x=label_x, y=label_y, text_anchor="middle", class_=look))
-    return "".join(parts)
+    lines = [text] if width(text) <= room else [first, second]
+    wide = max(map(width, lines)) + 6
+    top = label_y - 12 - 15 * (len(lines) - 1)
+    # A plate, because the outline of letters would let the line through between words.
+    plate = el(
+        "rect",
+        x=label_x - wide / 2,
+        y=top,
+        width=wide,
+        height=15.0 * len(lines) + 1,
+        rx=3.0,
+        fill="var(--ws-bg)",
+        opacity=".88",
+    )
+    return plate + "".join(
+        el(
+            "text",
+            esc(line),
+            x=label_x,
+            y=top + 12 + 15 * place,
+            text_anchor="middle",
+            class_="e" if edge.errors else "d",
+        )
+        for place, line in enumerate(lines)
+    )
 
 
 def _node(node: Node, box: _Box) -> str:
