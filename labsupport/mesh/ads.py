@@ -62,6 +62,12 @@ class _TypeState:
     acknowledged: bool = True
 
 
+def _reason(message: str) -> str:
+    """Envoy's reason without the dump of the whole resource that it puts before it."""
+    dump, separator, reason = message.rpartition("\n: ")
+    return reason if separator and dump.startswith("goo.gle/debug") else message
+
+
 class _Stream:
     """The protocol state of one connected proxy."""
 
@@ -82,7 +88,7 @@ class _Stream:
         if request.response_nonce and request.response_nonce == state.nonce:
             state.acknowledged = True
             if request.HasField("error_detail"):
-                rejection = Rejection(kind, state.version, request.error_detail.message)
+                rejection = Rejection(kind, state.version, _reason(request.error_detail.message))
             if kind not in _WHOLE:
                 state.sent = {name: one for name, one in state.sent.items() if name in names}
         state.names = names

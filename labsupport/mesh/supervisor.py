@@ -154,9 +154,9 @@ class Supervisor:
                 await self._built_in.plain_ready()
         except (ConfigRejectedError, ManifestError, StorageError, MissingReference, ValueError) as error:
             await self._restore(before, pods_before)
-            if isinstance(error, LabError):
+            if isinstance(error, ManifestError | StorageError):
                 raise
-            raise ConfigRejectedError(f"nothing was changed: {error}") from error
+            raise ConfigRejectedError(f"nothing was changed, because {error}") from error
         except WaitTimeoutError:
             # As on a cluster, what was accepted stays, and the pods go on trying.
             self._remember(changes, mark, began)

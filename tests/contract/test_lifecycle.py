@@ -17,7 +17,7 @@ import pytest
 from contract_mesh import SERVICE, SUBSETS, URL, Mesh, deployment, eventually, web_manifests, weights
 
 from labsupport.engine.embedded import EmbeddedEngine
-from labsupport.errors import EngineLostError, EnvoyMissingError, StorageError, WaitTimeoutError
+from labsupport.errors import ConfigRejectedError, EngineLostError, EnvoyMissingError, StorageError, WaitTimeoutError
 from labsupport.mesh import rundir
 
 ROOT = os.geteuid() == 0
@@ -76,6 +76,37 @@ def test_a_program_that_does_not_start_is_told_with_its_last_words(embedded: Emb
             Mesh(engine).apply(SERVICE + deployment("web-safe", "safe", image="broken"))
         assert [one.ready for one in engine.pods() if one.workload == "web-safe"] == [False]
         assert "no such ledger" in engine.logs("web-safe")
+
+
+# istiod passes this on although Envoy has no such redirect.
+REFUSED = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec:
+  hosts: [web]
+  http: [{redirect: {uri: /elsewhere, redirectCode: 305}}]
+"""
+
+
+def test_what_envoy_refuses_is_told_in_its_words_and_changes_nothing(embedded: EmbeddedEngine) -> None:
+    mesh = Mesh(embedded)
+    mesh.apply(web_manifests(), SUBSETS, weights(safe=1), "apps/client")
+    before = embedded.get("*")
+    with pytest.raises(ConfigRejectedError, match=r"nothing was changed.*RDS.*\"action\""):
+        mesh.apply(REFUSED)
+    assert embedded.get("*") == before
+    assert mesh.versions(URL, 20) == {"safe": 20}
+    mesh.apply(weights(risk=1))
+    assert mesh.versions(URL, 20) == {"risk": 20}
+
+
+def test_what_only_a_new_pods_envoy_refuses_takes_the_pod_back(embedded: EmbeddedEngine) -> None:
+    mesh = Mesh(embedded)
+    with pytest.raises(ConfigRejectedError, match="RDS"):
+        mesh.apply(web_manifests(), REFUSED)
+    assert embedded.get("*") == []
+    assert [one.name for one in embedded.pods()] == ["istio-ingressgateway"]
 
 
 def test_close_leaves_nothing_and_may_be_repeated(embedded: EmbeddedEngine, tmp_path: Path) -> None:
