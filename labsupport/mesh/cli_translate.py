@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from labsupport.manifest import Document, read
 from labsupport.mesh.fixture import make_up
 from labsupport.mesh.records import Json, ProxyResources
+from labsupport.mesh.registry import EPOCH
 from labsupport.mesh.translate import translate, unsupported
 from labsupport.mesh.translate.context import Context
 from labsupport.mesh.translate.listeners.tables import table_names
@@ -42,7 +43,9 @@ def run(files: Sequence[Path | str], proxy: str) -> Json:
     extra = [document for document in documents if document.raw.get("kind") in _NOT_MODELLED]
     modelled = [document for document in documents if document.raw.get("kind") not in _NOT_MODELLED]
     objects, rejected = _admitted(modelled)
-    made_up = make_up([_in_namespace(resource) for resource in objects], extra, proxy)
+    ages = {id(document.raw): EPOCH + position for position, document in enumerate(documents)}
+    objects = [_completed(resource, ages[id(resource.raw)]) for resource in objects]
+    made_up = make_up(objects, extra, proxy)
     resources = translate(made_up.registry, made_up.proxy)
     pod = made_up.proxy.pod
     targets = service_targets(Context(made_up.registry, made_up.proxy))
@@ -111,11 +114,12 @@ def _reference(document: Document) -> tuple[object, object, object]:
 
 
 def _with_selector(document: Document) -> Document:
-    """Give a workload without a selector one: which pods it owns plays no part in translating."""
+    """Give a workload without a selector an empty one: which pods it owns plays no part in translating."""
     spec = document.raw.get("spec")
     if document.raw.get("kind") not in _WORKLOADS or not isinstance(spec, dict) or "selector" in spec:
         return document
-    return replace(document, raw={**document.raw, "spec": {**spec, "selector": {}}})
+    spec["selector"] = {}
+    return document
 
 
 def _untranslated(resource: Resource) -> list[Json]:
@@ -131,7 +135,11 @@ def _untranslated(resource: Resource) -> list[Json]:
     ]
 
 
-def _in_namespace(resource: Resource) -> Resource:
-    if resource.namespace or resource.kind in CLUSTER_SCOPED:
-        return resource
-    return resource.model_copy(update={"metadata": resource.metadata.model_copy(update={"namespace": "default"})})
+def _completed(resource: Resource, age: float) -> Resource:
+    """Fill in what the API server would: the namespace, and a creation time by the place among all documents."""
+    update: dict[str, object] = {}
+    if not resource.namespace and resource.kind not in CLUSTER_SCOPED:
+        update["namespace"] = "default"
+    if resource.metadata.creation_timestamp is None:
+        update["creation_timestamp"] = datetime.fromtimestamp(age, UTC)
+    return resource.model_copy(update={"metadata": resource.metadata.model_copy(update=update)})

@@ -20,7 +20,7 @@ from labsupport.mesh.index.workloads import WorkloadRecord, workload_entries
 from labsupport.mesh.records import PodInfo, Proxy
 from labsupport.model import Resource
 
-__all__ = ["Registry"]
+__all__ = ["EPOCH", "Registry"]
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 """Age of the first object; each one without a creationTimestamp is a second younger than the one before it."""

@@ -70,7 +70,9 @@ class _Maker:
             if key in content:
                 meta[key] = content.pop(key)
         if api.startswith("networking") and self.maybe(0.1):
-            meta["creationTimestamp"] = self.pick(("2020-01-01T00:00:00Z", "2021-05-05T00:00:00Z"))
+            meta["creationTimestamp"] = self.pick(
+                ("2020-01-01T00:00:00Z", "2021-05-05T00:00:00Z", "2026-01-01T00:00:07Z", "2026-01-01T00:00:13Z")
+            )
         if api.startswith("networking"):
             api = f"networking.istio.io/{self.pick(('v1', 'v1', 'v1', 'v1beta1', 'v1alpha3'))}"
         self.objects.append({"apiVersion": api, "kind": kind, "metadata": meta, **content})
