@@ -147,7 +147,7 @@ def test_simultaneous_requests_are_under_way_together(client: App, web: App, reu
     assert len(records) == 10
     assert len({record["connection"] for record in records}) == 10
     starts = [record["started_s"] for record in records]
-    assert max(starts) - min(starts) < 0.1
+    assert max(starts) - min(starts) < 0.25
 
 
 def test_a_rate_is_kept_without_drift(client: App, web: App) -> None:
@@ -238,11 +238,11 @@ def test_bodies_and_headers_are_kept_when_asked_for(client: App, web: App) -> No
 
 
 def test_a_reply_in_time_is_no_timeout_and_a_late_one_is(client: App, web: App) -> None:
-    (late,) = client.run(url=f"{web.url}/slow?seconds=3", count=1, timeout_s=0.2)
+    (late,) = client.run(url=f"{web.url}/slow?seconds=6", count=1, timeout_s=0.2)
     assert (late["outcome"], late["status"]) == ("timeout", 0)
     assert "0.2 s" in late["error"]
     # The timers of an event loop are only as fine as a millisecond or so.
-    assert 0.19 <= late["duration_s"] < 2.5
+    assert 0.19 <= late["duration_s"] < 5
     (good,) = client.run(url=f"{web.url}/slow?seconds=0.1", count=1, timeout_s=10)
     assert good["outcome"] == "ok"
 
