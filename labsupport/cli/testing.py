@@ -16,7 +16,18 @@ from labsupport.requirements import unsatisfied
 
 __all__ = ["pytest_arguments", "test"]
 
-SUITES = ("unit", "fidelity", "images", "behaviour", "contract", "exercises", "notebooks", "bench", "browser")
+SUITES = (
+    "unit",
+    "program",
+    "fidelity",
+    "images",
+    "behaviour",
+    "contract",
+    "exercises",
+    "notebooks",
+    "bench",
+    "browser",
+)
 """Folders of ``tests`` in the order in which they run; those not named here come before ``bench``."""
 
 _SLOW_SUITES = ("bench", "browser")
