@@ -8,9 +8,10 @@ line too. So a reader that has seen the outermost line knows whom to wait for.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -131,11 +132,37 @@ def _with_mirrors(lines: Iterable[Line], owners: Owners) -> list[AccessRecord]:
 
 @dataclass
 class _File:
+    """One proxy's log: how far it was read, and its lines in order of completion and by request."""
+
     path: Path
     inode: int = 0
     offset: int = 0
     rest: bytes = b""
     lines: list[Line] = field(default_factory=list)
+    by_request: dict[str, list[Line]] = field(default_factory=dict)
+
+    def of(self, requests: Iterable[str]) -> Iterator[Line]:
+        """Lines of some requests."""
+        for request in requests:
+            yield from self.by_request.get(request, ())
+
+    def since(self, time_s: float) -> Iterator[Line]:
+        """Lines of requests that arrived at or after a time."""
+        for line in reversed(self.lines):
+            # Lines are in order of completion, so all before this one were over, and so arrived, earlier.
+            if line.record.time_s + line.record.duration_s < time_s:
+                return
+            if line.record.time_s >= time_s:
+                yield line
+
+    def add(self, lines: Iterable[Line]) -> None:
+        """Take in new lines, and drop the oldest when there are too many."""
+        for line in lines:
+            self.lines.append(line)
+            self.by_request.setdefault(line.record.request_id, []).append(line)
+        if len(self.lines) > 2 * KEPT:
+            kept, self.lines, self.by_request = self.lines[-KEPT:], [], {}
+            self.add(kept)
 
     def advance(self, pod: str, owners: Owners) -> None:
         """Read what has been written since the last time; a log that was rotated away is read to its end first."""
@@ -159,11 +186,8 @@ class _File:
         except OSError:
             return
         *complete, self.rest = data.split(b"\n")
-        for text in complete[-KEPT:]:
-            line = parse_line(text.decode("utf-8", "replace"), pod, owners)
-            if line is not None:
-                self.lines.append(line)
-        del self.lines[:-KEPT]
+        found = (parse_line(text.decode("utf-8", "replace"), pod, owners) for text in complete[-KEPT:])
+        self.add(line for line in found if line is not None)
 
 
 class AccessLogReader:
@@ -179,6 +203,7 @@ class AccessLogReader:
         self._folder = folder
         self._files: dict[str, _File] = {}
         self._owners: Owners = {}
+        self._lock = threading.Lock()
 
     def forget(self) -> None:
         """Forget everything read, after a reset."""
@@ -191,12 +216,9 @@ class AccessLogReader:
         wanted = None if request_ids is None else set(request_ids)
         began = time.monotonic()
         while True:
-            lines = [
-                line
-                for line in self._read()
-                if (wanted is None or line.record.request_id in wanted)
-                and (since_s is None or line.record.time_s >= since_s)
-            ]
+            with self._lock:
+                self._advance()
+                lines = self._select(wanted, since_s)
             if wanted is None:
                 break
             absent, lacking = unwritten(lines, wanted, self._owners)
@@ -209,13 +231,17 @@ class AccessLogReader:
             time.sleep(0.01)
         return _with_mirrors(lines, self._owners)
 
-    def _read(self) -> Iterable[Line]:
+    def _advance(self) -> None:
         logs, self._owners = self._ask()
         for pod, path in logs.items():
-            file = self._files.setdefault(pod, _File(Path(path)))
-            file.advance(pod, self._owners)
-        for file in self._files.values():
-            yield from file.lines
+            self._files.setdefault(pod, _File(Path(path))).advance(pod, self._owners)
+
+    def _select(self, wanted: set[str] | None, since_s: float | None) -> list[Line]:
+        files = self._files.values()
+        if wanted is None:
+            return [line for file in files for line in (file.lines if since_s is None else file.since(since_s))]
+        found = (line for file in files for line in file.of(wanted))
+        return [line for line in found if since_s is None or line.record.time_s >= since_s]
 
     def _check_disk(self, waited_s: float) -> None:
         """Say so if lines are missing because nothing can be written any more."""
