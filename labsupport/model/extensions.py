@@ -45,8 +45,8 @@ def _scheme_of(text: str) -> str | None:
     if absolute is None or _CONTROL.search(text):
         return None
     authority = _AUTHORITY.fullmatch(absolute[2])
-    if authority is None:  # scheme:path, of which Go wants the path absolute
-        return absolute[1].lower() if absolute[2].startswith("/") and not _BAD_ESCAPE.search(absolute[2]) else None
+    if authority is None:  # scheme:something
+        return absolute[1].lower()
     if _HOST.fullmatch(authority[1]) is None or _BAD_ESCAPE.search(authority[2]):
         return None
     return absolute[1].lower()

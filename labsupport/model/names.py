@@ -47,7 +47,7 @@ def name_problem(kind: str, name: str, metadata: Mapping[str, Any]) -> Issue | N
         what = "lower-case letters, digits, hyphens and dots, at most 253"
     if what:
         return Issue("object", "metadata.name", f"{name[:80]!r} is not a valid name", f"Use {what}.")
-    namespace = metadata.get("namespace", "")
+    namespace = metadata.get("namespace") or ""
     if namespace and not is_dns_label(namespace):
         remedy = "Use lower-case letters, digits and hyphens, at most 63."
         return Issue("object", "metadata.namespace", f"{namespace[:80]!r} is not a valid namespace", remedy)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from labsupport.errors import ManifestError, Problem
 from labsupport.model.base import Origin, Resource
 from labsupport.model.kinds import KINDS, api_versions
@@ -105,30 +103,17 @@ def _one(document: Document, namespace: str) -> tuple[Resource | None, list[Prob
     assert cls is not None
     found = inspect(document.raw, namespace=namespace)
     issues = list(found.errors)
-    metadata = found.cleaned.get("metadata")
+    metadata = document.raw.get("metadata")
     if isinstance(metadata, dict) and not any(issue.path.startswith("metadata") for issue in issues):
-        problem = name_problem(cls.KIND, metadata.get("name", ""), metadata)
+        problem = name_problem(cls.KIND, metadata.get("name") or "", metadata)
         issues += [problem] if problem else []
-    if issues:
+    resource = found.resource
+    if issues or resource is None:
         return None, [_problem(document, issue) for issue in issues]
-    try:
-        resource = cls.model_validate(found.cleaned)
-    except ValidationError as error:
-        return None, [_problem(document, issue) for issue in _unforeseen(error)]
     resource._origin = document.origin
     resource._raw = document.raw
     resource._warnings = tuple(_problem(document, issue) for issue in found.warnings)
     return resource, []
-
-
-def _unforeseen(error: ValidationError) -> list[Issue]:
-    found = []
-    for detail in error.errors():
-        path = ""
-        for part in detail["loc"]:
-            path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
-        found.append(Issue("crd", path, detail["msg"]))
-    return found
 
 
 def _class(raw: dict[str, Any]) -> tuple[type[Resource] | None, Issue | None]:

@@ -78,7 +78,9 @@ def _fields(model: type[Schema]) -> dict[str, tuple[tuple[str, ...], Callable[[]
 
 
 def _default(info: FieldInfo) -> Callable[[], Any]:
-    return lambda: info.get_default(call_default_factory=True, validated_data={})
+    # Factories of the models take no argument; asking pydantic for the default inspects their signature every time.
+    factory: Any = info.default_factory
+    return factory if factory is not None else lambda: info.default
 
 
 def _decoder(annotation: Any, metadata: list[Any]) -> tuple[Decoder, Callable[[], Any]]:

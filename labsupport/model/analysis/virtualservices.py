@@ -8,8 +8,8 @@ from labsupport.model.analysis.world import DOMAIN, World, full_host
 from labsupport.model.destinationrule import DestinationRule
 from labsupport.model.gateway import Gateway
 from labsupport.model.suggest import closest
-from labsupport.model.validation.reachability import UNREACHABLE
-from labsupport.model.validation.verdict import inspect
+from labsupport.model.validation.findings import Findings
+from labsupport.model.validation.reachability import UNREACHABLE, warn_unreachable
 from labsupport.model.validation.virtualservice import hosts_overlap
 from labsupport.model.virtualservice import Destination, TCPRoute, TLSRoute, VirtualService
 
@@ -50,10 +50,11 @@ def destinations(rule: VirtualService) -> Iterator[tuple[str, Destination]]:
 
 
 def _unreachable(rule: VirtualService, world: World) -> None:
-    for warning in inspect(rule.raw, namespace=world.namespace(rule)).warnings:
-        if warning.code:
-            text = f"{warning.message}. {warning.remedy}".removesuffix(". ")
-            world.note(warning.code, "warning" if warning.code == UNREACHABLE else "info", rule, warning.path, text)
+    found = Findings(world.namespace(rule))
+    warn_unreachable(rule.spec, found)
+    for warning in found.warnings:
+        text = f"{warning.message}. {warning.remedy}".removesuffix(". ")
+        world.note(warning.code, "warning" if warning.code == UNREACHABLE else "info", rule, warning.path, text)
 
 
 def _host(rule: VirtualService, path: str, destination: Destination, world: World) -> None:

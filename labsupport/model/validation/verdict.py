@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from labsupport.model.base import Schema
+from pydantic import ValidationError
+
+from labsupport.model.base import Resource, Schema
 from labsupport.model.destinationrule import DestinationRuleSpec
 from labsupport.model.extensions import TrafficExtensionSpec, WasmPluginSpec
 from labsupport.model.gateway import GatewaySpec
@@ -82,13 +84,13 @@ class Inspection:
     """Everything found in one raw object.
 
     Args:
-        cleaned: the mapping without unknown fields and nulls, ready for the model.
+        resource: the typed object, if the schema accepts it.
         errors: who objects to what.
         warnings: istiod's warnings.
         loose: paths of fields that are accepted without a look inside.
     """
 
-    cleaned: dict[str, Any]
+    resource: Resource | None
     errors: tuple[Issue, ...]
     warnings: tuple[Issue, ...]
     loose: tuple[str, ...]
@@ -151,18 +153,34 @@ def inspect(raw: dict[str, Any], *, namespace: str = "default") -> Inspection:
     report.finish()
     errors = list(report.issues)
     warnings: list[Issue] = []
+    resource = None
+    if all(issue.by == "object" for issue in errors):
+        try:
+            resource = model.model_validate(cleaned)
+        except ValidationError as error:
+            # What the shape let through, pydantic must not: a missing metadata is told already, anything else is new.
+            errors += [] if errors else [Issue("crd", _path(detail["loc"]), detail["msg"]) for detail in error.errors()]
     if _is_istio(raw):
-        found = _webhook(raw["kind"], raw, cleaned, namespace)
+        # What the schema accepts is decoded already; the rest istiod reads more leniently.
+        spec = cleaned.get("spec") if resource is None else getattr(resource, "spec", None)
+        found = _webhook(raw["kind"], raw, spec, namespace)
         # istiod's decoder objects to the same fields as the schema, in other words; once is enough for a reader.
         told = {issue.path for issue in errors}
         errors += [issue for issue in found.errors if issue.path not in told]
         # istiod cannot read an object whose metadata has a wrong type, so it has nothing to warn about.
         readable = not any(issue.by == "crd" and issue.path.startswith("metadata.") for issue in errors)
         warnings = found.warnings if readable else []
-    return Inspection(cleaned, tuple(errors), tuple(warnings), tuple(report.loose))
+    return Inspection(resource, tuple(errors), tuple(warnings), tuple(report.loose))
 
 
-def _webhook(kind: str, raw: Mapping[str, Any], cleaned: Mapping[str, Any], namespace: str) -> Findings:
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
+
+
+def _webhook(kind: str, raw: Mapping[str, Any], spec: object, namespace: str) -> Findings:
     metadata = raw.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     strings = {
@@ -176,8 +194,8 @@ def _webhook(kind: str, raw: Mapping[str, Any], cleaned: Mapping[str, Any], name
     if not _annotations(kind, found):
         return found
     try:
-        if _dry_run(kind, cleaned.get("spec"), found):
-            _check_spec(kind, cleaned.get("spec"), _text(metadata.get("name")), found)
+        if _dry_run(kind, spec, found):
+            _check_spec(kind, spec, _text(metadata.get("name")), found)
     except DecodeError as error:
         found.errors.clear()
         found.warnings.clear()
@@ -199,7 +217,7 @@ def _dry_run(kind: str, spec: object, found: Findings) -> bool:
     value = found.annotations.get(_DRY_RUN)
     if kind != "AuthorizationPolicy" or value is None:
         return True
-    action = decode(AuthorizationPolicySpec, spec, "spec").action
+    action = _decoded(AuthorizationPolicySpec, spec).action
     if action not in ("ALLOW", "DENY"):
         found.error(f"metadata.annotations.{_DRY_RUN}", f"goes only with action ALLOW or DENY, not {action}")
     elif value not in _BOOLEANS:
@@ -209,13 +227,17 @@ def _dry_run(kind: str, spec: object, found: Findings) -> bool:
 
 def _check_spec(kind: str, spec: object, name: str, found: Findings) -> None:
     if kind == "Gateway":
-        check_gateway(decode(GatewaySpec, spec, "spec"), name, found)
+        check_gateway(_decoded(GatewaySpec, spec), name, found)
     else:
         _CHECKS[kind](spec, found)
 
 
+def _decoded(model: type[T], spec: object) -> T:
+    return spec if isinstance(spec, model) else decode(model, spec, "spec")
+
+
 def _check(model: type[T], check: Callable[[T, Findings], None]) -> Callable[[object, Findings], None]:
-    return lambda spec, found: check(decode(model, spec, "spec"), found)
+    return lambda spec, found: check(_decoded(model, spec), found)
 
 
 _CHECKS: dict[str, Callable[[object, Findings], None]] = {
