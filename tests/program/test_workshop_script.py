@@ -146,6 +146,12 @@ def test_it_works_through_links_and_from_any_folder(clone: Clone) -> None:
         ["sh", "-c", "workshop progress"], env=clone.environment(), cwd="/", capture_output=True, text=True, check=True
     )
     assert by_path.stdout == "<progress>\n"
+    for shell in ("sh workshop", "sh ./workshop", "unset CDPATH; cd .. && sh a*/workshop"):
+        command = ["sh", "-c", f"{shell} progress"]
+        there = subprocess.run(
+            command, env=clone.environment(), cwd=clone.root, capture_output=True, text=True, check=False
+        )
+        assert there.stdout == "<progress>\n", f"{shell}: {there.stderr}"
 
 
 def test_an_interrupted_installation_starts_from_scratch(clone: Clone) -> None:
