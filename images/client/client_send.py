@@ -27,6 +27,8 @@ MAX_ERROR_BODY = 200
 ALWAYS_KEPT = ("location", "x-envoy-overloaded")
 # Set by the embedded mesh's own table for hosts and ports that it does not know.
 UNKNOWN = "x-workshop-unknown"
+# Set by the embedded mesh where it stands for kube-proxy, which would have refused the connection.
+REFUSED = "x-workshop-refused"
 
 
 class Gate:
@@ -234,6 +236,8 @@ class Sender:
             ssl=False,
             server_hostname=server_name,
         ) as reply:
+            if REFUSED in reply.headers:
+                raise ConnectionRefusedError("the connection was refused: no pod is ready to take it")
             record["status"] = reply.status
             record["path"] = _path(reply.headers.get("x-path", ""))
             kept = {name: ", ".join(reply.headers.getall(name)) for name in self._keep if name in reply.headers}

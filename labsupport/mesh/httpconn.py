@@ -10,6 +10,7 @@ from labsupport.mesh.records import Json
 __all__ = [
     "ACCESS_LOG",
     "OUTBOUND",
+    "REFUSED_HEADER",
     "SCOPE_HEADER",
     "UNKNOWN_HEADER",
     "access_log",
@@ -17,12 +18,14 @@ __all__ = [
     "by_port",
     "http_connection_manager",
     "local_address",
+    "local_reply",
 ]
 
 TYPE = "type.googleapis.com/envoy."
 ACCESS_LOG = "access.log"
 SCOPE_HEADER = "x-workshop-port"
 UNKNOWN_HEADER = "x-workshop-unknown"
+REFUSED_HEADER = "x-workshop-refused"
 HCM = "envoy.filters.network.http_connection_manager"
 _ADS: Json = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
 
@@ -40,7 +43,7 @@ _FORMAT: Mapping[str, str] = {
     "route": "%ROUTE_NAME%",
     "cluster": "%UPSTREAM_CLUSTER_RAW%",
     "upstream": "%UPSTREAM_HOST%",
-    "attempted": "%UPSTREAM_HOSTS_ATTEMPTED%",
+    "tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
     "attempt": "%REQ(X-ENVOY-ATTEMPT-COUNT)%",
     "protocol": "%PROTOCOL%",
 }
@@ -130,7 +133,8 @@ def adapted(manager: Mapping[str, Any], direction: str) -> Json:
     return made
 
 
-def _unknown(condition: str, what: str) -> Json:
+def local_reply(condition: str, status: int, header: str, value: str) -> Json:
+    """Give replies that Envoy makes itself, if they meet a CEL condition, a status and a header."""
     return {
         "filter": {
             "extension_filter": {
@@ -141,8 +145,8 @@ def _unknown(condition: str, what: str) -> Json:
                 },
             }
         },
-        "status_code": 502,
-        "headers_to_add": [{"header": {"key": UNKNOWN_HEADER, "value": what}}],
+        "status_code": status,
+        "headers_to_add": [{"header": {"key": header, "value": value}}],
     }
 
 
@@ -206,8 +210,8 @@ def by_port(manager: Mapping[str, Any], *, prefix: str = "") -> Json:
     made["local_reply_config"] = {
         "mappers": [
             # Every table has a host "*", so a request without a virtual host is one without a table.
-            _unknown("response.code == 404 && !has(xds.virtual_host_name)", "port"),
-            _unknown("response.code == 502 && xds.route_name == 'block_all'", "host"),
+            local_reply("response.code == 404 && !has(xds.virtual_host_name)", 502, UNKNOWN_HEADER, "port"),
+            local_reply("response.code == 502 && xds.route_name == 'block_all'", 502, UNKNOWN_HEADER, "host"),
         ]
     }
     return made

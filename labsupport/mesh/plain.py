@@ -126,6 +126,9 @@ def _listener(namespace: str, port: int) -> Json:
         },
     }
     config = httpconn.by_port(manager, prefix=namespace)
+    # Where kube-proxy would refuse the connection there is nothing to reply with; a client is told by a header.
+    refused = httpconn.local_reply("response.code == 503", 503, httpconn.REFUSED_HEADER, "connection")
+    config["local_reply_config"]["mappers"].append(refused)
     return {
         "name": f"plain_{namespace}",
         "address": httpconn.local_address(port),

@@ -105,6 +105,12 @@ def test_without_a_sidecar_the_choice_is_made_per_connection(mesh: Mesh) -> None
     assert low <= fresh["risk"] <= high
 
 
+@pytest.mark.parametrize(("url", "source"), [(URL, "client-plain"), ("nodeport:web/", "outside")])
+def test_without_a_mesh_a_service_without_pods_refuses_connections(mesh: Mesh, url: str, source: str) -> None:
+    mesh.apply(web_manifests(inject="false", safe=0, risk=0), "apps/client-plain")
+    assert {(one.outcome, one.status) for one in mesh.send(url, 3, source=source)} == {("connection", 0)}
+
+
 def test_a_node_port_reaches_pods_with_and_without_a_sidecar(mesh: Mesh) -> None:
     mesh.apply(SERVICE + deployment("web-safe", "safe", inject="true") + deployment("web-risk", "risk", inject="false"))
     assert set(mesh.versions("nodeport:web/", 100, source="outside")) == {"safe", "risk"}
