@@ -11,7 +11,7 @@ from labsupport.display.changes import table
 from labsupport.display.figure import Figure
 from labsupport.display.marks import mark
 from labsupport.display.mesh_graph import Edge, MeshGraph, Node, mesh_graph
-from labsupport.display.palette import NEUTRAL, slot_of
+from labsupport.display.palette import NEUTRAL, order_key, slot_of
 from labsupport.display.text import clip, el, esc, num, width
 from labsupport.engine.base import AccessRecord, Pod
 
@@ -40,7 +40,7 @@ def _height(node: Node) -> float:
 
 
 def _versions(node: Node) -> list[tuple[str, int]]:
-    return sorted(((v, n) for v, n in node.versions.items() if v), key=lambda item: words.natural_key(item[0]))
+    return sorted(((v, n) for v, n in node.versions.items() if v), key=lambda item: order_key(item[0]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ _SUMMARY_S = 10.0
 _SENDING = ("running", "paused", "stopping")
 _BINS = 60
 # Widths of a column, in seconds: a minute and more only after an hour of traffic that is slow enough to be kept.
-_BINS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_BINS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 
 class Traffic(Protocol):
@@ -140,8 +140,8 @@ class LiveTraffic(anywidget.AnyWidget):
             last_s: how far back it goes, in seconds; by default, over all requests that are still kept.
 
         Returns:
-            The picture until now, or until the last request if the traffic has stopped; a column is half a second or
-            more, so that sixty of them reach back that far.
+            The picture until now, or until the last request if the traffic has stopped; a column is as wide as
+            it takes for sixty of them to reach back that far.
         """
         self._raise_stored()
         snap = self._traffic.snapshot(0)

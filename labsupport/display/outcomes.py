@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from labsupport import words
 from labsupport.display.changes import table
 from labsupport.display.figure import panel
-from labsupport.display.palette import slot_of
+from labsupport.display.palette import order_key, slot_of
 from labsupport.display.text import el, esc
 from labsupport.outcome import CheckOutcome, CheckState
 
@@ -39,7 +39,7 @@ def check_html(outcome: CheckOutcome) -> str:
 def _numbers(outcome: CheckOutcome) -> str:
     if not outcome.seen or not outcome.n:
         return ""
-    keys = sorted({*outcome.seen, *outcome.expected}, key=words.natural_key)
+    keys = sorted({*outcome.seen, *outcome.expected}, key=order_key)
     rows = []
     for key in keys:
         count = outcome.seen.get(key, 0)

@@ -11,7 +11,9 @@ import threading
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["ERROR", "NEUTRAL", "SLOTS", "Palette", "Shape", "Slot", "slot_of"]
+from labsupport import words
+
+__all__ = ["ERROR", "NEUTRAL", "SLOTS", "Palette", "Shape", "Slot", "order_key", "slot_of"]
 
 Shape = Literal["circle", "square", "triangle", "diamond", "bar", "wedge", "plus", "ring", "cross"]
 
@@ -78,3 +80,8 @@ _palette = Palette()
 def slot_of(version: str) -> Slot:
     """The look of a version in this kernel."""
     return _palette.slot(version)
+
+
+def order_key(version: str) -> tuple[int, tuple[tuple[int, int, str], ...]]:
+    """Sort key of versions in pictures: old before new whatever the lesson calls them, then natural order."""
+    return _KNOWN.get(version, len(SLOTS)), words.natural_key(version)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from labsupport import words
 from labsupport.display.marks import mark
-from labsupport.display.palette import NEUTRAL, Slot, slot_of
+from labsupport.display.palette import NEUTRAL, Slot, order_key, slot_of
 from labsupport.display.text import clip, el, esc, width
 from labsupport.share import NONE
 from labsupport.statistics import Interval, proportion_interval, proportions
@@ -63,9 +63,9 @@ def wanted_shares(wanted: Mapping[str, float] | None) -> dict[str, float]:
 
 
 def make_rows(counts: Mapping[str, int], total: int, wanted: Mapping[str, float] | None = None) -> list[ShareRow]:
-    """Rows for every key that was seen or is wanted, in natural order, ``none`` last."""
+    """Rows for every key that was seen or is wanted, in the order of pictures, ``none`` last."""
     goals = wanted_shares(wanted)
-    keys = sorted({*counts, *goals}, key=lambda key: (key == NONE, words.natural_key(key)))
+    keys = sorted({*counts, *goals}, key=lambda key: (key == NONE, order_key(key)))
     return [
         ShareRow(
             key,

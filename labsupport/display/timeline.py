@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from labsupport import words
 from labsupport.display.causes import cause
+from labsupport.display.palette import order_key
 from labsupport.engine.base import Response
 from labsupport.share import hop_of
 
@@ -155,7 +155,7 @@ class Timeline:
                 kept.served[version or ""] = kept.served.get(version or "", 0) + 1
             if version is not None and version not in self.versions:
                 self.versions.append(version)
-                self.versions.sort(key=words.natural_key)
+                self.versions.sort(key=order_key)
             elif version is None and not why and "" not in self.versions:
                 self.versions.insert(0, "")
 

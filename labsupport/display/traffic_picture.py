@@ -1,6 +1,6 @@
 """The traffic picture as SVG fragments by name: a live view sends what changed, a figure joins all.
 
-Geometry in pixels: the plot is 664 x 300, the shares beside it 300 x 300. A bin's marks stand at ``bin * step``,
+Geometry in pixels: the plot is 664 x 310, the shares beside it 300 x 310. A bin's marks stand at ``bin * step``,
 whatever the time; only the group around all bins moves, so that a bin is drawn again only when its counts change.
 """
 
@@ -20,13 +20,13 @@ from labsupport.display.timeline import Shares, Timeline, nice_scale
 
 __all__ = ["HEIGHT", "LEFT", "PLOT_WIDTH", "SHARES_WIDTH", "SPAN", "Change", "TrafficPicture", "traffic_figure"]
 
-PLOT_WIDTH, SHARES_WIDTH, HEIGHT = 664.0, 300.0, 300.0
+PLOT_WIDTH, SHARES_WIDTH, HEIGHT = 664.0, 300.0, 310.0
 LEFT, SPAN = 12.0, 640.0
-_TOP, _BASE = 44.0, 216.0
+_TOP, _BASE = 54.0, 226.0
 _PITCH, _RADIUS = 7.0, 2.6
 _MOST = 24
-_STRIP_BASE, _STRIP_HIGH = 276.0, 34.0
-_LABEL_ROWS = (14.0, 30.0)
+_STRIP_BASE, _STRIP_HIGH = 286.0, 34.0
+_LABEL_ROWS = (12.0, 27.0, 42.0)
 _LONGEST_LABEL = 250.0
 _ROW, _ROWS = 48.0, 4
 _SCALES = (1, 2, 3, 5)
@@ -149,7 +149,7 @@ class TrafficPicture:
             parts.append(
                 el(
                     "path",
-                    d=f"M{num(x)} {_TOP - 8}V{num(_STRIP_BASE)}",
+                    d=f"M{num(x)} {num(_TOP - 7)}V{num(_STRIP_BASE)}",
                     stroke="var(--ws-fg)",
                     stroke_dasharray="3 3",
                     fill="none",
@@ -178,9 +178,14 @@ class TrafficPicture:
                 continue
             taken[row] = start + wide
             parts.append(el("text", esc(name) + el("tspan", esc(detail), class_="d"), x=start, y=_LABEL_ROWS[row]))
-            if row == 0 and x >= start - 5:
+            if row < len(_LABEL_ROWS) - 1 and x >= start - 5:
                 parts.append(
-                    el("path", d=f"M{num(x)} {_LABEL_ROWS[0] + 4}V{_TOP - 8}", stroke="var(--ws-fg)", opacity=".45")
+                    el(
+                        "path",
+                        d=f"M{num(x)} {num(_LABEL_ROWS[row] + 4)}V{num(_TOP - 7)}",
+                        stroke="var(--ws-fg)",
+                        opacity=".45",
+                    )
                 )
         return "".join(parts)
 
@@ -194,8 +199,8 @@ class TrafficPicture:
             class_="d h",
         )
 
-    def frame(self) -> str:
-        """What never changes: grid and time axis."""
+    def frame(self, end: str = "now") -> str:
+        """What never changes: grid and time axis, whose right edge is called ``end``."""
         parts = []
         seconds = round(self.timeline.size * self.timeline.bin_s)
         for back in range(seconds, -1, -max(1, seconds // 6)):
@@ -203,7 +208,7 @@ class TrafficPicture:
             anchor = "start" if back == seconds else "end" if back == 0 else "middle"
             parts.append(el("path", d=f"M{num(x)} {_TOP}V{num(_STRIP_BASE)}", stroke="var(--ws-line)"))
             parts.append(
-                el("text", f"−{back} s" if back else "now", x=x, y=_STRIP_BASE + 17, class_="d", text_anchor=anchor)
+                el("text", f"−{back} s" if back else end, x=x, y=_STRIP_BASE + 17, class_="d", text_anchor=anchor)
             )
         parts.append(el("path", d=f"M{LEFT} {num(_STRIP_BASE)}h{num(SPAN)}", stroke="var(--ws-line)"))
         return "".join(parts)
@@ -288,7 +293,7 @@ def traffic_figure(
         subtitle: what was sent where.
 
     Returns:
-        A figure of 988 x 300 pixels.
+        A figure of 984 x 310 pixels.
     """
     parts = picture.fragments(now_s, changes, full=True)
     since = max(
@@ -299,7 +304,7 @@ def traffic_figure(
     side = PLOT_WIDTH + 20
     bins = "".join(el("g", markup) for name, markup in parts.items() if name.startswith("b"))
     body = (
-        picture.frame()
+        picture.frame("end")
         + el("g", bins, transform=f"translate({num(picture.shift)} 0)")
         + parts["marks"]
         + parts["scale"]

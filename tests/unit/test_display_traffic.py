@@ -119,7 +119,7 @@ def test_errors_are_named_with_their_cause_and_everything_from_outside_is_escape
 def test_an_empty_picture_is_drawn_too():
     figure = traffic_figure(picture(), now_s=T0 + 1)
     assert isinstance(figure, Figure)
-    assert "now" in texts(figure.body)
+    assert "−5 s end" in texts(figure.body)
     assert figure.summary == "No requests yet."
 
 
@@ -133,3 +133,8 @@ def test_many_versions_and_causes_stay_within_the_panel():
         for node in parsed(markup).iter():
             if node.get("y") and node.tag.endswith("}text"):
                 assert 0 <= float(node.get("y")) <= bound
+
+
+def test_old_stands_below_new_whatever_they_are_called():
+    drawing = picture([response(0.1, "risk"), response(0.2, "safe"), response(0.3, "other")])
+    assert [version for version, _ in drawing.timeline.columns(1)[0].served] == ["safe", "risk", "other"]
