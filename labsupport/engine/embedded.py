@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import labsupport
 from labsupport import paths
 from labsupport.engine.base import (
     AccessRecord,
@@ -88,10 +89,13 @@ class EmbeddedEngine:
         ours, theirs = socket.socketpair()
         # The folder is removed before anybody could read a log in it, but an open file stays readable.
         self._log = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - open as long as the engine
+        python_path = (str(Path(labsupport.__file__).parent.parent), os.environ.get("PYTHONPATH"))
         try:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
+                    # A learner's file of the same name as one of our modules must not be taken for it.
+                    "-P",
                     "-m",
                     "labsupport.mesh.launch",
                     str(theirs.fileno()),
@@ -100,6 +104,7 @@ class EmbeddedEngine:
                     self.namespace,
                 ],
                 pass_fds=(theirs.fileno(),),
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, python_path))},
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
@@ -174,7 +179,7 @@ class EmbeddedEngine:
 
     def _one(self, ref: Ref) -> Resource:
         namespace = ref.namespace or self.namespace
-        objects: list[Resource] = self._call("get")
+        objects: list[Resource] = self._call("get", built_in=True)
         for one in objects:
             if (one.kind, one.name) == (ref.kind, ref.name) and (one.namespace or namespace) == namespace:
                 return one

@@ -1,7 +1,7 @@
 """Reads the access logs of all proxies of a lab, and knows when all hops of a request are written.
 
 An Envoy writes a line when a request is over, and flushes its log every 20 ms. Which proxies a request passed is told
-by the lines themselves: a line names the upstreams it tried, and where a sidecar listens there, that sidecar has a
+by the lines themselves: a line names the upstream that answered, and where a sidecar listens there, that sidecar has a
 line too. So a reader that has seen the outermost line knows whom to wait for.
 """
 
@@ -30,10 +30,11 @@ KEPT = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A record, and the local ports of the upstreams that were tried, in order."""
+    """A record, the local port of the upstream that was tried last, and how many tries there were."""
 
     record: AccessRecord
-    tried: tuple[int, ...]
+    upstream: int
+    tries: int
 
 
 def _port(address: Any) -> int:
@@ -54,8 +55,6 @@ def parse_line(text: str, pod: str, owners: Owners) -> Line | None:
     except (ValueError, KeyError, TypeError):
         return None
     upstream = _port(raw["upstream"])
-    attempted = [_port(part) for part in _text(raw.get("attempted")).split(",") if part]
-    tried = tuple(attempted) or ((upstream,) if upstream else ())
     inbound = raw["direction"] == "inbound"
     attempt = str(raw.get("attempt") or "")
     owner = owners.get(upstream, ("", False))[0]
@@ -78,56 +77,86 @@ def parse_line(text: str, pod: str, owners: Owners) -> Line | None:
         attempt=int(attempt) if inbound and attempt.isdigit() else 1,
         protocol=_text(raw["protocol"]),
     )
-    return Line(record, tried)
+    tries = str(raw.get("tries") or "")
+    return Line(record, upstream, int(tries) if tries.isdigit() else 0)
 
 
-def _expected(lines: Iterable[Line], owners: Owners) -> Counter[tuple[str, str]]:
-    """How many inbound lines each (request, pod) must have by what its callers' lines say."""
-    found: Counter[tuple[str, str]] = Counter()
-    for line in lines:
-        if line.record.direction == "inbound":
-            continue
-        for port in line.tried:
-            pod, sidecar = owners.get(port, ("", False))
-            if sidecar:
-                found[line.record.request_id, pod] += 1
-    return found
+class _Accounts:
+    """What the callers' lines say about lines that servers' sidecars must or may have written.
+
+    Envoy names the upstream of a request's last try only. Of the tries before, the number is known, and each server
+    writes the number of the try that it received.
+    """
+
+    def __init__(self, lines: Iterable[Line], owners: Owners) -> None:
+        self.last: Counter[tuple[str, str, int]] = Counter()
+        self.earlier: Counter[tuple[str, int]] = Counter()
+        self._workloads: dict[str, set[str]] = {}
+        for line in lines:
+            pod, sidecar = owners.get(line.upstream, ("", False))
+            if line.record.direction == "inbound" or not sidecar:
+                continue
+            request, tries = line.record.request_id, max(1, line.tries)
+            self.last[request, pod, tries] += 1
+            self._workloads.setdefault(request, set()).add(_workload(pod))
+            self.earlier.update((request, number) for number in range(1, tries))
+
+    def copies(self, arrivals: Iterable[Line]) -> set[int]:
+        """The identities of the inbound lines that no caller accounts for: they were made by a mirror rule.
+
+        A mirrored request keeps its id, and the proxy that copied it writes no line for the copy.
+        """
+        last, earlier = self.last.copy(), self.earlier.copy()
+        unsure: list[Line] = []
+        for line in arrivals:
+            one = line.record
+            key = (one.request_id, one.pod, one.attempt)
+            if last[key] > 0:
+                last[key] -= 1
+            elif one.attempt == 1:
+                # A copy is made of the first try, so whatever has a higher number is no copy.
+                unsure.append(line)
+        unsure.sort(key=lambda line: _workload(line.record.pod) not in self._workloads.get(line.record.request_id, ()))
+        found = set()
+        for line in unsure:
+            if earlier[line.record.request_id, 1] > 0:
+                earlier[line.record.request_id, 1] -= 1
+            else:
+                found.add(id(line))
+        return found
 
 
-def _seen(lines: Iterable[Line]) -> Counter[tuple[str, str]]:
-    return Counter((one.record.request_id, one.record.pod) for one in lines if one.record.direction == "inbound")
+def _workload(pod: str) -> str:
+    return pod.rsplit("-", 2)[0]
 
 
 def unwritten(lines: Iterable[Line], wanted: Iterable[str], owners: Owners) -> tuple[set[str], set[str]]:
-    """Which requests have no line at all yet, and which lack the line of a sidecar that they passed."""
-    lines = list(lines)
-    seen = _seen(lines)
+    """Which requests may still get lines, and which must.
+
+    Returns:
+        Requests without any line yet, or without that of an earlier try (which may have failed on its way); and those
+        that lack the line of a sidecar that they passed.
+    """
+    lines, wanted = list(lines), set(wanted)
+    accounts = _Accounts(lines, owners)
+    arrivals = [line.record for line in lines if line.record.direction == "inbound"]
+    last = Counter((one.request_id, one.pod, one.attempt) for one in arrivals)
+    tries = Counter((one.request_id, one.attempt) for one in arrivals)
     known = {line.record.request_id for line in lines}
     # The outermost line comes last of a request, so without one the request is still being written.
     outer = {line.record.request_id for line in lines if line.record.direction != "inbound"}
-    lacking = {request for (request, pod), count in _expected(lines, owners).items() if seen[request, pod] < count}
-    wanted = set(wanted)
-    return wanted - known, (lacking | (known - outer)) & wanted
+    lacking = {key[0] for key, count in accounts.last.items() if last[key] < count}
+    unsure = {key[0] for key, count in accounts.earlier.items() if tries[key] < count}
+    return (wanted - known) | (unsure & wanted), (lacking | (known - outer)) & wanted
 
 
 def _with_mirrors(lines: Iterable[Line], owners: Owners) -> list[AccessRecord]:
-    """Mark copies: an inbound line that no caller's line accounts for was made by a mirror rule.
-
-    A mirrored request keeps its id, and the proxy that copied it writes no line for the copy.
-    """
+    """The records in order of time, copies marked."""
     lines = sorted(lines, key=lambda line: line.record.time_s)
-    expected = _expected(lines, owners)
     callers = {line.record.request_id for line in lines if line.record.direction != "inbound"}
-    records = []
-    for line in lines:
-        one = line.record
-        if one.direction == "inbound" and one.request_id in callers:
-            key = (one.request_id, one.pod)
-            expected[key] -= 1
-            if expected[key] < 0:
-                one = replace(one, mirrored=True)
-        records.append(one)
-    return records
+    arrivals = [line for line in lines if line.record.direction == "inbound" and line.record.request_id in callers]
+    copies = _Accounts(lines, owners).copies(arrivals)
+    return [replace(line.record, mirrored=True) if id(line) in copies else line.record for line in lines]
 
 
 @dataclass

@@ -19,6 +19,8 @@ __all__ = ["LOOPBACK", "Port", "listen", "reserve", "reserve_refusing"]
 
 LOOPBACK = "127.0.0.1"
 _KEEPS = sys.platform.startswith("linux")
+# Where numbers are not kept, at least this process gives none twice.
+_given: set[int] = set()
 
 
 def _bind(number: int) -> socket.socket:
@@ -58,7 +60,11 @@ class Port:
 
 def reserve() -> Port:
     """Reserve a free port for one listener."""
-    return Port(_bind(0), hold=_KEEPS)
+    while True:
+        port = Port(_bind(0), hold=_KEEPS)
+        if _KEEPS or port.number not in _given:
+            _given.add(port.number)
+            return port
 
 
 def reserve_refusing() -> Port:

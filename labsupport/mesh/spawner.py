@@ -255,6 +255,8 @@ def _run_app(order: StartApp) -> int:
     # uvicorn's log lines and tracebacks go to the pod's log, which is this process's stderr.
     sys.stdout = os.fdopen(1, "w", buffering=1)
     sys.stderr = os.fdopen(2, "w", buffering=1)
+    # Libraries that look at the process's environment see what they would see in a container.
+    os.environ.update(order.env)
     path = Path(order.program)
     sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location("app", path)

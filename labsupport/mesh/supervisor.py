@@ -240,9 +240,9 @@ class Supervisor:
 
     # --- questions ----------------------------------------------------------------------------------------------
 
-    async def get(self) -> list[Resource]:
-        """All objects, oldest first, without what every mesh has."""
-        return [one for one in self._control.objects if key_of(one) not in self._base_keys]
+    async def get(self, *, built_in: bool = False) -> list[Resource]:
+        """All objects, oldest first; what every mesh has only if asked for."""
+        return [one for one in self._control.objects if built_in or key_of(one) not in self._base_keys]
 
     async def pods(self) -> list[Pod]:
         """All pods; those that are ending are left out."""

@@ -105,7 +105,8 @@ def pod_template(deployment: Any, namespace_labels: Mapping[str, str]) -> PodTem
     labels, annotations = dict(template.metadata.labels), dict(template.metadata.annotations)
     dumped = template.model_dump(mode="json", by_alias=True, exclude_unset=True)
     has_sidecar = injected(labels, annotations, namespace_labels)
-    digest = hashlib.sha256(json.dumps([dumped, has_sidecar], sort_keys=True).encode()).hexdigest()[:9]
+    # As on a cluster, a namespace's label decides when a pod is made; it replaces none.
+    digest = hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:9]
     written = next((one.value for one in container.env if one.name == "PORT" and one.value), "")
     declared = container.ports[0].container_port if container.ports else 0
     replicas = 1 if spec.replicas is None else spec.replicas

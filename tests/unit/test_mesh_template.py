@@ -53,7 +53,8 @@ def test_only_what_is_in_the_template_replaces_pods() -> None:
     assert pod_template(deployment(extra="replicas: 3"), {}).digest == plain.digest
     assert pod_template(deployment(labels=", version: v2"), {}).digest != plain.digest
     assert pod_template(deployment(container=", env: [{name: A, value: b}]"), {}).digest != plain.digest
-    assert pod_template(deployment(), {"istio-injection": "enabled"}).digest != plain.digest
+    labelled = pod_template(deployment(), {"istio-injection": "enabled"})
+    assert (labelled.injected, labelled.digest) == (True, plain.digest)
 
 
 def test_the_port_is_the_programs_or_else_the_first_declared() -> None:

@@ -1,0 +1,43 @@
+"""Who gets a sidecar, and when."""
+
+from __future__ import annotations
+
+from contract_mesh import SERVICE, SUBSETS, URL, Mesh, deployment, weights
+
+from labsupport.engine.base import Ref
+
+
+def sidecars(mesh: Mesh) -> dict[str, bool]:
+    return {one.workload: one.injected for one in mesh.engine.pods() if one.workload != "istio-ingressgateway"}
+
+
+def unlabelled(name: str, version: str) -> str:
+    return deployment(name, version).replace(', sidecar.istio.io/inject: "true"', "")
+
+
+def test_pods_of_the_labs_namespace_get_a_sidecar_unless_they_say_no(mesh: Mesh) -> None:
+    mesh.apply(SERVICE + unlabelled("web-safe", "safe") + deployment("web-risk", "risk", inject="false"))
+    assert sidecars(mesh) == {"web-safe": True, "web-risk": False}
+
+
+def test_giving_a_client_its_sidecar_makes_rules_apply_to_it(mesh: Mesh) -> None:
+    mesh.apply(SERVICE + deployment("web-safe", "safe") + deployment("web-risk", "risk"), SUBSETS, weights(safe=1))
+    mesh.apply("apps/client-plain")
+    assert set(mesh.versions(URL, 60, source="client-plain")) == {"safe", "risk"}
+    inject = {"spec": {"template": {"metadata": {"labels": {"sidecar.istio.io/inject": "true"}}}}}
+    mesh.engine.patch(Ref("Deployment", "client-plain"), inject)
+    assert sidecars(mesh)["client-plain"] is True
+    assert mesh.versions(URL, 60, source="client-plain") == {"safe": 60}
+
+
+def test_a_server_without_a_sidecar_is_called_directly(mesh: Mesh) -> None:
+    mesh.apply(SERVICE + deployment("web-safe", "safe", inject="false"), "apps/client")
+    (seen,) = mesh.send(URL, 1)
+    records = mesh.engine.access_records(request_ids=[seen.request_id])
+    assert [(one.direction, one.upstream_pod) for one in records] == [("outbound", seen.path[0].pod)]
+
+
+def test_two_workers_are_honoured(mesh: Mesh) -> None:
+    annotation = 'annotations: {proxy.istio.io/config: "concurrency: 2"}\n      labels: {app'
+    mesh.apply(SERVICE + deployment("web-safe", "safe").replace("labels: {app", annotation, 1))
+    assert [one.concurrency for one in mesh.engine.pods() if one.workload == "web-safe"] == [2]
