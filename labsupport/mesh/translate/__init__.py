@@ -22,6 +22,8 @@ Where the proxies do not run in pods of their own, the runtime must still put in
 * endpoint addresses in load assignments and DNS clusters are pod addresses.
 * ``inbound|...`` clusters are of type ORIGINAL_DST, as are ``PassthroughCluster``, ``InboundPassthroughCluster`` and
   clusters of headless services: they go to wherever the connection was meant to go.
+* certificates: secrets named ``kubernetes://<credential>`` come over the same stream, those named ``file-cert:`` and
+  ``file-root:`` from a cluster ``sds-grpc`` of the bootstrap; neither is made here.
 """
 
 from __future__ import annotations
