@@ -46,8 +46,8 @@ _SUMMARY_S = 10.0
 
 _SENDING = ("running", "paused", "stopping")
 _BINS = 60
-# Widths of a column, in seconds: a minute and more only after an hour of traffic that is slow enough to be kept.
-_BINS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+# Widths of a column in seconds; the longest are for traffic that is slow enough to be kept for hours.
+_BINS_S = (0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 
 class Traffic(Protocol):

@@ -30,6 +30,7 @@ _LABEL_ROWS = (12.0, 27.0, 42.0)
 _LONGEST_LABEL = 250.0
 _ROW, _ROWS = 48.0, 4
 _SCALES = (1, 2, 3, 5)
+_TICKS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,8 @@ class TrafficPicture:
         """What never changes: grid and time axis, whose right edge is called ``end``."""
         parts = []
         seconds = round(self.timeline.size * self.timeline.bin_s)
-        for back in range(seconds, -1, -max(1, seconds // 6)):
+        step = next((step for step in _TICKS if seconds % step == 0 and seconds // step <= 9), seconds)
+        for back in range(seconds, -1, -step):
             x = LEFT + SPAN * (1 - back / seconds)
             anchor = "start" if back == seconds else "end" if back == 0 else "middle"
             parts.append(el("path", d=f"M{num(x)} {_TOP}V{num(_STRIP_BASE)}", stroke="var(--ws-line)"))

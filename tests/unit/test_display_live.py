@@ -208,5 +208,5 @@ def test_a_snapshot_reaches_back_over_all_that_is_kept(live, source):
     source.state = "stopped"
     shown = live.snapshot().body
     assert "apply early" in shown
-    assert "−300 s" in shown
+    assert "−240 s" in shown
     assert "apply early" not in live.snapshot(last_s=30).body
