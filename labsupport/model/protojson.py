@@ -8,6 +8,7 @@ CRDs are older), so its verdict on such an object needs this decoder instead of 
 from __future__ import annotations
 
 import binascii
+import re
 import types
 from base64 import b64decode
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from labsupport.model.types import Format, flatten
 __all__ = ["DecodeError", "decode"]
 
 T = TypeVar("T", bound=Schema)
+_WHOLE_TEXT = re.compile(r"-?(0|[1-9][0-9]{0,19})")
+_NUMBER_TEXT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,4})?")
 Decoder = Callable[[Any, str], Any]
 
 
@@ -171,11 +174,8 @@ def _bool(value: Any, path: str) -> bool:
 
 
 def _float(value: Any, path: str) -> float:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            raise DecodeError(path, "must be a number") from None
+    if isinstance(value, str) and _NUMBER_TEXT.fullmatch(value):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise DecodeError(path, "must be a number")
     return float(value)
@@ -199,7 +199,7 @@ def _int(marks: list[Any]) -> Decoder:
 def _whole(value: Any, path: str) -> int:
     if value is None:
         return 0
-    if isinstance(value, str) and value.lstrip("-").isdecimal() and len(value) < 20:
+    if isinstance(value, str) and _WHOLE_TEXT.fullmatch(value):
         value = int(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
         value = int(value)

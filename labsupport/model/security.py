@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -144,7 +145,7 @@ class MutualTLS(Schema):
 
 
 def _is_port(text: str) -> bool:
-    return text.isascii() and text.lstrip("-").isdigit() and 0 < int(text[:20]) <= 65535
+    return re.fullmatch("[0-9]{1,9}", text) is not None and 0 < int(text) <= 65535
 
 
 def _selects(value: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from mutate import Mutator, as_yaml
 
 from labsupport.errors import ManifestError
 from labsupport.manifest import read
@@ -40,6 +41,21 @@ def test_parse_refuses_what_istiod_refuses_and_passes_its_warnings_on(file: str)
             assert all(problem.line and problem.object for problem in caught.value.problems)
         else:
             assert bool(parse([document])[0].warnings) == warned
+
+
+@pytest.mark.parametrize("base", ["valid.yaml", "valid-others.yaml"])
+def test_no_mutation_ends_in_a_traceback(base: str) -> None:
+    mutator = Mutator(20261121, base)
+    for index in range(800):
+        documents = read(as_yaml([mutator.make(index)]))
+        (verdict,) = validate(documents)
+        try:
+            accepted = parse(documents)
+        except ManifestError as error:
+            assert str(error)
+        else:
+            assert not verdict.errors
+            assert bool(accepted[0].warnings) == bool(verdict.warnings)
 
 
 def test_the_corpus_is_large_and_has_both_sides() -> None:
