@@ -23,14 +23,26 @@ __all__ = ["HEIGHT", "LEFT", "PLOT_WIDTH", "SHARES_WIDTH", "SPAN", "Change", "Tr
 PLOT_WIDTH, SHARES_WIDTH, HEIGHT = 664.0, 300.0, 310.0
 LEFT, SPAN = 12.0, 640.0
 _TOP, _BASE = 54.0, 226.0
-_PITCH, _RADIUS = 7.0, 2.6
-_MOST = 24
+_PITCHES, _RADIUS = (7.0, 5.6), 2.5
+_ROOM = 169.0
 _STRIP_BASE, _STRIP_HIGH = 286.0, 34.0
 _LABEL_ROWS = (12.0, 27.0, 42.0)
 _LONGEST_LABEL = 250.0
 _ROW, _ROWS = 48.0, 4
 _SCALES = (1, 2, 3, 5)
 _TICKS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
+
+
+def _capacity(per_mark: int, pitch: float) -> int:
+    return per_mark * int(_ROOM / pitch)
+
+
+def _scale_for(tallest: int) -> tuple[int, float]:
+    """Requests per mark, and distance of marks, for a column of so many requests: rather close than several in one."""
+    for pitch in _PITCHES:
+        if tallest <= _capacity(1, pitch):
+            return 1, pitch
+    return nice_scale(tallest * _PITCHES[0] / _ROOM, _SCALES), _PITCHES[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,7 @@ class TrafficPicture:
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
         self.step = SPAN / timeline.size
-        self.per_mark = 1
+        self.per_mark, self.pitch = 1, _PITCHES[0]
         self.latency_top_s = 0.01
 
     def fragments(self, now_s: float, changes: Sequence[Change] = (), *, full: bool = False) -> dict[str, str]:
@@ -100,12 +112,13 @@ class TrafficPicture:
 
     def _rescale(self) -> bool:
         tallest = self.timeline.tallest()
-        needed = nice_scale(tallest / _MOST, _SCALES)
+        moved = False
+        now = (self.per_mark, self.pitch)
+        needed = _scale_for(tallest)
         # A scale is left again only when the next finer one has room to spare: no flicker at the border.
-        finer = needed < self.per_mark and tallest <= 0.8 * _MOST * needed
-        moved = needed > self.per_mark or finer
-        if moved:
-            self.per_mark = needed
+        if needed != now and (tallest > _capacity(*now) or tallest <= 0.85 * _capacity(*needed)):
+            self.per_mark, self.pitch = needed
+            moved = True
         worst = max((kept.p95_s for _, kept in self.timeline.bins()), default=0.0)
         top = nice_scale(max(worst, 0.002) * 1000) / 1000
         if top > self.latency_top_s or (worst < 0.3 * self.latency_top_s and top < self.latency_top_s):
@@ -115,11 +128,11 @@ class TrafficPicture:
 
     def _bin(self, index: int, served: Sequence[tuple[str, int]], failed: int) -> str:
         x = (index + 0.5) * self.step
-        y, parts = _BASE - _PITCH / 2, []
+        y, parts = _BASE - self.pitch / 2, []
         for version, count in served:
-            parts.append(column(slot_of(version), x, y, count, _PITCH, _RADIUS))
-            y -= count * _PITCH
-        parts.append(column(ERROR, x, y, failed, _PITCH, _RADIUS))
+            parts.append(column(slot_of(version), x, y, count, self.pitch, _RADIUS))
+            y -= count * self.pitch
+        parts.append(column(ERROR, x, y, failed, self.pitch, _RADIUS))
         kept = self.timeline.bin(index)
         p95 = kept.p95_s
         high = max(1.0, _STRIP_HIGH * min(1.0, p95 / self.latency_top_s))
@@ -140,7 +153,7 @@ class TrafficPicture:
         return el("title", esc(tip)) + target + "".join(parts) + bar
 
     def _changes(self, changes: Sequence[Change]) -> str:
-        line, parts, taken = self.timeline, [], [-math.inf] * len(_LABEL_ROWS)
+        line, parts, labels, taken = self.timeline, [], [], [-math.inf] * len(_LABEL_ROWS)
         for change in changes:
             exact = (change.time_s - line.origin_s) / line.bin_s
             x = exact * self.step + self.shift
@@ -178,7 +191,9 @@ class TrafficPicture:
             if row is None:
                 continue
             taken[row] = start + wide
-            parts.append(el("text", esc(name) + el("tspan", esc(detail), class_="d"), x=start, y=_LABEL_ROWS[row]))
+            labels.append(
+                el("text", esc(name) + el("tspan", esc(detail), class_="d"), x=start, y=_LABEL_ROWS[row], class_="h")
+            )
             if row < len(_LABEL_ROWS) - 1 and x >= start - 5:
                 parts.append(
                     el(
@@ -188,7 +203,8 @@ class TrafficPicture:
                         opacity=".45",
                     )
                 )
-        return "".join(parts)
+        # The outline of the letters hides lines of older changes behind them.
+        return "".join(parts + labels)
 
     def _scale(self) -> str:
         return el(

@@ -138,3 +138,10 @@ def test_many_versions_and_causes_stay_within_the_panel():
 def test_old_stands_below_new_whatever_they_are_called():
     drawing = picture([response(0.1, "risk"), response(0.2, "safe"), response(0.3, "other")])
     assert [version for version, _ in drawing.timeline.columns(1)[0].served] == ["safe", "risk", "other"]
+
+
+def test_at_the_usual_rate_of_50_a_second_one_mark_is_one_request():
+    drawing = picture([response(i / 50) for i in range(300)])
+    fragments = drawing.fragments(T0 + 6)
+    assert drawing.per_mark == 1
+    assert marks_in(fragments["b1"], "0") == 25
