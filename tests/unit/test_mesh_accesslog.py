@@ -17,13 +17,11 @@ from labsupport.mesh.accesslog import AccessLogReader, parse_line, unwritten
 OWNERS = {1001: ("client", True), 1002: ("a", True), 2002: ("a", False), 1003: ("b", True), 2003: ("b", False)}
 
 
-def line(
-    direction: str, *, id: str = "r1", upstream: int = 0, attempted: str = "", time: float = 1.0, **more: Any
-) -> str:
+def line(direction: str, *, id: str = "r1", upstream: int = 0, tries: int = 1, time: float = 1.0, **more: Any) -> str:
     raw = {
         "id": id, "time": f"{time:.6f}", "us": 1500, "method": "GET", "authority": "web:8080", "path": "/",
         "status": 200, "flags": "-", "details": "via_upstream", "route": "default", "cluster": "c", "attempt": "1",
-        "upstream": f"127.0.0.1:{upstream}" if upstream else None, "attempted": attempted or None,
+        "upstream": f"127.0.0.1:{upstream}" if upstream else None, "tries": str(tries),
         "protocol": "HTTP/1.1", "direction": direction,
     }  # fmt: skip
     return json.dumps({**raw, **more}) + "\n"
@@ -87,9 +85,19 @@ def test_who_was_called_has_to_have_a_line() -> None:
     assert unwritten(read(outer, line("inbound", upstream=2002)), ["r1"], OWNERS) == (set(), set())
     # A server's line comes before its caller's.
     assert unwritten(read(line("inbound", upstream=2002)), ["r1"], OWNERS) == (set(), {"r1"})
-    # Each attempt of a retry has a line of its own.
-    retried = line("outbound", upstream=1002, attempted="127.0.0.1:1002,127.0.0.1:1002")
-    assert unwritten(read(retried, line("inbound", upstream=2002)), ["r1"], OWNERS) == (set(), {"r1"})
+    # The last try of a retry must have a line, an earlier one may have failed on its way.
+    retried = line("outbound", upstream=1002, tries=2)
+    assert unwritten(read(retried), ["r1"], OWNERS) == ({"r1"}, {"r1"})
+    last = line("inbound", upstream=2002, attempt="2")
+    assert unwritten(read(retried, last), ["r1"], OWNERS) == ({"r1"}, set())
+    assert unwritten(read(retried, line("inbound", upstream=2002), last), ["r1"], OWNERS) == (set(), set())
+
+
+def test_a_second_try_is_no_copy(logs: Logs) -> None:
+    logs.write("client", line("outbound", upstream=1003, tries=2))
+    logs.write("a", line("inbound", upstream=2002, time=1.001))
+    logs.write("b", line("inbound", upstream=2003, time=1.002, attempt="2"))
+    assert [mirrored for _, _, mirrored in logs.read("r1")] == [False, False, False]
 
 
 def test_only_a_copy_has_no_caller(logs: Logs) -> None:
