@@ -97,7 +97,8 @@ class _Accounts:
             if line.record.direction == "inbound" or not sidecar:
                 continue
             request, tries = line.record.request_id, max(1, line.tries)
-            self.last[request, pod, tries] += 1
+            if not _NEVER_SENT & set(line.record.flags.split(",")):
+                self.last[request, pod, tries] += 1
             self._workloads.setdefault(request, set()).add(_workload(pod))
             self.earlier.update((request, number) for number in range(1, tries))
 
@@ -124,6 +125,10 @@ class _Accounts:
             else:
                 found.add(id(line))
         return found
+
+
+# Envoy names the upstream that it chose even if a limit (UO) or a refused connection (UF) kept the request from it.
+_NEVER_SENT = {"UO", "UF"}
 
 
 def _workload(pod: str) -> str:
