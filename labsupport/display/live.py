@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import anywidget
-import traitlets
-
 from labsupport import words
 from labsupport.background import BackgroundTraffic, Mark, TrafficSnapshot
 from labsupport.display.figure import Figure
-from labsupport.display.theme import STATIC, style
+from labsupport.display.live_view import LiveView
 from labsupport.display.timeline import Timeline, nice_scale
 from labsupport.display.traffic_picture import (
     HEIGHT,
@@ -34,15 +29,6 @@ __all__ = ["LiveTraffic", "Traffic", "Wanted", "live_of"]
 
 Wanted = Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None
 """Weights by version, or a function that returns the present ones."""
-
-_INTERVAL_S = 0.2
-_IDLE_S = 0.5
-# A picture that no browser has asked for (nbval, nbclient) is sent less often after this long.
-_PATIENCE_S = 30.0
-_UNSEEN_INTERVAL_S = 1.0
-# A screen reader is told the numbers this often; more would talk over everything else.
-_SUMMARY_S = 10.0
-
 
 _SENDING = ("running", "paused", "stopping")
 _BINS = 60
@@ -78,11 +64,8 @@ def _change(mark: Mark) -> Change:
     return Change(mark.began_s, mark.label, mark.in_force_s or None, mark.detail)
 
 
-class LiveTraffic(anywidget.AnyWidget):
+class LiveTraffic(LiveView):
     """The traffic picture, live while the traffic runs, with a button and a slider.
-
-    The history is kept in the kernel: a picture that is shown again, or in a second place, shows all of it. A thread
-    draws and sends; it never prints, and an error in it is raised by the next call.
 
     Args:
         traffic: the background traffic.
@@ -90,34 +73,19 @@ class LiveTraffic(anywidget.AnyWidget):
         wanted: wanted weights by version, to be compared with; may be set later through ``wanted``.
     """
 
-    _esm = STATIC / "live.js"
-    _css = style() + (STATIC / "live.css").read_text(encoding="utf-8")
-    picture = traitlets.Dict().tag(sync=True)
-    size = traitlets.Dict().tag(sync=True)
-
     def __init__(self, traffic: Traffic | BackgroundTraffic, *, service: str = "", wanted: Wanted = None) -> None:
         self.wanted = wanted
         self._traffic = traffic
         self._spec = traffic.snapshot(_FUTURE).spec
         self.service = service
-        self._draw = threading.RLock()
         self._next = 0
-        self._seq = 0
-        self._sent: dict[str, str] = {}
-        self._told: dict[str, Any] = {}
-        self._summary = ("", 0.0)
-        self._shown_s = self._asked_s = 0.0
         self._problem = ""
-        self._failure: Exception | None = None
-        self._commands: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
-        self._wake = threading.Event()
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._rate: float | None = None
         timeline = Timeline(origin_s=time.time() - 30.0, service=service)
         self._picture = TrafficPicture(timeline)
         self._frozen_s = 0.0
         super().__init__(
-            size={
+            {
                 "title": "Traffic",
                 "plot": PLOT_WIDTH,
                 "shares": SHARES_WIDTH,
@@ -129,7 +97,6 @@ class LiveTraffic(anywidget.AnyWidget):
                 "notesLabel": "Errors with their causes, and the legend",
             }
         )
-        self.on_msg(self._receive)
 
     # --- what a person asks for ---------------------------------------------------------------------------------
 
@@ -159,84 +126,31 @@ class LiveTraffic(anywidget.AnyWidget):
             subtitle=self._what(snap),
         )
 
-    def close(self) -> None:
-        """Stop drawing and remove the picture from the page; the traffic itself goes on."""
-        self._ended.set()
-        self._wake.set()
-        super().close()
-
     def __repr__(self) -> str:
         return f"<LiveTraffic of {self._spec.url} from {self._spec.source}>"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        self._raise_stored()
-        with self._draw:
-            self._shown_s = time.monotonic()
-            # Set before the view exists, because messages to a model that is still being made are lost.
-            self.picture = self._message(full=True)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="live picture", daemon=True)
-                self._thread.start()
-        return super()._repr_mimebundle_(**kwargs)
+    # --- clicks -------------------------------------------------------------------------------------------------
 
-    # --- messages -----------------------------------------------------------------------------------------------
+    def _command(self, command: Mapping[str, Any]) -> None:
+        match command.get("do"):
+            case "rate":
+                rate = command.get("rate")
+                self._rate = float(rate) if isinstance(rate, int | float) else self._rate
+            case "start":
+                self._try(self._start)
+            case "stop":
+                self._try(self._traffic.halt)
+            case "resume":
+                self._try(self._traffic.resume)
 
-    def _receive(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        # May run on any thread, in the middle of a cell: it only leaves a note for our own thread.
-        if isinstance(content, Mapping):
-            self._commands.put(content)
-            self._wake.set()
+    def _flush(self) -> None:
+        # Of a slider that is being dragged, only the last position counts.
+        rate, self._rate = self._rate, None
+        if rate is not None:
+            self._try(lambda: self._traffic.set_rate(min(max(rate, 0.1), MAX_RATE)))
 
-    def _run(self) -> None:
-        try:
-            while not self._ended.is_set():
-                busy = self._step()
-                unseen = self._asked_s == 0.0 and time.monotonic() - self._shown_s > _PATIENCE_S
-                self._wake.wait(_UNSEEN_INTERVAL_S if unseen else _INTERVAL_S if busy else _IDLE_S)
-                # A burst of commands must not become a burst of messages.
-                if self._wake.is_set():
-                    self._wake.clear()
-                    self._ended.wait(0.02)
-        # Whatever ends this thread must reach the learner, who sees no thread.
-        except Exception as error:
-            self._failure = error
-
-    def _step(self) -> bool:
-        full = self._obey()
-        with self._draw:
-            if self._ended.is_set():
-                return False
-            message = self._message(full=full)
-            if full or message["parts"] or message["state"] or "summary" in message:
-                self._seq += 1
-                self.send({**message, "seq": self._seq, "kind": "picture"})
-            return self._told.get("state") in ("running", "stopping")
-
-    def _obey(self) -> bool:
-        """Do what was clicked; returns whether a view wants everything."""
-        full = False
-        rate: float | None = None
-        while True:
-            try:
-                command = self._commands.get_nowait()
-            except queue.Empty:
-                break
-            match command.get("do"):
-                case "hello":
-                    self._asked_s = time.monotonic()
-                    full = True
-                case "rate":
-                    rate = command.get("rate")
-                case "start":
-                    self._try(self._start)
-                case "stop":
-                    self._try(self._traffic.halt)
-                case "resume":
-                    self._try(self._traffic.resume)
-        if isinstance(rate, int | float):
-            wanted = min(max(float(rate), 0.1), MAX_RATE)
-            self._try(lambda: self._traffic.set_rate(wanted))
-        return full
+    def _is_busy(self) -> bool:
+        return self._told.get("state") in ("running", "stopping")
 
     def _start(self) -> None:
         try:
@@ -298,36 +212,9 @@ class LiveTraffic(anywidget.AnyWidget):
             "what": self._what(snap),
             "rows": high,
         }
-        new_state = {key: value for key, value in state.items() if full or self._told.get(key) != value}
-        new_parts = {name: text for name, text in parts.items() if full or self._sent.get(name) != text}
-        first = self._picture.timeline.first
-        self._sent = {
-            name: text
-            for name, text in {**self._sent, **parts}.items()
-            if not name.startswith("b") or int(name[1:]) >= first
-        }
-        moved = state["state"] != self._told.get("state")
-        self._told = state
-        message: dict[str, Any] = {
-            "parts": new_parts,
-            "state": new_state,
-            "first": first,
-            "shift": round(self._picture.shift, 2),
-            "seq": self._seq,
-            "full": full,
-        }
-        if full or moved or time.monotonic() - self._summary[1] > _SUMMARY_S:
-            said = f"Traffic {snap.state} at {words.rate(snap.rate)}. {self._picture.summary(shares, goals)}"
-            if full or said != self._summary[0]:
-                message["summary"] = said
-            self._summary = (said, time.monotonic())
-        return message
-
-    def _raise_stored(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            self._thread = None
-            raise TrafficError(f"The live picture stopped: {failure}. Show it again.") from failure
+        said = f"Traffic {snap.state} at {words.rate(snap.rate)}. {self._picture.summary(shares, goals)}"
+        timeline = self._picture.timeline
+        return self._compose(parts, state, said, full=full, first=timeline.first, shift=self._picture.shift)
 
 
 _FUTURE = 2**62
