@@ -48,6 +48,8 @@ def main(arguments: list[str]) -> None:
         # The spawner ends with its socket, kills what it started and removes the run folder.
         ours.close()
         os.waitpid(pid, 0)
+        # Unless it was killed itself; then its children have ended by their parent-death signal.
+        rundir.remove(Path(folder))
     sys.stdout.flush()
 
 

@@ -153,10 +153,13 @@ def test_a_killed_kernel_leaves_no_process_after_three_seconds(tmp_path: Path, m
     eventually(lambda: not list(tmp_path.glob("istio-workshop-*")))
 
 
-def test_a_killed_supervisor_leaves_no_process_and_calls_say_so_at_once(embedded: EmbeddedEngine) -> None:
+@pytest.mark.parametrize("victim", [0, pytest.param(1, marks=linux)], ids=["supervisor", "spawner"])
+def test_a_killed_part_of_the_engine_leaves_no_process_and_calls_say_so_at_once(
+    embedded: EmbeddedEngine, victim: int
+) -> None:
     Mesh(embedded).apply("apps/client")
     family = {pid: rundir.process_start(pid) for pid in pids(embedded)}
-    os.kill(next(iter(family)), signal.SIGKILL)
+    os.kill(list(family)[victim], signal.SIGKILL)
     began = time.monotonic()
     with pytest.raises(EngineLostError, match=r"Lab\(\)"):
         while time.monotonic() < began + 5:
@@ -164,6 +167,16 @@ def test_a_killed_supervisor_leaves_no_process_and_calls_say_so_at_once(embedded
     assert time.monotonic() < began + 1.0
     eventually(lambda: not any(rundir.alive(*one) for one in family.items()), timeout_s=3.0)
     assert embedded.close().remaining == ()
+
+
+def test_a_deep_temporary_folder_is_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("deep" * 20) / ("er" * 40)
+    deep.mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(deep))
+    with EmbeddedEngine() as engine:
+        Mesh(engine).apply(SERVICE + deployment("web-safe", "safe"), "apps/client")
+        assert Mesh(engine).versions(URL, 5) == {"safe": 5}
+        assert engine.proxy_config("client").clusters
 
 
 def test_a_call_under_way_does_not_hang_when_the_supervisor_is_killed(embedded: EmbeddedEngine) -> None:
