@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain, permutations
 
 from labsupport.model.loadbalancer import (
     ConsistentHashLB,
@@ -116,7 +117,11 @@ def _locality(
         if total != 100:
             found.error(place, f"the weights must add up to 100, got {total}")
             return
-        found.error(place, _localities_problem(list(share.to)))
+        # istiod goes through this mapping in random order and misses some overlaps in some of them; refusing what any
+        # order refuses is the only verdict that stays the same.
+        pairs = ([one, other] for one, other in permutations(share.to, 2))
+        orders = chain([list(share.to)], pairs)
+        found.error(place, next((problem for order in orders if (problem := _localities_problem(order))), ""))
     found.error(f"{path}.distribute", _localities_problem([share.from_ for share in setting.distribute]))
     _needs_outlier(setting, outlier, path, found)
     _failovers(setting.failover, f"{path}.failover", found)
