@@ -1,0 +1,107 @@
+"""What the running embedded mesh refuses by name, and what it lists as without effect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labsupport.manifest import read
+from labsupport.mesh.refuse import dangling, known_images, notes, problems
+from labsupport.model import parse
+
+NETWORKING = "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n"
+SECURITY = "apiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n"
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: x}}
+spec:
+  selector: {{matchLabels: {{app: x}}}}
+  template: {{metadata: {{labels: {{app: x}}}}, spec: {{{pod}containers: [{{name: a, image: {image}{container}}}]}}}}
+"""
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    for name in ("web", "client"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "app.py").touch()
+    (tmp_path / "notes").mkdir()
+    return tmp_path
+
+
+def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
+    return DEPLOYMENT.format(image=image, container=container, pod=pod)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "words"),
+    [
+        pytest.param(SECURITY.format(kind="PeerAuthentication", spec="{}"), "", "no certificates", id="mutual TLS"),
+        pytest.param(SECURITY.format(kind="AuthorizationPolicy", spec="{}"), "", "access policies", id="policies"),
+        pytest.param(
+            "apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {clusterIP: None, ports: [{port: 1}]}\n",
+            "spec.clusterIP",
+            "headless",
+            id="headless",
+        ),
+        pytest.param(
+            NETWORKING.format(kind="VirtualService", spec="{hosts: [x], tcp: [{route: [{destination: {host: x}}]}]}"),
+            "spec.tcp",
+            "captured",
+            id="tcp in the mesh",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="DestinationRule", spec="{host: x, trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}}"
+            ),
+            "spec.trafficPolicy.loadBalancer.simple",
+            "PASSTHROUGH",
+            id="passthrough",
+        ),
+        pytest.param(
+            NETWORKING.format(kind="DestinationRule", spec="{host: x, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}"),
+            "spec.trafficPolicy.tls.mode",
+            "ISTIO_MUTUAL",
+            id="mutual TLS of a rule",
+        ),
+        pytest.param(deployment("wbe"), "spec.template.spec.containers[0].image", "wbe", id="unknown image"),
+        pytest.param(
+            deployment(container=", command: [sh]"),
+            "spec.template.spec.containers[0].command",
+            "command",
+            id="command",
+        ),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_by_name(images: Path, text: str, path: str, words: str) -> None:
+    (problem,) = problems(parse(read(text)), images)
+    assert problem.path == path
+    assert words in problem.message
+    assert problem.remedy
+    assert problem.line > 0
+
+
+def test_tcp_at_a_gateway_does_run(images: Path) -> None:
+    spec = "{hosts: [x], gateways: [g], tcp: [{route: [{destination: {host: x}}]}]}"
+    assert problems(parse(read(NETWORKING.format(kind="VirtualService", spec=spec))), images) == []
+
+
+def test_images_are_folders_with_a_program(images: Path) -> None:
+    assert known_images(images) == ["client", "web"]
+    (problem,) = problems(parse(read(deployment("nginx"))), images)
+    assert problem.remedy == "Known images: client, web"
+
+
+def test_fields_without_effect_are_named_once() -> None:
+    container = ", resources: {}, imagePullPolicy: Always"
+    text = deployment(container=container) + "---" + deployment(container=container).replace("name: x", "name: other", 1)
+    assert notes(parse(read(text))) == ["no effect on the embedded mesh: imagePullPolicy, resources"]
+    assert notes(parse(read(deployment()))) == []
+
+
+def test_a_variable_from_nowhere_is_refused() -> None:
+    env = ", env: [{name: A, valueFrom: {configMapKeyRef: {name: absent, key: a}}}]"
+    (problem,) = dangling(parse(read(deployment(container=env))))
+    assert "ConfigMap/absent" in problem.message
