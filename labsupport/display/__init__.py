@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from labsupport.background import BackgroundTraffic
     from labsupport.display.figure import Figure
     from labsupport.display.live import LiveTraffic, Wanted
+    from labsupport.display.live_graph import LiveGraph, Mesh
     from labsupport.engine.base import AccessRecord, Pod
     from labsupport.model.base import Resource
     from labsupport.observation import Observations
     from labsupport.share import By, Share
 
-__all__ = ["compare", "graph", "install", "journey", "show", "watch"]
+__all__ = ["compare", "graph", "install", "journey", "show", "watch", "watch_mesh"]
 
 
 def watch(traffic: BackgroundTraffic, *, service: str | None = None, wanted: Wanted = None) -> LiveTraffic:
@@ -124,3 +125,18 @@ def graph(
     from labsupport.display.graph_picture import graph_figure
 
     return graph_figure(records, pods=pods, badges=badges_of(rules), span_s=span_s)
+
+
+def watch_mesh(mesh: Mesh, *, span_s: float = 10.0) -> LiveGraph:
+    """The service graph, live: a call selected by click or keyboard shows its numbers.
+
+    Args:
+        mesh: a lab.
+        span_s: the numbers are those of the last so many seconds.
+
+    Returns:
+        A widget to put at the end of a cell. ``snapshot()`` makes a static figure of it.
+    """
+    from labsupport.display.live_graph import LiveGraph
+
+    return LiveGraph(mesh, span_s=span_s)

@@ -213,7 +213,7 @@ def _node(node: Node, box: _Box) -> str:
         parts.append(el("text", esc(label), el("tspan", esc(share), class_="d"), x=box.x + 30, y=y))
         y += _LINE
     if not node.injected:
-        text = "no proxy: no rule applies" if plain else "no sidecar"
+        text = "without proxy" if plain else "no sidecar"
         parts.append(
             el("text", esc(clip(text, box.wide - 8)), x=box.x + box.wide / 2, y=y, text_anchor="middle", class_="d")
         )

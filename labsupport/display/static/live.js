@@ -101,6 +101,19 @@ export function noteFor(state, silentMs) {
   return { text: state.note ?? "", error: false };
 }
 
+/**
+ * What has to move for parts to be painted in an order.
+ * @param {string[]} drawn names as they are painted now.
+ * @param {string[]} order names as they should be.
+ * @returns {{gone: string[], moved: boolean}} names that are not wanted any more, and whether the order differs.
+ */
+export function arrange(drawn, order) {
+  const wanted = new Set(order);
+  const kept = drawn.filter((name) => wanted.has(name));
+  const target = order.filter((name) => kept.includes(name));
+  return { gone: drawn.filter((name) => !wanted.has(name)), moved: kept.some((name, i) => name !== target[i]) };
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 const OWN_KEYS = /^(Arrow|Page|Home$|End$|Enter$| $)/;
 const RATE_INTERVAL_MS = 150;
@@ -189,7 +202,7 @@ function controls(root, model, held) {
   };
 }
 
-function render({ model, el }) {
+function renderTraffic({ model, el }) {
   const held = storeOf(model);
   const { store } = held;
   const size = model.get("size");
@@ -265,6 +278,86 @@ function render({ model, el }) {
     held.views.delete(update);
     root.remove();
   };
+}
+
+/** The service graph: parts in the order of painting, calls can be selected by click, Enter or space. */
+function renderGraph({ model, el }) {
+  const held = storeOf(model);
+  const { store } = held;
+  const size = model.get("size");
+  const root = node("div", el, "ws ws-live");
+  root.addEventListener("keydown", (event) => OWN_KEYS.test(event.key) && event.stopPropagation());
+  const title = node("div", node("div", root, "ws-head"), "ws-title", size.title);
+  const subtitle = node("span", title, "d");
+  const svg = node("div", root, "ws-panel ws-graph").appendChild(svgPart(size.plotLabel, 300, 60));
+  // A picture with parts to select is a group of things, not one image.
+  svg.setAttribute("role", "group");
+  const note = node("div", root, "ws-note");
+  note.setAttribute("role", "status");
+  const summary = node("div", root, "ws-hide");
+  const drawn = new Map();
+  let chosen = "";
+  const choose = (name) => {
+    chosen = chosen === name ? "" : name;
+    update({ changed: [], dropped: [] });
+  };
+  const place = (name) => {
+    if (drawn.has(name)) return drawn.get(name);
+    const made = group(svg);
+    drawn.set(name, made);
+    if (name.startsWith("edge:")) {
+      made.setAttribute("role", "button");
+      made.setAttribute("tabindex", "0");
+      made.addEventListener("click", () => choose(name));
+      made.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        choose(name);
+      });
+    }
+    return made;
+  };
+  const update = ({ changed, dropped }) => {
+    const { order = [], details = {}, width, height, what } = store.state;
+    for (const name of dropped) forget(drawn, name);
+    for (const name of changed) place(name).innerHTML = store.parts.get(name);
+    const shown = arrange([...drawn.keys()], order);
+    for (const name of shown.gone) {
+      forget(drawn, name);
+      store.parts.delete(name);
+    }
+    if (shown.moved) for (const name of order) if (drawn.has(name)) svg.appendChild(drawn.get(name));
+    if (width) resize(svg, width, height);
+    for (const [name, made] of drawn) {
+      if (!name.startsWith("edge:")) continue;
+      made.classList.toggle("ws-chosen", name === chosen);
+      made.setAttribute("aria-pressed", String(name === chosen));
+      made.setAttribute("aria-label", details[name] ?? "");
+    }
+    if (!details[chosen]) chosen = "";
+    const words = ` — ${what ?? ""}`;
+    if (subtitle.textContent !== words) subtitle.textContent = words;
+    const text = store.state.error || details[chosen] || "Select a call to see its numbers.";
+    if (note.textContent !== text) note.textContent = text;
+    note.classList.toggle("e", Boolean(store.state.error));
+    if (summary.textContent !== store.summary) summary.textContent = store.summary;
+  };
+  update({ changed: [...store.parts.keys()], dropped: [] });
+  held.views.add(update);
+  model.send({ do: "hello" });
+  return () => {
+    held.views.delete(update);
+    root.remove();
+  };
+}
+
+function forget(drawn, name) {
+  drawn.get(name)?.remove();
+  drawn.delete(name);
+}
+
+function render(context) {
+  return context.model.get("size").kind === "graph" ? renderGraph(context) : renderTraffic(context);
 }
 
 export default {

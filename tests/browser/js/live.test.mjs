@@ -6,7 +6,7 @@ import test from "node:test";
 // The file is served to browsers as it is, without a package.json beside it that would call it a module.
 const source = await readFile(new URL("../../../labsupport/display/static/live.js", import.meta.url), "utf8");
 const live = await import(`data:text/javascript;base64,${Buffer.from(source).toString("base64")}`);
-const { binOf, buttonFor, emptyStore, merge, noteFor, rateWords, throttle } = live;
+const { arrange, binOf, buttonFor, emptyStore, merge, noteFor, rateWords, throttle } = live;
 
 const full = (seq, parts, more = {}) => ({ full: true, seq, parts, ...more });
 
@@ -101,4 +101,10 @@ test("an error comes before everything else, silence counts only while traffic r
   assert.match(noteFor({ state: "running" }, 4200).text, /kernel for 4 s/);
   assert.deepEqual(noteFor({ state: "running" }, 1000), { text: "", error: false });
   assert.deepEqual(noteFor({ state: "stopped" }, 60000), { text: "", error: false });
+});
+
+test("parts are painted in the kernel's order, and those it left out go", () => {
+  assert.deepEqual(arrange(["a", "b"], ["a", "b", "c"]), { gone: [], moved: false });
+  assert.deepEqual(arrange(["a", "b", "c"], ["c", "a"]), { gone: ["b"], moved: true });
+  assert.deepEqual(arrange(["a", "b", "c"], ["a", "c"]), { gone: ["b"], moved: false });
 });

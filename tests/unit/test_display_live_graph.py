@@ -1,0 +1,117 @@
+"""The kernel's side of the live service graph."""
+
+import itertools
+
+import pytest
+from display_samples import T0
+
+from labsupport.display.live_graph import LiveGraph
+from labsupport.engine.base import AccessRecord, Pod
+from labsupport.errors import UsageError
+
+PODS = (
+    Pod("a", "default", "web-v1", {"app": "web", "version": "v1"}, injected=True),
+    Pod("b", "default", "api-v1", {"app": "api", "version": "v1"}, injected=True),
+)
+
+
+class Mesh:
+    def __init__(self):
+        self.lines, self.now, self.asked, self.closed = [], T0, [], False
+        self.numbers = itertools.count()
+
+    def access_log(self, *, since_s):
+        if self.closed:
+            raise UsageError("This lab is closed.")
+        self.asked.append(since_s)
+        return [line for line in self.lines if line.time_s >= since_s]
+
+    def pods(self):
+        return PODS
+
+    def get(self, kind):
+        return []
+
+    def call(self, at, status=200):
+        cluster = "outbound|80||api.default.svc.cluster.local"
+        number = str(next(self.numbers))
+        self.lines.append(
+            AccessRecord(
+                number, T0 + at, "a", "outbound", status=status, cluster=cluster, upstream_pod="b", duration_s=0.01
+            )
+        )
+        self.lines.append(AccessRecord(number, T0 + at, "b", "inbound", status=status, duration_s=0.009))
+
+
+@pytest.fixture
+def mesh():
+    return Mesh()
+
+
+@pytest.fixture
+def live(mesh, monkeypatch):
+    picture = LiveGraph(mesh, clock=lambda: mesh.now)
+    picture.sent = []
+    monkeypatch.setattr(picture, "send", lambda message, buffers=None: picture.sent.append(message))
+    yield picture
+    picture.close()
+
+
+def run(mesh, live, begin, end):
+    """Ten calls a second, looked at once a second."""
+    for second in range(begin, end):
+        for part in range(10):
+            mesh.call(second + part / 10)
+        mesh.now = T0 + second + 1
+        live._step()
+
+
+def test_every_call_is_counted_once_however_often_its_line_is_read(mesh, live):
+    run(mesh, live, 0, 8)
+    assert "6/s" in live.sent[-1]["state"]["details"]["edge:web>api"]
+    run(mesh, live, 8, 30)
+    assert live.sent[-1]["parts"] == {} or "10/s" in live._told["details"]["edge:web>api"]
+
+
+def test_memory_holds_only_the_time_that_is_shown(mesh, live):
+    run(mesh, live, 0, 60)
+    assert len(live._lines) <= 2 * 10 * 11
+    assert len(live._known) == len(live._lines)
+    assert mesh.now - mesh.asked[-1] < 10
+
+
+def test_a_servers_line_that_comes_before_its_callers_is_no_call_without_proxy(mesh, live):
+    for second in range(6):
+        mesh.call(second)
+        late = mesh.lines.pop(-2)
+        mesh.now = T0 + second + 0.5
+        live._step()
+        mesh.lines.append(late)
+    mesh.now = T0 + 8
+    live._step()
+    assert set(live._told["details"]) == {"edge:web>api"}
+
+
+def test_a_call_that_stopped_goes_and_one_that_comes_back_is_sent_again(mesh, live):
+    run(mesh, live, 0, 5)
+    mesh.now = T0 + 40
+    live._step()
+    assert "edge:web>api" not in live._told["order"]
+    mesh.call(41)
+    mesh.now = T0 + 45
+    live._step()
+    assert "edge:web>api" in live.sent[-1]["parts"]
+
+
+def test_a_lab_that_was_closed_leaves_its_last_picture_and_says_so(mesh, live):
+    run(mesh, live, 0, 5)
+    mesh.closed = True
+    live._step()
+    assert live._told["error"] == "This lab is closed."
+    assert "edge:web>api" in live._told["order"]
+
+
+def test_a_snapshot_is_a_static_figure(mesh, live):
+    run(mesh, live, 0, 5)
+    assert "web → api" in live.snapshot().summary
+    assert repr(live) == "<LiveGraph of the last 10 s>"
