@@ -64,8 +64,11 @@ class _TypeState:
 
 def _reason(message: str) -> str:
     """Envoy's reason without the dump of the whole resource that it puts before it."""
-    dump, separator, reason = message.rpartition("\n: ")
-    return reason if separator and dump.startswith("goo.gle/debug") else message
+    if not message.startswith("goo.gle/debug"):
+        return message
+    _, separator, reason = message.rpartition("\n: ")
+    # Envoy cuts a long message off at its end, which is where the reason would be.
+    return reason if separator else "its answer is cut off before the reason; the log of this proxy has it all"
 
 
 class _Stream:

@@ -25,6 +25,8 @@ _NEEDS_ISTIO = {
     "WasmPlugin": "the embedded mesh fetches no extensions",
     "Telemetry": "the embedded mesh always writes access logs and statistics, and has no tracing",
 }
+# RedirectAction.RedirectResponseCode of Envoy; istiod's validation takes every 3xx.
+_REDIRECT_CODES = (301, 302, 303, 307, 308)
 # What a machine without containers has no use for.
 _NO_EFFECT = {
     "spec": ("minReadySeconds", "paused", "progressDeadlineSeconds", "revisionHistoryLimit"),
@@ -127,6 +129,14 @@ class _Kinds:
 
     @staticmethod
     def VirtualService(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        for index, rule in enumerate(one.spec.http):
+            code = rule.redirect.redirect_code if rule.redirect is not None else 0
+            if code and code not in _REDIRECT_CODES:
+                yield (
+                    f"spec.http[{index}].redirect.redirectCode",
+                    f"Envoy has no redirect with status {code}; it would refuse the whole route table, on a cluster too",
+                    f"Use {', '.join(str(known) for known in _REDIRECT_CODES)}",
+                )
         in_mesh = not one.spec.gateways or "mesh" in one.spec.gateways
         if not in_mesh:
             return

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from behaviour_mesh import WEB, Json, Mesh, gateway, to, versions, virtual_service
 
+from labsupport.errors import ManifestError
+
 FOO = [{"uri": {"prefix": "/foo"}}]
 ALLOWED = ["access-control-allow-origin", "access-control-allow-methods", "access-control-allow-headers"]
 CORS_HEADERS = [*ALLOWED, "access-control-max-age", "access-control-allow-credentials", "access-control-expose-headers"]
@@ -144,3 +146,12 @@ def test_a_plain_request_is_served_whatever_its_origin(mesh: Mesh) -> None:
     assert own.headers["access-control-expose-headers"] == "x-path"
     other = mesh.one(f"{WEB}/", headers={"Origin": "http://evil.example"}, keep_headers=CORS_HEADERS)
     assert (other.status, dict(other.headers)) == (200, {})
+
+
+@pytest.mark.parametrize("code", [300, 304, 399])
+def test_a_status_that_no_redirect_of_envoy_has_is_refused_before_it_harms_the_whole_table(
+    mesh: Mesh, code: int
+) -> None:
+    with pytest.raises(ManifestError, match=f"no redirect with status {code}"):
+        mesh.apply(virtual_service({"redirect": {"uri": "/new", "redirectCode": code}}))
+    assert mesh.one(f"{WEB}/").status == 200
