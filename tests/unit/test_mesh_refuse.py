@@ -96,7 +96,8 @@ def test_images_are_folders_with_a_program(images: Path) -> None:
 
 def test_fields_without_effect_are_named_once() -> None:
     container = ", resources: {}, imagePullPolicy: Always"
-    text = deployment(container=container) + "---" + deployment(container=container).replace("name: x", "name: other", 1)
+    one = deployment(container=container)
+    text = f"{one}---{one.replace('name: x', 'name: other', 1)}"
     assert notes(parse(read(text))) == ["no effect on the embedded mesh: imagePullPolicy, resources"]
     assert notes(parse(read(deployment()))) == []
 
