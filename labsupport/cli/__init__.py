@@ -6,6 +6,8 @@ Exit status: 0 all is well, 1 something that was asked about is not (tests fail,
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -71,4 +73,7 @@ def workshop() -> None:
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    # IPython would add the packages of that other environment to every kernel.
+    if os.path.realpath(os.environ.get("VIRTUAL_ENV") or sys.prefix) != os.path.realpath(sys.prefix):
+        del os.environ["VIRTUAL_ENV"]
     workshop(prog_name="workshop")

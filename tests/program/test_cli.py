@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from labsupport import paths
+from labsupport import cli, paths
 from labsupport.cli import lab, testing, workshop
 from labsupport.errors import UsageError
 
@@ -73,6 +73,16 @@ def test_an_error_of_ours_is_a_message_without_a_traceback(own_state: Path):
     done = run("lab")
     assert done.exit_code == 2
     assert "there is no notebooks/00-start-here.ipynb" in done.output and "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(("given", "kept"), [("/somewhere/else", None), (sys.prefix, sys.prefix)])
+def test_an_environment_that_is_not_the_programs_own_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch, given: str, kept: str | None
+):
+    monkeypatch.setenv("VIRTUAL_ENV", given)
+    monkeypatch.setattr(cli, "workshop", lambda **_: None)
+    cli.main()
+    assert os.environ.get("VIRTUAL_ENV") == kept
 
 
 # --- lab ------------------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ case "$*" in
     [ -z "$FAKE_HOLD" ] || { echo waiting >"$FAKE_HOLD"; while [ -f "$FAKE_HOLD" ]; do sleep 0.05; done; }
     if [ -n "$FAKE_PIP_ERROR" ]; then echo "$FAKE_PIP_ERROR"; exit 1; fi ;;
 "- "*) echo "everything-but-envoy" ;;
-"-P -m labsupport.cli"*) shift 3; for word; do echo "<$word>"; done; exit "${FAKE_STATUS:-0}" ;;
+"-P -m labsupport.cli"*) echo "in $VIRTUAL_ENV, $(command -v python)" >>"$FAKE_LOG"; shift 3; for word; do echo "<$word>"; done; exit "${FAKE_STATUS:-0}" ;;
 *) echo "the fake Python does not know: $*" >&2; exit 99 ;;
 esac
 """
@@ -109,6 +109,13 @@ def test_first_start_installs_and_the_second_does_not(clone: Clone) -> None:
     second = clone.run("lab")
     assert (second.stdout, second.stderr) == ("<lab>\n", "")
     assert len(clone.installs()) == 1
+
+
+def test_an_environment_of_the_caller_does_not_get_into_ours(clone: Clone) -> None:
+    clone.python()
+    clone.run("lab", VIRTUAL_ENV="/somewhere/else", PYTHONPATH="/somewhere/else")
+    venv = clone.root / ".venv"
+    assert f"in {venv}, {venv}/bin/python" in clone.log.read_text().splitlines()
 
 
 def test_arguments_and_exit_status_pass_through_unchanged(clone: Clone) -> None:
