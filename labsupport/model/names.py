@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from labsupport.model.shape import Issue
+from labsupport.model.issues import Issue
 
 __all__ = ["is_dns_label", "name_problem"]
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from labsupport.errors import ManifestError, Problem
 from labsupport.model.base import Origin, Resource
+from labsupport.model.issues import Issue, Report
 from labsupport.model.kinds import KINDS, api_versions
 from labsupport.model.names import name_problem
-from labsupport.model.shape import Issue, Report, shape_of
+from labsupport.model.shape import shape_of
 from labsupport.model.suggest import closest
 from labsupport.model.validation.verdict import inspect
 

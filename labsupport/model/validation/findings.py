@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from labsupport.model.duration import GoDuration
-from labsupport.model.shape import Issue
+from labsupport.model.issues import Issue
 from labsupport.model.syntax import duration_problem, label_problems
 
 __all__ = ["Findings"]

@@ -12,12 +12,13 @@ from labsupport.model.base import Resource, Schema
 from labsupport.model.destinationrule import DestinationRuleSpec
 from labsupport.model.extensions import TrafficExtensionSpec, WasmPluginSpec
 from labsupport.model.gateway import GatewaySpec
+from labsupport.model.issues import Issue, Report
 from labsupport.model.kinds import KINDS, api_versions
 from labsupport.model.protojson import DecodeError, decode
 from labsupport.model.proxies import EnvoyFilterSpec, ProxyConfigSpec, WorkloadGroupSpec
 from labsupport.model.security import AuthorizationPolicySpec, PeerAuthenticationSpec, RequestAuthenticationSpec
 from labsupport.model.serviceentry import ServiceEntrySpec, WorkloadEntrySpec
-from labsupport.model.shape import Issue, Report, shape_of
+from labsupport.model.shape import shape_of
 from labsupport.model.sidecar import SidecarSpec
 from labsupport.model.telemetry import TelemetrySpec
 from labsupport.model.validation.destinationrule import check_destination_rule
