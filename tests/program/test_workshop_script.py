@@ -32,7 +32,11 @@ case "$*" in
     [ -z "$FAKE_HOLD" ] || { echo waiting >"$FAKE_HOLD"; while [ -f "$FAKE_HOLD" ]; do sleep 0.05; done; }
     if [ -n "$FAKE_PIP_ERROR" ]; then echo "$FAKE_PIP_ERROR"; exit 1; fi ;;
 "- "*) echo "everything-but-envoy" ;;
-"-P -m labsupport.cli"*) echo "in $VIRTUAL_ENV, $(command -v python)" >>"$FAKE_LOG"; shift 3; for word; do echo "<$word>"; done; exit "${FAKE_STATUS:-0}" ;;
+"-P -m labsupport.cli"*)
+    echo "in $VIRTUAL_ENV, $(command -v python)" >>"$FAKE_LOG"
+    shift 3
+    for word; do echo "<$word>"; done
+    exit "${FAKE_STATUS:-0}" ;;
 *) echo "the fake Python does not know: $*" >&2; exit 99 ;;
 esac
 """
