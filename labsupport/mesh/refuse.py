@@ -134,7 +134,7 @@ class _Kinds:
             if code and code not in _REDIRECT_CODES:
                 yield (
                     f"spec.http[{index}].redirect.redirectCode",
-                    f"Envoy has no redirect with status {code}; it would refuse the whole route table, on a cluster too",
+                    f"Envoy has no redirect with status {code}; it would refuse the whole table, on a cluster too",
                     f"Use {', '.join(str(known) for known in _REDIRECT_CODES)}",
                 )
         in_mesh = not one.spec.gateways or "mesh" in one.spec.gateways
