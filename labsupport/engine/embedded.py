@@ -342,7 +342,7 @@ def _listening(session: int, ports: Iterable[int]) -> list[int]:
     # macOS lets only root ask; there the end of all processes is the proof.
     with contextlib.suppress(psutil.AccessDenied):
         for one in psutil.net_connections("tcp4"):
-            if one.status == psutil.CONN_LISTEN and one.laddr.port in wanted and one.pid:
+            if one.status == psutil.CONN_LISTEN and one.pid and one.laddr and one.laddr.port in wanted:
                 with contextlib.suppress(ProcessLookupError):
                     if os.getsid(one.pid) == session:
                         found.add(one.laddr.port)
