@@ -129,6 +129,14 @@ class LiveTraffic(LiveView):
     def __repr__(self) -> str:
         return f"<LiveTraffic of {self._spec.url} from {self._spec.source}>"
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        # For viewers without widgets (GitHub, an export): what there is to see by now, if anything.
+        if bundle and self._picture.timeline.newest_s:
+            data = bundle[0] if isinstance(bundle, tuple) else bundle
+            data["image/svg+xml"] = self.snapshot().svg()
+        return bundle
+
     # --- clicks -------------------------------------------------------------------------------------------------
 
     def _command(self, command: Mapping[str, Any]) -> None:

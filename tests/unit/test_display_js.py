@@ -1,4 +1,4 @@
-"""The browser's side of the live pictures: its pure parts, by node's own test runner."""
+"""The live pictures' JavaScript as files; what it does is tested below tests/browser."""
 
 import os
 import shutil
@@ -24,12 +24,6 @@ def node():
 def run(*command, **options):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False, **options)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_pure_parts_of_the_live_pictures(node):
-    tests = sorted((ROOT / "tests" / "browser" / "js").glob("*.test.mjs"))
-    assert tests
-    run(node, "--test", *map(str, tests))
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -210,3 +210,16 @@ def test_a_snapshot_reaches_back_over_all_that_is_kept(live, source):
     assert "apply early" in shown
     assert "−240 s" in shown
     assert "apply early" not in live.snapshot(last_s=30).body
+
+
+def test_viewers_without_widgets_get_what_there_was_to_see(live, source, monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
+
+    def forms():
+        shown = live._repr_mimebundle_()
+        return shown[0] if isinstance(shown, tuple) else shown
+
+    assert "image/svg+xml" not in forms()
+    fill(source, 0, 5)
+    assert forms()["image/svg+xml"].startswith("<svg")
+    assert forms()["text/plain"] == repr(live)
