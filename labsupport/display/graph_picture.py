@@ -17,7 +17,7 @@ from labsupport.engine.base import AccessRecord, Pod
 
 __all__ = ["edge_words", "graph_figure", "graph_parts"]
 
-_WIDE = 960.0
+_WIDE = 880.0
 _NODE = 136.0
 _GAP = 96.0
 _HEAD, _LINE, _BADGE, _BETWEEN, _LANE = 24.0, 16.0, 16.0, 30.0, 12.0
