@@ -1,0 +1,78 @@
+"""Any rules that pass validation are ones that Envoy takes: random sets, applied to the running mesh."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from behaviour_mesh import RULES, Mesh
+
+from labsupport.engine.base import Ref
+from labsupport.errors import ManifestError
+
+sys.path.append(str(Path(__file__).parents[1] / "fidelity"))
+from generate import generate
+
+SETS = int(os.environ.get("BEHAVIOUR_SETS", "60"))
+SEED = int(os.environ.get("BEHAVIOUR_SEED", "41000"))
+STARTED = frozenset(("Deployment", "Pod", "Namespace"))
+
+
+def rules_of(seed: int) -> list[dict[str, Any]]:
+    """The rules and Services of a random set; programs are those that run already."""
+    objects, _ = generate(seed)
+    return [
+        one
+        for one in objects
+        if one["kind"] not in STARTED and (one["kind"], one["metadata"]["name"]) != ("Service", "web")
+    ]
+
+
+def refused(error: ManifestError) -> set[str]:
+    names = {problem.object for problem in error.problems if problem.object}
+    assert names, f"a refusal that names no object: {error}"
+    return names
+
+
+@contextmanager
+def applied(mesh: Mesh, objects: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """What of a set is accepted, in force; what is refused is left out, as its author would do."""
+    wanted = list(objects)
+    while wanted:
+        try:
+            mesh.lab.apply(yaml.safe_dump_all(wanted, sort_keys=False), name="random rules")
+        except ManifestError as error:
+            out = refused(error)
+            kept = [one for one in wanted if f"{one['kind']}/{one['metadata']['name']}" not in out]
+            assert len(kept) < len(wanted), f"{error} names none of the objects"
+            wanted = kept
+            continue
+        break
+    try:
+        yield wanted
+    finally:
+        if wanted:
+            refs = [Ref(one["kind"], one["metadata"]["name"], one["metadata"]["namespace"]) for one in wanted]
+            mesh.lab.delete(*refs)
+
+
+@pytest.mark.slow
+def test_envoy_acknowledges_whatever_is_valid(mesh: Mesh) -> None:
+    kinds: set[str] = set()
+    problems = []
+    for seed in range(SEED, SEED + SETS):
+        try:
+            # apply returns when every proxy has acknowledged the set, and raises what an Envoy has against it.
+            with applied(mesh, rules_of(seed)) as accepted:
+                kinds.update(one["kind"] for one in accepted)
+        except Exception as error:
+            problems.append(f"seed {seed}: {type(error).__name__}: {error}")
+    assert not problems, f"{len(problems)} of {SETS} sets:\n" + "\n".join(problems[:10])
+    assert kinds >= set(RULES), "a kind that is never accepted proves nothing"
+    assert mesh.one("http://web:8080/").status == 200
