@@ -17,7 +17,7 @@ from labsupport.engine.base import AccessRecord, Pod
 
 __all__ = ["edge_words", "graph_figure", "graph_parts"]
 
-_WIDE = 880.0
+_WIDE = 920.0
 _NODE = 136.0
 _GAP = 96.0
 _HEAD, _LINE, _BADGE, _BETWEEN, _LANE = 24.0, 16.0, 16.0, 30.0, 12.0
@@ -153,9 +153,10 @@ def _edge_label(edge: Edge, stations: Sequence[_Box], span_s: float) -> str:
     first = words.rate(edge.count / span_s)
     second = f"{words.percent(edge.errors / edge.count)} errors" if edge.errors else f"p95 {words.duration(edge.p95_s)}"
     text = f"{first} · {second}"
-    lines = [text] if width(text) <= room else [first, second]
+    lines = [text] if width(text) <= 0.72 * room else [first, second]
     wide = max(map(width, lines)) + 6
-    top = label_y - 12 - 15 * (len(lines) - 1)
+    flat = abs(stations[-1].middle - stations[-2].middle) <= 10
+    top = label_y - 12 - 15 * (len(lines) - 1) * (1 if flat else 0.5)
     # A plate, because the outline of letters would let the line through between words.
     plate = el(
         "rect",
