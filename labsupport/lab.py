@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from labsupport import session, words
 from labsupport.captions import caption
-from labsupport.engine.base import ApplyResult, Engine, Leftovers, Ref
+from labsupport.engine.base import ApplyResult, Engine, Leftovers, Ref, Response
 from labsupport.errors import LabError, NotFoundError, UsageError
 from labsupport.lab_traffic import TrafficVerbs
 from labsupport.model.base import Resource
@@ -247,16 +247,18 @@ class Lab(TrafficVerbs):
         return LogText(self._open().logs(self._pod_name(pod), container=container, lines=lines))
 
     def access_log(
-        self, of: Observations | Iterable[str] | str | None = None, *, since_s: float | None = None
+        self, of: Observations | Response | Iterable[str] | str | None = None, *, since_s: float | None = None
     ) -> AccessLog:
         """What the proxies wrote about requests, in order of time: route, cluster, response flags.
 
         Args:
-            of: observations, or x-request-ids; None for all requests.
+            of: observations, one response, or x-request-ids; None for all requests.
             since_s: only lines from this time on, in seconds since the epoch.
         """
         from labsupport.observation import Observations
 
+        if isinstance(of, Response):
+            of = of.request_id
         ids = (of,) if isinstance(of, str) else of.request_ids if isinstance(of, Observations) else of
         return AccessLog(self._open().access_records(request_ids=ids, since_s=since_s))
 

@@ -174,7 +174,7 @@ class Mesh:
         return told
 
     def records(self, seen: Response) -> list[AccessRecord]:
-        return list(self.lab.access_log(seen.request_id))
+        return list(self.lab.access_log(seen))
 
     def own(self, seen: Response) -> AccessRecord:
         """The line of the proxy that decided about a request."""
