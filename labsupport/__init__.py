@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from labsupport.background import BackgroundTraffic
     from labsupport.config_view import ConfigView
     from labsupport.confirm import Explained
-    from labsupport.display import compare, show, watch
+    from labsupport.display import compare, journey, show, watch
     from labsupport.engine.base import (
         AccessRecord,
         ApplyResult,
@@ -61,9 +61,6 @@ if TYPE_CHECKING:
     from labsupport.status import AccessLog, LabStatus, Pods
 
 __all__ = [
-    "FAILED",
-    "NOT_ATTEMPTED",
-    "PASSED",
     "AccessLog",
     "AccessRecord",
     "ApplyResult",
@@ -79,15 +76,18 @@ __all__ = [
     "Exercise",
     "Explained",
     "Explanation",
+    "FAILED",
     "Hop",
     "Lab",
     "LabError",
     "LabStatus",
     "Leftovers",
     "ManifestError",
+    "NOT_ATTEMPTED",
     "NotFoundError",
     "Objects",
     "Observations",
+    "PASSED",
     "Pod",
     "Pods",
     "Problem",
@@ -104,6 +104,7 @@ __all__ = [
     "WaitTimeoutError",
     "check",
     "compare",
+    "journey",
     "show",
     "watch",
 ]
@@ -112,7 +113,7 @@ _HOMES = {
     "labsupport.background": ("BackgroundTraffic",),
     "labsupport.config_view": ("ConfigView",),
     "labsupport.confirm": ("Explained",),
-    "labsupport.display": ("compare", "show", "watch"),
+    "labsupport.display": ("compare", "journey", "show", "watch"),
     "labsupport.engine.base": (
         *("AccessRecord", "ApplyResult", "Engine", "Hop", "Leftovers", "Pod", "ProxyConfig", "Ref", "Response"),
         *("RuleStatus", "Sample", "TrafficSpec"),
