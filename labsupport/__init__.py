@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from labsupport.status import AccessLog, LabStatus, Pods
 
 __all__ = [
+    "FAILED",
+    "NOT_ATTEMPTED",
+    "PASSED",
     "AccessLog",
     "AccessRecord",
     "ApplyResult",
@@ -76,18 +79,15 @@ __all__ = [
     "Exercise",
     "Explained",
     "Explanation",
-    "FAILED",
     "Hop",
     "Lab",
     "LabError",
     "LabStatus",
     "Leftovers",
     "ManifestError",
-    "NOT_ATTEMPTED",
     "NotFoundError",
     "Objects",
     "Observations",
-    "PASSED",
     "Pod",
     "Pods",
     "Problem",
