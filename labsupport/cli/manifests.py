@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -13,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from labsupport.manifest import Document
+    from labsupport.model.analysis import Note
     from labsupport.model.validation import Verdict
 
 __all__ = ["translate", "validate"]
@@ -45,10 +47,14 @@ def translate(files: tuple[str, ...], proxy: str) -> None:
 @click.command()
 @click.option("-f", "files", multiple=True, required=True, metavar="FILE", help="File or folder; - is standard input.")
 @click.option(
-    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: a line per object."
+    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: by lines."
 )
-def validate(files: tuple[str, ...], output: str) -> None:
-    """Check manifests as istiod and the API server would; exit status 3 if they would refuse an object."""
+@click.option("--analyze", is_flag=True, help="Add notes on what does not fit together, as istioctl analyze does.")
+def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
+    """Check manifests as istiod and the API server would; exit status 3 if they would refuse an object.
+
+    Notes of --analyze come after the verdicts and do not change the exit status.
+    """
     from labsupport import manifest
     from labsupport.model.validation import validate as judge
 
@@ -60,18 +66,41 @@ def validate(files: tuple[str, ...], output: str) -> None:
     judged = [(document, verdict) for document in documents for verdict in judge([document])]
     for document, verdict in judged:
         if output == "json":
-            click.echo(json.dumps(asdict(verdict), ensure_ascii=False, separators=(",", ":")))
+            _print_line(asdict(verdict))
         else:
             _report(document, verdict)
-    rejected = sum(bool(verdict.errors) for _, verdict in judged)
+    refused = [document for document, verdict in judged if verdict.errors]
+    if analyze:
+        for note in _notes([document for document in documents if document not in refused]):
+            if output == "json":
+                _print_line(asdict(note))
+            else:
+                click.echo(f"{note.level}: {note}")
     if output == "text":
         unseen = len(documents) - len(judged)
         click.echo(
-            f"{len(judged) - rejected} accepted, {rejected} rejected"
+            f"{len(judged) - len(refused)} accepted, {len(refused)} rejected"
             + (f"; {unseen} not looked at, as no Istio kinds" if unseen else "")
         )
-    if rejected:
+    if refused:
         sys.exit(REJECTED)
+
+
+def _print_line(record: object) -> None:
+    click.echo(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+
+
+def _notes(documents: list[Document]) -> list[Note]:
+    from labsupport.errors import ManifestError
+    from labsupport.model import parse
+    from labsupport.model.analysis import analyse
+
+    objects = []
+    for document in documents:
+        # A kind that the workshop does not model can be somebody's all the same; it takes no part here.
+        with contextlib.suppress(ManifestError):
+            objects += parse([document])
+    return analyse(objects)
 
 
 def _report(document: Document, verdict: Verdict) -> None:

@@ -251,6 +251,20 @@ def test_validate_prints_json_lines_as_the_tools_of_istio_do(tmp_path: Path):
     assert [error.partition(":")[0] for error in json.loads(line)["errors"]] == ["webhook"]
 
 
+def test_analyze_adds_notes_about_objects_that_do_not_fit_together(tmp_path: Path):
+    file = tmp_path / "rules.yaml"
+    crd = "apiVersion: example.com/v1\nkind: Unknown\nmetadata: {name: x}\n"
+    file.write_text(GOOD + "---\n" + BAD.replace("name: web", "name: other") + "---\n" + crd)
+    assert "IST0101" not in run("validate", "-f", str(file)).output
+    told = run("validate", "--analyze", "-f", str(file))
+    assert told.exit_code == 3
+    assert f"error: IST0101 {file}:8, VirtualService/web, spec.http[0].route[0].destination.host" in told.output
+    lines = run("validate", "--analyze", "--output", "json", "-f", str(file)).output.splitlines()
+    assert [json.loads(line).get("code") for line in lines][-1] == "IST0101"
+    file.write_text(GOOD)
+    assert run("validate", "--analyze", "-f", str(file)).exit_code == 0, "a note blocks nothing"
+
+
 @pytest.mark.parametrize("command", [["validate"], ["translate", "--proxy", "sidecar:web.default"]])
 @pytest.mark.parametrize("text", ["a: [", "- a", "", "# only a comment"])
 def test_what_is_no_manifest_is_an_error_without_a_traceback(command: list[str], text: str):
