@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labsupport.explain.catalog import ROOT_NAMESPACE, Catalog, KnownService, place_of
+from labsupport.explain.catalog import ROOT_NAMESPACE, Catalog, KnownService, exported, place_of
 from labsupport.explain.records import Place, Policy, RoutedTo
 from labsupport.explain.words import described
 from labsupport.mesh.index.hosts import fqdn, is_wildcard
@@ -126,74 +126,63 @@ def policies_for(catalog: Catalog, client: Client, service: KnownService) -> lis
     The client's namespace is asked first, then the service's, then the root namespace; the first that has a rule for
     the host counts alone, and in it an exact host counts before a wildcard.
     """
-    tiers = []
-    if client.namespace != ROOT_NAMESPACE:
-        tiers.append((client.namespace, True))
-    tiers += [(service.namespace, False), (ROOT_NAMESPACE, client.namespace == ROOT_NAMESPACE)]
-    for namespace, own in tiers:
-        found = _in_namespace(catalog, client, service.hostname.lower(), namespace, own)
+    host = service.hostname.lower()
+    own = _best(catalog, host, client.namespace, _private if client.namespace == ROOT_NAMESPACE else _local)
+    if own:
+        return _chosen(own, client)
+    for namespace in (service.namespace, ROOT_NAMESPACE):
+        found = _best(catalog, host, namespace, _shared)
+        found = [rule for rule in found if exported(rule, namespace, client.namespace)]
         if found:
-            return found
+            return _chosen(found, client)
     return []
 
 
-def _in_namespace(catalog: Catalog, client: Client, host: str, namespace: str, own: bool) -> list[DestinationRule]:
-    seen: list[tuple[str, DestinationRule]] = []
+def _best(
+    catalog: Catalog, host: str, namespace: str, counts: Callable[[DestinationRule, str], bool]
+) -> list[DestinationRule]:
+    """Those of a namespace's rules that have the most specific host for a service."""
+    seen: list[tuple[tuple[bool, int], DestinationRule]] = []
     for rule in catalog.destination_rules:
-        if catalog.namespace_of(rule) != namespace:
-            continue
-        name = fqdn(rule.spec.host, namespace).lower()
-        fits = name == host or (is_wildcard(name) and host.endswith(name[1:]))
-        if fits and _shown(rule, namespace, client, own):
-            seen.append((name, rule))
-    if not seen:
-        return []
-    best = min((is_wildcard(name), -len(name)) for name, _ in seen)
-    return _merged([rule for name, rule in seen if (is_wildcard(name), -len(name)) == best])
+        if catalog.namespace_of(rule) == namespace and counts(rule, namespace):
+            name = fqdn(rule.spec.host, namespace).lower()
+            if name == host or (is_wildcard(name) and host.endswith(name[1:])):
+                seen.append(((is_wildcard(name), -len(name)), rule))
+    best = min((rank for rank, _ in seen), default=None)
+    return [rule for rank, rule in seen if rank == best]
 
 
-def _merged(rules: list[DestinationRule]) -> list[DestinationRule]:
-    """Rules on one host that count together: as in istiod, those that are exported alike.
+def _chosen(found: list[DestinationRule], client: Client) -> list[DestinationRule]:
+    """Of rules with the same host those that are merged for a client.
 
-    A rule for chosen workloads comes before one for all. Of several groups for all, the youngest counts.
+    As in istiod, one for other workloads still keeps less specific ones from being looked for.
     """
-    groups: list[list[DestinationRule]] = []
-    for rule in sorted(rules, key=lambda rule: rule.spec.workload_selector is None):
-        alone = True
-        for group in groups:
-            spaces, own = _audience(group[0]), _audience(rule)
-            if spaces != own and not (spaces and own >= spaces):
-                alone = True
-                continue
-            alone = spaces != own
-            one, other = group[0].spec.workload_selector, rule.spec.workload_selector
-            if one is not None and other is not None and one != other:
-                alone = True
-                continue
-            if (one is None) == (other is None):
-                alone = False
-            group.append(rule)
-        if alone:
-            groups.append([rule])
-    chosen = next((group for group in groups if group[0].spec.workload_selector is not None), None)
-    return chosen or groups[-1]
+    rules = [
+        rule
+        for rule in found
+        if rule.spec.workload_selector is None
+        or rule.spec.workload_selector.match_labels.items() <= client.labels.items()
+    ]
+    # A rule for chosen workloads comes before one for all.
+    rules.sort(key=lambda rule: rule.spec.workload_selector is None)
+    return [rule for rule in rules if rule is rules[0] or set(rule.spec.export_to) == set(rules[0].spec.export_to)]
 
 
-def _audience(rule: DestinationRule) -> frozenset[str]:
-    """``exportTo`` as merging compares it: as it was written, and private for a rule with a workload selector."""
-    return frozenset(rule.spec.export_to) if rule.spec.workload_selector is None else frozenset(".")
-
-
-def _shown(rule: DestinationRule, namespace: str, client: Client, own: bool) -> bool:
-    selector = rule.spec.workload_selector
-    if selector is not None:
-        return own and not client.gateway and selector.match_labels.items() <= client.labels.items()
+def _local(rule: DestinationRule, namespace: str) -> bool:
+    """Whether proxies of its own namespace see a rule."""
     spaces = set(rule.spec.export_to)
-    if not spaces or "*" in spaces:
-        return True
-    if own:
-        return bool(spaces & {".", namespace})
-    return client.namespace in spaces or ("." in spaces and client.namespace == namespace)
+    return rule.spec.workload_selector is not None or not spaces or bool(spaces & {"*", ".", namespace})
+
+
+def _private(rule: DestinationRule, namespace: str) -> bool:
+    """Whether nobody but its own namespace sees a rule: one for chosen workloads is never exported."""
+    spaces = set(rule.spec.export_to)
+    return rule.spec.workload_selector is not None or (len(spaces) == 1 and bool(spaces & {".", namespace}))
+
+
+def _shared(rule: DestinationRule, namespace: str) -> bool:
+    """Whether other namespaces may see a rule."""
+    return not _private(rule, namespace)
 
 
 def _subset(rules: list[DestinationRule], name: str) -> tuple[DestinationRule, Subset, int] | None:
