@@ -25,6 +25,8 @@ def kind_name(text: str) -> str:
     """
     from labsupport.model.kinds import KINDS, find_kind
 
+    if not isinstance(text, str):
+        raise UsageError(f"{text!r} is not the name of a kind; write text, such as 'VirtualService' or 'all'.")
     word = text.strip()
     if word.lower() in ("*", "all"):
         return "*"

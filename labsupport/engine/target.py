@@ -114,7 +114,9 @@ def _proposal(url: str) -> str:
         return f"Write gateway:{url} to go through the ingress gateway, or http://<service>{url} from inside the mesh"
     if url.startswith("https:"):
         return f"The course sends plain HTTP, as applications behind a sidecar do: write http{url[5:]}"
+    if re.match(r"gateway\b", url):
+        return f"Write gateway:/{url[len('gateway') :].lstrip('/')} to go through the ingress gateway"
     host = url.partition("/")[0].partition(":")[0]
-    if _HOST.match(host):
+    if "://" not in url and _HOST.match(host):
         return f"Write http://{url} (from a client in the mesh) or nodeport:{host} (from outside)"
     return f"Write {FORMS}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -83,7 +84,9 @@ class Keeper:
             status = await asyncio.shield(process.ended)
         finally:
             check.cancel()
-        self.last_words = last_words(Path(process.log)) or _ending(status)
+        # Whoever is killed says nothing: the last line of its log is then about something else.
+        words = "" if status == -signal.SIGKILL else last_words(Path(process.log))
+        self.last_words = words or _ending(status)
 
     async def _until_ready(self) -> None:
         """Check until it is ready; what keeps it from that is told meanwhile."""

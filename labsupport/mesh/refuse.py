@@ -27,6 +27,8 @@ _NEEDS_ISTIO = {
 }
 # RedirectAction.RedirectResponseCode of Envoy; istiod's validation takes every 3xx.
 _REDIRECT_CODES = (301, 302, 303, 307, 308)
+# The course needs a hundred at most; some thousand processes would take a laptop down.
+MOST_REPLICAS = 200
 # What a machine without containers has no use for.
 _NO_EFFECT = {
     "spec": ("minReadySeconds", "paused", "progressDeadlineSeconds", "revisionHistoryLimit"),
@@ -105,6 +107,21 @@ class _Kinds:
             yield f"{at}.initContainers", "the embedded mesh runs no init containers", _CLUSTER
         if pod.host_network:
             yield f"{at}.hostNetwork", "pods of the embedded mesh have no host network", _CLUSTER
+        labels = one.spec.template.metadata.labels
+        for label, value in one.spec.selector.match_labels.items():
+            if labels.get(label) != value:
+                yield (
+                    f"spec.selector.matchLabels.{label}",
+                    f"the selector does not match the pods' labels: {label} is {value!r} here "
+                    f"and {labels.get(label, '(missing)')!r} in spec.template.metadata.labels",
+                    "Write the same in both",
+                )
+        if (one.spec.replicas or 0) > MOST_REPLICAS:
+            yield (
+                "spec.replicas",
+                f"the embedded mesh runs at most {MOST_REPLICAS} pods of a Deployment, each is a process or two here",
+                _CLUSTER,
+            )
         container = pod.containers[0]
         known = known_images(images)
         if image_name(container.image) not in known:

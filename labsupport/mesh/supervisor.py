@@ -19,6 +19,7 @@ from labsupport.errors import (
     ManifestError,
     NotFoundError,
     StorageError,
+    UsageError,
     WaitTimeoutError,
 )
 from labsupport.mesh import admin, envoy, refuse
@@ -123,6 +124,10 @@ class Supervisor:
         async with self._changing:
             before = self._control.objects
             after, changes = remove(before, refs, namespace=self._namespace)
+            kept = {key_of(one) for one in after}
+            for one in self._base:
+                if key_of(one) not in kept:
+                    raise UsageError(f"{one.kind}/{one.name} belongs to every mesh and is not deleted")
             return await self._change(before, after, changes, wait_s, began, ())
 
     async def _change(
@@ -157,6 +162,11 @@ class Supervisor:
             if isinstance(error, ManifestError | StorageError):
                 raise
             raise ConfigRejectedError(f"nothing was changed, because {error}") from error
+        except OSError as error:
+            if isinstance(error, EngineError):
+                raise
+            await self._restore(before, pods_before)
+            raise EngineError(f"nothing was changed, because this machine refuses: {error}") from error
         except WaitTimeoutError:
             # As on a cluster, what was accepted stays, and the pods go on trying.
             self._remember(changes, mark, began)

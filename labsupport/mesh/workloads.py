@@ -69,6 +69,7 @@ class Workloads:
                 self._rolls.pop(key)[1].cancel()
         if gone:
             await self._retire(gone, timeout_s=timeout_s)
+        started: list[_Key] = []
         for key, (deployment, plan) in plans.items():
             wanted = f"{plan.digest}/{plan.replicas}"
             known = self._rolls.get(key)
@@ -77,21 +78,28 @@ class Workloads:
                 known = None
             if known is None:
                 self._rolls[key] = (wanted, asyncio.create_task(self._roll(deployment, plan)))
-        tasks = {task for _, task in self._rolls.values()}
-        await self._wait(tasks, timeout_s)
+                started.append(key)
+        # What an earlier change got stuck in is not this one's matter, and must not fail it.
+        await self._wait({key: plans[key][1].digest for key in started}, timeout_s)
 
     def _unfinished(self, plan: PodTemplate) -> bool:
         pods = self._pods_of(plan)
         return len(pods) != plan.replicas or any(pod.digest != plan.digest for pod in pods)
 
-    async def _wait(self, tasks: set[asyncio.Task[None]], timeout_s: float) -> None:
+    async def _wait(self, digests: Mapping[_Key, str], timeout_s: float) -> None:
+        """Wait for some rolls, given as the template that each of them brings."""
+        tasks = {self._rolls[key][1] for key in digests}
         deadline = time.monotonic() + timeout_s
         while pending := {task for task in tasks if not task.done()}:
             await asyncio.wait(pending, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done() and not task.cancelled() and task.exception() is not None:
                     raise task.exception() or EngineError("a pod cannot be started")
-            starting = [pod for pod in self._living() if not pod.announced]
+            starting = [
+                pod
+                for pod in self._living()
+                if not pod.announced and digests.get((pod.info.namespace, pod.info.workload)) == pod.digest
+            ]
             for pod in starting:
                 if isinstance(pod.failure, EngineError) and not isinstance(pod.failure, WaitTimeoutError):
                     raise pod.failure
@@ -118,8 +126,11 @@ class Workloads:
             pods = self._pods_of(plan)
             new = [pod for pod in pods if pod.digest == plan.digest]
             old = [pod for pod in pods if pod.digest != plan.digest]
-            if plan.recreate and old:
-                await self._retire(old, timeout_s=60.0)
+            # As a Deployment's controller does: what serves nobody goes first, or it would count as a pod in service
+            # and a ready one would have to leave in its place.
+            leaving = old if plan.recreate else [pod for pod in old if not pod.ready]
+            if leaving:
+                await self._retire(leaving, timeout_s=60.0)
                 continue
             surge = plan.surge if old else 0
             room = plan.replicas + surge - len(new) - len(old)
@@ -155,6 +166,8 @@ class Workloads:
 
     def _create(self, deployment: Any, plan: PodTemplate) -> LivePod:
         name = f"{plan.workload}-{plan.digest}-{pod_suffix()}"
+        while (self._place.folder / name).exists():
+            name = f"{plan.workload}-{plan.digest}-{pod_suffix()}"
         labels = {**plan.labels, "pod-template-hash": plan.digest}
         info = PodInfo(
             name=name,
@@ -196,11 +209,14 @@ class Workloads:
         for pod in pods:
             pod.terminating = True
         self._control.touch()
-        await self._control.publish(timeout_s=timeout_s)
-        for pod in pods:
-            task = asyncio.create_task(self._end(pod, graceful=pod.announced))
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+        try:
+            await self._control.publish(timeout_s=timeout_s)
+        finally:
+            # Also when the roll is cancelled meanwhile: nobody else would end them.
+            for pod in pods:
+                task = asyncio.create_task(self._end(pod, graceful=pod.announced))
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
 
     async def _end(self, pod: LivePod, *, graceful: bool) -> None:
         await pod.stop(graceful=graceful)

@@ -57,6 +57,9 @@ def test_the_three_forms_are_read(url, via, service, port, path):
         ("http://web/#top", "fragment"),
         ("gateway:/x\r\nHost: y", "line break"),
         ("", "gateway:/path"),
+        ("gateway", "Write gateway:/ to"),
+        ("gateway/x", "Write gateway:/x to"),
+        ("ftp://web/", "gateway:/path"),
         (None, "not text"),
     ],
 )
