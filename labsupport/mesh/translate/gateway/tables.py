@@ -103,17 +103,20 @@ def _join(hosts: dict[str, Json], host: str, port: int, routes: list[Json], serv
 
 
 def _collapse(hosts: dict[str, Json]) -> list[Json]:
-    """Make one virtual host of those with the very same routes, and put routes that take everything last."""
+    """Make one virtual host of those with the very same routes, and put routes that take everything last.
+
+    Like istiod this looks only at the newest host with these routes: one that redirects ends the joining.
+    """
     kept: list[Json] = []
-    by_routes: dict[tuple[tuple[int, ...], str], Json] = {}
+    newest: dict[tuple[int, ...], Json] = {}
     for host in sorted(hosts, key=host_order):
         virtual_host = hosts[host]
-        key = (tuple(id(route) for route in virtual_host["routes"]), virtual_host.get("require_tls", ""))
-        first = by_routes.get(key)
-        if first is not None:
-            first["domains"] = [*first["domains"], *virtual_host["domains"]]
+        key = tuple(id(route) for route in virtual_host["routes"])
+        known = newest.get(key)
+        if known is not None and known.get("require_tls") == virtual_host.get("require_tls"):
+            known["domains"] = [*known["domains"], *virtual_host["domains"]]
             continue
-        by_routes[key] = virtual_host
+        newest[key] = virtual_host
         kept.append(virtual_host)
     for virtual_host in kept:
         routes = virtual_host["routes"]
