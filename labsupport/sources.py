@@ -64,9 +64,7 @@ def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
             if isinstance(source, str) and is_text(source):
                 parts.append(manifest.read(source, file=name))
             elif isinstance(source, str) and not source.strip():
-                raise UsageError(
-                    "The text is empty. Pass a file, a folder or YAML text, such as 'apps/web'."
-                )
+                raise UsageError("The text is empty. Pass a file, a folder or YAML text, such as 'apps/web'.")
             else:
                 documents = manifest.read(paths.resolve(source))
                 for document in documents:
