@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from behaviour_mesh import WEB, Json, Mesh, gateway, server, service_entry, to, versions, virtual_service
+from behaviour_mesh import (
+    WEB,
+    Json,
+    Mesh,
+    destination_rule,
+    gateway,
+    server,
+    service_entry,
+    to,
+    versions,
+    virtual_service,
+)
 
 from labsupport.engine.base import Response
 
@@ -175,3 +186,57 @@ def test_a_gateway_names_itself_and_tells_servers_what_came_in(mesh: Mesh) -> No
     assert seen["headers"]["x-forwarded-proto"] == "http"
     assert seen["headers"]["x-forwarded-for"]
     assert mesh.one("gateway:/", headers=SHOP, keep_headers=["server"]).headers["server"] == "istio-envoy"
+
+
+# --- DestinationRules -------------------------------------------------------------------------------------------
+
+
+def subsets(host: str, name: str, *versions: str, **more: Any) -> Json:
+    listed = [{"name": version, "labels": {"version": version}} for version in versions]
+    return destination_rule(host, name=name, subsets=listed, **more)
+
+
+def reachable(mesh: Mesh) -> set[str]:
+    """Which subsets of ``web`` there are for the client."""
+    found = set()
+    for version in ("v1", "v2"):
+        mesh.apply(virtual_service({"route": [to(subset=version)]}))
+        if mesh.one(f"{WEB}/").status == 200:
+            found.add(version)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        pytest.param([subsets("web", "a", "v1"), subsets("web", "b", "v2")], {"v1", "v2"}, id="one host: merged"),
+        pytest.param(
+            [subsets("web", "a", "v1"), subsets("*.default.svc.cluster.local", "b", "v2")],
+            {"v1"},
+            id="an exact host hides a wildcard",
+        ),
+        pytest.param([subsets("*.default.svc.cluster.local", "a", "v1", "v2")], {"v1", "v2"}, id="a wildcard"),
+        pytest.param(
+            [
+                subsets("web", "a", "v1", workloadSelector={"matchLabels": {"app": "client"}}),
+                subsets("web.default.svc.cluster.local", "b", "v2", exportTo=["*"]),
+            ],
+            {"v1"},
+            id="a rule for this workload comes first",
+        ),
+        pytest.param(
+            [
+                subsets("web", "a", "v1", workloadSelector={"matchLabels": {"app": "somebody-else"}}),
+                subsets("*.default.svc.cluster.local", "b", "v2"),
+            ],
+            set(),
+            id="a rule for other workloads hides a wildcard all the same",
+        ),
+    ],
+)
+def test_which_destination_rules_count(mesh: Mesh, rules: list[Json], expected: set[str]) -> None:
+    mesh.apply(*rules)
+    assert reachable(mesh) == expected
+    for version in ("v1", "v2"):
+        mesh.apply(virtual_service({"route": [to(subset=version)]}))
+        assert mesh.lab.explain(f"{WEB}/", source="client").agrees
