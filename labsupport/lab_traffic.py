@@ -181,6 +181,8 @@ class TrafficVerbs(ABC):
         from labsupport.explain import explain
 
         engine = self._open()
+        # First of all, because it says what is wrong with an argument.
+        spec = traffic.build_spec(url, source=source, headers=headers, method=method, count=1)
         pods = engine.pods()
         caller = next((pod for pod in pods if source in (pod.name, pod.workload)), None)
         if caller is None and source != "outside":
@@ -202,7 +204,6 @@ class TrafficVerbs(ABC):
                 f"Not sent: {source} runs no load client. Send a request that makes it call, and see lab.access_log()."
             )
             return confirming.Explained(why, findings=(note,))
-        spec = traffic.build_spec(url, source=source, headers=headers, method=method, count=1)
         (response,) = traffic.send(engine, spec)
         return confirming.compare(why, response, engine.access_records(request_ids=[response.request_id]))
 

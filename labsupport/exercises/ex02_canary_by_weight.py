@@ -199,6 +199,32 @@ EXERCISES = (
     ),
     ExerciseSpec(
         number="02.3",
+        title="Most of the way to reviews v3",
+        task=(
+            "Divide the requests that productpage sends to reviews: 10 % to v1, 10 % to v2 and 80 % to v3.\n"
+            "Bind the rule to where these requests start."
+        ),
+        kind="write",
+        hints=(
+            "gateways says which proxies follow a rule. Who calls reviews: the ingress gateway, or a sidecar?",
+            "The word for all sidecars is mesh. It is also what a rule without gateways is bound to.",
+            "gateways: [mesh], and the weights 10, 10 and 80.",
+        ),
+        judge=_reviews,
+        start=_REVIEWS,
+        solution=f"{_LESSON}/solution/virtual-service-reviews-10-10-80.yaml",
+        wrong=(
+            Wrong(f"{_LESSON}/wrong/virtual-service-reviews-gateway-only.yaml", ("mesh",)),
+            Wrong(f"{_LESSON}/wrong/virtual-service-reviews-80-10-10.yaml", ("v3", "80")),
+        ),
+        needs=(
+            "apps/bookinfo",
+            f"{_LESSON}/bookinfo",
+        ),
+        absent=("VirtualService/reviews",),
+    ),
+    ExerciseSpec(
+        number="02.4",
         title="A rule that is no rule",
         task=(
             "The VirtualService sends half of the requests to each subset, but this manifest is refused.\n"
@@ -221,7 +247,7 @@ EXERCISES = (
         absent=("DestinationRule/web",),
     ),
     ExerciseSpec(
-        number="02.4",
+        number="02.5",
         title="A subset without pods",
         task=(
             "Half of the requests fail. Find out from the access log which half, and why.\n"
@@ -254,31 +280,5 @@ EXERCISES = (
                 ),
             ),
         ),
-    ),
-    ExerciseSpec(
-        number="02.5",
-        title="Most of the way to reviews v3",
-        task=(
-            "Divide the requests that productpage sends to reviews: 10 % to v1, 10 % to v2 and 80 % to v3.\n"
-            "Bind the rule to where these requests start."
-        ),
-        kind="write",
-        hints=(
-            "gateways says which proxies follow a rule. Who calls reviews: the ingress gateway, or a sidecar?",
-            "The word for all sidecars is mesh. It is also what a rule without gateways is bound to.",
-            "gateways: [mesh], and the weights 10, 10 and 80.",
-        ),
-        judge=_reviews,
-        start=_REVIEWS,
-        solution=f"{_LESSON}/solution/virtual-service-reviews-10-10-80.yaml",
-        wrong=(
-            Wrong(f"{_LESSON}/wrong/virtual-service-reviews-gateway-only.yaml", ("mesh",)),
-            Wrong(f"{_LESSON}/wrong/virtual-service-reviews-80-10-10.yaml", ("v3", "80")),
-        ),
-        needs=(
-            "apps/bookinfo",
-            f"{_LESSON}/bookinfo",
-        ),
-        absent=("VirtualService/reviews",),
     ),
 )

@@ -15,7 +15,7 @@ __all__ = ["dangling", "known_images", "notes", "problems"]
 
 _RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
 _RULES = ("VirtualService", "DestinationRule", "Gateway", "Sidecar", "ServiceEntry")
-_CLUSTER = 'A cluster engine can: Lab(engine="cluster")'
+_CLUSTER = "Kubernetes with Istio can; the cluster engine of a later version will be the way to it"
 # Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
 _NEEDS_ISTIO = {
     "PeerAuthentication": "sidecars of the embedded mesh have no certificates, so there is no mutual TLS",
