@@ -56,7 +56,15 @@ MESH_HOSTS = (
     "*.example",
     "entry.example",
 )
-GATEWAY_HOSTS = ("*", "shop.example", "*.example", "web", "web.default.svc.cluster.local")
+GATEWAY_HOSTS = (
+    "*",
+    "shop.example",
+    "shop.example",
+    "shop.example",
+    "*.example",
+    "web",
+    "web.default.svc.cluster.local",
+)
 CALLED = ("web", "Web.default", "shop", "shop.default.svc", "web.default.svc.cluster.local", "imagined.example")
 CALLED_AT_GATEWAY = ("shop.example", "a.example", "web.default.svc.cluster.local", "SHOP.example", "none.test")
 
@@ -81,7 +89,7 @@ class Drawing:
         self.dice = random.Random(seed)
         self.matches: list[tuple[list[str], list[str], Json, bool]] = []
         self.rules: list[Json] = []
-        for number in range(self.dice.randint(1, 3)):
+        for number in range(self.dice.randint(1, 4)):
             self.rules.append(self._virtual_service(f"vs-{number}"))
         for number in range(self.dice.choice((0, 1, 2, 2))):
             self.rules.append(self._destination_rule(f"dr-{number}"))
@@ -104,7 +112,7 @@ class Drawing:
     # --- rules --------------------------------------------------------------------------------------------------
 
     def _virtual_service(self, name: str) -> Json:
-        gateways = self._pick(([], [], ["mesh"], ["gate-0"], ["gate-0", "mesh"], ["gate-0", "gate-1"]))
+        gateways = self._pick(([], [], ["mesh"], ["gate-0"], ["gate-0"], ["gate-0", "mesh"], ["gate-0", "gate-1"]))
         mesh = not gateways or "mesh" in gateways
         hosts = [self._pick(MESH_HOSTS if mesh else GATEWAY_HOSTS)]
         if self._maybe(0.3) and "*" not in hosts[0]:
@@ -118,7 +126,7 @@ class Drawing:
 
     def _rule(self, name: str) -> Json:
         rule: Json = {"name": name}
-        if self._maybe(0.8):
+        if self._maybe(0.75):
             rule["match"] = [{**self._match(), "name": f"m{index}"} for index in range(self.dice.randint(1, 3))]
         kind = self.dice.random()
         if kind < 0.12:
@@ -146,7 +154,7 @@ class Drawing:
                 del rule["retries"]["backoff"]
         if self._maybe(0.15):
             rule["timeout"] = "10s"
-        if self._maybe(0.15):
+        if self._maybe(0.3):
             allowed = self._pick(({"exact": "http://a.example"}, {"prefix": "http://a"}, {"regex": "http://[ab].*"}))
             rule["corsPolicy"] = {"allowOrigins": [allowed]}
         return rule
@@ -261,7 +269,10 @@ class Drawing:
             method = self._pick(("GET", "POST", "DELETE"))
         if self._maybe(0.5 if cors else 0.05):
             method = "OPTIONS"
-            headers |= {"origin": self._pick(("http://a.example", "http://c")), "access-control-request-method": "GET"}
+            headers |= {
+                "origin": self._pick(("http://a.example", "http://a.example", "http://b.example", "http://c")),
+                "access-control-request-method": "GET",
+            }
         # Leaving one condition unfulfilled shows whether it counts.
         if headers and self._maybe(0.2):
             headers.pop(self._pick(sorted(headers)))

@@ -19,7 +19,7 @@ from labsupport.errors import ManifestError
 sys.path.append(str(Path(__file__).parents[1] / "fidelity"))
 from generate import generate
 
-SETS = int(os.environ.get("BEHAVIOUR_SETS", "60"))
+SETS = int(os.environ.get("BEHAVIOUR_SETS", "30"))
 SEED = int(os.environ.get("BEHAVIOUR_SEED", "41000"))
 STARTED = frozenset(("Deployment", "Pod", "Namespace"))
 
