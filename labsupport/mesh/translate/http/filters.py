@@ -7,6 +7,7 @@ from typing import Any
 from labsupport.mesh.records import Json
 from labsupport.mesh.translate.http.match import string_match
 from labsupport.mesh.translate.names import duration
+from labsupport.model.validation.httppolicy import GRPC_CODES
 
 __all__ = ["CORS", "FAULT", "fraction", "percentage", "route_filters"]
 
@@ -14,25 +15,6 @@ FAULT = "envoy.filters.http.fault"
 CORS = "envoy.filters.http.cors"
 _FAULT_TYPE = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"
 _CORS_TYPE = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
-_GRPC_STATUS = (
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-)
 
 
 def percentage(percent: Any) -> Json:
@@ -73,7 +55,7 @@ def _fault(fault: Any) -> Json:
         if abort.http_status is not None:
             error["http_status"] = abort.http_status
         elif abort.grpc_status is not None:
-            error["grpc_status"] = _GRPC_STATUS.index(abort.grpc_status)
+            error["grpc_status"] = GRPC_CODES.index(abort.grpc_status)
         if error:
             if abort.percentage is not None:
                 error["percentage"] = percentage(abort.percentage)
