@@ -188,9 +188,24 @@ class _Kinds:
                     yield f"{place}.tls.mode", f"sidecars here have no certificates, so {mode} cannot work", _CLUSTER
 
     @staticmethod
+    def Gateway(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        for index, server in enumerate(one.spec.servers):
+            # An HTTP server may only redirect to HTTPS, which takes no certificate.
+            if server.tls is not None and server.port.protocol.upper() in ("HTTPS", "TLS"):
+                reason = f"the embedded mesh serves no TLS at its gateway, and this is tls {server.tls.mode}"
+                yield f"spec.servers[{index}].tls", reason, _CLUSTER
+
+    @staticmethod
     def ServiceEntry(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
-        if one.spec.resolution in (None, "NONE"):
+        resolution = one.spec.resolution or "NONE"
+        if resolution == "NONE":
             yield "spec.resolution", "resolution NONE needs captured connections", _CLUSTER
+        elif resolution != "STATIC":
+            yield (
+                "spec.resolution",
+                "the embedded mesh reaches nothing outside this machine",
+                _CLUSTER,
+            )
 
 
 def _at(raw: Any, path: str) -> Any:

@@ -66,6 +66,25 @@ def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
             "ISTIO_MUTUAL",
             id="mutual TLS of a rule",
         ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Gateway",
+                spec="{selector: {istio: ingressgateway}, servers: [{port: {number: 443, name: https, "
+                "protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: shop}}]}",
+            ),
+            "spec.servers[0].tls",
+            "SIMPLE",
+            id="TLS at the gateway",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="ServiceEntry",
+                spec="{hosts: [out.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}",
+            ),
+            "spec.resolution",
+            "outside this machine",
+            id="a host outside",
+        ),
         pytest.param(deployment("wbe"), "spec.template.spec.containers[0].image", "wbe", id="unknown image"),
         pytest.param(
             deployment().replace("matchLabels: {app: x}", "matchLabels: {app: other}"),
@@ -93,6 +112,14 @@ def test_what_cannot_be_shown_is_refused_by_name(images: Path, text: str, path: 
     assert words in problem.message
     assert problem.remedy
     assert problem.line > 0
+
+
+def test_a_redirect_to_https_needs_no_certificate(images: Path) -> None:
+    spec = (
+        "{selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, "
+        "hosts: ['*'], tls: {httpsRedirect: true}}]}"
+    )
+    assert problems(parse(read(NETWORKING.format(kind="Gateway", spec=spec))), images) == []
 
 
 def test_tcp_at_a_gateway_does_run(images: Path) -> None:
