@@ -339,6 +339,6 @@ def test_a_missing_envoy_is_told_with_the_platforms_that_have_one(monkeypatch: p
 
     envoy.binary.cache_clear()
     monkeypatch.setattr(envoy, "DISTRIBUTION", "no-such-distribution")
-    with pytest.raises(EnvoyMissingError, match=r"x86_64.*macOS.*cluster"):
+    with pytest.raises(EnvoyMissingError, match=r"x86_64.*macOS.*Linux"):
         EmbeddedEngine()
     envoy.binary.cache_clear()
