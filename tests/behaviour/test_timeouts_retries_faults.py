@@ -12,7 +12,7 @@ from labsupport import check, statistics
 
 V2 = to(subset="v2")
 ALWAYS = {"percentage": {"value": 100}}
-# Envoy's clock starts when it has the request and counts whole milliseconds; the client's starts when it has written it.
+# Envoy's clock starts when it has the request and counts whole milliseconds; the client's, when it has written it.
 EARLY = 0.9
 
 
