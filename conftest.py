@@ -68,10 +68,13 @@ def _needs_envoy(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--engine") != "cluster":
-        skip = pytest.mark.skip(reason="needs a cluster: --engine cluster")
+    engine = config.getoption("--engine")
+    for other in ENGINES:
+        if other == engine:
+            continue
+        skip = pytest.mark.skip(reason=f"is about the engine {other}: --engine {other}")
         for item in items:
-            if item.get_closest_marker("cluster") is not None:
+            if item.get_closest_marker(other) is not None:
                 item.add_marker(skip)
     if any(_needs_envoy(item) for item in items):
         config.stash[_MISSING] = _envoy_is_missing()

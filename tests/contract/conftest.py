@@ -1,8 +1,7 @@
-"""The engine as a parameter: every scenario here holds for any engine, and is run on those that are there."""
+"""The engine as a parameter: every scenario here holds for any engine, and runs on the one that ``--engine`` names."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -26,10 +25,13 @@ def open_cluster() -> Engine:
 ENGINES: dict[str, Callable[[], Engine]] = {"embedded": open_embedded, "cluster": open_cluster}
 
 
-@pytest.fixture(scope="session", params=["embedded", pytest.param("cluster", marks=pytest.mark.cluster)])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "session_engine" in metafunc.fixturenames:
+        metafunc.parametrize("session_engine", [metafunc.config.getoption("--engine")], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def session_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    if request.param == "cluster" and os.environ.get("WORKSHOP_TEST_CLUSTER") != "1":
-        pytest.skip("WORKSHOP_TEST_CLUSTER=1 runs these against the current kubeconfig context")
     engine = ENGINES[request.param]()
     yield engine
     assert engine.close().remaining == ()

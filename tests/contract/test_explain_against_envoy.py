@@ -26,6 +26,8 @@ from labsupport.mesh.records import PodInfo, Proxy, ProxyResources
 from labsupport.mesh.registry import Registry
 from labsupport.mesh.translate import translate
 
+pytestmark = pytest.mark.embedded
+
 SETS = int(os.environ.get("EXPLAIN_SETS", "60"))
 SEED = int(os.environ.get("EXPLAIN_SEED", "20261"))
 REQUESTS = 20

@@ -28,6 +28,7 @@ from labsupport.errors import (
 )
 from labsupport.mesh import rundir
 
+pytestmark = pytest.mark.embedded
 ROOT = os.geteuid() == 0
 
 
