@@ -182,6 +182,9 @@ def test_of_repeated_query_parameters_the_first_counts() -> None:
         (r"[]a]+", "]a", True),
         (r"(?P<n>a)b", "ab", True),
         (r"[a-", "a", False),
+        (r"(?=a)a", "a", False),
+        (r"\pL+", "é", True),
+        (r"[[:^digit:]]", "a", True),
     ],
 )
 def test_expressions_are_read_as_re2_does(pattern: str, text: str, expected: bool) -> None:
@@ -190,3 +193,4 @@ def test_expressions_are_read_as_re2_does(pattern: str, text: str, expected: boo
 
 def test_every_match_is_replaced_and_groups_are_put_in() -> None:
     assert substitute(r"/(\w)(\w)?", r"\2-\1\\\0", "/ab/c") == r"b-a\/ab-c\/c"
+    assert substitute("a*", "x", "baac") == "xbxcx"
