@@ -12,6 +12,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from labsupport.display.scripts import script
 from labsupport.display.theme import STATIC, style
 from labsupport.errors import TrafficError
 
@@ -38,7 +39,7 @@ class LiveView(anywidget.AnyWidget):
         interval_s: seconds between two messages.
     """
 
-    _esm = STATIC / "live.js"
+    _esm = script()
     _css = style() + (STATIC / "live.css").read_text(encoding="utf-8")
     picture = traitlets.Dict().tag(sync=True)
     size = traitlets.Dict().tag(sync=True)

@@ -1,12 +1,9 @@
 // Pure parts of the live pictures, run by node's own test runner: node --test tests/browser/js
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import test from "node:test";
-
-// The file is served to browsers as it is, without a package.json beside it that would call it a module.
-const source = await readFile(new URL("../../../labsupport/display/static/live.js", import.meta.url), "utf8");
-const live = await import(`data:text/javascript;base64,${Buffer.from(source).toString("base64")}`);
-const { arrange, binOf, buttonFor, emptyStore, merge, noteFor, rateWords, throttle } = live;
+import { arrange } from "../../../labsupport/display/static/graph.mjs";
+import { binOf, emptyStore, merge, throttle } from "../../../labsupport/display/static/store.mjs";
+import { buttonFor, noteFor, rateWords } from "../../../labsupport/display/static/traffic.mjs";
 
 const full = (seq, parts, more = {}) => ({ full: true, seq, parts, ...more });
 

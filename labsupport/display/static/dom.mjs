@@ -1,0 +1,50 @@
+// Elements of the page.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Keys that our controls use themselves; JupyterLab's command mode would take them away (ArrowRight folds headings). */
+const OWN_KEYS = /^(Arrow|Page|Home$|End$|Enter$| $)/;
+
+/** Keep the keys of our controls from the notebook around them. */
+export function keepKeys(root) {
+  root.addEventListener("keydown", (event) => OWN_KEYS.test(event.key) && event.stopPropagation());
+}
+
+/** An SVG element. */
+export function svgNode(tag, attributes = {}) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+/** An SVG image with a text alternative. */
+export function svgPart(name, width, height) {
+  const svg = svgNode("svg", { role: "img", "aria-label": name });
+  resize(svg, width, height);
+  return svg;
+}
+
+/** Give an SVG image its own size; it is made smaller by its place, never larger. */
+export function resize(svg, width, height) {
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.setAttribute("width", width);
+  svg.setAttribute("height", height);
+}
+
+/** A new group below an SVG element. */
+export function group(parent) {
+  return parent.appendChild(svgNode("g"));
+}
+
+/** A new HTML element below another one. */
+export function node(tag, parent, className = "", text = "") {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  return parent.appendChild(made);
+}
+
+/** Write a text only where it differs: the page has nothing to do for what stays. */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

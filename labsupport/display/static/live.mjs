@@ -1,0 +1,17 @@
+// The live pictures: the kernel draws fragments of SVG, this program puts them in place and hands on what a person does.
+// No dependency and no build step: Python joins these modules to the one that JupyterLab, Notebook 7 and VS Code load.
+
+import { renderGraph } from "./graph.mjs";
+import { storeOf } from "./store.mjs";
+import { renderTraffic } from "./traffic.mjs";
+
+const RENDER = { graph: renderGraph, traffic: renderTraffic };
+
+export default {
+  initialize({ model }) {
+    storeOf(model);
+  },
+  render(context) {
+    return RENDER[context.model.get("size").kind ?? "traffic"](context);
+  },
+};
