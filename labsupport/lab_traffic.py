@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from labsupport.engine.base import Engine
+from labsupport import origin
+from labsupport.engine.base import ApplyResult, Engine, Ref
 from labsupport.errors import NotFoundError
 
 if TYPE_CHECKING:
     from labsupport.confirm import Explained
+    from labsupport.engine.base import TrafficSpec
     from labsupport.observation import Observations
+    from labsupport.steering import Steering
     from labsupport.traffic import BackgroundTraffic
+    from labsupport.traffic_tls import Authority, ClientCertificate
 
 __all__ = ["TrafficVerbs"]
 
 
 class TrafficVerbs(ABC):
     """``send``, ``traffic`` and ``explain`` of a lab."""
+
+    # Number of changes of the mesh; what was read before the last one is to be read again.
+    _changes = 0
 
     def send(
         self,
@@ -38,18 +45,24 @@ class TrafficVerbs(ABC):
         reuse_connections: bool = False,
         timeout_s: float = 15.0,
         keep_headers: Iterable[str] = (),
-        keep_body: bool = False,
+        keep_body: bool | None = None,
+        ca: str | Authority | None = None,
+        certificate: ClientCertificate | tuple[str, str] | None = None,
+        tls_version: str | None = None,
     ) -> Observations:
         """Send requests and wait for all responses; what goes wrong with a request is a record, never an exception.
 
         Args:
-            url: ``gateway:/path``, ``nodeport:<service>/path`` or ``http://<service>[:port]/path``.
+            url: from outside ``gateway:/path``, ``gateway:<port>/path``, ``https://<host>[:port]/path`` (every host
+                leads to the gateway), ``tcp://gateway:<port>`` or ``tls://<host>[:port]`` (these send the body and
+                read what comes back) or ``nodeport:<service>/path``; from inside ``http://<service>[:port]/path``.
             count: how many requests; 1 if neither ``duration_s`` nor ``rate`` is given.
             duration_s: or for how many seconds to send.
             source: ``outside``, or the Deployment or pod (of image ``client``) that sends.
             method: HTTP method.
             body: request body.
-            headers: request headers; a ``Host`` header becomes the request's authority. ``{user}`` and ``{index}`` are
+            headers: request headers; a ``Host`` header becomes the request's authority, while the server name (SNI)
+                of TLS is the URL's host. ``{user}`` and ``{index}`` are
                 replaced.
             cookies: cookies of every request.
             users: deal the requests to this many users in turn, each with a cookie jar of its own.
@@ -59,7 +72,12 @@ class TrafficVerbs(ABC):
             reuse_connections: keep connections; False opens one for each request.
             timeout_s: seconds until the client gives up.
             keep_headers: response headers to keep in the records.
-            keep_body: keep response bodies.
+            keep_body: keep response bodies; by default only over ``tcp`` and ``tls``.
+            ca: with TLS, whom the client trusts: a ``labsupport.certificates.Authority``, or certificates as PEM
+                text; by default it trusts every server.
+            certificate: with TLS, what the client shows: what ``Authority.client`` makes, or certificate and key as
+                two PEM texts.
+            tls_version: the only version of TLS that the client speaks, such as ``"1.2"``.
 
         Returns:
             One response per request, in order of completion.
@@ -86,6 +104,9 @@ class TrafficVerbs(ABC):
             timeout_s=timeout_s,
             keep_headers=keep_headers,
             keep_body=keep_body,
+            ca=ca,
+            certificate=certificate,
+            tls_version=tls_version,
         )
         return traffic.send(self._open(), spec)
 
@@ -105,6 +126,9 @@ class TrafficVerbs(ABC):
         reuse_connections: bool = False,
         timeout_s: float = 15.0,
         keep_headers: Iterable[str] = (),
+        ca: str | Authority | None = None,
+        certificate: ClientCertificate | tuple[str, str] | None = None,
+        tls_version: str | None = None,
     ) -> BackgroundTraffic:
         """Send requests in the background, while the next cells work; every change of the mesh is marked in it.
 
@@ -122,10 +146,13 @@ class TrafficVerbs(ABC):
             reuse_connections: keep connections; False opens one for each request.
             timeout_s: seconds until the client gives up on a request.
             keep_headers: response headers to keep in the records.
+            ca: with TLS, whom the client trusts, as for ``send``.
+            certificate: with TLS, what the client shows, as for ``send``.
+            tls_version: the only version of TLS that the client speaks.
 
         Returns:
             A handle with ``start``, ``stop``, ``set_rate`` and the observations so far; as a context manager it runs
-            while the block does.
+            while the block does. Running its cell again ends what the cell had started before.
         """
         from labsupport import traffic
 
@@ -143,9 +170,12 @@ class TrafficVerbs(ABC):
             reuse_connections=reuse_connections,
             timeout_s=timeout_s,
             keep_headers=keep_headers,
+            ca=ca,
+            certificate=certificate,
+            tls_version=tls_version,
             background=True,
         )
-        live = traffic.BackgroundTraffic(self._open(), spec)
+        live = traffic.BackgroundTraffic(self._open(), spec, steering=self._steering(spec), origin=origin.here())
         self._adopt(live)
         return live
 
@@ -207,6 +237,16 @@ class TrafficVerbs(ABC):
         (response,) = traffic.send(engine, spec)
         return confirming.compare(why, response, engine.access_records(request_ids=[response.request_id]))
 
+    def _steering(self, spec: TrafficSpec) -> Steering:
+        """What the picture of this traffic asks of the lab."""
+        from labsupport.steering import Steering, World
+
+        def look() -> World:
+            engine = self._open()
+            return World(engine.get("*"), engine.pods(), engine.namespace)
+
+        return Steering(spec, look, self.patch, lambda: self._changes)
+
     # --- provided by the lab ------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -214,5 +254,9 @@ class TrafficVerbs(ABC):
         """The engine, unless the lab is closed."""
 
     @abstractmethod
+    def patch(self, target: str | Ref, patch: Mapping[str, Any], *, timeout_s: float | None = None) -> ApplyResult:
+        """Change some fields of an object."""
+
+    @abstractmethod
     def _adopt(self, live: BackgroundTraffic) -> None:
-        """Mark changes of the mesh in this traffic, and end it with the lab."""
+        """Mark changes of the mesh in this traffic, end it with the lab, and what another run of its cell left."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from labsupport.engine.base import TrafficSpec
 from labsupport.engine.target import parse_url
 from labsupport.errors import UsageError
+from labsupport.traffic_tls import Authority, ClientCertificate, check_tls, tls_options
 
 __all__ = ["MAX_CONCURRENCY", "MAX_COUNT", "MAX_RATE", "build_spec", "check_rate", "check_spec"]
 
@@ -49,13 +50,16 @@ def build_spec(
     reuse_connections: bool = False,
     timeout_s: float = 15.0,
     keep_headers: Iterable[str] = (),
-    keep_body: bool = False,
+    keep_body: bool | None = None,
+    ca: str | Authority | None = None,
+    certificate: ClientCertificate | tuple[str, str] | None = None,
+    tls_version: str | None = None,
     background: bool = False,
 ) -> TrafficSpec:
     """Describe traffic.
 
     Args:
-        url: ``gateway:/path``, ``nodeport:<service>/path`` or ``http://<service>[:port]/path``.
+        url: one of the forms of ``labsupport.engine.target.parse_url``.
         source: ``outside``, or the name of a Deployment or pod that runs the load client.
         method: HTTP method.
         body: request body.
@@ -70,7 +74,10 @@ def build_spec(
         reuse_connections: keep connections open; False opens one for each request.
         timeout_s: seconds until the client gives up on a request.
         keep_headers: response headers to keep in the records.
-        keep_body: keep response bodies.
+        keep_body: keep response bodies; by default only over ``tcp`` and ``tls``, which have nothing else to show.
+        ca: with TLS, whom the client trusts: an authority, or certificates in PEM; None trusts every server.
+        certificate: with TLS, what the client shows: a certificate with its key; None shows none.
+        tls_version: the only version of TLS that the client speaks; None for 1.2 and 1.3.
         background: it goes on until it is stopped, and needs a rate.
 
     Returns:
@@ -102,7 +109,8 @@ def build_spec(
         reuse_connections=reuse_connections,
         timeout_s=timeout_s,
         keep_headers=_names(keep_headers),
-        keep_body=keep_body,
+        keep_body=parse_url(url).scheme in ("tcp", "tls") if keep_body is None else keep_body,
+        tls=tls_options(ca, certificate, tls_version),
     )
     return check_spec(spec, background=background)
 
@@ -120,7 +128,7 @@ def check_spec(spec: TrafficSpec, *, background: bool = False) -> TrafficSpec:
     Raises:
         UsageError: names the first argument that makes no sense, and its accepted forms.
     """
-    parse_url(spec.url)
+    _check_target(spec)
     if not isinstance(spec.source, str) or not _POD.match(spec.source):
         raise UsageError(f"source={spec.source!r}: write 'outside', or the name of a Deployment or pod")
     if not isinstance(spec.method, str) or not _TOKEN.match(spec.method) or spec.method.upper() == "CONNECT":
@@ -143,6 +151,30 @@ def check_spec(spec: TrafficSpec, *, background: bool = False) -> TrafficSpec:
         if not isinstance(getattr(spec, name), bool):
             raise UsageError(f"{name}={getattr(spec, name)!r}: write True or False")
     return replace(spec, keep_headers=_names(spec.keep_headers))
+
+
+def _check_target(spec: TrafficSpec) -> None:
+    """What a URL's scheme allows, and from where."""
+    target = parse_url(spec.url)
+    if target.scheme != "http" and spec.source != "outside":
+        raise UsageError(
+            f"url={spec.url!r} leads from outside to the gateway, and source={spec.source!r} is inside. Applications "
+            "behind a sidecar send plain HTTP: write http://<service>[:port]/path, or leave source out"
+        )
+    if spec.tls is not None and not target.secure:
+        raise UsageError(
+            f"url={spec.url!r} is not TLS, so ca, certificate and tls_version have no place: write https://<host>/path"
+        )
+    if spec.tls is not None:
+        check_tls(spec.tls)
+    if target.scheme in ("tcp", "tls"):
+        if not spec.body:
+            raise UsageError(f"url={spec.url!r}: say what to send, such as body='hello'")
+        for name in ("headers", "cookies", "users", "keep_headers"):
+            if getattr(spec, name):
+                raise UsageError(f"url={spec.url!r} carries no HTTP, so {name} has no place")
+        if spec.reuse_connections or spec.simultaneous:
+            raise UsageError(f"url={spec.url!r}: each sending is a connection of its own")
 
 
 def check_rate(rate: float) -> float:

@@ -31,6 +31,7 @@ __all__ = [
     "RuleStatus",
     "Sample",
     "Sending",
+    "TlsOptions",
     "TrafficSpec",
 ]
 
@@ -154,16 +155,36 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """How a client outside speaks TLS. A ``repr`` shows no certificate and no key.
+
+    Args:
+        ca: certificates (PEM) of the authorities that the client trusts; empty for a client that trusts every server
+            (``curl -k``), but still says what certificate it was shown.
+        certificate: the client's own certificate, and those between it and its authority (PEM); empty for none.
+        key: its private key (PEM).
+        version: ``"1.0"`` to ``"1.3"`` for a client that speaks this version of TLS only; empty for 1.2 and 1.3.
+    """
+
+    ca: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TrafficSpec:
     """What to send.
 
     Args:
-        url: ``gateway:/path``, ``nodeport:<service>/path`` or ``http://<service>[:port]/path``.
+        url: ``gateway:/path``, ``gateway:<port>/path``, ``https://<host>[:port]/path``, ``tcp://gateway:<port>``,
+            ``tls://<host>[:port]``, ``nodeport:<service>/path`` or ``http://<service>[:port]/path``.
         source: ``outside``, or the name of a Deployment or pod that runs the load client.
         method: HTTP method.
-        body: request body.
+        body: request body. Over ``tcp`` and ``tls`` it is what is sent, each line ended; as many lines are read.
         headers: request headers; ``{user}`` in a value is replaced by the user's name and ``{index}`` by the
-            request's index. A ``Host`` header becomes the request's authority, with the URL's port kept.
+            request's index. A ``Host`` header becomes the request's authority, with the URL's port kept; the server
+            name of TLS stays the URL's host.
         cookies: cookies sent with every request; the same placeholders.
         users: 0, or how many users the requests are dealt to in turn; each (``user-0`` ...) keeps its own cookie jar.
         count: how many requests; either this or ``duration_s``.
@@ -175,6 +196,7 @@ class TrafficSpec:
         timeout_s: the client gives up after this long.
         keep_headers: response headers to keep in the record (lower case), besides the course's own.
         keep_body: keep the response body, up to 64 KiB.
+        tls: for ``https`` and ``tls``: what the client trusts and shows; None for a client that trusts every server.
     """
 
     url: str
@@ -193,6 +215,7 @@ class TrafficSpec:
     timeout_s: float = 15.0
     keep_headers: tuple[str, ...] = ()
     keep_body: bool = False
+    tls: TlsOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +240,18 @@ class Response:
         duration_s: until the last byte, or until it failed.
         outcome: ``ok`` (status < 400), ``http_error``, ``timeout`` (the client gave up), ``connection`` (refused or
             broken) or ``unknown_destination`` (no such host or port in the mesh).
-        status: HTTP status; 0 without one.
-        request_id: the x-request-id it was sent with.
-        path: applications that took part, callers first; ``path[0]`` answered the client.
+        status: HTTP status; 0 without one, as over ``tcp``.
+        request_id: the x-request-id it was sent with; a made-up id over ``tcp``, which carries none.
+        path: applications that took part, callers first; ``path[0]`` answered the client. Over ``tcp`` an echo that
+            puts one word before the line (Istio's ``tcp-echo`` does) is known by that word as its version.
         headers: response headers that were asked for (lower case).
         body: response body when asked for, and always the first 200 characters of an error.
         error: client-side failure in words; empty otherwise.
         user: name of the user; empty without users.
         connection: number of the client's connection, from 0; -1 if none was made.
+        tls: with TLS, what was agreed on and what certificate the server showed: ``version``, ``cipher``, ``alpn``,
+            ``server_name``, ``subject``, ``issuer``, ``names`` (of the certificate), ``not_after``, ``fingerprint``
+            (SHA-256).
     """
 
     index: int
@@ -239,6 +266,7 @@ class Response:
     error: str = ""
     user: str = ""
     connection: int = -1
+    tls: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +451,7 @@ class Engine(Protocol):
         ...
 
     def urls(self) -> Mapping[str, str]:
-        """Addresses for a person's browser: ``gateway`` and ``nodeport:<service>`` to a URL."""
+        """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""
         ...
 
     def reset(self) -> Leftovers:

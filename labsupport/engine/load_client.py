@@ -59,7 +59,8 @@ class LoadClientRun:
         self._clock_ahead_s = clock_ahead_s
         self._name = name
         self._ended = threading.Event()
-        body = {key: value for key, value in asdict(spec).items() if key != "source"}
+        # Not said is not set; so a load client that does not know a newer field is not bothered with it.
+        body = {key: value for key, value in asdict(spec).items() if key != "source" and value is not None}
         body |= {"url": url, "run": self._run}
         if connect_to:
             body["connect_to"] = connect_to

@@ -1,4 +1,10 @@
-"""The three forms of a traffic URL, as both engines understand them."""
+"""The forms of a traffic URL, as both engines understand them.
+
+Outside the mesh there is one address, the ingress gateway's, as behind a load balancer. ``gateway:/path`` names it
+where the host does not matter; with TLS it does, because the server name (SNI) chooses the certificate. So an
+``https://`` URL from outside has a host, as in a browser, and every host leads to the gateway, as with
+``curl --resolve``.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +14,15 @@ from typing import Literal
 
 from labsupport.errors import UsageError
 
-__all__ = ["FORMS", "Target", "parse_url"]
+__all__ = ["FORMS", "Scheme", "Target", "parse_url"]
 
-FORMS = "gateway:/path, nodeport:<service>/path or http://<service>[:port]/path"
+FORMS = (
+    "gateway:/path, gateway:<port>/path, https://<host>[:port]/path or tcp://gateway:<port> (from outside, through the "
+    "ingress gateway), nodeport:<service>/path or http://<service>[:port]/path"
+)
+
+Scheme = Literal["http", "https", "tcp", "tls"]
+_DEFAULT_PORTS: dict[str, int] = {"http": 80, "https": 443, "tcp": 0, "tls": 443}
 
 # RFC 1123 labels, as Kubernetes requires of names; a single upper-case letter would never be found.
 _HOST = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
@@ -23,25 +35,43 @@ class Target:
 
     Args:
         via: ``gateway`` (the ingress gateway), ``nodeport`` (a Service's node port) or ``service`` (from inside).
-        service: host name as written, such as ``web`` or ``web.default``; empty for the gateway.
-        port: port of the Service, 80 if the URL names none; 0 for ``gateway`` and ``nodeport``, which have one of
-            their own.
-        path: path with query, always beginning with ``/``.
+        service: host name as written, such as ``web`` or ``web.default``. For the gateway it is the server name (SNI)
+            and the authority of requests, empty if the URL names none.
+        port: port of the Service, 80 if the URL names none; 0 for ``nodeport``, which has one of its own, and for the
+            gateway's default port.
+        path: path with query, always beginning with ``/``; empty for ``tcp`` and ``tls``.
+        scheme: ``http``, ``https`` (HTTP in TLS), ``tcp`` (bytes) or ``tls`` (bytes in TLS); the latter three lead
+            to the gateway.
     """
 
     via: Literal["gateway", "nodeport", "service"]
     service: str
     port: int
     path: str
+    scheme: Scheme = "http"
+
+    @property
+    def gateway_port(self) -> int:
+        """Port of the gateway's Service that a URL by way of the gateway leads to."""
+        return self.port or _DEFAULT_PORTS[self.scheme]
+
+    @property
+    def secure(self) -> bool:
+        """Whether the client speaks TLS."""
+        return self.scheme in ("https", "tls")
 
     @property
     def authority(self) -> str:
         """Host and port as the request carries them, the port left out where it is the default."""
-        return self.service if self.port in (0, 80) else f"{self.service}:{self.port}"
+        return self.service if self.port in (0, _DEFAULT_PORTS[self.scheme]) else f"{self.service}:{self.port}"
 
     def __str__(self) -> str:
+        if self.scheme == "tcp":
+            return f"tcp://gateway:{self.port}"
+        if self.scheme in ("https", "tls"):
+            return f"{self.scheme}://{self.authority}{self.path}"
         if self.via == "gateway":
-            return f"gateway:{self.path}"
+            return f"gateway:{self.port or ''}{self.path}"
         return (
             f"nodeport:{self.service}{self.path}" if self.via == "nodeport" else f"http://{self.authority}{self.path}"
         )
@@ -51,14 +81,21 @@ def parse_url(url: str) -> Target:
     """Read a traffic URL.
 
     Args:
-        url: ``gateway:/path``, ``nodeport:<service>/path`` or ``http://<service>[:port]/path``; the path may be left
-            out and may carry a query.
+        url: one of
+
+            * ``gateway:/path`` or ``gateway:8081/path``: HTTP to the ingress gateway, port 80 unless it names one;
+            * ``https://<host>[:port]/path``: the same in TLS, port 443; the host is the server name;
+            * ``tcp://gateway:<port>`` or ``tls://<host>[:port]``: bytes to the gateway, in TLS for the latter;
+            * ``nodeport:<service>/path``: HTTP to a Service's node port;
+            * ``http://<service>[:port]/path``: HTTP from inside the mesh.
+
+            The path may be left out and may carry a query.
 
     Returns:
         Where it leads.
 
     Raises:
-        UsageError: if it has none of the three forms; the message proposes the one that was probably meant.
+        UsageError: if it has none of these forms; the message proposes the one that was probably meant.
     """
     if not isinstance(url, str):
         raise UsageError(f"url={url!r} is not text: write {FORMS}")
@@ -66,24 +103,68 @@ def parse_url(url: str) -> Target:
         raise UsageError(f"url={url!r} contains a space or a line break: write %20 for a space in a path")
     scheme, colon, rest = url.partition(":")
     if colon and scheme == "gateway":
-        if rest and not rest.startswith("/"):
-            raise UsageError(f"url={url!r}: the gateway has no host name in its URL. Write gateway:/{rest}")
-        if rest.startswith("//"):
-            raise UsageError(
-                f"url={url!r}: write gateway:/{rest.lstrip('/')}, and a host name as headers={{'Host': ...}}"
-            )
-        return Target("gateway", "", 0, _path(rest, url))
+        return _gateway(rest, url)
     if colon and scheme == "nodeport":
         host, path = _split(rest)
         return Target("nodeport", _host(host, url), 0, _path(path, url))
-    if colon and scheme == "http" and rest.startswith("//"):
-        authority, path = _split(rest[2:])
-        host, colon, digits = authority.partition(":")
-        port = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 5 else 0
-        if colon and not 1 <= port <= 65535:
-            raise UsageError(f"url={url!r}: write http://<service>:<port>/path with a port from 1 to 65535")
-        return Target("service", _host(host, url), port if colon else 80, _path(path, url))
+    if colon and rest.startswith("//"):
+        if scheme == "http":
+            host, port, path = _place(rest, url, "http://<service>:<port>/path")
+            return Target("service", host, port or 80, _path(path, url))
+        if scheme == "https":
+            host, port, path = _place(rest, url, "https://<host>:<port>/path")
+            return Target("gateway", host, port or 443, _path(path, url), "https")
+        if scheme in ("tcp", "tls"):
+            return _bytes("tcp" if scheme == "tcp" else "tls", rest, url)
     raise UsageError(f"url={url!r} is not understood. {_proposal(url)}")
+
+
+def _gateway(rest: str, url: str) -> Target:
+    place, path = _split(rest)
+    if place:
+        port = _port(place)
+        if not port:
+            raise UsageError(
+                f"url={url!r}: the gateway has no host name in its URL. Write gateway:/{rest}, or gateway:8081/path "
+                "for another port (1 to 65535)"
+            )
+        return Target("gateway", "", 0 if port == 80 else port, _path(path, url))
+    if rest.startswith("//"):
+        raise UsageError(f"url={url!r}: write gateway:/{rest.lstrip('/')}, and a host name as headers={{'Host': ...}}")
+    return Target("gateway", "", 0, _path(path, url))
+
+
+def _bytes(scheme: Literal["tcp", "tls"], rest: str, url: str) -> Target:
+    form = "tcp://gateway:<port>" if scheme == "tcp" else "tls://<host>[:port]"
+    host, port, path = _place(rest, url, form)
+    if path not in ("", "/"):
+        raise UsageError(f"url={url!r}: a connection has no path. Write {form}, and what to send as body=...")
+    if scheme == "tcp":
+        if host != "gateway":
+            raise UsageError(
+                f"url={url!r}: connections that are not HTTP reach the mesh through its gateway. Write "
+                f"tcp://gateway:{port or '<port>'}"
+            )
+        if not port:
+            raise UsageError(f"url={url!r} names no port: write tcp://gateway:<port>")
+        return Target("gateway", "", port, "", "tcp")
+    return Target("gateway", host, port or 443, "", "tls")
+
+
+def _place(rest: str, url: str, form: str) -> tuple[str, int, str]:
+    """Host, port (0 without one) and path of what stands behind ``scheme:``."""
+    authority, path = _split(rest[2:])
+    host, colon, digits = authority.partition(":")
+    port = _port(digits)
+    if colon and not port:
+        raise UsageError(f"url={url!r}: write {form} with a port from 1 to 65535")
+    return _host(host, url), port, path
+
+
+def _port(digits: str) -> int:
+    """A port number; 0 if the text is none."""
+    port = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 5 else 0
+    return port if port <= 65535 else 0
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -112,8 +193,9 @@ def _path(path: str, url: str) -> str:
 def _proposal(url: str) -> str:
     if url.startswith("/"):
         return f"Write gateway:{url} to go through the ingress gateway, or http://<service>{url} from inside the mesh"
-    if url.startswith("https:"):
-        return f"The course sends plain HTTP, as applications behind a sidecar do: write http{url[5:]}"
+    if re.match(r"gateway\+?https:", url):
+        path = url.partition(":")[2].lstrip("/")
+        return f"Write https://<host>/{path}: with TLS the host name chooses the certificate, so the URL has one"
     if re.match(r"gateway\b", url):
         return f"Write gateway:/{url[len('gateway') :].lstrip('/')} to go through the ingress gateway"
     host = url.partition("/")[0].partition(":")[0]

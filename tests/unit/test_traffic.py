@@ -27,12 +27,35 @@ from labsupport.observation import Observations
         ("http://web", "service", "web", 80, "/"),
         ("http://web:8080/name?x=1&y=2", "service", "web", 8080, "/name?x=1&y=2"),
         ("http://reviews.default.svc.cluster.local:9080/", "service", "reviews.default.svc.cluster.local", 9080, "/"),
+        ("gateway:80/name", "gateway", "", 0, "/name"),
+        ("gateway:8081/name?a=1", "gateway", "", 8081, "/name?a=1"),
+        ("gateway:8081", "gateway", "", 8081, "/"),
+        ("https://shop.example/cart?a=1", "gateway", "shop.example", 443, "/cart?a=1"),
+        ("https://shop.example:8443", "gateway", "shop.example", 8443, "/"),
+        ("tcp://gateway:9000", "gateway", "", 9000, ""),
+        ("tls://shop.example", "gateway", "shop.example", 443, ""),
+        ("tls://shop.example:9443/", "gateway", "shop.example", 9443, ""),
     ],
 )
-def test_the_three_forms_are_read(url, via, service, port, path):
+def test_the_forms_are_read(url, via, service, port, path):
     target = traffic.parse_url(url)
     assert (target.via, target.service, target.port, target.path) == (via, service, port, path)
     assert traffic.parse_url(str(target)) == target
+
+
+def test_a_way_through_the_gateway_has_a_port_and_a_scheme():
+    ways = ("gateway:/", "gateway:8081/", "https://a.example/", "tcp://gateway:9000", "tls://a.example")
+    found = [traffic.parse_url(url) for url in ways]
+    assert [(one.scheme, one.gateway_port) for one in found] == [
+        ("http", 80),
+        ("http", 8081),
+        ("https", 443),
+        ("tcp", 9000),
+        ("tls", 443),
+    ]
+    assert found[2].authority == "a.example" and traffic.parse_url("https://a.example:8443/").authority.endswith(
+        ":8443"
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,7 +63,14 @@ def test_the_three_forms_are_read(url, via, service, port, path):
     [
         ("/name", "gateway:/name"),
         ("web:8080/name", "http://web:8080/name"),
-        ("https://web/", "http://web/"),
+        ("gateway+https:/cart", "https://<host>/cart"),
+        ("gateway:0/x", "1 to 65535"),
+        ("gateway:70000/x", "1 to 65535"),
+        ("https:///x", "names no service"),
+        ("https://shop.example:x/", "1 to 65535"),
+        ("tcp://web:9000", "tcp://gateway:9000"),
+        ("tcp://gateway", "tcp://gateway:<port>"),
+        ("tcp://gateway:9000/x", "body="),
         ("gateway:name", "gateway:/name"),
         ("gateway://name", "gateway:/name"),
         ("nodeport:web/x y", "%20"),
@@ -72,12 +102,12 @@ def test_other_urls_are_refused_with_what_was_probably_meant(url, remedy):
 @given(st.text(max_size=40))
 @settings(max_examples=60)
 def test_any_text_is_a_target_or_a_usage_error(text):
-    for url in (text, f"gateway:{text}", f"nodeport:{text}", f"http://{text}"):
+    for prefix in ("", "gateway:", "nodeport:", "http://", "https://", "tcp://", "tls://", "tcp://gateway:"):
         try:
-            target = traffic.parse_url(url)
+            target = traffic.parse_url(prefix + text)
         except UsageError:
             continue
-        assert target.path.startswith("/") and "\n" not in target.path
+        assert target.path.startswith("/") == (target.scheme in ("http", "https")) and "\n" not in target.path
 
 
 def test_defaults_follow_what_was_asked_for():
@@ -186,3 +216,42 @@ def test_progress_is_shown_for_long_work_only(monkeypatch, capsys):
         reached(5)
         reached(10)
     assert "work" in capsys.readouterr().err
+
+
+PEM = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "named"),
+    [
+        ("gateway:/", {"ca": PEM}, "not TLS"),
+        ("http://web/", {"tls_version": "1.2", "source": "client"}, "not TLS"),
+        ("https://a.example/", {"source": "client"}, "inside"),
+        ("https://a.example/", {"ca": "no certificate"}, "ca: "),
+        ("https://a.example/", {"tls_version": "1.4"}, "tls_version="),
+        ("https://a.example/", {"certificate": (PEM, "")}, "belong together"),
+        ("https://a.example/", {"certificate": (PEM, "text")}, "no private key"),
+        ("https://a.example/", {"certificate": PEM}, "authority.client"),
+        ("tcp://gateway:9000", {}, "body="),
+        ("tcp://gateway:9000", {"body": "x", "headers": {"a": "b"}}, "headers"),
+        ("tls://a.example", {"body": "x", "reuse_connections": True}, "connection of its own"),
+    ],
+)
+def test_what_a_scheme_does_not_allow_is_refused(url, options, named):
+    with pytest.raises(UsageError) as error:
+        traffic.build_spec(url, **options)
+    assert named in str(error.value)
+
+
+def test_options_for_tls_are_taken_and_not_shown():
+    spec = traffic.build_spec("https://a.example/", ca=PEM, certificate=(PEM, KEY), tls_version="1.3")
+    assert (spec.tls.ca, spec.tls.key, spec.tls.version) == (PEM, KEY, "1.3")
+    assert "BEGIN" not in repr(spec) and "secret" not in repr(spec)
+    assert traffic.build_spec("https://a.example/").tls is None
+
+
+def test_only_what_has_nothing_else_to_show_keeps_bodies_by_itself():
+    assert traffic.build_spec("tcp://gateway:9000", body="hello").keep_body is True
+    assert traffic.build_spec("https://a.example/").keep_body is False
+    assert traffic.build_spec("tcp://gateway:9000", body="hello", keep_body=False).keep_body is False
