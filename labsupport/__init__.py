@@ -138,6 +138,8 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name == "check":
         return importlib.import_module("labsupport.check")
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("istio-traffic-workshop")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'labsupport' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME_OF[name]), name)
