@@ -55,6 +55,10 @@ def proxy_config(pod: str, text: str) -> ProxyConfig:
                 # Versions count up; the newest of a type's resources is the one in force.
                 if version.isdigit():
                     versions[kind] = str(max(int(version), int(versions.get(kind, "0"))))
+        # Istiod sends changes only (delta xDS), with one version for the type as a whole.
+        whole = (one.get("version_info") for one in dump["configs"] if one["@type"].endswith(f".{_PARTS[kind][0]}"))
+        if kind not in versions and (version := next(whole, None)):
+            versions[kind] = str(version)
     return ProxyConfig(
         pod,
         clusters=held["CDS"],
