@@ -7,13 +7,19 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from labsupport import progress, words
 from labsupport.engine.base import Engine, Sending, TrafficSpec
 from labsupport.errors import LabError, TrafficError, UsageError, WaitTimeoutError
 from labsupport.observation import Observations
+from labsupport.origin import Origin
+from labsupport.recorded import RecordedTraffic
 from labsupport.recording import CAPACITY, CAPACITY_WITH_BODIES, Mark, Recording, State, TrafficSnapshot, When
 from labsupport.traffic_spec import check_rate, check_spec
+
+if TYPE_CHECKING:
+    from labsupport.steering import Steering
 
 __all__ = ["BackgroundTraffic", "Mark", "State", "TrafficSnapshot", "When"]
 
@@ -21,7 +27,7 @@ _GRACE_S = 5.0
 _LOOK_S = 0.05
 
 
-class BackgroundTraffic:
+class BackgroundTraffic(RecordedTraffic):
     """Requests sent in the background, from ``start`` (or entering a ``with`` block) to ``stop``.
 
     The last 20,000 responses are kept (500 with their bodies), and counts of all. A thread reads the responses; it
@@ -32,16 +38,28 @@ class BackgroundTraffic:
         engine: where to send.
         spec: what to send; its ``rate`` must be set. With ``count`` or ``duration_s`` it ends by itself.
         capacity: how many responses are kept.
+        steering: what the picture asks of the lab; None for traffic without one.
+        origin: the run of the cell that made it.
 
     Raises:
         UsageError: if ``spec`` makes no sense, or has no rate.
     """
 
-    def __init__(self, engine: Engine, spec: TrafficSpec, *, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        spec: TrafficSpec,
+        *,
+        capacity: int = CAPACITY,
+        steering: Steering | None = None,
+        origin: Origin | None = None,
+    ) -> None:
+        self.steering = steering
+        self.origin = origin or Origin("", "")
         self._engine = engine
         self._spec = check_spec(spec, background=True)
         self._rate = check_rate(spec.rate or 0.0)
-        self._recording = Recording(min(capacity, CAPACITY_WITH_BODIES) if spec.keep_body else capacity)
+        super().__init__(Recording(min(capacity, CAPACITY_WITH_BODIES) if spec.keep_body else capacity))
         self._state: State = "ready"
         self._error: BaseException | None = None
         self._reported = False
@@ -194,52 +212,7 @@ class BackgroundTraffic:
         """What ended it, if it failed."""
         return self._error
 
-    # --- what was seen ------------------------------------------------------------------------------------------
-
-    @property
-    def observations(self) -> Observations:
-        """All responses that are kept, in order of completion."""
-        self._raise_stored()
-        return Observations(self._recording.kept)
-
-    @property
-    def total(self) -> int:
-        """Number of responses since the start, whether kept or not."""
-        return self._recording.total
-
-    def last(self, seconds: float) -> Observations:
-        """Responses to the requests that were sent in the last ``seconds``."""
-        return self._between(time.time() - seconds, settled=False)
-
-    def since(self, when: When) -> Observations:
-        """Responses to the requests that were sent at or after a moment.
-
-        Args:
-            when: seconds since the epoch, a mark or its label, or what ``apply`` returned: then requests sent since the
-                change was in force everywhere.
-
-        Returns:
-            All up to the first request that is still under way: what is answered slowly is not left out in favour of
-            what is answered fast.
-
-        Raises:
-            UsageError: if there is no such mark.
-        """
-        return self._between(self._recording.moment(when))
-
-    def during(self, when: When, until: When | None = None) -> Observations:
-        """Responses to the requests that were sent from one moment to another.
-
-        Args:
-            when: the beginning, as for ``since``.
-            until: the end; by default the next mark, or now.
-
-        Returns:
-            As for ``since``. Requests sent while a change was coming into force belong to neither side of it.
-        """
-        begin = self._recording.moment(when)
-        end = self._recording.next_mark(begin) if until is None else self._recording.moment(until, end=True)
-        return self._between(begin, end)
+    # --- what was seen, besides what RecordedTraffic tells ---------------------------------------------------------
 
     def collect(self, count: int, *, since: When | None = None, timeout_s: float | None = None) -> Observations:
         """Wait for the responses to the next ``count`` requests.
@@ -311,29 +284,6 @@ class BackgroundTraffic:
                 spec=self._spec,
             )
 
-    # --- marks --------------------------------------------------------------------------------------------------
-
-    def mark(self, label: str, *, in_force_s: float = 0.0, time_s: float | None = None, detail: str = "") -> Mark:
-        """Note that something happened, for the picture and for ``since`` and ``during``.
-
-        Args:
-            label: short text, such as ``apply 90/10``.
-            in_force_s: how long it took; requests sent meanwhile may have met either state of the mesh.
-            time_s: when it was done, in seconds since the epoch; now by default.
-            detail: more text.
-
-        Returns:
-            The mark.
-        """
-        made = Mark(label, time.time() if time_s is None else time_s, in_force_s, detail)
-        self._recording.add_mark(made)
-        return made
-
-    @property
-    def marks(self) -> tuple[Mark, ...]:
-        """All marks, in the order in which they were made."""
-        return self._recording.marks
-
     def __repr__(self) -> str:
         outcomes = self._recording.outcomes
         total = sum(outcomes.values())
@@ -374,10 +324,6 @@ class BackgroundTraffic:
             if self._state == before:
                 self._state = after
             self._changed.notify_all()
-
-    def _between(self, begin_s: float, end_s: float | None = None, *, settled: bool = True) -> Observations:
-        self._raise_stored()
-        return Observations(self._recording.between(begin_s, end_s, settled=settled))
 
     def _raise_stored(self) -> None:
         if self._error is None or self._reported:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from labsupport import session, words
-from labsupport.captions import caption
+from labsupport import session
 from labsupport.engine.base import ApplyResult, Engine, Leftovers, Ref, Response
 from labsupport.errors import LabError, NotFoundError, UsageError
 from labsupport.lab_traffic import TrafficVerbs
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from labsupport.config_view import ConfigView
     from labsupport.exercises.base import Exercise
     from labsupport.observation import Observations
-    from labsupport.traffic import BackgroundTraffic
 
 __all__ = ["Lab"]
 
@@ -69,8 +66,7 @@ class Lab(TrafficVerbs):
         self._lock = threading.RLock()
         self._closed: Leftovers | None = None
         self._timeout_s = timeout_s
-        # Weak: traffic that a notebook has let go of must not be kept by the lab.
-        self._live: weakref.WeakSet[BackgroundTraffic] = weakref.WeakSet()
+        super().__init__()
         self._warnings: tuple[str, ...] = ()
         self._last_error = ""
         self._exercises: dict[str, Exercise] = {}
@@ -184,6 +180,7 @@ class Lab(TrafficVerbs):
         with self._lock:
             self._stop_traffic()
             left = self._open().reset()
+            self._changes += 1
             self._warnings, self._last_error = (), ""
             for exercise in self._exercises.values():
                 exercise.forget_attempt()
@@ -346,12 +343,7 @@ class Lab(TrafficVerbs):
         with self._lock, self._remember_error():
             result = act(self._open(), wait)
             self._last_error, self._warnings = "", result.warnings
-            label = caption(verb, result, resources or ())
-            if label:
-                detail = f"in force after {words.duration(result.in_force_s)}"
-                done_s = result.started_s + result.in_force_s if result.started_s else None
-                for live in self._running():
-                    live.mark(label + to, in_force_s=result.in_force_s, time_s=done_s, detail=detail)
+            self._mark(verb, result, resources, to=to)
             return result
 
     @contextmanager
@@ -376,19 +368,3 @@ class Lab(TrafficVerbs):
             known = ", ".join(pod.name for pod in pods) or "none"
             raise NotFoundError(f"There is no pod or Deployment {name!r}. Pods: {known}.")
         return chosen[0]
-
-    def _adopt(self, live: BackgroundTraffic) -> None:
-        with self._lock:
-            self._live.add(live)
-
-    def _running(self) -> list[BackgroundTraffic]:
-        return [live for live in list(self._live) if live.state in ("running", "paused", "stopping")]
-
-    def _stop_traffic(self) -> None:
-        # All are told before any is waited for, and a failed one must not keep the mesh from being taken down.
-        running = self._running()
-        for live in running:
-            live.halt()
-        for live in running:
-            with suppress(LabError):
-                live.close()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from labsupport import origin
+from labsupport import origin, words
+from labsupport.captions import caption
 from labsupport.engine.base import ApplyResult, Engine, Ref
-from labsupport.errors import NotFoundError
+from labsupport.errors import LabError, NotFoundError
+from labsupport.model.base import Resource
 
 if TYPE_CHECKING:
     from labsupport.confirm import Explained
@@ -20,12 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["TrafficVerbs"]
 
+_RULE = ("VirtualService", "changed")
+
 
 class TrafficVerbs(ABC):
     """``send``, ``traffic`` and ``explain`` of a lab."""
 
-    # Number of changes of the mesh; what was read before the last one is to be read again.
-    _changes = 0
+    def __init__(self) -> None:
+        # Weak: traffic that a notebook has let go of must not be kept by the lab.
+        self._live: weakref.WeakSet[BackgroundTraffic] = weakref.WeakSet()
+        # Number of changes of the mesh; what was read before the last one is to be read again.
+        self._changes = 0
 
     def send(
         self,
@@ -247,6 +256,40 @@ class TrafficVerbs(ABC):
 
         return Steering(spec, look, self.patch, lambda: self._changes)
 
+    def _adopt(self, live: BackgroundTraffic) -> None:
+        """Mark changes of the mesh in this traffic, end it with the lab, and end what another run of its cell began."""
+        for former in self._running():
+            if live.origin.reruns(former.origin):
+                former.halt()
+        self._live.add(live)
+
+    def _running(self) -> list[BackgroundTraffic]:
+        return [live for live in list(self._live) if live.state in ("running", "paused", "stopping")]
+
+    def _stop_traffic(self) -> None:
+        # All are told before any is waited for, and a failed one must not keep the mesh from being taken down.
+        running = self._running()
+        for live in running:
+            live.halt()
+        for live in running:
+            with suppress(LabError):
+                live.close()
+
+    def _mark(self, verb: str, result: ApplyResult, resources: Sequence[Resource] | None, *, to: str = "") -> None:
+        """Note a change in all traffic that is running, and that what was read of the mesh is old."""
+        self._changes += 1
+        running = self._running()
+        if running and resources is None:
+            # A patch names an object only: its weights, which the picture is to say, are in what came of it.
+            refs = [change.ref for change in result.changes if (change.ref.kind, change.action) == _RULE]
+            resources = [found for ref in refs for found in self._open().get(ref.kind, ref.name)]
+        label = caption(verb, result, resources or ())
+        if label:
+            detail = f"in force after {words.duration(result.in_force_s)}"
+            done_s = result.started_s + result.in_force_s if result.started_s else None
+            for live in running:
+                live.mark(label + to, in_force_s=result.in_force_s, time_s=done_s, detail=detail)
+
     # --- provided by the lab ------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -256,7 +299,3 @@ class TrafficVerbs(ABC):
     @abstractmethod
     def patch(self, target: str | Ref, patch: Mapping[str, Any], *, timeout_s: float | None = None) -> ApplyResult:
         """Change some fields of an object."""
-
-    @abstractmethod
-    def _adopt(self, live: BackgroundTraffic) -> None:
-        """Mark changes of the mesh in this traffic, end it with the lab, and what another run of its cell left."""

@@ -1,0 +1,35 @@
+"""Which cell of a notebook is running: so that what a cell started ends when the cell is run again."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+__all__ = ["Origin", "here"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One run of one cell.
+
+    Args:
+        cell: id of the cell, as JupyterLab and Notebook 7 tell the kernel; empty where the front end does not.
+        run: id of this run.
+    """
+
+    cell: str
+    run: str
+
+    def reruns(self, former: Origin) -> bool:
+        """Whether this is another run of the same cell."""
+        return bool(self.cell) and self.cell == former.cell and self.run != former.run
+
+
+def here() -> Origin:
+    """The run of a cell that is executing now; an empty one outside a notebook."""
+    # IPython is never imported for this: who does not run in it has no cells.
+    interactive = sys.modules.get("IPython")
+    shell = interactive.get_ipython() if interactive is not None else None
+    parent = getattr(shell, "parent_header", None) or {}
+    header, metadata = parent.get("header") or {}, parent.get("metadata") or {}
+    return Origin(str(metadata.get("cellId") or ""), str(header.get("msg_id") or ""))
