@@ -37,30 +37,32 @@ class Document:
     origin: Origin
 
 
-def read(source: Path | str, *, file: str = "") -> list[Document]:
+def read(source: Path | str, *, file: str = "", empty: bool = False) -> list[Document]:
     """Read manifests.
 
     Args:
         source: a file, a folder (its ``*.yaml`` and ``*.yml`` in order of their names) or YAML text.
         file: for text, what to call it in messages.
+        empty: whether there may be no object at all.
 
     Returns:
         the objects in order; empty documents are skipped and the items of a ``kind: List`` count one by one.
 
     Raises:
-        ManifestError: something is not YAML, is not a mapping, or there is no object at all; lists every such problem.
+        ManifestError: something is not YAML, is not a mapping, or there is no object although there has to be one;
+            lists every such problem.
         NotFoundError: there is no such file or folder.
     """
     if isinstance(source, str):
-        return _finish(_documents(source, file), file)
+        return _finish(_documents(source, file), file, empty=empty)
     if source.is_dir():
         files = sorted(path for path in source.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
         if not files:
             raise ManifestError([Problem(f"no *.yaml or *.yml file in the folder {source}")])
-        return _finish([entry for path in files for entry in _file(path)], str(source))
+        return _finish([entry for path in files for entry in _file(path)], str(source), empty=empty)
     if not source.exists():
         raise NotFoundError(f"there is no file or folder {source}")
-    return _finish(_file(source), str(source))
+    return _finish(_file(source), str(source), empty=empty)
 
 
 def _file(path: Path) -> list[Document | Problem]:
@@ -77,7 +79,7 @@ def _file(path: Path) -> list[Document | Problem]:
     return _documents(text, str(path))
 
 
-def _finish(entries: Iterable[Document | Problem], where: str) -> list[Document]:
+def _finish(entries: Iterable[Document | Problem], where: str, *, empty: bool) -> list[Document]:
     documents: list[Document] = []
     problems: list[Problem] = []
     for entry in entries:
@@ -87,7 +89,7 @@ def _finish(entries: Iterable[Document | Problem], where: str) -> list[Document]
             documents.append(entry)
     if problems:
         raise ManifestError(problems)
-    if not documents:
+    if not documents and not empty:
         remedy = "Write at least apiVersion, kind, metadata and spec."
         raise ManifestError(
             [Problem("there is no object in it: it is empty or has only comments", where, remedy=remedy)]

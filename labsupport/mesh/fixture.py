@@ -6,6 +6,7 @@ pod outside the system namespaces has a sidecar unless it opts out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -24,6 +25,11 @@ ROOT_NAMESPACE = "istio-system"
 INGRESS_GATEWAY = "istio-ingressgateway"
 TEMPLATE_HASH = "oracle"
 """Stands for the ``pod-template-hash`` of made-up pods."""
+
+_GATEWAY_LABELS = {"app": INGRESS_GATEWAY, "istio": "ingressgateway"}
+_CRON_JOB = re.compile(r"(.+)-[0-9]{8,10}")
+Inject = Literal["all", "auto", "none"]
+"""Which pods of a made-up cluster have a sidecar."""
 
 _WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
 _GATEWAY = f"""
@@ -64,7 +70,9 @@ def make_up(
     extra: Sequence[Document],
     proxy: str,
     *,
-    outbound_traffic_policy: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    inject: Inject = "all",
+    mesh_config: str = "",
 ) -> MadeUp:
     """Complete a set of objects to a cluster, and find a proxy in it.
 
@@ -72,24 +80,26 @@ def make_up(
         objects: oldest first, namespaces filled in.
         extra: documents of Kubernetes kinds that have no model: Node, Endpoints, EndpointSlice.
         proxy: ``sidecar:<pod or workload>.<namespace>`` or ``gateway:<pod or workload>.<namespace>``.
-        outbound_traffic_policy: what happens to calls to unknown hosts; Istio's default if left out.
+        labels: of the proxy's pod, if that is not among the objects.
+        inject: which pods have a sidecar: ``all``, those that labels ask for (``auto``), or ``none``.
+        mesh_config: YAML text of fields of MeshConfig that count before those of the objects.
 
     Returns:
         The cluster and the proxy. A proxy whose pod is not among the objects gets a pod without labels of its own.
     """
-    role, name, namespace = _parse_proxy(proxy)
+    role, name, namespace = parse_proxy(proxy)
+    injection = _Injection(inject, objects)
     localities = _node_localities(extra)
     listed = list(objects)
-    pods = [pod for resource in objects for pod in _pods(resource, localities)]
+    pods = [pod for resource in objects for pod in _pods(resource, localities, injection)]
     asked = (role, name, namespace)
     if asked == ("gateway", INGRESS_GATEWAY, ROOT_NAMESPACE) and _find(pods, name, namespace) is None:
         listed += parse(read(_GATEWAY))
-        labels = {"app": INGRESS_GATEWAY, "istio": "ingressgateway"}
         account = f"{INGRESS_GATEWAY}-service-account"
-        pods.append(PodInfo(name, namespace, "", labels=labels, injected=False, service_account=account))
+        pods.append(PodInfo(name, namespace, "", labels=_GATEWAY_LABELS, injected=False, service_account=account))
     own = _find(pods, name, namespace)
     if own is None:
-        own = _completed(PodInfo(name, namespace, ""))
+        own = injection.complete(PodInfo(name, namespace, "", labels=dict(labels or {})))
         pods.append(own)
     numbered = _with_addresses(pods)
     own = numbered[pods.index(own)]
@@ -99,8 +109,7 @@ def make_up(
         numbered,
         addresses=_service_addresses(listed),
         endpoints=given_endpoints(extra, listed, numbered),
-        mesh=read_mesh_config(listed),
-        outbound_traffic_policy=outbound_traffic_policy,
+        mesh=read_mesh_config(listed, mesh_config),
     )
     return MadeUp(registry, Proxy(role, own), localities)
 
@@ -129,7 +138,8 @@ def _own_ports(objects: Iterable[Any], pod: PodInfo) -> dict[str, int]:
     return {}
 
 
-def _parse_proxy(text: str) -> tuple[Literal["sidecar", "gateway"], str, str]:
+def parse_proxy(text: str) -> tuple[Literal["sidecar", "gateway"], str, str]:
+    """Split ``sidecar:<name>.<namespace>`` or ``gateway:<name>.<namespace>`` into its parts."""
     role, colon, rest = text.partition(":")
     name, dot, namespace = rest.rpartition(".")
     if role not in ("sidecar", "gateway") or not (colon and dot and name and namespace):
@@ -163,9 +173,11 @@ def _node_localities(extra: Iterable[Document]) -> dict[str, str]:
     return found
 
 
-def _pods(resource: Any, localities: Mapping[str, str]) -> list[PodInfo]:
+def _pods(resource: Any, localities: Mapping[str, str], injection: _Injection) -> list[PodInfo]:
     if resource.kind == "Pod":
-        return [_pod(resource, resource.name, "", resource, localities, {})]
+        owned = _workload(resource)
+        pod = _pod(resource, resource.name, owned, resource, localities, {})
+        return [injection.complete(pod, owner=_controller(resource)[1])]
     if resource.kind not in _WORKLOADS:
         return []
     template = resource.spec.template
@@ -179,7 +191,7 @@ def _pods(resource: Any, localities: Mapping[str, str]) -> list[PodInfo]:
             labels["pod-template-hash"] = TEMPLATE_HASH
         elif resource.kind == "StatefulSet":
             labels["statefulset.kubernetes.io/pod-name"] = name
-        pods.append(_pod(resource, name, resource.name, template, localities, labels))
+        pods.append(injection.complete(_pod(resource, name, resource.name, template, localities, labels)))
     return pods
 
 
@@ -199,7 +211,7 @@ def _pod(
     written = own_labels.get("topology.istio.io/locality") or own_labels.get("istio-locality") or ""
     locality = written if "/" in written else written.replace(".", "/")
     node = spec.node_name or ""
-    pod = PodInfo(
+    return PodInfo(
         name=name,
         namespace=owner.namespace,
         ip=str(status.get("podIP") or ""),
@@ -209,27 +221,70 @@ def _pod(
         ports=ports,
         injected=not spec.host_network,
         ready=ready,
-        service_account=spec.service_account_name or spec.service_account or "default",
+        service_account=spec.service_account_name or "default",
         node=node,
         locality=locality or localities.get(node, ""),
     )
-    return _completed(pod)
 
 
-def _completed(pod: PodInfo) -> PodInfo:
-    """Add what the sidecar injector leaves behind, if the pod has a sidecar."""
-    key = "sidecar.istio.io/inject"
-    choice = pod.labels.get(key) or pod.annotations.get(key)
-    system = pod.namespace.startswith("kube-") or pod.namespace == ROOT_NAMESPACE
-    if not pod.injected or choice == "false" or system:
-        return replace(pod, injected=False)
-    labels = dict(pod.labels)
-    labels.setdefault("security.istio.io/tlsMode", "istio")
-    name = labels.get("app.kubernetes.io/name") or labels.get("app") or pod.workload or pod.name
-    labels.setdefault("service.istio.io/canonical-name", name)
-    revision = labels.get("app.kubernetes.io/version") or labels.get("version") or "latest"
-    labels.setdefault("service.istio.io/canonical-revision", revision)
-    return replace(pod, labels=labels)
+def _controller(pod: Any) -> tuple[str, str]:
+    """Kind and name of what controls a pod; empty without such an owner."""
+    for owner in pod.metadata.owner_references or ():
+        if owner.get("controller"):
+            return str(owner.get("kind")), str(owner.get("name"))
+    return "", ""
+
+
+def _workload(pod: Any) -> str:
+    """The workload that a pod with an owner belongs to, as Istio guesses it; empty if it stands for itself."""
+    kind, name = _controller(pod)
+    if not (name and pod.metadata.generate_name):
+        return ""
+    labels = pod.metadata.labels
+    suffix = labels.get("pod-template-hash") or labels.get("rollouts-pod-template-hash") or ""
+    if kind == "ReplicaSet" and suffix and name.endswith(suffix):
+        return name.removesuffix(f"-{suffix}")
+    if kind == "ReplicationController":
+        return labels.get("deploymentconfig") or name
+    cron_job = _CRON_JOB.fullmatch(name) if kind == "Job" else None
+    return cron_job[1] if cron_job else name
+
+
+class _Injection:
+    """Who has a sidecar, and what the injector leaves behind on a pod."""
+
+    def __init__(self, mode: Inject, objects: Iterable[Any]) -> None:
+        self._mode = mode
+        self._asked = {
+            resource.name
+            for resource in objects
+            if resource.kind == "Namespace"
+            and (
+                resource.metadata.labels.get("istio-injection") == "enabled"
+                or resource.metadata.labels.get("istio.io/rev")
+            )
+        }
+
+    def _takes(self, pod: PodInfo) -> bool:
+        key = "sidecar.istio.io/inject"
+        choice = pod.labels.get(key) or pod.annotations.get(key)
+        system = pod.namespace.startswith("kube-") or pod.namespace == ROOT_NAMESPACE
+        if self._mode == "none" or not pod.injected or choice == "false" or system:
+            return False
+        return self._mode == "all" or choice == "true" or pod.namespace in self._asked
+
+    def complete(self, pod: PodInfo, *, owner: str = "") -> PodInfo:
+        """Add what the sidecar injector leaves behind, if the pod has a sidecar."""
+        if not self._takes(pod):
+            return replace(pod, injected=False)
+        labels = dict(pod.labels)
+        labels.setdefault("security.istio.io/tlsMode", "istio")
+        owner = owner.removesuffix(f"-{labels.get('pod-template-hash', '')}") or pod.workload or pod.name
+        name = labels.get("app.kubernetes.io/name") or labels.get("app") or owner
+        labels.setdefault("service.istio.io/canonical-name", name)
+        revision = labels.get("app.kubernetes.io/version") or labels.get("version") or "latest"
+        labels.setdefault("service.istio.io/canonical-revision", revision)
+        return replace(pod, labels=labels)
 
 
 def _with_addresses(pods: Sequence[PodInfo]) -> list[PodInfo]:

@@ -74,7 +74,7 @@ def _fields(model: type[Schema]) -> dict[str, tuple[tuple[str, ...], Callable[[]
     for name, info in model.model_fields.items():
         alias = info.validation_alias
         keys = tuple(str(choice) for choice in alias.choices) if isinstance(alias, AliasChoices) else (str(alias),)
-        decoder, zero = _decoder(info.annotation, info.metadata)
+        decoder, zero = _decoder(info.annotation, info.metadata, plain=model.NULLS)
         default = zero if info.is_required() else _default(info)
         fields[name] = (keys, default, decoder)
     return fields
@@ -86,8 +86,11 @@ def _default(info: FieldInfo) -> Callable[[], Any]:
     return factory if factory is not None else lambda: info.default
 
 
-def _decoder(annotation: Any, metadata: list[Any]) -> tuple[Decoder, Callable[[], Any]]:
-    """Make the decoder of an annotation, and what an absent value becomes where the model requires one."""
+def _decoder(annotation: Any, metadata: list[Any], *, plain: bool = False) -> tuple[Decoder, Callable[[], Any]]:
+    """Make the decoder of an annotation, and what an absent value becomes where the model requires one.
+
+    Kubernetes' own kinds are plain JSON for a Go program: it takes any word for an enum, and no number in quotes.
+    """
     marks = flatten(metadata)
     while True:
         origin = get_origin(annotation)
@@ -100,22 +103,22 @@ def _decoder(annotation: Any, metadata: list[Any]) -> tuple[Decoder, Callable[[]
             break
     args = get_args(annotation)
     if origin is Literal:
-        return _enum(args), lambda: args[0]
+        return _text if plain else _enum(args), lambda: args[0]
     if origin is list:
-        return _list(_decoder(args[0], [])[0]), list
+        return _list(_decoder(args[0], [], plain=plain)[0]), list
     if origin is dict:
-        return _map(_decoder(args[1], [])[0]), dict
+        return _map(_decoder(args[1], [], plain=plain)[0]), dict
     if annotation is GoDuration:
         return _duration, lambda: None
     if isinstance(annotation, type) and issubclass(annotation, Schema):
         nested = annotation
         return lambda value, path: decode(nested, value, path), lambda: None
-    if annotation is str and any(isinstance(mark, Format) and mark.name == "byte" for mark in marks):
+    if annotation is str and any(isinstance(mark, Format) and mark.name in ("byte", "base64") for mark in marks):
         return _bytes, str
     scalars: dict[Any, tuple[Decoder, Callable[[], Any]]] = {
         str: (_text, str),
         bool: (_bool, bool),
-        int: (_int(marks), int),
+        int: (_plain_int if plain else _int(marks), int),
         float: (_float, float),
     }
     return scalars.get(annotation, (lambda value, path: value, lambda: None))
@@ -194,6 +197,12 @@ def _int(marks: list[Any]) -> Decoder:
         return number
 
     return decoder
+
+
+def _plain_int(value: Any, path: str) -> int:
+    if isinstance(value, str):
+        raise DecodeError(path, "must be a whole number")
+    return _whole(value, path)
 
 
 def _whole(value: Any, path: str) -> int:

@@ -20,6 +20,7 @@ __all__ = [
     "LOOSE",
     "AnyDuration",
     "Base64",
+    "Bytes",
     "Clearable",
     "Double",
     "Duration",
@@ -108,7 +109,12 @@ UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 UInt64 = Annotated[int, Field(ge=0)]
 Double = Annotated[float, BeforeValidator(_float)]
 PortNumber = Annotated[UInt32, Rule(lambda value: 0 < value <= 65535, "must be a port number, 1 to 65535")]
-Base64 = Annotated[str, Format("byte")]
+Base64 = Annotated[str, Format("base64")]
+"""Base64 in Kubernetes' own kinds, which may be empty and have line ends."""
+
+Bytes = Annotated[str, Format("byte")]
+"""Base64 in a kind that is defined by a CRD."""
+
 IntOrString = Annotated[int | str, IntOrStringMark()]
 Quantity = Annotated[int | float | str, Format("quantity")]
 Loose = Annotated[Any, LOOSE]

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AliasChoices, Field
 
 from labsupport.model.base import Istio, Schema
-from labsupport.model.types import CLEARABLE, Base64, Double, Duration, Int32, UInt32
+from labsupport.model.types import CLEARABLE, Bytes, Double, Duration, Int32, UInt32
 
 __all__ = [
     "Abort",
@@ -133,7 +133,7 @@ class HTTPBody(Schema):
     ONE_OF: ClassVar = (("string", "bytes"),)
 
     string: str | None = None
-    bytes: Base64 | None = None
+    bytes: Bytes | None = None
 
 
 class HTTPDirectResponse(Schema):

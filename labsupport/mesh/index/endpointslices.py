@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from labsupport.mesh.index.services import Endpoint
-from labsupport.mesh.index.workloads import identity, pod_endpoint_labels, tls_mode
+from labsupport.mesh.index.workloads import identity, pod_endpoint_labels, tls_mode, workload_name
 from labsupport.mesh.records import PodInfo
 
 if TYPE_CHECKING:
@@ -30,44 +30,75 @@ def given_endpoints(
     Returns:
         Endpoints by namespace and name of their Service.
     """
-    by_ip = {(pod.namespace, pod.ip): pod for pod in pods}
+    finder = _Pods(pods)
     selectors = {
         (resource.namespace, resource.name): bool(resource.spec.selector)
         for resource in objects
         if resource.kind == "Service"
     }
     found: dict[tuple[str, str], list[Endpoint]] = {}
+    mirrored: dict[tuple[str, str], list[Endpoint]] = {}
     for document in documents:
         raw = document.raw
         meta = raw.get("metadata") or {}
         namespace = str(meta.get("namespace") or "default")
         if raw.get("kind") == "EndpointSlice":
             service = str((meta.get("labels") or {}).get(_SERVICE_LABEL, ""))
-            found.setdefault((namespace, service), []).extend(_slice(raw, namespace, by_ip))
+            found.setdefault((namespace, service), []).extend(_slice(raw, namespace, finder))
         elif raw.get("kind") == "Endpoints":
             key = (namespace, str(meta.get("name", "")))
             if selectors.get(key) is False:
-                found.setdefault(key, []).extend(_endpoints(raw, namespace, by_ip))
-    return found
+                mirrored.setdefault(key, []).extend(_endpoints(raw, namespace, finder))
+    return {**mirrored, **found}
 
 
-def _slice(raw: Mapping[str, Any], namespace: str, by_ip: Mapping[tuple[str, str], PodInfo]) -> Iterable[Endpoint]:
+class _Pods:
+    """Finds the pod behind an address: the one that is named, or else one that has the address."""
+
+    def __init__(self, pods: Sequence[PodInfo]) -> None:
+        self._by_ip: dict[tuple[str, str], PodInfo] = {}
+        for pod in pods:
+            self._by_ip.setdefault((pod.namespace, pod.ip), pod)
+        self._by_name = {(pod.namespace, pod.name): pod for pod in pods}
+
+    def missing(self, reference: Mapping[str, Any]) -> bool:
+        """Whether a pod is named that is not there; such an address does not count."""
+        return self._is_pod(reference) and self._named(reference) is None
+
+    def find(self, reference: Mapping[str, Any], namespace: str, address: str) -> PodInfo | None:
+        """The pod, if there is one."""
+        return self._named(reference) if self._is_pod(reference) else self._by_ip.get((namespace, address))
+
+    def _is_pod(self, reference: Mapping[str, Any]) -> bool:
+        return reference.get("kind") == "Pod"
+
+    def _named(self, reference: Mapping[str, Any]) -> PodInfo | None:
+        return self._by_name.get((str(reference.get("namespace", "")), str(reference.get("name", ""))))
+
+
+def _slice(raw: Mapping[str, Any], namespace: str, pods: _Pods) -> Iterable[Endpoint]:
+    if raw.get("addressType") == "FQDN":
+        return
     for item in raw.get("endpoints") or ():
         conditions = item.get("conditions") or {}
         ready = conditions.get("ready")
-        if ready is False and conditions.get("terminating") is not False:
+        reference = item.get("targetRef") or {}
+        if (ready is False and conditions.get("terminating") is not False) or pods.missing(reference):
             continue
         for address in item.get("addresses") or ():
             for port in raw.get("ports") or ():
-                yield _endpoint(address, port, ready is not False, by_ip.get((namespace, address)))
+                yield _endpoint(address, port, ready is not False, pods.find(reference, namespace, address))
 
 
-def _endpoints(raw: Mapping[str, Any], namespace: str, by_ip: Mapping[tuple[str, str], PodInfo]) -> Iterable[Endpoint]:
+def _endpoints(raw: Mapping[str, Any], namespace: str, pods: _Pods) -> Iterable[Endpoint]:
     for subset in raw.get("subsets") or ():
         for field, ready in (("addresses", True), ("notReadyAddresses", False)):
             for item in subset.get(field) or ():
+                reference = item.get("targetRef") or {}
+                if pods.missing(reference):
+                    continue
                 for port in subset.get("ports") or ():
-                    yield _endpoint(item["ip"], port, ready, by_ip.get((namespace, item["ip"])))
+                    yield _endpoint(item["ip"], port, ready, pods.find(reference, namespace, item["ip"]))
 
 
 def _endpoint(address: str, port: Mapping[str, Any], ready: bool, pod: PodInfo | None) -> Endpoint:
@@ -82,7 +113,7 @@ def _endpoint(address: str, port: Mapping[str, Any], ready: bool, pod: PodInfo |
         locality=pod.locality,
         tls_mode=tls_mode(pod.labels, pod.injected),
         healthy=ready,
-        workload=pod.workload or pod.name,
+        workload=workload_name(pod),
         namespace=pod.namespace,
         node=pod.node,
         identity=identity(pod.namespace, pod.service_account),

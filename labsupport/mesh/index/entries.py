@@ -9,7 +9,14 @@ from labsupport.mesh.index.addresses import normal_block
 from labsupport.mesh.index.kubernetes import traffic_distribution
 from labsupport.mesh.index.protocols import parse
 from labsupport.mesh.index.services import UNSPECIFIED, Endpoint, Port, Resolution, ServiceRecord
-from labsupport.mesh.index.workloads import WorkloadRecord, identity, pod_endpoint_labels, tls_mode, workload_record
+from labsupport.mesh.index.workloads import (
+    WorkloadRecord,
+    identity,
+    pod_endpoint_labels,
+    tls_mode,
+    workload_name,
+    workload_record,
+)
 from labsupport.mesh.records import PodInfo
 
 __all__ = ["convert_entry"]
@@ -56,7 +63,7 @@ def _selected_endpoints(
                     labels=pod_endpoint_labels(pod.labels, pod.locality, pod.node),
                     locality=pod.locality,
                     tls_mode=tls_mode(pod.labels, pod.injected),
-                    workload=pod.workload or pod.name,
+                    workload=workload_name(pod),
                     namespace=pod.namespace,
                     node=pod.node,
                     identity=identity(pod.namespace, pod.service_account),

@@ -8,7 +8,7 @@ from typing import Any
 from labsupport.mesh.index.hosts import CLUSTER_DOMAIN
 from labsupport.mesh.index.protocols import kubernetes_protocol
 from labsupport.mesh.index.services import UNSPECIFIED, Endpoint, Port, ServiceRecord
-from labsupport.mesh.index.workloads import WorkloadRecord, identity, pod_endpoint_labels, tls_mode
+from labsupport.mesh.index.workloads import WorkloadRecord, identity, pod_endpoint_labels, tls_mode, workload_name
 from labsupport.mesh.records import PodInfo
 
 __all__ = ["convert_service", "service_hostname", "target_port", "traffic_distribution"]
@@ -95,7 +95,7 @@ def convert_service(
     addresses: tuple[str, ...] = (UNSPECIFIED,)
     headless = address == "None"
     if address and not headless:
-        addresses = (address,)
+        addresses = (next((known for known in (address, *spec.cluster_ips) if ":" not in known), address),)
     endpoints = list(extra)
     seen = {(endpoint.address, endpoint.port_name) for endpoint in endpoints}
     for pod in pods:
@@ -113,7 +113,7 @@ def convert_service(
                     locality=pod.locality,
                     tls_mode=tls_mode(pod.labels, pod.injected),
                     healthy=pod.ready or bool(spec.publish_not_ready_addresses),
-                    workload=pod.workload or pod.name,
+                    workload=workload_name(pod),
                     namespace=pod.namespace,
                     node=pod.node,
                     identity=identity(pod.namespace, pod.service_account),

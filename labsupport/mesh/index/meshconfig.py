@@ -79,16 +79,18 @@ def _written(objects: Iterable[Any]) -> dict[str, Any]:
     return written if isinstance(written, dict) else {}
 
 
-def read_mesh_config(objects: Iterable[Any]) -> MeshConfig:
+def read_mesh_config(objects: Iterable[Any], text: str = "") -> MeshConfig:
     """Read the mesh configuration where an installation keeps it: ``data.mesh`` of the ConfigMap ``istio``.
 
     Args:
         objects: all objects; the ConfigMap is looked for in the root namespace ``istio-system``.
+        text: YAML text of more fields, which count instead of those of the ConfigMap.
 
     Returns:
         The configuration, with Istio's defaults for what is not written.
     """
-    written = _written(objects)
+    more = yaml.load(text, Loader=yaml.CSafeLoader)
+    written = {**_written(objects), **(more if isinstance(more, dict) else {})}
     fields: dict[str, Any] = {}
     policy = written.get("outboundTrafficPolicy")
     if policy is not None:

@@ -10,6 +10,7 @@ from typing import Any
 from labsupport.mesh.index.addresses import is_ip
 from labsupport.mesh.index.memo import MEMO
 from labsupport.mesh.index.services import Endpoint
+from labsupport.mesh.records import PodInfo
 
 __all__ = [
     "CLUSTER_ID",
@@ -19,6 +20,7 @@ __all__ = [
     "sanitize_locality",
     "tls_mode",
     "workload_entries",
+    "workload_name",
     "workload_record",
 ]
 
@@ -36,6 +38,11 @@ def tls_mode(labels: Mapping[str, str], injected: bool) -> str:
 def identity(namespace: str, account: str) -> str:
     """SPIFFE name of a service account."""
     return f"spiffe://cluster.local/ns/{namespace}/sa/{account}"
+
+
+def workload_name(pod: PodInfo) -> str:
+    """The name under which a pod's workload shows up in telemetry."""
+    return pod.labels.get("service.istio.io/workload-name") or pod.workload or pod.name
 
 
 def sanitize_locality(labels: Mapping[str, str]) -> str:

@@ -41,7 +41,7 @@ from labsupport.model.validation.sidecar import check_sidecar
 from labsupport.model.validation.virtualservice import check_virtual_service
 from labsupport.model.virtualservice import VirtualServiceSpec
 
-__all__ = ["Inspection", "Verdict", "inspect", "validate"]
+__all__ = ["Inspection", "Verdict", "inspect", "is_istio", "judge", "validate"]
 
 _DRY_RUN = "istio.io/dry-run"
 _BOOLEANS = frozenset({"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"})
@@ -107,10 +107,11 @@ def validate(objects: Iterable[HasRaw], *, namespace: str = "default") -> list[V
     Returns:
         one verdict per object of a group under istio.io, in order.
     """
-    return [_verdict(entry.raw, namespace) for entry in objects if _is_istio(entry.raw)]
+    return [judge(entry.raw, namespace=namespace)[0] for entry in objects if is_istio(entry.raw)]
 
 
-def _is_istio(raw: Mapping[str, Any]) -> bool:
+def is_istio(raw: Mapping[str, Any]) -> bool:
+    """Whether an object is of a group under istio.io, known or not."""
     version = raw.get("apiVersion")
     return isinstance(version, str) and version.partition("/")[0].endswith(".istio.io") and "/" in version
 
@@ -119,12 +120,22 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _verdict(raw: dict[str, Any], namespace: str) -> Verdict:
+def judge(raw: dict[str, Any], *, namespace: str = "default") -> tuple[Verdict, Resource | None]:
+    """Give istiod's verdict on one object of Istio.
+
+    Args:
+        raw: the mapping as it was written.
+        namespace: its namespace if it names none.
+
+    Returns:
+        the verdict, and the typed object if it is accepted.
+    """
     metadata = raw.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     kind, version = _text(raw.get("kind")), _text(raw.get("apiVersion"))
     errors: list[str]
     warnings: list[str] = []
+    resource = None
     model = KINDS.get(kind)
     if model is None or version.partition("/")[0] != model.GROUP:
         errors = [f"crd: there is no kind {kind} in {version}"]
@@ -134,8 +145,11 @@ def _verdict(raw: dict[str, Any], namespace: str) -> Verdict:
         if version not in api_versions(model):
             errors.insert(0, f"crd: there is no {kind} in {version}")
         warnings = [f"{issue.path}: {issue.message}" for issue in seen.warnings]
+        if not errors:
+            # A cluster would not take an object without metadata, but it is for no istiod to say so.
+            resource = seen.resource or decode(model, {**raw, "metadata": metadata}, "")
     space = _text(metadata.get("namespace")) or namespace
-    return Verdict(kind, space, _text(metadata.get("name")), tuple(errors), tuple(warnings))
+    return Verdict(kind, space, _text(metadata.get("name")), tuple(errors), tuple(warnings)), resource
 
 
 def inspect(raw: dict[str, Any], *, namespace: str = "default") -> Inspection:
@@ -161,7 +175,7 @@ def inspect(raw: dict[str, Any], *, namespace: str = "default") -> Inspection:
         except ValidationError as error:
             # What the shape let through, pydantic must not: a missing metadata is told already, anything else is new.
             errors += [] if errors else [Issue("crd", _path(detail["loc"]), detail["msg"]) for detail in error.errors()]
-    if _is_istio(raw):
+    if is_istio(raw):
         # What the schema accepts is decoded already; the rest istiod reads more leniently.
         spec = cleaned.get("spec") if resource is None else getattr(resource, "spec", None)
         found = _webhook(raw["kind"], raw, spec, namespace)

@@ -119,7 +119,7 @@ def _claim(name: str, text: Any) -> Json:
     """A condition on a claim of the request's JWT, as ``@request.auth.claims`` keys ask for it."""
     rest = name[len(_CLAIM) :]
     claims = rest[1:].split(".") if rest.startswith(".") else rest[1:-1].split("][")
-    value: Json = {"string_match": string_match(text)}
+    value: Json = {"string_match": string_match(text) or {}}
     # A claim may be a text or a list of texts.
     either = {"value_matchers": [{"list_match": {"one_of": value}}, value]}
     return {

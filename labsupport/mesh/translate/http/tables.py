@@ -201,7 +201,12 @@ def _domains(context: Context, service: ServiceRecord) -> tuple[list[str], set[s
         alternatives.update(shorter)
     if service.resolution == "PASSTHROUGH" and service.kubernetes:
         domains += [f"*.{domain}" for domain in domains]
-    domains += [_bracketed(address) for address in service.addresses if address and address != UNSPECIFIED]
+    # The proxies of the mesh have IPv4 addresses; a ServiceEntry's own are taken as they are written.
+    domains += [
+        _bracketed(address)
+        for address in service.addresses
+        if address and address != UNSPECIFIED and not (service.kubernetes and ":" in address)
+    ]
     return domains, alternatives
 
 
