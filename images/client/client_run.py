@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from client_send import Gate, Record, Sender
 from client_spec import RunSpec
+from client_tls import make_context
 
 __all__ = ["Pacer", "Run"]
 
@@ -90,11 +91,17 @@ class Run:
         spec: what to send.
         proxy: URL of the HTTP proxy, or None.
         emit: called with each record in order of completion.
+
+    Raises:
+        SpecError: a certificate or key of the run cannot be read.
     """
 
     def __init__(self, spec: RunSpec, *, proxy: str | None, emit: Callable[[Record], None]) -> None:
         self.spec = spec
         self._proxy = proxy
+        self._context = None
+        if spec.scheme in ("https", "tls"):
+            self._context = make_context(spec.tls, alpn=("http/1.1",) if spec.scheme == "https" else ())
         self._emit = emit
         self._pacer = Pacer(spec.rate)
         self._next = 0
@@ -119,7 +126,8 @@ class Run:
         gate = Gate(workers) if spec.simultaneous else None
         end = None if spec.duration_s is None else asyncio.get_running_loop().call_later(spec.duration_s, self.stop)
         try:
-            async with Sender(spec, proxy=self._proxy, connections=workers) as sender, asyncio.TaskGroup() as group:
+            sending = Sender(spec, proxy=self._proxy, connections=workers, context=self._context)
+            async with sending as sender, asyncio.TaskGroup() as group:
                 for _ in range(workers):
                     group.create_task(self._work(sender, gate))
         finally:

@@ -1,19 +1,22 @@
-"""Sends one request by aiohttp and tells what became of it; never raises."""
+"""Sends one request by aiohttp, or bytes over a connection, and tells what became of it; never raises."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import math
+import ssl
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 
 import aiohttp
 from client_cookies import cookie_header, store_cookies
 from client_spec import RunSpec
+from client_tcp import exchange, prefix_of
+from client_tls import describe, explain
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -74,6 +77,7 @@ class Attempt:
     connection: int = -1
     fresh: bool = False
     sent: bool = False
+    tls: dict[str, str] = field(default_factory=dict)
 
     def restart(self) -> None:
         """Count the time from now: the moment a simultaneous request is written."""
@@ -84,17 +88,24 @@ _current: contextvars.ContextVar[Attempt] = contextvars.ContextVar("attempt")
 
 
 class _Connections:
-    """Numbers the connections of a run in the order they are opened."""
+    """Numbers the connections of a run in the order they are opened, and knows the certificates they showed."""
 
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
         self._next = 0
+        self._certificates: dict[bytes, dict[str, str]] = {}
+
+    def another(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    def tls(self, connection: Any) -> dict[str, str]:
+        return {} if connection is None else describe(connection, self._certificates)
 
     def number(self, protocol: object, *, fresh: bool) -> int:
         # An identity may come again once its connection is gone; ``fresh`` says that this is another one.
         if fresh or id(protocol) not in self._numbers:
-            self._numbers[id(protocol)] = self._next
-            self._next += 1
+            self._numbers[id(protocol)] = self.another()
         return self._numbers[id(protocol)]
 
 
@@ -108,6 +119,7 @@ def _request_class(connections: _Connections) -> type[aiohttp.ClientRequest]:
                 # aiohttp would quietly send a second time when a kept connection breaks; a load client must count.
                 raise aiohttp.ServerDisconnectedError("the connection was closed before the reply")
             attempt.connection = connections.number(conn.protocol, fresh=attempt.fresh)
+            attempt.tls = connections.tls(conn.transport and conn.transport.get_extra_info("ssl_object"))
             if attempt.gate is not None:
                 gate, attempt.gate = attempt.gate, None
                 await gate.arrive()
@@ -125,10 +137,15 @@ class Sender:
         spec: what to send.
         proxy: URL of the HTTP proxy, or None.
         connections: how many may be open at once.
+        context: of a run in TLS; None for one without.
     """
 
-    def __init__(self, spec: RunSpec, *, proxy: str | None, connections: int) -> None:
+    def __init__(
+        self, spec: RunSpec, *, proxy: str | None, connections: int, context: ssl.SSLContext | None = None
+    ) -> None:
         self._spec = spec
+        self._context = context
+        self._connections = _Connections()
         self._limit = connections
         self._headers = {key: value for key, value in spec.headers.items() if key.lower() not in ("host", "cookie")}
         self._headers.setdefault("user-agent", "workshop-load-client")
@@ -152,13 +169,16 @@ class Sender:
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            request_class=_request_class(_Connections()),
+            request_class=_request_class(self._connections),
             skip_auto_headers=("accept-encoding", "user-agent", "content-type"),
             timeout=aiohttp.ClientTimeout(total=self._spec.timeout_s, ceil_threshold=math.inf),
             auto_decompress=False,
             trust_env=False,
             trace_configs=[trace],
         )
+        # The second try that aiohttp would make of a broken connection is not wanted (see ``Request.send``), and the
+        # first one's error is the one that tells why. There is no public switch for it.
+        self._session._retry_connection = False
         return self
 
     async def __aexit__(
@@ -187,7 +207,10 @@ class Sender:
         record |= {"path": [], "headers": {}, "body": ""}
         error = ""
         try:
-            await self._exchange(record, index, user, jar)
+            if self._spec.scheme in ("tcp", "tls"):
+                error = await self._bytes(record, attempt)
+            else:
+                await self._exchange(record, index, user, jar)
         except TimeoutError:
             record["outcome"] = "timeout"
             error = f"no complete reply within {self._spec.timeout_s:g} s"
@@ -197,7 +220,7 @@ class Sender:
         except Exception as problem:
             # Whatever else breaks an exchange (refused, reset, a malformed reply) is the record's to tell.
             record["outcome"] = "connection"
-            error = str(problem) or type(problem).__name__
+            error = self._tls_failure(problem, attempt) or str(problem) or type(problem).__name__
         finally:
             if attempt.gate is not None:
                 attempt.gate.count()
@@ -208,7 +231,32 @@ class Sender:
             "error": error,
             "user": user,
             "connection": attempt.connection,
+            **({"tls": attempt.tls} if attempt.tls else {}),
         }
+
+    def _tls_failure(self, problem: Exception, attempt: Attempt) -> str:
+        if self._context is None:
+            return ""
+        # A server may refuse a client's certificate when the client takes the connection as made (TLS 1.3).
+        return explain(problem, self._spec.host, handshake=attempt.connection < 0)
+
+    async def _bytes(self, record: Record, attempt: Attempt) -> str:
+        """Send the body over a connection of its own; returns why the reply is not complete."""
+        spec = self._spec
+        record["request_id"] = str(uuid.uuid4())
+
+        def opened(connection: Any) -> None:
+            attempt.connection = self._connections.another()
+            attempt.tls = self._connections.tls(connection)
+
+        async with asyncio.timeout(spec.timeout_s):
+            received, missing = await exchange(spec, self._context, opened)
+        record["body"] = received[: MAX_BODY if spec.keep_body else MAX_ERROR_BODY]
+        version = prefix_of(spec.body or "", received)
+        if version:
+            record["path"] = [["", version, ""]]
+        record["outcome"] = "connection" if missing else "ok"
+        return missing
 
     async def _exchange(self, record: Record, index: int, user: str, jar: dict[str, str] | None) -> None:
         spec = self._spec
@@ -232,8 +280,7 @@ class Sender:
             data=None if spec.body is None else spec.body.encode(),
             allow_redirects=False,
             proxy=self._proxy,
-            # The course's gateways show certificates that its own notebooks made; who they belong to is not the lesson.
-            ssl=False,
+            ssl=self._context or True,
             server_hostname=server_name,
         ) as reply:
             if REFUSED in reply.headers:
@@ -265,7 +312,8 @@ class Sender:
         if spec.connect_to is None:
             return URL(f"{spec.scheme}://{spec.host}{port}{spec.target}", encoded=True), None
         address, number = spec.connect_to
-        server_name = shown if spec.scheme == "https" else None
+        # The server name is the URL's host, as with curl; a Host header that differs shows what a gateway makes of it.
+        server_name = spec.host if spec.scheme == "https" else None
         return URL(f"{spec.scheme}://{address}:{number}{spec.target}", encoded=True), server_name
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-__all__ = ["RunSpec", "SpecError", "parse_rate", "parse_spec"]
+__all__ = ["RunSpec", "SpecError", "TlsSpec", "parse_rate", "parse_spec"]
 
 MAX_COUNT = 1_000_000
 MAX_CONCURRENCY = 1_000
@@ -38,16 +38,34 @@ class SpecError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSpec:
+    """What a client trusts and shows, in PEM; empty texts for nothing. A ``repr`` shows none of it.
+
+    Args:
+        ca: certificates of trusted authorities; empty trusts every server.
+        certificate, key: the client's own.
+        version: the only version to speak, such as ``1.2``.
+    """
+
+    ca: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunSpec:
     """One run, checked.
 
     Args:
-        scheme, host, port, target: parts of the URL; ``target`` is path and query as they were written.
+        scheme, host, port, target: parts of the URL; ``target`` is path and query as they were written, and empty for
+            ``tcp`` and ``tls``.
         run: name of the run; empty for a made-up one.
         connect_to: host and port of the TCP connection if it differs from the URL's; it bypasses the proxy.
         method, body, headers, cookies, users, count, duration_s, rate, concurrency, simultaneous,
             reuse_connections, timeout_s, keep_headers, keep_body: as in ``TrafficSpec``. With neither ``count``
             nor ``duration_s`` the run goes on until it is stopped.
+        tls: for ``https`` and ``tls``.
     """
 
     scheme: str
@@ -70,6 +88,7 @@ class RunSpec:
     timeout_s: float = 15.0
     keep_headers: tuple[str, ...] = ()
     keep_body: bool = False
+    tls: TlsSpec | None = None
 
 
 def parse_spec(data: Any) -> RunSpec:
@@ -101,6 +120,12 @@ def parse_spec(data: Any) -> RunSpec:
             raise SpecError("rate", "cannot be given together with simultaneous")
         if spec.count > MAX_CONCURRENCY:
             raise SpecError("count", f"must be at most {MAX_CONCURRENCY} with simultaneous")
+    if spec.scheme in ("tcp", "tls"):
+        if not spec.body:
+            raise SpecError("body", f"is needed with {spec.scheme}, to have something to send")
+        for name in ("simultaneous", "users"):
+            if getattr(spec, name):
+                raise SpecError(name, f"cannot be given with {spec.scheme}")
     return spec
 
 
@@ -126,22 +151,45 @@ def _parse_url(value: Any) -> dict[str, Any]:
         port = parts.port
     except ValueError as error:
         raise SpecError("url", f"{value!r} is not a URL: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise SpecError("url", f"must have the form http://host[:port]/path, not {value!r}")
+    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+        raise SpecError("url", f"must have the form http://host[:port]/path, https, tcp or tls, not {value!r}")
     if re.search(r"[\s\x00-\x1f]", parts.netloc):
         raise SpecError("url", f"{parts.netloc!r} is not a host name")
     if port == 0:
         raise SpecError("url", "the port must lie between 1 and 65535")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    default = 443 if parts.scheme == "https" else 80
+    if parts.scheme in ("tcp", "tls"):
+        if target != "/":
+            raise SpecError("url", f"a connection has no path, as {value!r} has")
+        target = ""
+        if parts.scheme == "tcp" and port is None:
+            raise SpecError("url", "names no port, in the form tcp://host:port")
     # The host keeps the case it was written in: Envoy compares :authority as it is sent.
     host = parts.netloc.rsplit(":", 1)[0] if port is not None else parts.netloc.rstrip(":")
     return {
         "scheme": parts.scheme,
         "host": host,
-        "port": port or default,
+        "port": port or _PORTS[parts.scheme],
         "target": quote(target, safe=_URL_SAFE),
     }
+
+
+_PORTS = {"http": 80, "https": 443, "tcp": 0, "tls": 443}
+
+
+def _tls(name: str, value: Any) -> TlsSpec:
+    if not isinstance(value, dict) or set(value) - {"ca", "certificate", "key", "version"}:
+        raise SpecError(name, "must be an object with ca, certificate, key and version, each a text or left out")
+    for key, text in value.items():
+        # Not shown: it may be a private key.
+        if not isinstance(text, str):
+            raise SpecError(f"{name}.{key}", "must be a text")
+    options = TlsSpec(**value)
+    if options.version not in ("", "1.0", "1.1", "1.2", "1.3"):
+        raise SpecError(f"{name}.version", f"must be 1.0, 1.1, 1.2 or 1.3, not {options.version!r}")
+    if bool(options.certificate) != bool(options.key):
+        raise SpecError(f"{name}.certificate", "and key belong together")
+    return options
 
 
 def _text(name: str, value: Any) -> str:
@@ -242,5 +290,6 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "timeout_s": _seconds,
     "keep_headers": _names,
     "keep_body": _flag,
+    "tls": _tls,
 }
-_OPTIONAL = frozenset({"run", "connect_to", "body", "count", "duration_s", "rate"})
+_OPTIONAL = frozenset({"run", "connect_to", "body", "count", "duration_s", "rate", "tls"})

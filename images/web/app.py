@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import ssl
+import tempfile
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -20,7 +22,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "ssl_context"]
 
 OPTIONAL_ENDPOINTS = ("name", "slow", "status", "headers", "hold")
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -128,6 +130,35 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
         latency_s=_number(env, "LATENCY_S", maximum=MAX_WAIT_S),
         error_rate=_number(env, "ERROR_RATE", maximum=1.0),
     )
+
+
+def ssl_context(env: Mapping[str, str]) -> ssl.SSLContext | None:
+    """What the service shows when it speaks TLS itself; a gateway in mode PASSTHROUGH leaves that to it.
+
+    Args:
+        env: ``TLS_CERT`` and ``TLS_KEY`` are its certificate and private key, as PEM texts.
+
+    Returns:
+        The context; None for a service that speaks plain HTTP.
+
+    Raises:
+        ValueError: only one of them is given, or they are no certificate and the key that belongs to it.
+    """
+    certificate, key = env.get("TLS_CERT", ""), env.get("TLS_KEY", "")
+    if not certificate and not key:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    # Python reads a certificate from a file only; this one exists for that moment.
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "pair.pem")
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{key.rstrip()}\n{certificate.rstrip()}\n")
+        try:
+            context.load_cert_chain(path, password=lambda: b"")
+        except ssl.SSLError:
+            raise ValueError("TLS_CERT and TLS_KEY must be a certificate in PEM and its private key") from None
+    return context
 
 
 class Holds:
@@ -243,7 +274,7 @@ def main() -> None:
     """Serve on ``HOST``:``PORT`` (127.0.0.1:5000 unless the environment says otherwise)."""
     import uvicorn
 
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(os.environ),
         host=os.environ.get("HOST", "127.0.0.1"),
         port=int(os.environ.get("PORT", "5000")),
@@ -252,6 +283,9 @@ def main() -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=5,
     )
+    config.load()
+    config.ssl = ssl_context(os.environ)
+    uvicorn.Server(config).run()
 
 
 if __name__ == "__main__":

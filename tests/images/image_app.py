@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,11 @@ class App:
     name: str
     port: int
     process: subprocess.Popen[bytes]
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return requests.get(f"{self.url}{path}", timeout=20, allow_redirects=False, **options)
@@ -41,8 +43,11 @@ class App:
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                if accept(requests.get(f"{self.url}{path}", timeout=5)):
-                    return
+                with warnings.catch_warnings():
+                    # Whose certificate it shows is not the question here.
+                    warnings.simplefilter("ignore")
+                    if accept(requests.get(f"{self.url}{path}", timeout=5, verify=False)):
+                        return
             except requests.ConnectionError:
                 assert self.process.poll() is None, f"{self.name} ended with status {self.process.returncode}"
             assert time.monotonic() < deadline, f"{self.name}{path} was not as expected within {timeout_s:g} s"
@@ -77,7 +82,8 @@ def start(image: str, **env: str) -> App:
     process = subprocess.Popen(
         [sys.executable, "app.py"], cwd=IMAGES / image, env=environment(port, env), stdin=subprocess.DEVNULL
     )
-    return App(name=env.get("POD_NAME", image), port=port, process=process)
+    scheme = "https" if env.get("TLS_CERT") else "http"
+    return App(name=env.get("POD_NAME", image), port=port, process=process, scheme=scheme)
 
 
 def stop(apps: list[App]) -> None:
