@@ -18,6 +18,7 @@ from labsupport.errors import LabError
 __all__ = ["main", "workshop"]
 
 _COMMANDS = {
+    "cluster": ("labsupport.cli.cluster", "Make a Kubernetes with Istio on this machine, for the cluster engine."),
     "doctor": (
         "labsupport.cli.doctor",
         "Look for what could go wrong on this machine, with a remedy for each finding.",
