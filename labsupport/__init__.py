@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from labsupport.background import BackgroundTraffic
     from labsupport.config_view import ConfigView
     from labsupport.confirm import Explained
-    from labsupport.display import compare, journey, show, watch
+    from labsupport.display import compare, show, watch
     from labsupport.engine.base import (
         AccessRecord,
         ApplyResult,
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     )
     from labsupport.exercises.base import Exercise
     from labsupport.explain import Explanation
+    from labsupport.graph_view import ServiceGraph
+    from labsupport.journey import Journey
     from labsupport.lab import Lab
     from labsupport.objects import Objects
     from labsupport.observation import Observations
@@ -80,6 +82,7 @@ __all__ = [
     "Explained",
     "Explanation",
     "Hop",
+    "Journey",
     "Lab",
     "LabError",
     "LabStatus",
@@ -96,6 +99,7 @@ __all__ = [
     "Response",
     "RuleStatus",
     "Sample",
+    "ServiceGraph",
     "Share",
     "StorageError",
     "TrafficError",
@@ -104,7 +108,6 @@ __all__ = [
     "WaitTimeoutError",
     "check",
     "compare",
-    "journey",
     "show",
     "watch",
 ]
@@ -113,7 +116,9 @@ _HOMES = {
     "labsupport.background": ("BackgroundTraffic",),
     "labsupport.config_view": ("ConfigView",),
     "labsupport.confirm": ("Explained",),
-    "labsupport.display": ("compare", "journey", "show", "watch"),
+    "labsupport.display": ("compare", "show", "watch"),
+    "labsupport.graph_view": ("ServiceGraph",),
+    "labsupport.journey": ("Journey",),
     "labsupport.engine.base": (
         *("AccessRecord", "ApplyResult", "Engine", "Hop", "Leftovers", "Pod", "ProxyConfig", "Ref", "Response"),
         *("RuleStatus", "Sample", "TrafficSpec"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from labsupport import session
 from labsupport.engine.base import ApplyResult, Engine, Leftovers, Ref, Response
 from labsupport.errors import LabError, NotFoundError, UsageError
+from labsupport.lab_pictures import PictureVerbs
 from labsupport.lab_traffic import TrafficVerbs
 from labsupport.model.base import Resource
 from labsupport.objects import Objects
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Lab"]
 
 
-class Lab(TrafficVerbs):
+class Lab(TrafficVerbs, PictureVerbs):
     """A mesh to experiment with: apply manifests, send requests, see where they went.
 
     A kernel has one lab; opening another one closes the former first, so that the first cell of a notebook can be
@@ -250,7 +251,7 @@ class Lab(TrafficVerbs):
 
         Args:
             of: observations, one response, or x-request-ids; None for all requests.
-            since_s: only lines from this time on, in seconds since the epoch.
+            since_s: only lines written from this time on, in seconds since the epoch: of requests that ended then.
         """
         from labsupport.observation import Observations
 

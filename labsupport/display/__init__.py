@@ -6,13 +6,13 @@ with more to say than the default one::
     watch(traffic, service="reviews", wanted={"v1": 90, "v2": 10})
     show(observations, wanted={"v1": 90, "v2": 10})
     compare(before, after)
-    journey(lab.access_log(response), pods=lab.pods())
-    graph(lab.access_log(since_s=then), pods=lab.pods(), rules=lab.get("all"), span_s=now - then)
+    show(lab.journey(response)).save("journey.svg")
+    show(lab.graph(observations)).save("graph.svg")
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from labsupport.display.formatters import install
@@ -21,43 +21,56 @@ if TYPE_CHECKING:
     from labsupport.background import BackgroundTraffic
     from labsupport.display.figure import Figure
     from labsupport.display.live import LiveTraffic, Wanted
-    from labsupport.display.live_graph import LiveGraph, Mesh
-    from labsupport.engine.base import AccessRecord, Pod
-    from labsupport.model.base import Resource
+    from labsupport.graph_view import ServiceGraph
+    from labsupport.journey import Journey
     from labsupport.observation import Observations
     from labsupport.share import By, Share
 
-__all__ = ["compare", "graph", "install", "journey", "show", "watch", "watch_mesh"]
+__all__ = ["compare", "install", "show", "watch"]
 
 
-def watch(traffic: BackgroundTraffic, *, service: str | None = None, wanted: Wanted = None) -> LiveTraffic:
+def watch(
+    traffic: BackgroundTraffic,
+    *,
+    service: str | None = None,
+    wanted: Wanted = None,
+    weights: str | None = None,
+) -> LiveTraffic:
     """The live picture of background traffic, with a start and stop button and a slider for the rate.
 
     Args:
         traffic: what ``lab.traffic(...)`` returned; it need not run yet.
         service: count the versions of this service on the way of the requests; by default, of whoever answers.
-        wanted: weights by version to compare with, or a function that returns the present ones.
+        wanted: weights by version to compare with, or a function that returns the present ones; by default, what the
+            rules in force want of this traffic.
+        weights: show sliders for the weights of this rule: the name of a VirtualService such as ``"web"``, or one of
+            its rules as ``"web[1]"``. Moving one patches the VirtualService.
 
     Returns:
         A widget to put at the end of a cell. ``snapshot()`` makes a static figure of it.
+
+    Raises:
+        NotFoundError: there is no such VirtualService.
+        UsageError: it has no rule with several destinations.
     """
     from labsupport.display.live import live_of
 
-    return live_of(traffic, service=service, wanted=wanted)
+    return live_of(traffic, service=service, wanted=wanted, weights=weights)
 
 
 def show(
-    observations: Observations | Share,
+    record: Observations | Share | Journey | ServiceGraph,
     *,
     wanted: Mapping[str, float] | None = None,
     by: By = "version",
     service: str | None = None,
     **options: Any,
 ) -> Figure:
-    """Shares with exact intervals beside the wanted ones, as a figure that stays in an exported notebook.
+    """A figure that stays in an exported notebook: shares with exact intervals, a journey, or the service graph.
 
     Args:
-        observations: what ``lab.send(...)`` returned, or a share of it.
+        record: what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)`` or ``lab.graph()``; the options
+            are for shares.
         wanted: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
         service: count the version or pod of this service.
@@ -66,9 +79,21 @@ def show(
     Returns:
         The figure; ``save(path)`` writes it as SVG.
     """
+    from labsupport.graph_view import ServiceGraph
+    from labsupport.journey import Journey
+
+    if isinstance(record, Journey):
+        from labsupport.display.journey_picture import journey_figure
+
+        return journey_figure(record)
+    if isinstance(record, ServiceGraph):
+        from labsupport.display.graph_picture import graph_figure
+
+        counted = record.now()
+        return graph_figure(counted, what=record.what)
     from labsupport.display.observed import share_figure
 
-    return share_figure(observations, wanted=wanted, by=by, service=service, **options)
+    return share_figure(record, wanted=wanted, by=by, service=service, **options)
 
 
 def compare(before: Observations, after: Observations, **options: Any) -> Figure:
@@ -85,58 +110,3 @@ def compare(before: Observations, after: Observations, **options: Any) -> Figure
     from labsupport.display.observed import compare_figure
 
     return compare_figure(before, after, **options)
-
-
-def journey(records: Iterable[AccessRecord], *, pods: Iterable[Pod] = (), request_id: str | None = None) -> Figure:
-    """One request over all hops: who called whom, tries, injected delays, mirror copies, response flags in words.
-
-    Args:
-        records: access-log lines of all proxies, such as ``lab.access_log(seen)``; of several requests, the first.
-        pods: pods, for the names of services and versions.
-        request_id: which request, if not the first.
-
-    Returns:
-        The figure, with a table of all hops.
-    """
-    from labsupport.display.journey_picture import journey_figure
-
-    return journey_figure(records, pods=pods, request_id=request_id)
-
-
-def graph(
-    records: Iterable[AccessRecord],
-    *,
-    pods: Iterable[Pod] = (),
-    rules: Iterable[Resource] = (),
-    span_s: float = 10.0,
-) -> Figure:
-    """The service graph: services with their versions, calls with rate, errors and latency, rules in force as badges.
-
-    Args:
-        records: access-log lines of all proxies, of the last ``span_s`` seconds.
-        pods: all pods, so that services without traffic and pods without a sidecar are shown, too.
-        rules: objects in force, such as ``lab.get("all")``.
-        span_s: length of the time that the lines are from, in seconds.
-
-    Returns:
-        The figure, with a table of all calls.
-    """
-    from labsupport.display.badges import badges_of
-    from labsupport.display.graph_picture import graph_figure
-
-    return graph_figure(records, pods=pods, badges=badges_of(rules), span_s=span_s)
-
-
-def watch_mesh(mesh: Mesh, *, span_s: float = 10.0) -> LiveGraph:
-    """The service graph, live: a call selected by click or keyboard shows its numbers.
-
-    Args:
-        mesh: a lab.
-        span_s: the numbers are those of the last so many seconds.
-
-    Returns:
-        A widget to put at the end of a cell. ``snapshot()`` makes a static figure of it.
-    """
-    from labsupport.display.live_graph import LiveGraph
-
-    return LiveGraph(mesh, span_s=span_s)

@@ -69,6 +69,8 @@ class Figure:
         height: height of the SVG in pixels.
         summary: the picture in words, for screen readers and plain front ends.
         table: an HTML table with the picture's numbers, behind a disclosure; empty for none.
+        narrow: markup, width and height of the same picture for a place where ``width`` does not fit, so that its
+            letters stay large enough to be read.
     """
 
     title: str
@@ -78,20 +80,22 @@ class Figure:
     height: float
     summary: str
     table: str = field(default="", repr=False)
+    narrow: tuple[str, float, float] | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         return self.summary
 
     def _repr_html_(self) -> str:
-        image = svg(
-            self.body,
-            width=self.width,
-            height=self.height,
-            label=f"{self.title}. {self.subtitle}",
-            description=self.summary,
-        )
+        image = self._image(self.body, self.width, self.height)
+        if self.narrow is not None:
+            other = self._image(*self.narrow)
+            image = el("div", el("div", image, class_="ws-big"), el("div", other, class_="ws-small"), class_="ws-fit")
         numbers = f"<details><summary>the numbers as a table</summary>{self.table}</details>" if self.table else ""
         return panel(self.title, image, numbers, subtitle=self.subtitle)
+
+    def _image(self, body: str, width: float, height: float) -> str:
+        label = f"{self.title}. {self.subtitle}"
+        return svg(body, width=width, height=height, label=label, description=self.summary)
 
     def svg(self) -> str:
         """The picture as a standalone SVG document."""

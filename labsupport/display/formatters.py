@@ -35,10 +35,35 @@ def _lazy(module: str, function: str) -> Callable[[Any], str]:
     return render
 
 
-def _live(traffic: Any, **kwargs: Any) -> Any:
+def _live(traffic: Any) -> None:
     from labsupport.display.live import live_of
 
-    return live_of(traffic)._repr_mimebundle_(**kwargs)
+    live_of(traffic)._ipython_display_()
+
+
+def _journey(journey: Any, **kwargs: Any) -> Any:
+    from labsupport.display.journey_picture import journey_figure
+
+    return {**journey_figure(journey)._repr_mimebundle_(), "text/plain": repr(journey)}
+
+
+def _graph(graph: Any, **kwargs: Any) -> Any:
+    if graph.live:
+        from labsupport.display.live_graph import live_graph_of
+
+        return live_graph_of(graph)._repr_mimebundle_(**kwargs)
+    from labsupport.display.graph_picture import graph_figure
+
+    counted = graph.now()
+    return {**graph_figure(counted, what=graph.what)._repr_mimebundle_(), "text/plain": graph.text(counted)}
+
+
+# As in HTML, for records that are more than HTML: they come as SVG as well, or as a widget.
+BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
+    ("labsupport.background", "BackgroundTraffic"): _live,
+    ("labsupport.graph_view", "ServiceGraph"): _graph,
+    ("labsupport.journey", "Journey"): _journey,
+}
 
 
 def install(ip: Any = None) -> None:
@@ -58,4 +83,4 @@ def install(ip: Any = None) -> None:
     formatter = ip.display_formatter.formatters["text/html"]
     for (owner, name), (module, function) in HTML.items():
         formatter.for_type_by_name(owner, name, _lazy(module, function))
-    ip.display_formatter.mimebundle_formatter.for_type_by_name("labsupport.background", "BackgroundTraffic", _live)
+    ip.display_formatter.ipython_display_formatter.for_type_by_name("labsupport.background", "BackgroundTraffic", _live)

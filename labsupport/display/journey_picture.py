@@ -2,179 +2,188 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from labsupport import words
 from labsupport.display.changes import table
 from labsupport.display.figure import Figure
-from labsupport.display.flags import flag_words
-from labsupport.display.hops import HopRow, hop_rows
 from labsupport.display.palette import NEUTRAL, slot_of
 from labsupport.display.text import clip, el, esc, num, width
 from labsupport.display.timeline import nice_scale
-from labsupport.engine.base import AccessRecord, Pod
+from labsupport.journey import HopRow, Journey, told
 
 __all__ = ["journey_figure"]
 
-_WIDE, _X, _SPAN = 960.0, 300.0, 560.0
 _TOP, _ROW, _BAR = 26.0, 26.0, 15.0
 _INDENT = 12.0
-_TICKS = 6
-_SUFFIX = re.compile(r"(\.[\w-]+)?\.svc\.cluster\.local$")
 
 
-def _label(row: HopRow) -> str:
-    if row.kind == "try":
-        return f"try {row.number} → {row.callee}"
-    if row.kind == "copy":
-        return f"mirror copy → {row.callee}"
-    return f"{row.caller} → {row.callee}"
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Where things are: names on the left, the time axis, the status on the right.
+
+    Args:
+        wide: width of the picture.
+        x: where the axis begins.
+        span: its length.
+        ticks: how many marks it has at most.
+    """
+
+    wide: float
+    x: float
+    span: float
+    ticks: int
+
+
+_WIDE = _Frame(960.0, 270.0, 610.0, 6)
+_NARROW = _Frame(640.0, 190.0, 390.0, 4)
 
 
 def _said(row: HopRow) -> str:
     """What is worth saying inside or beside the bar."""
-    record = row.record
-    parts = []
-    flags = flag_words(record.flags)
-    if row.injected_s:
-        flags = flags.replace("delay injected", f"delay {words.duration(row.injected_s)} injected")
-    if flags:
-        parts.append(flags)
-    if row.kind == "copy":
-        parts.append("its response is thrown away")
-    if row.kind == "call":
-        where = _SUFFIX.sub("", record.cluster)
-        route = record.route if record.route not in ("", "default", "-") else ""
-        if row.tries > 1:
-            parts.append(f"{row.tries} tries")
-        if not row.failed or not flags:
-            parts.append(" · ".join(part for part in (f"rule {route}" if route else "", where) if part))
-    elif record.route and record.route not in ("default", "-") and not flags:
-        parts.append(record.route)
+    parts = [row.remark]
+    if row.kind in ("call", "client") and not (row.failed and row.remark):
+        where = row.cluster if row.kind == "call" else ""
+        parts.append(" · ".join(part for part in (f"route {row.route}" if row.route else "", where) if part))
     return " · ".join(part for part in parts if part)
 
 
-def _bar(row: HopRow, y: float, scale: float) -> str:
-    x, wide = _X + row.start_s * scale, max(3.0, row.record.duration_s * scale)
+def _bar(row: HopRow, y: float, scale: float, frame: _Frame) -> str:
+    x, wide = frame.x + row.start_s * scale, max(3.0, row.record.duration_s * scale)
     top = y - _BAR / 2
     slot = slot_of(row.version) if row.version else NEUTRAL
+    box = {"x": x, "y": top, "width": wide, "height": _BAR, "rx": 2.0}
     parts = []
     if row.failed:
-        parts.append(
-            el(
-                "rect",
-                x=x,
-                y=top,
-                width=wide,
-                height=_BAR,
-                rx=2.0,
-                fill="none",
-                stroke="var(--ws-ce)",
-                stroke_width=1.6,
-            )
-        )
+        dash = "4 3" if row.kind == "copy" else None
+        look: dict[str, object] = {"fill": "none", "stroke": "var(--ws-ce)", "stroke_width": 1.6}
+        parts.append(el("rect", **box, **look, stroke_dasharray=dash))
     else:
         faint = {"opacity": ".45"} if row.kind == "try" else {}
         dashed = {"fill": "none", "stroke": "currentColor", "stroke_dasharray": "4 3", "stroke_width": 1.5}
-        look: dict[str, object] = dashed if row.kind == "copy" else {"fill": "currentColor", **faint}
-        parts.append(el("rect", x=x, y=top, width=wide, height=_BAR, rx=2.0, class_=f"ws-c{slot.key}", **look))
+        look = dashed if row.kind == "copy" else {"fill": "currentColor", **faint}
+        parts.append(el("rect", **box, class_=f"ws-c{slot.key}", **look))
         if row.injected_s:
             # Waiting is no work: the injected part of the bar is washed out.
             held = min(wide, row.injected_s * scale)
-            parts.append(el("rect", x=x, y=top, width=held, height=_BAR, rx=2.0, fill="var(--ws-bg)", opacity=".55"))
-    said = _said(row)
-    if said:
-        solid = not row.failed and row.kind == "call"
-        inside = wide > width(said) + 14
-        room = _X + _SPAN + 30 - x - wide
-        # Text beside a bar goes where there is more room.
-        left = not inside and room < width(said) + 12 and x - _X > room
-        if inside:
-            place, anchor, kind = x + 6, "start", "e" if row.failed else None
-            text = said
-        elif left:
-            place, anchor, kind = x - 6, "end", "e" if row.failed else "d h"
-            text = clip(said, x - _X - 8)
-        else:
-            place, anchor, kind = x + wide + 6, "start", "e" if row.failed else "d h"
-            text = clip(said, max(60.0, room))
-        ink = f"fill:var(--ws-i{slot.key})" if inside and solid and not row.injected_s else None
-        parts.append(el("text", esc(text), x=place, y=y + 4.2, text_anchor=anchor, class_=kind, style=ink))
+            parts.append(el("rect", **{**box, "width": held}, fill="var(--ws-bg)", opacity=".55"))
+    if said := _said(row):
+        parts.append(_beside(row, said, x, wide, y, frame))
     return "".join(parts)
 
 
-def _axis(total_s: float, scale: float, bottom: float) -> str:
-    step = nice_scale(total_s * 1e6 / _TICKS) / 1e6
+def _beside(row: HopRow, said: str, x: float, wide: float, y: float, frame: _Frame) -> str:
+    """The words of a bar: inside it, else where there is more room."""
+    solid = not row.failed and row.kind in ("call", "client")
+    plain = row.failed or row.kind == "copy"
+    inside = wide > width(said) + 14
+    right = frame.x + frame.span + 34 - x - wide
+    left = x - frame.x
+    if inside:
+        slot = slot_of(row.version) if row.version else NEUTRAL
+        ink = f"fill:var(--ws-i{slot.key})" if solid and not row.injected_s else None
+        return el("text", esc(said), x=x + 6, y=y + 4.2, class_="e" if row.failed else None, style=ink)
+    kind = "e h" if row.failed else "d h"
+    if width(said) + 12 <= right or (right >= left and right >= wide):
+        return el("text", esc(clip(said, right - 12)), x=x + wide + 6, y=y + 4.2, class_=kind)
+    if left >= wide or not plain:
+        return el("text", esc(clip(said, max(left - 10, 40.0))), x=x - 6, y=y + 4.2, text_anchor="end", class_=kind)
+    return el("text", esc(clip(said, wide - 12)), x=x + 6, y=y + 4.2, class_="e" if row.failed else "d")
+
+
+def _axis(total_s: float, scale: float, bottom: float, frame: _Frame) -> str:
+    step = nice_scale(total_s * 1e6 / frame.ticks) / 1e6
     parts, at = [], 0.0
     while at <= total_s * 1.0001:
-        x = _X + at * scale
+        x = frame.x + at * scale
         parts.append(el("path", d=f"M{num(x)} {num(_TOP - 4)}V{num(bottom)}", stroke="var(--ws-line)"))
         parts.append(el("text", words.duration(at), x=x, y=14.0, class_="d", text_anchor="middle"))
         at += step
     return "".join(parts)
 
 
+def _drawn(rows: Sequence[HopRow], total_s: float, frame: _Frame) -> tuple[str, float, float]:
+    scale = frame.span / total_s
+    bottom = _TOP + _ROW * len(rows)
+    parts = [_axis(total_s, scale, bottom, frame)]
+    for place, row in enumerate(rows):
+        y = _TOP + _ROW * (place + 0.5)
+        # A deep call tree must not push its names out of their column.
+        indent = min(_INDENT * row.depth, 0.4 * frame.x)
+        name = clip(("~ " if row.unsure else "") + row.label, frame.x - indent - 14)
+        look = "d" if row.kind in ("try", "copy") else None
+        told_in_full = el("title", esc(f"{row.label}: {told(row)}"))
+        parts.append(el("g", told_in_full, el("text", esc(name), x=indent, y=y + 4.2, class_=look)))
+        parts.append(_bar(row, y, scale, frame))
+        status = str(row.record.status) if row.record.status else "–"
+        parts.append(
+            el(
+                "text",
+                status,
+                x=frame.wide - 4,
+                y=y + 4.2,
+                text_anchor="end",
+                class_="b e" if row.failed else "b",
+            )
+        )
+    return "".join(parts), frame.wide, bottom + 8
+
+
 def _table(rows: Sequence[HopRow]) -> str:
     cells = [
         [
-            esc("· " * row.depth + _label(row)),
+            esc("· " * row.depth + row.label),
             words.duration(row.start_s),
             words.duration(row.record.duration_s),
             str(row.record.status or "–"),
-            esc(flag_words(row.record.flags)),
-            esc(row.record.route),
-            esc(_SUFFIX.sub("", row.record.cluster)),
+            esc(row.remark),
+            esc(row.route),
+            esc(row.cluster),
         ]
         for row in rows
     ]
-    heads = ["call", "begins at", "takes", "status", "response flags", "route", "cluster"]
+    heads = ["call", "begins at", "takes", "status", "remarks", "route", "cluster"]
     return table(heads, cells, numeric=frozenset({1, 2, 3}), caption="all hops of the request")
 
 
-def _sentence(row: HopRow) -> str:
-    flags = flag_words(row.record.flags)
-    tries = f" after {row.tries} tries" if row.tries > 1 else ""
-    status = f"{row.record.status or 'no status'}{tries}{f', {flags}' if flags else ''}"
-    return f"{_label(row)}: {status}, {words.duration(row.record.duration_s)}"
-
-
-def journey_figure(
-    records: Iterable[AccessRecord], *, pods: Iterable[Pod] = (), request_id: str | None = None
-) -> Figure:
+def journey_figure(journey: Journey) -> Figure:
     """One request over all hops.
 
     Args:
-        records: access-log lines of all proxies; of several requests, the first is drawn.
-        pods: pods, for the names of services and versions.
-        request_id: which request, if not the first.
+        journey: the request.
 
     Returns:
-        A figure with a table of all hops; without lines, one that says so.
+        A figure with a table of all hops; without hops, one that says why.
     """
-    lines = list(records)
-    chosen = request_id or next((record.request_id for record in lines if record.request_id), "")
-    rows = hop_rows((record for record in lines if record.request_id == chosen), pods)
+    rows = journey.hops
     if not rows:
-        note = "No proxy wrote about this request: it passed none, or its caller and server have no sidecar."
-        body = el("text", note, x=0.0, y=20.0, class_="d")
-        return Figure("Journey of one request", f"x-request-id {chosen[:8] or 'unknown'}", body, _WIDE, 30.0, note)
-    total = max(row.start_s + row.record.duration_s for row in rows) or 0.001
-    scale = _SPAN / total
-    bottom = _TOP + _ROW * len(rows)
-    parts = [_axis(total, scale, bottom)]
-    for place, row in enumerate(rows):
-        y = _TOP + _ROW * (place + 0.5)
-        indent = _INDENT * row.depth
-        name = clip(_label(row), _X - indent - 14)
-        parts.append(el("text", esc(name), x=indent, y=y + 4.2, class_="d" if row.kind != "call" else None))
-        parts.append(_bar(row, y, scale))
-        status = str(row.record.status) if row.record.status else "–"
-        look = "b e" if row.failed else "b"
-        parts.append(el("text", status, x=_WIDE - 4, y=y + 4.2, text_anchor="end", class_=look))
-    first = rows[0].record
-    subtitle = (
-        f"x-request-id {chosen[:8]}…, {first.method} {first.authority}{first.path}, {words.duration(first.duration_s)}"
+        body = el("text", esc(journey.note), x=0.0, y=20.0, class_="d")
+        return Figure("Journey of one request", journey.title, body, width(journey.note) + 20, 30.0, journey.note)
+    total = journey.duration_s or 0.001
+    summary = f"{words.plural(len(rows), 'hop')}. " + ". ".join(f"{row.label}: {told(row)}" for row in rows) + "."
+    body, wide, high = _drawn(rows, total, _WIDE)
+    small = _drawn(rows, total, _NARROW)
+    if journey.note:
+        summary = f"{summary} {journey.note}"
+        lines = _wrapped(journey.note, _WIDE.wide), _wrapped(journey.note, _NARROW.wide)
+        body, high = body + _note(lines[0], high), high + 16.0 * len(lines[0]) + 4
+        small = small[0] + _note(lines[1], small[2]), small[1], small[2] + 16.0 * len(lines[1]) + 4
+    return Figure("Journey of one request", journey.title, body, wide, high, summary, _table(rows), small)
+
+
+def _wrapped(text: str, room: float) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if width(longer) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _note(lines: Sequence[str], y: float) -> str:
+    return "".join(
+        el("text", esc(line), x=0.0, y=y + 12 + 16.0 * place, class_="d") for place, line in enumerate(lines)
     )
-    summary = f"{words.plural(len(rows), 'hop')}. " + ". ".join(_sentence(row) for row in rows) + "."
-    return Figure("Journey of one request", subtitle, "".join(parts), _WIDE, bottom + 8, summary, _table(rows))

@@ -435,7 +435,10 @@ class Engine(Protocol):
     def access_records(
         self, *, request_ids: Iterable[str] | None = None, since_s: float | None = None, timeout_s: float = 5.0
     ) -> list[AccessRecord]:
-        """Access-log lines in order of time; with request ids, waits (bounded) until all their hops are written."""
+        """Access-log lines in order of time; with request ids, waits (bounded) until all their hops are written.
+
+        ``since_s`` asks for lines written from then on, that is of requests that ended then.
+        """
         ...
 
     def proxy_config(self, pod: str) -> ProxyConfig:

@@ -37,6 +37,10 @@ class Line:
     tries: int
 
 
+def _ended_s(line: Line) -> float:
+    return line.record.time_s + line.record.duration_s
+
+
 def _port(address: Any) -> int:
     port = str(address or "").rpartition(":")[2]
     return int(port) if port.isdigit() else 0
@@ -181,13 +185,12 @@ class _File:
             yield from self.by_request.get(request, ())
 
     def since(self, time_s: float) -> Iterator[Line]:
-        """Lines of requests that arrived at or after a time."""
+        """Lines written at or after a time: of requests that ended then, however long ago they arrived."""
         for line in reversed(self.lines):
-            # Lines are in order of completion, so all before this one were over, and so arrived, earlier.
-            if line.record.time_s + line.record.duration_s < time_s:
+            # Lines are in order of completion.
+            if _ended_s(line) < time_s:
                 return
-            if line.record.time_s >= time_s:
-                yield line
+            yield line
 
     def add(self, lines: Iterable[Line]) -> None:
         """Take in new lines, and drop the oldest when there are too many."""
@@ -275,7 +278,7 @@ class AccessLogReader:
         if wanted is None:
             return [line for file in files for line in (file.lines if since_s is None else file.since(since_s))]
         found = (line for file in files for line in file.of(wanted))
-        return [line for line in found if since_s is None or line.record.time_s >= since_s]
+        return [line for line in found if since_s is None or _ended_s(line) >= since_s]
 
     def _check_disk(self, waited_s: float) -> None:
         """Say so if lines are missing because nothing can be written any more."""

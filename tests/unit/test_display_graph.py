@@ -1,16 +1,16 @@
 """The service graph: counting, layers, badges, drawing."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from display_samples import T0, Page, parsed, texts
 
 from labsupport import manifest, model
-from labsupport.display import graph
-from labsupport.display.badges import badges_of
-from labsupport.display.graph_picture import graph_parts
-from labsupport.display.mesh_graph import mesh_graph
-from labsupport.engine.base import AccessRecord, Pod
+from labsupport.badges import badges_of
+from labsupport.display.graph_picture import graph_figure, graph_parts
+from labsupport.engine.base import AccessRecord, Hop, Pod, Response
+from labsupport.service_graph import ClientCall, mesh_graph
 
 PODS = [
     Pod("gw", "istio-system", "istio-ingressgateway", {"app": "istio-ingressgateway"}, injected=False, concurrency=1),
@@ -42,6 +42,10 @@ TRAFFIC = (
 
 def drawn(records=TRAFFIC, **options):
     return mesh_graph(records, pods=PODS, span_s=10.0, **options)
+
+
+def graph(records, **options):
+    return graph_figure(mesh_graph(records, span_s=10.0, **options))
 
 
 def edge_of(made, source, target):
@@ -93,8 +97,10 @@ def test_mirror_copies_are_counted_apart():
     assert (edge.count, edge.copies) == (1, 1)
 
 
-def test_no_two_nodes_cover_each_other_and_all_are_inside():
-    parts, wide, high = graph_parts(drawn(badges={"reviews": ("one", "two"), "ratings": ("three",)}))
+@pytest.mark.parametrize("narrow", [False, True])
+def test_no_two_nodes_cover_each_other_and_all_are_inside(narrow):
+    badges = {"reviews": ("one", "two"), "ratings": ("three",)}
+    parts, wide, high = graph_parts(drawn(badges=badges), narrow=narrow)
     boxes = []
     for name, markup in parts.items():
         if name.startswith("node:"):
@@ -116,7 +122,8 @@ def test_a_small_change_of_numbers_moves_no_node():
 def test_the_picture_has_numbers_words_and_a_table():
     figure = graph(TRAFFIC, pods=PODS)
     assert "2/s 25.0 % errors" in texts(figure.body).replace(" · ", " ")
-    assert "productpage → reviews: 2/s, 25.0 % errors (503: 5), p95 20 ms" in figure.summary
+    assert "2/s 25.0 % errors" in texts(figure.narrow[0])
+    assert "productpage → reviews: 2/s, 25.0 % errors (503: 5), p95 20 ms, v1 75.0 %, v2 25.0 %" in figure.summary
     page = Page(figure._repr_html_())
     assert len(page.all("table")) == 1
 
@@ -125,6 +132,41 @@ def test_names_from_outside_are_escaped():
     evil = "<script>x</script>"
     figure = graph([called("page", evil, "")], pods=PODS)
     assert not Page(figure._repr_html_()).all("script")
+
+
+def test_letters_have_their_full_size_in_a_narrow_place():
+    _, wide, _ = graph_parts(drawn(), narrow=True)
+    assert wide <= 640
+
+
+def test_a_copy_is_told_by_its_path_where_the_log_does_not_mark_it():
+    copy = AccessRecord("one", T0, "rat", "inbound", status=200, path="/x")
+    original = called("page", "reviews", "rev1", request="one")
+    original = replace(original, path="/x")
+    edge = edge_of(drawn([original, copy]), "productpage", "ratings")
+    assert (edge.count, edge.copies) == (0, 1)
+
+
+def test_a_call_without_any_proxy_is_told_by_its_client():
+    answer = Response(0, T0, 0.02, "ok", 200, "x", (Hop("bare", "v1", "bare"),))
+    refused = Response(1, T0, 0.02, "connection", 0, "y")
+    seen = Response(2, T0, 0.02, "ok", 200, "z", (Hop("reviews", "v1", "rev1"),))
+    calls = [ClientCall("outside", "bare", one) for one in (answer, refused, seen)]
+    made = drawn([], sent=calls)
+    edge = edge_of(made, "no proxy", "bare")
+    assert (edge.count, edge.errors, edge.logged) == (2, 1, False)
+    assert [(one.source, one.target) for one in made.edges] == [("no proxy", "bare")]
+
+
+def test_a_call_that_carries_nothing_any_more_is_faded_and_has_no_numbers():
+    parts, *_ = graph_parts(drawn([], former=[("gateway", "productpage")]))
+    assert 'opacity=".45"' in parts["edge:gateway>productpage"]
+    assert parts["label:gateway>productpage"] == ""
+
+
+def test_counts_stand_in_place_of_rates_where_requests_are_looked_at():
+    made = mesh_graph(TRAFFIC, pods=PODS, span_s=0.0)
+    assert made.told(edge_of(made, "gateway", "productpage")).startswith("20 requests, ")
 
 
 RULES = """

@@ -5,10 +5,10 @@ import re
 import pytest
 from display_samples import T0, Page, parsed, texts
 
-from labsupport.display import journey
-from labsupport.display.flags import flag_words
-from labsupport.display.hops import hop_rows
+from labsupport.display import show
 from labsupport.engine.base import AccessRecord, Pod
+from labsupport.flags import flag_words
+from labsupport.journey import hop_rows, journey_of
 
 GATEWAY, PAGE, REVIEWS, RATINGS = (
     "istio-ingressgateway",
@@ -39,6 +39,10 @@ CHAIN = [
     call(0.02, REVIEWS, "ratings", 0.3, to=RATINGS, flags="DI"),
     line(0.27, RATINGS, "inbound", 0.04),
 ]
+
+
+def journey(records, **options):
+    return show(journey_of(records, **options))
 
 
 def shape(records, pods=()):
@@ -129,7 +133,7 @@ def test_the_picture_has_words_and_a_table():
     figure = journey(CHAIN)
     page = Page(figure._repr_html_())
     assert len(page.all("table")) == 1
-    assert "reviews v2 → ratings v1: 200, delay injected (DI), 300 ms" in figure.summary
+    assert "reviews v2 → ratings v1: 200, at 20 ms for 300 ms, delay 250 ms injected (DI)" in figure.summary
     assert re.search(r"x-request-id id-1", figure.subtitle)
 
 

@@ -118,11 +118,12 @@ def test_calls_of_callers_without_a_sidecar_are_no_copies(logs: Logs) -> None:
     assert logs.read("r1") == [("a", "inbound", False)]
 
 
-def test_since_leaves_out_what_arrived_before(logs: Logs) -> None:
-    logs.write("client", line("outbound", id="r1", time=1.0) + line("outbound", id="r2", time=5.0, us=9_000_000))
+def test_since_is_about_when_a_line_was_written(logs: Logs) -> None:
+    logs.write("client", line("outbound", id="r0", time=1.0) + line("outbound", id="r1", time=1.0, us=4_500_000))
+    logs.write("client", line("outbound", id="r2", time=5.0, us=9_000_000))
     logs.write("client", line("outbound", id="r3", time=14.5))
     seen = logs.reader.records(request_ids=None, since_s=5.0, timeout_s=0)
-    assert [one.request_id for one in seen] == ["r2", "r3"]
+    assert [one.request_id for one in seen] == ["r1", "r2", "r3"]
 
 
 def test_missing_lines_on_a_full_disk_are_explained(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,11 @@ export function arrange(drawn, order) {
   return { gone: drawn.filter((name) => !wanted.has(name)), moved: kept.some((name, i) => name !== target[i]) };
 }
 
+/** The place for which a picture is drawn: side by side, or below each other where that would make letters small. */
+export function layoutFor(width) {
+  return width && width < 760 ? "n" : "w";
+}
+
 /** The service graph: parts in the order of painting, calls can be selected by click, Enter or space. */
 export function renderGraph({ model, el }) {
   const held = storeOf(model);
@@ -31,7 +36,9 @@ export function renderGraph({ model, el }) {
   const note = node("div", root, "ws-note");
   note.setAttribute("role", "status");
   const summary = node("div", root, "ws-hide");
+  note.classList.add("ws-numbers");
   const drawn = new Map();
+  let layout = "w";
   let chosen = "";
   const choose = (name) => {
     chosen = chosen === name ? "" : name;
@@ -54,16 +61,15 @@ export function renderGraph({ model, el }) {
     return made;
   };
   const update = ({ changed, dropped }) => {
-    const { order = [], details = {}, width, height, what } = store.state;
-    for (const name of dropped) forget(drawn, name);
-    for (const name of changed) place(name).innerHTML = store.parts.get(name);
+    const { order = [], details = {}, sizes = {}, what } = store.state;
+    const own = (names) => names.filter((name) => name.startsWith(`${layout}/`)).map((name) => name.slice(2));
+    for (const name of own(dropped)) forget(drawn, name);
+    for (const name of own(changed)) place(name).innerHTML = store.parts.get(`${layout}/${name}`);
     const shown = arrange([...drawn.keys()], order);
-    for (const name of shown.gone) {
-      forget(drawn, name);
-      store.parts.delete(name);
-    }
+    for (const name of shown.gone) forget(drawn, name);
+    for (const name of store.parts.keys()) if (!order.includes(name.slice(2))) store.parts.delete(name);
     if (shown.moved) for (const name of order) if (drawn.has(name)) svg.appendChild(drawn.get(name));
-    if (width) resize(svg, width, height);
+    if (sizes[layout]) resize(svg, ...sizes[layout]);
     for (const [name, made] of drawn) {
       if (!name.startsWith("edge:")) continue;
       made.classList.toggle("ws-chosen", name === chosen);
@@ -78,10 +84,19 @@ export function renderGraph({ model, el }) {
     note.classList.toggle("e", Boolean(store.state.error));
     write(summary, store.summary);
   };
-  update({ changed: [...store.parts.keys()], dropped: [] });
+  const redraw = () => update({ changed: [...store.parts.keys()], dropped: [] });
+  const fit = new ResizeObserver(([entry]) => {
+    const wanted = layoutFor(entry.contentRect.width);
+    if (wanted === layout) return;
+    layout = wanted;
+    redraw();
+  });
+  fit.observe(root);
+  redraw();
   held.views.add(update);
   model.send({ do: "hello" });
   return () => {
+    fit.disconnect();
     held.views.delete(update);
     root.remove();
   };
