@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -51,11 +52,16 @@ async def listening(port: int) -> None:
     await _poll(attempt)
 
 
-async def healthy(port: int) -> None:
-    """Wait until a program answers ``GET /healthz`` with 200."""
+async def healthy(port: int, *, tls: bool = False) -> None:
+    """Wait until a program answers ``GET /healthz`` with 200, in TLS if it speaks that itself."""
+    context = None
+    if tls:
+        # Like the kubelet: whose certificate it is plays no part in whether it is ready.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 
     async def attempt() -> bool:
-        reader, writer = await asyncio.open_connection(ports.LOOPBACK, port)
+        reader, writer = await asyncio.open_connection(ports.LOOPBACK, port, ssl=context)
         try:
             writer.write(b"GET /healthz HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n")
             return b" 200 " in await asyncio.wait_for(reader.readline(), 2.0)
@@ -258,7 +264,18 @@ class LivePod:
                 metadata={"NAME": self._info.name, "NAMESPACE": self._info.namespace},
             )
         if self.image:
-            self.app = Keeper(self._start_app, lambda: healthy(self.app_port.number), self._place.changed)
+            self.app = Keeper(self._start_app, self._app_ready, self._place.changed)
+
+    async def _app_ready(self) -> None:
+        if "\ndef create_server(" in self._program.read_text(encoding="utf-8"):
+            # It does not speak HTTP, so there is nothing to ask it.
+            await listening(self.app_port.number)
+        else:
+            await healthy(self.app_port.number, tls=bool(self._env.get("TLS_CERT")))
+
+    @property
+    def _program(self) -> Path:
+        return self._place.images / self.image / "app.py"
 
     @property
     def info(self) -> PodInfo:
@@ -361,7 +378,7 @@ class LivePod:
             **proxies,
         }
         return await self._place.spawner.start_app(
-            self._place.images / self.image / "app.py",
+            self._program,
             env=env,
             port=self.app_port.number,
             log=self.folder / APP_LOG,

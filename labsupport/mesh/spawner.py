@@ -70,12 +70,15 @@ class StartProgram:
 
 @dataclass(frozen=True, slots=True)
 class StartApp:
-    """Order: run ``create_app(env)`` of an ``app.py`` in a fork of this process.
+    """Order: run the program of an ``app.py`` in a fork of this process.
+
+    It offers ``create_app(env)``, an ASGI application, and perhaps ``ssl_context(env)`` for one that speaks TLS itself;
+    or, where it speaks something else than HTTP, ``create_server(env)`` and ``serve(server, socket, grace_s=)``.
 
     Args:
         order: number of the order, repeated in the answer.
         program: path of the ``app.py``.
-        env: the environment handed to ``create_app``.
+        env: the environment handed to it.
         port: reserved port to listen on.
         log: file that its output is appended to.
         grace_s: how long a request may take after the order to end.
@@ -265,6 +268,11 @@ def _run_app(order: StartApp) -> int:
     module = importlib.util.module_from_spec(spec)
     sys.modules["app"] = module
     spec.loader.exec_module(module)
+    if hasattr(module, "create_server"):
+        import uvloop
+
+        uvloop.run(module.serve(module.create_server(dict(order.env)), ports.listen(order.port), grace_s=order.grace_s))
+        return 0
     application = module.create_app(dict(order.env))
     config = uvicorn.Config(
         application,
@@ -277,6 +285,9 @@ def _run_app(order: StartApp) -> int:
         timeout_keep_alive=3900,
         timeout_graceful_shutdown=max(1, round(order.grace_s)),
     )
+    if hasattr(module, "ssl_context"):
+        config.load()
+        config.ssl = module.ssl_context(dict(order.env))
     server = uvicorn.Server(config)
     server.run(sockets=[ports.listen(order.port)])
     return 0 if server.started else 3

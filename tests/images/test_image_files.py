@@ -27,7 +27,7 @@ def instructions(path: Path) -> list[tuple[str, str]]:
 
 
 def test_there_are_images() -> None:
-    assert {"bookinfo", "client", "web"} <= set(NAMES)
+    assert {"bookinfo", "client", "echo", "web"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -95,7 +95,8 @@ for turn in range(2):
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         env = {{"ROLE": "reviews"}} if path.parent.name == "bookinfo" else {{}}
-        assert module.create_app(env) is not module.create_app(env)
+        create = getattr(module, "create_app", None) or module.create_server
+        assert create(env) is not create(env)
 """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], env=environment(1, {}), capture_output=True, check=False
@@ -124,7 +125,11 @@ def test_a_pod_template_has_what_exact_counts_and_the_records_need(path: Path) -
     (container,) = template["spec"]["containers"]
     assert container["image"] in NAMES
     assert {entry["name"] for entry in container["env"]} >= COMMON_ENV
-    assert container["readinessProbe"]["httpGet"]["path"] == "/healthz"
+    probe = container["readinessProbe"]
+    if container["image"] == "echo":
+        assert probe["tcpSocket"]["port"]
+    else:
+        assert probe["httpGet"]["path"] == "/healthz"
     assert container["resources"]["requests"]
     port = next(entry["value"] for entry in container["env"] if entry["name"] == "PORT")
     assert int(port) == container["ports"][0]["containerPort"]
