@@ -1,0 +1,395 @@
+"""The cluster engine: the course on a Kubernetes with Istio, in a namespace of the learner's own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from labsupport.engine.base import (
+    AccessRecord,
+    ApplyResult,
+    Leftovers,
+    ObjectChange,
+    Pod,
+    ProxyConfig,
+    Ref,
+    RuleStatus,
+    Sample,
+    Sending,
+    TrafficSpec,
+)
+from labsupport.engine.cluster import clean, refuse
+from labsupport.engine.cluster.api import Api
+from labsupport.engine.cluster.connect import Connection
+from labsupport.engine.cluster.images import Images
+from labsupport.engine.cluster.namespace import Namespace, chosen_name
+from labsupport.engine.cluster.objects import Objects, Tried
+from labsupport.engine.cluster.parts import Parts
+from labsupport.engine.cluster.pods import PROXY, has_proxy, program, records
+from labsupport.engine.cluster.rollout import Rollout, workload_of
+from labsupport.engine.patching import patched, placed
+from labsupport.errors import EngineError, EngineLostError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
+from labsupport.mesh.state import key_of, merge, remove
+from labsupport.model import Resource
+from labsupport.model.validation import validate
+
+if TYPE_CHECKING:
+    from labsupport.engine.cluster.accesslog import ClusterAccessLog
+    from labsupport.engine.cluster.inforce import Watcher
+    from labsupport.engine.cluster.proxies import Proxies
+
+__all__ = ["ClusterEngine"]
+
+RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
+
+
+class ClusterEngine:
+    """Works in one namespace of a Kubernetes cluster with Istio; nothing outside it is touched, apart from reading.
+
+    Opening a lab takes the namespace over and removes what an earlier lab left in it. What the engine keeps there
+    itself (an ingress gateway above all) stays for the next lab.
+
+    Args:
+        namespace: the learner's namespace; ``WORKSHOP_NAMESPACE``, else ``workshop-<user>``.
+        context: context of the kubeconfig; ``WORKSHOP_CONTEXT``, else the current one.
+        registry: where the course's images are; ``WORKSHOP_REGISTRY``, else as ``workshop cluster up`` loads them.
+        tag: their tag; ``WORKSHOP_IMAGE_TAG``, else the version of this package.
+
+    Raises:
+        UsageError: no such context, or not a name of a namespace.
+        EngineLostError: the cluster does not answer.
+        EngineError: there is no Istio, or an old one; rights are missing; the namespace is not the workshop's.
+        WaitTimeoutError: the ingress gateway does not become ready.
+    """
+
+    name = "cluster"
+
+    def __init__(
+        self,
+        *,
+        namespace: str | None = None,
+        context: str | None = None,
+        registry: str | None = None,
+        tag: str | None = None,
+    ) -> None:
+        self.namespace = chosen_name(namespace)
+        self._closed: Leftovers | None = None
+        self._lock = threading.RLock()
+        self.images = Images(registry, tag)
+        self.connection = Connection(context)
+        self._istio = self.connection.istio()
+        self._space = Namespace(self.connection, self.namespace)
+        self._api = Api(self.connection, self.namespace)
+        self._objects = Objects(self._api, self.images)
+        self._rollout = Rollout(self._api)
+        self._parts = Parts(self._api, self.images)
+        self._rules: dict[tuple[str, str, str], tuple[float, float, frozenset[str]]] = {}
+        try:
+            self._space.open()
+            clean.remove(self._api, self._objects, self._rollout)
+            self._parts.open(self._istio.injection)
+        except BaseException:
+            self._api.close()
+            self.connection.close()
+            raise
+        self._notes: tuple[str, ...] = (*self._istio.notes, *self._parts.notes)
+        self._watcher: Watcher | None = None
+        self._proxies: Proxies | None = None
+        self._access: ClusterAccessLog | None = None
+
+    # --- helpers that need other parts of the engine ------------------------------------------------------------
+
+    @property
+    def watcher(self) -> Watcher:
+        """Knows when a change is in force."""
+        if self._watcher is None:
+            from labsupport.engine.cluster.inforce import Watcher
+
+            self._watcher = Watcher(self.connection, self.namespace, self._istio.namespace)
+        return self._watcher
+
+    @property
+    def proxies(self) -> Proxies:
+        """Asks the Envoys."""
+        if self._proxies is None:
+            from labsupport.engine.cluster.proxies import Proxies
+
+            self._proxies = Proxies(self.connection, self.namespace)
+        return self._proxies
+
+    def _check(self, *, fresh: bool = False) -> None:
+        if self._closed is not None:
+            raise EngineLostError("this lab is closed. Open a new one with Lab()")
+        self._space.check(fresh=fresh)
+
+    # --- changes ------------------------------------------------------------------------------------------------
+
+    def apply(self, objects: Sequence[Resource], *, timeout_s: float = 60.0) -> ApplyResult:
+        """Create or change objects; returns when they are in force in every proxy concerned.
+
+        Raises:
+            ManifestError: something is refused, by us, the API server or a webhook; nothing was changed.
+            WaitTimeoutError: it is not in force in time; says what was seen last. What was accepted stays.
+            EngineLostError: the cluster does not answer, or another lab took the namespace over.
+        """
+        began = time.monotonic()
+        started_s = time.time()
+        ours = [placed(one, self.namespace) for one in objects]
+        problems = refuse.problems(ours, self.namespace, self.images)
+        if problems:
+            raise ManifestError(problems)
+        with self._lock:
+            self._check(fresh=True)
+            before = self._objects.read()
+            after, changes = merge(before, ours)
+            problems = refuse.dangling(after) if any(one.kind == "Deployment" for one in ours) else []
+            if problems:
+                raise ManifestError(problems)
+            new = [one for one, change in zip(ours, changes, strict=True) if change.action != "unchanged"]
+            if not new:
+                return ApplyResult(changes, started_s=started_s, warnings=_warnings(ours, Tried()), notes=self._notes)
+            mark = self.watcher.before(before)
+            tried = self._objects.dry_run(new)
+            notes = self._objects.apply(new, tried.bodies)
+            result = self._settle(
+                mark, after, changes, began, timeout_s, [one.name for one in new if one.kind == "Deployment"]
+            )
+            warnings = _warnings(ours, tried)
+            return replace(result, started_s=started_s, warnings=warnings, notes=(*self._notes, *notes, *result.notes))
+
+    def _settle(
+        self,
+        mark: Any,
+        after: Sequence[Resource],
+        changes: Sequence[ObjectChange],
+        began: float,
+        timeout_s: float,
+        rolled: Sequence[str],
+        ended: Sequence[str] = (),
+    ) -> ApplyResult:
+        """Wait until a change is in force: pods first, then the proxies."""
+        deadline = began + timeout_s
+        try:
+            if rolled:
+                self._rollout.wait(rolled, timeout_s=timeout_s)
+            if ended:
+                self._rollout.wait_ended(ended, timeout_s=timeout_s)
+            proxies, notes = self.watcher.wait(mark, after, deadline)
+        except WaitTimeoutError:
+            # As with kubectl apply, what was accepted stays.
+            self._remember(changes, 0.0, 0.0, frozenset())
+            raise
+        done = time.monotonic() - began
+        self._remember(changes, time.time(), done, frozenset(one.proxy for one in proxies))
+        return ApplyResult(tuple(changes), tuple(proxies), done, notes=tuple(notes))
+
+    def _remember(self, changes: Iterable[ObjectChange], when: float, after: float, proxies: frozenset[str]) -> None:
+        for change in changes:
+            key = (change.ref.kind, change.ref.namespace, change.ref.name)
+            if change.action == "deleted":
+                self._rules.pop(key, None)
+            elif change.action != "unchanged" and change.ref.kind in RULES:
+                self._rules[key] = (when, after, proxies)
+
+    def delete(self, refs: Iterable[Ref], *, timeout_s: float = 60.0) -> ApplyResult:
+        """Delete objects; ``NotFoundError`` if one does not exist, and then nothing is deleted."""
+        began, started_s = time.monotonic(), time.time()
+        refs = list(refs)
+        with self._lock:
+            self._check(fresh=True)
+            before = self._objects.read()
+            after, changes = remove(before, refs, namespace=self.namespace)
+            mark = self.watcher.before(before)
+            self._objects.delete(refs)
+            ended = [ref.name for ref in refs if ref.kind == "Deployment"]
+            result = self._settle(mark, after, changes, began, timeout_s, [], ended)
+            return replace(result, started_s=started_s)
+
+    def patch(self, ref: Ref, patch: Mapping[str, Any], *, timeout_s: float = 60.0) -> ApplyResult:
+        """Change an object by a JSON merge patch (RFC 7386); the result is validated as a whole."""
+        with self._lock:
+            self._check(fresh=True)
+            changed = patched(self._one(ref), patch, namespace=self.namespace)
+            return self.apply(changed, timeout_s=timeout_s)
+
+    def scale(self, ref: Ref, replicas: int, *, timeout_s: float = 60.0) -> ApplyResult:
+        """Set the number of replicas of a Deployment."""
+        return self.patch(ref, {"spec": {"replicas": replicas}}, timeout_s=timeout_s)
+
+    def _one(self, ref: Ref) -> Resource:
+        objects = self._objects.read()
+        for one in objects:
+            if (one.kind, one.name) == (ref.kind, ref.name) and ref.namespace in ("", self.namespace):
+                return one
+        there = ", ".join(one.name for one in objects if one.kind == ref.kind)
+        raise NotFoundError(f"{ref} does not exist. There are: {there or f'no {ref.kind} at all'}")
+
+    # --- questions ----------------------------------------------------------------------------------------------
+
+    def get(self, kind: str, name: str | None = None) -> list[Resource]:
+        """Objects of a kind in the lab's namespace, oldest first; all kinds for ``*``."""
+        self._check()
+        return [one for one in self._objects.read() if kind in ("*", one.kind) and name in (None, one.name)]
+
+    def pods(self) -> list[Pod]:
+        """All pods, the ingress gateway included; those that are ending are left out."""
+        self._check()
+        return records(self._api, self.images, self._rollout.pods())
+
+    def rules(self) -> list[RuleStatus]:
+        """Every rule with when it came into force, and the proxies that hold something of it."""
+        self._check()
+        objects = self._objects.read()
+        holders = self.watcher.holders(objects)
+        found = []
+        for one in objects:
+            if one.kind in RULES:
+                since, after, _ = self._rules.get(key_of(one), (0.0, 0.0, frozenset()))
+                ref = Ref(one.kind, one.name, one.namespace)
+                found.append(RuleStatus(ref, since, after, tuple(sorted(holders.get(ref, ())))))
+        return found
+
+    def _pod(self, name: str) -> dict[str, Any]:
+        """A pod by its name, or the first of a Deployment."""
+        living = [pod for pod in self._rollout.pods() if not pod["metadata"].get("deletionTimestamp")]
+        for pod in living:
+            if pod["metadata"]["name"] == name:
+                return pod
+        matching = [pod for pod in living if workload_of(pod) == name]
+        if not matching:
+            known = ", ".join(pod["metadata"]["name"] for pod in living)
+            raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
+        return matching[0]
+
+    def proxy_config(self, pod: str) -> ProxyConfig:
+        """The configuration that a proxy holds now, from its admin interface."""
+        self._check()
+        found = self._pod(pod)
+        name = found["metadata"]["name"]
+        if not has_proxy(found):
+            raise NotFoundError(f"pod {name} has no sidecar, so no proxy holds any configuration for it")
+        return self.proxies.config(name)
+
+    def metrics(self) -> list[Sample]:
+        """Statistics of all proxies, in Envoy's Prometheus names."""
+        self._check()
+        names = [
+            pod["metadata"]["name"]
+            for pod in self._rollout.pods()
+            if has_proxy(pod) and not pod["metadata"].get("deletionTimestamp")
+        ]
+        return self.proxies.samples(names)
+
+    def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
+        """The last lines of the log of a pod's program or of its Envoy; of the crashed one if it does not run."""
+        if container not in ("app", "proxy"):
+            raise UsageError(f"container={container!r}: 'app' is the program, 'proxy' its Envoy")
+        self._check()
+        found = self._pod(pod)
+        name = found["metadata"]["name"]
+        own = program(found)
+        if container == "proxy" and not has_proxy(found):
+            raise NotFoundError(f"pod {name} has no sidecar")
+        if container == "app" and own is None:
+            raise NotFoundError(f"pod {name} is a gateway: it has an Envoy and no program. Ask for container='proxy'")
+        wanted = PROXY if container == "proxy" or own is None else own["name"]
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{name}/log"
+        try:
+            text = self.connection.request("GET", path, query={"container": wanted, "tailLines": str(lines)}).text
+        except EngineLostError:
+            raise
+        except EngineError as error:
+            # A container that has not started yet has no log.
+            if "waiting to start" not in str(error):
+                raise
+            return ""
+        return text.rstrip("\n")
+
+    def urls(self) -> Mapping[str, str]:
+        """Addresses for a person's browser: ``gateway`` and ``nodeport:<service>`` to a URL."""
+        from labsupport.engine.cluster import outside
+
+        self._check()
+        return outside.urls(self.connection, self.namespace)
+
+    def access_records(
+        self, *, request_ids: Iterable[str] | None = None, since_s: float | None = None, timeout_s: float = 5.0
+    ) -> list[AccessRecord]:
+        """Access-log lines in order of time; with request ids, waits (bounded) until all their hops are written."""
+        self._check()
+        if self._access is None:
+            from labsupport.engine.cluster.accesslog import ClusterAccessLog
+
+            self._access = ClusterAccessLog(self.connection, self.namespace)
+        return self._access.records(request_ids=request_ids, since_s=since_s, timeout_s=timeout_s)
+
+    # --- traffic ------------------------------------------------------------------------------------------------
+
+    def send(self, spec: TrafficSpec) -> Sending:
+        """Send requests; a failure of a request is a record, never an exception.
+
+        Raises:
+            UsageError: the URL makes no sense from this source.
+            NotFoundError: there is no such source.
+        """
+        from labsupport.engine.cluster import traffic
+
+        self._check()
+        return traffic.send(self.connection, self.namespace, spec)
+
+    # --- end ----------------------------------------------------------------------------------------------------
+
+    def reset(self) -> Leftovers:
+        """Remove everything in the namespace but the engine's own gateway."""
+        with self._lock:
+            self._check(fresh=True)
+            before = self._objects.read()
+            mark = self.watcher.before(before)
+            removed, remaining = clean.remove(self._api, self._objects, self._rollout)
+            self._rules.clear()
+            # The gateway is still there, and must have forgotten the rules when the next ones are applied.
+            with contextlib.suppress(WaitTimeoutError):
+                self.watcher.wait(mark, (), time.monotonic() + 10.0)
+            return Leftovers(tuple(removed), tuple(remaining))
+
+    def close(self) -> Leftovers:
+        """Remove what the lab applied; the namespace and its gateway stay for the next lab. Idempotent."""
+        with self._lock:
+            if self._closed is not None:
+                return self._closed
+            try:
+                self._check(fresh=True)
+                removed, remaining = clean.remove(self._api, self._objects, self._rollout)
+                self._closed = Leftovers(tuple(removed), tuple(remaining))
+            finally:
+                self._closed = self._closed or Leftovers((), ("unknown: the cluster did not answer",))
+                self._api.close()
+                self.connection.close()
+            return self._closed
+
+    def __enter__(self) -> ClusterEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed is not None else f"context {self.connection.context}, kernel {os.getpid()}"
+        return f"<ClusterEngine {self.namespace}, {state}>"
+
+
+def _warnings(objects: Sequence[Resource], tried: Tried) -> tuple[str, ...]:
+    """Admission warnings: the cluster's own where it was asked and had any, else istiod's as we know them."""
+    found: dict[str, None] = {}
+    said = {(kind, name) for (kind, _, name), texts in tried.warnings.items() if texts}
+    for (kind, _, name), texts in tried.warnings.items():
+        found |= {f"{kind}/{name}: {text}": None for text in texts}
+    for verdict in validate(objects):
+        if (verdict.kind, verdict.name) not in said:
+            found |= {f"{verdict.kind}/{verdict.name}: {text}": None for text in verdict.warnings}
+    return tuple(found)

@@ -1,0 +1,221 @@
+"""What the engine keeps in a learner's namespace: an ingress gateway, access logs, a client outside the mesh.
+
+The gateway is made by Istio's gateway injection (template ``gateway``, image ``auto``), as in Istio's documentation
+on installing gateways. Each learner has one: the Gateways of all namespaces would otherwise meet in the same Envoy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from labsupport.engine.cluster.additions import EXPORT_TO, LAB_LABEL, PART_LABEL
+from labsupport.engine.cluster.api import Api
+from labsupport.engine.cluster.connect import FIELD_MANAGER, MANAGED_BY, ApiError
+from labsupport.engine.cluster.images import Images
+from labsupport.engine.cluster.rollout import Rollout
+from labsupport.errors import EngineError
+
+__all__ = ["GATEWAY", "OUTSIDE", "Parts"]
+
+GATEWAY = "istio-ingressgateway"
+OUTSIDE = "workshop-outside"
+GATEWAY_TIMEOUT_S = 120.0
+# Service port, port of the gateway's pod, node port that is asked for; as in Istio's own gateway.
+_PORTS = (("http2", 80, 8080, 31080), ("https", 443, 8443, 31443))
+# One worker and all counters: as every pod template of the course has it.
+_PROXY_CONFIG = """concurrency: 1
+proxyStatsMatcher:
+  inclusionPrefixes: ["cluster.outbound", "cluster.inbound", "http.outbound", "http.inbound"]
+"""
+_ACCESS_LOG = "workshop-access-log"
+
+
+class Parts:
+    """Makes and finds the engine's own objects in the namespace.
+
+    Args:
+        api: the cluster.
+        images: where images come from.
+    """
+
+    def __init__(self, api: Api, images: Images) -> None:
+        self._api = api
+        self._images = images
+        self._namespace = api.namespace
+        self._rollout = Rollout(api)
+        self.notes: list[str] = []
+
+    def open(self, injection: Mapping[str, str], *, timeout_s: float = GATEWAY_TIMEOUT_S) -> None:
+        """Make what is not there yet, and wait until the gateway is ready.
+
+        Args:
+            injection: the namespace's label for injection.
+            timeout_s: how long the gateway may take, in seconds.
+
+        Raises:
+            WaitTimeoutError: the gateway is not ready in time.
+            EngineError: it cannot start; says why.
+        """
+        self._access_log()
+        account = self._secret_reader()
+        self._service()
+        self._apply(self._gateway(injection, account))
+        try:
+            self._rollout.wait([GATEWAY], timeout_s=timeout_s)
+        except EngineError as error:
+            raise type(error)(f"the ingress gateway of namespace {self._namespace!r} does not start: {error}") from None
+
+    def outside(self, *, timeout_s: float = GATEWAY_TIMEOUT_S) -> str:
+        """The name of the load client without a sidecar; made when it is first asked for.
+
+        Raises:
+            WaitTimeoutError: it is not ready in time.
+        """
+        labels = {"app": OUTSIDE, "sidecar.istio.io/inject": "false"}
+        container = {
+            "name": "client",
+            "image": self._images.full("client"),
+            "imagePullPolicy": "IfNotPresent",
+            "ports": [{"name": "http", "containerPort": 5000}],
+            "env": [
+                {"name": "PORT", "value": "5000"},
+                {"name": "SERVICE_NAME", "value": "outside"},
+                {"name": "POD_NAME", "value": "outside"},
+            ],
+            "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1},
+            "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        }
+        self._apply(self._deployment(OUTSIDE, labels, {}, container, grace_s=2))
+        self._rollout.wait([OUTSIDE], timeout_s=timeout_s)
+        return OUTSIDE
+
+    # --- objects -----------------------------------------------------------------------------------------------
+
+    def _meta(self, name: str, **more: Any) -> dict[str, Any]:
+        labels = {MANAGED_BY[0]: MANAGED_BY[1], PART_LABEL: name}
+        return {"name": name, "namespace": self._namespace, "labels": labels, **more}
+
+    def _deployment(
+        self,
+        name: str,
+        labels: dict[str, str],
+        annotations: dict[str, str],
+        container: dict[str, Any],
+        *,
+        grace_s: int,
+        account: str = "",
+    ) -> dict[str, Any]:
+        selector = {"app": labels["app"]}
+        spec = {"containers": [container], "terminationGracePeriodSeconds": grace_s}
+        if account:
+            spec["serviceAccountName"] = account
+        template = {"metadata": {"labels": {**labels, PART_LABEL: name}, "annotations": annotations}, "spec": spec}
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": self._meta(name),
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": selector},
+                "revisionHistoryLimit": 1,
+                "template": template,
+            },
+        }
+
+    def _gateway(self, injection: Mapping[str, str], account: str) -> dict[str, Any]:
+        labels = {"app": GATEWAY, "istio": "ingressgateway", LAB_LABEL: self._namespace}
+        labels["sidecar.istio.io/inject"] = "true"
+        if "istio.io/rev" in injection:
+            labels["istio.io/rev"] = injection["istio.io/rev"]
+        annotations = {"inject.istio.io/templates": "gateway", "proxy.istio.io/config": _PROXY_CONFIG}
+        container = {
+            "name": "istio-proxy",
+            # The injector puts its own image here; without a policy the API server takes a name without tag for latest.
+            "image": "auto",
+            "imagePullPolicy": "IfNotPresent",
+            "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        }
+        return self._deployment(GATEWAY, labels, annotations, container, grace_s=5, account=account)
+
+    def _service(self) -> None:
+        metadata = self._meta(GATEWAY, annotations={EXPORT_TO: "."})
+        metadata["labels"] |= {"app": GATEWAY, "istio": "ingressgateway"}
+        selector = {"app": GATEWAY, LAB_LABEL: self._namespace}
+        ports = [
+            {"name": name, "port": port, "targetPort": target, "nodePort": node} for name, port, target, node in _PORTS
+        ]
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": metadata,
+            "spec": {"type": "NodePort", "selector": selector, "ports": ports},
+        }
+        path = self._api.path_of("Service", GATEWAY)
+        try:
+            self._api.connection.get(path)
+            return
+        except ApiError as error:
+            if not error.missing:
+                raise
+        try:
+            self._apply(service)
+        except ApiError as error:
+            if error.status != 422:
+                raise
+            # Another learner's gateway has these numbers; any others do as well.
+            for port in ports:
+                del port["nodePort"]
+            self._apply(service)
+
+    def _secret_reader(self) -> str:
+        """A service account that may read the namespace's Secrets: istiod gives certificates to none but such."""
+        rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "watch", "list"]}]
+        group = "rbac.authorization.k8s.io"
+        subject = {"kind": "ServiceAccount", "name": GATEWAY, "namespace": self._namespace}
+        try:
+            self._apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": self._meta(GATEWAY)})
+            role = {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": self._meta(GATEWAY), "rules": rules}
+            self._apply(role)
+            self._apply(
+                {
+                    "apiVersion": f"{group}/v1",
+                    "kind": "RoleBinding",
+                    "metadata": self._meta(GATEWAY),
+                    "roleRef": {"apiGroup": group, "kind": "Role", "name": GATEWAY},
+                    "subjects": [subject],
+                }
+            )
+        except ApiError as error:
+            if not error.forbidden:
+                raise
+            self.notes.append(
+                "you may not make a ServiceAccount and a Role here, so the gateway serves no TLS with credentialName"
+            )
+            return ""
+        return GATEWAY
+
+    def _access_log(self) -> None:
+        # The provider "envoy" writes to the proxy's standard output, in the format of the mesh configuration.
+        telemetry = {
+            "apiVersion": "telemetry.istio.io/v1",
+            "kind": "Telemetry",
+            "metadata": self._meta(_ACCESS_LOG),
+            "spec": {"accessLogging": [{"providers": [{"name": "envoy"}]}]},
+        }
+        try:
+            self._apply(telemetry)
+        except ApiError as error:
+            if not error.forbidden:
+                raise
+            self.notes.append(
+                "you may not make a Telemetry object, so there are access logs only if the mesh writes them"
+            )
+
+    def _apply(self, body: dict[str, Any]) -> None:
+        path = self._api.path(body["apiVersion"], body["kind"], body["metadata"]["name"])
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        self._api.connection.request(
+            "PATCH", path, query=query, body=json.dumps(body), content_type="application/apply-patch+yaml"
+        )

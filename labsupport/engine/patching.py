@@ -1,0 +1,52 @@
+"""Changing an object by a JSON merge patch, for every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from labsupport.engine.base import Ref
+from labsupport.errors import ManifestError, Problem
+from labsupport.manifest import Document
+from labsupport.model import Resource, parse
+
+__all__ = ["merge_patch", "patched", "placed"]
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """RFC 7386: null removes, mappings merge, everything else replaces."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def patched(current: Resource, patch: Mapping[str, Any], *, namespace: str) -> list[Resource]:
+    """An object with a patch, validated as a whole.
+
+    Args:
+        current: the object.
+        patch: the fields to change.
+        namespace: that of an object without one.
+
+    Raises:
+        ManifestError: the result is not valid, or another object.
+    """
+    raw = current.raw or current.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    changed = parse([Document(merge_patch(raw, patch), current.origin)], namespace=current.namespace or namespace)
+    if [(one.kind, one.name) for one in changed] != [(current.kind, current.name)]:
+        problem = Problem("a patch cannot change an object's kind or name", object=str(Ref(current.kind, current.name)))
+        raise ManifestError([problem])
+    return changed
+
+
+def placed(one: Resource, namespace: str) -> Resource:
+    """An object in a namespace, unless it names one or has none."""
+    if one.namespace or one.kind == "Namespace":
+        return one
+    return one.model_copy(update={"metadata": one.metadata.model_copy(update={"namespace": namespace})})
