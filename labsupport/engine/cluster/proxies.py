@@ -16,7 +16,7 @@ from labsupport.engine.cluster.podexec import run_in_pod
 from labsupport.errors import EngineError, EngineLostError
 from labsupport.mesh import dumps
 
-__all__ = ["CONTAINER", "Proxies", "has_proxy"]
+__all__ = ["CONTAINER", "Proxies", "has_proxy", "proxy_runs"]
 
 CONTAINER = "istio-proxy"
 # Each asks a kubelet to start a process; more at once only makes all of them slower.
@@ -31,6 +31,13 @@ def has_proxy(pod: Mapping[str, Any]) -> bool:
     spec = pod.get("spec") or {}
     containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
     return any(one.get("name") == CONTAINER for one in containers)
+
+
+def proxy_runs(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod has an Envoy that has got its first configuration."""
+    status = pod.get("status") or {}
+    listed = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
+    return any(one.get("name") == CONTAINER and one.get("ready") for one in listed)
 
 
 class Proxies:
