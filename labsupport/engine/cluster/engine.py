@@ -33,19 +33,25 @@ from labsupport.engine.cluster.parts import Parts
 from labsupport.engine.cluster.pods import PROXY, has_proxy, program, records
 from labsupport.engine.cluster.rollout import Rollout, workload_of
 from labsupport.engine.patching import patched, placed
-from labsupport.errors import EngineError, EngineLostError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
-from labsupport.mesh.state import key_of, merge, remove
+from labsupport.errors import (
+    ConfigRejectedError,
+    EngineError,
+    EngineLostError,
+    ManifestError,
+    NotFoundError,
+    UsageError,
+    WaitTimeoutError,
+)
+from labsupport.mesh.state import merge, remove
 from labsupport.model import Resource
 from labsupport.model.validation import validate
 
 if TYPE_CHECKING:
     from labsupport.engine.cluster.accesslog import ClusterAccessLog
-    from labsupport.engine.cluster.inforce import Watcher
+    from labsupport.engine.cluster.inforce import Mark, Watcher
     from labsupport.engine.cluster.proxies import Proxies
 
 __all__ = ["ClusterEngine"]
-
-RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
 
 
 class ClusterEngine:
@@ -88,7 +94,6 @@ class ClusterEngine:
         self._objects = Objects(self._api, self.images)
         self._rollout = Rollout(self._api)
         self._parts = Parts(self._api, self.images)
-        self._rules: dict[tuple[str, str, str], tuple[float, float, frozenset[str]]] = {}
         try:
             self._space.open()
             clean.remove(self._api, self._objects, self._rollout)
@@ -155,46 +160,36 @@ class ClusterEngine:
                 return ApplyResult(changes, started_s=started_s, warnings=_warnings(ours, Tried()), notes=self._notes)
             mark = self.watcher.before(before)
             tried = self._objects.dry_run(new)
-            notes = self._objects.apply(new, tried.bodies)
-            result = self._settle(
-                mark, after, changes, began, timeout_s, [one.name for one in new if one.kind == "Deployment"]
-            )
+            notes = self._objects.apply(new, tried.bodies, before=before)
+            rolled = [one.name for one in new if one.kind == "Deployment"]
+            try:
+                result = self._settle(mark, after, changes, began, timeout_s, rolled=rolled)
+            except ConfigRejectedError as error:
+                # What an Envoy refuses would keep it from every later change too.
+                self._objects.put_back(new, before)
+                raise ConfigRejectedError(f"nothing was changed, because {error}") from error
             warnings = _warnings(ours, tried)
             return replace(result, started_s=started_s, warnings=warnings, notes=(*self._notes, *notes, *result.notes))
 
     def _settle(
         self,
-        mark: Any,
+        mark: Mark,
         after: Sequence[Resource],
         changes: Sequence[ObjectChange],
         began: float,
         timeout_s: float,
-        rolled: Sequence[str],
+        *,
+        rolled: Sequence[str] = (),
         ended: Sequence[str] = (),
     ) -> ApplyResult:
-        """Wait until a change is in force: pods first, then the proxies."""
+        """Wait until a change is in force: pods first, then the proxies. In vain, what was accepted stays."""
         deadline = began + timeout_s
-        try:
-            if rolled:
-                self._rollout.wait(rolled, timeout_s=timeout_s)
-            if ended:
-                self._rollout.wait_ended(ended, timeout_s=timeout_s)
-            proxies, notes = self.watcher.wait(mark, after, deadline)
-        except WaitTimeoutError:
-            # As with kubectl apply, what was accepted stays.
-            self._remember(changes, 0.0, 0.0, frozenset())
-            raise
-        done = time.monotonic() - began
-        self._remember(changes, time.time(), done, frozenset(one.proxy for one in proxies))
-        return ApplyResult(tuple(changes), tuple(proxies), done, notes=tuple(notes))
-
-    def _remember(self, changes: Iterable[ObjectChange], when: float, after: float, proxies: frozenset[str]) -> None:
-        for change in changes:
-            key = (change.ref.kind, change.ref.namespace, change.ref.name)
-            if change.action == "deleted":
-                self._rules.pop(key, None)
-            elif change.action != "unchanged" and change.ref.kind in RULES:
-                self._rules[key] = (when, after, proxies)
+        if rolled:
+            self._rollout.wait(rolled, timeout_s=timeout_s)
+        if ended:
+            self._rollout.wait_ended(ended, timeout_s=timeout_s)
+        proxies, notes = self.watcher.wait(mark, after, deadline)
+        return ApplyResult(tuple(changes), proxies, time.monotonic() - began, notes=notes)
 
     def delete(self, refs: Iterable[Ref], *, timeout_s: float = 60.0) -> ApplyResult:
         """Delete objects; ``NotFoundError`` if one does not exist, and then nothing is deleted."""
@@ -207,7 +202,7 @@ class ClusterEngine:
             mark = self.watcher.before(before)
             self._objects.delete(refs)
             ended = [ref.name for ref in refs if ref.kind == "Deployment"]
-            result = self._settle(mark, after, changes, began, timeout_s, [], ended)
+            result = self._settle(mark, after, changes, began, timeout_s, ended=ended)
             return replace(result, started_s=started_s)
 
     def patch(self, ref: Ref, patch: Mapping[str, Any], *, timeout_s: float = 60.0) -> ApplyResult:
@@ -244,15 +239,7 @@ class ClusterEngine:
     def rules(self) -> list[RuleStatus]:
         """Every rule with when it came into force, and the proxies that hold something of it."""
         self._check()
-        objects = self._objects.read()
-        holders = self.watcher.holders(objects)
-        found = []
-        for one in objects:
-            if one.kind in RULES:
-                since, after, _ = self._rules.get(key_of(one), (0.0, 0.0, frozenset()))
-                ref = Ref(one.kind, one.name, one.namespace)
-                found.append(RuleStatus(ref, since, after, tuple(sorted(holders.get(ref, ())))))
-        return found
+        return self.watcher.rules(self._objects.read())
 
     def _pod(self, name: str) -> dict[str, Any]:
         """A pod by its name, or the first of a Deployment."""
@@ -351,10 +338,10 @@ class ClusterEngine:
             before = self._objects.read()
             mark = self.watcher.before(before)
             removed, remaining = clean.remove(self._api, self._objects, self._rollout)
-            self._rules.clear()
             # The gateway is still there, and must have forgotten the rules when the next ones are applied.
             with contextlib.suppress(WaitTimeoutError):
                 self.watcher.wait(mark, (), time.monotonic() + 10.0)
+            self.watcher.forget()
             return Leftovers(tuple(removed), tuple(remaining))
 
     def close(self) -> Leftovers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import re
@@ -84,7 +85,7 @@ class Objects:
         self._lock = threading.Lock()
         # What this lab wrote, and what that looked like on the server: as long as it still does, an object is shown
         # as it was written, with its file and lines.
-        self._known: dict[Key, tuple[Resource, dict[str, Any] | None]] = {}
+        self._known: dict[Key, tuple[Resource, dict[str, Any]]] = {}
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -107,7 +108,7 @@ class Objects:
         seen = taken_away(written(live), self._images)
         metadata = live["metadata"]
         known = self._known.get((live["kind"], metadata.get("namespace", ""), metadata["name"]))
-        if known is not None and known[1] in (None, seen):
+        if known is not None and known[1] == seen:
             return known[0]
         origin = Origin(file=f"{live['kind']} in namespace {self._api.namespace}")
         try:
@@ -147,8 +148,15 @@ class Objects:
                     raise
                 return body, [], problems
 
-    def apply(self, resources: Sequence[Resource], bodies: Sequence[dict[str, Any]]) -> list[str]:
+    def apply(
+        self, resources: Sequence[Resource], bodies: Sequence[dict[str, Any]], *, before: Sequence[Resource]
+    ) -> list[str]:
         """Apply objects that were tried; if one fails all the same, those before it are put back.
+
+        Args:
+            resources: the objects.
+            bodies: what to send for each, as ``dry_run`` gave it.
+            before: all objects of the lab as they were.
 
         Returns:
             notes: the node ports that were given in place of those in use.
@@ -158,38 +166,42 @@ class Objects:
         """
         notes: list[str] = []
         done: list[Resource] = []
-        former = dict(self._known)
         pairs = sorted(zip(resources, bodies, strict=True), key=lambda pair: _rank(pair[0].kind))
         for one, body in pairs:
             try:
                 live, _ = self._send(one, body)
             except ApiError as error:
-                self._put_back(done, former)
+                self.put_back(done, before)
                 problems = _problems(one, error)
                 if problems:
                     raise ManifestError(problems) from None
                 raise
             done.append(one)
-            with self._lock:
-                self._known[key_of(one)] = (one, taken_away(written(live), self._images))
+            self._note(one, live)
             notes += _given_ports(one, body, live)
         return notes
 
-    def _put_back(self, done: Sequence[Resource], former: dict[Key, tuple[Resource, Any]]) -> None:
-        """Undo what was applied of a set that failed in the middle, as far as the cluster lets us."""
-        for one in reversed(done):
-            before = former.get(key_of(one))
-            try:
-                if before is None:
+    def put_back(self, changed: Sequence[Resource], before: Sequence[Resource]) -> None:
+        """Undo a change as far as the cluster lets us.
+
+        Args:
+            changed: what was applied.
+            before: all objects of the lab as they were.
+        """
+        former = {key_of(one): one for one in before}
+        for one in reversed(changed):
+            old = former.get(key_of(one))
+            # The error that made this necessary is the one to tell.
+            with contextlib.suppress(LabError):
+                if old is None:
                     self.delete([Ref(one.kind, one.name, one.namespace)])
                 else:
-                    body = added(_raw(before[0]), self._api.namespace, self._images)
-                    live, _ = self._send(before[0], body)
-                    with self._lock:
-                        self._known[key_of(one)] = (before[0], taken_away(written(live), self._images))
-            except LabError:
-                # The error that made this necessary is the one to tell.
-                continue
+                    live, _ = self._send(old, added(_raw(old), self._api.namespace, self._images))
+                    self._note(old, live)
+
+    def _note(self, one: Resource, live: dict[str, Any]) -> None:
+        with self._lock:
+            self._known[key_of(one)] = (one, taken_away(written(live), self._images))
 
     def _send(self, one: Resource, body: dict[str, Any], *, dry: bool = False) -> tuple[dict[str, Any], list[str]]:
         path = self._api.path(body["apiVersion"], one.kind, one.name)
