@@ -7,9 +7,9 @@ import sys
 
 import click
 
-__all__ = ["doctor"]
+from labsupport.cli.cluster_report import show
 
-_COLOURS = {"ok": "green", "note": "blue", "warning": "yellow", "error": "red"}
+__all__ = ["doctor"]
 
 
 @click.command()
@@ -20,7 +20,7 @@ _COLOURS = {"ok": "green", "note": "blue", "warning": "yellow", "error": "red"}
 )
 @click.option("--quiet", is_flag=True, help="Only what needs attention.")
 def doctor(engine: str | None, quiet: bool) -> None:
-    """Look for what could go wrong on this machine, with a remedy for each finding.
+    """Look for what could go wrong on this machine or its cluster, with a remedy for each finding.
 
     Exit status 1 if anything keeps the workshop from running.
     """
@@ -33,10 +33,7 @@ def doctor(engine: str | None, quiet: bool) -> None:
             counts[finding.level] += 1
         elif quiet:
             continue
-        level = click.style(f"{finding.level:<8}", fg=_COLOURS[finding.level])
-        click.echo(f"{level}{finding.title}: {finding.detail}")
-        if finding.remedy:
-            click.echo(f"{'':8}-> {finding.remedy}")
+        show(finding)
     verdict = "ready" if not counts["error"] else "not ready"
     click.echo(f"{verdict}: {counts['error']} errors, {counts['warning']} warnings")
     if counts["error"]:

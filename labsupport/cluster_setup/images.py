@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from labsupport import __version__, paths
+from labsupport import paths
 from labsupport.cluster_setup import programs
 from labsupport.cluster_setup.containers import Containers
+from labsupport.engine.cluster.images import Images
 from labsupport.errors import EngineError, NotFoundError, UsageError
 
 __all__ = [
-    "DEFAULT_REGISTRY",
     "archived_names",
     "build",
     "build_platforms",
@@ -31,7 +31,6 @@ __all__ = [
     "source_digest",
 ]
 
-DEFAULT_REGISTRY = "istio-traffic-workshop"
 _BUILD_S = 1800.0
 _PUSH_S = 1800.0
 _BUILDER = "istio-traffic-workshop"
@@ -62,7 +61,7 @@ def is_remote(name: str) -> bool:
 
 def registry() -> str:
     """What the names of the course's images begin with: ``WORKSHOP_REGISTRY``, else ``istio-traffic-workshop``."""
-    return (os.environ.get("WORKSHOP_REGISTRY") or DEFAULT_REGISTRY).rstrip("/")
+    return Images().registry
 
 
 def reference(name: str, *, prefix: str | None = None, tag: str | None = None) -> str:
@@ -73,9 +72,8 @@ def reference(name: str, *, prefix: str | None = None, tag: str | None = None) -
         prefix: what the name begins with; by default that of ``registry``.
         tag: by default ``WORKSHOP_IMAGE_TAG``, else the version of the workshop.
     """
-    version = tag or os.environ.get("WORKSHOP_IMAGE_TAG") or __version__
     # With its registry spelt out, for Podman takes a short name for one of its own (localhost/...).
-    return full_name(f"{(prefix or registry()).rstrip('/')}/{name}:{version}")
+    return full_name(Images(prefix, tag).full(name))
 
 
 def source_digest(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What could keep the workshop from running on this machine, found before a learner does.
+"""What could keep the workshop from running, on this machine or on a cluster, found before a learner does.
 
 Each check is a function that yields findings; ``examine`` runs them all, and one that fails does not hide the others.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from labsupport.doctor import machine, software
+from labsupport.doctor import cluster, machine, software
 from labsupport.doctor.finding import Finding, Level
 
 __all__ = ["Finding", "Level", "examine"]
@@ -28,11 +28,13 @@ _CHECKS: tuple[Callable[[str], Iterator[Finding]], ...] = (
     software.servers,
     software.chromium,
     machine.leftovers,
+    cluster.container_engine,
+    cluster.cluster,
 )
 
 
 def examine(*, engine: str = "embedded") -> Iterator[Finding]:
-    """Look at this machine.
+    """Look at this machine, and for the cluster engine at the cluster.
 
     Args:
         engine: the engine that will be used; what only the other one needs is then no error.

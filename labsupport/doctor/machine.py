@@ -52,7 +52,7 @@ def platform_(engine: str) -> Iterator[Finding]:
             "note" if engine == "cluster" else "error",
             "platform",
             f"{about}: the embedded mesh cannot run here, as {text}",
-            "Use a Linux virtual machine. A later version will also take Kubernetes: ./workshop lab --engine cluster",
+            "Use a Linux virtual machine, or a Kubernetes cluster with Istio: ./workshop lab --engine cluster",
         )
     else:
         yield Finding("ok", "platform", about)
