@@ -36,15 +36,38 @@ def _remove(place: Path) -> None:
         raise StorageError(f"{place} cannot be removed: {error.strerror}. Remove it by hand.") from error
 
 
+def _remove_namespace(namespace: str | None, context: str | None, *, yes: bool) -> None:
+    from labsupport.engine.cluster.namespace import chosen_name
+    from labsupport.engine.cluster.removal import remove_namespace
+
+    if not yes:
+        name = chosen_name(namespace)
+        try:
+            click.confirm(f"Delete namespace {name} on the cluster, with everything in it?", abort=True, err=True)
+        except click.Abort:
+            raise UsageError("nothing was removed. With --yes there is no question.") from None
+    name, there = remove_namespace(namespace=namespace, context=context)
+    click.echo(f"removed namespace {name}" if there else f"Nothing to remove: there is no namespace {name}.")
+
+
 @click.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def reset(yes: bool) -> None:
+@click.option("--engine", type=click.Choice(["embedded", "cluster"]), default="embedded", show_default=True)
+@click.option("--namespace", help="Namespace on the cluster.  [default: WORKSHOP_NAMESPACE, else workshop-<user>]")
+@click.option("--context", help="Context of the kubeconfig.  [default: WORKSHOP_CONTEXT, else the current one]")
+def reset(yes: bool, engine: str, namespace: str | None, context: str | None) -> None:
     """Forget progress and JupyterLab settings, and remove what killed labs left behind.
 
-    Notebooks, manifests and running labs are not touched.
+    Notebooks, manifests and running labs are not touched. With --engine cluster, delete your namespace on the cluster
+    instead, with everything in it.
     """
     from labsupport.mesh import rundir
 
+    if engine == "cluster":
+        _remove_namespace(namespace, context, yes=yes)
+        return
+    if namespace or context:
+        raise UsageError("--namespace and --context belong to --engine cluster")
     kept = _kept()
     if kept and not yes:
         click.echo("This removes your progress and the workshop's JupyterLab settings:", err=True)
