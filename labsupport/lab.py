@@ -40,7 +40,8 @@ class Lab(TrafficVerbs, PictureVerbs):
             the current kubeconfig context); the environment variable ``WORKSHOP_ENGINE`` chooses the default. A
             running ``Engine`` is taken over, and closed with the lab.
         timeout_s: how long a change may take to be in force, in seconds.
-        **options: keyword arguments of the engine.
+        **options: keyword arguments of the engine; for the cluster ``context``, ``namespace``, ``registry`` and ``tag``
+            (defaults: ``WORKSHOP_CONTEXT``, ``WORKSHOP_NAMESPACE``, ``WORKSHOP_REGISTRY``, ``WORKSHOP_IMAGE_TAG``).
 
     Raises:
         UsageError: no such engine or option.
