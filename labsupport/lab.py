@@ -305,6 +305,7 @@ class Lab(TrafficVerbs, PictureVerbs):
                 session.forget(self)
                 try:
                     self._stop_traffic()
+                    self._fulfil_last_wishes()
                 finally:
                     # Closed even if the engine cannot say so: what is lost must not block the next lab.
                     self._closed = Leftovers((), ("unknown: the engine did not answer when it was closed",))

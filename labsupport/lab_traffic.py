@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ class TrafficVerbs(ABC):
     def __init__(self) -> None:
         # Weak: traffic that a notebook has let go of must not be kept by the lab.
         self._live: weakref.WeakSet[BackgroundTraffic] = weakref.WeakSet()
+        self._last_wishes: list[Callable[[], None]] = []
         # Number of changes of the mesh; what was read before the last one is to be read again.
         self._changes = 0
 
@@ -254,7 +255,7 @@ class TrafficVerbs(ABC):
             engine = self._open()
             return World(engine.get("*"), engine.pods(), engine.namespace)
 
-        return Steering(spec, look, self.patch, lambda: self._changes)
+        return Steering(spec, look, self.patch, lambda: self._changes, self.when_closed)
 
     def _adopt(self, live: BackgroundTraffic) -> None:
         """Mark changes of the mesh in this traffic, end it with the lab, and end what another run of its cell began."""
@@ -265,6 +266,21 @@ class TrafficVerbs(ABC):
 
     def _running(self) -> list[BackgroundTraffic]:
         return [live for live in list(self._live) if live.state in ("running", "paused", "stopping")]
+
+    def when_closed(self, act: Callable[[], None]) -> None:
+        """Have a function called when the lab is about to close: what a live picture needs to leave a static one.
+
+        Args:
+            act: called once, in the thread that closes the lab; it must not fail.
+        """
+        self._last_wishes.append(act)
+
+    def _fulfil_last_wishes(self) -> None:
+        wishes, self._last_wishes = self._last_wishes, []
+        for wish in wishes:
+            # A picture must not keep the mesh from being taken down.
+            with suppress(Exception):
+                wish()
 
     def _stop_traffic(self) -> None:
         # All are told before any is waited for, and a failed one must not keep the mesh from being taken down.

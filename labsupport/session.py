@@ -104,6 +104,9 @@ def install_in_notebook() -> None:
 
 @atexit.register
 def _close_at_exit() -> None:
+    if _current is not None:
+        # Nobody can be shown anything any more.
+        _current._last_wishes.clear()
     try:
         replace(None)
     except LabError as error:

@@ -43,6 +43,7 @@ class Steering:
         look: everything that is in the mesh now.
         patch: changes an object by a JSON merge patch.
         changes: number of changes that the lab has made; another one means that everything is to be read again.
+        when_closed: has a function called when the lab is about to close.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class Steering:
         look: Callable[[], World],
         patch: Callable[[Ref, Mapping[str, Any]], ApplyResult],
         changes: Callable[[], int],
+        when_closed: Callable[[Callable[[], None]], None],
     ) -> None:
+        self.when_closed = when_closed
         self._spec = spec
         self._look, self._patch, self._changes = look, patch, changes
         self._lock = threading.RLock()

@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from labsupport import words
 from labsupport.background import BackgroundTraffic, Mark, TrafficSnapshot
@@ -15,6 +16,7 @@ from labsupport.display.timeline import Timeline, nice_scale
 from labsupport.display.traffic_picture import (
     HEIGHT,
     LEFT,
+    NOTES_HEIGHT,
     PLOT_WIDTH,
     SHARES_WIDTH,
     SPAN,
@@ -22,7 +24,9 @@ from labsupport.display.traffic_picture import (
     TrafficPicture,
     traffic_figure,
 )
-from labsupport.errors import LabError, TrafficError
+from labsupport.display.weight_dial import WeightDial
+from labsupport.errors import LabError, TrafficError, UsageError
+from labsupport.steering import Steering
 from labsupport.traffic_spec import MAX_RATE
 
 __all__ = ["LiveTraffic", "Traffic", "Wanted", "live_of"]
@@ -33,11 +37,36 @@ Wanted = Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None
 _SENDING = ("running", "paused", "stopping")
 _BINS = 60
 # Widths of a column in seconds; the longest are for traffic that is slow enough to be kept for hours.
-_BINS_S = (0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_BINS_S = (
+    0.2,
+    0.25,
+    0.3,
+    0.4,
+    0.5,
+    0.75,
+    1.0,
+    1.25,
+    1.5,
+    2.0,
+    2.5,
+    3.0,
+    4.0,
+    5.0,
+    7.5,
+    10.0,
+    20.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+)
 
 
 class Traffic(Protocol):
     """What the picture needs of ``BackgroundTraffic``."""
+
+    steering: Steering | None
 
     def snapshot(self, since: int = 0) -> TrafficSnapshot:
         """What is new since a sequence number."""
@@ -70,12 +99,16 @@ class LiveTraffic(LiveView):
     Args:
         traffic: the background traffic.
         service: count the versions of this service on the requests' way; empty: of whoever answers the client.
-        wanted: wanted weights by version, to be compared with; may be set later through ``wanted``.
+        wanted: wanted weights by version, to be compared with, instead of those of the rules in force; may be set
+            later through ``wanted``.
     """
 
     def __init__(self, traffic: Traffic | BackgroundTraffic, *, service: str = "", wanted: Wanted = None) -> None:
         self.wanted = wanted
         self._traffic = traffic
+        self._steering = traffic.steering
+        self._dial: WeightDial | None = None
+        self._goal: Mapping[str, float] | None = None
         self._spec = traffic.snapshot(_FUTURE).spec
         self.service = service
         self._next = 0
@@ -84,12 +117,15 @@ class LiveTraffic(LiveView):
         timeline = Timeline(origin_s=time.time() - 30.0, service=service)
         self._picture = TrafficPicture(timeline)
         self._frozen_s = 0.0
+        if self._steering is not None:
+            self._steering.when_closed(self.freeze)
         super().__init__(
             {
                 "title": "Traffic",
                 "plot": PLOT_WIDTH,
                 "shares": SHARES_WIDTH,
                 "height": HEIGHT,
+                "notes": NOTES_HEIGHT,
                 "left": LEFT,
                 "span": SPAN,
                 "plotLabel": "Requests per half second by version, errors as crosses, latency below",
@@ -99,6 +135,25 @@ class LiveTraffic(LiveView):
         )
 
     # --- what a person asks for ---------------------------------------------------------------------------------
+
+    def turn(self, rule: str) -> WeightDial:
+        """Show sliders for the weights of a rule.
+
+        Args:
+            rule: name of the VirtualService, or such as ``web[1]`` for ``spec.http[1]`` of it.
+
+        Returns:
+            What turns them.
+
+        Raises:
+            NotFoundError: there is no such VirtualService.
+            UsageError: it does not split, or the traffic belongs to no lab.
+        """
+        if self._steering is None:
+            raise UsageError("This traffic was not made by lab.traffic(), so there is no rule whose weights to turn.")
+        if self._dial is None or self._dial.name != rule:
+            self._dial = WeightDial(self._steering, rule, self._wake.set)
+        return self._dial
 
     def snapshot(self, *, last_s: float | None = None) -> Figure:
         """A static figure that stays in an exported notebook.
@@ -122,7 +177,7 @@ class LiveTraffic(LiveView):
             TrafficPicture(timeline),
             now_s=now,
             changes=tuple(map(_change, snap.marks)),
-            wanted=self._goals(),
+            wanted=self._goals(snap),
             subtitle=self._what(snap),
         )
 
@@ -144,6 +199,8 @@ class LiveTraffic(LiveView):
             case "rate":
                 rate = command.get("rate")
                 self._rate = float(rate) if isinstance(rate, int | float) else self._rate
+            case "weights" if self._dial is not None:
+                self._dial.ask(command.get("weights"))
             case "start":
                 self._try(self._start)
             case "stop":
@@ -191,8 +248,13 @@ class LiveTraffic(LiveView):
             self._frozen_s = self._picture.timeline.newest_s or snap.time_s
         return self._frozen_s
 
-    def _goals(self) -> Mapping[str, float] | None:
-        return self.wanted() if callable(self.wanted) else self.wanted
+    def _goals(self, snap: TrafficSnapshot) -> Mapping[str, float] | None:
+        if self.wanted is not None:
+            return self.wanted() if callable(self.wanted) else self.wanted
+        # What was wanted of traffic that has ended stays, whatever is done to the mesh later.
+        if self._steering is not None and (snap.state in _SENDING or self._goal is None):
+            self._goal = self._steering.wanted(self.service)
+        return self._goal
 
     def _what(self, snap: TrafficSnapshot) -> str:
         of = f", versions of {self.service}" if self.service else ""
@@ -203,19 +265,21 @@ class LiveTraffic(LiveView):
         now = self._now(snap)
         changes = [_change(mark) for mark in snap.marks[-20:]]
         parts = self._picture.fragments(now, changes, full=full)
-        goals = self._goals()
+        goals = self._goals(snap)
         last_change = max((mark.time_s for mark in snap.marks if mark.time_s <= now), default=0.0)
         shares = self._picture.timeline.shares(now, since_s=last_change)
         parts["shares"], high = self._picture.shares(shares, goals, now_s=now)
-        parts["notes"] = self._picture.notes(shares, HEIGHT - high)
+        parts["notes"] = self._picture.notes(shares, goals, HEIGHT - high)
         if full:
             parts["frame"] = self._picture.frame()
         top = max(self._told.get("max", 200), nice_scale(4 * snap.rate) if "max" not in self._told else 0)
+        dial = self._dial.state() if self._dial is not None else None
         state: dict[str, Any] = {
             "state": snap.state,
             "rate": snap.rate or self._told.get("rate", 1.0),
             "max": top if snap.rate <= top else nice_scale(snap.rate),
-            "error": snap.error or self._problem,
+            "error": snap.error or self._problem or (dial["problem"] if dial else ""),
+            "weights": dial,
             "note": "paused" if snap.state == "paused" else "",
             "what": self._what(snap),
             "rows": high,
@@ -229,20 +293,40 @@ _FUTURE = 2**62
 _pictures: weakref.WeakKeyDictionary[BackgroundTraffic, LiveTraffic] = weakref.WeakKeyDictionary()
 
 
-def live_of(traffic: BackgroundTraffic, *, service: str | None = None, wanted: Wanted = None) -> LiveTraffic:
+def live_of(
+    traffic: BackgroundTraffic, *, service: str | None = None, wanted: Wanted = None, weights: str | None = None
+) -> LiveTraffic:
     """The picture of some traffic: one per handle, however often it is shown.
 
     Args:
         traffic: the background traffic.
-        service: count the versions of this service; None leaves a picture that exists as it is.
+        service: count the versions of this service; None leaves a picture that exists as it is, and counts those of
+            the rule's destination in a new one.
         wanted: wanted weights; None leaves those of a picture that exists.
+        weights: the rule whose weights are to be turned; None leaves a picture that exists as it is.
 
     Returns:
         The picture: a new one if there is none yet, it was closed, or it counted another service.
+
+    Raises:
+        NotFoundError: there is no such rule.
+        UsageError: it has no weights.
     """
     made = _pictures.get(traffic)
     if made is None or made.comm is None or (service is not None and service != made.service):
-        made = _pictures[traffic] = LiveTraffic(traffic, service=service or "")
+        made = LiveTraffic(traffic, service=_counted(traffic, weights) if service is None else service)
+    if weights is not None:
+        made.turn(weights)
     if wanted is not None:
         made.wanted = wanted
+    _pictures[traffic] = made
     return made
+
+
+def _counted(traffic: BackgroundTraffic, weights: str | None) -> str:
+    """The service whose versions the weights divide, where it is not the one that answers; else an empty text."""
+    if weights is None or traffic.steering is None:
+        return ""
+    host = traffic.steering.split(weights).parts[0].host.split(".")[0]
+    asked = urlsplit(traffic.spec.url).hostname or ""
+    return "" if asked.split(".")[0] == host else host

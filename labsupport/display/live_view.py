@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import uuid
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +13,15 @@ from typing import Any
 import anywidget
 import traitlets
 
+from labsupport.display.figure import Figure
 from labsupport.display.scripts import script
 from labsupport.display.theme import STATIC, style
 from labsupport.errors import TrafficError
 
 __all__ = ["LiveView"]
 
-# At most five messages a second, whatever is clicked.
-_INTERVAL_S = 0.2
+# Four messages a second leave room for a fifth: that of a slider that is being dragged.
+_INTERVAL_S = 0.25
 _IDLE_S = 0.5
 # A picture that no browser has asked for (nbval, nbclient) is sent less often after this long.
 _PATIENCE_S = 30.0
@@ -58,6 +60,7 @@ class LiveView(anywidget.AnyWidget):
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
+        self._places: list[str] = []
         super().__init__(size=dict(size))
         self.on_msg(self._receive)
 
@@ -66,6 +69,10 @@ class LiveView(anywidget.AnyWidget):
     @abstractmethod
     def _message(self, *, full: bool) -> dict[str, Any]:
         """What is to be sent: made with ``_compose``."""
+
+    @abstractmethod
+    def snapshot(self) -> Figure:
+        """A static figure that stays in an exported notebook."""
 
     @abstractmethod
     def _is_busy(self) -> bool:
@@ -127,9 +134,32 @@ class LiveView(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Stop drawing and remove the picture from the page."""
-        self._ended.set()
-        self._wake.set()
+        # A picture that could not be made is closed all the same, by the garbage collector.
+        if hasattr(self, "_ended"):
+            self._ended.set()
+            self._wake.set()
         super().close()
+
+    def freeze(self) -> None:
+        """Put the picture as it is now, as a static figure, wherever it was shown, and end.
+
+        What is saved then needs neither this kernel nor a widget manager to be seen.
+        """
+        if self._ended.is_set():
+            return
+        figure = self.snapshot() if self._places else None
+        self.close()
+        if figure is not None:
+            bundle = figure._repr_mimebundle_()
+            for place in self._places:
+                _publish(bundle, {}, place, update=True)
+
+    def _ipython_display_(self) -> None:
+        # Shown with an id of its own, so that ``freeze`` finds the place again.
+        shown = self._repr_mimebundle_()
+        data, metadata = shown if isinstance(shown, tuple) else (shown, {})
+        self._places.append(f"workshop-{uuid.uuid4().hex}")
+        _publish(data or {"text/plain": repr(self)}, metadata, self._places[-1])
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         self._raise_stored()
@@ -197,3 +227,11 @@ class LiveView(anywidget.AnyWidget):
                 self._command(command)
         self._flush()
         return full
+
+
+def _publish(data: Any, metadata: Any, place: str, *, update: bool = False) -> None:
+    """Show something, or put it in the place of what was shown there."""
+    from IPython.display import publish_display_data
+
+    publish: Any = publish_display_data
+    publish(data, metadata, transient={"display_id": place}, update=update)

@@ -9,7 +9,16 @@ from labsupport.display.causes import cause
 from labsupport.display.changes import table
 from labsupport.display.figure import Figure, panel, svg
 from labsupport.display.palette import ERROR, NEUTRAL, Slot, slot_of
-from labsupport.display.share_rows import LEVEL, ShareRow, label_width, make_rows, rows_table, share_row, wanted_shares
+from labsupport.display.share_rows import (
+    LEVEL,
+    ShareRow,
+    label_width,
+    legend,
+    make_rows,
+    rows_table,
+    share_row,
+    wanted_shares,
+)
 from labsupport.display.text import el, esc
 from labsupport.observation import Observations
 from labsupport.share import NONE, By, Share
@@ -64,8 +73,7 @@ def share_figure(
     share = observations if isinstance(observations, Share) else observations.share(by, service=service)
     rows = _rows(share, wanted)
     body, height = _draw(rows)
-    legend = ("▼ wanted share   " if wanted else "") + f"├─┤ {100 * LEVEL:g} % interval"
-    body += el("text", legend, x=0.0, y=height + 14, class_="d")
+    body += legend(0.0, height + 14, wanted=bool(wanted))
     of = f" of {share.service}" if share.service else ""
     subtitle = f"by {share.by}{of}, n = {share.n:,}"
     summary = f"{title} {subtitle}: " + ("; ".join(row.in_words() for row in rows) or "no responses") + "."

@@ -12,7 +12,7 @@ from labsupport.display.text import clip, el, esc, width
 from labsupport.share import NONE
 from labsupport.statistics import Interval, proportion_interval, proportions
 
-__all__ = ["LEVEL", "ShareRow", "label_width", "make_rows", "rows_table", "share_row", "wanted_shares"]
+__all__ = ["LEVEL", "ShareRow", "label_width", "legend", "make_rows", "rows_table", "share_row", "wanted_shares"]
 
 LEVEL = 0.999
 """Confidence of the intervals in pictures."""
@@ -133,6 +133,28 @@ def share_row(row: ShareRow, y: float, *, wide: float, names: float) -> str:
     detail = f"{goal}interval {words.percent_range(low, high)}" if row.total else goal.removesuffix(", ")
     parts.append(el("text", esc(value), x=x, y=middle + 22, class_="b"))
     parts.append(el("text", esc(detail), x=x + 52, y=middle + 22, class_="d"))
+    return "".join(parts)
+
+
+def legend(x: float, y: float, *, wanted: bool) -> str:
+    """What the triangle and the line with ends mean.
+
+    Args:
+        x: left edge.
+        y: baseline of the text.
+        wanted: whether there are wanted shares.
+
+    Returns:
+        SVG markup.
+    """
+    parts = []
+    if wanted:
+        parts.append(el("path", d=f"M{x + 4.5:.1f} {y - 1:.1f}l-4.5-6.5h9z", fill="var(--ws-dim)"))
+        parts.append(el("text", "wanted share", x=x + 14, y=y, class_="d"))
+        x += 14 + width("wanted share") + 18
+    line = f"M{x:.1f} {y - 4:.1f}h22M{x:.1f} {y - 7:.1f}v6M{x + 22:.1f} {y - 7:.1f}v6"
+    parts.append(el("path", d=line, stroke="var(--ws-dim)", stroke_width=1.4, fill="none"))
+    parts.append(el("text", f"{100 * LEVEL:g} % interval", x=x + 29, y=y, class_="d"))
     return "".join(parts)
 
 

@@ -198,6 +198,11 @@ class Timeline:
         """Requests of the fullest bin."""
         return max((kept.total for kept in self._bins.values()), default=0)
 
+    def latency(self) -> tuple[float, float]:
+        """The p95 that nine of ten bins do not exceed, and the longest one, in seconds; 0 without requests."""
+        p95s = [kept.p95_s for kept in self._bins.values()]
+        return quantile(p95s, 0.9), max(p95s, default=0.0)
+
     def columns(self, per_mark: int) -> dict[int, Column]:
         """Marks of every bin, when each stands for ``per_mark`` requests.
 

@@ -14,11 +14,21 @@ from labsupport import words
 from labsupport.display.figure import Figure
 from labsupport.display.marks import column, mark
 from labsupport.display.palette import ERROR, slot_of
-from labsupport.display.share_rows import label_width, make_rows, rows_table, share_row
+from labsupport.display.share_rows import label_width, legend, make_rows, rows_table, share_row
 from labsupport.display.text import clip, el, esc, num, width
 from labsupport.display.timeline import Shares, Timeline, nice_scale
 
-__all__ = ["HEIGHT", "LEFT", "PLOT_WIDTH", "SHARES_WIDTH", "SPAN", "Change", "TrafficPicture", "traffic_figure"]
+__all__ = [
+    "HEIGHT",
+    "LEFT",
+    "NOTES_HEIGHT",
+    "PLOT_WIDTH",
+    "SHARES_WIDTH",
+    "SPAN",
+    "Change",
+    "TrafficPicture",
+    "traffic_figure",
+]
 
 PLOT_WIDTH, SHARES_WIDTH, HEIGHT = 664.0, 300.0, 310.0
 LEFT, SPAN = 12.0, 640.0
@@ -28,8 +38,13 @@ _ROOM = 169.0
 _STRIP_BASE, _STRIP_HIGH = 286.0, 34.0
 _LABEL_ROWS = (12.0, 27.0, 42.0)
 _LONGEST_LABEL = 250.0
-_ROW, _ROWS = 48.0, 4
+_ROW, _ROWS = 46.0, 4
 _SCALES = (1, 2, 3, 5)
+# A bin that is slower than the usual ones by more than this factor is cut.
+_CUT = 2.5
+# The lines below the legend: the share of errors, and causes.
+_NOTES, _CAUSES = 46.0, 5
+NOTES_HEIGHT = _NOTES + 18 + 17 * _CAUSES
 _TICKS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
 
@@ -79,6 +94,7 @@ class TrafficPicture:
         self.step = SPAN / timeline.size
         self.per_mark, self.pitch = 1, _PITCHES[0]
         self.latency_top_s = 0.01
+        self.latency_worst_s = 0.0
 
     def fragments(self, now_s: float, changes: Sequence[Change] = (), *, full: bool = False) -> dict[str, str]:
         """Everything that may have changed.
@@ -119,9 +135,11 @@ class TrafficPicture:
         if needed != now and (tallest > _capacity(*now) or tallest <= 0.85 * _capacity(*needed)):
             self.per_mark, self.pitch = needed
             moved = True
-        worst = max((kept.p95_s for _, kept in self.timeline.bins()), default=0.0)
-        top = nice_scale(max(worst, 0.002) * 1000) / 1000
-        if top > self.latency_top_s or (worst < 0.3 * self.latency_top_s and top < self.latency_top_s):
+        usual, self.latency_worst_s = self.timeline.latency()
+        # A few slow bins must not press all others flat: they are cut, and say so.
+        reach = self.latency_worst_s if self.latency_worst_s <= _CUT * usual else usual
+        top = nice_scale(max(reach, 0.002) * 1000) / 1000
+        if top > self.latency_top_s or (reach < 0.3 * self.latency_top_s and top < self.latency_top_s):
             moved = moved or top != self.latency_top_s
             self.latency_top_s = top
         return moved
@@ -144,6 +162,10 @@ class TrafficPicture:
             height=high,
             fill="var(--ws-bar)",
         )
+        if p95 > self.latency_top_s:
+            x = index * self.step
+            torn = f"M{num(x)} {num(_STRIP_BASE - _STRIP_HIGH + 7)}l{num(self.step)}-3"
+            bar += el("path", d=torn, stroke="var(--ws-bg)", stroke_width=2.0)
         tip = ", ".join(
             [f"{version or 'no version'} {count}" for version, count in sorted(kept.served.items())]
             + [f"{why}: {count}" for why, count in kept.failed.items()]
@@ -207,10 +229,12 @@ class TrafficPicture:
         return "".join(parts + labels)
 
     def _scale(self) -> str:
+        cut = self.latency_worst_s > self.latency_top_s
+        longest = f", torn ones to {words.duration(self.latency_worst_s)}" if cut else ""
         return el(
             "text",
             "latency p95",
-            el("tspan", f" · scale to {words.duration(self.latency_top_s)}", class_="d"),
+            el("tspan", f" · scale to {words.duration(self.latency_top_s)}{longest}", class_="d"),
             x=LEFT,
             y=_BASE + 18,
             class_="d h",
@@ -248,34 +272,32 @@ class TrafficPicture:
             height += 14
         return "".join(parts), height
 
-    def notes(self, shares: Shares, height: float) -> str:
-        """Errors with their causes, and the legend at the bottom."""
-        parts, y = [], 12.0
-        if shares.requests:
-            part = el("tspan", words.percent(shares.errors / shares.requests), class_="b")
-            if shares.errors:
-                parts.append(mark(ERROR, 7.0, y, 4.0))
-            x = 20.0 if shares.errors else 0.0
-            parts.append(el("text", "errors ", part, x=x, y=y + 4.5, class_=None if shares.errors else "d"))
-            ranked = sorted(shares.causes.items(), key=lambda item: -item[1])
-            space = max(0, int((height - 42 - y - 4.5) // 17))
-            if len(ranked) > space:
-                more = el("tspan", f" · {words.plural(len(ranked), 'cause')}", class_="d")
-                parts[-1] = parts[-1].replace("</text>", more + "</text>")
-            for why, count in ranked[:space]:
-                y += 17
-                parts.append(
-                    el("text", esc(clip(f"{why}: {count:,}", SHARES_WIDTH - 20)), x=20.0, y=y + 4.5, class_="d")
-                )
-        one = "one mark = one request"
-        if self.per_mark > 1:
-            one = f"one mark = {self.per_mark} requests"
+    def notes(self, shares: Shares, wanted: Mapping[str, float] | None, height: float) -> str:
+        """The legend, and the errors with their causes below it, where more of them move nothing else."""
+        one = "one mark = one request" if self.per_mark == 1 else f"one mark = {self.per_mark} requests"
         if self.timeline.bin_s != 0.5:
             one += f", one column = {self.timeline.bin_s:g} s"
         elif self.per_mark > 1:
             one += " (errors: the first counts)"
-        parts.append(el("text", one, x=0.0, y=height - 25, class_="d"))
-        parts.append(el("text", "▼ wanted share   ├─┤ 99.9 % interval", x=0.0, y=height - 7, class_="d"))
+        parts = [el("text", one, x=0.0, y=16.0, class_="d"), legend(0.0, 34.0, wanted=bool(wanted))]
+        if not shares.requests:
+            return "".join(parts)
+        y = _NOTES + 5
+        ranked = sorted(shares.causes.items(), key=lambda item: -item[1])
+        space = max(1, min(_CAUSES, int((height - y - 10) // 17)))
+        shown = ranked if len(ranked) <= space else ranked[: space - 1]
+        part = el("tspan", words.percent(shares.errors / shares.requests), class_="b")
+        if shares.errors:
+            parts.append(mark(ERROR, 7.0, y, 4.0))
+        x = 20.0 if shares.errors else 0.0
+        parts.append(el("text", "errors ", part, x=x, y=y + 4.5, class_=None if shares.errors else "d"))
+        lines = [f"{why}: {count:,}" for why, count in shown]
+        if len(shown) < len(ranked):
+            rest = sum(count for _, count in ranked[len(shown) :])
+            lines.append(f"{words.plural(len(ranked) - len(shown), 'other cause')}: {rest:,}")
+        for line in lines:
+            y += 17
+            parts.append(el("text", esc(clip(line, SHARES_WIDTH - 20)), x=20.0, y=y + 4.5, class_="d"))
         return "".join(parts)
 
     def summary(self, shares: Shares, wanted: Mapping[str, float] | None) -> str:
@@ -319,16 +341,24 @@ def traffic_figure(
     )
     shares = picture.timeline.shares(now_s, since_s=since)
     rows, high = picture.shares(shares, wanted, now_s=now_s)
-    side = PLOT_WIDTH + 20
-    bins = "".join(el("g", markup) for name, markup in parts.items() if name.startswith("b"))
-    body = (
+    plot = (
         picture.frame("end")
-        + el("g", bins, transform=f"translate({num(picture.shift)} 0)")
+        + el(
+            "g",
+            "".join(el("g", m) for n, m in parts.items() if n.startswith("b")),
+            transform=f"translate({num(picture.shift)} 0)",
+        )
         + parts["marks"]
         + parts["scale"]
-        + el("g", rows, transform=f"translate({num(side)} 0)")
-        + el("g", picture.notes(shares, HEIGHT - high), transform=f"translate({num(side)} {num(high)})")
     )
+
+    def beside(x: float, y: float, markup: str) -> str:
+        return el("g", markup, transform=f"translate({num(x)} {num(y)})")
+
+    side, low = PLOT_WIDTH + 20, max(high, NOTES_HEIGHT)
+    wide = beside(side, 0, rows) + beside(side, high, picture.notes(shares, wanted, HEIGHT - high))
+    below = beside(LEFT, HEIGHT, rows) + beside(LEFT + SHARES_WIDTH + 30, HEIGHT, picture.notes(shares, wanted, low))
     table = rows_table(make_rows(shares.versions, shares.requests, wanted))
     summary = picture.summary(shares, wanted)
-    return Figure("Traffic", subtitle, body, side + SHARES_WIDTH, HEIGHT, summary, table)
+    narrow = (plot + below, PLOT_WIDTH, HEIGHT + low)
+    return Figure("Traffic", subtitle, plot + wide, side + SHARES_WIDTH, HEIGHT, summary, table, narrow)

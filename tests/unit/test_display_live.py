@@ -16,6 +16,8 @@ from labsupport.recording import Mark, Recording
 class Source:
     """Traffic whose clock and responses the test sets."""
 
+    steering = None
+
     def __init__(self):
         self.recording = Recording()
         self.state, self.rate, self.error, self.now = "running", 40.0, "", T0

@@ -51,7 +51,7 @@ def test_a_column_never_grows_out_of_the_plot_and_the_legend_says_what_a_mark_is
     assert drawing.per_mark == 30
     assert marks_in(fragments["b1"], "0") <= 24
     shares = drawing.timeline.shares(T0 + 2)
-    assert "one mark = 30 requests" in texts(drawing.notes(shares, 140.0))
+    assert "one mark = 30 requests" in texts(drawing.notes(shares, None, 140.0))
 
 
 def test_the_scale_stays_while_the_rate_only_wavers():
@@ -128,8 +128,8 @@ def test_many_versions_and_causes_stay_within_the_panel():
     drawing = picture(responses)
     shares = drawing.timeline.shares(T0 + 5)
     body, height = drawing.shares(shares, None, now_s=T0 + 5)
-    notes = drawing.notes(shares, 300 - height)
-    for markup, bound in ((body, height + 14), (notes, 300 - height)):
+    notes = drawing.notes(shares, None, 310 - height)
+    for markup, bound in ((body, height + 14), (notes, 310 - height)):
         for node in parsed(markup).iter():
             if node.get("y") and node.tag.endswith("}text"):
                 assert 0 <= float(node.get("y")) <= bound

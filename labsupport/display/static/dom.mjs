@@ -48,3 +48,23 @@ export function node(tag, parent, className = "", text = "") {
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** A slider, whose rail is coloured up to its handle. */
+export function range(parent, { min, max, name }) {
+  const slider = node("input", parent);
+  Object.assign(slider, { type: "range", min: String(min), max: String(max), step: "1" });
+  if (name) slider.setAttribute("aria-label", name);
+  slider.addEventListener("input", () => fill(slider));
+  return slider;
+}
+
+/** Put a slider where it belongs. */
+export function slide(slider, value) {
+  if (Number(slider.value) !== value) slider.value = String(value);
+  fill(slider);
+}
+
+function fill(slider) {
+  const { min, max, value } = slider;
+  slider.style.setProperty("--ws-at", String((value - min) / (max - min)));
+}

@@ -1,9 +1,11 @@
 // The picture of running traffic, with its button and sliders.
 
-import { group, keepKeys, node, resize, svgNode, svgPart, write } from "./dom.mjs";
+import { group, keepKeys, node, range, resize, slide, svgNode, svgPart, write } from "./dom.mjs";
 import { storeOf, throttle } from "./store.mjs";
+import { weightSliders } from "./weights.mjs";
 
-const RATE_INTERVAL_MS = 150;
+// With four pictures a second from the kernel, a slider that is dragged leaves room for one message of its own.
+const RATE_INTERVAL_MS = 1000;
 
 /** Requests per second in words, as Python writes them. */
 export function rateWords(rate) {
@@ -32,8 +34,7 @@ function controls(root, model, held) {
   const button = node("button", root);
   button.type = "button";
   const label = node("label", root, "", "Rate");
-  const slider = node("input", label);
-  Object.assign(slider, { type: "range", min: "1", max: "200", step: "1" });
+  const slider = range(label, { min: 1, max: 200 });
   const shown = node("output", label);
   let touched = 0;
   const send = throttle((rate) => model.send({ do: "rate", rate }), RATE_INTERVAL_MS);
@@ -59,8 +60,8 @@ function controls(root, model, held) {
     button.disabled = face.disabled;
     if (max) slider.max = String(max);
     // While a hand is on the slider, what the kernel repeats is old.
-    if (rate && Date.now() - touched > 1000) {
-      slider.value = String(Math.round(rate));
+    if (rate && Date.now() - touched > RATE_INTERVAL_MS + 500) {
+      slide(slider, Math.round(rate));
       say(rate);
     }
   };
@@ -77,6 +78,7 @@ export function renderTraffic({ model, el }) {
   const title = node("div", head, "ws-title", size.title);
   const subtitle = node("span", title, "d");
   const showControls = controls(node("div", head, "ws-controls"), model, held);
+  const showWeights = weightSliders(root, model);
   const panel = node("div", root, "ws-panel");
   const plot = panel.appendChild(svgPart(size.plotLabel, size.plot, size.height));
   const places = new Map();
@@ -121,12 +123,14 @@ export function renderTraffic({ model, el }) {
     if (store.state.rows && store.state.rows !== rows) {
       rows = store.state.rows;
       resize(shares, size.shares, rows);
-      resize(notes, size.shares, size.height - rows);
+      // Beside the plot, rows and notes are as high as it is; below it, the notes take what they may need.
+      resize(notes, size.shares, Math.max(size.height - rows, size.notes));
     }
     const words = ` — ${store.state.what ?? ""}`;
     write(subtitle, words);
     write(summary, store.summary);
     showControls();
+    showWeights(store.state.weights);
     showNote();
   };
   update({ changed: [...store.parts.keys()], dropped: [] });
