@@ -2,78 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from labsupport.engine.base import Pod
-from labsupport.explain.records import Place
-from labsupport.mesh.index.hosts import fqdn, matches
-from labsupport.mesh.index.protocols import is_http_or_sniffed, kubernetes_protocol, parse
+from labsupport.explain.known import KnownService, known_entry, known_service, place_of, spaces
 from labsupport.mesh.registry import EPOCH
-from labsupport.model import (
-    DestinationRule,
-    Gateway,
-    Resource,
-    Service,
-    ServiceEntry,
-    Sidecar,
-    VirtualService,
-)
+from labsupport.model import DestinationRule, Gateway, Resource, Service, ServiceEntry, Sidecar, VirtualService
+from labsupport.model.apps import Deployment
+from labsupport.model.serviceentry import WorkloadEntry
+from labsupport.model.suggest import closest
 
-__all__ = ["ROOT_NAMESPACE", "Catalog", "KnownService", "exported", "hidden_by", "place_of"]
+__all__ = ["ROOT_NAMESPACE", "Catalog", "combined", "exported", "meant", "place_of"]
 
 ROOT_NAMESPACE = "istio-system"
-_EXPORT_TO = "networking.istio.io/exportTo"
 
 R = TypeVar("R", bound=Resource)
-
-
-@dataclass(frozen=True, slots=True)
-class KnownEndpoint:
-    """A pod, or an address outside of the mesh, that serves a service."""
-
-    name: str
-    labels: Mapping[str, str]
-    injected: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class KnownService:
-    """A service of the registry.
-
-    Args:
-        hostname: fully qualified name.
-        namespace: of its object.
-        ports: number to protocol; an empty protocol is detected.
-        endpoints: those that take traffic.
-        unready: names of pods that would serve it but are not ready.
-        export_to: namespaces that see it; empty for all.
-        alias_of: target of an ExternalName service.
-        place: where it was written.
-    """
-
-    hostname: str
-    namespace: str
-    ports: Mapping[int, str]
-    endpoints: tuple[KnownEndpoint, ...] = ()
-    unready: tuple[str, ...] = ()
-    export_to: frozenset[str] = frozenset()
-    alias_of: str = ""
-    addresses: tuple[str, ...] = ()
-    place: Place = field(default_factory=lambda: Place(""))
-
-    def speaks_http(self, port: int) -> bool:
-        """Whether requests to this port are routed by HTTP rules."""
-        return port in self.ports and is_http_or_sniffed(self.ports[port])
-
-    def visible(self, namespace: str) -> bool:
-        """Whether proxies of a namespace know it (``exportTo``)."""
-        return not self.export_to or bool(self.export_to & {"*", namespace})
-
-    def with_labels(self, labels: Mapping[str, str]) -> tuple[KnownEndpoint, ...]:
-        """Endpoints that carry all these labels."""
-        return tuple(endpoint for endpoint in self.endpoints if labels.items() <= endpoint.labels.items())
 
 
 class Catalog:
@@ -83,6 +28,9 @@ class Catalog:
         objects: oldest first unless a ``creationTimestamp`` says otherwise.
         pods: all pods.
         namespace: the namespace of objects that name none.
+
+    Attributes:
+        services: of all namespaces, oldest first.
     """
 
     def __init__(self, objects: Sequence[Resource], pods: Sequence[Pod], namespace: str) -> None:
@@ -100,124 +48,125 @@ class Catalog:
         self.destination_rules = self._of(DestinationRule)
         self.gateways = self._of(Gateway)
         self.kubernetes_services = self._of(Service)
-        self.services = [self._kubernetes(service) for service in self.kubernetes_services]
-        self.services += [known for entry in self._of(ServiceEntry) for known in self._entry(entry)]
+        self.services = _with_aliases(_sharing(self._known(ages)))
 
     def namespace_of(self, resource: Resource) -> str:
         """The namespace an object is in."""
         return resource.namespace or self.namespace
 
-    def service(self, hostname: str, namespace: str) -> KnownService | None:
-        """The service of a name as proxies of a namespace see it; an ExternalName service is its target."""
-        for known in self.services:
-            if known.hostname.lower() == hostname.lower() and known.visible(namespace):
-                if known.alias_of and known.alias_of != known.hostname:
-                    return self.service(known.alias_of, namespace)
-                return known
-        return None
+    def visible(self, namespace: str) -> list[KnownService]:
+        """Services that proxies of a namespace may know: those shown to it alone come before the public ones."""
+        seen = [service for service in self.services if service.visible(namespace)]
+        return sorted(seen, key=lambda service: not service.export_to or "*" in service.export_to)
 
     def egress(self, namespace: str, labels: Mapping[str, str]) -> Sidecar | None:
         """The Sidecar object that limits what a pod's sidecar knows; None if nothing does."""
-        general: Sidecar | None = None
-        for space in (namespace, ROOT_NAMESPACE):
-            for sidecar in self._of(Sidecar):
-                if self.namespace_of(sidecar) != space:
-                    continue
-                selector = sidecar.spec.workload_selector
-                if selector is None:
-                    general = general or sidecar
-                elif space == namespace and selector.labels.items() <= labels.items():
-                    return sidecar
-            if general is not None:
-                return general
-        return None
+        own = self._in(Sidecar, namespace)
+        own.sort(key=lambda sidecar: sidecar.spec.workload_selector is None)
+        for sidecar in own:
+            selector = sidecar.spec.workload_selector
+            if selector is None or selector.labels.items() <= labels.items():
+                return sidecar
+        general = [sidecar for sidecar in self._in(Sidecar, ROOT_NAMESPACE) if sidecar.spec.workload_selector is None]
+        return general[0] if general else None
 
     def _of(self, kind: type[R]) -> list[R]:
         return [resource for resource in self._objects if isinstance(resource, kind)]
 
-    def _kubernetes(self, service: Service) -> KnownService:
-        spec, namespace = service.spec, self.namespace_of(service)
-        own = [
-            pod
-            for pod in self.pods
-            if spec.selector and pod.namespace == namespace and spec.selector.items() <= pod.labels.items()
-        ]
-        taking = [pod for pod in own if pod.ready or spec.publish_not_ready_addresses]
-        text = service.metadata.annotations.get(_EXPORT_TO, "")
-        return KnownService(
-            hostname=fqdn(service.name, namespace),
-            namespace=namespace,
-            ports={
-                port.port: kubernetes_protocol(port.port, port.name, port.protocol, port.app_protocol)
-                for port in reversed(spec.ports)
-            },
-            endpoints=tuple(KnownEndpoint(pod.name, pod.labels, pod.injected) for pod in taking),
-            unready=tuple(pod.name for pod in own if pod not in taking),
-            export_to=_spaces((part.strip() for part in text.split(",")) if text else (), namespace),
-            alias_of=spec.external_name if spec.type == "ExternalName" else "",
-            addresses=(spec.cluster_ip,) if spec.cluster_ip not in ("", "None") else (),
-            place=place_of(service, ""),
-        )
+    def _in(self, kind: type[R], namespace: str) -> list[R]:
+        return [resource for resource in self._of(kind) if self.namespace_of(resource) == namespace]
 
-    def _entry(self, entry: ServiceEntry) -> list[KnownService]:
-        spec, namespace = entry.spec, self.namespace_of(entry)
-        endpoints: list[KnownEndpoint] = []
-        if spec.workload_selector is not None:
-            wanted = spec.workload_selector.labels.items()
-            endpoints = [
-                KnownEndpoint(pod.name, pod.labels, pod.injected)
-                for pod in self.pods
-                if pod.namespace == namespace and pod.ready and wanted <= pod.labels.items()
-            ]
-        elif spec.endpoints:
-            endpoints = [KnownEndpoint(endpoint.address, endpoint.labels) for endpoint in spec.endpoints]
-        found = []
-        for host in spec.hosts:
-            own = endpoints or ([] if spec.resolution == "STATIC" else [KnownEndpoint(host, {})])
-            found.append(
-                KnownService(
-                    hostname=host,
-                    namespace=namespace,
-                    ports={port.number: parse(port.protocol or port.name.partition("-")[0]) for port in spec.ports},
-                    endpoints=tuple(own),
-                    export_to=_spaces(spec.export_to, namespace),
-                    addresses=tuple(spec.addresses),
-                    place=place_of(entry, ""),
-                )
-            )
-        return found
+    def _known(self, ages: Mapping[int, float]) -> list[KnownService]:
+        aged: list[tuple[float, str, str, KnownService]] = []
+        listed: list[Service | ServiceEntry] = [*self._of(ServiceEntry), *self.kubernetes_services]
+        for resource in listed:
+            namespace = self.namespace_of(resource)
+            pods = [pod for pod in self.pods if pod.namespace == namespace]
+            entries = self._in(WorkloadEntry, namespace)
+            if isinstance(resource, Service):
+                known = [known_service(resource, namespace, pods, self._in(Deployment, namespace), entries)]
+            else:
+                known = known_entry(resource, namespace, pods, entries)
+            for service in known:
+                name = resource.name if service.kubernetes else service.hostname
+                aged.append((ages[id(resource)], name, namespace, service))
+        return [service for *_, service in sorted(aged, key=lambda item: item[:3])]
+
+
+def combined(services: Iterable[KnownService], namespace: str = "") -> dict[str, KnownService]:
+    """The services a proxy has, by name: of several with one name a Service wins, then the first; ports are combined.
+
+    Args:
+        services: in order of precedence.
+        namespace: of a sidecar, for which only one namespace provides a name: its own, or else that of a Service;
+            empty at a gateway, where that makes no difference.
+    """
+    listed = list(services)
+    owners: dict[str, KnownService] = {}
+    for service in listed if namespace else ():
+        known = owners.get(service.key)
+        if (
+            known is None
+            or service.namespace == namespace
+            or (service.kubernetes and not known.kubernetes and known.namespace != namespace)
+        ):
+            owners[service.key] = service
+    found: dict[str, KnownService] = {}
+    for service in listed:
+        if namespace and owners[service.key].namespace != service.namespace:
+            continue
+        known = found.get(service.key)
+        if known is None or (service.kubernetes and not known.kubernetes):
+            found[service.key] = service
+        elif known.kubernetes == service.kubernetes and _alike(known, service):
+            ports = {**service.ports, **known.ports}
+            names = {**service.port_names, **known.port_names}
+            found[service.key] = replace(known, ports=ports, port_names=names)
+    return found
 
 
 def exported(resource: Any, owner: str, namespace: str) -> bool:
     """Whether proxies of a namespace see a VirtualService or DestinationRule (``exportTo``)."""
-    spaces = _spaces(resource.spec.export_to, owner)
-    return not spaces or bool(spaces & {"*", namespace})
+    shown = spaces(resource.spec.export_to, owner)
+    return not shown or bool(shown & {"*", namespace})
 
 
-def place_of(resource: Resource, path: str) -> Place:
-    """Where a field of an object was written."""
-    origin = resource.origin
-    line = origin.line_of(path) if path else origin.line
-    return Place(f"{resource.kind}/{resource.name}", path, origin.file, line)
+def meant(word: str, known: Iterable[str]) -> str:
+    """A hint at the known word that was probably meant; empty if none is similar."""
+    guess = closest(word, known)
+    return f"did you mean {guess}?" if guess and guess != word else ""
 
 
-def hidden_by(sidecar: Sidecar | None, hostname: str, owner: str, namespace: str) -> bool:
-    """Whether a Sidecar object leaves a host of a namespace out of what a pod's sidecar knows."""
-    if sidecar is None or not sidecar.spec.egress:
-        return False
-    hidden = True
-    for listener in sidecar.spec.egress:
-        for text in listener.hosts:
-            space, _, host = text.rpartition("/")
-            without = space.startswith("~")
-            space = (space[1:] or "*") if without else space
-            space = namespace if space == "." else space or "*"
-            if space in ("*", owner) and matches(hostname, host):
-                if without:
-                    return True
-                hidden = False
-    return hidden
+def _alike(one: KnownService, other: KnownService) -> bool:
+    return (one.namespace, one.resolution, one.export_to) == (other.namespace, other.resolution, other.export_to)
 
 
-def _spaces(spaces: Any, own: str) -> frozenset[str]:
-    return frozenset(own if space == "." else space for space in spaces if space)
+def _sharing(services: list[KnownService]) -> list[KnownService]:
+    """Objects of one name and namespace have the endpoints of all of them, those of ServiceEntries first."""
+    groups: dict[tuple[str, str], list[KnownService]] = {}
+    for service in services:
+        groups.setdefault((service.hostname, service.namespace), []).append(service)
+    shared = []
+    for service in services:
+        group = sorted(groups[service.hostname, service.namespace], key=lambda one: one.kubernetes)
+        if len(group) > 1:
+            service = replace(service, endpoints=tuple(point for one in group for point in one.endpoints))
+        shared.append(service)
+    return shared
+
+
+def _with_aliases(services: list[KnownService]) -> list[KnownService]:
+    """Tell services by which names of ExternalName services they are called, too."""
+    targets = {service.hostname: service.alias_of for service in services if service.alias_of}
+    aliases: dict[str, list[str]] = {}
+    for name, target in targets.items():
+        seen = {name}
+        while target in targets and target not in seen:
+            seen.add(target)
+            target = targets[target]
+        if target not in targets:
+            aliases.setdefault(target, []).append(name)
+    return [
+        replace(service, aliases=tuple(aliases[service.hostname])) if service.hostname in aliases else service
+        for service in services
+    ]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labsupport.explain.catalog import ROOT_NAMESPACE, Catalog, KnownService, exported, place_of
+from labsupport.explain.catalog import Catalog, meant, place_of
+from labsupport.explain.known import KnownService
 from labsupport.explain.records import Place, Policy, RoutedTo
+from labsupport.explain.scope import Scope
+from labsupport.explain.whose import rules_for
 from labsupport.explain.words import described
-from labsupport.mesh.index.hosts import fqdn, is_wildcard
+from labsupport.mesh.index.hosts import fqdn
 from labsupport.model import Destination, DestinationRule, Subset
 
-__all__ = ["Client", "policies_for", "resolve"]
+__all__ = ["Client", "reach", "resolve"]
 
 _BLOCKS = ("load_balancer", "connection_pool", "outlier_detection", "tls")
 _OTHERS = ("tunnel", "proxy_protocol", "retry_budget")
@@ -29,23 +32,35 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The deciding proxy, as DestinationRules see it.
+    """The deciding proxy, as destinations and DestinationRules see it.
 
     Args:
-        namespace: of its pod.
+        scope: what it knows.
         labels: of its pod.
         gateway: whether it is a gateway.
         port: the port the decision is made for, which is the default port of destinations.
     """
 
-    namespace: str
+    scope: Scope
     labels: Mapping[str, str]
     gateway: bool
     port: int
 
+    @property
+    def namespace(self) -> str:
+        """Namespace of its pod."""
+        return self.scope.namespace
+
 
 def resolve(
-    catalog: Catalog, client: Client, destination: Destination, owner: str, share: float, place: Place
+    catalog: Catalog,
+    client: Client,
+    destination: Destination,
+    owner: str,
+    share: float,
+    place: Place,
+    *,
+    by_connection: bool = False,
 ) -> RoutedTo:
     """Follow a destination to its endpoints.
 
@@ -56,28 +71,55 @@ def resolve(
         owner: namespace in which its host is read.
         share: of the requests that go there.
         place: where it was written.
+        by_connection: whether a ``tcp`` or ``tls`` rule sends there, for which all ports of a service are looked at.
 
     Returns:
         The endpoints with the policies for them, or why there are none.
     """
     host = fqdn(destination.host, owner)
-    service = catalog.service(host, client.namespace)
-    if service is not None:
-        host = service.hostname
+    named = client.scope.services.get(host) if by_connection else _named(catalog, client, host, owner)
+    if named is not None and named.alias_of:
+        host = named.alias_of
+    subset = destination.subset
     port = destination.port.number if destination.port is not None and destination.port.number else 0
     if not port:
-        only = client.gateway and service is not None and len(service.ports) == 1
-        port = next(iter(service.ports)) if only and service is not None else client.port
-    subset = destination.subset
-    if service is None:
-        known = ", ".join(sorted(item.hostname for item in catalog.services)) or "none"
-        reason = f"there is no service {host}; there are {known}"
-        return RoutedTo(host, subset, port, share, problem="NC", reason=reason, place=place)
-    if port not in service.ports:
+        only = (client.gateway or by_connection) and named is not None and len(named.ports) == 1
+        port = next(iter(named.ports)) if only and named is not None else client.port
+    service = client.scope.services.get(host.lower())
+    reason = ""
+    if service is None or service.hostname != host or service.alias_of:
+        reason = _unknown(catalog, client, host, destination.host)
+    elif port not in service.ports or service.ports[port] == "UDP":
         known = ", ".join(str(number) for number in service.ports)
         reason = f"service {host} has no port {port}, only {known}"
+    if reason or service is None:
         return RoutedTo(host, subset, port, share, problem="NC", reason=reason, place=place)
     return reach(catalog, client, service, subset, port, share, place)
+
+
+def _named(catalog: Catalog, client: Client, host: str, owner: str) -> KnownService | None:
+    """The service whose name a destination has: at a gateway that of the rule's own namespace comes first."""
+    if not client.gateway:
+        listener = client.scope.listener_for(client.port)
+        return listener.at(client.port).get(host) if listener is not None else None
+    for service in catalog.visible(client.namespace):
+        if service.hostname == host and service.namespace == owner:
+            return service
+    found = client.scope.services.get(host.lower())
+    return found if found is not None and found.hostname == host else None
+
+
+def _unknown(catalog: Catalog, client: Client, host: str, written: str) -> str:
+    there = {service.hostname: service for service in catalog.services}
+    if host in there and not there[host].alias_of:
+        if not there[host].visible(client.namespace):
+            return f"service {host} is not shown to namespace {client.namespace} (exportTo)"
+        return f"a Sidecar object leaves service {host} out of what this proxy knows"
+    known = sorted(service.hostname for service in client.scope.services.values() if not service.alias_of)
+    hint = meant(host, known)
+    if not hint and "." in written and f"{written}.svc.cluster.local" in there:
+        hint = f"a name with a dot is taken as it is; write {written}.svc.cluster.local"
+    return f"there is no service {host}" + (f"; {hint}" if hint else f"; there are {', '.join(known) or 'none'}")
 
 
 def reach(
@@ -97,92 +139,29 @@ def reach(
     Returns:
         The endpoints with the policies for them, or why there are none.
     """
-    rules = policies_for(catalog, client, service)
+    rules = rules_for(catalog, client.namespace, client.labels, service)
     labels: Mapping[str, str] = {}
+    host = service.hostname
     if subset:
         found = _subset(rules, subset)
         if found is None:
-            if rules:
-                names = ", ".join(part.name for rule in rules for part in rule.spec.subsets) or "no subset at all"
-                reason = f"DestinationRule/{rules[0].name} defines {names}, but not {subset}"
-            else:
-                reason = f"no DestinationRule applies to {service.hostname}, so there is no subset {subset}"
-            return RoutedTo(service.hostname, subset, port, share, problem="NC", reason=reason, place=place)
+            reason = _no_subset(rules, subset, host)
+            return RoutedTo(host, subset, port, share, problem="NC", reason=reason, place=place)
         labels = found[1].labels
-    endpoints = service.with_labels(labels)
     policies = tuple(_policies(rules, subset, port))
+    endpoints = service.serving(port, labels)
+    if service.resolution == "caller" and not client.gateway:
+        # The proxy connects to the address that the caller has looked up, subset or not.
+        names = tuple(endpoint.name for endpoint in service.endpoints) or (host,)
+        return RoutedTo(host, subset, port, share, pods=names, policies=policies, place=place)
+    if not endpoints and service.resolution == "dns":
+        reason = f"nothing of {host} can be looked up, so there is no cluster"
+        return RoutedTo(host, subset, port, share, problem="NC", reason=reason, place=place)
     if not endpoints:
-        reason = _empty(service, subset, labels)
-        return RoutedTo(
-            service.hostname, subset, port, share, problem="UH", reason=reason, policies=policies, place=place
-        )
+        reason = _empty(service, subset, labels, port)
+        return RoutedTo(host, subset, port, share, problem="UH", reason=reason, policies=policies, place=place)
     pods = tuple(endpoint.name for endpoint in endpoints)
-    return RoutedTo(service.hostname, subset, port, share, pods=pods, policies=policies, place=place)
-
-
-def policies_for(catalog: Catalog, client: Client, service: KnownService) -> list[DestinationRule]:
-    """The DestinationRules that apply to a service for this client: merged ones together, the oldest first.
-
-    The client's namespace is asked first, then the service's, then the root namespace; the first that has a rule for
-    the host counts alone, and in it an exact host counts before a wildcard.
-    """
-    host = service.hostname.lower()
-    own = _best(catalog, host, client.namespace, _private if client.namespace == ROOT_NAMESPACE else _local)
-    if own:
-        return _chosen(own, client)
-    for namespace in (service.namespace, ROOT_NAMESPACE):
-        found = _best(catalog, host, namespace, _shared)
-        found = [rule for rule in found if exported(rule, namespace, client.namespace)]
-        if found:
-            return _chosen(found, client)
-    return []
-
-
-def _best(
-    catalog: Catalog, host: str, namespace: str, counts: Callable[[DestinationRule, str], bool]
-) -> list[DestinationRule]:
-    """Those of a namespace's rules that have the most specific host for a service."""
-    seen: list[tuple[tuple[bool, int], DestinationRule]] = []
-    for rule in catalog.destination_rules:
-        if catalog.namespace_of(rule) == namespace and counts(rule, namespace):
-            name = fqdn(rule.spec.host, namespace).lower()
-            if name == host or (is_wildcard(name) and host.endswith(name[1:])):
-                seen.append(((is_wildcard(name), -len(name)), rule))
-    best = min((rank for rank, _ in seen), default=None)
-    return [rule for rank, rule in seen if rank == best]
-
-
-def _chosen(found: list[DestinationRule], client: Client) -> list[DestinationRule]:
-    """Of rules with the same host those that are merged for a client.
-
-    As in istiod, one for other workloads still keeps less specific ones from being looked for.
-    """
-    rules = [
-        rule
-        for rule in found
-        if rule.spec.workload_selector is None
-        or rule.spec.workload_selector.match_labels.items() <= client.labels.items()
-    ]
-    # A rule for chosen workloads comes before one for all.
-    rules.sort(key=lambda rule: rule.spec.workload_selector is None)
-    return [rule for rule in rules if rule is rules[0] or set(rule.spec.export_to) == set(rules[0].spec.export_to)]
-
-
-def _local(rule: DestinationRule, namespace: str) -> bool:
-    """Whether proxies of its own namespace see a rule."""
-    spaces = set(rule.spec.export_to)
-    return rule.spec.workload_selector is not None or not spaces or bool(spaces & {"*", ".", namespace})
-
-
-def _private(rule: DestinationRule, namespace: str) -> bool:
-    """Whether nobody but its own namespace sees a rule: one for chosen workloads is never exported."""
-    spaces = set(rule.spec.export_to)
-    return rule.spec.workload_selector is not None or (len(spaces) == 1 and bool(spaces & {".", namespace}))
-
-
-def _shared(rule: DestinationRule, namespace: str) -> bool:
-    """Whether other namespaces may see a rule."""
-    return not _private(rule, namespace)
+    return RoutedTo(host, subset, port, share, pods=pods, policies=policies, place=place)
 
 
 def _subset(rules: list[DestinationRule], name: str) -> tuple[DestinationRule, Subset, int] | None:
@@ -193,14 +172,26 @@ def _subset(rules: list[DestinationRule], name: str) -> tuple[DestinationRule, S
     return None
 
 
-def _empty(service: KnownService, subset: str, labels: Mapping[str, str]) -> str:
+def _no_subset(rules: list[DestinationRule], subset: str, host: str) -> str:
+    if not rules:
+        return f"no DestinationRule applies to {host}, so there is no subset {subset}"
+    known = [part.name for rule in rules for part in rule.spec.subsets]
+    names = ", ".join(known) or "no subset at all"
+    hint = meant(subset, known)
+    return f"DestinationRule/{rules[0].name} defines {names}, but not {subset}" + (f"; {hint}" if hint else "")
+
+
+def _empty(service: KnownService, subset: str, labels: Mapping[str, str], port: int) -> str:
+    host = service.hostname
     if service.unready and not service.endpoints:
-        return f"no pod of {service.hostname} is ready ({', '.join(service.unready)})"
+        return f"no pod of {host} is ready ({', '.join(service.unready)})"
     if not service.endpoints:
-        return f"no pod has the labels that service {service.hostname} selects"
+        return f"no pod has the labels that service {host} selects" if service.kubernetes else f"{host} has no endpoint"
+    if all(labels.items() <= endpoint.labels.items() for endpoint in service.endpoints):
+        return f"no pod of {host} has a container port named as targetPort of port {port} says"
     wanted = ", ".join(f"{key}: {value}" for key, value in labels.items())
     values = sorted({endpoint.labels.get(key, "nothing") for endpoint in service.endpoints for key in labels})
-    return f"subset {subset} wants pods with {wanted}, but the pods of {service.hostname} have {', '.join(values)}"
+    return f"subset {subset} wants pods with {wanted}, but the pods of {host} have {', '.join(values)}"
 
 
 def _policies(rules: list[DestinationRule], subset_name: str, port: int) -> list[Policy]:

@@ -29,12 +29,14 @@ class Viewpoint:
         port: service port, or the number written in the Gateway's server.
         namespace: of the proxy's pod.
         labels: of the proxy's pod.
+        tls: whether the Gateway's server has a ``tls`` block.
     """
 
     gateway: str
     port: int
     namespace: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    tls: bool = False
 
 
 def judge(match: HTTPMatchRequest, request: Request, view: Viewpoint, owner: str, at: At) -> MatchEntry:

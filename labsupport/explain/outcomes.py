@@ -4,59 +4,82 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.explain.matching import compare, operator_of
+from labsupport.explain.headers import allowed_origin, answer_headers, preflight_headers
+from labsupport.explain.matching import operator_of
 from labsupport.explain.records import PredictedOutcome, RoutedTo
 from labsupport.explain.regex import substitute
 from labsupport.explain.request import Request
 from labsupport.explain.rules import Candidate
 from labsupport.explain.words import percent_of
-from labsupport.model import CorsPolicy, HTTPRedirect
+from labsupport.model import CorsPolicy, HTTPRedirect, HTTPRoute, HTTPRouteDestination
 
-__all__ = ["https_redirect", "predict", "rewritten"]
+__all__ = ["https_redirect", "predict", "rewritten_path", "unreached"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def predict(route: Candidate | None, request: Request, destinations: Sequence[RoutedTo]) -> list[PredictedOutcome]:
+def predict(
+    route: Candidate | None,
+    request: Request,
+    destinations: Sequence[tuple[RoutedTo, HTTPRouteDestination | None]],
+) -> list[PredictedOutcome]:
     """The ways in which a request can end.
 
     Args:
         route: the route that took it; None for a service without any rule.
         request: the request.
-        destinations: where the route sends to.
+        destinations: where the route sends to, each with what was written there.
 
     Returns:
         Outcomes whose shares add up to 1, in the order in which Envoy would decide for them.
     """
-    outcomes: list[PredictedOutcome] = []
+    if route is None:
+        return [_reached(destination, 1.0, None, None, request) for destination, _ in destinations]
+    rule = route.rule.rule
+    outcomes = []
     left = 1.0
-    rule = route.rule.rule if route is not None else None
-    if rule is not None and rule.fault is not None and rule.fault.abort is not None:
+    if rule.fault is not None and rule.fault.abort is not None:
         abort = rule.fault.abort
-        share = percent_of(abort.percentage, 0) / 100
-        if share > 0:
+        share = min(1.0, percent_of(abort.percentage, 0) / 100)
+        if share > 0 and (abort.http_status is not None or abort.grpc_status is not None):
             # A gRPC status travels in a header of a reply with status 200.
             status = abort.http_status if abort.http_status is not None else 200
             text = f"the fault of the rule answers {status}"
             outcomes.append(PredictedOutcome("abort", share, text, status=status, flags="FI"))
-            left = max(0.0, left - share)
-    if rule is not None and rule.cors_policy is not None and _preflight(rule.cors_policy, request):
-        return [*outcomes, PredictedOutcome("preflight", left, "the proxy answers the preflight itself", status=200)]
-    if left <= 0:
-        return outcomes
-    if rule is not None and rule.redirect is not None:
-        assert route is not None
+            left = 1.0 - share
+    if rule.cors_policy is not None and left > 0 and _is_preflight(request):
+        answered = _preflight(rule.cors_policy, request, left)
+        if answered is not None:
+            return [*outcomes, answered]
+    if left > 0:
+        outcomes += _by_action(route, request, destinations, left)
+    return outcomes
+
+
+def _by_action(
+    route: Candidate,
+    request: Request,
+    destinations: Sequence[tuple[RoutedTo, HTTPRouteDestination | None]],
+    left: float,
+) -> list[PredictedOutcome]:
+    rule = route.rule.rule
+    if rule.redirect is not None:
         code = rule.redirect.redirect_code or 301
         location = _location(rule.redirect, route, request)
         text = f"the proxy redirects to {location}"
-        outcomes.append(PredictedOutcome("redirect", left, text, status=code, location=location))
-    elif rule is not None and rule.direct_response is not None:
-        status = rule.direct_response.status
+        headers = answer_headers(rule, None, request)
+        return [PredictedOutcome("redirect", left, text, status=code, location=location, headers=headers)]
+    if rule.direct_response is not None:
+        status, body = rule.direct_response.status, rule.direct_response.body
         text = f"the proxy itself answers {status}"
-        outcomes.append(PredictedOutcome("direct_response", left, text, status=status))
-    else:
-        outcomes += [_reached(destination, left) for destination in destinations if destination.share > 0]
-    return outcomes
+        headers = answer_headers(rule, None, request)
+        written = body.string if body is not None else ""
+        return [PredictedOutcome("direct_response", left, text, status=status, headers=headers, body=written)]
+    return [
+        _reached(destination, left, rule, written, request)
+        for destination, written in destinations
+        if destination.share
+    ]
 
 
 def https_redirect(request: Request) -> PredictedOutcome:
@@ -67,27 +90,17 @@ def https_redirect(request: Request) -> PredictedOutcome:
     return PredictedOutcome("redirect", 1.0, f"the gateway redirects to {location}", status=301, location=location)
 
 
-def rewritten(route: Candidate | None, request: Request) -> tuple[str, str]:
-    """Path (with query) and authority as the application sees them."""
-    path, authority = request.path, request.authority
-    rule = route.rule.rule if route is not None else None
-    if route is not None and rule is not None:
-        if rule.headers is not None and rule.headers.request is not None:
-            operations = rule.headers.request
-            given = {**operations.add, **operations.set}
-            authority = next((given[key] for key in given if key.lower() in ("host", ":authority")), authority)
-        elif len(rule.route) == 1 and rule.route[0].headers is not None and rule.route[0].headers.request is not None:
-            operations = rule.route[0].headers.request
-            given = {**operations.add, **operations.set}
-            authority = next((given[key] for key in given if key.lower() in ("host", ":authority")), authority)
-        if rule.rewrite is not None:
-            authority = rule.rewrite.authority or authority
-            if rule.rewrite.uri_regex_rewrite is not None:
-                expression = rule.rewrite.uri_regex_rewrite
-                path = substitute(expression.match, expression.rewrite, path)
-            elif rule.rewrite.uri:
-                path = _swap_prefix(route, path, rule.rewrite.uri)
-    return path + (f"?{request.query}" if request.query else ""), authority
+def rewritten_path(route: Candidate | None, request: Request) -> str:
+    """Path with query as the application sees it."""
+    path = request.path
+    rewrite = route.rule.rule.rewrite if route is not None else None
+    if route is not None and rewrite is not None:
+        if rewrite.uri_regex_rewrite is not None:
+            expression = rewrite.uri_regex_rewrite
+            path = substitute(expression.match, expression.rewrite, path)
+        elif rewrite.uri:
+            path = _swap_prefix(route, path, rewrite.uri)
+    return path + (f"?{request.query}" if request.query else "")
 
 
 def _swap_prefix(route: Candidate, path: str, replacement: str) -> str:
@@ -100,31 +113,61 @@ def _swap_prefix(route: Candidate, path: str, replacement: str) -> str:
     return replacement + path[len(text) :] if kind == "prefix" else replacement
 
 
-def _reached(destination: RoutedTo, left: float) -> PredictedOutcome:
+def unreached(destination: RoutedTo, share: float, *, closes: bool = False) -> PredictedOutcome | None:
+    """How it ends where a destination has nobody behind it; None if it has.
+
+    Args:
+        destination: the destination.
+        share: of the requests.
+        closes: whether a connection is closed instead of a request answered.
+    """
+    if not destination.problem:
+        return None
+    did = "closes the connection" if closes else "answers 503"
+    status = 0 if closes else 503
+    text = f"the proxy {did}: {destination.reason}"
+    kind = "no_cluster" if destination.problem == "NC" else "no_endpoints"
+    return PredictedOutcome(kind, share, text, status=status, flags=destination.problem)  # type: ignore[arg-type]
+
+
+def _reached(
+    destination: RoutedTo,
+    left: float,
+    rule: HTTPRoute | None,
+    written: HTTPRouteDestination | None,
+    request: Request,
+) -> PredictedOutcome:
     share = destination.share * left
-    if destination.problem == "NC":
-        text = f"the proxy answers 503: {destination.reason}"
-        return PredictedOutcome("no_cluster", share, text, status=503, flags="NC")
-    if destination.problem == "UH":
-        text = f"the proxy answers 503: {destination.reason}"
-        return PredictedOutcome("no_endpoints", share, text, status=503, flags="UH")
-    return PredictedOutcome("forwarded", share, f"{_either(destination.pods)} answers", pods=destination.pods)
+    missed = unreached(destination, share)
+    if missed is not None:
+        return missed
+    headers = answer_headers(rule, written, request) if rule is not None else {}
+    text = f"{either(destination.pods)} answers"
+    return PredictedOutcome("forwarded", share, text, pods=destination.pods, headers=headers)
 
 
-def _either(pods: Sequence[str]) -> str:
+def either(pods: Sequence[str]) -> str:
+    """Names of pods as alternatives, in words."""
     if len(pods) > 6:
         return f"one of {len(pods)} pods"
     return pods[0] if len(pods) == 1 else f"{', '.join(pods[:-1])} or {pods[-1]}"
 
 
-def _preflight(cors: CorsPolicy, request: Request) -> bool:
-    origin = request.header("origin")
-    if request.method != "OPTIONS" or not origin or not request.header("access-control-request-method"):
-        return False
-    if origin in cors.allow_origin and not cors.allow_origins:
-        return True
-    operators = [operator_of(match) for match in cors.allow_origins]
-    return any(operator is not None and compare(*operator, origin) for operator in operators)
+def _is_preflight(request: Request) -> bool:
+    asked = request.header("access-control-request-method")
+    return request.method == "OPTIONS" and bool(request.header("origin")) and bool(asked)
+
+
+def _preflight(cors: CorsPolicy, request: Request, left: float) -> PredictedOutcome | None:
+    if allowed_origin(cors, request):
+        headers = preflight_headers(cors, request)
+        return PredictedOutcome(
+            "preflight", left, "the proxy answers the preflight itself", status=200, headers=headers
+        )
+    if cors.unmatched_preflights == "IGNORE":
+        text = "the proxy answers the preflight itself, without allowing the origin"
+        return PredictedOutcome("preflight", left, text, status=200)
+    return None
 
 
 def _location(redirect: HTTPRedirect, route: Candidate, request: Request) -> str:
@@ -135,7 +178,8 @@ def _location(redirect: HTTPRedirect, route: Candidate, request: Request) -> str
         port = redirect.port
     elif redirect.derive_port == "FROM_REQUEST_PORT":
         port = route.view.port
-    if port == _DEFAULT_PORTS.get(scheme):
+    # Istiod leaves a default port out, as the Gateway's server and not as the request has it.
+    if port == _DEFAULT_PORTS.get(redirect.scheme or ("https" if route.view.tls else "http")):
         port = 0
     host = redirect.authority
     if not host:
@@ -144,9 +188,9 @@ def _location(redirect: HTTPRedirect, route: Candidate, request: Request) -> str
         other = scheme != request.scheme and has_port and int(own) == _DEFAULT_PORTS.get(request.scheme)
         host = name if has_port and (port or other) else request.authority
     target = request.header(":path") or "/"
-    if redirect.uri:
-        target = redirect.uri + (f"?{request.query}" if request.query and "?" not in redirect.uri else "")
-    elif redirect.prefix_rewrite:
+    if redirect.prefix_rewrite:
         path = _swap_prefix(route, request.path, redirect.prefix_rewrite)
         target = path + (f"?{request.query}" if request.query else "")
+    elif redirect.uri:
+        target = redirect.uri + (f"?{request.query}" if request.query and "?" not in redirect.uri else "")
     return f"{scheme}://{host}{f':{port}' if port else ''}{target}"

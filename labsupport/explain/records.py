@@ -16,10 +16,12 @@ __all__ = [
     "Policy",
     "PredictedOutcome",
     "RoutedTo",
+    "RuleKind",
     "RuleTrace",
     "RuleVerdict",
 ]
 
+RuleKind = Literal["http", "tls", "tcp"]
 RuleVerdict = Literal["chosen", "no match", "not reached", "not for this proxy"]
 OutcomeKind = Literal[
     "forwarded",
@@ -65,6 +67,7 @@ class Condition:
         got: what the request has there, quoted, or ``nothing``.
         holds: whether it is fulfilled.
         place: where it was written.
+        hint: what it nearly was, if it failed for little; a sentence without its capital, or empty.
     """
 
     field: str
@@ -72,9 +75,10 @@ class Condition:
     got: str
     holds: bool
     place: Place
+    hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.field}: wanted {self.wanted}, got {self.got}"
+        return f"{self.field}: wanted {self.wanted}, got {self.got}" + (f" ({self.hint})" if self.hint else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +108,16 @@ class MatchEntry:
 
 @dataclass(frozen=True, slots=True)
 class RuleTrace:
-    """One rule of ``spec.http``, and what it did with the request.
+    """One rule of a VirtualService, and what it did with the request.
 
     Args:
         object: ``VirtualService/name``.
-        index: number of the rule in its object, from 0.
+        index: number of the rule in its list, from 0.
         name: name of the rule; empty without one.
         verdict: ``chosen``, ``no match``, ``not reached`` (an earlier rule was chosen) or ``not for this proxy``.
         entries: its match entries; none means that every request matches.
         place: where it was written.
+        kind: the list it stands in: ``http``, ``tls`` or ``tcp``.
     """
 
     object: str
@@ -121,6 +126,7 @@ class RuleTrace:
     verdict: RuleVerdict
     entries: tuple[MatchEntry, ...]
     place: Place
+    kind: RuleKind = "http"
 
     @property
     def failed(self) -> tuple[Condition, ...]:
@@ -175,6 +181,9 @@ class RoutedTo:
         reason: the problem in words.
         policies: of the DestinationRule that applies.
         place: where the destination was written; None for a service without rules.
+        authority: the host that the application there sees; empty for connections that are not HTTP.
+        headers: request headers that rules change on the way there, by lower-case name: the value that the application
+            sees, or None if it does not see the header. Left out is what only the proxy can tell (``%...%``).
     """
 
     host: str
@@ -186,6 +195,8 @@ class RoutedTo:
     reason: str = ""
     policies: tuple[Policy, ...] = ()
     place: Place | None = None
+    authority: str = ""
+    headers: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def cluster(self) -> str:
@@ -205,6 +216,8 @@ class PredictedOutcome:
         flags: Envoy's response flags if a proxy answers.
         pods: who may answer.
         location: of a redirect.
+        headers: headers that the proxy puts on the answer (a value) or takes from it (None), by lower-case name.
+        body: of an answer that the proxy makes itself; None where it is not told.
     """
 
     kind: OutcomeKind
@@ -214,6 +227,8 @@ class PredictedOutcome:
     flags: str = ""
     pods: tuple[str, ...] = ()
     location: str = ""
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    body: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +251,10 @@ class Explanation:
         outcomes: how it may end; their shares add up to 1.
         upstream_path: the path that the application sees.
         upstream_authority: the host that the application sees.
+        route: name of the route as access logs have it; empty for one without a name.
+        timeout_s: what all tries together may take; None for no limit.
+        tries: how often the proxy tries at most, the first one included; 0 where it tries nothing.
+        mirrors: where copies go, each with the share of the requests that is copied.
     """
 
     url: str
@@ -255,6 +274,10 @@ class Explanation:
     outcomes: tuple[PredictedOutcome, ...] = field(default=())
     upstream_path: str = ""
     upstream_authority: str = ""
+    route: str = ""
+    timeout_s: float | None = None
+    tries: int = 0
+    mirrors: tuple[RoutedTo, ...] = ()
 
     @property
     def chosen(self) -> RuleTrace | None:

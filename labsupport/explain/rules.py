@@ -77,6 +77,12 @@ class Candidate:
         return None if self.entry is None else self.rule.rule.match[self.entry]
 
     @property
+    def name(self) -> str:
+        """Name of the route: that of the rule, with that of the match entry behind a dot."""
+        entry = self.match.name if self.match is not None else ""
+        return f"{self.rule.rule.name}.{entry}" if entry else self.rule.rule.name
+
+    @property
     def takes_everything(self) -> bool:
         """Whether no request gets past it."""
         return self.match is None or takes_everything(self.match)
@@ -223,6 +229,8 @@ def _merge(root: HTTPRoute, own: HTTPRoute) -> HTTPRoute | None:
 
 def _narrow(root: HTTPMatchRequest, leaf: HTTPMatchRequest) -> HTTPMatchRequest:
     update: dict[str, Any] = {
+        "name": "-".join(name for name in (root.name, leaf.name) if name),
+    } | {
         field: {**getattr(root, field), **getattr(leaf, field)}
         for field in ("headers", "without_headers", "query_params", "source_labels")
     }

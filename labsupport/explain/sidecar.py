@@ -6,20 +6,23 @@ and, on port 80, also one per host that only a rule knows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from labsupport.engine.base import Pod
-from labsupport.explain.catalog import Catalog, KnownService, exported, hidden_by, place_of
+from labsupport.explain.catalog import Catalog, exported, place_of
+from labsupport.explain.known import KnownService
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives
-from labsupport.mesh.index.hosts import fqdn, gateway_name, is_wildcard, matches
+from labsupport.explain.scope import Listener, Scope, rule_hosts
+from labsupport.mesh.index.hosts import gateway_name, is_wildcard, matches
 from labsupport.model import VirtualService
 
 __all__ = ["Table", "service_names", "sidecar_table"]
 
 _SERVICE_SUFFIX = ".svc.cluster.local"
+_NOT_HTTP = ("TCP", "TLS", "HTTPS", "UDP", "Mongo", "Redis", "MySQL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,6 @@ class Table:
         ruled: whether a VirtualService decides.
         ignored: objects about the host that do not count.
         https_only: the gateway sends plain HTTP to HTTPS.
-        listening: whether anything listens at the port at all.
     """
 
     known: bool
@@ -44,7 +46,6 @@ class Table:
     ruled: bool = False
     ignored: tuple[Ignored, ...] = ()
     https_only: bool = False
-    listening: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,12 @@ class _VirtualHost:
     service: KnownService | None
 
 
-def sidecar_table(catalog: Catalog, client: Pod, host: str, port: int) -> Table:
+def sidecar_table(catalog: Catalog, scope: Scope, client: Pod, host: str, port: int) -> Table:
     """Find what decides about a host and port in a pod's sidecar.
 
     Args:
         catalog: what there is.
+        scope: what the sidecar knows of it.
         client: the pod whose sidecar it is.
         host: host of the request, in lower case, without port.
         port: port of the request.
@@ -67,36 +69,29 @@ def sidecar_table(catalog: Catalog, client: Pod, host: str, port: int) -> Table:
         The rules and routes.
     """
     view = Viewpoint("mesh", port, client.namespace, client.labels)
-    limits = catalog.egress(client.namespace, client.labels)
-    services: dict[str, KnownService] = {}
-    for service in catalog.services:
-        hidden = hidden_by(limits, service.hostname, service.namespace, client.namespace)
-        if port in service.ports and service.visible(client.namespace) and not hidden:
-            services.setdefault(service.hostname.lower(), service)
-    bound = [
-        rule
-        for rule in _visible(catalog, client.namespace)
-        if "mesh" in (rule.spec.gateways or ["mesh"])
-        and any(
-            not hidden_by(limits, name, catalog.namespace_of(rule), client.namespace) for name in _hosts(catalog, rule)
-        )
-    ]
-    effective = {id(rule): effective_rules(catalog, rule) for rule in bound}
-    routes = {id(rule): survives(effective[id(rule)], view) for rule in bound}
-    hosts = _virtual_hosts(catalog, client.namespace, services, bound, routes, port)
-    speaks = any(service.speaks_http(port) for service in services.values())
-    found = _look_up(hosts, host) if speaks else None
+    listener = scope.listener_for(port) or Listener((), ())
+    services = listener.at(port)
+    effective = {id(rule): effective_rules(catalog, rule) for rule in listener.rules}
+    routes = {id(rule): survives(effective[id(rule)], view) for rule in listener.rules}
+    found = None
+    if speaks_http(listener, port):
+        found = _look_up(_virtual_hosts(catalog, client.namespace, services, listener.rules, routes, port), host)
     if found is not None and found.service is not None:
-        hostname = found.service.hostname.lower()
+        hostname = found.service.key
     else:
         named = (service for service in catalog.services if host in service_names(service, client.namespace))
-        hostname = next((service.hostname.lower() for service in named), host)
+        hostname = next((service.key for service in named), host)
     winner = found.rule if found is not None else None
-    ignored = _ignored(catalog, client.namespace, hostname, port, winner, bound, routes)
+    losers = _losers(catalog, client.namespace, hostname, port, winner, listener.rules, routes)
+    ignored = tuple(
+        Ignored(f"VirtualService/{rule.name}", reason, place_of(rule, "spec.hosts")) for rule, reason in losers
+    )
     if found is None:
         return Table(known=False, ignored=ignored)
-    # Without a winner, rules that name the host are still shown: each says why it is not for this client.
-    asked = [winner] if winner else [rule for rule in bound if hostname in map(str.lower, _hosts(catalog, rule))]
+    asked = [winner] if winner is not None else []
+    if winner is None:
+        # Rules that name the host are still shown: each says why it is not for this client.
+        asked = [rule for rule in listener.rules if hostname in map(str.lower, rule_hosts(catalog, rule))]
     return Table(
         known=True,
         service=found.service,
@@ -107,48 +102,36 @@ def sidecar_table(catalog: Catalog, client: Pod, host: str, port: int) -> Table:
     )
 
 
-def _visible(catalog: Catalog, namespace: str) -> list[VirtualService]:
-    """Rules that proxies of a namespace see: as in istiod, its private ones, then those shared with it, then public."""
-
-    def rank(rule: VirtualService) -> int:
-        owner = catalog.namespace_of(rule)
-        spaces = {owner if space == "." else space for space in rule.spec.export_to} or {"*"}
-        return 2 if "*" in spaces else 0 if owner == namespace else 1
-
-    seen = [
-        rule
-        for rule in catalog.virtual_services
-        if rule.spec.hosts and exported(rule, catalog.namespace_of(rule), namespace)
-    ]
-    return sorted(seen, key=rank)
-
-
-def _hosts(catalog: Catalog, rule: VirtualService) -> list[str]:
-    return [fqdn(host, catalog.namespace_of(rule)) for host in rule.spec.hosts]
+def speaks_http(listener: Listener, port: int) -> bool:
+    """Whether a sidecar has a route table for a port."""
+    if listener.port:
+        return bool(listener.services) and listener.protocol not in _NOT_HTTP
+    return any(service.speaks_http(port) for service in listener.services)
 
 
 def _virtual_hosts(
     catalog: Catalog,
     namespace: str,
-    services: dict[str, KnownService],
-    bound: list[VirtualService],
-    routes: dict[int, list[Candidate]],
+    services: Mapping[str, KnownService],
+    bound: Sequence[VirtualService],
+    routes: Mapping[int, list[Candidate]],
     port: int,
 ) -> list[_VirtualHost]:
     built: list[_VirtualHost] = []
     routed: set[str] = set()
     full = set(services)
     for rule in bound:
-        names = [host.lower() for host in _hosts(catalog, rule)]
-        covered = {name for name in names if name in services}
+        names = [host.lower() for host in rule_hosts(catalog, rule)]
+        covered = [name for name in names if name in services]
         for name in (name for name in names if is_wildcard(name)):
-            covered |= {host for host in services if matches(host, name) and _closest(catalog, bound, host) is rule}
-        concerned = any(
-            name in services or (is_wildcard(name) and any(matches(host, name) for host in services)) for name in names
-        )
+            fitting = [host for host in sorted(services) if matches(host, name)]
+            # A service's virtual host also has the names of its aliases, so it comes before them.
+            fitting.sort(key=lambda host: bool(services[host].alias_of))
+            covered += [host for host in fitting if _closest(catalog, bound, host) is rule and host not in covered]
+        concerned = any(_concerns(name, services) for name in names)
         if not routes[id(rule)] or (port != 80 and not concerned):
             continue
-        spoken = [host for host in sorted(covered) if services[host].speaks_http(port)]
+        spoken = [host for host in covered if services[host].speaks_http(port)]
         if not spoken and port != 80:
             continue
         unknown = [
@@ -165,11 +148,19 @@ def _virtual_hosts(
     return built
 
 
-def _closest(catalog: Catalog, bound: list[VirtualService], host: str) -> VirtualService | None:
+def _concerns(name: str, services: Mapping[str, KnownService]) -> bool:
+    if name in services:
+        return True
+    if is_wildcard(name):
+        return any(matches(name, host) for host in services)
+    return any(is_wildcard(host) and matches(name, host) for host in services)
+
+
+def _closest(catalog: Catalog, bound: Sequence[VirtualService], host: str) -> VirtualService | None:
     """The rule with the most specific host for a service; of two that are equally specific, the older."""
     best: tuple[tuple[bool, int], VirtualService] | None = None
     for rule in bound:
-        for name in (name.lower() for name in _hosts(catalog, rule)):
+        for name in (name.lower() for name in rule_hosts(catalog, rule)):
             if name == host or (is_wildcard(name) and host.endswith(name[1:])):
                 rank = (is_wildcard(name), -len(name))
                 if best is None or rank < best[0]:
@@ -178,26 +169,30 @@ def _closest(catalog: Catalog, bound: list[VirtualService], host: str) -> Virtua
 
 
 def service_names(service: KnownService, namespace: str) -> tuple[str, ...]:
-    """All names a service is called by from a namespace."""
-    host = service.hostname.lower()
-    names = [host, f"{host}.", *service.addresses]
-    if host.endswith(_SERVICE_SUFFIX):
-        short = host.removesuffix(_SERVICE_SUFFIX)
-        name, _, owner = short.partition(".")
-        names += [short, f"{short}.svc"]
-        if owner == namespace:
-            names.append(name)
-    return tuple(names)
+    """All names a service is called by from a namespace, in lower case."""
+    names: list[str] = []
+    for host in (service.key, *(alias.lower() for alias in service.aliases)):
+        names += [host, f"{host}."]
+        if host.endswith(_SERVICE_SUFFIX):
+            short = host.removesuffix(_SERVICE_SUFFIX)
+            name, _, owner = short.partition(".")
+            names += [short, f"{short}.svc"]
+            if owner == namespace:
+                names.append(name)
+    if service.kubernetes and service.resolution == "caller":
+        # Each pod of a headless Service has a name below the Service's.
+        names += [f"*.{name}" for name in names]
+    return (*names, *(address for address in service.addresses if "/" not in address))
 
 
 def _domains(service: KnownService, namespace: str, full: set[str]) -> tuple[str, ...]:
-    own = service.hostname.lower()
+    own = {service.key, *(alias.lower() for alias in service.aliases)}
     # A shorter form of one name may be the full name of another service.
-    return tuple(name for name in service_names(service, namespace) if name == own or name not in full)
+    return tuple(name for name in service_names(service, namespace) if name in own or name not in full)
 
 
-def _look_up(hosts: list[_VirtualHost], host: str) -> _VirtualHost | None:
-    """Envoy's order: the exact domain, then the longest wildcard in front, then the longest behind, then ``*``."""
+def _look_up(hosts: Sequence[_VirtualHost], host: str) -> _VirtualHost | None:
+    """Envoy's order: the exact domain, then the longest wildcard in front, then ``*``."""
     exact = next((item for item in hosts if host in item.domains), None)
     if exact is not None:
         return exact
@@ -210,35 +205,20 @@ def _look_up(hosts: list[_VirtualHost], host: str) -> _VirtualHost | None:
     return best[1] if best else None
 
 
-def _ignored(
-    catalog: Catalog,
-    namespace: str,
-    hostname: str,
-    port: int,
-    winner: VirtualService | None,
-    bound: list[VirtualService],
-    routes: dict[int, list[Candidate]],
-) -> tuple[Ignored, ...]:
-    return tuple(
-        Ignored(f"VirtualService/{rule.name}", reason, place_of(rule, "spec.hosts"))
-        for rule, reason in _losers(catalog, namespace, hostname, port, winner, bound, routes)
-    )
-
-
 def _losers(
     catalog: Catalog,
     namespace: str,
     hostname: str,
     port: int,
     winner: VirtualService | None,
-    bound: list[VirtualService],
-    routes: dict[int, list[Candidate]],
+    bound: Sequence[VirtualService],
+    routes: Mapping[int, list[Candidate]],
 ) -> Iterator[tuple[VirtualService, str]]:
     for rule in catalog.virtual_services:
         owner = catalog.namespace_of(rule)
         if rule is winner or not rule.spec.hosts:
             continue
-        if not any(matches(host.lower(), hostname) for host in _hosts(catalog, rule)):
+        if not any(matches(host.lower(), hostname) for host in rule_hosts(catalog, rule)):
             continue
         if not exported(rule, owner, namespace):
             yield rule, f"its exportTo does not show it to namespace {namespace}"
@@ -247,6 +227,8 @@ def _losers(
             yield rule, f"it is bound to {names} only; name mesh among its gateways to have it in sidecars"
         elif rule not in bound:
             yield rule, "a Sidecar object leaves its hosts out"
+        elif not rule.spec.http:
+            yield rule, "it has no http rules, and the request is HTTP"
         elif not routes[id(rule)]:
             yield rule, f"none of its rules is for this client and port {port}, so the proxy does without it"
         elif winner is not None:

@@ -10,9 +10,21 @@ from labsupport.explain.records import Policy
 from labsupport.explain.rules import EffectiveRule
 from labsupport.model import Destination, HTTPRetry, HTTPRoute, LoadBalancerSettings, OutlierDetection, Percent, Schema
 
-__all__ = ["described", "mirror_percent", "percent_of", "rule_policies"]
+__all__ = ["described", "limits", "mirror_percent", "percent_of", "rule_policies", "tries_of"]
 
 DEFAULT_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
+
+
+def limits(rule: HTTPRoute | None) -> float | None:
+    """What all tries together may take, in seconds; None for no limit."""
+    return rule.timeout.total_seconds() if rule is not None and rule.timeout is not None else None
+
+
+def tries_of(rule: HTTPRoute | None) -> int:
+    """How often a request is tried at most, the first try included."""
+    if rule is None or rule.retries is None:
+        return 3
+    return 1 + max(0, rule.retries.attempts)
 
 
 def rule_policies(rule: EffectiveRule | None) -> tuple[Policy, ...]:

@@ -1,0 +1,143 @@
+"""What a proxy's route table does with a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from labsupport.engine.base import Pod
+from labsupport.explain.catalog import Catalog
+from labsupport.explain.destinations import Client, reach, resolve
+from labsupport.explain.draft import Draft
+from labsupport.explain.headers import request_headers, sent_authority
+from labsupport.explain.known import KnownService
+from labsupport.explain.outcomes import https_redirect, predict
+from labsupport.explain.records import Explanation, Ignored, Place, PredictedOutcome, RoutedTo
+from labsupport.explain.request import Request
+from labsupport.explain.rules import Candidate, choose
+from labsupport.explain.sidecar import Table
+from labsupport.explain.words import mirror_percent, percent_of
+from labsupport.model import HTTPRouteDestination
+
+__all__ = ["decided"]
+
+
+def decided(
+    draft: Draft,
+    catalog: Catalog,
+    client: Client,
+    table: Table,
+    pod: Pod,
+    kind: Literal["sidecar", "gateway"],
+    ignored: Sequence[Ignored],
+) -> Explanation:
+    """Explain a request by the table that decides about it.
+
+    Args:
+        draft: the request.
+        catalog: what there is.
+        client: the deciding proxy.
+        table: what it has for the request's host.
+        pod: its pod.
+        kind: what it is.
+        ignored: objects that do not count, besides those of the table.
+    """
+    request = draft.request
+    way = [draft.caller, f"{pod.name} ({kind})"]
+    unused = (*ignored, *table.ignored)
+    if table.https_only and request.scheme == "http":
+        decision = "The Gateway's server has httpsRedirect."
+        outcome = https_redirect(request)
+        return draft.explanation(decision, [outcome], ignored=unused, proxy=pod.name, kind=kind, hops=way)
+    if not table.known:
+        reason = f"the gateway has no rule for host {request.host}"
+        outcome = PredictedOutcome("no_route", 1.0, f"the gateway answers 404: {reason}", status=404, flags="NR")
+        decision = f"No route: {reason}."
+        return draft.explanation(decision, [outcome], ignored=unused, proxy=pod.name, kind=kind, hops=way)
+    choice = choose(table.rules, table.routes, request)
+    route = choice.chosen
+    if table.ruled and route is None:
+        text = "the proxy answers 404: no rule matches, and a host with rules has no other route"
+        outcome = PredictedOutcome("no_route", 1.0, text, status=404, flags="NR")
+        return draft.explanation(
+            "No rule matches.",
+            [outcome],
+            rules=choice.traces,
+            ignored=unused,
+            proxy=pod.name,
+            kind=kind,
+            hops=way,
+        )
+    # At a gateway, the port of the server that the route belongs to is the default of its destinations.
+    if route is not None:
+        client = replace(client, port=route.view.port)
+    pairs = _destinations(catalog, client, table.service, route, request)
+    outcomes = predict(route, request, pairs)
+    pods = list(dict.fromkeys(name for outcome in outcomes for name in outcome.pods))
+    return draft.explanation(
+        _decision(route, table.service),
+        outcomes,
+        rules=choice.traces,
+        route=route,
+        name=route.name if route is not None else "default",
+        ignored=unused,
+        proxy=pod.name,
+        kind=kind,
+        destinations=[destination for destination, _ in pairs],
+        mirrors=_mirrors(catalog, client, route),
+        policies=draft.policies(route),
+        hops=[*way, *draft.arrival(catalog, pods)],
+        forwards=bool(pairs),
+    )
+
+
+def _destinations(
+    catalog: Catalog, client: Client, service: KnownService | None, route: Candidate | None, request: Request
+) -> list[tuple[RoutedTo, HTTPRouteDestination | None]]:
+    if route is None:
+        assert service is not None
+        found = reach(catalog, client, service, "", client.port, 1.0, None)
+        return [(replace(found, authority=request.authority), None)]
+    rule = route.rule.rule
+    if rule.redirect is not None or rule.direct_response is not None:
+        return []
+    weights = [1] if len(rule.route) == 1 else [item.weight for item in rule.route]
+    total = sum(weights)
+    pairs: list[tuple[RoutedTo, HTTPRouteDestination | None]] = []
+    for index, (item, weight) in enumerate(zip(rule.route, weights, strict=True)):
+        if weight > 0:
+            place = route.rule.place(f"route[{index}].destination")
+            found = resolve(catalog, client, item.destination, route.rule.namespace, weight / total, place)
+            headers = request_headers(rule, item, request)
+            authority = sent_authority(rule, item, request)
+            pairs.append((replace(found, authority=authority, headers=headers), item))
+    return pairs
+
+
+def _mirrors(catalog: Catalog, client: Client, route: Candidate | None) -> list[RoutedTo]:
+    """Where copies go; a copy for which there is no cluster is not made."""
+    if route is None or route.rule.rule.redirect is not None or route.rule.rule.direct_response is not None:
+        return []
+    rule, owner = route.rule.rule, route.rule.namespace
+    found = []
+    if rule.mirror is not None and mirror_percent(rule) > 0:
+        share = min(1.0, mirror_percent(rule) / 100)
+        found.append(resolve(catalog, client, rule.mirror, owner, share, route.rule.place("mirror")))
+    for index, mirror in enumerate(rule.mirrors):
+        share = min(1.0, percent_of(mirror.percentage, 100) / 100)
+        if mirror.destination is not None and share > 0:
+            place = route.rule.place(f"mirrors[{index}]")
+            found.append(resolve(catalog, client, mirror.destination, owner, share, place))
+    return found
+
+
+def _decision(route: Candidate | None, service: KnownService | None) -> str:
+    if route is None:
+        assert service is not None
+        return f"No rule is about {service.hostname} here, so the service itself is the destination."
+    rule = route.rule
+    name = f" {rule.rule.name!r}" if rule.rule.name else ""
+    entry = f", match[{route.entry}]" if route.entry is not None and len(rule.rule.match) > 1 else ""
+    place: Place = rule.place()
+    return f"Chosen: VirtualService/{rule.written_in.name} http[{rule.index}]{name}{entry} ({place})."
