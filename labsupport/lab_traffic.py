@@ -196,6 +196,8 @@ class TrafficVerbs(ABC):
         source: str = "outside",
         headers: Mapping[str, str] | None = None,
         method: str = "GET",
+        body: str | None = None,
+        certificate: ClientCertificate | tuple[str, str] | None = None,
         confirm: bool = True,
     ) -> Explained:
         """Say why a request goes where it goes: every rule in order, the route, the endpoints, the policies in force.
@@ -207,6 +209,8 @@ class TrafficVerbs(ABC):
             source: ``outside``, or the Deployment or pod that calls (any with a sidecar can be explained).
             headers: request headers.
             method: HTTP method.
+            body: request body; over ``tcp`` and ``tls`` what is sent.
+            certificate: with TLS, what the client shows, as for ``send``.
             confirm: send the request once, where the source can send.
 
         Returns:
@@ -222,7 +226,9 @@ class TrafficVerbs(ABC):
 
         engine = self._open()
         # First of all, because it says what is wrong with an argument.
-        spec = traffic.build_spec(url, source=source, headers=headers, method=method, count=1)
+        spec = traffic.build_spec(
+            url, source=source, headers=headers, method=method, body=body, certificate=certificate, count=1
+        )
         pods = engine.pods()
         caller = next((pod for pod in pods if source in (pod.name, pod.workload)), None)
         if caller is None and source != "outside":
@@ -236,6 +242,9 @@ class TrafficVerbs(ABC):
             method=method,
             source=caller if caller is not None else "outside",
             namespace=engine.namespace,
+            # Without iptables only what a program hands to its proxy gets there, and that is HTTP.
+            captured=engine.name != "embedded",
+            certificate=certificate is not None,
         )
         if not confirm:
             return confirming.Explained(why)
