@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
+from labsupport.engine.cluster.apierror import ApiError, first_line, refusal, words_of
 from labsupport.errors import EngineError, EngineLostError, UsageError
 
 if TYPE_CHECKING:
@@ -30,42 +31,6 @@ _HANDSHAKE = re.compile(r"Handshake status (\d+)")
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 
 _Result = TypeVar("_Result")
-
-
-class ApiError(EngineError):
-    """The API server said no.
-
-    Attributes:
-        status: HTTP status, such as 404.
-        reason: Kubernetes' own word for it, such as ``AlreadyExists`` or ``Invalid``.
-        server_text: the server's message, as it was sent.
-        causes: ``(field path, message)`` of each field that is wrong.
-    """
-
-    def __init__(
-        self,
-        text: str,
-        *,
-        status: int,
-        reason: str = "",
-        server_text: str = "",
-        causes: tuple[tuple[str, str], ...] = (),
-    ) -> None:
-        super().__init__(text)
-        self.status = status
-        self.reason = reason
-        self.server_text = server_text
-        self.causes = causes
-
-    @property
-    def forbidden(self) -> bool:
-        """Whether a right is missing."""
-        return self.status == 403
-
-    @property
-    def missing(self) -> bool:
-        """Whether there is no such object."""
-        return self.status == 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +131,7 @@ class Connection:
             text = str(error.reason)[start : end + 1] if 0 <= start < end else ""
         if not status:
             return self.lost(error)
-        return _refusal(status, text, str(error.reason), self.context)
+        return refusal(status, text, str(error.reason), self.context)
 
     # --- plain requests ----------------------------------------------------------------------------------------
 
@@ -215,7 +180,7 @@ class Connection:
             time.sleep(wait)
         text = response.data.decode("utf-8", "replace")
         if response.status >= 400:
-            raise _refusal(response.status, text, response.reason or "", self.context)
+            raise refusal(response.status, text, response.reason or "", self.context)
         found = response.headers.getlist("Warning") if "Warning" in response.headers else []
         warnings = tuple(_unescaped(one) for line in found for one in _WARNING.findall(line))
         return Reply(response.status, text, warnings, dict(response.headers))
@@ -275,7 +240,7 @@ class Connection:
 
     def lost(self, error: BaseException) -> EngineLostError:
         """The error for a cluster that does not answer."""
-        cause = _words(error)
+        cause = words_of(error)
         return EngineLostError(
             f"the cluster of context {self.context!r} does not answer at {self.server}: {cause}. "
             "See that it runs and that this machine reaches it (kubectl get nodes), then open a new lab with Lab()"
@@ -319,7 +284,7 @@ def _configuration(context: str | None) -> tuple[str, Any]:
             config.load_incluster_config(client_configuration=made)
             return "in-cluster", made
         raise EngineError(
-            f"no cluster is known here: {_first_line(error)}. Make one with: workshop cluster up; or set KUBECONFIG to "
+            f"no cluster is known here: {first_line(error)}. Make one with: workshop cluster up; or set KUBECONFIG to "
             'the kubeconfig of a cluster with Istio. No cluster is needed for Lab(engine="embedded")'
         ) from None
     names = [one["name"] for one in contexts]
@@ -329,7 +294,7 @@ def _configuration(context: str | None) -> tuple[str, Any]:
     try:
         config.load_kube_config(context=chosen, client_configuration=made)
     except (config.ConfigException, OSError) as error:
-        raise EngineError(f"context {chosen!r} of the kubeconfig cannot be used: {_first_line(error)}") from None
+        raise EngineError(f"context {chosen!r} of the kubeconfig cannot be used: {first_line(error)}") from None
     if not made.verify_ssl:
         import warnings
 
@@ -338,33 +303,6 @@ def _configuration(context: str | None) -> tuple[str, Any]:
         # Whoever wrote insecure-skip-tls-verify knows; one warning for each request would bury a notebook.
         warnings.filterwarnings("ignore", category=InsecureRequestWarning)
     return str(chosen), made
-
-
-def _refusal(status: int, text: str, reason: str, context: str) -> ApiError:
-    """The error for an answer of the API server, from its ``Status`` object where it sent one."""
-    message = ""
-    causes: tuple[tuple[str, str], ...] = ()
-    try:
-        body = json.loads(text)
-        message, reason = str(body.get("message") or ""), str(body.get("reason") or reason)
-        found = (body.get("details") or {}).get("causes") or []
-        causes = tuple((str(one.get("field") or ""), str(one.get("message") or "")) for one in found)
-    except (ValueError, AttributeError):
-        message = text.strip()[:500]
-    said = message or reason or f"HTTP {status}"
-    if status == 401:
-        shown = (
-            f"the cluster of context {context!r} does not accept your credentials ({said}). "
-            "Log in again, or ask whoever runs the cluster for a new kubeconfig"
-        )
-    elif status == 403 and reason == "Forbidden" and " cannot " in said:
-        shown = (
-            f"a right is missing: {said}. Ask whoever runs the cluster for it; "
-            "workshop doctor --engine cluster lists everything that is needed"
-        )
-    else:
-        shown = said
-    return ApiError(shown, status=status, reason=reason, server_text=said, causes=causes)
 
 
 def _is_transport(error: BaseException) -> bool:
@@ -389,16 +327,3 @@ def _asked_to_wait(response: Any) -> float | None:
 
 def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-
-
-def _words(error: BaseException) -> str:
-    """The innermost reason of a failed connection, without the names of Python's classes."""
-    reason = getattr(error, "reason", None) or error
-    text = _first_line(reason if isinstance(reason, BaseException) else error)
-    text = re.sub(r"^<?[\w.]+\(.*?\)>?: ", "", text)
-    text = re.sub(r" \(_ssl\.c:\d+\)", "", re.sub(r"\[Errno -?\d+\] ", "", text))
-    return text.rstrip(".") or type(error).__name__

@@ -1,0 +1,87 @@
+"""What the API server says when it says no, and why a connection failed, in words."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from labsupport.errors import EngineError
+
+__all__ = ["ApiError", "first_line", "refusal", "words_of"]
+
+
+class ApiError(EngineError):
+    """The API server said no.
+
+    Attributes:
+        status: HTTP status, such as 404.
+        reason: Kubernetes' own word for it, such as ``AlreadyExists`` or ``Invalid``.
+        server_text: the server's message, as it was sent.
+        causes: ``(field path, message)`` of each field that is wrong.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int,
+        reason: str = "",
+        server_text: str = "",
+        causes: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
+        self.server_text = server_text
+        self.causes = causes
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether a right is missing."""
+        return self.status == 403
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such object."""
+        return self.status == 404
+
+
+def refusal(status: int, text: str, reason: str, context: str) -> ApiError:
+    """The error for an answer of the API server, from its ``Status`` object where it sent one."""
+    message = ""
+    causes: tuple[tuple[str, str], ...] = ()
+    try:
+        body = json.loads(text)
+        message, reason = str(body.get("message") or ""), str(body.get("reason") or reason)
+        found = (body.get("details") or {}).get("causes") or []
+        causes = tuple((str(one.get("field") or ""), str(one.get("message") or "")) for one in found)
+    except (ValueError, AttributeError):
+        message = text.strip()[:500]
+    said = message or reason or f"HTTP {status}"
+    if status == 401:
+        shown = (
+            f"the cluster of context {context!r} does not accept your credentials ({said}). "
+            "Log in again, or ask whoever runs the cluster for a new kubeconfig"
+        )
+    elif status == 403 and reason == "Forbidden" and " cannot " in said:
+        shown = (
+            f"a right is missing: {said}. Ask whoever runs the cluster for it; "
+            "workshop doctor --engine cluster lists everything that is needed"
+        )
+    else:
+        shown = said
+    return ApiError(shown, status=status, reason=reason, server_text=said, causes=causes)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error, without a final full stop."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def words_of(error: BaseException) -> str:
+    """The innermost reason of a failed connection, without the names of Python's classes."""
+    reason = getattr(error, "reason", None) or error
+    text = first_line(reason if isinstance(reason, BaseException) else error)
+    text = re.sub(r"^<?[\w.]+\(.*?\)>?: ", "", text)
+    text = re.sub(r" \(_ssl\.c:\d+\)", "", re.sub(r"\[Errno -?\d+\] ", "", text))
+    return text.rstrip(".") or type(error).__name__
