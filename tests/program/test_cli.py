@@ -59,7 +59,7 @@ def test_help_names_every_command_and_imports_none_of_them():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for command in ("doctor", "lab", "progress", "reset", "test", "translate", "validate"):
+    for command in ("cluster", "doctor", "lab", "progress", "reset", "test", "translate", "validate"):
         assert f"  {command} " in done.stdout
         assert run(command, "--help").exit_code == 0
 
@@ -143,6 +143,25 @@ def test_the_notebooks_follow_their_rules(own_state: Path):
     assert places[at + 1] == str(own_state / "notebooks")
 
 
+def test_a_cluster_runs_what_has_a_mesh_and_the_notebooks(own_state: Path):
+    for suite in ("contract", "cluster", "notebooks"):
+        (own_state / "tests" / suite).mkdir()
+        (own_state / "tests" / suite / "test_it.py").touch()
+    arguments = testing.pytest_arguments(own_state, [], fast=False, engine="cluster")
+    tests = own_state / "tests"
+    wanted = [tests / "contract", tests / "notebooks", own_state / "notebooks", tests / "cluster"]
+    assert arguments[-4:] == [str(place) for place in wanted]
+    assert "--nbval-lax" in arguments
+
+
+def test_without_a_cluster_its_tests_say_so_once(own_state: Path):
+    nowhere = {**os.environ, "KUBECONFIG": str(own_state / "none"), "KUBERNETES_SERVICE_HOST": ""}
+    command = [sys.executable, "-P", "-m", "labsupport.cli", "test", "--engine", "cluster"]
+    done = subprocess.run(command, env=nowhere, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("workshop: no cluster is known here")
+    assert "workshop cluster up" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_fast_leaves_out_what_takes_long(own_state: Path):
     arguments = testing.pytest_arguments(own_state, [], fast=True)
     assert str(own_state / "tests" / "browser") not in arguments and "--nbval-lax" not in arguments
@@ -162,7 +181,8 @@ def test_files_replace_the_suites_and_options_stay(own_state: Path, monkeypatch:
 def test_the_test_command_ends_as_pytest_does(tmp_path: Path):
     failing = tmp_path / "test_failing.py"
     failing.write_text(
-        "import os\n\ndef test_engine():\n    assert os.environ['WORKSHOP_ENGINE'] == 'cluster'\n\n"
+        "import os\n\ndef test_engine():\n    assert os.environ['WORKSHOP_ENGINE'] == 'cluster'\n"
+        "    assert os.environ['WORKSHOP_NAMESPACE'].endswith('-test')\n\n"
         "def test_arithmetic():\n    assert 1 + 1 == 3\n"
     )
     environment = {**os.environ, "WORKSHOP_ROOT": str(ROOT)}
