@@ -1,8 +1,9 @@
 """The load client: a small HTTP service that is told what to send and streams back one record per request.
 
-``POST /run`` starts a run and answers with one JSON object per line, in order of completion; closing the stream ends
-the run. ``PATCH /run/{run}`` changes its rate, ``DELETE /run/{run}`` lets it end. Runs as ``python app.py`` in a
-container, or is loaded by path and asked for ``create_app(env)``. README.md lists everything.
+``POST /run`` starts a run and answers with one JSON object per line, in order of completion, and an empty line now and
+then while there is nothing to tell; closing the stream ends the run. ``PATCH /run/{run}`` changes its rate, ``DELETE
+/run/{run}`` lets it end. Runs as ``python app.py`` in a container, or is loaded by path and asked for
+``create_app(env)``. README.md lists everything.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -33,6 +35,9 @@ from client_spec import SpecError, parse_rate, parse_spec
 __all__ = ["create_app"]
 
 FLUSH_S = 0.04
+# A stream on which nothing happens says so, in case somebody between the caller and this client ends silent ones, or
+# fails without a word.
+HEARTBEAT_S = 2.0
 KEEP_ALIVE_S = 3900
 
 
@@ -119,7 +124,9 @@ class Stream:
         self._lines = lines
         self._headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
         self._headers += [(key.encode(), value.encode()) for key, value in headers.items()]
+        self._headers += [(b"x-heartbeat-s", str(HEARTBEAT_S).encode())]
         self._ended = ended
+        self._sent = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one run (ASGI)."""
@@ -142,7 +149,10 @@ class Stream:
             await asyncio.gather(work, gone, return_exceptions=True)
 
     async def _flush(self, send: Send, *, more: bool) -> None:
+        if not self._lines and time.monotonic() - self._sent > HEARTBEAT_S:
+            self._lines.append("\n")
         if self._lines or not more:
+            self._sent = time.monotonic()
             body = "".join(self._lines).encode()
             self._lines.clear()
             await send({"type": "http.response.body", "body": body, "more_body": more})

@@ -9,12 +9,12 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 from labsupport.engine.base import Hop, Response, TrafficSpec
 from labsupport.errors import EngineError, UsageError
 
-__all__ = ["HttpSending", "response"]
+__all__ = ["ClientSending", "HttpSending", "LocalRoute", "Reply", "Route", "response"]
 
 
 def response(record: dict[str, Any]) -> Response:
@@ -23,11 +23,43 @@ def response(record: dict[str, Any]) -> Response:
     return Response(path=hops, **record)
 
 
-class HttpSending:
-    """Talks to a load client over HTTP; see ``Sending``.
+class Reply(Protocol):
+    """The answer to the request that starts a run, as far as it has come."""
+
+    status: int
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of the body as they arrive; raises when it breaks off."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class Route(Protocol):
+    """A way to the HTTP API of a load client.
+
+    Attributes:
+        FAILURES: what its methods, and the replies that it gives, raise when the way breaks.
+    """
+
+    FAILURES: tuple[type[Exception], ...]
+
+    def start(self, path: str, body: str) -> Reply:
+        """POST JSON, and return as soon as the headers are there."""
+        ...
+
+    def tell(self, method: str, path: str, body: str | None) -> tuple[int, str]:
+        """Send a short request; returns status and text."""
+        ...
+
+
+class ClientSending:
+    """A run of a load client; see ``Sending``.
 
     Args:
-        host, port: where the load client listens.
+        route: to the load client.
         spec: what to send.
         url: the URL as the load client is to use it.
         connect_to: where it opens its connections, if not where the URL says.
@@ -35,9 +67,9 @@ class HttpSending:
     """
 
     def __init__(
-        self, host: str, port: int, spec: TrafficSpec, *, url: str, connect_to: str | None, lost: Callable[[], None]
+        self, route: Route, spec: TrafficSpec, *, url: str, connect_to: str | None, lost: Callable[[], None]
     ) -> None:
-        self._address = (host, port)
+        self._route = route
         self._run = uuid.uuid4().hex
         self._lost = lost
         self._lock = threading.Lock()
@@ -46,32 +78,29 @@ class HttpSending:
         body |= {"url": url, "run": self._run}
         if connect_to:
             body["connect_to"] = connect_to
-        self._connection = http.client.HTTPConnection(host, port)
         try:
-            self._connection.request(
-                "POST", "/run", body=json.dumps(body), headers={"content-type": "application/json"}
-            )
-            self._reply = self._connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
+            self._reply = route.start("/run", json.dumps(body))
+            if self._reply.status != 200:
+                said = b"".join(self._reply.lines()).decode("utf-8", "replace")
+                self._reply.close()
+        except route.FAILURES as error:
             raise self._broken(error) from error
         if self._reply.status != 200:
-            said = self._reply.read().decode("utf-8", "replace")
-            self._connection.close()
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                said = json.loads(said)["error"]
-            raise UsageError(f"the load client refuses this: {said}")
+            raise _refused(self._reply.status, said)
 
     def __iter__(self) -> Iterator[Response]:
         """Yield responses in order of completion until the batch ends."""
+        failures: tuple[type[Exception], ...] = (*self._route.FAILURES, ValueError)
         try:
-            for line in self._reply:
-                yield response(json.loads(line))
-        except (OSError, ValueError, http.client.HTTPException) as error:
+            for line in self._reply.lines():
+                # An empty line only says that the load client is still there.
+                if line.strip():
+                    yield response(json.loads(line))
+        except failures as error:
             raise self._broken(error) from error
         finally:
             self._ended = True
-            self._connection.close()
+            self._reply.close()
 
     def set_rate(self, rate: float) -> None:
         """Change the rate of a batch that is under way, in requests per second."""
@@ -85,21 +114,82 @@ class HttpSending:
         with self._lock:
             if self._ended:
                 return
-            connection = http.client.HTTPConnection(*self._address, timeout=5.0)
             try:
-                headers = {"content-type": "application/json"}
-                text = None if body is None else json.dumps(body)
-                connection.request(method, f"/run/{self._run}", body=text, headers=headers)
-                reply = connection.getresponse()
-                said = reply.read().decode("utf-8", "replace")
-            except (OSError, http.client.HTTPException) as error:
+                status, said = self._route.tell(method, f"/run/{self._run}", None if body is None else json.dumps(body))
+            except self._route.FAILURES as error:
                 raise self._broken(error) from error
-            finally:
-                connection.close()
             # 404 says that the batch has ended by itself meanwhile.
-            if reply.status not in (200, 404):
-                raise UsageError(f"the load client refuses this: {said}")
+            if status not in (200, 404):
+                raise _refused(status, said)
 
     def _broken(self, error: Exception) -> EngineError:
         self._lost()
         return EngineError(f"the load client broke off ({error or type(error).__name__}). lab.pods() shows its state")
+
+
+def _refused(status: int, said: str) -> EngineError | UsageError:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        said = json.loads(said)["error"]
+    if status >= 500:
+        return EngineError(f"the load client does not answer ({status}: {said}). lab.pods() shows its state")
+    return UsageError(f"the load client refuses this: {said}")
+
+
+class _LocalReply:
+    def __init__(self, connection: http.client.HTTPConnection) -> None:
+        self._connection = connection
+        self._reply = connection.getresponse()
+        self.status = self._reply.status
+
+    def lines(self) -> Iterator[bytes]:
+        yield from self._reply
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class LocalRoute:
+    """To a load client that listens on this machine.
+
+    Args:
+        host, port: where.
+    """
+
+    FAILURES: tuple[type[Exception], ...] = (OSError, http.client.HTTPException)
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
+
+    def start(self, path: str, body: str) -> Reply:
+        """POST JSON, and return as soon as the headers are there."""
+        connection = http.client.HTTPConnection(*self._address)
+        try:
+            connection.request("POST", path, body=body, headers={"content-type": "application/json"})
+            return _LocalReply(connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    def tell(self, method: str, path: str, body: str | None) -> tuple[int, str]:
+        """Send a short request; returns status and text."""
+        connection = http.client.HTTPConnection(*self._address, timeout=5.0)
+        try:
+            connection.request(method, path, body=body, headers={"content-type": "application/json"})
+            reply = connection.getresponse()
+            return reply.status, reply.read().decode("utf-8", "replace")
+        finally:
+            connection.close()
+
+
+class HttpSending(ClientSending):
+    """A run of a load client that listens on this machine; see ``ClientSending``.
+
+    Args:
+        host, port: where the load client listens.
+        spec, url, connect_to, lost: see ``ClientSending``.
+    """
+
+    def __init__(
+        self, host: str, port: int, spec: TrafficSpec, *, url: str, connect_to: str | None, lost: Callable[[], None]
+    ) -> None:
+        super().__init__(LocalRoute(host, port), spec, url=url, connect_to=connect_to, lost=lost)
