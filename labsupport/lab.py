@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from labsupport import session
 from labsupport.engine.base import ApplyResult, Engine, Leftovers, Ref, Response
@@ -17,6 +17,7 @@ from labsupport.lab_pictures import PictureVerbs
 from labsupport.lab_traffic import TrafficVerbs
 from labsupport.model.base import Resource
 from labsupport.objects import Objects
+from labsupport.pictures import picture
 from labsupport.refs import as_ref, kind_name, looks_like_ref, ref_of
 from labsupport.sources import Source, is_text, read
 from labsupport.status import AccessLog, LabStatus, LogText, Pods
@@ -212,8 +213,21 @@ class Lab(TrafficVerbs, PictureVerbs):
         """All pods, the ingress gateway included."""
         return Pods(self._open().pods())
 
-    def status(self) -> LabStatus:
-        """Everything at a glance: pods, proxies, rules with when each came into force, addresses, warnings."""
+    @overload
+    def status(self, *, live: Literal[False] = False) -> LabStatus: ...
+    @overload
+    def status(self, *, live: Literal[True]) -> Any: ...
+    def status(self, *, live: bool = False) -> Any:
+        """Everything at a glance: pods, proxies, rules with when each came into force, addresses, the last error.
+
+        Args:
+            live: a widget that keeps showing what is true now, instead of a record of this moment.
+
+        Returns:
+            The record, or the widget; ``close()`` ends it, and so does the end of the lab.
+        """
+        if live:
+            return picture("overview", self)
         engine = self._open()
         pods = Pods(engine.pods())
         unwell = [f"{pod.name} is not ready" for pod in pods if not pod.ready]

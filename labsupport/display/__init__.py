@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from labsupport.background import BackgroundTraffic
     from labsupport.display.figure import Figure
     from labsupport.display.live import LiveTraffic, Wanted
+    from labsupport.display.live_status import LiveStatus, Overseen
     from labsupport.graph_view import ServiceGraph
     from labsupport.journey import Journey
     from labsupport.observation import Observations
     from labsupport.share import By, Share
 
-__all__ = ["compare", "install", "show", "watch"]
+__all__ = ["compare", "install", "overview", "show", "watch"]
 
 
 def watch(
@@ -110,3 +111,17 @@ def compare(before: Observations, after: Observations, **options: Any) -> Figure
     from labsupport.display.observed import compare_figure
 
     return compare_figure(before, after, **options)
+
+
+def overview(lab: Overseen) -> LiveStatus:
+    """The overview of a lab, live: pods, proxies, rules with when each came into force, the last error.
+
+    Args:
+        lab: what to look at.
+
+    Returns:
+        A widget to put at the end of a cell; ``close()`` ends it, and so does the end of the lab.
+    """
+    from labsupport.display.live_status import LiveStatus
+
+    return LiveStatus(lab)

@@ -8,17 +8,16 @@ import time
 import uuid
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import anywidget
 import traitlets
 
-from labsupport.display.figure import Figure
 from labsupport.display.scripts import script
 from labsupport.display.theme import STATIC, style
 from labsupport.errors import TrafficError
 
-__all__ = ["LiveView"]
+__all__ = ["LiveView", "Shown"]
 
 # Four messages a second leave room for a fifth: that of a slider that is being dragged.
 _INTERVAL_S = 0.25
@@ -28,6 +27,14 @@ _PATIENCE_S = 30.0
 _UNSEEN_INTERVAL_S = 1.0
 # A screen reader is told the numbers this often; more would talk over everything else.
 _SUMMARY_S = 10.0
+
+
+class Shown(Protocol):
+    """Something static that a notebook can show."""
+
+    def _repr_mimebundle_(self) -> dict[str, str]:
+        """Its forms by MIME type."""
+        ...
 
 
 class LiveView(anywidget.AnyWidget):
@@ -71,8 +78,8 @@ class LiveView(anywidget.AnyWidget):
         """What is to be sent: made with ``_compose``."""
 
     @abstractmethod
-    def snapshot(self) -> Figure:
-        """A static figure that stays in an exported notebook."""
+    def snapshot(self) -> Shown:
+        """A static picture that stays in an exported notebook."""
 
     @abstractmethod
     def _is_busy(self) -> bool:

@@ -14,9 +14,10 @@ from labsupport.display.text import el, esc
 from labsupport.engine.base import AccessRecord, Pod, RuleStatus
 from labsupport.status import AccessLog, LabStatus, Pods
 
-__all__ = ["access_log_html", "pods_html", "status_html", "version_mark"]
+__all__ = ["access_log_html", "pods_html", "status_html", "status_parts", "status_title", "version_mark"]
 
 _SHOWN_RECORDS = 200
+_BREAK = re.compile(r"(?<=[|/.:-])(?=[^|/.:-])")
 _SUFFIX = re.compile(r"(\.[\w-]+)?\.svc\.cluster\.local$")
 
 
@@ -60,27 +61,47 @@ def _rule_row(rule: RuleStatus) -> list[str]:
     return [esc(rule.ref), since, words.duration(rule.in_force_after_s), proxies]
 
 
-def status_html(status: LabStatus) -> str:
-    """Everything at a glance."""
-    body = [_pods(status.pods) if status.pods else el("div", "no pods")]
-    gap = "margin-top:10px"
-    if status.rules:
-        rows = [_rule_row(rule) for rule in status.rules]
-        body.append(el("div", table(["rule", "in force since", "after", "in"], rows, caption="rules"), style=gap))
-    if status.urls:
-        rows = [[esc(name), _link(url)] for name, url in status.urls.items()]
-        body.append(el("div", table(["address", "for your browser"], rows, caption="addresses"), style=gap))
-    body += [el("div", f"traffic: {esc(text)}", style=gap) for text in status.traffic]
-    body += [el("div", f"⚠ {esc(text)}", style=gap) for text in status.warnings]
-    if status.last_error:
-        error = el("div", el("b", "last error: ", class_="e"), esc(status.last_error))
-        body.append(el("div", error, style=f"{gap};white-space:pre-wrap"))
+def status_title(status: LabStatus) -> str:
+    """What runs where, in numbers."""
     ready = sum(pod.ready for pod in status.pods)
-    subtitle = (
+    return (
         f"{status.engine}, namespace {status.namespace}: {words.plural(len(status.pods), 'pod')} ({ready} ready), "
         f"{words.plural(len(status.proxies), 'proxy', 'proxies')}, {words.plural(len(status.rules), 'rule')}"
     )
-    return panel("Mesh", *body, subtitle=subtitle)
+
+
+def status_parts(status: LabStatus) -> dict[str, str]:
+    """The sections of the overview by name, so that a live one replaces only what changed.
+
+    Args:
+        status: what the lab runs.
+
+    Returns:
+        ``pods``, ``rules``, ``addresses`` and ``notes`` as HTML; a section without content is an empty text.
+    """
+    rules = [_rule_row(rule) for rule in status.rules]
+    urls = [[esc(name), _link(url)] for name, url in status.urls.items()]
+    notes = [el("div", f"▶ traffic to {esc(text)}") for text in status.traffic]
+    notes += [el("div", f"⚠ {esc(text)}") for text in status.warnings]
+    if status.last_error:
+        error = el("div", el("b", "✗ last error: ", class_="e"), esc(status.last_error))
+        notes.append(el("div", error, style="white-space:pre-wrap"))
+    return {
+        "pods": _pods(status.pods) if status.pods else "no pods",
+        "rules": table(["rule", "in force since", "after", "in"], rules, caption="rules") if rules else "",
+        "addresses": table(["address", "for your browser"], urls, caption="addresses") if urls else "",
+        "notes": "".join(notes),
+    }
+
+
+def status_html(status: LabStatus) -> str:
+    """Everything at a glance."""
+    parts = status_parts(status)
+    sections = "".join(el("div", text) for name, text in parts.items() if text and name != "notes")
+    body = [el("div", sections, class_="ws-row ws-status")]
+    if parts["notes"]:
+        body.append(el("div", parts["notes"], class_="ws-gap"))
+    return panel("Mesh", *body, subtitle=status_title(status))
 
 
 def _link(url: str) -> str:
@@ -89,19 +110,24 @@ def _link(url: str) -> str:
 
 
 def _record_row(record: AccessRecord) -> list[str]:
-    copy = " (mirror copy)" if record.mirrored else ""
+    copy = ", mirror copy" if record.mirrored else ""
     tries = f", try {record.attempt}" if record.attempt > 1 else ""
     bad = record.status >= 400 or record.status == 0
+    flags = el("span", esc(record.flags), class_="e" if bad else "d", title=record.details) if record.flags else ""
+    upstream = " → " + _breakable(record.upstream_pod) if record.upstream_pod else ""
+    cluster = el("code", _breakable(_short(record.cluster)), title=record.cluster) if record.cluster else "–"
     return [
-        el("span", esc(record.pod), class_="w"),
-        esc(record.direction + copy + tries),
-        el("code", esc(f"{record.method} {record.authority}{record.path}")),
-        el("b", str(record.status), class_="e" if bad else None),
-        el("span", esc(record.flags or "–"), title=record.details),
-        el("code", esc(_short(record.cluster) or "–"), title=record.cluster),
-        el("span", esc(record.upstream_pod or "–"), class_="w"),
-        words.duration(record.duration_s),
+        _breakable(record.pod) + " " + el("span", esc(record.direction + copy + tries), class_="d l"),
+        el("code", esc(record.method), " ", _breakable(record.authority + record.path)),
+        el("b", str(record.status), class_="e" if bad else None) + " " + flags,
+        cluster + upstream,
+        el("span", words.duration(record.duration_s), class_="w"),
     ]
+
+
+def _breakable(text: str) -> str:
+    """Text that a narrow table may break after its separators."""
+    return "<wbr>".join(esc(part) for part in _BREAK.split(text))
 
 
 def _short(cluster: str) -> str:
@@ -111,8 +137,8 @@ def _short(cluster: str) -> str:
 
 def access_log_html(log: AccessLog) -> str:
     """Lines of access logs as a table."""
-    heads = ["proxy", "direction", "request", "status", "flags", "cluster", "answered by", "duration"]
+    heads = ["proxy", "request", "status", "cluster → answered by", "duration"]
     rows = [_record_row(record) for record in log[:_SHOWN_RECORDS]]
     rest = f"the first {_SHOWN_RECORDS} of {len(log):,}" if len(log) > _SHOWN_RECORDS else ""
-    body = table(heads, rows, numeric=frozenset({3, 7}), caption="access log") if rows else "no lines"
+    body = table(heads, rows, numeric=frozenset({4}), caption="access log") if rows else "no lines"
     return panel("Access log", body, subtitle=rest or words.plural(len(log), "line"))

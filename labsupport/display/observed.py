@@ -111,7 +111,7 @@ def compare_figure(
     half, gap = 430.0, 40.0
     columns, tables, said = [], [], []
     sides = zip((before, after), shares, labels, (wanted_before, wanted), strict=True)
-    for place, (seen, share, label, goals) in enumerate(sides):
+    for seen, share, label, goals in sides:
         counts = {key: share.count(key) for key in keys}
         rows = [
             ShareRow(row.key, row.count, row.total, row.wanted, _slot(share.by, row.key))
@@ -128,13 +128,27 @@ def compare_figure(
         foot = el("text", f"errors {rate}", el("tspan", f" · {words.percent_range(low, high)}", class_="d"), x=0.0, y=y)
         time = el("text", f"latency {times}", x=0.0, y=y + 18)
         head = el("text", esc(label), head, x=0.0, y=14.0, class_="b")
-        columns.append(el("g", head, bars, foot, time, transform=f"translate({place * (half + gap):g} 0)"))
+        columns.append(head + bars + foot + time)
         tables.append(el("div", el("div", esc(label), class_="d"), rows_table(rows)))
         said.append(f"{label}: " + "; ".join(row.in_words() for row in rows) + f"; errors {rate}; latency {times}.")
     height = 26 + _ROW * len(keys) + 42
     subtitle = f"by {shares[0].by}" + (f" of {service}" if service else "")
     both = el("div", *tables, class_="ws-row")
-    return Figure(title, subtitle, "".join(columns), 2 * half + gap, height, f"{title}, {' '.join(said)}", both)
+
+    def placed(right: float, down: float) -> str:
+        moved = (f"translate({place * right:g} {place * down:g})" for place in range(2))
+        return "".join(el("g", column, transform=where) for column, where in zip(columns, moved, strict=True))
+
+    return Figure(
+        title,
+        subtitle,
+        placed(half + gap, 0),
+        2 * half + gap,
+        height,
+        f"{title}, {' '.join(said)}",
+        both,
+        narrow=(placed(0, height + 12), half, 2 * height + 12),
+    )
 
 
 def share_html(share: Share) -> str:

@@ -7,7 +7,7 @@ import unicodedata
 
 __all__ = ["clip", "el", "esc", "num", "width"]
 
-_VOID = frozenset({"br", "input", "col"})
+_VOID = frozenset({"br", "input", "col", "wbr"})
 # Widths at 12 px of a typical UI font, generous by a few per cent: a label may get a little more room than it needs.
 _NARROW = frozenset("iljtfrI.,:;'|!()[]{}/ \u00a0·")
 _WIDE = frozenset("mwMW%@→—…")

@@ -29,7 +29,7 @@ def texts(svg_body):
 class Page(HTMLParser):
     """Checks that elements of a page are nested as they should be, and collects what a test asks for."""
 
-    VOID = frozenset({"br", "input", "col"})
+    VOID = frozenset({"br", "input", "col", "wbr"})
 
     def __init__(self, html):
         super().__init__()

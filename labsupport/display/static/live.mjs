@@ -2,10 +2,11 @@
 // No dependency and no build step: Python joins these modules to the one that JupyterLab, Notebook 7 and VS Code load.
 
 import { renderGraph } from "./graph.mjs";
+import { renderStatus } from "./status.mjs";
 import { storeOf } from "./store.mjs";
 import { renderTraffic } from "./traffic.mjs";
 
-const RENDER = { graph: renderGraph, traffic: renderTraffic };
+const RENDER = { graph: renderGraph, status: renderStatus, traffic: renderTraffic };
 
 export default {
   initialize({ model }) {
