@@ -14,6 +14,7 @@ from labsupport import session
 from labsupport.engine.base import Engine, Pod, Ref
 from labsupport.errors import EngineLostError, ManifestError, NotFoundError, UsageError
 from labsupport.lab import Lab
+from labsupport.origin import Origin, here
 
 RULE = """
 apiVersion: networking.istio.io/v1
@@ -272,3 +273,51 @@ def test_the_lab_ends_with_the_process(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "closed\n"
     assert done.stderr == ""
+
+
+# --- traffic and its pictures -----------------------------------------------------------------------------------------
+
+
+def in_cell(monkeypatch: pytest.MonkeyPatch, cell: str, run: str) -> None:
+    monkeypatch.setattr("labsupport.origin.here", lambda: Origin(cell, run))
+
+
+def test_a_cell_that_is_run_again_ends_the_traffic_of_its_run_before(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_cell(monkeypatch, "cell-1", "run-1")
+    first = lab.traffic("http://web:8080/", source="client", rate=20).start()
+    beside = lab.traffic("http://web:8080/", source="client", rate=20).start()
+    in_cell(monkeypatch, "cell-2", "run-2")
+    other = lab.traffic("http://web:8080/", source="client", rate=20).start()
+    assert [live.running for live in (first, beside, other)] == [True, True, True]
+    in_cell(monkeypatch, "cell-1", "run-3")
+    again = lab.traffic("http://web:8080/", source="client", rate=30).start()
+    assert [live.state in ("stopping", "stopped") for live in (first, beside)] == [True, True]
+    assert [live.state for live in (other, again)] == ["running", "running"]
+
+
+def test_a_script_has_no_cells_so_that_all_of_its_traffic_runs(lab: Lab) -> None:
+    assert here() == Origin("", "")
+    several = [lab.traffic("http://web:8080/", source="client", rate=20).start() for _ in range(3)]
+    assert [live.state for live in several] == ["running"] * 3
+
+
+def test_the_mark_of_a_patch_names_the_weights_that_came_of_it(lab: Lab) -> None:
+    lab.apply(RULE)
+    with lab.traffic("http://web:8080/", source="client", rate=20) as live:
+        lab.patch("VirtualService/web", {"spec": {}})
+        assert [mark.label for mark in live.marks] == ["patch 90/10"]
+
+
+def test_a_picture_is_told_when_the_lab_closes_and_cannot_keep_it_from_closing(engine: SmallEngine) -> None:
+    lab, told = Lab(engine), []
+
+    def fails() -> None:
+        told.append("first")
+        raise RuntimeError("no page any more")
+
+    lab.when_closed(fails)
+    lab.when_closed(lambda: told.append("second"))
+    lab.close()
+    lab.close()
+    assert told == ["first", "second"]
+    assert engine.closed == 1
