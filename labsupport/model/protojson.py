@@ -62,10 +62,13 @@ def decode(model: type[T], raw: Any, path: str) -> T:
     if not isinstance(raw, dict):
         raise DecodeError(path, "must be a mapping with fields")
     values: dict[str, Any] = {}
+    written = set()
     for name, (keys, default, decoder) in _fields(model).items():
         given = next((key for key in keys if raw.get(key) is not None), None)
         values[name] = default() if given is None else decoder(raw[given], f"{path}.{given}")
-    return model.model_construct(_fields_set=set(values), **values)
+        if given is not None:
+            written.add(name)
+    return model.model_construct(_fields_set=written, **values)
 
 
 @cache

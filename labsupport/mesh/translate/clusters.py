@@ -157,14 +157,20 @@ def _outbound(
     if service.mesh_external and not subset:
         metadata["external"] = True
     if rule is not None:
-        metadata["config"] = config_path("DestinationRule", rule.namespace, rule.name)
+        metadata |= _origin(rule, policy)
         if subset:
             metadata["subset"] = subset
-        tls = policy.tls if policy is not None else None
-        if tls is not None and tls.mode in ("SIMPLE", "MUTUAL"):
-            metadata["alpn_override"] = "false"
     _finish(cluster, options)
     return cluster
+
+
+def _origin(rule: MergedRule, policy: Policy | None) -> Json:
+    """What the metadata of a cluster says about the rule that shaped it."""
+    metadata: Json = {"config": config_path("DestinationRule", rule.namespace, rule.name)}
+    tls = policy.tls if policy is not None else None
+    if tls is not None and tls.mode in ("SIMPLE", "MUTUAL"):
+        metadata["alpn_override"] = "false"
+    return metadata
 
 
 def _has_protocol(options: Mapping[str, Any]) -> bool:
@@ -191,9 +197,10 @@ def _dynamic(context: Context, service: ServiceRecord, port: Port, name: str) ->
     if is_http2(port.protocol) or h2_upgrade(policy, port.protocol, context.mesh):
         options["explicit_http_config"] = {"http2_protocol_options": {}}
     apply_connection_pool(cluster, options, policy, context.mesh)
+    apply_tls(context, cluster, options, service, rule, policy)
     metadata: Json = {"external": True} if service.mesh_external else {}
     if rule is not None:
-        metadata["config"] = config_path("DestinationRule", rule.namespace, rule.name)
+        metadata |= _origin(rule, policy)
     if metadata:
         cluster["metadata"] = {"filter_metadata": {"istio": metadata}}
     _finish(cluster, options)

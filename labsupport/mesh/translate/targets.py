@@ -34,9 +34,24 @@ def service_targets(context: Context) -> list[Target]:
                 continue
             seen.add((number, port.protocol))
             found.append(Target(service, port, number))
-    found += _entry_targets(context)
+    found += _entry_targets(context) if found else _listed_targets(context)
     age = context.registry.age
     return sorted(found, key=lambda target: (age(target.service), target.service.hostname))
+
+
+def _listed_targets(context: Context) -> list[Target]:
+    """Ports of services without a selector that have the pod's address among their endpoints, and of ServiceEntries."""
+    return [
+        *_entry_targets(context),
+        *(
+            Target(service, port, endpoint.port)
+            for service in context.registry.services
+            if service.kubernetes and service.namespace == context.namespace
+            for endpoint in service.endpoints
+            for port in service.ports
+            if endpoint.address == context.pod.ip and endpoint.port_name == port.name
+        ),
+    ]
 
 
 def _entry_targets(context: Context) -> list[Target]:

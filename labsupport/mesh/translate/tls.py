@@ -18,6 +18,8 @@ __all__ = ["TLS_SOCKET", "apply_tls", "credential_secret", "file_secret"]
 
 TLS_SOCKET = "envoy.transport_sockets.tls"
 _CONTEXT = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+_BUILTIN = "builtin://"
+_TYPED = ("kubernetes://", "kubernetes-gateway://", "configmap://")
 _RAW_BUFFER = "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
 _PROXY_PROTOCOL = (
     "type.googleapis.com/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport"
@@ -41,7 +43,11 @@ def file_secret(name: str) -> Json:
 
 def credential_secret(name: str) -> Json:
     """A secret that the control plane serves from a Kubernetes Secret."""
-    resource = name if "://" in name else f"kubernetes://{name}"
+    if name.startswith(_BUILTIN):
+        # The gateway's own certificate, and the root that it trusts, come from its agent.
+        return file_secret("default" if name == _BUILTIN else "ROOTCA")
+    name = name.removeprefix("sds://")
+    resource = name if name.startswith(_TYPED) else f"kubernetes://{name}"
     return {"name": resource, "sds_config": {"ads": {}, "resource_api_version": "V3"}}
 
 
@@ -64,29 +70,41 @@ def apply_tls(
         policy: the policy of that rule that counts for it.
     """
     settings = policy.tls if policy is not None else None
+    if settings is not None and settings.mode == "ISTIO_MUTUAL" and service.resolution == "DYNAMIC_DNS":
+        _check_called_name(cluster, options, service, settings)
     if settings is not None and settings.mode in ("SIMPLE", "MUTUAL"):
         by_configmap = settings.credential_name.startswith("configmap://")
         selected = rule is not None and rule.selector is not None
         # A sidecar may not read Secrets by name, unless the rule was made for its very workload.
         if not settings.credential_name or by_configmap or context.is_gateway or selected:
             _originate(cluster, options, service, settings)
-    if policy is not None and policy.proxy_protocol is not None:
+    mutual = settings is not None and settings.mode == "ISTIO_MUTUAL"
+    if policy is not None and policy.proxy_protocol is not None and not mutual:
         # Without a word about TLS, sidecars talk mutual TLS or plain text; here only the latter is left of that choice.
-        chooses = settings is None and not service.mesh_external and cluster["type"] != "ORIGINAL_DST"
+        chooses = settings is None and not service.mesh_external and cluster.get("type") != "ORIGINAL_DST"
         _proxy_protocol(cluster, policy.proxy_protocol, chooses=chooses)
+
+
+def _check_called_name(cluster: Json, options: Json, service: ServiceRecord, settings: Any) -> None:
+    """Let Envoy send and check the name that was called, where the rule does not say names of its own."""
+    # With names that are found out per request, the certificate is always checked against the name that was called.
+    dynamic = service.resolution == "DYNAMIC_DNS"
+    upstream: Json = {}
+    if not settings.sni:
+        upstream["auto_sni"] = True
+    if not settings.insecure_skip_verify and (dynamic or not (settings.sni or settings.subject_alt_names)):
+        upstream["auto_san_validation"] = True
+    if upstream:
+        options.setdefault("upstream_http_protocol_options", {}).update(upstream)
+    if dynamic and len(upstream) < 2:
+        cluster["cluster_type"]["typed_config"]["allow_insecure_cluster_options"] = True
 
 
 def _originate(cluster: Json, options: Json, service: ServiceRecord, settings: Any) -> None:
     names = list(settings.subject_alt_names)
     skip = bool(settings.insecure_skip_verify)
-    upstream: Json = {}
-    if not settings.sni:
-        upstream["auto_sni"] = True
-        if not names and not skip:
-            upstream["auto_san_validation"] = True
-    if upstream:
-        options.setdefault("upstream_http_protocol_options", {}).update(upstream)
-    if not service.kubernetes and not names:
+    _check_called_name(cluster, options, service, settings)
+    if not (service.kubernetes or names or service.resolution == "DYNAMIC_DNS"):
         names = list(service.server_names)
     common: Json = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"}
@@ -106,9 +124,9 @@ def _originate(cluster: Json, options: Json, service: ServiceRecord, settings: A
         if settings.ca_crl:
             validation["crl"] = {"filename": settings.ca_crl}
         trusted = file_secret(f"file-root:{settings.ca_certificates or 'system'}")
-    if skip:
+    if skip and not settings.credential_name:
         common["validation_context"] = {}
-    else:
+    elif not skip:
         common["combined_validation_context"] = {
             "default_validation_context": validation,
             "validation_context_sds_secret_config": trusted,
@@ -124,7 +142,7 @@ def _originate(cluster: Json, options: Json, service: ServiceRecord, settings: A
 def _proxy_protocol(cluster: Json, settings: Any, *, chooses: bool) -> None:
     version = {"version": "V2"} if settings.version == "V2" else {}
     inner = cluster.get("transport_socket") or {
-        "name": "envoy.transport_sockets.raw_buffer",
+        "name": "envoy.transport_sockets.raw_buffer" if chooses else "raw_buffer",
         "typed_config": {"@type": _RAW_BUFFER},
     }
     socket = {

@@ -40,35 +40,36 @@ def downstream_socket(settings: Any) -> Json | None:
     mutual = settings.mode in ("MUTUAL", "OPTIONAL_MUTUAL")
     common: Json = {"alpn_protocols": ["h2", "http/1.1"]}
     names = list(settings.credential_names) or ([settings.credential_name] if settings.credential_name else [])
+    validation: Json = {}
+    if settings.subject_alt_names:
+        validation["match_subject_alt_names"] = [{"exact": name} for name in settings.subject_alt_names]
     if names:
         common["tls_certificate_sds_secret_configs"] = [credential_secret(name) for name in names]
-        authority = settings.ca_cert_credential_name or f"{names[0]}-cacert"
-        trusted = credential_secret(authority)
+        trusted = credential_secret(settings.ca_cert_credential_name or f"{names[0]}-cacert")
+        if validation and not mutual:
+            common["validation_context"] = validation
+        for field, values in (
+            ("verify_certificate_spki", settings.verify_certificate_spki),
+            ("verify_certificate_hash", settings.verify_certificate_hash),
+        ):
+            if values and mutual:
+                validation[field] = list(values)
     else:
         pairs = [(item.server_certificate, item.private_key) for item in settings.tls_certificates]
         pairs = pairs or [(settings.server_certificate, settings.private_key)]
         common["tls_certificate_sds_secret_configs"] = [
             file_secret(f"file-cert:{certificate}~{key}") for certificate, key in pairs
         ]
-        trusted = file_secret(f"file-root:{settings.ca_certificates}")
-    validation: Json = {}
-    if settings.subject_alt_names:
-        validation["match_subject_alt_names"] = [{"exact": name} for name in settings.subject_alt_names]
-    for field, values in (
-        ("verify_certificate_spki", settings.verify_certificate_spki),
-        ("verify_certificate_hash", settings.verify_certificate_hash),
-    ):
-        if values and names:
-            validation[field] = list(values)
-    if settings.ca_crl:
-        validation["crl"] = {"filename": settings.ca_crl}
+        trusted = file_secret(f"file-root:{settings.ca_certificates}" if settings.ca_certificates else "ROOTCA")
+        if settings.ca_crl:
+            validation["crl"] = {"filename": settings.ca_crl}
     if mutual:
+        if settings.insecure_skip_verify:
+            validation["trust_chain_verification"] = "ACCEPT_UNTRUSTED"
         common["combined_validation_context"] = {
             "default_validation_context": validation,
             "validation_context_sds_secret_config": trusted,
         }
-    elif validation:
-        common["validation_context"] = validation
     parameters: Json = {}
     if settings.min_protocol_version in _VERSIONS:
         parameters["tls_minimum_protocol_version"] = _VERSIONS[settings.min_protocol_version]

@@ -53,21 +53,23 @@ def hash_policy(consistent: Any) -> Json | None:
     if consistent is None:
         return None
     if consistent.http_header_name is not None:
-        return {"header": {"header_name": consistent.http_header_name}}
+        return {"header": {"header_name": consistent.http_header_name} if consistent.http_header_name else {}}
     cookie = consistent.http_cookie
     if cookie is not None:
-        result: Json = {"name": cookie.name}
+        result: Json = {"name": cookie.name} if cookie.name else {}
         if cookie.ttl is not None:
             result["ttl"] = duration(cookie.ttl)
         if cookie.path:
             result["path"] = cookie.path
         if cookie.attributes:
             result["attributes"] = [
-                {"name": item.name, **({"value": item.value} if item.value else {})} for item in cookie.attributes
+                {key: text for key, text in (("name", item.name), ("value", item.value)) if text}
+                for item in cookie.attributes
             ]
         return {"cookie": result}
     if consistent.use_source_ip is not None:
         return {"connection_properties": {"source_ip": True} if consistent.use_source_ip else {}}
     if consistent.http_query_parameter_name is not None:
-        return {"query_parameter": {"name": consistent.http_query_parameter_name}}
+        name = consistent.http_query_parameter_name
+        return {"query_parameter": {"name": name} if name else {}}
     return None

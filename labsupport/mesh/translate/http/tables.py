@@ -51,7 +51,7 @@ def sidecar_tables(context: Context, names: Sequence[str]) -> dict[str, Json]:
     hosts_by_port: dict[int, list[Json]] = {}
     tables = {}
     for name in names:
-        before, _, number = name.rpartition(":")
+        before, _, number = name.rpartition(":") if not name.startswith("unix://") else ("", "", "")
         port = int(number) if number.isdigit() else 0
         if port not in hosts_by_port:
             hosts_by_port[port] = _virtual_hosts(context, port, name)
@@ -68,10 +68,15 @@ def _virtual_hosts(context: Context, port: int, name: str) -> list[Json]:
     listener = context.scope.listener_for(port, name)
     if listener is None:
         return []
+    if listener.protocol == "HTTP_PROXY":
+        # The caller says host and port of where it wants to go, as it does to a listener on a socket.
+        port = 0
     services: dict[str, ServiceRecord] = {}
     for service in listener.services:
         own = service.port(port)
-        if own is not None:
+        if not port:
+            services[service.hostname] = service
+        elif own is not None:
             narrowed = MEMO.get("service port", (service, own), (), partial(_with_port, service, own))
             services[narrowed.hostname] = narrowed
     rules = listener.rules if port == 80 else _concerned(listener.rules, services)
@@ -111,15 +116,24 @@ def _groups(
         if not routes:
             continue
         hosts, known = _split_hosts(rule, listener, services)
-        known = [service for service in known if is_http_or_sniffed(service.ports[0].protocol)]
-        if known or port == 80:
-            groups.append(_Group(port, known, hosts, routes))
-            routed.update(service.hostname for service in known)
+        by_port: dict[int, list[ServiceRecord]] = {}
+        for service in known:
+            for own in _http_ports(service):
+                by_port.setdefault(own.number, []).append(service)
+            if _http_ports(service):
+                routed.add(service.hostname)
+        if not by_port and port == 80:
+            by_port[port] = []
+        groups += [_Group(number, served, hosts, routes) for number, served in by_port.items()]
     for service in sorted(services.values(), key=lambda service: service.hostname):
-        own = service.ports[0]
-        if service.hostname not in routed and service.resolution != "ALIAS" and is_http_or_sniffed(own.protocol):
-            groups.append(_Group(port, [service], [], [service_route(context, service, own)]))
+        if service.hostname not in routed and service.resolution != "ALIAS":
+            for own in _http_ports(service):
+                groups.append(_Group(own.number, [service], [], [service_route(context, service, own)]))
     return groups
+
+
+def _http_ports(service: ServiceRecord) -> list[Port]:
+    return [port for port in service.ports if is_http_or_sniffed(port.protocol)]
 
 
 def _split_hosts(
@@ -163,7 +177,7 @@ def _build(context: Context, groups: Sequence[_Group], port: int) -> list[Json]:
             if service is None:
                 candidates, alternatives = [_bracketed(host)], set[str]()
             else:
-                candidates, alternatives = _domains(context, service)
+                candidates, alternatives = _domains(context, service, 0 if port else group.port)
             domains = []
             for domain in candidates:
                 # A shorter form of one name may be the full name of another service.
@@ -171,6 +185,9 @@ def _build(context: Context, groups: Sequence[_Group], port: int) -> list[Json]:
                     continue
                 domains.append(domain)
                 taken.add(domain.lower())
+            if not port and group.port != 80:
+                # A name without a port means port 80 there.
+                domains = [domain for domain in domains if ":" in domain]
             if domains:
                 built.append(
                     {
@@ -191,21 +208,29 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _domains(context: Context, service: ServiceRecord) -> tuple[list[str], set[str]]:
-    """All names a service is called by from the proxy's namespace, and which of them are abbreviations."""
+def _domains(context: Context, service: ServiceRecord, port: int) -> tuple[list[str], set[str]]:
+    """All names a service is called by from the proxy's namespace, and which of them are abbreviations.
+
+    With a port, every name comes with it as well; without (0), ports are ignored.
+    """
     domains: list[str] = []
     alternatives: set[str] = set()
+
+    def forms(name: str) -> list[str]:
+        return [_bracketed(name), domain_port(name, port)] if port else [_bracketed(name)]
+
     for host in (service.hostname, *(alias for alias, _ in service.aliases)):
-        shorter = abbreviations(host, context.namespace)
-        domains += [_bracketed(host), *shorter]
+        shorter = [form for name in abbreviations(host, context.namespace) for form in forms(name)]
+        domains += [*forms(host), *shorter]
         alternatives.update(shorter)
     if service.resolution == "PASSTHROUGH" and service.kubernetes:
         domains += [f"*.{domain}" for domain in domains]
     # The proxies of the mesh have IPv4 addresses; a ServiceEntry's own are taken as they are written.
     domains += [
-        _bracketed(address)
+        form
         for address in service.addresses
         if address and address != UNSPECIFIED and not (service.kubernetes and ":" in address)
+        for form in forms(address)
     ]
     return domains, alternatives
 
