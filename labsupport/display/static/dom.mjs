@@ -2,7 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Keys that our controls use themselves; JupyterLab's command mode would take them away (ArrowRight folds headings). */
+/** Keys that our controls use; JupyterLab's command mode would take them away (ArrowRight folds headings). */
 const OWN_KEYS = /^(Arrow|Page|Home$|End$|Enter$| $)/;
 
 /** Keep the keys of our controls from the notebook around them. */

@@ -1,4 +1,4 @@
-// The live pictures: the kernel draws fragments of SVG, this program puts them in place and hands on what a person does.
+// The live pictures: the kernel draws fragments, this program puts them in place and hands on what a person does.
 // No dependency and no build step: Python joins these modules to the one that JupyterLab, Notebook 7 and VS Code load.
 
 import { renderGraph } from "./graph.mjs";

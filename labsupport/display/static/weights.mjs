@@ -18,7 +18,7 @@ export function rebalance(weights, index, value) {
   const others = weights.map((weight, i) => (i === index ? 0 : weight));
   const sum = others.reduce((total, weight) => total + weight, 0);
   // If all the others have nothing, they share evenly what becomes free.
-  const parts = sum ? others : weights.map((_, i) => (i === index ? 0 : 1));
+  const parts = sum ? others : others.map((none, i) => (i === index ? none : 1));
   const whole = parts.reduce((total, weight) => total + weight, 0);
   const exact = parts.map((weight) => (weight * rest) / whole);
   const made = exact.map(Math.floor);
@@ -67,7 +67,7 @@ export function weightSliders(root, model) {
   let said = null;
 
   const say = () => {
-    shown.forEach((output, i) => write(output, String(weights[i])));
+    for (const [i, output] of shown.entries()) write(output, String(weights[i]));
     const words = weightWords(parts, weights);
     for (const { slider, index } of sliders) {
       slide(slider, weights[index]);

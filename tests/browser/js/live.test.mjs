@@ -61,7 +61,10 @@ test("a dragged slider sends at most once per interval, and its last value alway
   let now = 0;
   const due = [];
   const sent = [];
-  const send = throttle((value) => sent.push([now, value]), 100, { now: () => now, later: (f, ms) => due.push([now + ms, f]) });
+  const send = throttle((value) => sent.push([now, value]), 100, {
+    now: () => now,
+    later: (f, ms) => due.push([now + ms, f]),
+  });
   for (const value of [1, 2, 3, 4]) {
     send(value);
     now += 10;
@@ -70,7 +73,10 @@ test("a dragged slider sends at most once per interval, and its last value alway
   assert.equal(due.length, 0);
   now = when;
   run();
-  assert.deepEqual(sent, [[0, 1], [100, 4]]);
+  assert.deepEqual(sent, [
+    [0, 1],
+    [100, 4],
+  ]);
   now = 500;
   send(5);
   assert.deepEqual(sent.at(-1), [500, 5]);
