@@ -19,9 +19,10 @@ from typing import Any
 from labsupport.engine.base import AccessRecord
 from labsupport.mesh import rundir
 
-__all__ = ["AccessLogReader", "parse_line", "unwritten"]
+__all__ = ["AccessLogReader", "Line", "Owners", "parse_line", "unwritten", "with_mirrors"]
 
 Owners = Mapping[int, tuple[str, bool]]
+"""By the number of an upstream (here its local port): its pod, and whether a sidecar listens there."""
 # Nothing of a request that is over can take longer than a few flushes to appear, even on a busy machine.
 APPEARS_S = 1.0
 # How many records of one proxy are kept in memory; older ones have been read, or never asked for.
@@ -55,7 +56,7 @@ def parse_line(text: str, pod: str, owners: Owners) -> Line | None:
     try:
         raw = json.loads(text)
         status, time_s = int(raw["status"] or 0), float(raw["time"])
-        duration_s = int(raw["us"] or 0) / 1e6
+        duration_s = int(raw["us"]) / 1e6 if raw["us"] else int(raw.get("ms") or 0) / 1e3
     except (ValueError, KeyError, TypeError):
         return None
     upstream = _port(raw["upstream"])
@@ -143,12 +144,12 @@ def unwritten(lines: Iterable[Line], wanted: Iterable[str], owners: Owners) -> t
     """Which requests may still get lines, and which must.
 
     Returns:
-        Requests without any line yet, or without that of an earlier try (which may have failed on its way); and those
-        that lack the line of a sidecar that they passed.
+        Requests without any line yet, or without that of an earlier try (which may have failed on its way) or of who
+        sent them (who may have no sidecar); and those that lack the line of a sidecar that they passed.
     """
     lines, wanted = list(lines), set(wanted)
     accounts = _Accounts(lines, owners)
-    arrivals = [line.record for line in lines if line.record.direction == "inbound"]
+    arrivals = [line.record for line in lines if line.record.direction == "inbound" and not line.record.mirrored]
     last = Counter((one.request_id, one.pod, one.attempt) for one in arrivals)
     tries = Counter((one.request_id, one.attempt) for one in arrivals)
     known = {line.record.request_id for line in lines}
@@ -156,14 +157,24 @@ def unwritten(lines: Iterable[Line], wanted: Iterable[str], owners: Owners) -> t
     outer = {line.record.request_id for line in lines if line.record.direction != "inbound"}
     lacking = {key[0] for key, count in accounts.last.items() if last[key] < count}
     unsure = {key[0] for key, count in accounts.earlier.items() if tries[key] < count}
+    # What came first is logged last. If that is a server's line, its caller's is still to come, if it has a sidecar: a
+    # mirror copy may be over before its original is.
+    first: dict[str, AccessRecord] = {}
+    for line in lines:
+        one = line.record
+        if one.request_id not in first or one.time_s < first[one.request_id].time_s:
+            first[one.request_id] = one
+    unsure |= {request for request, one in first.items() if one.direction == "inbound" and request in outer}
     return (wanted - known) | (unsure & wanted), (lacking | (known - outer)) & wanted
 
 
-def _with_mirrors(lines: Iterable[Line], owners: Owners) -> list[AccessRecord]:
-    """The records in order of time, copies marked."""
-    lines = sorted(lines, key=lambda line: line.record.time_s)
+def with_mirrors(lines: Iterable[Line], owners: Owners) -> list[AccessRecord]:
+    """The records in order of time, copies marked; those that are marked already are not looked at."""
+    # Of two that arrived in the same instant of a coarse clock, the one that took longer is the outer one.
+    lines = sorted(lines, key=lambda line: (line.record.time_s, -line.record.duration_s))
     callers = {line.record.request_id for line in lines if line.record.direction != "inbound"}
-    arrivals = [line for line in lines if line.record.direction == "inbound" and line.record.request_id in callers]
+    inbound = (line for line in lines if line.record.direction == "inbound" and not line.record.mirrored)
+    arrivals = [line for line in inbound if line.record.request_id in callers]
     copies = _Accounts(lines, owners).copies(arrivals)
     return [replace(line.record, mirrored=True) if id(line) in copies else line.record for line in lines]
 
@@ -266,7 +277,7 @@ class AccessLogReader:
                 break
             self._check_disk(waited)
             time.sleep(0.01)
-        return _with_mirrors(lines, self._owners)
+        return with_mirrors(lines, self._owners)
 
     def _advance(self) -> None:
         logs, self._owners = self._ask()

@@ -29,7 +29,7 @@ from labsupport.engine.cluster.connect import Connection
 from labsupport.engine.cluster.images import Images
 from labsupport.engine.cluster.namespace import Namespace, chosen_name
 from labsupport.engine.cluster.objects import Objects, Tried
-from labsupport.engine.cluster.parts import Parts
+from labsupport.engine.cluster.parts import GATEWAY, OUTSIDE, Parts
 from labsupport.engine.cluster.pods import PROXY, has_proxy, program, records
 from labsupport.engine.cluster.rollout import Rollout, workload_of
 from labsupport.engine.patching import patched, placed
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from labsupport.engine.cluster.accesslog import ClusterAccessLog
     from labsupport.engine.cluster.inforce import Mark, Watcher
     from labsupport.engine.cluster.proxies import Proxies
+    from labsupport.engine.cluster.traffic import Traffic
 
 __all__ = ["ClusterEngine"]
 
@@ -106,6 +107,7 @@ class ClusterEngine:
         self._watcher: Watcher | None = None
         self._proxies: Proxies | None = None
         self._access: ClusterAccessLog | None = None
+        self._traffic: Traffic | None = None
 
     # --- helpers that need other parts of the engine ------------------------------------------------------------
 
@@ -126,6 +128,33 @@ class ClusterEngine:
 
             self._proxies = Proxies(self.connection, self.namespace)
         return self._proxies
+
+    @property
+    def access_log(self) -> ClusterAccessLog:
+        """Reads the access logs."""
+        with self._lock:
+            if self._access is None:
+                from labsupport.engine.cluster.accesslog import ClusterAccessLog
+
+                self._access = ClusterAccessLog(self.connection, self.namespace)
+            return self._access
+
+    @property
+    def traffic(self) -> Traffic:
+        """Sends requests."""
+        with self._lock:
+            if self._traffic is None:
+                from labsupport.engine.cluster.traffic import Traffic
+
+                self._traffic = Traffic(
+                    self.connection,
+                    self.namespace,
+                    gateway=GATEWAY,
+                    outside=OUTSIDE,
+                    make_outside=self._parts.outside,
+                    log=self.access_log,
+                )
+            return self._traffic
 
     def _check(self, *, fresh: bool = False) -> None:
         if self._closed is not None:
@@ -299,21 +328,15 @@ class ClusterEngine:
 
     def urls(self) -> Mapping[str, str]:
         """Addresses for a person's browser: ``gateway`` and ``nodeport:<service>`` to a URL."""
-        from labsupport.engine.cluster import outside
-
         self._check()
-        return outside.urls(self.connection, self.namespace)
+        return self.traffic.urls()
 
     def access_records(
         self, *, request_ids: Iterable[str] | None = None, since_s: float | None = None, timeout_s: float = 5.0
     ) -> list[AccessRecord]:
         """Access-log lines in order of time; with request ids, waits (bounded) until all their hops are written."""
         self._check()
-        if self._access is None:
-            from labsupport.engine.cluster.accesslog import ClusterAccessLog
-
-            self._access = ClusterAccessLog(self.connection, self.namespace)
-        return self._access.records(request_ids=request_ids, since_s=since_s, timeout_s=timeout_s)
+        return self.access_log.records(request_ids=request_ids, since_s=since_s, timeout_s=timeout_s)
 
     # --- traffic ------------------------------------------------------------------------------------------------
 
@@ -324,10 +347,8 @@ class ClusterEngine:
             UsageError: the URL makes no sense from this source.
             NotFoundError: there is no such source.
         """
-        from labsupport.engine.cluster import traffic
-
         self._check()
-        return traffic.send(self.connection, self.namespace, spec)
+        return self.traffic.send(spec)
 
     # --- end ----------------------------------------------------------------------------------------------------
 
@@ -342,6 +363,7 @@ class ClusterEngine:
             with contextlib.suppress(WaitTimeoutError):
                 self.watcher.wait(mark, (), time.monotonic() + 10.0)
             self.watcher.forget()
+            self.access_log.forget()
             return Leftovers(tuple(removed), tuple(remaining))
 
     def close(self) -> Leftovers:
@@ -354,6 +376,8 @@ class ClusterEngine:
                 removed, remaining = clean.remove(self._api, self._objects, self._rollout)
                 self._closed = Leftovers(tuple(removed), tuple(remaining))
             finally:
+                if self._traffic is not None:
+                    self._traffic.close()
                 self._closed = self._closed or Leftovers((), ("unknown: the cluster did not answer",))
                 self._api.close()
                 self.connection.close()

@@ -1,0 +1,206 @@
+"""Sends requests: from a load client in a pod, or from outside the cluster, or as near to outside as can be reached."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from labsupport.engine.base import Sending, TrafficSpec
+from labsupport.engine.cluster.accesslog import ClusterAccessLog
+from labsupport.engine.cluster.connect import ApiError, Connection
+from labsupport.engine.cluster.entrances import Entrance, Reach, entrances, hosts
+from labsupport.engine.cluster.localclient import LocalClient
+from labsupport.engine.cluster.podroute import PodRoute
+from labsupport.engine.cluster.rollout import is_ready, workload_of
+from labsupport.engine.sending import ClientSending, LocalRoute, Route
+from labsupport.engine.target import Target, parse_url
+from labsupport.errors import EngineError, NotFoundError, UsageError
+
+__all__ = ["Traffic"]
+
+_CLIENT = "client"
+_CLIENT_PORT = 5000
+_KEPT_S = 10.0
+
+
+class Traffic:
+    """Sends requests in and into one namespace.
+
+    Args:
+        connection: the cluster.
+        namespace: the lab's namespace.
+        gateway: name of the gateway's Service.
+        outside: name of the Deployment of the load client without a sidecar.
+        make_outside: makes that Deployment and waits until it is ready.
+        log: the proxies' access logs.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        namespace: str,
+        *,
+        gateway: str,
+        outside: str,
+        make_outside: Callable[[], object],
+        log: ClusterAccessLog,
+    ) -> None:
+        self._connection = connection
+        self._namespace = namespace
+        self._gateway = gateway
+        self._outside = outside
+        self._make_outside = make_outside
+        self._local = LocalClient()
+        self._lock = threading.Lock()
+        self._reach = Reach(connection.server, lambda authority: log.has_authority(authority, self._gateway_pods()))
+        self._nodes: tuple[float, list[str]] = (0.0, [])
+
+    def send(self, spec: TrafficSpec) -> Sending:
+        """Send requests; a failure of a request is a record, never an exception.
+
+        Raises:
+            UsageError: the URL makes no sense from this source.
+            NotFoundError: there is no such source, or no such entrance.
+            EngineError: the source does not answer.
+        """
+        target = parse_url(spec.url)
+        if target.via == "service" and spec.source == "outside":
+            raise UsageError(
+                f"{spec.url} is a name inside the mesh, which nobody outside knows. Send from inside, such as "
+                'source="client", or through an entrance: gateway:/path or nodeport:<service>/path'
+            )
+        if target.via == "service":
+            return self._sending(self._inside(spec.source), spec, f"http://{target.authority}{target.path}", None)
+        entrance = self._entrance(target)
+        # Where TLS chooses by the host, the URL has one.
+        authority = target.authority if target.service and target.via == "gateway" else entrance.authority
+        url = f"{target.scheme}://{authority}{target.path}"
+        if spec.source != "outside":
+            return self._sending(self._inside(spec.source), spec, url, _within(entrance))
+        place = self._reach.address(entrance, self._node_addresses())
+        if place is not None:
+            route = LocalRoute("127.0.0.1", self._local.port())
+            return self._sending(route, spec, url, f"{place[0]}:{place[1]}")
+        return self._sending(self._pod_outside(), spec, url, _within(entrance))
+
+    def urls(self) -> Mapping[str, str]:
+        """Addresses for a person's browser, of the entrances that this machine reaches."""
+        nodes = self._node_addresses()
+        found = {}
+        for name, entrance in self._entrances().items():
+            place = self._reach.address(entrance, nodes)
+            if place is not None and entrance.scheme == "http":
+                found[name] = f"http://{place[0]}" + ("" if place[1] == 80 else f":{place[1]}")
+        return found
+
+    def close(self) -> None:
+        """End the load client of this machine."""
+        self._local.close()
+
+    # --- from where --------------------------------------------------------------------------------------------
+
+    def _sending(self, route: Route, spec: TrafficSpec, url: str, connect_to: str | None) -> Sending:
+        lost = route.lost if isinstance(route, PodRoute) else self._check
+        return ClientSending(route, spec, url=url, connect_to=connect_to, lost=lost)
+
+    def _check(self) -> None:
+        self._connection.request("GET", "/version", timeout_s=3.0)
+
+    def _inside(self, name: str) -> PodRoute:
+        """The load client of a pod, or of the first pod of a Deployment."""
+        pods = [pod for pod in self._pods() if workload_of(pod) != self._outside]
+        named = [pod for pod in pods if pod["metadata"]["name"] == name]
+        matching = named or [pod for pod in pods if workload_of(pod) == name]
+        if not matching:
+            known = ", ".join(pod["metadata"]["name"] for pod in pods)
+            raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
+        pod = next((one for one in matching if is_ready(one)), matching[0])
+        program = _program(pod)
+        if _image(program) != _CLIENT:
+            clients = sorted({workload_of(one) for one in pods if _image(_program(one)) == _CLIENT})
+            known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one"
+            raise NotFoundError(f"{name!r} runs {_image(program) or 'no program'}, not the load client. {known}")
+        if not is_ready(pod):
+            raise EngineError(f"pod {pod['metadata']['name']} is not ready. lab.pods() shows its state")
+        return PodRoute(self._connection, self._namespace, pod["metadata"]["name"], _port(program))
+
+    def _pod_outside(self) -> PodRoute:
+        """The load client that is in the cluster, but not in the mesh."""
+        with self._lock:
+            ready = [pod for pod in self._pods() if workload_of(pod) == self._outside and is_ready(pod)]
+            if not ready:
+                self._make_outside()
+                ready = [pod for pod in self._pods() if workload_of(pod) == self._outside and is_ready(pod)]
+        if not ready:
+            raise EngineError("the load client outside the mesh is not ready")
+        return PodRoute(self._connection, self._namespace, ready[0]["metadata"]["name"], _port(_program(ready[0])))
+
+    # --- to where ----------------------------------------------------------------------------------------------
+
+    def _entrance(self, target: Target) -> Entrance:
+        known = self._entrances()
+        if target.via == "nodeport":
+            key = f"nodeport:{target.service}"
+            if key not in known:
+                there = ", ".join(name for name in known if name.startswith("nodeport:"))
+                raise NotFoundError(
+                    f"{target.service!r} is no Service with a node port. "
+                    f"There are: {there or 'none; a Service has one with type: NodePort'}"
+                )
+            return known[key]
+        port = target.gateway_port
+        key = "gateway" if port == 80 else f"gateway:{port}"
+        if key not in known:
+            there = ", ".join(str(one.port) for name, one in known.items() if name.startswith("gateway"))
+            raise NotFoundError(f"the gateway's Service has no port {port}. There are: {there or 'none'}")
+        return known[key]
+
+    def _entrances(self) -> dict[str, Entrance]:
+        services = self._connection.get(f"/api/v1/namespaces/{self._namespace}/services")["items"]
+        return entrances(services, self._gateway)
+
+    def _node_addresses(self) -> list[str]:
+        with self._lock:
+            looked, found = self._nodes
+        if time.monotonic() - looked > _KEPT_S or not found:
+            try:
+                nodes = self._connection.get("/api/v1/nodes")["items"]
+            except ApiError as error:
+                if not error.forbidden:
+                    raise
+                nodes = []
+            found = hosts(self._pods(), nodes)
+            with self._lock:
+                self._nodes = (time.monotonic(), found)
+        return found
+
+    def _pods(self) -> list[dict[str, Any]]:
+        items = self._connection.get(f"/api/v1/namespaces/{self._namespace}/pods")["items"]
+        return [pod for pod in items if not pod["metadata"].get("deletionTimestamp")]
+
+    def _gateway_pods(self) -> list[str]:
+        return [pod["metadata"]["name"] for pod in self._pods() if workload_of(pod) == self._gateway]
+
+
+def _within(entrance: Entrance) -> str:
+    return f"{entrance.cluster_ip}:{entrance.port}"
+
+
+def _program(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    containers: Sequence[Mapping[str, Any]] = pod["spec"]["containers"]
+    return next((one for one in containers if one["name"] != "istio-proxy"), {})
+
+
+def _image(container: Mapping[str, Any]) -> str:
+    """Last part of an image's name, without tag or digest."""
+    name = str(container.get("image", "")).partition("@")[0].rpartition("/")[2]
+    return name.partition(":")[0]
+
+
+def _port(container: Mapping[str, Any]) -> int:
+    """Where a program says that it listens: ``PORT``, or its first container port."""
+    written = next((one.get("value") for one in container.get("env") or () if one["name"] == "PORT"), "") or ""
+    declared = next((one["containerPort"] for one in container.get("ports") or ()), _CLIENT_PORT)
+    return int(written) if written.isdigit() else int(declared)
