@@ -6,6 +6,7 @@ from typing import Any
 
 from labsupport.config_lines import block
 from labsupport.model.base import Resource
+from labsupport.redaction import Hidden, redacted
 
 __all__ = ["Objects", "written"]
 
@@ -14,10 +15,18 @@ _BOOKKEEPING = frozenset({"uid", "resourceVersion", "generation", "creationTimes
 
 
 def written(resource: Resource) -> dict[str, Any]:
-    """An object as it was written, without what an API server added."""
+    """An object as it was written, without what an API server added, and of a Secret's values their size only."""
     raw: dict[str, Any] = dict(resource.raw) or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    raw = _shown(redacted(raw, kind=resource.kind))
     metadata = {key: value for key, value in (raw.get("metadata") or {}).items() if key not in _BOOKKEEPING}
     return {key: value for key, value in raw.items() if key != "status"} | {"metadata": metadata}
+
+
+def _shown(value: Any) -> Any:
+    """The same with a text in place of each hidden value, so that it can be YAML."""
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items()}
+    return repr(value) if isinstance(value, Hidden) else value
 
 
 class Objects(tuple[Resource, ...]):

@@ -8,6 +8,7 @@ from typing import Any
 from labsupport.engine.base import Action, ObjectChange, Ref
 from labsupport.errors import NotFoundError
 from labsupport.model import Resource
+from labsupport.redaction import Hidden, redacted
 
 __all__ = ["Key", "ServiceAddresses", "changed_fields", "key_of", "merge", "remove"]
 
@@ -23,7 +24,7 @@ def key_of(resource: Resource) -> Key:
 
 
 def _content(resource: Resource) -> dict[str, Any]:
-    return resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return redacted(resource.model_dump(mode="json", by_alias=True, exclude_unset=True), kind=resource.kind)
 
 
 def _place(path: str, key: object) -> str:
@@ -50,6 +51,8 @@ def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
 def _shown(value: Any) -> str:
     if value is _MISSING:
         return "(none)"
+    if isinstance(value, Hidden):
+        return repr(value)
     if isinstance(value, str):
         return value if value and "\n" not in value and len(value) <= 60 else repr(value[:60])
     text = str(value).replace("True", "true").replace("False", "false")

@@ -126,8 +126,9 @@ class Secret(Core):
     KIND = "Secret"
 
     type: str = "Opaque"
-    data: dict[str, Base64] = Field(default_factory=dict)
-    string_data: dict[str, str] = Field(default_factory=dict)
+    # Never shown.
+    data: dict[str, Base64] = Field(default_factory=dict, repr=False)
+    string_data: dict[str, str] = Field(default_factory=dict, repr=False)
     immutable: bool | None = None
 
 

@@ -1,0 +1,65 @@
+"""Keeps the values of Secrets out of what is shown: a size instead of a value."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Hidden", "redacted"]
+
+_FIELDS = ("data", "stringData")
+# What kubectl leaves in an object that it applied: the object once more, values and all.
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+class Hidden:
+    """A value that is compared but not shown; its text tells its size.
+
+    Args:
+        value: the value as written.
+        encoded: whether it is written in base64.
+    """
+
+    __slots__ = ("_value", "size")
+
+    def __init__(self, value: object, *, encoded: bool) -> None:
+        self._value = value
+        text = str(value)
+        self.size = len(text.encode())
+        if encoded:
+            with contextlib.suppress(binascii.Error, ValueError):
+                self.size = len(base64.b64decode(text))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Hidden) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(str(self._value))
+
+    def __repr__(self) -> str:
+        return f"<redacted, {self.size} bytes>"
+
+
+def redacted(content: Mapping[str, Any], *, kind: str = "") -> dict[str, Any]:
+    """An object as a mapping, with what a Secret holds hidden; anything else as it is.
+
+    Args:
+        content: the object.
+        kind: its kind, where the mapping does not say it.
+    """
+    made = dict(content)
+    if (kind or made.get("kind")) != "Secret":
+        return made
+    for field in _FIELDS:
+        values = made.get(field)
+        if isinstance(values, Mapping):
+            made[field] = {key: Hidden(value, encoded=field == "data") for key, value in values.items()}
+    metadata = made.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    if isinstance(metadata, Mapping) and isinstance(annotations, Mapping) and _LAST_APPLIED in annotations:
+        kept = {key: value for key, value in annotations.items() if key != _LAST_APPLIED}
+        made["metadata"] = {**metadata, "annotations": kept}
+    return made
