@@ -34,6 +34,7 @@ from labsupport.errors import EngineError, EngineLostError, ManifestError, NotFo
 from labsupport.manifest import Document
 from labsupport.mesh import dumps, envoy, rundir
 from labsupport.mesh.accesslog import AccessLogReader
+from labsupport.mesh.gateways import Entrance
 from labsupport.mesh.link import Link
 from labsupport.model import Resource, parse
 from labsupport.model.validation import validate
@@ -231,9 +232,9 @@ class EmbeddedEngine:
         return "\n".join(text.splitlines()[-lines:])
 
     def urls(self) -> Mapping[str, str]:
-        """Addresses for a person's browser: ``gateway`` and ``nodeport:<service>`` to a URL."""
-        entrances: dict[str, tuple[str, int]] = self._call("entrances")
-        return {name: f"http://127.0.0.1:{port}" for name, (_, port) in entrances.items() if name != "gateway:443"}
+        """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""
+        entrances: dict[str, Entrance] = self._call("entrances")
+        return {name: f"{one.scheme}://127.0.0.1:{one.port}" for name, one in entrances.items()}
 
     def access_records(
         self, *, request_ids: Iterable[str] | None = None, since_s: float | None = None, timeout_s: float = 5.0
@@ -253,25 +254,29 @@ class EmbeddedEngine:
         target = parse_url(spec.url)
         _, port = self._call("source", spec.source)
         connect_to = None
-        url = f"http://{target.authority}{target.path}"
+        url = f"{target.scheme}://{target.authority}{target.path}"
         if target.via == "service":
             if spec.source == "outside":
                 raise UsageError(
                     f"{spec.url} is a name inside the mesh, which nobody outside knows. Send from inside, such as "
                     'source="client", or through an entrance: gateway:/path or nodeport:<service>/path'
                 )
+        elif target.via == "gateway":
+            number = target.gateway_port
+            host = target.service or "localhost"
+            url = f"{target.scheme}://{host}:{number}{target.path}"
+            connect_to = f"127.0.0.1:{self._call('gateway_port', number)}"
         else:
-            key = "gateway" if target.via == "gateway" else f"nodeport:{target.service}"
-            entrances: dict[str, tuple[str, int]] = self._call("entrances")
-            if key not in entrances:
+            entrances: dict[str, Entrance] = self._call("entrances")
+            entrance = entrances.get(f"nodeport:{target.service}")
+            if entrance is None:
                 known = ", ".join(name for name in entrances if name.startswith("nodeport:"))
                 raise NotFoundError(
                     f"{target.service!r} is no Service with a node port. "
                     f"There are: {known or 'none; a Service has one with type: NodePort'}"
                 )
-            authority, local = entrances[key]
-            url = f"http://{authority}{target.path}"
-            connect_to = f"127.0.0.1:{local}"
+            url = f"http://{entrance.authority}{target.path}"
+            connect_to = f"127.0.0.1:{entrance.port}"
         return HttpSending("127.0.0.1", port, spec, url=url, connect_to=connect_to, lost=self._link.check)
 
     # --- end ----------------------------------------------------------------------------------------------------

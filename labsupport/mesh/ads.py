@@ -1,6 +1,6 @@
 """The ADS server: state of the world, one stream per proxy, an update is in force when it is acknowledged.
 
-Three details of the protocol decide whether this is right:
+Four details of the protocol decide whether this is right:
 
 * Clusters and endpoints are separate types. After a cluster is added or changed, Envoy waits for its endpoints, and
   asks for them only if it did not ask before; so endpoints of such clusters are always sent again after the clusters,
@@ -9,6 +9,9 @@ Three details of the protocol decide whether this is right:
   newest answer, but its list of names counts.
 * Envoy drops resources that it has not subscribed to. What an acknowledgement does not name was dropped, and is sent
   again once it is asked for.
+* Envoy asks for a secret again when a new listener or cluster is the first to use it, which may be right after the
+  last one that used it has gone. Between these two requests nothing need be sent, so the second one looks like
+  another acknowledgement; for secrets, whatever is no acknowledgement is a question.
 """
 
 from __future__ import annotations
@@ -89,6 +92,8 @@ class _Stream:
         names = frozenset(request.resource_names)
         rejection = None
         if request.response_nonce and request.response_nonce == state.nonce:
+            if kind == "SDS" and state.acknowledged:
+                state.sent = {}
             state.acknowledged = True
             if request.HasField("error_detail"):
                 rejection = Rejection(kind, state.version, _reason(request.error_detail.message))
@@ -115,7 +120,7 @@ class _Stream:
                 state.sent = chosen
             else:
                 # What was announced just now is sent along, although Envoy's request for it is still on its way.
-                fresh = announced[kind]
+                fresh = announced.get(kind, set())
                 wanted = (state.names | fresh) & target.keys()
                 chosen = {
                     name: target[name] for name in wanted if name in fresh or state.sent.get(name) != target[name]
@@ -217,6 +222,11 @@ class AdsServer:
         """What a proxy is to hold; ``EMPTY`` if nothing was set."""
         known = self._nodes.get(node)
         return known.snapshot if known is not None and known.snapshot is not None else EMPTY
+
+    def held(self, node: str, kind: XdsType, name: str) -> bool:
+        """Whether a proxy was sent a resource that it asked for, also if it is none of those it is to hold now."""
+        known = self._nodes.get(node)
+        return known is not None and known.stream is not None and name in known.stream.types[kind].sent
 
     async def publish(self, node: str, snapshot: Snapshot, *, timeout_s: float) -> Delivery:
         """Bring one proxy to a snapshot; returns when all of it is acknowledged.

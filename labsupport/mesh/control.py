@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 
 from labsupport.errors import ConfigRejectedError, WaitTimeoutError
 from labsupport.mesh.ads import AdsServer, Delivery
+from labsupport.mesh.credentials import Credential, credential, references
 from labsupport.mesh.encode import Encoded, Encoder, XdsType
 from labsupport.mesh.localize import LocalResources, Memo, Site, localize, needs
 from labsupport.mesh.plain import NodePort, balance
 from labsupport.mesh.pods import POD_NETWORK, Addresses, LivePod
-from labsupport.mesh.records import PodInfo, Proxy, ProxyResources
+from labsupport.mesh.records import Json, PodInfo, Proxy, ProxyResources
 from labsupport.mesh.registry import Registry
 from labsupport.mesh.snapshot import Snapshot, build
 from labsupport.mesh.state import ServiceAddresses
@@ -72,6 +73,7 @@ class ControlPlane:
         ads: serves the snapshots.
         addresses: local ports by mesh address.
         services: cluster addresses of Services.
+        namespace: the lab's namespace.
 
     Attributes:
         objects: the desired state, oldest first.
@@ -80,12 +82,16 @@ class ControlPlane:
         journal: what was acknowledged, oldest first.
     """
 
-    def __init__(self, ads: AdsServer, addresses: Addresses, services: ServiceAddresses) -> None:
+    def __init__(
+        self, ads: AdsServer, addresses: Addresses, services: ServiceAddresses, namespace: str = "default"
+    ) -> None:
         self._ads = ads
+        self._namespace = namespace
         self._addresses = addresses
         self._services = services
         self._encoder = Encoder()
         self._memo = Memo()
+        self._credentials: dict[str, tuple[Credential, ...]] = {}
         self._lock = asyncio.Lock()
         self._revision = 0
         self._published = -1
@@ -205,7 +211,30 @@ class ControlPlane:
             app={port: pod.app_at(port, refusing) for port in wanted.inbound},
             gateway={port: pod.listener(port) for port in wanted.gateway},
         )
-        return self._build(pod.node, localize(resources, site, self._memo))
+        local = localize(resources, site, self._memo)
+        secrets = self._secrets(pod, local)
+        return self._build(pod.node, local, secrets)
+
+    def _secrets(self, pod: LivePod, local: LocalResources) -> list[Json]:
+        """What a proxy gets of the credentials that its listeners and clusters name."""
+        keys = ("transport_socket", "transport_socket_matches")
+        parts = [{key: one[key]} for one in local.clusters.values() for key in keys if key in one]
+        wanted = references((*parts, *(local.listeners.values() if pod.role == "gateway" else ())))
+        # The lab's gateway serves one lab. Its Secrets may lie where it runs, as Istio wants it, or beside the rules:
+        # on the cluster engine the gateway runs there.
+        gateway = pod.role == "gateway"
+        namespaces = list(dict.fromkeys((pod.info.namespace, self._namespace))) if gateway else [pod.info.namespace]
+        found = tuple(
+            credential(name, uses, self.objects, namespaces, gateway=gateway) for name, uses in sorted(wanted.items())
+        )
+        self._credentials.pop(pod.name, None)
+        if found:
+            self._credentials[pod.name] = found
+        return [one.secret for one in found if one.secret is not None]
+
+    def credentials(self, pod: LivePod) -> tuple[Credential, ...]:
+        """The credentials that a pod's proxy refers to, as they were when its configuration was last made."""
+        return self._credentials.get(pod.name, ())
 
     def _local(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Local ports of pods; what a ServiceEntry names by its real address keeps it."""
@@ -224,12 +253,13 @@ class ControlPlane:
             views, endpoints=endpoints, listeners=plain.listeners, node_ports=plain.node_ports, memo=self._memo
         )
 
-    def _build(self, node: str, local: LocalResources) -> Snapshot:
+    def _build(self, node: str, local: LocalResources, secrets: Iterable[Json] = ()) -> Snapshot:
         resources: dict[XdsType, list[Encoded]] = {
             "CDS": [self._encoder.encode("CDS", one) for one in local.clusters.values()],
             "EDS": [self._encoder.encode("EDS", one) for one in local.endpoints.values()],
             "LDS": [self._encoder.encode("LDS", one) for one in local.listeners.values()],
             "SRDS": [self._encoder.encode("SRDS", one) for one in local.scopes.values()],
             "RDS": [self._encoder.encode("RDS", one) for one in local.routes.values()],
+            "SDS": [self._encoder.encode("SDS", one) for one in secrets],
         }
         return build(resources, previous=self._ads.snapshot(node), version=str(self._count))

@@ -19,10 +19,10 @@ from labsupport.mesh.records import Json
 
 __all__ = ["ORDER", "TYPE_URLS", "Encoded", "Encoder", "XdsType", "resource_name"]
 
-XdsType = Literal["CDS", "EDS", "LDS", "SRDS", "RDS"]
+XdsType = Literal["CDS", "EDS", "LDS", "SRDS", "RDS", "SDS"]
 
 # The order in which Envoy's documentation ("eventual consistency considerations") wants updates to be sent.
-ORDER: tuple[XdsType, ...] = ("CDS", "EDS", "LDS", "SRDS", "RDS")
+ORDER: tuple[XdsType, ...] = ("CDS", "EDS", "LDS", "SRDS", "RDS", "SDS")
 
 _PREFIX = "type.googleapis.com/"
 _MESSAGES: Mapping[XdsType, str] = {
@@ -31,6 +31,7 @@ _MESSAGES: Mapping[XdsType, str] = {
     "LDS": "envoy.config.listener.v3.Listener",
     "SRDS": "envoy.config.route.v3.ScopedRouteConfiguration",
     "RDS": "envoy.config.route.v3.RouteConfiguration",
+    "SDS": "envoy.extensions.transport_sockets.tls.v3.Secret",
 }
 TYPE_URLS: Mapping[XdsType, str] = {kind: _PREFIX + message for kind, message in _MESSAGES.items()}
 
@@ -98,7 +99,8 @@ class Encoded:
     """
 
     name: str
-    any: any_pb2.Any
+    # Neither is shown: a secret's bytes are a private key.
+    any: any_pb2.Any = field(repr=False)
     json: Json = field(repr=False)
     origins: frozenset[str] = frozenset()
 

@@ -16,6 +16,7 @@ __all__ = [
     "access_log",
     "adapted",
     "by_port",
+    "connection_log",
     "http_connection_manager",
     "local_address",
     "local_reply",
@@ -27,6 +28,7 @@ SCOPE_HEADER = "x-workshop-port"
 UNKNOWN_HEADER = "x-workshop-unknown"
 REFUSED_HEADER = "x-workshop-refused"
 HCM = "envoy.filters.network.http_connection_manager"
+TCP_PROXY = "envoy.filters.network.tcp_proxy"
 _ADS: Json = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
 
 # Everything that an AccessRecord says; ``labsupport.mesh.accesslog`` reads it.
@@ -34,6 +36,8 @@ _FORMAT: Mapping[str, str] = {
     "id": "%REQ(X-REQUEST-ID)%",
     "time": "%START_TIME(%s.%6f)%",
     "us": "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%",
+    # A request whose caller has gone has no end of a response, and so no value above.
+    "ms": "%DURATION%",
     "method": "%REQ(:METHOD)%",
     "authority": "%REQ(:AUTHORITY)%",
     "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
@@ -46,6 +50,24 @@ _FORMAT: Mapping[str, str] = {
     "tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
     "attempt": "%REQ(X-ENVOY-ATTEMPT-COUNT)%",
     "protocol": "%PROTOCOL%",
+}
+
+# The same of a connection that is not HTTP: its server name stands for the authority.
+_CONNECTION_FORMAT: Mapping[str, str] = {
+    "id": "",
+    "time": "%START_TIME(%s.%6f)%",
+    "us": "%COMMON_DURATION(DS_CX_BEG:DS_CX_END:us)%",
+    "method": "",
+    "authority": "%REQUESTED_SERVER_NAME%",
+    "path": "",
+    "status": "0",
+    "flags": "%RESPONSE_FLAGS%",
+    "details": "%CONNECTION_TERMINATION_DETAILS%",
+    "failure": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
+    "route": "",
+    "cluster": "%UPSTREAM_CLUSTER_RAW%",
+    "upstream": "%UPSTREAM_HOST%",
+    "protocol": "TCP",
 }
 
 # What istiod gives every HTTP listener of a sidecar; used while a mesh has no service whose listener could be taken.
@@ -110,6 +132,20 @@ def access_log(direction: str) -> list[Json]:
             },
         }
     ]
+
+
+def connection_log(direction: str, *, flag: str = "") -> list[Json]:
+    """The access log of connections that are not HTTP, in the same file.
+
+    Args:
+        direction: as for ``access_log``.
+        flag: write only those with this response flag; empty for all.
+    """
+    (log,) = access_log(direction)
+    log["typed_config"]["log_format"] = {"json_format": {**_CONNECTION_FORMAT, "direction": direction}}
+    if flag:
+        log["filter"] = {"response_flag_filter": {"flags": [flag]}}
+    return [log]
 
 
 def http_connection_manager(filters: list[Json]) -> Json | None:

@@ -17,6 +17,9 @@ from labsupport.mesh.records import Json, ProxyResources
 
 __all__ = ["LocalResources", "Memo", "Needs", "Site", "lb_addresses", "localize", "moved", "needs", "scope"]
 
+# A listener waits so long for a certificate before it listens without (15 s in Istio). One that exists comes along with
+# the listener; for one that does not, nobody should wait to see what that looks like.
+PATIENCE = "0.1s"
 # Only reached through captured connections, which do not exist here.
 _CAPTURED = frozenset(("PassthroughCluster", "InboundPassthroughCluster"))
 
@@ -214,7 +217,23 @@ def _plaintext(cluster: Json) -> Json:
     matches = cluster.get("transport_socket_matches", ())
     if any(one.get("match", {}).get("tlsMode") == "istio" for one in matches):
         made = {key: value for key, value in made.items() if key != "transport_socket_matches"}
+    for key in ("transport_socket", "transport_socket_matches"):
+        if key in made:
+            made = {**made, key: _with_secrets(made[key])}
     return made
+
+
+def _with_secrets(value: Any) -> Any:
+    """The same, with all secrets asked for at the control plane.
+
+    In a pod, Istio's agent serves what is named after a file (``file-root:system``, the authorities of the machine).
+    """
+    if isinstance(value, dict):
+        made = {key: _with_secrets(item) for key, item in value.items()}
+        if "sds_config" in made:
+            made["sds_config"] = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": PATIENCE}
+        return made
+    return [_with_secrets(item) for item in value] if isinstance(value, list) else value
 
 
 def _inbound_cluster(cluster: Json, app: Mapping[int, int]) -> Json:
@@ -274,11 +293,20 @@ def _gateway_listener(listener: Json, ports: Mapping[int, int]) -> Json:
     made = {**listener, "address": httpconn.local_address(ports[port])}
     chains = []
     for chain in listener.get("filter_chains", ()):
-        filters = _chain_filters(chain, "gateway")
-        for one in filters:
-            if one["name"] == httpconn.HCM:
-                # A request is followed by the id that its sender gave it; by default an edge proxy replaces it.
-                one["typed_config"]["preserve_external_request_id"] = True
-        chains.append({**chain, "filters": filters})
+        chain = {**chain, "filters": [_gateway_filter(one) for one in _chain_filters(chain, "gateway")]}
+        if "transport_socket" in chain:
+            chain["transport_socket"] = _with_secrets(chain["transport_socket"])
+        chains.append(chain)
     made["filter_chains"] = chains
+    # As in Istio: connections that fit no filter chain, such as one with a server name that nobody serves.
+    made["access_log"] = httpconn.connection_log("gateway", flag="NR")
     return made
+
+
+def _gateway_filter(one: Json) -> Json:
+    if one["name"] == httpconn.HCM:
+        # A request is followed by the id that its sender gave it; by default an edge proxy replaces it.
+        return {**one, "typed_config": {**one["typed_config"], "preserve_external_request_id": True}}
+    if one["name"] == httpconn.TCP_PROXY:
+        return {**one, "typed_config": {**one["typed_config"], "access_log": httpconn.connection_log("gateway")}}
+    return one

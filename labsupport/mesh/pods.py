@@ -182,6 +182,16 @@ class EnvoyUnit:
                     return
             await asyncio.sleep(0.02)
 
+    async def warmed(self, *, timeout_s: float) -> None:
+        """Wait until no listener waits for anything any more before it serves."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline and self.keeper.ready:
+            with contextlib.suppress(OSError):
+                found = await admin.statistics(self.admin, r"^listener_manager\.total_listeners_warming$")
+                if not any(found.values()):
+                    return
+            await asyncio.sleep(0.01)
+
     async def _start(self) -> Process:
         (self.folder / envoy.ADMIN_SOCKET).unlink(missing_ok=True)
         return await self._place.spawner.start_program(self._argv, cwd=self.folder, log=self.folder / ENVOY_LOG)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from labsupport.errors import Problem
 from labsupport.mesh.template import MissingReference, environment, image_name
 from labsupport.mesh.translate import unsupported
@@ -15,7 +17,7 @@ __all__ = ["dangling", "known_images", "notes", "problems"]
 
 _RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
 _RULES = ("VirtualService", "DestinationRule", "Gateway", "Sidecar", "ServiceEntry")
-_CLUSTER = "Kubernetes with Istio can; the cluster engine of a later version will be the way to it"
+_CLUSTER = 'Kubernetes with Istio can: open the lab with Lab(engine="cluster")'
 # Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
 _NEEDS_ISTIO = {
     "PeerAuthentication": "sidecars of the embedded mesh have no certificates, so there is no mutual TLS",
@@ -182,18 +184,16 @@ class _Kinds:
                 balancer = getattr(level, "load_balancer", None)
                 if balancer is not None and str(getattr(balancer, "simple", "") or "") == "PASSTHROUGH":
                     yield f"{place}.loadBalancer.simple", "PASSTHROUGH needs captured connections", _CLUSTER
-                tls = getattr(level, "tls", None)
-                mode = str(getattr(tls, "mode", "") or "") if tls is not None else ""
-                if mode in ("ISTIO_MUTUAL", "MUTUAL"):
-                    yield f"{place}.tls.mode", f"sidecars here have no certificates, so {mode} cannot work", _CLUSTER
+                yield from _originated(getattr(level, "tls", None), f"{place}.tls")
 
     @staticmethod
     def Gateway(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
         for index, server in enumerate(one.spec.servers):
-            # An HTTP server may only redirect to HTTPS, which takes no certificate.
-            if server.tls is not None and server.port.protocol.upper() in ("HTTPS", "TLS"):
-                reason = f"the embedded mesh serves no TLS at its gateway, and this is tls {server.tls.mode}"
-                yield f"spec.servers[{index}].tls", reason, _CLUSTER
+            if server.bind not in ("", "0.0.0.0"):
+                reason = "the gateway of the embedded mesh has one address"
+                yield f"spec.servers[{index}].bind", reason, "Leave bind out"
+            if server.tls is not None:
+                yield from _files(server.tls, f"spec.servers[{index}].tls")
 
     @staticmethod
     def ServiceEntry(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
@@ -206,6 +206,39 @@ class _Kinds:
                 "the embedded mesh reaches nothing outside this machine",
                 _CLUSTER,
             )
+
+
+def _originated(tls: Any, path: str) -> Iterator[tuple[str, str, str]]:
+    """What of the TLS that a proxy begins itself it cannot do here."""
+    if tls is None:
+        return
+    if tls.mode == "ISTIO_MUTUAL":
+        yield f"{path}.mode", "sidecars here have no certificates, so ISTIO_MUTUAL cannot work", _CLUSTER
+    yield from _files(tls, path)
+
+
+def _by_name(tls: Any) -> bool:
+    return bool(tls.credential_name or getattr(tls, "credential_names", None))
+
+
+_FILES = (
+    "server_certificate", "client_certificate", "private_key", "ca_certificates", "ca_crl", "tls_certificates",
+)  # fmt: skip
+
+
+def _files(tls: Any, path: str) -> Iterator[tuple[str, str, str]]:
+    """Certificates that are named by files of the proxy's container, where they would be read."""
+    if tls.mode not in ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL") or _by_name(tls):
+        return
+    for field in _FILES:
+        value = getattr(tls, field, None)
+        # The one name that is no file: the authorities that the machine trusts.
+        if not value or value == "system":
+            continue
+        name = to_camel(field)
+        reason = f"{name} names a file in the proxy's container, and proxies of the embedded mesh have none"
+        remedy = "Put the certificate into a Secret and name that as credentialName; labsupport.certificates makes both"
+        yield f"{path}.{name}", reason, remedy
 
 
 def _at(raw: Any, path: str) -> Any:

@@ -23,8 +23,8 @@ from labsupport.mesh.supervisor import Supervisor
 __all__ = ["serve"]
 
 _METHODS = frozenset((
-    "apply", "delete", "reset", "get", "pods", "rules", "source", "entrances", "config_dump", "statistics", "log_files",
-    "access_logs", "inventory", "close",
+    "apply", "delete", "reset", "get", "pods", "rules", "source", "entrances", "gateway_port", "config_dump",
+    "statistics", "log_files", "access_logs", "inventory", "close",
 ))  # fmt: skip
 _CHANGES = frozenset(("apply", "delete"))
 _Call = tuple[int, str, tuple[Any, ...], dict[str, Any]]

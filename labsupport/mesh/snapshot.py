@@ -64,6 +64,8 @@ class Snapshot:
             "LDS": frozenset(self.resources["LDS"]),
             "SRDS": frozenset(self.resources["SRDS"]),
             "RDS": referred("LDS", self.resources["LDS"].values()) | referred("SRDS", self.resources["SRDS"].values()),
+            # A reference to a Secret that does not exist is no mistake: a proxy does without, as in Istio.
+            "SDS": frozenset(self.resources["SDS"]),
         }
 
     @cached_property

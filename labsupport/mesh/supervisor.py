@@ -22,11 +22,12 @@ from labsupport.errors import (
     UsageError,
     WaitTimeoutError,
 )
-from labsupport.mesh import admin, envoy, refuse
+from labsupport.mesh import admin, envoy, gateways, refuse
 from labsupport.mesh.ads import AdsServer
-from labsupport.mesh.cluster import GATEWAY_PORTS, BuiltIn, built_in_objects
+from labsupport.mesh.cluster import BuiltIn, built_in_objects
 from labsupport.mesh.control import ControlPlane
 from labsupport.mesh.encode import ORDER
+from labsupport.mesh.gateways import Entrance
 from labsupport.mesh.httpconn import ACCESS_LOG
 from labsupport.mesh.pods import APP_LOG, ENVOY_LOG, Addresses, LivePod, Workplace, check_storage
 from labsupport.mesh.spawning import Spawner
@@ -38,6 +39,8 @@ from labsupport.model import Resource
 __all__ = ["Supervisor"]
 
 RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
+# What decides which certificates a proxy gets.
+CREDENTIALS = ("Gateway", "DestinationRule", "Secret", "ConfigMap")
 _ROTATE_BYTES = 64 << 20
 
 
@@ -66,7 +69,7 @@ class Supervisor:
         self._ads = AdsServer()
         self._place = Workplace(folder, images, spawner, self._ads, self._changed)
         self._addresses = Addresses()
-        self._control = ControlPlane(self._ads, self._addresses, ServiceAddresses())
+        self._control = ControlPlane(self._ads, self._addresses, ServiceAddresses(), namespace)
         self._workloads = Workloads(self._place, self._addresses, self._control)
         self._built_in = BuiltIn(self._place, self._addresses, self._control)
         self._base = built_in_objects(namespace)
@@ -117,7 +120,12 @@ class Supervisor:
             found = refuse.dangling(after) if any(one.kind == "Deployment" for one in objects) else []
             if found:
                 raise ManifestError(found)
-            return await self._change(before, after, changes, wait_s, began, tuple(refuse.notes(objects)))
+            notes = refuse.notes(objects)
+            if self._built_in.gateway is not None:
+                changed = {change.ref for change in changes if change.action != "unchanged"}
+                news = [one for one in objects if Ref(one.kind, one.name, one.namespace) in changed]
+                notes += gateways.port_notes(news, after, self._built_in.gateway.info)
+            return await self._change(before, after, changes, wait_s, began, tuple(notes))
 
     async def delete(self, refs: Sequence[Ref], *, wait_s: float, began: float) -> ApplyResult:
         """Delete objects; see ``Engine.delete``."""
@@ -157,6 +165,8 @@ class Supervisor:
             )
             if not kinds <= set(RULES):
                 await self._built_in.plain_ready()
+            if kinds & set(CREDENTIALS):
+                notes += await self._uncertified(deadline)
         except (ConfigRejectedError, ManifestError, StorageError, MissingReference, ValueError) as error:
             await self._restore(before, pods_before)
             if isinstance(error, ManifestError | StorageError):
@@ -182,6 +192,23 @@ class Supervisor:
             started_s=started_s,
             notes=notes,
         )
+
+    async def _uncertified(self, deadline: float) -> tuple[str, ...]:
+        """What is to be known of credentials that rules name: those that are missing or broken, above all."""
+        found: dict[str, None] = {}
+        for pod in list(self._control.pods.values()):
+            lacking = [one for one in self._control.credentials(pod) if one.problem]
+            for one in lacking:
+                text = one.problem
+                if one.secret is None:
+                    kept = self._ads.held(pod.node, "SDS", one.name)
+                    what = "keeps what it had under this name" if kept else "closes connections that need it"
+                    text = f"{text}, so {pod.name} {what}"
+                found[text] = None
+            if any(one.secret is None for one in lacking) and pod.envoy is not None:
+                # Its listener waits for a moment before it goes on without.
+                await pod.envoy.warmed(timeout_s=min(deadline - time.monotonic(), 5.0))
+        return tuple(found)
 
     async def _pods(self, kinds: set[str], deadline: float) -> None:
         if kinds & {"Deployment", "ConfigMap", "Secret", "Namespace"}:
@@ -271,10 +298,19 @@ class Supervisor:
                 for pod in self._control.pods.values()
                 if pod.envoy is not None and any(path.endswith(mark) for path in self._control.snapshot(pod).origins)
             }
-            if one.kind not in ("VirtualService", "DestinationRule"):
+            gateway = self._built_in.gateway
+            if gateway is not None and self._at_gateway(one, gateway.info.labels):
+                holders.add(gateway.name)
+            if one.kind in ("ServiceEntry", "Sidecar"):
                 holders |= concerned & self._control.pods.keys()
             found.append(RuleStatus(Ref(one.kind, one.name, one.namespace), since, after, tuple(sorted(holders))))
         return found
+
+    def _at_gateway(self, one: Resource, labels: Mapping[str, str]) -> bool:
+        """Whether the gateway follows a rule that leaves no mark in what it holds."""
+        if one.kind == "Gateway":
+            return gateways.selects(one, labels)
+        return one.kind == "VirtualService" and gateways.carries_connections(one, self._control.objects, labels)
 
     def _pod(self, name: str) -> LivePod:
         pod = self._control.pods.get(name)
@@ -299,17 +335,26 @@ class Supervisor:
             raise EngineError(f"pod {pod.name} is not ready; its last words: {pod.last_words or '(none)'}")
         return pod.name, pod.app_port.number
 
-    async def entrances(self) -> dict[str, tuple[str, int]]:
-        """Ways in from outside: ``gateway`` and ``nodeport:<service>`` to authority and local port."""
+    async def entrances(self) -> dict[str, Entrance]:
+        """Ways in from outside: ``gateway`` (port 80), ``gateway:<port>`` for what Gateways open, node ports."""
         found = {}
-        if self._built_in.gateway is not None:
-            for port, number in GATEWAY_PORTS.items():
+        gateway = self._built_in.gateway
+        if gateway is not None:
+            opened = {80: "http"} | gateways.schemes(self._control.objects, gateway.info.labels)
+            for port, scheme in opened.items():
                 name = "gateway" if port == 80 else f"gateway:{port}"
-                found[name] = (f"localhost:{port}", self._built_in.gateway.listener(number))
+                found[name] = Entrance(scheme, f"localhost:{port}", await self.gateway_port(port))
         for (namespace, service, _), (shown, local) in self._built_in.node_ports().items():
             name = service if namespace == self._namespace else f"{service}.{namespace}"
-            found.setdefault(f"nodeport:{name}", (f"localhost:{shown}", local))
+            found.setdefault(f"nodeport:{name}", Entrance("http", f"localhost:{shown}", local))
         return found
+
+    async def gateway_port(self, number: int) -> int:
+        """The local port behind a port of the gateway; it refuses connections while no Gateway opens it."""
+        gateway = self._built_in.gateway
+        if gateway is None:
+            raise EngineError("the gateway is not there yet")
+        return gateway.listener(gateways.container_port(self._control.objects, gateway.info, number))
 
     async def config_dump(self, name: str) -> tuple[str, str]:
         """Pod name and the raw config dump of its Envoy."""

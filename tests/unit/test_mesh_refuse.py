@@ -12,6 +12,10 @@ from labsupport.model import parse
 
 NETWORKING = "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n"
 SECURITY = "apiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n"
+SERVER = (
+    "{{selector: {{istio: ingressgateway}}, servers: [{{port: {{number: 443, name: https, protocol: {protocol}}}, "
+    "hosts: ['*'], {more}}}]}}"
+)
 DEPLOYMENT = """
 apiVersion: apps/v1
 kind: Deployment
@@ -69,12 +73,34 @@ def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
         pytest.param(
             NETWORKING.format(
                 kind="Gateway",
-                spec="{selector: {istio: ingressgateway}, servers: [{port: {number: 443, name: https, "
-                "protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: shop}}]}",
+                spec=SERVER.format(
+                    protocol="HTTPS", more="tls: {mode: SIMPLE, serverCertificate: /etc/c, privateKey: /etc/k}"
+                ),
             ),
-            "spec.servers[0].tls",
-            "SIMPLE",
-            id="TLS at the gateway",
+            "spec.servers[0].tls.serverCertificate",
+            "names a file",
+            id="certificates in files at the gateway",
+        ),
+        pytest.param(
+            NETWORKING.format(kind="Gateway", spec=SERVER.format(protocol="HTTP", more="bind: 127.0.0.1")),
+            "spec.servers[0].bind",
+            "one address",
+            id="an address of its own",
+        ),
+        pytest.param(
+            NETWORKING.format(kind="Gateway", spec=SERVER.format(protocol="HTTPS", more="tls: {mode: ISTIO_MUTUAL}")),
+            "spec.servers[0].tls.mode",
+            "mutual TLS between sidecars",
+            id="mutual TLS of the mesh at the gateway",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="DestinationRule",
+                spec="{host: x, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: /etc/ca.pem}}}",
+            ),
+            "spec.trafficPolicy.tls.caCertificates",
+            "names a file",
+            id="authorities in a file",
         ),
         pytest.param(
             NETWORKING.format(
@@ -107,11 +133,32 @@ def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
     ],
 )
 def test_what_cannot_be_shown_is_refused_by_name(images: Path, text: str, path: str, words: str) -> None:
-    (problem,) = problems(parse(read(text)), images)
+    problem, *_ = problems(parse(read(text)), images)
     assert problem.path == path
     assert words in problem.message
     assert problem.remedy
     assert problem.line > 0
+
+
+@pytest.mark.parametrize(
+    ("protocol", "tls"),
+    [
+        ("HTTPS", "{mode: SIMPLE, credentialName: shop}"),
+        ("HTTPS", "{mode: MUTUAL, credentialName: shop, caCertificates: /ignored}"),
+        ("HTTPS", "{mode: OPTIONAL_MUTUAL, credentialNames: [shop, other]}"),
+        ("TLS", "{mode: SIMPLE, credentialName: shop, minProtocolVersion: TLSV1_3}"),
+        ("TLS", "{mode: PASSTHROUGH}"),
+    ],
+)
+def test_tls_at_a_gateway_does_run(images: Path, protocol: str, tls: str) -> None:
+    spec = SERVER.format(protocol=protocol, more=f"tls: {tls}")
+    assert problems(parse(read(NETWORKING.format(kind="Gateway", spec=spec))), images) == []
+
+
+def test_tls_that_a_proxy_begins_runs_where_its_certificates_can_be_had(images: Path) -> None:
+    for tls in ("{mode: SIMPLE}", "{mode: SIMPLE, caCertificates: system}", "{mode: MUTUAL, credentialName: shop}"):
+        spec = f"{{host: x, trafficPolicy: {{tls: {tls}}}}}"
+        assert problems(parse(read(NETWORKING.format(kind="DestinationRule", spec=spec))), images) == []
 
 
 def test_a_redirect_to_https_needs_no_certificate(images: Path) -> None:
