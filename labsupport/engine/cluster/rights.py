@@ -47,7 +47,7 @@ NEEDED: tuple[Right, ...] = (
     ),
     *_rights("get list delete", "pods", "", "seeing when pods are ready, and ending them"),
     *_rights("get", "pods/log", "", "access logs"),
-    *_rights("get create", "pods/proxy", "", "telling the load client what to send"),
+    *_rights("get create patch delete", "pods/proxy", "", "telling the load client what to send"),
 )
 """Without these there is no lab."""
 
@@ -55,6 +55,7 @@ USEFUL: tuple[Right, ...] = (
     *_rights("create get", "pods/exec", "", "asking proxies for their configuration and statistics"),
     *_rights("get list", "endpointslices", "discovery.k8s.io", "seeing which pods take traffic"),
     *_rights("create patch", "telemetries", "telemetry.istio.io", "switching access logs on"),
+    *_rights("create patch", "envoyfilters", "networking.istio.io", "finding requests from outside in access logs"),
     *_rights("create patch", "serviceaccounts", "", "a gateway that serves TLS"),
     *_rights("create patch", "roles rolebindings", "rbac.authorization.k8s.io", "a gateway that serves TLS"),
     *_rights("get list create", "secrets", "", "a gateway that serves TLS"),
