@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -134,6 +135,11 @@ def missing_controllers(engine: Containers) -> list[str]:
 def _problem(name: str, done: Done) -> str:
     """Why an engine that is installed cannot be used, and what to do."""
     said = done.said.lower()
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        # Docker's client puts what is wrong into its JSON.
+        done = Done(
+            done.command, done.status, "\n".join(map(str, json.loads(done.output)["ServerErrors"])), done.errors
+        )
     title = name.capitalize()
     user = os.environ.get("USER") or "$USER"
     if "permission denied" in said:

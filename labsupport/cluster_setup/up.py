@@ -106,7 +106,7 @@ class Up:
         check_name(self.options.name)
         # A mistake in a file's name shows at once, not after the cluster was made.
         over = read_configuration(self.options.kind_config) if self.options.kind_config else None
-        archives = _archive_files(self.options.archives)
+        archives = {file: images.archived_names(file) for file in _archive_files(self.options.archives)}
         for file in self.options.istio_config:
             if not file.is_file():
                 raise NotFoundError(f"there is no file {file} (--istio-config).")
@@ -116,7 +116,7 @@ class Up:
             ("API server", self._answers),
             *([("image archives", lambda: self._archives(archives))] if archives else []),
             ("Istio", self._istio),
-            ("images", self._images),
+            ("images", lambda: self._images({name for names in archives.values() for name in names})),
             *([("add-ons", self._addons)] if self.options.addons else []),
         ]
         for title, step in steps:
@@ -229,12 +229,11 @@ class Up:
         self._connection = connection
         return f"Kubernetes {version.removeprefix('v')}, context {context}"
 
-    def _archives(self, files: list[Path]) -> str:
+    def _archives(self, archives: dict[Path, list[str]]) -> str:
         loaded = 0
         record, held = self._record(), self._kind.images()
         kept = record.read().get("archives", {})
-        for file in files:
-            names = images.archived_names(file)
+        for file, names in archives.items():
             state = file.stat()
             mark = f"{state.st_size}:{state.st_mtime_ns}"
             if kept.get(str(file)) == mark and all(set(names) <= node for node in held.values()):
@@ -244,7 +243,7 @@ class Up:
             kept = {**kept, str(file): mark}
             record.update(archives=kept)
             loaded += 1
-        return f"{len(files)} ({loaded} loaded now)" if loaded else f"{len(files)}, all loaded"
+        return f"{len(archives)} ({loaded} loaded now)" if loaded else f"{len(archives)}, all loaded"
 
     def _istio(self) -> str:
         tag, tracing = self.options.istio_tag, "jaeger" in self.options.addons
@@ -275,10 +274,9 @@ class Up:
             )
         return f"{there} was installed"
 
-    def _images(self) -> str:
+    def _images(self, in_archives: set[str]) -> str:
         kind, record, held = self._kind, self._record(), self._kind.images()
         registry = images.registry()
-        in_archives = {name for file in _archive_files(self.options.archives) for name in images.archived_names(file)}
         built: list[str] = []
         names = images.names()
         for name in names:
