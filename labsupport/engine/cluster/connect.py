@@ -218,7 +218,7 @@ class Connection:
         timeout = urllib3.Timeout(
             connect=min(CONNECT_TIMEOUT_S, limit),
             read=limit,
-            total=limit if preload else urllib3.Timeout.DEFAULT_TIMEOUT,
+            total=limit if preload else None,
         )
         try:
             return self.client.rest_client.pool_manager.urlopen(
