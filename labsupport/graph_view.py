@@ -11,7 +11,7 @@ from labsupport.background import TrafficSnapshot
 from labsupport.badges import badges_of
 from labsupport.engine.base import AccessRecord, Pod, Response, TrafficSpec
 from labsupport.model.base import Resource
-from labsupport.service_graph import ClientCall, MeshGraph, mesh_graph
+from labsupport.service_graph import GATEWAY, ClientCall, MeshGraph, mesh_graph
 
 __all__ = ["Mesh", "ServiceGraph", "Traffic", "asked_for", "ended_s"]
 
@@ -148,8 +148,9 @@ class ServiceGraph:
         lines += [f"  {head:{wide}}  {text}" for head, text in zip(heads, told, strict=True)] or ["  no calls"]
         for name, node in graph.nodes.items():
             versions = ", ".join(version for version in sorted(node.versions) if version)
-            about = [versions, *node.badges, *([] if node.injected else ["without sidecar"])]
-            lines.append(f"  {names[name]}: {'; '.join(part for part in about if part) or 'no pods'}")
+            about = [versions, *node.badges, *([] if node.injected else ["without proxy"])]
+            if name != GATEWAY or node.badges:
+                lines.append(f"  {names[name]}: {'; '.join(part for part in about if part) or 'no pods'}")
         return "\n".join(lines)
 
 

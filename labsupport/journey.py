@@ -30,7 +30,7 @@ class HopRow:
             rule).
         number: which try, from 1.
         tries: how many tries the call had.
-        unsure: whether equal calls were under way at the same time, of which each could be the one above it.
+        unsure: whether equal calls were under way at the same time, so that the logs would fit another order as well.
     """
 
     caller: str
@@ -55,17 +55,18 @@ class HopRow:
         """How long a fault rule held it, in seconds; 0 without an injected delay."""
         if "DI" not in self.record.flags.split(","):
             return 0.0
-        end = self.start_s + self.record.duration_s
-        return max(0.0, (self.served_s if self.served_s is not None else end) - self.start_s)
+        if self.served_s is None:
+            return self.record.duration_s
+        return min(max(0.0, self.served_s - self.start_s), self.record.duration_s)
 
     @property
     def label(self) -> str:
-        """Who called whom, in words."""
+        """Who called whom, in words; ``~`` if not for sure."""
         if self.kind == "try":
             return f"try {self.number} → {self.callee}"
         if self.kind == "copy":
             return f"mirror copy → {self.callee}"
-        return f"{self.caller} → {self.callee}"
+        return f"{'~ ' if self.unsure else ''}{self.caller} → {self.callee}"
 
     @property
     def route(self) -> str:
@@ -74,8 +75,8 @@ class HopRow:
 
     @property
     def cluster(self) -> str:
-        """The cluster without the part that all Services share."""
-        return self.record.cluster.replace(".svc.cluster.local", "")
+        """The cluster without the part that all Services share; empty for the server's own."""
+        return "" if self.record.direction == "inbound" else self.record.cluster.replace(".svc.cluster.local", "")
 
     @property
     def remark(self) -> str:
@@ -233,8 +234,8 @@ def journey_of(
         note = "No proxy wrote about this request: it passed none, or its caller and server have no sidecar."
     if any(row.unsure for row in rows):
         note = (
-            "Equal calls overlap here, and access logs do not say which request each was made for: "
-            "those marked ~ are placed where their times fit best."
+            "Equal calls overlap here, and access logs do not say which line belongs to which of them: "
+            "those marked ~ are put together as their times fit best."
         )
     if response is not None and (not rows or rows[0].caller == "gateway"):
         rows = _with_client(rows, response)

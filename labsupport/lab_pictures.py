@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from labsupport.engine.base import Response
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from labsupport.observation import Observations
     from labsupport.status import AccessLog, Pods
 
-__all__ = ["PictureVerbs"]
+__all__ = ["PictureVerbs", "settled"]
+
+_QUIET_S = 0.3
+_SETTLED_AT_MOST_S = 3.0
 
 
 class PictureVerbs(ABC):
@@ -55,7 +59,7 @@ class PictureVerbs(ABC):
             raise NotFoundError(
                 f"No proxy knows a request {of!r}. Give a response, or the request_id of one that passed a proxy."
             )
-        lines = self.access_log(request_id) if request_id else ()
+        lines = settled(lambda: self.access_log(request_id)) if request_id else ()
         return journey_of(lines, pods=self.pods(), request_id=request_id, response=response)
 
     def graph(
@@ -104,6 +108,26 @@ class PictureVerbs(ABC):
     @abstractmethod
     def _running(self) -> list[BackgroundTraffic]:
         """Background traffic that is running."""
+
+
+def settled(read: Callable[[], AccessLog]) -> AccessLog:
+    """Read a log until nothing is added to it for a moment.
+
+    Mirror copies, and what an application goes on with although nobody waits for it any more, are logged after the
+    request itself, and nothing tells how many lines there will be.
+
+    Args:
+        read: reads the lines that there are now.
+    """
+    lines = read()
+    deadline = time.monotonic() + _SETTLED_AT_MOST_S
+    since = time.monotonic()
+    while time.monotonic() < min(since + _QUIET_S, deadline):
+        time.sleep(0.05)
+        now = read()
+        if len(now) > len(lines):
+            lines, since = now, time.monotonic()
+    return lines
 
 
 class _Mesh:

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labsupport.callers import named, service_of
+from labsupport.clocks import aligned
 from labsupport.engine.base import AccessRecord, Pod
 
 __all__ = ["Call", "Served", "pair"]
 
-# Log lines are rounded to milliseconds; the clocks of two nodes differ by more, so what found nothing is tried again.
-_SLACKS_S = (0.003, 0.1)
+# Log lines are rounded to milliseconds; what found nothing is tried again, as some clocks cannot be brought together.
+_SLACKS_S = (0.003, 0.05)
 # A proxy learns a little later than its caller that a try was given up.
 _LINGER_S = 0.02
 # Envoy names the upstream that it chose even if a limit (UO) or a refused connection (UF) kept the request from it.
@@ -38,7 +39,7 @@ class Call:
         tries: what servers' proxies logged about it, in order; empty if it reached none that has a proxy.
         copies: what servers' proxies logged about mirror copies of it.
         calls: what was called meanwhile by a server without a proxy.
-        unsure: whether it could as well have been made by somebody else, as far as the logs tell.
+        unsure: whether the logs would also fit if an equal call at the same time had its maker, a try or a copy of it.
     """
 
     record: AccessRecord
@@ -70,9 +71,11 @@ def pair(records: Iterable[AccessRecord], pods: Mapping[str, Pod]) -> list[Call 
 
     Returns:
         The outermost calls in order of time; a ``Served`` is a request whose caller has no proxy. Each line is in
-        exactly one place.
+        exactly one place; times of nodes whose clocks differ are moved.
     """
-    ordered = sorted(records, key=lambda record: (record.time_s, record.direction == "inbound", record.pod))
+    ordered = sorted(
+        aligned(list(records)), key=lambda record: (record.time_s, record.direction == "inbound", record.pod)
+    )
     return _Pairing(ordered, pods).build()
 
 
@@ -103,10 +106,10 @@ class _Pairing:
         self.counted = any(served.record.attempt > 1 for served in self.free)
 
     def build(self) -> list[Call | Served]:
-        for slack in _SLACKS_S:
-            self.join_last_tries(slack)
-            self.join_earlier_tries(slack)
-            self.join_copies(slack)
+        # What can be told best comes first, whatever the clocks.
+        for join in (self.join_last_tries, self.join_earlier_tries, self.join_copies):
+            for slack in _SLACKS_S:
+                join(slack)
         self.awaited = {id(served): _end(call.record) for call in self.calls for served in call.tries}
         roots: list[Call | Served] = []
         for call in self.calls:
@@ -120,6 +123,9 @@ class _Pairing:
         for served in self.free:
             behind = self.behind(served)
             (roots if behind is None else behind.calls).append(served)
+        for call in self.calls:
+            rivals = [other for other in self.calls if other is not call and self.alike(call.record, other.record)]
+            call.unsure |= any(len(one.tries) > 1 or one.copies for one in (call, *rivals)) and bool(rivals)
         # A call back to its own maker would be a tree without a root: its lines are shown, though joined to nothing.
         reached = set(map(id, _walk(roots)))
         roots += [call for call in self.calls if id(call) not in reached]
@@ -129,6 +135,11 @@ class _Pairing:
 
     def same(self, call: AccessRecord, served: AccessRecord) -> bool:
         return (call.method, call.path) == (served.method, served.path)
+
+    def alike(self, one: AccessRecord, other: AccessRecord) -> bool:
+        """Whether two calls ask for the same at the same time."""
+        together = one.time_s <= _end(other) and other.time_s <= _end(one)
+        return together and self.same(one, other) and service_of(one.cluster) == service_of(other.cluster)
 
     def join_last_tries(self, slack: float) -> None:
         """Give each call the line of the pod that its proxy names."""
@@ -140,11 +151,12 @@ class _Pairing:
             if not one.time_s - slack <= two.time_s <= _end(one) + slack:
                 return _IMPOSSIBLE
             own = bool(_OWN_ANSWER & _flags(one))
+            if not own and one.status != two.status:
+                return _IMPOSSIBLE
             # What was answered ends before its caller's line does; only what was given up may linger.
             if not own and _end(two) > _end(one) + slack + (_LINGER_S if _given_up(two) else 0.0):
                 return _IMPOSSIBLE
-            odd = 0.0 if own or one.status == two.status else 1e6
-            return odd + (1000 * (_end(one) - _end(two))) ** 2
+            return (1000 * (_end(one) - _end(two))) ** 2
 
         calls = [call for call in self.calls if not call.tries and not _NEVER_SENT & _flags(call.record)]
         for call, served in _best(calls, self.free, cost):
@@ -156,12 +168,13 @@ class _Pairing:
 
         def cost(call: Call, served: Served) -> float:
             one, two = call.record, served.record
-            if two.mirrored or not self.same(one, two) or not self.in_cluster(call, two):
+            # What was answered well is not tried again.
+            if two.mirrored or 0 < two.status < 400 or not self.same(one, two) or not self.in_cluster(call, two):
                 return _IMPOSSIBLE
             following = call.tries[0].record if call.tries else None
             limit = following.time_s if following is not None else _end(one)
             late = _LINGER_S if _given_up(two) else 0.0
-            if two.time_s < one.time_s - slack or two.time_s > limit or _end(two) > limit + slack + late:
+            if two.time_s < one.time_s - slack or two.time_s > limit + slack or _end(two) > limit + slack + late:
                 return _IMPOSSIBLE
             missing = 0
             if self.counted and following is not None:
@@ -194,7 +207,9 @@ class _Pairing:
             if not self.same(one, two) or not one.time_s - slack <= two.time_s <= _end(one) + slack:
                 return _IMPOSSIBLE
             first = call.tries[0].record.time_s if call.tries else one.time_s
-            return (1000 * (two.time_s - first)) ** 2
+            # Most mirrors are another subset of the service that was asked for.
+            elsewhere = service_of(one.cluster)[0] != named(two.pod, self.pods)[0]
+            return elsewhere * 1e6 + (1000 * (two.time_s - first)) ** 2
 
         while found := _best(self.calls, self.free, cost):
             for call, served in found:

@@ -36,7 +36,7 @@ class Node:
     @property
     def title(self) -> str:
         """What the picture calls it."""
-        return "client" if self.name == CLIENT else self.name
+        return "a client" if self.name == CLIENT else self.name
 
 
 @dataclass(slots=True)
@@ -173,7 +173,8 @@ def mesh_graph(
         The graph, with layers from left to right.
     """
     known = {pod.name: pod for pod in pods}
-    count = _Count(known)
+    told = list(sent)
+    count = _Count(known, {call.response.request_id: call.source for call in told})
     for pod in known.values():
         count.add_pod(pod)
     inbound = []
@@ -184,7 +185,7 @@ def mesh_graph(
             count.add_call(record)
     for record in inbound:
         count.add_served(record)
-    for call in sent:
+    for call in told:
         count.add_told(call)
     for source, target in former:
         if source in count.nodes and target in count.nodes:
@@ -198,8 +199,9 @@ def mesh_graph(
 
 
 class _Count:
-    def __init__(self, pods: Mapping[str, Pod]) -> None:
+    def __init__(self, pods: Mapping[str, Pod], senders: Mapping[str, str]) -> None:
         self.pods = pods
+        self.senders = senders
         self.nodes: dict[str, Node] = {}
         self.edges: dict[tuple[str, str], Edge] = {}
         # By request: source, target and path of every call that a caller's proxy logged.
@@ -253,19 +255,27 @@ class _Count:
                 self.edge(source, service).copies += 1
             self.answered(service, version)
             return
-        self.count(self.edge(CLIENT, service), record.status, record.duration_s, version)
+        source = self.sender(self.senders.get(record.request_id, ""))
+        self.count(self.edge(source, service), record.status, record.duration_s, version)
+
+    def sender(self, source: str) -> str:
+        """The node of who sent a request: a pod without a proxy, or somebody outside."""
+        pod = next((pod for pod in self.pods.values() if source in (pod.workload, pod.name)), None)
+        return CLIENT if pod is None or pod.injected else pod.service
 
     def add_told(self, call: ClientCall) -> None:
         """What a client saw, if no proxy did."""
         sender = next((pod for pod in self.pods.values() if call.source in (pod.workload, pod.name)), None)
+        if sender is not None and sender.injected:
+            return
         response = call.response
         hop = response.path[0] if response.path else None
         service = hop.service if hop is not None else call.target
         servers = [pod for pod in self.pods.values() if pod.service == service]
         server = self.pods.get(hop.pod) if hop is not None else next(iter(servers), None)
-        if server is None or server.injected or (sender is not None and sender.injected):
+        if server is None or server.injected:
             return
-        edge = self.edge(sender.service if sender is not None else CLIENT, service)
+        edge = self.edge(self.sender(call.source), service)
         edge.logged = False
         self.count(edge, response.status, response.duration_s, hop.version if hop is not None else "")
 

@@ -111,7 +111,7 @@ def _drawn(rows: Sequence[HopRow], total_s: float, frame: _Frame) -> tuple[str, 
         y = _TOP + _ROW * (place + 0.5)
         # A deep call tree must not push its names out of their column.
         indent = min(_INDENT * row.depth, 0.4 * frame.x)
-        name = clip(("~ " if row.unsure else "") + row.label, frame.x - indent - 14)
+        name = clip(row.label, frame.x - indent - 14)
         look = "d" if row.kind in ("try", "copy") else None
         told_in_full = el("title", esc(f"{row.label}: {told(row)}"))
         parts.append(el("g", told_in_full, el("text", esc(name), x=indent, y=y + 4.2, class_=look)))

@@ -127,7 +127,7 @@ def test_what_no_proxy_sees_is_told_by_the_client(mesh, live):
     mesh.clients = [Traffic()]
     mesh.now = T0 + 4
     live._step()
-    assert live._told["details"]["edge:no proxy>bare"].startswith("client → bare: 2/s")
+    assert live._told["details"]["edge:no proxy>bare"].startswith("a client → bare: 2/s")
 
 
 def test_a_call_that_stopped_fades_then_goes_and_is_sent_again_when_it_comes_back(mesh, live):

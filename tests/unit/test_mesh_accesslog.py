@@ -76,6 +76,22 @@ def test_a_rotated_log_is_read_to_its_end(logs: Logs, tmp_path: Path) -> None:
     assert len(logs.read()) == 3
 
 
+def test_a_copy_that_is_over_first_does_not_make_a_request_complete() -> None:
+    copy = parse_line(line("inbound", upstream=2003, time=1.001), "b", OWNERS)
+    made_by_copy = parse_line(line("outbound", upstream=1002, time=1.002), "b", OWNERS)
+    served = parse_line(line("inbound", upstream=2002, time=1.003), "a", OWNERS)
+    original = parse_line(line("outbound", upstream=1003, time=1.0), "client", OWNERS)
+    assert copy and made_by_copy and served and original
+    assert unwritten([copy, made_by_copy, served], ["r1"], OWNERS) == ({"r1"}, set())
+    assert unwritten([copy, made_by_copy, served, original], ["r1"], OWNERS) == (set(), set())
+
+
+def test_a_request_whose_caller_has_gone_lasted_as_long_as_the_caller_waited(logs: Logs) -> None:
+    logs.write("a", line("inbound", upstream=2002, us=None, ms="250"))
+    (record,) = logs.reader.records(request_ids=None, since_s=None, timeout_s=0)
+    assert record.duration_s == 0.25
+
+
 def test_who_was_called_has_to_have_a_line() -> None:
     def read(*texts: str) -> list[Any]:
         return [parse_line(text, "client" if "outbound" in text else "a", OWNERS) for text in texts]
