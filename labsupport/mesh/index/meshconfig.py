@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import yaml
 
-from labsupport.model import HTTPRetry, LocalityLoadBalancerSetting, TcpKeepalive, parse_duration
+from labsupport.model import (
+    ConnectionPoolSettings,
+    HTTPRetry,
+    LocalityLoadBalancerSetting,
+    OutlierDetection,
+    TcpKeepalive,
+    ZoneAwareLoadBalancerSetting,
+    parse_duration,
+)
+from labsupport.model.protojson import decode
 
 __all__ = ["DEFAULT_MESH_CONFIG", "MeshConfig", "read_mesh_config", "unread_fields"]
 
@@ -29,6 +38,13 @@ class MeshConfig:
         default_service_export_to: who sees Services and ServiceEntries without ``exportTo``.
         default_virtual_service_export_to: who sees VirtualServices without ``exportTo``.
         default_destination_rule_export_to: who sees DestinationRules without ``exportTo``.
+        default_connection_pool, default_outlier_detection: blocks of ``defaultTrafficPolicy``, for clusters whose rule
+            has none.
+        zone_aware_lb_setting: a ``ZoneAwareLoadBalancerSetting``; None without one.
+        detection_timeout: how long a proxy waits for the first bytes of a connection; zero is for ever.
+        path_normalization: ``normalization`` of ``pathNormalization``.
+        access_log: ``accessLogFile``, ``accessLogEncoding`` and ``accessLogFormat``; no file is no log.
+        ecdh_curves, cipher_suites: of ``tlsDefaults``.
     """
 
     outbound_traffic_policy: str = "ALLOW_ANY"
@@ -41,6 +57,14 @@ class MeshConfig:
     default_service_export_to: frozenset[str] = frozenset("*")
     default_virtual_service_export_to: frozenset[str] = frozenset("*")
     default_destination_rule_export_to: frozenset[str] = frozenset("*")
+    default_connection_pool: Any = None
+    default_outlier_detection: Any = None
+    zone_aware_lb_setting: Any = None
+    detection_timeout: timedelta = timedelta()
+    path_normalization: str = "DEFAULT"
+    access_log: tuple[str, str, str] = ("", "TEXT", "")
+    ecdh_curves: tuple[str, ...] = ()
+    cipher_suites: tuple[str, ...] = ()
 
 
 DEFAULT_MESH_CONFIG = MeshConfig()
@@ -55,12 +79,20 @@ _EXPORTS = {
 _KNOWN = frozenset(
     (
         *_EXPORTS,
+        "accessLogEncoding",
+        "accessLogFile",
+        "accessLogFormat",
         "connectTimeout",
         "defaultHttpRetryPolicy",
+        "defaultTrafficPolicy",
         "h2UpgradePolicy",
         "localityLbSetting",
         "outboundTrafficPolicy",
+        "pathNormalization",
+        "protocolDetectionTimeout",
         "tcpKeepalive",
+        "tlsDefaults",
+        "zoneAwareLbSetting",
     )
 )
 
@@ -79,6 +111,11 @@ def _written(objects: Iterable[Any]) -> dict[str, Any]:
     return written if isinstance(written, dict) else {}
 
 
+def _block(written: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = written.get(name)
+    return value if isinstance(value, dict) else {}
+
+
 def read_mesh_config(objects: Iterable[Any], text: str = "") -> MeshConfig:
     """Read the mesh configuration where an installation keeps it: ``data.mesh`` of the ConfigMap ``istio``.
 
@@ -95,16 +132,31 @@ def read_mesh_config(objects: Iterable[Any], text: str = "") -> MeshConfig:
     policy = written.get("outboundTrafficPolicy")
     if policy is not None:
         fields["outbound_traffic_policy"] = policy.get("mode", "REGISTRY_ONLY")
-    if "connectTimeout" in written:
-        fields["connect_timeout"] = parse_duration(written["connectTimeout"])
-    fields["h2_upgrade"] = written.get("h2UpgradePolicy") == "UPGRADE"
-    for name, field, model in (
-        ("defaultHttpRetryPolicy", "default_http_retry_policy", HTTPRetry),
-        ("localityLbSetting", "locality_lb_setting", LocalityLoadBalancerSetting),
-        ("tcpKeepalive", "tcp_keepalive", TcpKeepalive),
-    ):
+    for name, field in (("connectTimeout", "connect_timeout"), ("protocolDetectionTimeout", "detection_timeout")):
         if written.get(name) is not None:
-            fields[field] = model.model_validate(written[name])
+            fields[field] = parse_duration(written[name])
+    fields["h2_upgrade"] = written.get("h2UpgradePolicy") == "UPGRADE"
+    fields["path_normalization"] = str(_block(written, "pathNormalization").get("normalization") or "DEFAULT")
+    fields["access_log"] = (
+        str(written.get("accessLogFile") or ""),
+        str(written.get("accessLogEncoding") or "TEXT"),
+        str(written.get("accessLogFormat") or ""),
+    )
+    tls = _block(written, "tlsDefaults")
+    fields["ecdh_curves"] = tuple(tls.get("ecdhCurves") or ())
+    fields["cipher_suites"] = tuple(tls.get("cipherSuites") or ())
+    policies = _block(written, "defaultTrafficPolicy")
+    model: type[Any]
+    for block, name, field, model in (
+        (written, "defaultHttpRetryPolicy", "default_http_retry_policy", HTTPRetry),
+        (written, "localityLbSetting", "locality_lb_setting", LocalityLoadBalancerSetting),
+        (written, "zoneAwareLbSetting", "zone_aware_lb_setting", ZoneAwareLoadBalancerSetting),
+        (written, "tcpKeepalive", "tcp_keepalive", TcpKeepalive),
+        (policies, "connectionPool", "default_connection_pool", ConnectionPoolSettings),
+        (policies, "outlierDetection", "default_outlier_detection", OutlierDetection),
+    ):
+        if block.get(name) is not None:
+            fields[field] = decode(model, block[name], name)
     for name, field in _EXPORTS.items():
         if written.get(name) is not None:
             fields[field] = frozenset(written[name])

@@ -37,6 +37,7 @@ from labsupport.mesh.translate.endpoints import build_endpoints
 from labsupport.mesh.translate.gateway import build_gateway
 from labsupport.mesh.translate.http.tables import sidecar_tables
 from labsupport.mesh.translate.listeners.inbound import inbound_listeners
+from labsupport.mesh.translate.listeners.meshwide import apply_mesh_config
 from labsupport.mesh.translate.listeners.outbound import outbound_listeners
 from labsupport.mesh.translate.listeners.tables import table_names
 from labsupport.mesh.translate.unsupported import unsupported
@@ -63,6 +64,7 @@ def translate(registry: Registry, proxy: Proxy) -> ProxyResources:
         listeners = outbound_listeners(context)
         listeners |= inbound_listeners(context)
         routes = sidecar_tables(context, table_names(listeners.values()))
+    listeners = apply_mesh_config(listeners, registry.mesh, gateway=context.is_gateway)
     return ProxyResources(
         clusters=clusters,
         endpoints=endpoints,

@@ -36,7 +36,7 @@ from labsupport.mesh.translate.names import (
     stat_name,
 )
 from labsupport.mesh.translate.outlier import apply_outlier_detection
-from labsupport.mesh.translate.policy import Policy, for_port, rule_policy
+from labsupport.mesh.translate.policy import Policy, for_port, for_subset, with_mesh_defaults
 from labsupport.mesh.translate.tls import apply_tls
 
 __all__ = ["HTTP_OPTIONS", "build_clusters"]
@@ -88,12 +88,13 @@ def _outbound_clusters(
 ) -> dict[str, Json]:
     """The clusters of one service port: one for all endpoints, and one per subset."""
     policy, _ = for_port(rule.traffic_policy, port.number) if rule is not None else (None, False)
+    policy = with_mesh_defaults(policy, context.mesh)
     cluster = _outbound(context, service, port, rule, policy, "", _discovery(context, service))
     if cluster is None:
         return {}
     clusters: dict[str, Json] = {cluster["name"]: cluster}
     for subset in rule.subsets if rule is not None else ():
-        merged = rule_policy(rule, subset.name, port.number)
+        merged = for_subset(policy, subset.traffic_policy, port.number)
         own = subset.traffic_policy.load_balancer if subset.traffic_policy is not None else None
         # A subset is of the type that the whole service's cluster has become, unless it asks for PASSTHROUGH itself.
         discovery = "ORIGINAL_DST" if own is not None and own.simple == "PASSTHROUGH" else str(cluster["type"])
@@ -181,6 +182,7 @@ def _dynamic(context: Context, service: ServiceRecord, port: Port, name: str) ->
     """The cluster of a wildcard host whose names are resolved one by one, as they are called (DYNAMIC_DNS)."""
     rule = context.rule(service.hostname)
     policy, _ = for_port(rule.traffic_policy, port.number) if rule is not None else (None, False)
+    policy = with_mesh_defaults(policy, context.mesh)
     cluster: Json = {
         "name": name,
         "alt_stat_name": stat_name(name),
@@ -248,7 +250,7 @@ def _passthrough(context: Context, name: str) -> Json:
         "alt_stat_name": stat_name(PASSTHROUGH),
         "lb_policy": "CLUSTER_PROVIDED",
     }
-    apply_connection_pool(cluster, {}, None, context.mesh)
+    apply_connection_pool(cluster, {}, with_mesh_defaults(None, context.mesh), context.mesh)
     options: Json = {"common_http_protocol_options": {"idle_timeout": "300s"}}
     use_client_protocol(options)
     _finish(cluster, options)
@@ -284,6 +286,7 @@ def _inbound(context: Context, inbound: InboundPort) -> Json:
             policy, _ = for_port(rule.traffic_policy, inbound.port.number)
             metadata["config"] = config_path("DestinationRule", rule.namespace, rule.name)
         cluster["metadata"] = {"filter_metadata": {"istio": metadata}}
+    policy = with_mesh_defaults(policy, context.mesh)
     pool = _sidecar_pool(context, inbound.number)
     if pool is not None:
         policy = replace(policy or Policy(), connection_pool=pool)

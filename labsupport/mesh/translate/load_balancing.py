@@ -14,6 +14,7 @@ from labsupport.mesh.translate.policy import Policy
 
 __all__ = ["apply_load_balancer"]
 
+_PERSISTENT_SESSION = "istio.io/persistent-session"
 _DEFAULT_RING_SIZE = 1024
 
 
@@ -29,6 +30,10 @@ def apply_load_balancer(context: Context, service: ServiceRecord, cluster: Json,
     settings = policy.load_balancer if policy is not None else None
     # Unready endpoints are sent as UNHEALTHY, so that Envoy must not fall back to them in panic.
     cluster["common_lb_config"].setdefault("healthy_panic_threshold", {})
+    if _PERSISTENT_SESSION in service.labels:
+        cluster["common_lb_config"]["override_host_status"] = {
+            "statuses": ["HEALTHY", "DRAINING", "UNKNOWN", "DEGRADED"]
+        }
     apply_to_cluster(context, cluster, effective_setting(context.mesh, settings, service), service)
     if cluster["type"] == "ORIGINAL_DST":
         cluster["lb_policy"] = "CLUSTER_PROVIDED"

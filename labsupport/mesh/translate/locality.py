@@ -43,8 +43,7 @@ class Setting:
 def effective_setting(mesh: MeshConfig, load_balancer: Any, service: ServiceRecord) -> Setting | None:
     """The setting that counts: the rule's, or else the Service's, or else the mesh's; None if it is off."""
     if load_balancer is not None and load_balancer.zone_aware_lb_setting is not None:
-        aware = load_balancer.zone_aware_lb_setting
-        return Setting(failover=aware.failover, failover_priority=aware.failover_priority, zone_aware=aware)
+        return _zone_aware(load_balancer.zone_aware_lb_setting)
     written = load_balancer.locality_lb_setting if load_balancer is not None else None
     if written is not None:
         return _setting(written)
@@ -52,7 +51,13 @@ def effective_setting(mesh: MeshConfig, load_balancer: Any, service: ServiceReco
         return Setting(failover_priority=(_NETWORK, _REGION, _ZONE), force=True)
     if service.traffic_distribution == "node":
         return Setting(failover_priority=(_NETWORK, _REGION, _ZONE, _SUBZONE, _HOSTNAME), force=True)
+    if mesh.zone_aware_lb_setting is not None:
+        return _zone_aware(mesh.zone_aware_lb_setting)
     return Setting() if mesh.locality_lb_setting is None else _setting(mesh.locality_lb_setting)
+
+
+def _zone_aware(aware: Any) -> Setting:
+    return Setting(failover=aware.failover, failover_priority=aware.failover_priority, zone_aware=aware)
 
 
 def _setting(written: Any) -> Setting | None:

@@ -6,12 +6,13 @@ as a whole, never merged field by field.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labsupport.mesh.index.destinationrules import MergedRule
+from labsupport.mesh.index.meshconfig import MeshConfig
 
-__all__ = ["Policy", "for_port", "for_subset", "rule_policy"]
+__all__ = ["Policy", "for_port", "for_subset", "rule_policy", "with_mesh_defaults"]
 
 _BLOCKS = ("connection_pool", "load_balancer", "outlier_detection", "tls")
 _OTHERS = ("proxy_protocol", "tunnel", "retry_budget")
@@ -40,18 +41,30 @@ def for_port(policy: Any, port: int) -> tuple[Policy | None, bool]:
     return Policy(**{block: getattr(policy, block) for block in (*_BLOCKS, *_OTHERS)}), False
 
 
-def for_subset(top: Any, subset: Any, port: int) -> Policy | None:
+def with_mesh_defaults(policy: Policy | None, mesh: MeshConfig) -> Policy | None:
+    """The policy with the blocks of the mesh's ``defaultTrafficPolicy`` that it does not set itself."""
+    pool, outlier = mesh.default_connection_pool, mesh.default_outlier_detection
+    if pool is None and outlier is None:
+        return policy
+    policy = policy or Policy()
+    return replace(
+        policy,
+        connection_pool=policy.connection_pool if policy.connection_pool is not None else pool,
+        outlier_detection=policy.outlier_detection if policy.outlier_detection is not None else outlier,
+    )
+
+
+def for_subset(general: Policy | None, subset: Any, port: int) -> Policy | None:
     """The policy of a subset for a port: its own blocks, and for the missing ones those of the top level.
 
     Args:
-        top: ``trafficPolicy`` of the rule.
+        general: what counts at the top level for the port.
         subset: ``trafficPolicy`` of the subset.
         port: service port.
 
     Returns:
         The blocks; None if neither has a policy.
     """
-    general, _ = for_port(top, port)
     own, port_level = for_port(subset, port)
     if own is None:
         return general
@@ -70,4 +83,5 @@ def rule_policy(rule: MergedRule | None, subset: str, port: int) -> Policy | Non
     if rule is None:
         return None
     found = rule.subset(subset) if subset else None
-    return for_subset(rule.traffic_policy, found.traffic_policy if found is not None else None, port)
+    general, _ = for_port(rule.traffic_policy, port)
+    return for_subset(general, found.traffic_policy if found is not None else None, port)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from labsupport.mesh.index.destinationrules import MergedRule
+from labsupport.mesh.index.meshconfig import MeshConfig
 from labsupport.mesh.index.services import ServiceRecord
 from labsupport.mesh.records import Json
 from labsupport.mesh.translate.context import Context
@@ -29,7 +30,7 @@ _PROXY_PROTOCOL_SOCKET = "envoy.transport_sockets.upstream_proxy_protocol"
 
 def file_secret(name: str) -> Json:
     """A secret that the Istio agent would serve from files."""
-    source = {
+    source: Json = {
         "api_config_source": {
             "api_type": "GRPC",
             "grpc_services": [{"envoy_grpc": {"cluster_name": "sds-grpc"}}],
@@ -38,6 +39,9 @@ def file_secret(name: str) -> Json:
         },
         "resource_api_version": "V3",
     }
+    if name in ("default", "ROOTCA"):
+        # A proxy waits for the certificates that every proxy has.
+        source["initial_fetch_timeout"] = "0s"
     return {"name": name, "sds_config": source}
 
 
@@ -77,7 +81,7 @@ def apply_tls(
         selected = rule is not None and rule.selector is not None
         # A sidecar may not read Secrets by name, unless the rule was made for its very workload.
         if not settings.credential_name or by_configmap or context.is_gateway or selected:
-            _originate(cluster, options, service, settings)
+            _originate(cluster, options, service, settings, context.mesh)
     mutual = settings is not None and settings.mode == "ISTIO_MUTUAL"
     if policy is not None and policy.proxy_protocol is not None and not mutual:
         # Without a word about TLS, sidecars talk mutual TLS or plain text; here only the latter is left of that choice.
@@ -100,7 +104,7 @@ def _check_called_name(cluster: Json, options: Json, service: ServiceRecord, set
         cluster["cluster_type"]["typed_config"]["allow_insecure_cluster_options"] = True
 
 
-def _originate(cluster: Json, options: Json, service: ServiceRecord, settings: Any) -> None:
+def _originate(cluster: Json, options: Json, service: ServiceRecord, settings: Any, mesh: MeshConfig) -> None:
     names = list(settings.subject_alt_names)
     skip = bool(settings.insecure_skip_verify)
     _check_called_name(cluster, options, service, settings)
@@ -131,6 +135,10 @@ def _originate(cluster: Json, options: Json, service: ServiceRecord, settings: A
             "default_validation_context": validation,
             "validation_context_sds_secret_config": trusted,
         }
+    if mesh.ecdh_curves:
+        common["tls_params"]["ecdh_curves"] = list(mesh.ecdh_curves)
+    if mesh.cipher_suites:
+        common["tls_params"]["cipher_suites"] = list(mesh.cipher_suites)
     if "http2_protocol_options" in options.get("explicit_http_config", {}):
         common["alpn_protocols"] = ["h2"]
     typed: Json = {"@type": _CONTEXT, "common_tls_context": common}
