@@ -277,14 +277,16 @@ def _configuration(context: str | None) -> tuple[str, Any]:
     config: Any = importlib.import_module("kubernetes.config")
     wanted = context or os.environ.get("WORKSHOP_CONTEXT") or None
     made = Configuration()
+    # The client looks at the variable only once, when it is imported; in a notebook it may be set later.
+    file = os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
-        contexts, current = config.list_kube_config_contexts()
+        contexts, current = config.list_kube_config_contexts(config_file=file)
     except (config.ConfigException, OSError) as error:
         if wanted is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
             config.load_incluster_config(client_configuration=made)
             return "in-cluster", made
         raise EngineError(
-            f"no cluster is known here: {first_line(error)}. Make one with: workshop cluster up; or set KUBECONFIG to "
+            f"no cluster is known here: no usable kubeconfig at {file} ({first_line(error)}). Make one with: workshop cluster up; or set KUBECONFIG to "
             'the kubeconfig of a cluster with Istio. No cluster is needed for Lab(engine="embedded")'
         ) from None
     names = [one["name"] for one in contexts]
@@ -292,7 +294,7 @@ def _configuration(context: str | None) -> tuple[str, Any]:
         raise UsageError(f"context={wanted!r}: the kubeconfig has the contexts {', '.join(names) or 'none'}.")
     chosen = wanted or (current or {}).get("name")
     try:
-        config.load_kube_config(context=chosen, client_configuration=made)
+        config.load_kube_config(config_file=file, context=chosen, client_configuration=made)
     except (config.ConfigException, OSError) as error:
         raise EngineError(f"context {chosen!r} of the kubeconfig cannot be used: {first_line(error)}") from None
     if not made.verify_ssl:
