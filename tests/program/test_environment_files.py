@@ -15,12 +15,14 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from labsupport import requirements
+from labsupport.cluster_setup.versions import OLDEST_KIND
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DEPENDENCIES = {canonicalize_name(Requirement(text).name): Requirement(text) for text in PROJECT["dependencies"]}
-# conda-forge's names that are not PyPI's.
+# conda-forge's names that are not PyPI's, and a program that is not on PyPI.
 CONDA_NAMES = {"matplotlib-base": "matplotlib"}
+CONDA_PROGRAMS = {"kubernetes-kind": SpecifierSet(f">={'.'.join(map(str, OLDEST_KIND))},<1")}
 
 
 def pins() -> dict[str, Version]:
@@ -49,6 +51,8 @@ def test_conda_gets_the_same_ranges():
     assert pip == ["-e ."], "everything else must come with the package itself"
     assert Version("3.12") in SpecifierSet(PROJECT["requires-python"])
     assert named.pop("python") == SpecifierSet("==3.12") and named.pop("pip") == SpecifierSet("")
+    for name, specifier in CONDA_PROGRAMS.items():
+        assert named.pop(name) == specifier
     for name, specifier in named.items():
         assert specifier == DEPENDENCIES[CONDA_NAMES.get(name, name)].specifier, name
 
