@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ Json = dict[str, Any]
 
 WEB = "http://web:8080"
 RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
+FROM_OUTSIDE = ("gateway:", "https:", "tcp:", "tls:")
 
 
 def _service(name: str, selector: Mapping[str, str], *ports: tuple[int, int]) -> Json:
@@ -133,6 +135,36 @@ def service_entry(host: str, *, name: str = "entry", **spec: Any) -> Json:
     return _rule("ServiceEntry", name, {"hosts": [host], "ports": ports, **spec})
 
 
+def secret(text: str) -> Json:
+    """A Secret as ``labsupport.certificates`` writes it, removed after the test."""
+    made: Json = yaml.safe_load(text)
+    made["metadata"]["labels"] = {"test": "behaviour"}
+    return made
+
+
+def secure_applications(certificate: str, key: str) -> str:
+    """A web service that speaks TLS itself, in two versions, and an echo over TCP in two versions."""
+    values = {"TLS_CERT": certificate, "TLS_KEY": key}
+    found: list[Json] = []
+    for version in ("v1", "v2"):
+        found.append(_deployment(f"secure-{version}", {"app": "secure", "version": version}, **values))
+        echo = _deployment(f"echo-{version}", {"app": "echo", "version": version}, inject=version == "v1")
+        container = echo["spec"]["template"]["spec"]["containers"][0]
+        container |= {"name": "echo", "image": "echo", "ports": [{"containerPort": 9000}]}
+        found.append(echo)
+    secure = _service("secure", {"app": "secure"}, (443, 5000))
+    secure["spec"]["ports"][0]["name"] = "https"
+    echo = _service("echo", {"app": "echo"}, (9000, 9000), (9001, 9001))
+    for port in echo["spec"]["ports"]:
+        port["name"] = f"tcp-{port['port']}"
+    return str(yaml.safe_dump_all([*found, secure, echo]))
+
+
+def subsets(host: str, **spec: Any) -> Json:
+    """A DestinationRule with the subsets ``v1`` and ``v2``."""
+    return destination_rule(host, subsets=SUBSETS["subsets"][:2], **spec)
+
+
 def versions() -> Json:
     """The DestinationRule with the subsets of ``web``."""
     return destination_rule(name="versions", subsets=SUBSETS["subsets"])
@@ -148,14 +180,15 @@ class Mesh:
         return self.lab.apply(yaml.safe_dump_all(rules, sort_keys=False), name="rules")
 
     def clear(self) -> None:
-        """Remove all rules."""
+        """Remove all rules, and what tests made besides."""
         left = [one for kind in RULES for one in self.lab.get(kind)]
+        left += [one for one in self.lab.get("Secret") if one.metadata.labels.get("test") == "behaviour"]
         if left:
             self.lab.delete(*[ref_of(one) for one in left])
 
     def send(self, url: str, count: int = 1, *, source: str = "", **options: Any) -> Observations:
         """Send from the client's pod, or from outside to a gateway; one request after the other."""
-        source = source or ("outside" if url.startswith("gateway:") else "client")
+        source = source or ("outside" if url.startswith(FROM_OUTSIDE) else "client")
         if not options.get("simultaneous"):
             options.setdefault("concurrency", 1)
         options.setdefault("keep_body", True)
@@ -175,6 +208,17 @@ class Mesh:
 
     def records(self, seen: Response) -> list[AccessRecord]:
         return list(self.lab.access_log(seen))
+
+    def connections(self, seen: Response, authority: str) -> list[AccessRecord]:
+        """The lines about connections that are not HTTP, from a response on; a line is written when one ends."""
+        deadline = time.monotonic() + 10
+        while True:
+            lines = self.lab.access_log(since_s=seen.started_s)
+            found = [one for one in lines if one.protocol == "TCP" and one.authority == authority]
+            if found:
+                return found
+            assert time.monotonic() < deadline, f"no proxy wrote a line about {authority!r}"
+            time.sleep(0.02)
 
     def own(self, seen: Response) -> AccessRecord:
         """The line of the proxy that decided about a request."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from behaviour_mesh import APPLICATIONS, Mesh
+from behaviour_mesh import APPLICATIONS, Mesh, secure_applications
 
+from labsupport.certificates import Authority
 from labsupport.lab import Lab
 
 
@@ -23,3 +24,16 @@ def mesh(lab: Lab) -> Iterator[Mesh]:
     mesh = Mesh(lab)
     yield mesh
     mesh.clear()
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """Signs whatever certificate a test needs."""
+    return Authority("Behaviour CA")
+
+
+@pytest.fixture(scope="session")
+def secured(lab: Lab, authority: Authority) -> None:
+    """Programs that speak TLS, or no HTTP at all."""
+    own = authority.server("v1.secure.example", "v2.secure.example", "secure.default.svc.cluster.local")
+    lab.apply(secure_applications(own.certificate, own.key), name="secure applications")
