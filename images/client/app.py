@@ -1,9 +1,9 @@
 """The load client: a small HTTP service that is told what to send and streams back one record per request.
 
 ``POST /run`` starts a run and answers with one JSON object per line, in order of completion, and an empty line now and
-then while there is nothing to tell; closing the stream ends the run. ``PATCH /run/{run}`` changes its rate, ``DELETE
-/run/{run}`` lets it end. Runs as ``python app.py`` in a container, or is loaded by path and asked for
-``create_app(env)``. README.md lists everything.
+then while there is nothing to tell; closing the stream ends the run. ``PUT /run/{run}`` and ``GET /run/{run}`` do the
+same in two steps. ``PATCH /run/{run}`` changes its rate, ``DELETE /run/{run}`` lets it end. Runs as ``python app.py``
+in a container, or is loaded by path and asked for ``create_app(env)``. README.md lists everything.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 
 from client_run import Run
 from client_send import Record
-from client_spec import SpecError, parse_rate, parse_spec
+from client_spec import RunSpec, SpecError, parse_rate, parse_spec
 
 __all__ = ["create_app"]
 
@@ -38,6 +38,8 @@ FLUSH_S = 0.04
 # A stream on which nothing happens says so, in case somebody between the caller and this client ends silent ones, or
 # fails without a word.
 HEARTBEAT_S = 2.0
+# Runs that were prepared and never started; each is a few hundred bytes.
+MAX_PREPARED = 100
 KEEP_ALIVE_S = 3900
 
 
@@ -57,13 +59,32 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
     }
     proxy = env.get("http_proxy") or env.get("HTTP_PROXY") or None
     runs: dict[str, Run] = {}
+    prepared: dict[str, RunSpec] = {}
 
     async def index(request: Request) -> JSONResponse:
         return JSONResponse({**identity, "runs": sorted(runs)})
 
     async def start(request: Request) -> ASGIApp:
         spec = parse_spec(await _json(request))
-        name = spec.run or uuid.uuid4().hex
+        return begin(spec.run or uuid.uuid4().hex, spec)
+
+    async def prepare(request: Request) -> JSONResponse:
+        name = request.path_params["run"]
+        spec = parse_spec({**await _json(request), "run": name})
+        if name in runs:
+            raise HTTPException(409, f"a run named {name} is under way")
+        while len(prepared) >= MAX_PREPARED:
+            del prepared[next(iter(prepared))]
+        prepared[name] = spec
+        return JSONResponse({**identity, "run": name, "prepared": True})
+
+    async def start_prepared(request: Request) -> ASGIApp:
+        name = request.path_params["run"]
+        if name not in prepared:
+            raise HTTPException(404, f"no run named {name} is prepared")
+        return begin(name, prepared.pop(name))
+
+    def begin(name: str, spec: RunSpec) -> ASGIApp:
         if name in runs:
             raise HTTPException(409, f"a run named {name} is under way")
         lines: list[str] = []
@@ -72,7 +93,7 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
 
     async def change(request: Request) -> JSONResponse:
         run = find(request)
-        rate = parse_rate(await _json(request))
+        rate = parse_rate(await _json(request) if "rate" not in request.query_params else _rate(request))
         run.set_rate(rate)
         return JSONResponse({**identity, "run": request.path_params["run"], "rate": rate})
 
@@ -100,6 +121,8 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
         routes=[
             Route("/", index, methods=["GET"]),
             Route("/run", start, methods=["POST"]),
+            Route("/run/{run}", prepare, methods=["PUT"]),
+            Route("/run/{run}", start_prepared, methods=["GET"]),
             Route("/run/{run}", change, methods=["PATCH"]),
             Route("/run/{run}", stop, methods=["DELETE"]),
             Route("/healthz", healthz, methods=["GET"]),
@@ -168,6 +191,13 @@ async def _json(request: Request) -> Any:
         return json.loads(await request.body())
     except ValueError as error:
         raise SpecError("body", f"is not JSON: {error}") from None
+
+
+def _rate(request: Request) -> Any:
+    try:
+        return {"rate": json.loads(request.query_params["rate"])}
+    except ValueError:
+        raise SpecError("rate", f"must be a number, not {request.query_params['rate']!r}") from None
 
 
 def _line(record: Record) -> str:

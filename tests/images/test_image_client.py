@@ -186,6 +186,37 @@ def test_rate_zero_pauses_and_null_unleashes(client: App, web: App) -> None:
         assert len(list(lines)) == 299
 
 
+def test_a_run_in_two_steps_can_be_prepared_twice_and_starts_once(client: App, web: App) -> None:
+    place = f"{client.url}/run/{uuid.uuid4().hex}"
+    spec = {"url": f"{web.url}/", "count": 7}
+    for _ in range(2):
+        assert requests.put(place, json=spec, timeout=5).json()["prepared"] is True
+    assert len(requests.get(place, timeout=10).text.splitlines()) == 7
+    assert requests.get(place, timeout=5).status_code == 404
+    refused = requests.put(place, json={**spec, "count": -1}, timeout=5)
+    assert (refused.status_code, refused.json()["field"]) == (400, "count")
+
+
+def test_a_rate_can_be_changed_without_a_body(client: App, web: App) -> None:
+    with open_run(client, url=f"{web.url}/", rate=0.1) as (name, records):
+        next(records)
+        assert requests.patch(f"{client.url}/run/{name}?rate=200", timeout=5).json()["rate"] == 200
+        assert len(list(itertools.islice(records, 20))) == 20
+        wrong = requests.patch(f"{client.url}/run/{name}?rate=many", timeout=5)
+        assert (wrong.status_code, wrong.json()["field"]) == (400, "rate")
+
+
+def test_a_run_that_has_nothing_to_tell_says_that_it_is_there(client: App, web: App) -> None:
+    spec = {"url": f"{web.url}/", "rate": 0.1, "duration_s": 20}
+    with requests.post(f"{client.url}/run", json=spec, stream=True, timeout=10) as reply:
+        beat = float(reply.headers["x-heartbeat-s"])
+        lines = reply.iter_lines()
+        assert json.loads(next(lines))["outcome"] == "ok"
+        began = time.monotonic()
+        assert next(lines) == b""
+        assert time.monotonic() - began < 5 * beat
+
+
 def test_a_stopped_run_lets_requests_under_way_complete(client: App, web: App) -> None:
     with open_run(client, url=f"{web.url}/hold?seconds=30&key=stop", concurrency=4) as (name, lines):
         web.wait_for("/held?key=stop", lambda reply: reply.json()["held"] == 4)
