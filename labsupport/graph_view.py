@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from labsupport import words
@@ -108,10 +109,14 @@ class ServiceGraph:
             lines = list(self.mesh.access_log([one.request_id for one in self._of if one.request_id]))
             sent = [ClientCall("outside", "", one) for one in self._of]
             self._what = words.plural(len(self._of), "request")
-            return self._graph(lines, sent, 0.0)
-        now = self._clock()
-        lines = list(self.mesh.access_log(since_s=now - self.span_s))
-        sent = list(self._sent(now - self.span_s))
+            graph = self._graph(lines, sent, 0.0)
+            # These requests are the matter, not the mesh.
+            met = {name for edge in graph.edges for name in (edge.source, edge.target)}
+            return replace(graph, nodes={name: node for name, node in graph.nodes.items() if name in met})
+        # While requests are under way, the lines of some of their hops are still to come.
+        now = self._clock() - (SETTLE_S if self.live else 0.0)
+        lines = [line for line in self.mesh.access_log(since_s=now - self.span_s) if ended_s(line) <= now]
+        sent = [call for call in self._sent(now - self.span_s) if _answered_s(call) <= now]
         self._what = f"last {self.span_s:g} s"
         if not lines and not sent:
             lines, sent = list(self.mesh.access_log(since_s=now - _LOOK_BACK_S)), list(self._sent(now - _LOOK_BACK_S))

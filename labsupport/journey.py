@@ -82,6 +82,9 @@ class HopRow:
     def remark(self) -> str:
         """Response flags in words, injected delay, tries, and what a mirror copy is."""
         flags = flag_words(self.record.flags)
+        if self.record.direction == "inbound":
+            # To a server's proxy, its client is the proxy that called.
+            flags = flags.replace("client closed the connection", "its caller gave up")
         if self.injected_s:
             flags = flags.replace("delay injected", f"delay {words.duration(self.injected_s)} injected")
         if self.kind == "client" and self.record.details:
@@ -89,6 +92,14 @@ class HopRow:
         parts = [f"{self.tries} tries" if self.tries > 1 and self.kind == "call" else "", flags]
         parts.append("its response is thrown away" if self.kind == "copy" else "")
         return ", ".join(part for part in parts if part)
+
+    @property
+    def short_remark(self) -> str:
+        """The remark with only the last response flag in words, for little room."""
+        *codes, last = self.record.flags.split(",") if self.kind != "client" else [""]
+        if not codes:
+            return self.remark
+        return self.remark.replace(flag_words(self.record.flags), ", ".join([*codes, flag_words(last)]))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

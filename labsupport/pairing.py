@@ -11,7 +11,7 @@ maker is busy. Of several ways to join equal calls, the one in which their times
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from labsupport.callers import named, service_of
 from labsupport.clocks import aligned
@@ -76,7 +76,14 @@ def pair(records: Iterable[AccessRecord], pods: Mapping[str, Pod]) -> list[Call 
     ordered = sorted(
         aligned(list(records)), key=lambda record: (record.time_s, record.direction == "inbound", record.pod)
     )
-    return _Pairing(ordered, pods).build()
+    first = _Pairing(ordered, pods)
+    roots = first.build()
+    if not first.lacking():
+        return roots
+    # Numbers of tries and marks of copies may be guesses of who read the log: if calls are left over, it goes without.
+    second = _Pairing([replace(record, attempt=1, mirrored=False) for record in ordered], pods)
+    others = second.build()
+    return others if second.lacking() < first.lacking() else roots
 
 
 def _end(record: AccessRecord) -> float:
@@ -130,6 +137,16 @@ class _Pairing:
         reached = set(map(id, _walk(roots)))
         roots += [call for call in self.calls if id(call) not in reached]
         return sorted(roots, key=lambda one: one.record.time_s)
+
+    def lacking(self) -> int:
+        """How many calls were answered by a pod with a proxy, and have no line of it."""
+        return sum(
+            not call.tries
+            and not _NEVER_SENT & _flags(call.record)
+            and (pod := self.pods.get(call.record.upstream_pod)) is not None
+            and pod.injected
+            for call in self.calls
+        )
 
     # --- a call and who served it -------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from labsupport.display.palette import order_key
@@ -16,9 +16,16 @@ HEAD, LINE = 24.0, 16.0
 _LEAST, _MOST = 116.0, 196.0
 _BETWEEN, _LANE = 30.0, 12.0
 # Room between two layers: for words beside each other, or for two lines of words below each other.
-_GAP, _WIDEST_GAP, _GAP_DOWN = 96.0, 190.0, 66.0
+_GAP, _WIDEST_GAP, _GAP_DOWN = 96.0, 190.0, 80.0
 _ROUND = 34.0
 _ARROW = 9.0
+_CAPTION = 20.0
+# What words of a call may need. A fixed size, so that words do not jump about when their numbers change.
+_WORDS_WIDE, _WORDS_HIGH = 96.0, 34.0
+# Where on its way a call's words may stand, the best place first.
+_SPOTS = (0.5, 0.38, 0.62, 0.28, 0.72, 0.2, 0.8)
+
+_Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,14 @@ class Layout:
         ways: by source and target.
         wide: width of the picture in pixels.
         high: its height in pixels.
+        alone_y: where the services without calls begin; None if there are none, or nothing else.
     """
 
     boxes: Mapping[str, Box]
     ways: Mapping[tuple[str, str], Way]
     wide: float
     high: float
+    alone_y: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +142,36 @@ class _Layout:
         places, long, broad = self.layers()
         if any(self.back(edge) for edge in self.graph.edges):
             broad += _ROUND + 22
+        alone, alone_wide, alone_high = self.row_of_alone()
+        if self.down and broad < alone_wide:
+            # In the middle of the narrow picture.
+            shift = (alone_wide - broad) / 2
+            places = {name: replace(place, across=place.across + shift) for name, place in places.items()}
+            broad = alone_wide
         boxes = {name: self.box(places[name]) for name in self.connected}
         wide, high = (broad, long) if self.down else (long, broad)
-        ways = {(edge.source, edge.target): self.way(edge, places) for edge in self.graph.edges}
-        x, y, row = 2.0, high + 6 if self.connected else 4.0, 0.0
+        begin = high + _CAPTION + 8 if self.connected else 4.0
+        boxes |= {name: replace(box, y=box.y + begin) for name, box in alone.items()}
+        ways = self.ways(places, boxes)
+        return Layout(
+            boxes,
+            ways,
+            max(wide, alone_wide, 260.0),
+            begin + alone_high if alone else high,
+            begin if alone and self.connected else None,
+        )
+
+    def row_of_alone(self) -> tuple[dict[str, Box], float, float]:
+        """Services without calls, side by side; how wide and high they are together."""
+        boxes: dict[str, Box] = {}
+        x, y, row, wide = 2.0, 0.0, 0.0, 0.0
         for name in self.alone:
             own_wide, own_high = self.sizes[name]
             if x > 2 and x + own_wide > self.fits:
                 x, y, row = 2.0, y + row + 14, 0.0
             boxes[name] = Box(x, y, own_wide, own_high)
-            x, row = x + own_wide + 14, max(row, own_high)
-            wide, high = max(wide, x - 12), y + row + 4
-        return Layout(boxes, ways, max(wide, 260.0), high)
+            x, row, wide = x + own_wide + 14, max(row, own_high), max(wide, x + own_wide + 2)
+        return boxes, wide, y + row + 4
 
     def back(self, edge: Edge) -> bool:
         return self.layer[edge.target] <= self.layer[edge.source]
@@ -202,29 +229,46 @@ class _Layout:
         x, y = (across, along) if self.down else (along, across)
         return f"{num(x)} {num(y)}"
 
-    def way(self, edge: Edge, places: Mapping[str, _Place]) -> Way:
-        lanes = range(self.layer[edge.source] + 1, self.layer[edge.target])
-        stations = [places[edge.source], *(places[_lane(edge, layer)] for layer in lanes), places[edge.target]]
-        return self.round(stations[0], stations[-1]) if self.back(edge) else self.ahead(stations)
+    def ways(self, places: Mapping[str, _Place], boxes: Mapping[str, Box]) -> dict[tuple[str, str], Way]:
+        taken = list(boxes.values())
+        made: dict[tuple[str, str], Way] = {}
+        # Short calls have the fewest places for their words.
+        for edge in sorted(self.graph.edges, key=lambda edge: self.layer[edge.target] - self.layer[edge.source]):
+            lanes = range(self.layer[edge.source] + 1, self.layer[edge.target])
+            stations = [places[edge.source], *(places[_lane(edge, layer)] for layer in lanes), places[edge.target]]
+            forms = [self.round(stations[0], stations[-1])] if self.back(edge) else self.ahead(stations)
+            way = next((form for form in forms if not any(_meet(_words(form), box) for box in taken)), forms[0])
+            taken.append(_words(way))
+            made[edge.source, edge.target] = way
+        return made
 
-    def ahead(self, stations: Sequence[_Place]) -> Way:
+    def ahead(self, stations: Sequence[_Place]) -> list[Way]:
+        """A call to a later layer, with its words at every place where they may stand, the best first."""
         start, end = stations[0], stations[-1]
         path = f"M{self.at(start.along + start.long, start.middle)}"
-        left = right = 0.0
+        stretches: list[tuple[_Point, _Point]] = []
         for here, there in pairwise(stations):
             left, right = here.along + here.long, there.along - (_ARROW if there is end else 0)
             half = (left + right) / 2
             path += f"C{self.at(half, here.middle)} {self.at(half, there.middle)} {self.at(right, there.middle)}"
+            stretches.append(((left, here.middle), (right, there.middle)))
             if there is not end:
                 path += f"L{self.at(there.along + there.long, there.middle)}"
-        tip = (
-            f"M{self.at(right, end.middle - 5)}L{self.at(right + _ARROW, end.middle)}L{self.at(right, end.middle + 5)}z"
-        )
-        half, between = (left + right) / 2, (here.middle + end.middle) / 2
+                stretches.append(((there.along, there.middle), (there.along + there.long, there.middle)))
+        right = end.along - _ARROW
+        tip = f"M{self.at(right, end.middle - 5)}L{self.at(end.along, end.middle)}L{self.at(right, end.middle + 5)}z"
+        return [self.named(path, tip, *stretch, spot) for stretch in reversed(stretches) for spot in _SPOTS]
+
+    def named(self, path: str, tip: str, begin: _Point, end: _Point, spot: float) -> Way:
+        """A way with its words at one spot of a stretch, which leaves and arrives in the direction of calls."""
+        rest = 1 - spot
+        bend = 3 * rest * spot / 2
+        along = rest**3 * begin[0] + bend * (begin[0] + end[0]) + spot**3 * end[0]
+        across = (rest**3 + 3 * rest**2 * spot) * begin[1] + (spot**3 + 3 * rest * spot**2) * end[1]
         if self.down:
-            return Way(path, tip, between, half, 150.0, True)
-        across = abs(end.middle - here.middle) > 10
-        return Way(path, tip, half, between, right - left + 4, across)
+            return Way(path, tip, across, along, 150.0, True)
+        steep = abs(end[1] - begin[1]) > 10
+        return Way(path, tip, along, across, end[0] - begin[0] + 4, steep)
 
     def round(self, start: _Place, end: _Place) -> Way:
         """A call back to an earlier layer, or to its own service, goes round beside all others."""
@@ -239,6 +283,16 @@ class _Layout:
         half, low = (left + right) / 2, edge + _ROUND
         x, y = (low, half) if self.down else (half, low)
         return Way(path, tip, x, y, 150.0, True)
+
+
+def _words(way: Way) -> Box:
+    top = way.y - _WORDS_HIGH / 2 if way.across else way.y - _WORDS_HIGH - 5
+    return Box(way.x - _WORDS_WIDE / 2, top, _WORDS_WIDE, _WORDS_HIGH)
+
+
+def _meet(one: Box, two: Box) -> bool:
+    beside = one.x + one.wide <= two.x or two.x + two.wide <= one.x
+    return not beside and one.y < two.y + two.high and two.y < one.y + one.high
 
 
 def _lane(edge: Edge, layer: int) -> str:

@@ -9,7 +9,7 @@ from labsupport.display.graph_layout import HEAD, LINE, Box, Way, layout_of, ver
 from labsupport.display.marks import mark
 from labsupport.display.palette import NEUTRAL, slot_of
 from labsupport.display.text import clip, el, esc, width
-from labsupport.service_graph import CLIENT, Edge, MeshGraph, Node
+from labsupport.service_graph import CLIENT, GATEWAY, Edge, MeshGraph, Node
 
 __all__ = ["NARROW", "WIDE", "graph_figure", "graph_parts"]
 
@@ -80,10 +80,10 @@ def _node(node: Node, box: Box) -> str:
         label = clip(version, box.wide - 40 - width(share))
         parts.append(el("text", esc(label), el("tspan", esc(share), class_="d"), x=box.x + 30, y=y))
         y += LINE
-    if not node.injected:
-        text = "without proxy" if node.name == CLIENT else "no sidecar"
-        parts.append(el("text", text, x=middle, y=y, text_anchor="middle", class_="d"))
-        y += LINE
+    kind = "ingress" if node.name == GATEWAY else "without proxy" if node.name == CLIENT else "no sidecar"
+    if node.name == GATEWAY or not node.injected:
+        look = {"x": box.x + 30, "text_anchor": "start"} if versions else {"x": middle, "text_anchor": "middle"}
+        parts.append(el("text", kind, y=y, class_="d", **look))
     if node.badges:
         y = box.y + box.high - LINE * len(node.badges) - 8
         parts.append(el("path", d=f"M{box.x + 8:.1f} {y:.1f}h{box.wide - 16:.1f}", stroke="var(--ws-line)"))
@@ -111,6 +111,8 @@ def graph_parts(graph: MeshGraph, *, narrow: bool = False) -> tuple[dict[str, st
     parts |= {f"node:{name}": _node(node, made.boxes[name]) for name, node in graph.nodes.items()}
     # On top of all lines, so that none crosses out a number.
     parts |= {f"label:{edge.source}>{edge.target}": _edge_label(graph, edge, way) for edge, way in ways}
+    if made.alone_y is not None:
+        parts["alone"] = el("text", "no calls", x=2.0, y=made.alone_y - 8, class_="d")
     return parts, made.wide, made.high
 
 

@@ -37,16 +37,16 @@ class _Frame:
 
 
 _WIDE = _Frame(960.0, 270.0, 610.0, 6)
-_NARROW = _Frame(640.0, 190.0, 390.0, 4)
+_NARROW = _Frame(640.0, 190.0, 385.0, 4)
 
 
-def _said(row: HopRow) -> str:
-    """What is worth saying inside or beside the bar."""
-    parts = [row.remark]
-    if row.kind in ("call", "client") and not (row.failed and row.remark):
-        where = row.cluster if row.kind == "call" else ""
-        parts.append(" · ".join(part for part in (f"route {row.route}" if row.route else "", where) if part))
-    return " · ".join(part for part in parts if part)
+def _said(row: HopRow) -> list[str]:
+    """What is worth saying inside or beside the bar, from the longest form to the shortest."""
+    way = ""
+    if row.kind == "call" and not (row.failed and row.remark):
+        way = " · ".join(part for part in (f"route {row.route}" if row.route else "", row.cluster) if part)
+    forms = [" · ".join(part for part in (remark, way) if part) for remark in (row.remark, row.short_remark)]
+    return list(dict.fromkeys(form for form in (*forms, row.remark, row.short_remark) if form))
 
 
 def _bar(row: HopRow, y: float, scale: float, frame: _Frame) -> str:
@@ -73,27 +73,25 @@ def _bar(row: HopRow, y: float, scale: float, frame: _Frame) -> str:
     return "".join(parts)
 
 
-def _beside(row: HopRow, said: str, x: float, wide: float, y: float, frame: _Frame) -> str:
+def _beside(row: HopRow, forms: Sequence[str], x: float, wide: float, y: float, frame: _Frame) -> str:
     """The words of a bar: inside it, else where there is more room."""
-    solid = not row.failed and row.kind in ("call", "client")
-    plain = row.failed or row.kind == "copy"
-    inside = wide > width(said) + 14
-    right = frame.x + frame.span + 34 - x - wide
-    left = x - frame.x
-    if inside:
-        slot = slot_of(row.version) if row.version else NEUTRAL
-        ink = f"fill:var(--ws-i{slot.key})" if solid and not row.injected_s else None
-        return el("text", esc(said), x=x + 6, y=y + 4.2, class_="e" if row.failed else None, style=ink)
+    right, left = frame.x + frame.span + 30 - x - wide, x - frame.x
+    room = max(wide - 14, right - 12, left - 12)
+    said = next((form for form in forms if width(form) <= room), forms[-1])
     kind = "e h" if row.failed else "d h"
-    if width(said) + 12 <= right or (right >= left and right >= wide):
+    if width(said) <= wide - 14:
+        slot = slot_of(row.version) if row.version else NEUTRAL
+        solid = not row.failed and row.kind in ("call", "client") and not row.injected_s
+        ink = f"fill:var(--ws-i{slot.key})" if solid else None
+        return el("text", esc(said), x=x + 6, y=y + 4.2, class_="e" if row.failed else None, style=ink)
+    if right >= left or width(said) <= right - 12:
         return el("text", esc(clip(said, right - 12)), x=x + wide + 6, y=y + 4.2, class_=kind)
-    if left >= wide or not plain:
-        return el("text", esc(clip(said, max(left - 10, 40.0))), x=x - 6, y=y + 4.2, text_anchor="end", class_=kind)
-    return el("text", esc(clip(said, wide - 12)), x=x + 6, y=y + 4.2, class_="e" if row.failed else "d")
+    return el("text", esc(clip(said, left - 12)), x=x - 6, y=y + 4.2, text_anchor="end", class_=kind)
 
 
 def _axis(total_s: float, scale: float, bottom: float, frame: _Frame) -> str:
-    step = nice_scale(total_s * 1e6 / frame.ticks) / 1e6
+    # Nothing shorter than what a label can say.
+    step = max(1e-4, nice_scale(total_s * 1e6 / frame.ticks) / 1e6)
     parts, at = [], 0.0
     while at <= total_s * 1.0001:
         x = frame.x + at * scale
@@ -111,7 +109,9 @@ def _drawn(rows: Sequence[HopRow], total_s: float, frame: _Frame) -> tuple[str, 
         y = _TOP + _ROW * (place + 0.5)
         # A deep call tree must not push its names out of their column.
         indent = min(_INDENT * row.depth, 0.4 * frame.x)
-        name = clip(row.label, frame.x - indent - 14)
+        # Where there is little room, who called is told by the row above alone.
+        short = f"→ {row.callee}" if frame is _NARROW and row.kind == "call" and row.depth else row.label
+        name = clip(short.replace("mirror ", "") if frame is _NARROW else short, frame.x - indent - 14)
         look = "d" if row.kind in ("try", "copy") else None
         told_in_full = el("title", esc(f"{row.label}: {told(row)}"))
         parts.append(el("g", told_in_full, el("text", esc(name), x=indent, y=y + 4.2, class_=look)))

@@ -172,9 +172,13 @@ def with_mirrors(lines: Iterable[Line], owners: Owners) -> list[AccessRecord]:
     """The records in order of time, copies marked; those that are marked already are not looked at."""
     # Of two that arrived in the same instant of a coarse clock, the one that took longer is the outer one.
     lines = sorted(lines, key=lambda line: (line.record.time_s, -line.record.duration_s))
-    callers = {line.record.request_id for line in lines if line.record.direction != "inbound"}
-    inbound = (line for line in lines if line.record.direction == "inbound" and not line.record.mirrored)
-    arrivals = [line for line in inbound if line.record.request_id in callers]
+    begun: set[str] = set()
+    arrivals = []
+    for line in lines:
+        # What a request begins with was sent by somebody without a sidecar, and is no copy of anything.
+        if line.record.request_id in begun and line.record.direction == "inbound" and not line.record.mirrored:
+            arrivals.append(line)
+        begun.add(line.record.request_id)
     copies = _Accounts(lines, owners).copies(arrivals)
     return [replace(line.record, mirrored=True) if id(line) in copies else line.record for line in lines]
 

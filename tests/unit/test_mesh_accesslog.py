@@ -134,6 +134,12 @@ def test_calls_of_callers_without_a_sidecar_are_no_copies(logs: Logs) -> None:
     assert logs.read("r1") == [("a", "inbound", False)]
 
 
+def test_what_a_caller_without_a_sidecar_leads_to_is_no_copy(logs: Logs) -> None:
+    logs.write("a", line("inbound", upstream=2002, time=1.0) + line("outbound", upstream=1003, time=1.1))
+    logs.write("b", line("inbound", upstream=2003, time=1.2))
+    assert logs.read("r1") == [("a", "inbound", False), ("a", "outbound", False), ("b", "inbound", False)]
+
+
 def test_since_is_about_when_a_line_was_written(logs: Logs) -> None:
     logs.write("client", line("outbound", id="r0", time=1.0) + line("outbound", id="r1", time=1.0, us=4_500_000))
     logs.write("client", line("outbound", id="r2", time=5.0, us=9_000_000))

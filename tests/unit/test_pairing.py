@@ -111,3 +111,11 @@ def test_a_call_that_no_pod_got_takes_no_line_of_another_one():
     one, two = pair([refused, served, second], KNOWN)
     assert isinstance(one, Call) and isinstance(two, Call)
     assert (len(one.tries), len(two.tries)) == (0, 1)
+
+
+def test_marks_that_were_guessed_wrongly_are_not_believed():
+    call = line("page-v1-1", 0.0, 0.1, cluster=RATINGS, upstream_pod="ratings-v1-1")
+    served = line("ratings-v1-1", 0.001, 0.09, mirrored=True)
+    (root,) = pair([call, served], KNOWN)
+    assert isinstance(root, Call)
+    assert (len(root.tries), root.copies) == (1, [])
