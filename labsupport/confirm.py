@@ -21,7 +21,7 @@ class Explained:
         explanation: from the manifests alone.
         response: what the client saw of the same request; None if it was not sent.
         access_log: what the proxies wrote about it.
-        agrees: whether it went as explained; None if it was not sent.
+        agrees: whether it went as explained; None if it was not sent, or if what happened does not tell.
         findings: how it went, or why it was not sent, one sentence each.
     """
 
@@ -51,15 +51,36 @@ def compare(explanation: Explanation, response: Response, log: Sequence[AccessRe
     # The same proxy may have sent more requests with this id later on: the first line is about the one in question.
     agrees, seen = _by_proxy(explanation, own[0]) if own else _by_client(explanation, response)
     took = words.duration(response.duration_s)
-    verdict = (
-        "as explained" if agrees else "NOT as explained; a rule may have changed meanwhile, or this is a fault of ours"
-    )
+    verdict = {
+        True: "as explained",
+        False: "NOT as explained; a rule may have changed meanwhile, or this is a fault of ours",
+        None: "that does not tell whether the explanation holds",
+    }[agrees]
     return Explained(
         explanation, response, AccessLog(log), agrees, (f"Sent once to confirm ({took}): {seen}: {verdict}.",)
     )
 
 
-def _by_proxy(explanation: Explanation, record: AccessRecord) -> tuple[bool, str]:
+def _by_connection(explanation: Explanation, response: Response) -> tuple[bool | None, str]:
+    """Of a connection no proxy writes a line with the request's id; only the client tells how it went."""
+    if response.outcome == "connection":
+        # A server that does not speak what the client does closes it, too.
+        closes = any(one.kind in ("no_cluster", "no_endpoints", "connection") for one in explanation.outcomes)
+        return (True if closes else None), "the connection was closed without an answer"
+    if response.body.startswith("HTTP/1.1 400"):
+        return any(one.status == 400 for one in explanation.outcomes), "the gateway answered 400"
+    could = {pod for one in explanation.outcomes for pod in one.pods}
+    pods = [hop.pod for hop in response.path[:1] if hop.pod]
+    if pods:
+        return pods[0] in could, f"{pods[0]} answered"
+    who = f"version {response.path[0].version}" if response.path else "the other end"
+    return bool(could), f"{who} answered"
+
+
+def _by_proxy(explanation: Explanation, record: AccessRecord) -> tuple[bool | None, str]:
+    if record.cluster == "PassthroughCluster":
+        passed = any(outcome.kind == "unknown_destination" for outcome in explanation.outcomes)
+        return passed, f"{record.pod} passed it on to the address that the caller looked up, status {record.status}"
     if record.upstream_pod and record.cluster:
         seen = f"{record.pod} sent it to {record.upstream_pod} through cluster {record.cluster}, status {record.status}"
         agrees = any(
@@ -77,14 +98,15 @@ def _same(status: int, flags: str, record: AccessRecord) -> bool:
     return status == record.status and (not flags or flags in record.flags.split(","))
 
 
-def _by_client(explanation: Explanation, response: Response) -> tuple[bool, str]:
+def _by_client(explanation: Explanation, response: Response) -> tuple[bool | None, str]:
+    chosen = explanation.chosen
+    if explanation.url.startswith(("tcp:", "tls:")) or (chosen is not None and chosen.kind != "http"):
+        return _by_connection(explanation, response)
     kinds = {outcome.kind for outcome in explanation.outcomes}
     if response.outcome in ("connection", "unknown_destination"):
         wanted = response.outcome in kinds or (response.outcome == "connection" and "no_endpoints" in kinds)
-        return (
-            wanted,
-            f"the client met {'a refused connection' if response.outcome == 'connection' else 'an unknown host'}",
-        )
+        met = "a refused or closed connection" if response.outcome == "connection" else "an unknown host"
+        return wanted, f"the client met {met}"
     if response.path:
         pod = response.path[0].pod
         return any(pod in outcome.pods for outcome in explanation.outcomes), f"{pod} answered {response.status}"

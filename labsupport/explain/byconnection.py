@@ -51,7 +51,7 @@ def at_gateway_server(
             names = ", ".join(sorted({name for entrance in port.secure for name in entrance.server_names}))
             return way.closed(f"port {draft.port} speaks TLS, for {names}; write https://<host>/ or tls://<host>")
         if port.plain[0].routes_requests:
-            return way.closed(f"port {draft.port} speaks HTTP; write gateway:{draft.port}/")
+            return way.no_request(f"port {draft.port} speaks HTTP; write gateway:{draft.port}/")
         return way.tcp(port.plain[0])
     name = target.service
     found = _meets(way, port.secure, name)
@@ -67,7 +67,7 @@ def at_gateway_server(
     if not found.routes_requests:
         return way.tcp(found)
     if target.scheme == "tls":
-        return way.closed(f"port {draft.port} speaks HTTP in TLS; write https://{target.authority}/")
+        return way.no_request(f"port {draft.port} speaks HTTP in TLS; write https://{target.authority}/")
     table = gateway_table(catalog, gateway, [found], draft.request.host)
     return decided(draft, catalog, client, table, gateway, "gateway", way.ignored)
 
@@ -105,6 +105,15 @@ class _Gateway:
             rules=rules,
             proxy=self.pod.name,
             proxy_kind="gateway",
+        )
+
+    def no_request(self, reason: str) -> Explanation:
+        """What arrives is no HTTP, and the server speaks nothing else."""
+        outcome = PredictedOutcome("direct_response", 1.0, f"the gateway answers 400: {reason}", status=400)
+        hops = [self.draft.caller, f"{self.pod.name} (gateway)"]
+        decision = f"The gateway takes it for a bad request: {reason}."
+        return self.draft.explanation(
+            decision, [outcome], ignored=self.ignored, proxy=self.pod.name, kind="gateway", hops=hops
         )
 
     def tcp(self, entrance: Entrance) -> Explanation:

@@ -161,6 +161,6 @@ def _request(target: Target, headers: Mapping[str, str], method: str) -> tuple[R
         authority = host if port == usual else f"{host}:{port}"
     else:
         # From outside, the gateway is called by an address of this machine unless a Host is given.
-        authority = target.authority or ("localhost" if port == usual else f"localhost:{port}")
+        authority = target.authority if target.service else "localhost" if port == usual else f"localhost:{port}"
     rest = {name: value for name, value in headers.items() if name != "host"}
     return Request(method, "https" if target.secure else "http", authority, target.path or "/", rest), port

@@ -6,13 +6,15 @@ Follows ``HTTPMatchRequest`` of VirtualService: entries are alternatives, the co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from labsupport.explain.hints import about_authority, about_path, about_text, absent_header, absent_label
 from labsupport.explain.records import Condition, MatchEntry, Place
 from labsupport.explain.regex import full_match
 from labsupport.explain.request import Request, query_values
 from labsupport.mesh.index.hosts import gateway_name
 from labsupport.model import HTTPMatchRequest, StringMatch
+from labsupport.model.suggest import closest
 
 __all__ = ["Viewpoint", "applies_to_proxy", "compare", "judge", "operator_of", "takes_everything"]
 
@@ -60,12 +62,19 @@ def judge(match: HTTPMatchRequest, request: Request, view: Viewpoint, owner: str
         if wanted is not None:
             conditions.append(_text(name, wanted, request.header(f":{name}"), at(name)))
     for name, wanted in match.headers.items():
-        conditions.append(_text(f"headers[{name}]", wanted, request.header(name), at(f"headers.{name}")))
+        found = _text(f"headers[{name}]", wanted, request.header(name), at(f"headers.{name}"))
+        if not found.holds and request.header(name) is None:
+            hint = absent_header(name, request.headers, request.header("cookie"))
+            found = replace(found, hint=hint)
+        conditions.append(found)
     for name, wanted in match.without_headers.items():
         conditions.append(_without(name, wanted, request.header(name), at(f"withoutHeaders.{name}")))
     values = query_values(request.query)
     for name, wanted in match.query_params.items():
-        conditions.append(_text(f"queryParams[{name}]", wanted, values.get(name), at(f"queryParams.{name}")))
+        found = _text(f"queryParams[{name}]", wanted, values.get(name), at(f"queryParams.{name}"))
+        if not found.holds and name not in values and (guess := closest(name, values)):
+            found = replace(found, hint=f"there is a parameter {guess}")
+        conditions.append(found)
     return MatchEntry(name=match.name, conditions=tuple(conditions), place=at(""))
 
 
@@ -91,13 +100,17 @@ def _about_proxy(match: HTTPMatchRequest, view: Viewpoint, owner: str, at: At) -
         found.append(Condition("port", str(match.port), str(view.port), match.port == view.port, at("port")))
     if match.gateways:
         names = [gateway_name(name, owner) for name in match.gateways]
-        found.append(Condition("gateways", " or ".join(names), view.gateway, view.gateway in names, at("gateways")))
+        holds = view.gateway in names
+        hint = "name mesh, too, for sidecars" if not holds and view.gateway == "mesh" else ""
+        found.append(Condition("gateways", " or ".join(names), view.gateway, holds, at("gateways"), hint))
         # As in istiod, an entry that names gateways is not asked about its sources any more.
         return found
     for key, value in match.source_labels.items():
         got = view.labels.get(key)
         holds = got == value
-        found.append(Condition(f"sourceLabels[{key}]", _quoted(value), _quoted(got), holds, at(f"sourceLabels.{key}")))
+        hint = "" if holds else absent_label(key, view.labels) if got is None else about_text("exact", value, got)
+        where = at(f"sourceLabels.{key}")
+        found.append(Condition(f"sourceLabels[{key}]", _quoted(value), _quoted(got), holds, where, hint))
     if match.source_namespace:
         holds = match.source_namespace == view.namespace
         found.append(
@@ -120,7 +133,8 @@ def _uri(wanted: StringMatch, ignore_case: bool, path: str, place: Place) -> lis
     fold = ignore_case and kind != "regex"
     holds = compare(kind, text.lower() if fold else text, path.lower() if fold else path)
     note = ", in any case" if fold else ""
-    return [Condition("uri", f"{kind} {_quoted(text)}{note}", _quoted(path), holds, place)]
+    hint = "" if holds else about_path(kind, text, path, any_case=fold)
+    return [Condition("uri", f"{kind} {_quoted(text)}{note}", _quoted(path), holds, place, hint)]
 
 
 def _text(name: str, wanted: StringMatch, got: str | None, place: Place) -> Condition:
@@ -129,7 +143,9 @@ def _text(name: str, wanted: StringMatch, got: str | None, place: Place) -> Cond
         return Condition(name, "any value", _quoted(got), got is not None, place)
     kind, text = operator
     holds = got is not None and compare(kind, text, got)
-    return Condition(name, f"{kind} {_quoted(text)}", _quoted(got), holds, place)
+    about = about_authority if name == "authority" else about_text
+    hint = "" if holds else about(kind, text, got)
+    return Condition(name, f"{kind} {_quoted(text)}", _quoted(got), holds, place, hint)
 
 
 def _without(name: str, wanted: StringMatch, got: str | None, place: Place) -> Condition:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labsupport.explain.records import Explanation, Policy, RuleTrace
+from labsupport.explain.records import Explanation, Policy, RoutedTo, RuleTrace
 
 __all__ = ["describe"]
 
@@ -21,7 +21,8 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     if explanation.hops:
         yield f"Way: {' -> '.join(explanation.hops)}"
     if explanation.rules:
-        yield f"Rules for {explanation.authority}, port {explanation.port}, as {explanation.proxy} has them:"
+        host = f"{explanation.authority}, " if not explanation.authority.startswith(":") else ""
+        yield f"Rules for {host}port {explanation.port}, as {explanation.proxy} has them:"
         for rule in explanation.rules:
             yield from _rule(rule)
     for item in explanation.ignored:
@@ -41,6 +42,8 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             subset = f" subset {destination.subset}" if destination.subset else ""
             yield f"In force for {destination.host}{subset}:"
             yield from _policies(destination.policies)
+    for mirror in explanation.mirrors:
+        yield _mirror(mirror)
     if len(explanation.outcomes) == 1:
         yield f"Outcome: {explanation.outcomes[0].text}{_flags(explanation.outcomes[0].flags)}"
     else:
@@ -49,9 +52,16 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             yield f"  {_percent(outcome.share)}: {outcome.text}{_flags(outcome.flags)}"
 
 
+def _mirror(mirror: RoutedTo) -> str:
+    subset = f" subset {mirror.subset}" if mirror.subset else ""
+    if mirror.problem:
+        return f"No copies reach {mirror.host}{subset}: {mirror.reason}"
+    return f"{_percent(mirror.share)} copied to {mirror.host}{subset} port {mirror.port}: {', '.join(mirror.pods)}"
+
+
 def _rule(rule: RuleTrace) -> Iterator[str]:
     name = f" {rule.name!r}" if rule.name else ""
-    head = f"  {rule.object} http[{rule.index}]{name} ({rule.place}): {rule.verdict}"
+    head = f"  {rule.object} {rule.kind}[{rule.index}]{name} ({rule.place}): {rule.verdict}"
     if rule.verdict in ("chosen", "not reached"):
         yield head
         return

@@ -1,163 +1,245 @@
-"""Random rules about the applications of these tests, and requests that aim at the rules' conditions."""
+"""Random rules about a small world of services, with conditions that requests can be aimed at."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from behaviour_mesh import Json, destination_rule, gateway, server, service_entry, to, virtual_service
+from draw_servers import Servers
+from draw_world import Json, Target, World, of_kind
 
-PATHS = ("/headers", "/headers/foo", "/headers/foo/bar", "/headers/Foo", "/", "/name", "/headers/v1/x", "/other")
-URIS: tuple[Json, ...] = (
-    {"exact": "/headers"},
-    {"exact": "/headers/foo"},
-    {"prefix": "/headers"},
-    {"prefix": "/headers/foo"},
-    {"prefix": "/headers/"},
-    {"prefix": "/"},
-    {"prefix": ""},
-    {"regex": "/headers/v[0-9]/.*"},
-    {"regex": "/(name|other)"},
-    {"regex": ".*"},
-    {},
-)
-SAMPLES = {
-    "/headers/v[0-9]/.*": ("/headers/v1/x", "/headers/v2/"),
-    "/(name|other)": ("/name", "/other"),
-    ".*": PATHS,
-    "j.*n": ("jason", "jn"),
-    "[0-9]+": ("1", "42"),
-    "*": ("any",),
-    "GET|PUT": ("GET", "PUT"),
-    "(?i)web.*": ("WEB", "web.default"),
-}
-TEXTS: tuple[Json, ...] = (
-    {},
-    {"exact": "jason"},
-    {"exact": "1"},
-    {"prefix": "ja"},
-    {"prefix": "4"},
-    {"regex": "j.*n"},
-    {"regex": "[0-9]+"},
-    {},
-)
-NAMES = ("x-a", "end-user", "X-Odd-Case")
-MESH_HOSTS = (
-    "web",
-    "web",
-    "shop",
-    "web.default.svc.cluster.local",
-    "*.default.svc.cluster.local",
-    "*.svc.cluster.local",
-    "shop",
-    "imagined.example",
-    "*.example",
-    "entry.example",
-)
-GATEWAY_HOSTS = (
-    "*",
-    "shop.example",
-    "shop.example",
-    "shop.example",
-    "*.example",
-    "web",
-    "web.default.svc.cluster.local",
-)
-CALLED = ("web", "Web.default", "shop", "shop.default.svc", "web.default.svc.cluster.local", "imagined.example")
-CALLED_AT_GATEWAY = ("shop.example", "a.example", "web.default.svc.cluster.local", "SHOP.example", "none.test")
+IMAGINED = ("imagined.example", "*.example")
+ENTRY = Target("entry.example", (80, 8080), ("v1", "v2"))
 
 
 @dataclass
-class Request:
-    """One request, as arguments of ``lab.send`` and ``lab.explain``."""
+class Aim:
+    """What a request may be aimed at: one entry of one rule."""
 
-    url: str
-    source: str
-    method: str = "GET"
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.url} {self.headers} from {self.source}"
+    hosts: Sequence[str]
+    gateways: Sequence[str]
+    match: Json
+    rule: Json
+    namespace: str
 
 
-class Drawing:
-    """Draws one set of rules and requests; equal seeds draw equal ones."""
+@dataclass
+class Drawn:
+    """One set.
 
-    def __init__(self, seed: int) -> None:
-        self.dice = random.Random(seed)
-        self.matches: list[tuple[list[str], list[str], Json, bool]] = []
-        self.rules: list[Json] = []
-        for number in range(self.dice.randint(1, 4)):
-            self.rules.append(self._virtual_service(f"vs-{number}"))
-        for number in range(self.dice.choice((0, 1, 2, 2))):
-            self.rules.append(self._destination_rule(f"dr-{number}"))
-        for number in range(self.dice.choice((0, 1, 1, 1, 2))):
-            self.rules.append(self._gateway(f"gate-{number}"))
-        if self._maybe(0.2):
-            self.rules.append(service_entry("entry.example", resolution="STATIC"))
-        self.dice.shuffle(self.rules)
+    Args:
+        objects: in order of age.
+        aims: entries of its rules.
+        focus: the services that most of it is about.
+    """
 
-    def requests(self, count: int) -> list[Request]:
-        """Requests, most of which fulfil the conditions of some match entry, or all but one of them."""
-        return [self._request() for _ in range(count)]
+    objects: list[Json] = field(default_factory=list)
+    aims: list[Aim] = field(default_factory=list)
+    focus: list[Target] = field(default_factory=list)
 
-    def _maybe(self, share: float) -> bool:
-        return self.dice.random() < share
 
-    def _pick(self, of: Sequence[Any]) -> Any:
-        return self.dice.choice(of)
+class Rules(Servers):
+    """Draws one set of rules; equal seeds draw equal ones."""
 
-    # --- rules --------------------------------------------------------------------------------------------------
+    def __init__(self, seed: int, world: World) -> None:
+        self.drawn = Drawn()
+        super().__init__(random.Random(seed), world, self.drawn.objects)
+        self.drawn.focus = self.dice.sample(list(world.targets), 2)
+        self.subsets: dict[str, list[str]] = {}
+        self.delegates: list[tuple[str, str]] = []
+        for number in range(self.pick((0, 1, 1, 2))):
+            self.draw_gateway(f"gate-{number}")
+        if self.maybe(0.2):
+            self.drawn.objects.append(self._entry())
+            self.drawn.focus.append(ENTRY)
+        for number in range(self.pick((0, 1, 2, 2, 3))):
+            self._destination_rule(f"dr-{number}")
+        if self.maybe(0.25):
+            self._delegate()
+        for number in range(self.pick((1, 1, 2, 2, 3))):
+            self._virtual_service(f"vs-{number}")
+        for number in range(self.pick((0, 1, 2))):
+            self.draw_connection_rules(f"l4-{number}")
+        if self.maybe(0.15):
+            self._sidecar()
+        self.dice.shuffle(self.drawn.objects)
 
-    def _virtual_service(self, name: str) -> Json:
-        gateways = self._pick(([], [], ["mesh"], ["gate-0"], ["gate-0"], ["gate-0", "mesh"], ["gate-0", "gate-1"]))
+    # --- hosts --------------------------------------------------------------------------------------------------
+
+    def _space(self) -> str:
+        return str(self.pick(self.world.spaces))
+
+    def _target(self) -> Target:
+        return self.pick(self.drawn.focus) if self.maybe(0.8) else self.pick((*self.world.targets, self.world.empty))
+
+    def _mesh_hosts(self, namespace: str) -> list[str]:
+        target = self.pick(self.drawn.focus)
+        if self.maybe(0.12):
+            return [self.pick((f"*.{target.namespace}.svc.cluster.local", "*.svc.cluster.local", "*.local"))]
+        if self.maybe(0.08):
+            return [self.pick(IMAGINED)]
+        hosts = [self.pick(target.written(namespace))]
+        if self.maybe(0.2):
+            other = self._target()
+            if other.host != target.host:
+                hosts.append(self.pick(other.written(namespace)))
+        if self.maybe(0.08):
+            hosts.append("imagined.example")
+        return hosts
+
+    def _gateway_hosts(self) -> list[str]:
+        known = [target.host for target in self.drawn.focus]
+        choices = (["*"], ["shop.example"], ["shop.example"], ["*.example"], ["shop.example", "a.example"], known[:1])
+        return list(self.pick(choices))
+
+    def _destination(self, namespace: str, port: int = 0) -> Json:
+        if self.maybe(0.05):
+            return {"host": self.pick(("nobody", "wep", f"{self.pick(self.drawn.focus).name}.default"))}
+        target = self._target()
+        destination: Json = {"host": self.pick(target.written(namespace))}
+        known = self.subsets.get(target.host, [])
+        if known and self.maybe(0.55):
+            destination["subset"] = self.pick(known)
+        elif self.maybe(0.05):
+            destination["subset"] = self.pick(("v1", "v7", "V1"))
+        if self.maybe(0.65):
+            destination["port"] = {"number": self.pick(target.ports)}
+        elif self.maybe(0.06):
+            destination["port"] = {"number": 9999}
+        return destination
+
+    # --- VirtualServices ----------------------------------------------------------------------------------------
+
+    def _virtual_service(self, name: str) -> None:
+        known = self.opened.gateways
+        bound: list[list[str]] = [[], [], ["mesh"]]
+        if known:
+            bound += [[self.pick(known)], [self.pick(known)], [self.pick(known), "mesh"], known]
+        gateways = self.pick(bound) if self.maybe(0.97) else ["gate-7"]
+        namespace = self._space()
         mesh = not gateways or "mesh" in gateways
-        hosts = [self._pick(MESH_HOSTS if mesh else GATEWAY_HOSTS)]
-        if self._maybe(0.3) and "*" not in hosts[0]:
-            hosts.append(self._pick([host for host in ("shop", "mixed", "imagined.example") if host not in hosts]))
-        rules = []
-        for index in range(self.dice.randint(1, 4)):
-            rules.append(self._rule(f"{name}-{index}"))
-            for match in rules[-1].get("match", ()):
-                self.matches.append((hosts, gateways, match, "corsPolicy" in rules[-1]))
-        return virtual_service(*rules, hosts=hosts, gateways=gateways, name=name)
+        hosts = self._mesh_hosts(namespace) if mesh else self._gateway_hosts()
+        # Gateways of the world are in the first of its namespaces.
+        home = self.world.spaces[0]
+        named = [one if one == "mesh" or namespace == home else f"{home}/{one}" for one in gateways]
+        http = self._http(name, hosts, named, namespace)
+        for index, rule in enumerate(http[:2]):
+            if self.delegates and "route" in rule and "mirror" not in rule and self.maybe(0.5):
+                space, delegate = self.pick(self.delegates)
+                kept = {key: rule[key] for key in ("name", "match", "timeout", "headers") if key in rule}
+                http[index] = {**kept, "delegate": {"name": delegate, "namespace": space}}
+        spec: Json = {"hosts": hosts, "http": http}
+        if gateways:
+            spec["gateways"] = named
+        if self.maybe(0.12):
+            spec["exportTo"] = [self.pick((".", "*", "elsewhere", *self.world.spaces))]
+        self.drawn.objects.append(of_kind("VirtualService", name, namespace, spec))
 
-    def _rule(self, name: str) -> Json:
-        rule: Json = {"name": name}
-        if self._maybe(0.75):
-            rule["match"] = [{**self._match(), "name": f"m{index}"} for index in range(self.dice.randint(1, 3))]
+    def _delegate(self) -> None:
+        namespace = self._space()
+        http = self._http("sub", [target.host for target in self.drawn.focus], [], namespace)
+        spec: Json = {"http": http}
+        if self.maybe(0.1):
+            spec["exportTo"] = [self.pick((".", "elsewhere"))]
+        self.delegates.append((namespace, "sub"))
+        self.drawn.objects.append(of_kind("VirtualService", "sub", namespace, spec))
+
+    def _http(self, name: str, hosts: Sequence[str], gateways: Sequence[str], namespace: str) -> list[Json]:
+        ports = [port for target in self.drawn.focus for port in target.ports]
+        count = self.pick((1, 2, 2, 3, 4))
+        rules = []
+        for index in range(count):
+            rule = self._rule(f"{name}-{index}", namespace)
+            if index < count - 1 or self.maybe(0.5):
+                entries = range(self.pick((1, 1, 1, 2, 3)))
+                rule["match"] = [self.match(f"m{number}", gateways, ports) for number in entries]
+                if "prefixRewrite" in rule.get("redirect", {}):
+                    rule["match"] = [{**match, "uri": {"prefix": "/headers"}} for match in rule["match"]]
+            elif "prefixRewrite" in rule.get("redirect", {}):
+                rule["redirect"] = {"uri": "/new"}
+            self.drawn.aims += [Aim(hosts, gateways, match, rule, namespace) for match in rule.get("match", ({},))]
+            rules.append(rule)
+        return rules
+
+    def _rule(self, name: str, namespace: str) -> Json:
+        rule: Json = {"name": name} if self.maybe(0.85) else {}
         kind = self.dice.random()
-        if kind < 0.12:
-            return {**rule, "directResponse": {"status": self._pick((200, 418, 503))}}
-        if kind < 0.24:
-            return {**rule, "redirect": self._redirect()}
-        rule["route"] = [self._destination() for _ in range(self._pick((1, 1, 1, 2, 3)))]
-        if len(rule["route"]) > 1:
-            for one in rule["route"]:
-                one["weight"] = self._pick((0, 10, 30))
-            rule["route"][0]["weight"] = 10
-        if self._maybe(0.3):
-            rule["rewrite"] = self._rewrite()
-        if self._maybe(0.15) and "authority" not in rule.get("rewrite", {}):
-            rule["headers"] = {"request": {"set": {self._pick(("Host", "x-a", "x-new")): "set.example"}}}
-        if self._maybe(0.15):
-            share = self._pick((None, 0, 50, 100))
-            percentage = {} if share is None else {"percentage": {"value": share}}
-            rule["fault"] = {"abort": {"httpStatus": 421, **percentage}}
-        if self._maybe(0.15):
-            rule["mirror"] = self._destination()["destination"]
-        if self._maybe(0.15):
-            rule["retries"] = {"attempts": self._pick((0, 2)), "backoff": "1ms"}
-            if not rule["retries"]["attempts"]:
-                del rule["retries"]["backoff"]
-        if self._maybe(0.15):
-            rule["timeout"] = "10s"
-        if self._maybe(0.3):
-            allowed = self._pick(({"exact": "http://a.example"}, {"prefix": "http://a"}, {"regex": "http://[ab].*"}))
-            rule["corsPolicy"] = {"allowOrigins": [allowed]}
+        if kind < 0.08:
+            body = {"body": {"string": "said by the proxy"}} if self.maybe(0.5) else {}
+            rule |= {"directResponse": {"status": self.pick((200, 418, 503)), **body}}
+        elif kind < 0.18:
+            rule["redirect"] = self._redirect()
+        else:
+            rule["route"] = self._route(namespace)
+            self._add_policies(rule, namespace)
+        if self.maybe(0.2) and "authority" not in rule.get("rewrite", {}):
+            rule["headers"] = self._headers("x-new", host="route" in rule)
         return rule
+
+    def _route(self, namespace: str) -> list[Json]:
+        routes: list[Json] = [{"destination": self._destination(namespace)} for _ in range(self.pick((1, 1, 1, 2, 3)))]
+        for one in routes:
+            if len(routes) > 1:
+                one["weight"] = self.pick((0, 10, 30))
+            if self.maybe(0.12):
+                one["headers"] = self._headers("x-there", host=False)
+        routes[0] |= {"weight": 10} if len(routes) > 1 else {}
+        return routes
+
+    def _add_policies(self, rule: Json, namespace: str) -> None:
+        if self.maybe(0.25):
+            rule["rewrite"] = self._rewrite()
+        if self.maybe(0.12):
+            share = self.pick((None, 0, 50, 100, 100))
+            percentage = {} if share is None else {"percentage": {"value": share}}
+            error = self.pick(({"httpStatus": 421}, {"httpStatus": 421}, {"grpcStatus": "UNAVAILABLE"}))
+            rule["fault"] = {"abort": {**error, **percentage}}
+        elif self.maybe(0.08):
+            share = self.pick(({}, {"percentage": {"value": 100}}))
+            rule["fault"] = {"delay": {"fixedDelay": "10ms", **share}}
+        if self.maybe(0.12):
+            rule["mirror"] = self._destination(namespace)
+            if self.maybe(0.3):
+                rule["mirrorPercentage"] = {"value": self.pick((0, 100))}
+        elif self.maybe(0.06):
+            rule["mirrors"] = [{"destination": self._destination(namespace)} for _ in range(2)]
+        if self.maybe(0.25):
+            attempts = self.pick((0, 1, 3))
+            retries: Json = {"attempts": attempts}
+            if attempts:
+                retries |= {"backoff": "1ms", **self.pick(({"retryOn": "5xx"}, {"retryOn": "503"}, {}))}
+            rule["retries"] = retries
+        if self.maybe(0.25):
+            rule["timeout"] = self.pick(("10s", "1m", "7500ms"))
+        if self.maybe(0.18):
+            rule["corsPolicy"] = self._cors()
+
+    def _cors(self) -> Json:
+        allowed = self.pick(({"exact": "http://a.example"}, {"prefix": "http://a"}, {"regex": "http://[ab].*"}))
+        policy: Json = {"allowOrigins": [allowed]} if self.maybe(0.9) else {"allowOrigin": ["http://a.example"]}
+        if self.maybe(0.5):
+            policy |= {"allowMethods": ["GET", "PUT"], "allowHeaders": ["x-a"], "maxAge": "24h"}
+        if self.maybe(0.4):
+            policy |= {"exposeHeaders": ["x-b", "x-c"], "allowCredentials": True}
+        if self.maybe(0.2):
+            policy["unmatchedPreflights"] = "IGNORE"
+        return policy
+
+    def _headers(self, new: str, *, host: bool) -> Json:
+        request: Json = {}
+        if self.maybe(0.7):
+            request["set"] = {self.pick(("x-a", new)): self.pick(("set", "100%%", "%REQ(END-USER)%"))}
+            if host and self.maybe(0.2):
+                request["set"]["Host"] = "set.example"
+        if self.maybe(0.4):
+            request["add"] = {self.pick(("x-a", "end-user", new)): "added"}
+        if self.maybe(0.4):
+            request["remove"] = [self.pick(("x-a", "end-user", "user-agent"))]
+        response: Json = {}
+        if self.maybe(0.5):
+            response = {"set": {"x-answer": new}, **({"remove": ["x-path"]} if self.maybe(0.1) else {})}
+        return {**({"request": request} if request else {}), **({"response": response} if response else {})}
 
     def _redirect(self) -> Json:
         choices: tuple[Json, ...] = (
@@ -169,8 +251,9 @@ class Drawing:
             {"port": 80, "scheme": "https"},
             {"scheme": "https", "derivePort": "FROM_REQUEST_PORT"},
             {"authority": "other.example", "derivePort": "FROM_PROTOCOL_DEFAULT"},
+            {"prefixRewrite": "/moved", "port": 81},
         )
-        return dict(self._pick(choices))
+        return dict(self.pick(choices))
 
     def _rewrite(self) -> Json:
         choices: tuple[Json, ...] = (
@@ -182,142 +265,76 @@ class Drawing:
             {"uriRegexRewrite": {"match": "^/headers/(.*)$", "rewrite": "/headers/again/\\1"}},
             {"uriRegexRewrite": {"match": "o", "rewrite": "0"}},
         )
-        return dict(self._pick(choices))
+        return dict(self.pick(choices))
 
-    def _destination(self) -> Json:
-        subset = self._pick(("", "", "", "v1", "v1", "v2", "v2", "nobody"))
-        host = self._pick(
-            ("web", "web", "web", "shop", "shop", "bare", "empty", "web.default.svc.cluster.local", "none")
+    # --- the others ---------------------------------------------------------------------------------------------
+
+    def _destination_rule(self, name: str) -> None:
+        namespace = self._space()
+        target = self._target()
+        host = self.pick(target.written(namespace))
+        if self.maybe(0.15):
+            host = self.pick((f"*.{target.namespace}.svc.cluster.local", "*.cluster.local"))
+        chosen = self.dice.sample(("v1", "v2", "nobody"), self.pick((0, 1, 2, 3, 3)))
+        subsets: list[Json] = [
+            {"name": one, "labels": {"version": one.replace("nobody", "v9")}, **self._policy(0.25)} for one in chosen
+        ]
+        self.subsets.setdefault(target.host, []).extend(chosen)
+        spec: Json = {"host": host, "subsets": subsets, **self._policy(0.5)}
+        if self.maybe(0.12):
+            spec["workloadSelector"] = {"matchLabels": self.pick(self.world.labels)}
+        elif self.maybe(0.15):
+            spec["exportTo"] = [self.pick((".", "*", "elsewhere", *self.world.spaces))]
+        self.drawn.objects.append(of_kind("DestinationRule", name, namespace, spec))
+
+    def _policy(self, share: float) -> Json:
+        if not self.maybe(share):
+            return {}
+        policy: Json = {"loadBalancer": self._balancer()}
+        if self.maybe(0.3):
+            policy["connectionPool"] = {"http": {"http1MaxPendingRequests": 100}}
+        if self.maybe(0.3):
+            port = self.pick(self.pick(self.drawn.focus).ports)
+            policy["portLevelSettings"] = [{"port": {"number": port}, "loadBalancer": self._balancer()}]
+        return {"trafficPolicy": policy}
+
+    def _balancer(self) -> Json:
+        choices: tuple[Json, ...] = (
+            {"simple": "ROUND_ROBIN"},
+            {"simple": "RANDOM"},
+            {"consistentHash": {"httpHeaderName": "x-a"}},
+            {"consistentHash": {"useSourceIp": True, "maglev": {"tableSize": 251}}},
         )
-        # A destination without port has that of the request, which only works where both services have it.
-        return to(host, subset, port=self._pick((0, 8080, 8080, 80 if host == "shop" else 8080)))
+        return dict(self.pick(choices))
 
-    def _match(self) -> Json:
-        match: Json = {}
-        if self._maybe(0.65):
-            match["uri"] = self._pick(URIS)
-            if self._maybe(0.2):
-                match["ignoreUriCase"] = True
-        if self._maybe(0.3):
-            match["headers"] = {self._pick(NAMES): self._pick(TEXTS)}
-        if self._maybe(0.12):
-            match["withoutHeaders"] = {self._pick(NAMES): self._pick((*TEXTS, {"regex": "*"}))}
-        if self._maybe(0.2):
-            match["queryParams"] = {self._pick(("a", "b")): self._pick(TEXTS)}
-        if self._maybe(0.15):
-            match["method"] = self._pick(({"exact": "GET"}, {"prefix": "P"}, {"regex": "GET|PUT"}))
-        if self._maybe(0.08):
-            match["authority"] = self._pick(({"prefix": "web"}, {"exact": "shop"}, {"regex": "(?i)web.*"}))
-        if self._maybe(0.08):
-            match["scheme"] = self._pick(({"exact": "http"}, {"prefix": "https"}))
-        if self._maybe(0.1):
-            match["port"] = self._pick((80, 8080, 9090))
-        if self._maybe(0.1):
-            match["gateways"] = self._pick((["mesh"], ["gate-0"], ["mesh", "gate-1"]))
-        if self._maybe(0.1):
-            match["sourceLabels"] = self._pick(({"app": "client"}, {"app": "other"}, {"istio": "ingressgateway"}))
-        if self._maybe(0.05):
-            match["sourceNamespace"] = self._pick(("default", "istio-system"))
-        return match
+    def _entry(self) -> Json:
+        ports = [
+            {"number": port, "name": f"http-{port}", "protocol": "HTTP", "targetPort": 5000} for port in ENTRY.ports
+        ]
+        spec: Json = {"hosts": [ENTRY.host], "ports": ports, "location": "MESH_INTERNAL", "resolution": "STATIC"}
+        if self.maybe(0.8):
+            spec["workloadSelector"] = {"labels": {"app": "web"}}
+        if self.maybe(0.15):
+            spec["exportTo"] = ["."]
+        return of_kind("ServiceEntry", "entry", self.world.spaces[0], spec)
 
-    def _destination_rule(self, name: str) -> Json:
-        known = {"v1": {"version": "v1"}, "v2": {"version": "v2"}, "nobody": {"version": "v9"}}
-        chosen = self.dice.sample(sorted(known), self._pick((0, 1, 2, 3, 3, 3)))
-        spec: Json = {"subsets": [{"name": one, "labels": known[one]} for one in chosen]}
-        if self._maybe(0.4):
-            balancer = self._pick(
-                (
-                    {"simple": "ROUND_ROBIN"},
-                    {"simple": "RANDOM"},
-                    {"consistentHash": {"httpHeaderName": "x-a"}},
-                    {"consistentHash": {"useSourceIp": True, "maglev": {"tableSize": 251}}},
-                )
-            )
-            spec["trafficPolicy"] = {"loadBalancer": balancer}
-        if self._maybe(0.1):
-            spec["workloadSelector"] = {"matchLabels": self._pick(({"app": "client"}, {"app": "other"}))}
-        host = self._pick(("web", "web", "shop", "*.default.svc.cluster.local", "web.default.svc.cluster.local"))
-        return destination_rule(host, name=name, **spec)
-
-    def _gateway(self, name: str) -> Json:
-        offered = self._pick((["*"], ["*"], ["*.example"], ["shop.example", "*.svc.cluster.local"], ["./*"]))
-        more: Json = {"tls": {"httpsRedirect": True}} if self._maybe(0.1) else {}
-        return gateway(server(*offered, **more), name=name)
-
-    # --- requests -----------------------------------------------------------------------------------------------
-
-    def _request(self) -> Request:
-        aimed = bool(self.matches) and self._maybe(0.85)
-        hosts, gateways, match, cors = self._pick(self.matches) if aimed else ([], [], {}, False)
-        path = self._path(match)
-        query = {
-            name: value
-            for name, wanted in match.get("queryParams", {}).items()
-            if (value := self._value(wanted)) is not None
-        }
-        if self._maybe(0.2):
-            query[self._pick(("a", "b"))] = self._pick(("1", "2", "jason"))
-        headers = {
-            name.lower(): value
-            for name, wanted in match.get("headers", {}).items()
-            if (value := self._value(wanted)) is not None
-        }
-        if self._maybe(0.2):
-            headers[self._pick(("x-a", "end-user"))] = self._pick(("1", "jason", "2", ""))
-        method = self._value(match["method"]) if "method" in match else self._pick(("GET", "GET", "POST"))
-        if self._maybe(0.1):
-            method = self._pick(("GET", "POST", "DELETE"))
-        if self._maybe(0.5 if cors else 0.05):
-            method = "OPTIONS"
-            headers |= {
-                "origin": self._pick(("http://a.example", "http://a.example", "http://b.example", "http://c")),
-                "access-control-request-method": "GET",
-            }
-        # Leaving one condition unfulfilled shows whether it counts.
-        if headers and self._maybe(0.2):
-            headers.pop(self._pick(sorted(headers)))
-        if query and self._maybe(0.2):
-            query.pop(self._pick(sorted(query)))
-        text = path + ("?" + "&".join(f"{name}={value}" for name, value in query.items()) if query else "")
-        at_gateway = self._maybe(0.8) if gateways and "mesh" not in gateways else self._maybe(0.25)
-        if at_gateway:
-            headers["Host"] = self._host(hosts) if hosts and self._maybe(0.7) else self._pick(CALLED_AT_GATEWAY)
-            return Request(f"gateway:{text}", "outside", method, headers)
-        called = self._host(hosts) if hosts and self._maybe(0.75) else self._pick(CALLED)
-        imagined = called.endswith(".example")
-        usual = "" if imagined else ":8080" if called.startswith(("web", "Web")) else self._pick(("", ":8080", ":9090"))
-        port = self._pick(("", ":8080", ":9090")) if self._maybe(0.1) else usual
-        if "port" in match and self._maybe(0.7):
-            port = f":{match['port']}".removesuffix(":80")
-        headers["Host"] = called
-        return Request(f"http://host{port}{text}", "client", method, headers)
-
-    def _host(self, hosts: Sequence[str]) -> str:
-        host: str = self._pick(hosts)
-        if host == "*":
-            return str(self._pick(CALLED_AT_GATEWAY))
-        if host.startswith("*."):
-            return str(self._pick(("web", "shop"))) + ".default" + host[1:].removeprefix(".default")
-        return host
-
-    def _path(self, match: Json) -> str:
-        path = self._value(match["uri"], PATHS) if "uri" in match else self._pick(PATHS)
-        kind = next(iter(match.get("uri", ())), "")
-        if kind == "prefix" and self._maybe(0.5):
-            path += self._pick(("", "x", "/x", "foo"))
-        if self._maybe(0.15):
-            path = self._pick(PATHS)
-        if self._maybe(0.15):
-            path = path.swapcase()
-        return path if path.startswith("/") and not path.startswith("//") else "/"
-
-    def _value(self, wanted: Json, free: Sequence[str] = ("1", "jason", "")) -> Any:
-        """A text that fulfils a condition."""
-        if not wanted:
-            return self._pick(free)
-        ((kind, text),) = wanted.items()
-        if kind == "regex":
-            return self._pick(SAMPLES.get(text, (text,)))
-        if kind == "prefix":
-            return {"P": "PUT", "https": "https"}.get(text, text + self._pick(("", "son", "2"))) if text else "/"
-        return text
+    def _sidecar(self) -> None:
+        target = self.pick(self.drawn.focus)
+        other = self.pick(self.world.targets)
+        choices = (
+            ["./*"],
+            ["*/*"],
+            [f"*/{target.host}"],
+            [f"./{target.host}", f"*/{other.host}"],
+            [f"*/*.{target.namespace}.svc.cluster.local"],
+            ["*/*", f"~*/{other.host}"],
+            ["elsewhere/*"],
+        )
+        egress: list[Json] = [{"hosts": list(self.pick(choices))}]
+        if self.maybe(0.3):
+            port = {"number": self.pick(target.ports), "protocol": "HTTP", "name": "http"}
+            egress.insert(0, {"port": port, "hosts": [f"*/{target.host}"]})
+        spec: Json = {"egress": egress}
+        if self.maybe(0.5):
+            spec["workloadSelector"] = {"labels": self.pick(self.world.labels)}
+        self.drawn.objects.append(of_kind("Sidecar", "limits", self._space(), spec))

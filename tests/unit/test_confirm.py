@@ -89,3 +89,38 @@ def test_without_a_proxy_the_pod_that_answered_counts() -> None:
 
 def test_an_explanation_alone_says_nothing_of_agreement() -> None:
     assert Explained(BASE).agrees is None
+
+
+def over_tcp(outcome: PredictedOutcome) -> Explanation:
+    return replace(says(outcome), url="tcp://gateway:9000")
+
+
+def test_a_connection_is_judged_by_who_answered() -> None:
+    answered = replace(OK, status=0, path=(Hop("", "v1", ""),))
+    assert compare(over_tcp(FORWARDED), answered, []).agrees is True
+    elsewhere = replace(answered, path=(Hop("web", "risk", "web-risk-1"),))
+    assert compare(over_tcp(FORWARDED), elsewhere, []).agrees is False
+    assert "version v1 answered" in repr(compare(over_tcp(FORWARDED), answered, []))
+
+
+def test_a_closed_connection_proves_only_a_prediction_of_it() -> None:
+    closed = replace(OK, outcome="connection", status=0, path=())
+    none = PredictedOutcome("no_cluster", 1.0, "closed", flags="NC")
+    assert compare(over_tcp(none), closed, []).agrees is True
+    # Whoever is reached may close it, too, if it does not speak what the client does.
+    unsure = compare(over_tcp(FORWARDED), closed, [])
+    assert unsure.agrees is None
+    assert "does not tell" in repr(unsure)
+
+
+def test_bytes_at_an_http_server_are_a_bad_request() -> None:
+    bad = PredictedOutcome("direct_response", 1.0, "400", status=400)
+    seen = replace(OK, status=0, path=(), body="HTTP/1.1 400 Bad Request")
+    assert compare(over_tcp(bad), seen, []).agrees is True
+    assert compare(over_tcp(FORWARDED), seen, []).agrees is False
+
+
+def test_what_a_sidecar_lets_pass_is_an_unknown_destination() -> None:
+    passed = replace(RECORD, cluster="PassthroughCluster", upstream_pod="")
+    assert compare(says(PredictedOutcome("unknown_destination", 1.0, "no host")), OK, [passed]).agrees is True
+    assert compare(BASE, OK, [passed]).agrees is False
