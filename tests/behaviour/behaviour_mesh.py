@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +18,18 @@ from labsupport.refs import ref_of
 Json = dict[str, Any]
 
 WEB = "http://web:8080"
+
+
+def _namespace() -> str:
+    if os.environ.get("WORKSHOP_ENGINE") != "cluster":
+        return "default"
+    from labsupport.engine.cluster.namespace import chosen_name
+
+    return chosen_name(None)
+
+
+NAMESPACE = _namespace()
+"""The lab's namespace on the engine that the tests run on."""
 RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
 FROM_OUTSIDE = ("gateway:", "https:", "tcp:", "tls:")
 
@@ -33,7 +46,17 @@ def _service(name: str, selector: Mapping[str, str], *ports: tuple[int, int]) ->
 
 def _deployment(name: str, labels: Mapping[str, str], *, replicas: int = 1, inject: bool = True, **env: str) -> Json:
     own = {**labels, "sidecar.istio.io/inject": "true" if inject else "false"}
-    values = [{"name": key, "value": value} for key, value in env.items()]
+    # The embedded engine tells a program these of itself; a cluster does so only if the pod template asks for it.
+    told = {
+        "SERVICE_NAME": "labels['app']",
+        "SERVICE_VERSION": "labels['version']",
+        "POD_NAME": "name",
+        "POD_NAMESPACE": "namespace",
+    }
+    values: list[Json] = [
+        {"name": key, "valueFrom": {"fieldRef": {"fieldPath": f"metadata.{path}"}}} for key, path in told.items()
+    ]
+    values += [{"name": key, "value": value} for key, value in env.items()]
     container = {"name": "web", "image": "web", "ports": [{"containerPort": 5000}], "env": values}
     template = {
         # One worker, so that limits on connections count exactly.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from behaviour_mesh import APPLICATIONS, Mesh, secure_applications
+from behaviour_mesh import APPLICATIONS, NAMESPACE, Mesh, secure_applications
 
 from labsupport.certificates import Authority
 from labsupport.lab import Lab
@@ -35,5 +35,5 @@ def authority() -> Authority:
 @pytest.fixture(scope="session")
 def secured(lab: Lab, authority: Authority) -> None:
     """Programs that speak TLS, or no HTTP at all."""
-    own = authority.server("v1.secure.example", "v2.secure.example", "secure.default.svc.cluster.local")
+    own = authority.server("v1.secure.example", "v2.secure.example", f"secure.{NAMESPACE}.svc.cluster.local")
     lab.apply(secure_applications(own.certificate, own.key), name="secure applications")

@@ -6,7 +6,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from behaviour_mesh import Mesh, destination_rule, gateway, secret, server, subsets, to, versions_of, virtual_service
+from behaviour_mesh import (
+    NAMESPACE,
+    Mesh,
+    destination_rule,
+    gateway,
+    secret,
+    server,
+    subsets,
+    to,
+    versions_of,
+    virtual_service,
+)
 from plain_http2 import get, negotiated
 
 from labsupport.certificates import Authority
@@ -64,7 +75,7 @@ def test_the_server_name_chooses_the_version(mesh: Mesh, authority: Authority) -
     for host, version in ((V1, "v1"), (V2, "v2")):
         seen = mesh.send(f"https://{host}/", 5, ca=authority)
         assert versions_of(seen) == {version: 5}
-        assert {one.tls["names"] for one in seen} == {f"{V1}, {V2}, secure.default.svc.cluster.local"}
+        assert {one.tls["names"] for one in seen} == {f"{V1}, {V2}, secure.{NAMESPACE}.svc.cluster.local"}
     assert mesh.one(f"https://{V1}/name", ca=authority).tls["alpn"] == "http/1.1"
     elsewhere = mesh.one("https://else.example/")
     assert elsewhere.outcome == "connection"
@@ -76,7 +87,7 @@ def test_what_passes_through_is_a_connection_in_the_log_and_not_a_request(mesh: 
     seen = mesh.one(f"https://{V1}/", ca=authority)
     lines = mesh.connections(seen, V1)
     assert [(one.method, one.status, one.cluster, one.protocol) for one in lines] == [
-        ("", 0, "outbound|443|v1|secure.default.svc.cluster.local", "TCP")
+        ("", 0, f"outbound|443|v1|secure.{NAMESPACE}.svc.cluster.local", "TCP")
     ]
     assert lines[0].upstream_pod.startswith("secure-v1-")
 
@@ -143,7 +154,7 @@ def test_a_proxy_begins_tls_towards_a_server_that_wants_it(mesh: Mesh) -> None:
 def test_a_proxy_that_does_not_trust_the_server_answers_503(mesh: Mesh, authority: Authority) -> None:
     route = virtual_service({"route": [to("secure", port=443)]}, hosts=["*"], gateways=["entrance"])
     mesh.apply(gateway(), route, destination_rule("secure", trafficPolicy={"tls": {"mode": "SIMPLE"}}))
-    host = {"Host": "secure.default.svc.cluster.local"}
+    host = {"Host": f"secure.{NAMESPACE}.svc.cluster.local"}
     seen = mesh.one("gateway:/", headers=host)
     status, flags, details = mesh.verdict(seen)
     assert (status, "UF" in flags, "CERTIFICATE_VERIFY_FAILED" in details.upper()) == (503, True, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from behaviour_mesh import WEB, Mesh, gateway, virtual_service
+from behaviour_mesh import NAMESPACE, WEB, Mesh, gateway, virtual_service
 
 TAKEN, LEFT = 218, 219
 
@@ -158,10 +158,12 @@ def test_entries_are_alternatives(mesh: Mesh) -> None:
 @pytest.mark.parametrize(
     ("wanted", "hosts"),
     [
-        pytest.param({"exact": "web:8080"}, {"web": True, "WEB": False, "web.default": False}, id="with its port"),
+        pytest.param({"exact": "web:8080"}, {"web": True, "WEB": False, f"web.{NAMESPACE}": False}, id="with its port"),
         pytest.param({"exact": "web"}, {"web": False}, id="a port that is sent belongs to it"),
         pytest.param(
-            {"prefix": "web.default"}, {"web.default": True, "web.default.svc": True, "web": False}, id="prefix"
+            {"prefix": f"web.{NAMESPACE}"},
+            {f"web.{NAMESPACE}": True, f"web.{NAMESPACE}.svc": True, "web": False},
+            id="prefix",
         ),
         pytest.param({"regex": "(?i)web:8080"}, {"WEB": True}, id="regex in any case"),
     ],
@@ -174,7 +176,14 @@ def test_authority_is_compared_as_it_is_sent(mesh: Mesh, wanted: dict[str, str],
 
 @pytest.mark.parametrize(
     "host",
-    ["web", "Web", "web.default", "web.default.svc", "web.default.svc.cluster.local", "WEB.DEFAULT.svc.cluster.local."],
+    [
+        "web",
+        "Web",
+        f"web.{NAMESPACE}",
+        f"web.{NAMESPACE}.svc",
+        f"web.{NAMESPACE}.svc.cluster.local",
+        f"WEB.{NAMESPACE.upper()}.svc.cluster.local.",
+    ],
 )
 def test_all_names_of_a_service_lead_to_its_rule_in_any_case(mesh: Mesh, host: str) -> None:
     mesh.apply(virtual_service({"directResponse": {"status": TAKEN}}))
@@ -222,4 +231,4 @@ def test_the_same_rule_can_tell_gateway_and_mesh_apart(mesh: Mesh) -> None:
         ),
     )
     assert mesh.one(f"{WEB}/").status == LEFT
-    assert mesh.one("gateway:/", headers={"Host": "web.default.svc.cluster.local"}).status == TAKEN
+    assert mesh.one("gateway:/", headers={"Host": f"web.{NAMESPACE}.svc.cluster.local"}).status == TAKEN

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from behaviour_mesh import WEB, Mesh, destination_rule, gateway, server, service_entry, to, versions, virtual_service
+from behaviour_mesh import (
+    NAMESPACE,
+    WEB,
+    Mesh,
+    destination_rule,
+    gateway,
+    server,
+    service_entry,
+    to,
+    versions,
+    virtual_service,
+)
 
 
 def test_no_rule_of_the_host_matches(mesh: Mesh) -> None:
@@ -58,7 +69,7 @@ def test_unknown_host_or_port_in_a_sidecar(mesh: Mesh, url: str) -> None:
         pytest.param(to(subset="v1"), id="no DestinationRule"),
         pytest.param(to("nobody-knows"), id="no such service"),
         pytest.param(to(port=8081), id="no such port"),
-        pytest.param(to("web.default"), id="a half-qualified name is not expanded"),
+        pytest.param(to(f"web.{NAMESPACE}"), id="a half-qualified name is not expanded"),
     ],
 )
 def test_a_destination_that_does_not_exist(mesh: Mesh, route: dict[str, Any]) -> None:
@@ -75,13 +86,13 @@ def test_a_subset_that_the_destination_rule_does_not_define(mesh: Mesh) -> None:
 
 def test_a_destination_without_port_takes_the_port_of_the_request(mesh: Mesh) -> None:
     mesh.apply(virtual_service({"route": [to("web")]}, hosts=["shop"]))
-    assert mesh.own(mesh.one("http://shop:8080/")).cluster == "outbound|8080||web.default.svc.cluster.local"
+    assert mesh.own(mesh.one("http://shop:8080/")).cluster == f"outbound|8080||web.{NAMESPACE}.svc.cluster.local"
     assert mesh.verdict(mesh.one("http://shop/")) == (503, "NC", "cluster_not_found")
 
 
 def test_a_gateway_finds_the_only_port_of_a_destination_by_itself(mesh: Mesh) -> None:
     mesh.apply(gateway(), virtual_service({"route": [to("web")]}, hosts=["*"], gateways=["entrance"]))
-    assert mesh.own(mesh.one("gateway:/")).cluster == "outbound|8080||web.default.svc.cluster.local"
+    assert mesh.own(mesh.one("gateway:/")).cluster == f"outbound|8080||web.{NAMESPACE}.svc.cluster.local"
 
 
 def test_a_gateway_takes_its_own_port_for_a_destination_with_several(mesh: Mesh) -> None:
@@ -89,7 +100,7 @@ def test_a_gateway_takes_its_own_port_for_a_destination_with_several(mesh: Mesh)
         gateway(server(number=80), server(number=81)),
         virtual_service({"route": [to("shop")]}, hosts=["*"], gateways=["entrance"]),
     )
-    assert mesh.own(mesh.one("gateway:/")).cluster == "outbound|80||shop.default.svc.cluster.local"
+    assert mesh.own(mesh.one("gateway:/")).cluster == f"outbound|80||shop.{NAMESPACE}.svc.cluster.local"
 
 
 def test_deleting_the_subsets_under_a_rule(mesh: Mesh) -> None:
@@ -148,7 +159,7 @@ def test_a_gateway_port_that_no_server_declares(mesh: Mesh) -> None:
 def test_a_rule_bound_to_a_gateway_only_does_not_count_in_sidecars(mesh: Mesh) -> None:
     mesh.apply(gateway(), virtual_service({"directResponse": {"status": 418}}, gateways=["entrance"]))
     assert mesh.one(f"{WEB}/").status == 200
-    assert mesh.one("gateway:/", headers={"Host": "web.default.svc.cluster.local"}).status == 418
+    assert mesh.one("gateway:/", headers={"Host": f"web.{NAMESPACE}.svc.cluster.local"}).status == 418
 
 
 def test_a_rule_counts_where_the_client_is_not_where_the_server_is(mesh: Mesh) -> None:

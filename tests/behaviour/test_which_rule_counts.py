@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from behaviour_mesh import (
+    NAMESPACE,
     WEB,
     Json,
     Mesh,
@@ -80,14 +81,14 @@ def test_an_older_rule_without_routes_for_this_proxy_gives_way(mesh: Mesh) -> No
 
 
 def test_an_exact_host_counts_before_a_wildcard_however_old(mesh: Mesh) -> None:
-    mesh.apply(virtual_service(answer(201), hosts=["*.default.svc.cluster.local"], name="wide"))
+    mesh.apply(virtual_service(answer(201), hosts=[f"*.{NAMESPACE}.svc.cluster.local"], name="wide"))
     assert [mesh.one(f"http://{host}:8080/").status for host in ("web", "shop")] == [201, 201]
     mesh.apply(virtual_service(answer(202), name="exact"))
     assert [mesh.one(f"http://{host}:8080/").status for host in ("web", "shop")] == [202, 201]
 
 
 def test_a_rule_for_several_hosts(mesh: Mesh) -> None:
-    mesh.apply(virtual_service(answer(201), hosts=["web", "shop.default.svc.cluster.local"]))
+    mesh.apply(virtual_service(answer(201), hosts=["web", f"shop.{NAMESPACE}.svc.cluster.local"]))
     assert [mesh.one(f"http://{host}:8080/").status for host in ("web", "shop", "ring")] == [201, 201, 200]
 
 
@@ -139,7 +140,7 @@ def test_a_gateway_puts_what_takes_everything_last(mesh: Mesh) -> None:
         pytest.param(["./shop.example"], ["shop.example"], {"shop.example": True}, id="of the Gateway's namespace"),
         pytest.param(["elsewhere/shop.example"], ["shop.example"], {"shop.example": False}, id="of another namespace"),
         pytest.param(["*"], ["shop.example"], {"SHOP.Example": True, "shop.example:1234": True}, id="case and port"),
-        pytest.param(["*"], ["web"], {"web": False, "web.default.svc.cluster.local": True}, id="a short name"),
+        pytest.param(["*"], ["web"], {"web": False, f"web.{NAMESPACE}.svc.cluster.local": True}, id="a short name"),
     ],
 )
 def test_hosts_of_gateway_and_rule(mesh: Mesh, offered: list[str], asked: list[str], served: dict[str, bool]) -> None:
@@ -211,15 +212,15 @@ def reachable(mesh: Mesh) -> set[str]:
     [
         pytest.param([subsets("web", "a", "v1"), subsets("web", "b", "v2")], {"v1", "v2"}, id="one host: merged"),
         pytest.param(
-            [subsets("web", "a", "v1"), subsets("*.default.svc.cluster.local", "b", "v2")],
+            [subsets("web", "a", "v1"), subsets(f"*.{NAMESPACE}.svc.cluster.local", "b", "v2")],
             {"v1"},
             id="an exact host hides a wildcard",
         ),
-        pytest.param([subsets("*.default.svc.cluster.local", "a", "v1", "v2")], {"v1", "v2"}, id="a wildcard"),
+        pytest.param([subsets(f"*.{NAMESPACE}.svc.cluster.local", "a", "v1", "v2")], {"v1", "v2"}, id="a wildcard"),
         pytest.param(
             [
                 subsets("web", "a", "v1", workloadSelector={"matchLabels": {"app": "client"}}),
-                subsets("web.default.svc.cluster.local", "b", "v2", exportTo=["*"]),
+                subsets(f"web.{NAMESPACE}.svc.cluster.local", "b", "v2", exportTo=["*"]),
             ],
             {"v1"},
             id="a rule for this workload comes first",
@@ -227,7 +228,7 @@ def reachable(mesh: Mesh) -> set[str]:
         pytest.param(
             [
                 subsets("web", "a", "v1", workloadSelector={"matchLabels": {"app": "somebody-else"}}),
-                subsets("*.default.svc.cluster.local", "b", "v2"),
+                subsets(f"*.{NAMESPACE}.svc.cluster.local", "b", "v2"),
             ],
             set(),
             id="a rule for other workloads hides a wildcard all the same",
