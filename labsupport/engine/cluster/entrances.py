@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -23,6 +23,8 @@ __all__ = ["PROBE", "Entrance", "Reach", "entrances", "hosts"]
 PROBE = "workshop-probe-"
 """Begins the authority of the requests by which a gateway is recognised; no Envoy routes them to anybody."""
 
+# Istio's gateways answer here whether they are ready.
+_STATUS = 15021
 _CONNECT_S = 1.0
 _GOOD_S, _BAD_S = 60.0, 10.0
 
@@ -37,6 +39,7 @@ class Entrance:
         node_port: the same on every node; 0 if it has none.
         cluster_ip: the Service's address inside the cluster.
         balancers: addresses of its load balancer.
+        status_port: node port of the gateway's status port, on which somebody always listens; 0 if there is none.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Entrance:
     node_port: int
     cluster_ip: str
     balancers: tuple[str, ...] = ()
+    status_port: int = 0
 
     @property
     def authority(self) -> str:
@@ -65,6 +69,7 @@ def entrances(services: Iterable[Mapping[str, Any]], gateway: str) -> dict[str, 
         gateway: name of the gateway's Service.
     """
     found: dict[str, Entrance] = {}
+    status_port = 0
     for service in sorted(services, key=lambda one: one["metadata"]["name"] != gateway):
         spec, name = service["spec"], service["metadata"]["name"]
         ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
@@ -75,10 +80,13 @@ def entrances(services: Iterable[Mapping[str, Any]], gateway: str) -> dict[str, 
             if port.get("protocol", "TCP") != "TCP":
                 continue
             number = port["port"]
+            if name == gateway and number == _STATUS:
+                status_port = port.get("nodePort") or 0
+                continue
             key = f"nodeport:{name}" if name != gateway else "gateway" if number == 80 else f"gateway:{number}"
             entrance = Entrance(key, number, port.get("nodePort") or 0, spec.get("clusterIP") or "", balancers)
             found.setdefault(key, entrance)
-    return found
+    return {key: replace(one, status_port=status_port) for key, one in found.items()}
 
 
 def hosts(pods: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[str, Any]] = ()) -> list[str]:
@@ -118,10 +126,12 @@ class Reach:
             entrance: which one.
             nodes: addresses of the nodes.
         """
-        wanted = [(host, entrance.port) for host in entrance.balancers]
+        # A refused connection proves nothing: firewalls refuse too. On a host whose status port answers it does.
+        ways = [((host, entrance.port), (host, _STATUS)) for host in entrance.balancers]
         if entrance.node_port:
-            wanted += [(host, entrance.node_port) for host in nodes]
-        found = next((place for place, answers in self._try(wanted).items() if answers), None)
+            ways += [((host, entrance.node_port), (host, entrance.status_port)) for host in nodes]
+        answers = self._try([place for way in ways for place in way if place[1]])
+        found = next((way[0] for way in ways if any(answers.get(place) for place in way)), None)
         if found is not None or not self._local or not entrance.node_port:
             return found
         here = ("127.0.0.1", entrance.node_port)
@@ -137,7 +147,7 @@ class Reach:
     def _try(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
         now = time.monotonic()
         with self._lock:
-            unknown = [place for place in places if self._known.get(place, (False, 0.0))[1] < now]
+            unknown = [place for place in dict.fromkeys(places) if self._known.get(place, (False, 0.0))[1] < now]
         if unknown:
             with ThreadPoolExecutor(len(unknown), thread_name_prefix="reach") as pool:
                 answers = list(pool.map(_answers, unknown))
@@ -163,11 +173,8 @@ class Reach:
 
 
 def _answers(place: tuple[str, int]) -> bool:
-    """Whether a host is there: it accepts a connection, or refuses it, as where a gateway listens on no port yet."""
     try:
         socket.create_connection(place, timeout=_CONNECT_S).close()
-    except ConnectionRefusedError:
-        return place[0] != "127.0.0.1"
     except OSError:
         return False
     return True

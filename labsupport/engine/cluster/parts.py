@@ -22,8 +22,9 @@ __all__ = ["GATEWAY", "OUTSIDE", "Parts"]
 GATEWAY = "istio-ingressgateway"
 OUTSIDE = "workshop-outside"
 GATEWAY_TIMEOUT_S = 120.0
-# Service port, port of the gateway's pod, node port that is asked for; as in Istio's own gateway.
-_PORTS = (("http2", 80, 8080, 31080), ("https", 443, 8443, 31443))
+# Service port, port of the gateway's pod, node port that is asked for (0: any); as in Istio's own gateway, whose status
+# port tells where the nodes can be reached while no Gateway has opened another one.
+_PORTS = (("status-port", 15021, 15021, 0), ("http2", 80, 8080, 31080), ("https", 443, 8443, 31443))
 # One worker and all counters: as every pod template of the course has it.
 _PROXY_CONFIG = """concurrency: 1
 proxyStatsMatcher:
@@ -146,7 +147,8 @@ class Parts:
         metadata["labels"] |= {"app": GATEWAY, "istio": "ingressgateway"}
         selector = {"app": GATEWAY, LAB_LABEL: self._namespace}
         ports = [
-            {"name": name, "port": port, "targetPort": target, "nodePort": node} for name, port, target, node in _PORTS
+            {"name": name, "port": port, "targetPort": target, **({"nodePort": node} if node else {})}
+            for name, port, target, node in _PORTS
         ]
         service = {
             "apiVersion": "v1",
@@ -168,7 +170,7 @@ class Parts:
                 raise
             # Another learner's gateway has these numbers; any others do as well.
             for port in ports:
-                del port["nodePort"]
+                port.pop("nodePort", None)
             self._apply(service)
 
     def _secret_reader(self) -> str:
