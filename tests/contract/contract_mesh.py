@@ -18,6 +18,15 @@ class Mesh:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
+    @property
+    def gateway(self) -> str:
+        """Name of the ingress gateway's pod."""
+        return next(one.name for one in self.engine.pods() if one.workload == "istio-ingressgateway")
+
+    def host(self, service: str) -> str:
+        """The full name of a Service in the lab's namespace."""
+        return f"{service}.{self.engine.namespace}.svc.cluster.local"
+
     def apply(self, *sources: str) -> ApplyResult:
         """Apply YAML texts, or folders below manifests/ for what has no line break."""
         found = []
@@ -41,8 +50,36 @@ def web_manifests(*, inject: str = "true", safe: int = 2, risk: int = 1) -> str:
     )
 
 
+# As in every manifest of the course: what a program is told of itself, and one worker with all counters in its sidecar.
+_FIELDS = {
+    "POD_NAME": "metadata.name",
+    "POD_NAMESPACE": "metadata.namespace",
+    "SERVICE_NAME": "metadata.labels['app']",
+    "SERVICE_VERSION": "metadata.labels['version']",
+}
+PROXY_CONFIG = """concurrency: 1
+          proxyStatsMatcher: {inclusionPrefixes: [cluster.outbound, cluster.inbound, http.outbound, http.inbound]}"""
+
+
+def _env(given: str) -> str:
+    fields = [
+        f'{{name: {name}, valueFrom: {{fieldRef: {{fieldPath: "{path}"}}}}}}'
+        for name, path in _FIELDS.items()
+        if name not in given
+    ]
+    own = given.strip()[1:-1].strip()
+    return f"[{', '.join([*fields, *([own] if own else [])])}]"
+
+
 def deployment(
-    name: str, version: str, *, inject: str = "true", replicas: int = 1, image: str = "web", env: str = "[]"
+    name: str,
+    version: str,
+    *,
+    inject: str = "true",
+    replicas: int = 1,
+    image: str = "web",
+    env: str = "[]",
+    proxy: str = PROXY_CONFIG,
 ) -> str:
     return f"""
 ---
@@ -55,10 +92,14 @@ spec:
   template:
     metadata:
       labels: {{app: web, version: {version}, sidecar.istio.io/inject: "{inject}"}}
+      annotations:
+        proxy.istio.io/config: |
+          {proxy}
     spec:
       terminationGracePeriodSeconds: 5
       containers:
-      - {{name: web, image: {image}, ports: [{{containerPort: 5000}}], env: {env}}}
+      - {{name: web, image: {image}, ports: [{{containerPort: 5000}}], env: {_env(env)},
+         readinessProbe: {{httpGet: {{path: /healthz, port: 5000}}, periodSeconds: 1}}}}
 """
 
 

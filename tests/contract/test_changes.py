@@ -82,7 +82,7 @@ def test_what_is_applied_again_changes_nothing(web: Mesh) -> None:
 def test_a_rule_concerns_only_the_proxies_that_use_it(web: Mesh) -> None:
     result = web.apply(weights(safe=1))
     concerned = {one.proxy for one in result.proxies}
-    assert "istio-ingressgateway" not in concerned
+    assert web.gateway not in concerned
     assert any(name.startswith("client-") for name in concerned)
     assert all(0 < one.in_force_s <= result.in_force_s and one.types == ("RDS",) for one in result.proxies)
 
@@ -127,7 +127,7 @@ def test_reset_leaves_nothing_but_the_engine(web: Mesh) -> None:
     left = web.engine.reset()
     assert left.remaining == ()
     assert {ref.name for ref in left.removed} >= {"web", "web-safe", "web-risk", "client"}
-    assert [one.name for one in web.engine.pods()] == ["istio-ingressgateway"]
+    assert [one.workload for one in web.engine.pods()] == ["istio-ingressgateway"]
     assert web.engine.get("*") == []
 
 

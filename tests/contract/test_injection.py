@@ -38,6 +38,5 @@ def test_a_server_without_a_sidecar_is_called_directly(mesh: Mesh) -> None:
 
 
 def test_two_workers_are_honoured(mesh: Mesh) -> None:
-    annotation = 'annotations: {proxy.istio.io/config: "concurrency: 2"}\n      labels: {app'
-    mesh.apply(SERVICE + deployment("web-safe", "safe").replace("labels: {app", annotation, 1))
+    mesh.apply(SERVICE + deployment("web-safe", "safe", proxy="concurrency: 2"))
     assert [one.concurrency for one in mesh.engine.pods() if one.workload == "web-safe"] == [2]
