@@ -49,7 +49,12 @@ def _change_row(change: ObjectChange) -> list[str]:
     if len(change.details) > _SHOWN_DETAILS:
         shown.append(f"and {len(change.details) - _SHOWN_DETAILS} more")
     sign = el("span", _SIGNS[change.action], aria_hidden="true", class_="m")
-    return [esc(change.ref), f"{sign} {change.action}", "<br>".join(shown), el("span", esc(change.source), class_="d")]
+    return [
+        esc(change.ref),
+        el("span", f"{sign} {change.action}", class_="w"),
+        "<br>".join(shown),
+        el("span", esc(change.source), class_="d"),
+    ]
 
 
 def apply_html(result: ApplyResult) -> str:

@@ -186,11 +186,13 @@ class LiveTraffic(LiveView):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         # For viewers without widgets (GitHub, an export): what there is to see by now, if anything.
-        if bundle and self._picture.timeline.newest_s:
-            data = bundle[0] if isinstance(bundle, tuple) else bundle
-            data["image/svg+xml"] = self.snapshot().svg()
-        return bundle
+        if data and self._picture.timeline.newest_s:
+            figure = self.snapshot()
+            data = {**data, "image/svg+xml": figure.svg()}
+            metadata = {**metadata, "image/svg+xml": {"alt": repr(figure)}}
+        return data, metadata
 
     # --- clicks -------------------------------------------------------------------------------------------------
 

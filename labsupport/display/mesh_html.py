@@ -114,7 +114,9 @@ def _record_row(record: AccessRecord) -> list[str]:
     tries = f", try {record.attempt}" if record.attempt > 1 else ""
     bad = record.status >= 400 or record.status == 0
     flags = el("span", esc(record.flags), class_="e" if bad else "d", title=record.details) if record.flags else ""
-    upstream = " → " + _breakable(record.upstream_pod) if record.upstream_pod else ""
+    # A server's own sidecar always hands on to its own pod.
+    known = record.upstream_pod in ("", record.pod)
+    upstream = "" if known else " → " + _breakable(record.upstream_pod)
     cluster = el("code", _breakable(_short(record.cluster)), title=record.cluster) if record.cluster else "–"
     return [
         _breakable(record.pod) + " " + el("span", esc(record.direction + copy + tries), class_="d l"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import shutil
@@ -14,8 +15,9 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import nbformat
 import pytest
 
 from labsupport import chromium
@@ -66,9 +68,30 @@ class Server:
         shutil.copy(notebook, target)
         return str(target.relative_to(self.folder))
 
+    def make(self, name: str, *cells: str) -> str:
+        """Write a notebook with these code cells; returns its path there."""
+        made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+        target = self.folder / "notebooks" / f"{name}.ipynb"
+        nbformat.write(made, target)
+        return str(target.relative_to(self.folder))
+
 
 @pytest.fixture
 def jupyterlab(tmp_path: Path) -> Iterator[Server]:
+    with _serve(tmp_path, "lab") as server:
+        yield server
+
+
+@pytest.fixture
+def notebook7(tmp_path: Path) -> Iterator[Server]:
+    if importlib.util.find_spec("notebook") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("Notebook 7 (the package notebook) is not installed")
+    with _serve(tmp_path, "notebook") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _serve(tmp_path: Path, app: Literal["lab", "notebook"]) -> Iterator[Server]:
     folder = tmp_path / "served"
     (folder / "notebooks").mkdir(parents=True)
     token, port = secrets.token_hex(16), lab_command.free_port("127.0.0.1", 0)
@@ -81,10 +104,13 @@ def jupyterlab(tmp_path: Path) -> Iterator[Server]:
         "WORKSHOP_STATE": str(tmp_path / "progress.json"),
     }
     arguments = lab_command.arguments(folder, "127.0.0.1", port, browser=False, as_root=os.geteuid() == 0)
+    if app == "notebook":
+        arguments = ["notebook" if part == "lab" else part for part in arguments if not part.startswith("--LabApp")]
+    expose = "LabApp" if app == "lab" else "JupyterNotebookApp"
     log = tmp_path / "server.log"
     with open(log, "wb") as out:
         process = subprocess.Popen(
-            [sys.executable, *arguments, "--LabApp.expose_app_in_browser=True"],
+            [sys.executable, *arguments, f"--{expose}.expose_app_in_browser=True"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -218,8 +218,9 @@ def test_viewers_without_widgets_get_what_there_was_to_see(live, source, monkeyp
     monkeypatch.setattr(threading.Thread, "start", lambda self: None)
 
     def forms():
-        shown = live._repr_mimebundle_()
-        return shown[0] if isinstance(shown, tuple) else shown
+        data, metadata = live._repr_mimebundle_()
+        assert ("image/svg+xml" in metadata) == ("image/svg+xml" in data)
+        return data
 
     assert "image/svg+xml" not in forms()
     fill(source, 0, 5)
