@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from labsupport.errors import ConfigRejectedError, WaitTimeoutError
+from labsupport.errors import ConfigRejectedError, ManifestError, WaitTimeoutError
 from labsupport.mesh.ads import AdsServer, Delivery
 from labsupport.mesh.credentials import Credential, credential, references
 from labsupport.mesh.encode import Encoded, Encoder, XdsType
+from labsupport.mesh.gateways import conflicts
 from labsupport.mesh.localize import LocalResources, Memo, Site, localize, needs
 from labsupport.mesh.plain import NodePort, balance
 from labsupport.mesh.pods import POD_NETWORK, Addresses, LivePod
@@ -127,7 +128,8 @@ class ControlPlane:
         """Bring every connected proxy to the present state; returns when all have acknowledged it.
 
         Raises:
-            ConfigRejectedError: a proxy refused it. The caller restores the former state and publishes that.
+            ManifestError: servers of the gateway conflict. The caller restores the former state and publishes that.
+            ConfigRejectedError: a proxy refused it. The caller does the same.
             WaitTimeoutError: a proxy did not acknowledge in time.
         """
         wanted = self._revision
@@ -201,6 +203,10 @@ class ControlPlane:
     def _snapshot(self, pod: LivePod, registry: Registry) -> Snapshot:
         role = "gateway" if pod.role == "gateway" else "sidecar"
         resources = _view(registry, Proxy(role, pod.info))  # type: ignore[arg-type]
+        if role == "gateway":
+            problems = conflicts(resources.listeners, self.objects, pod.info)
+            if problems:
+                raise ManifestError(problems)
         wanted = needs(resources, role)  # type: ignore[arg-type]
         refusing = int(self._addresses.refusing)
         site = Site(

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from labsupport.errors import Problem
 from labsupport.mesh.index.hosts import gateway_name
 from labsupport.mesh.index.protocols import is_http, parse
-from labsupport.mesh.records import PodInfo
+from labsupport.mesh.records import Json, PodInfo
 from labsupport.model import Resource
 
-__all__ = ["Entrance", "carries_connections", "container_port", "port_notes", "schemes", "selects"]
+__all__ = ["Entrance", "carries_connections", "conflicts", "container_port", "port_notes", "schemes", "selects"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,58 @@ def port_notes(news: Iterable[Resource], objects: Sequence[Resource], pod: PodIn
         f"on a cluster the Service needs that port too"
         for number, gateway in lacking.items()
     ]
+
+
+def conflicts(listeners: Mapping[str, Json], objects: Sequence[Resource], pod: PodInfo) -> list[Problem]:
+    """Servers of one port that would take the same connections, which istiod lets pass and Envoy does not.
+
+    istiod compares hosts as they are written, and TLS servers with each other only. So a server of plain TCP beside a
+    TLS server for all hosts, or ``./a.example`` beside ``a.example``, gives two filter chains of the same match.
+
+    Args:
+        listeners: of the gateway, as istiod makes them.
+        objects: the desired state, oldest first.
+        pod: the gateway's pod.
+    """
+    found = []
+    for listener in listeners.values():
+        name = _shared(listener)
+        if name is None:
+            continue
+        number = listener["address"]["socket_address"]["port_value"]
+        concerned = [
+            one
+            for one in _gateways(objects, pod.labels)
+            if any(number == container_port(objects, pod, server.port.number) for server in one.spec.servers)
+        ]
+        last = concerned[-1]
+        others = ", ".join(f"Gateway/{one.name}" for one in concerned[:-1]) or "itself"
+        found.append(
+            Problem(
+                f"two servers of one port both take {f'the server name {name}' if name else 'every connection'} (this "
+                f"conflicts with {others}), and Envoy would refuse the whole listener, on a cluster too",
+                last.origin.file,
+                last.origin.document,
+                last.origin.line,
+                f"Gateway/{last.name}",
+                "spec.servers",
+                "Give each server of the port hosts of its own, or a port of its own",
+            )
+        )
+    return found
+
+
+def _shared(listener: Json) -> str | None:
+    """A server name (empty for any) that two filter chains of a listener match alike; None if there is none."""
+    seen: set[tuple[str, str]] = set()
+    for chain in listener.get("filter_chains", ()):
+        match = chain.get("filter_chain_match", {})
+        rest = str(sorted((key, value) for key, value in match.items() if key != "server_names"))
+        for name in match.get("server_names", ("",)):
+            if (name, rest) in seen:
+                return str(name)
+            seen.add((name, rest))
+    return None
 
 
 def carries_connections(rule: Any, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from pydantic.alias_generators import to_camel
 from labsupport.errors import Problem
 from labsupport.mesh.template import MissingReference, environment, image_name
 from labsupport.mesh.translate import unsupported
+from labsupport.mesh.translate.gateway.tls import CIPHERS
 from labsupport.model import Resource
 
 __all__ = ["dangling", "known_images", "notes", "problems"]
@@ -194,6 +197,7 @@ class _Kinds:
                 yield f"spec.servers[{index}].bind", reason, "Leave bind out"
             if server.tls is not None:
                 yield from _files(server.tls, f"spec.servers[{index}].tls")
+                yield from _unreadable(server.tls, f"spec.servers[{index}].tls")
 
     @staticmethod
     def ServiceEntry(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
@@ -206,6 +210,47 @@ class _Kinds:
                 "the embedded mesh reaches nothing outside this machine",
                 _CLUSTER,
             )
+
+
+def _unreadable(tls: Any, path: str) -> Iterator[tuple[str, str, str]]:
+    """What istiod lets pass, and Envoy then refuses with the whole listener."""
+    if tls.mode not in ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"):
+        return
+    refused = "and Envoy would refuse the whole listener, on a cluster too"
+    if tls.mode == "SIMPLE" and tls.subject_alt_names:
+        reason = f"mode SIMPLE trusts no authority to say whose a client's certificate is, {refused}"
+        yield f"{path}.subjectAltNames", reason, "Use mode MUTUAL, or leave subjectAltNames out"
+    for field, form, readable in (
+        ("verify_certificate_hash", "the SHA-256 of a certificate in 64 hexadecimal digits", _is_hash),
+        ("verify_certificate_spki", "the SHA-256 of a public key in base64", _is_digest),
+    ):
+        for index, value in enumerate(getattr(tls, field) if _by_name(tls) else ()):
+            if not readable(value):
+                reason = f"{value[:80]!r} is not {form}, {refused}"
+                yield f"{path}.{to_camel(field)}[{index}]", reason, "Correct it, or leave it out"
+    for index, suite in enumerate(tls.cipher_suites):
+        operator, name = suite[:1], suite[1:]
+        if suite in ("", "ALL") or operator.isalnum():
+            continue
+        group = suite.removeprefix("[").removesuffix("]").split("|") if operator == "[" and suite[-1:] == "]" else []
+        if (group and all(one in CIPHERS for one in group)) or (
+            operator in ("-", "!") and name in CIPHERS and tls.cipher_suites[0] == "ALL" and index
+        ):
+            continue
+        reason = f"{suite[:80]!r} leaves no list of ciphers that Envoy can read, {refused}"
+        yield f"{path}.cipherSuites[{index}]", reason, "List the cipher suites by name, or leave cipherSuites out"
+
+
+def _is_hash(text: str) -> bool:
+    digits = text.replace(":", "") if re.fullmatch(r"..(:..){31}", text) else text
+    return bool(re.fullmatch(r"[0-9A-Fa-f]{64}", digits))
+
+
+def _is_digest(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == 32
+    except ValueError:
+        return False
 
 
 def _originated(tls: Any, path: str) -> Iterator[tuple[str, str, str]]:

@@ -7,12 +7,12 @@ from typing import Any
 from labsupport.mesh.records import Json
 from labsupport.mesh.translate.tls import TLS_SOCKET, credential_secret, file_secret
 
-__all__ = ["downstream_socket"]
+__all__ = ["CIPHERS", "downstream_socket"]
 
 _CONTEXT = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 _VERSIONS = {"TLSV1_0": "TLSv1_0", "TLSV1_1": "TLSv1_1", "TLSV1_2": "TLSv1_2", "TLSV1_3": "TLSv1_3"}
 _BLOCKS = ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA")
-_CIPHERS = frozenset(
+CIPHERS = frozenset(
     (
         *_BLOCKS,
         "DES-CBC3-SHA",
@@ -23,7 +23,7 @@ _CIPHERS = frozenset(
 
 def _known(suite: str) -> bool:
     """Whether Envoy knows a cipher suite; an expression that starts with an operator is left to it."""
-    return suite in ("", "ALL") or not suite[0].isalnum() or suite in _CIPHERS
+    return suite in ("", "ALL") or not suite[0].isalnum() or suite in CIPHERS
 
 
 def downstream_socket(settings: Any) -> Json | None:
