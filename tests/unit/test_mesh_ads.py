@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -238,3 +239,74 @@ def test_who_waits_for_a_proxy_that_is_removed_waits_no_more(tmp_path: Path) -> 
         await asyncio.wait_for(waiting, 2.0)
 
     serving(scenario, tmp_path)
+
+
+def secret(name: str, content: str) -> dict[str, Any]:
+    text = base64.b64encode(content.encode()).decode()
+    return {"name": name, "validation_context": {"trusted_ca": {"inline_bytes": text}}}
+
+
+def with_secrets(previous: Snapshot, version: str, **contents: str) -> Snapshot:
+    resources: dict[XdsType, list[Any]] = {kind: list(named.values()) for kind, named in previous.resources.items()}
+    resources["SDS"] = [ENCODER.encode("SDS", secret(name, content)) for name, content in contents.items()]
+    return build(resources, previous=previous, version=version)
+
+
+def test_a_secret_is_sent_when_it_is_asked_for_and_again_when_it_changes(tmp_path: Path) -> None:
+    async def scenario(server: AdsServer, proxy: Proxy) -> None:
+        await proxy.take_all({"a", "b"})
+        first = with_secrets(server.snapshot(NODE), "2", shop="one", other="one")
+        publishing = asyncio.ensure_future(server.publish(NODE, first, timeout_s=5.0))
+        await proxy.ask("SDS", "shop", "other", "missing")
+        assert await proxy.answer() == ("SDS", {"shop", "other"})
+        assert not publishing.done()
+        await proxy.ask("SDS", "shop", "other", "missing")
+        assert (await publishing).types == ("SDS",)
+        second = with_secrets(first, "3", shop="two", other="one")
+        publishing = asyncio.ensure_future(server.publish(NODE, second, timeout_s=5.0))
+        assert await proxy.answer() == ("SDS", {"shop"})
+        await proxy.ask("SDS", "shop", "other", "missing")
+        await publishing
+
+    serving(scenario, tmp_path)
+
+
+def test_a_secret_that_is_gone_is_not_taken_away(tmp_path: Path) -> None:
+    async def scenario(server: AdsServer, proxy: Proxy) -> None:
+        await proxy.take_all({"a", "b"})
+        first = with_secrets(server.snapshot(NODE), "2", shop="one")
+        publishing = asyncio.ensure_future(server.publish(NODE, first, timeout_s=5.0))
+        await proxy.ask("SDS", "shop")
+        await proxy.answer()
+        await proxy.ask("SDS", "shop")
+        await publishing
+        await server.publish(NODE, with_secrets(first, "3"), timeout_s=5.0)
+        assert server.held(NODE, "SDS", "shop") and not server.held(NODE, "SDS", "other")
+        assert await proxy.silent()
+
+    serving(scenario, tmp_path)
+
+
+def test_a_secret_is_sent_again_to_who_asks_again_without_having_dropped_it(tmp_path: Path) -> None:
+    async def scenario(server: AdsServer, proxy: Proxy) -> None:
+        await proxy.take_all({"a", "b"})
+        publishing = asyncio.ensure_future(
+            server.publish(NODE, with_secrets(server.snapshot(NODE), "2", shop="one"), timeout_s=5.0)
+        )
+        await proxy.ask("SDS", "shop")
+        assert await proxy.answer() == ("SDS", {"shop"})
+        await proxy.ask("SDS", "shop")
+        await publishing
+        # The listener that used it has gone and another one has come, in one request of the same names.
+        await proxy.ask("SDS", "shop")
+        assert await proxy.answer() == ("SDS", {"shop"})
+        await proxy.ask("SDS", "shop")
+        await server.settled(NODE, timeout_s=5.0)
+        assert await proxy.silent()
+
+    serving(scenario, tmp_path)
+
+
+def test_a_snapshot_shows_nothing_of_a_secret() -> None:
+    shown = repr(with_secrets(EMPTY, "1", shop="sesame"))
+    assert "shop" in shown and "sesame" not in shown and "c2VzYW1l" not in shown
