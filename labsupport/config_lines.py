@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["ConfigLine", "MarkOf", "Path", "block", "leaves"]
+__all__ = ["ConfigLine", "MarkOf", "Path", "block", "key", "leaves"]
 
 Mark = Literal["", "written", "default"]
 Path = tuple[str | int, ...]
@@ -17,6 +17,9 @@ MarkOf = Callable[[Path, Any], Mark]
 # What YAML 1.1 reads as something else than text, or not at all, unless it is quoted.
 _PLAIN = re.compile(r"[A-Za-z0-9_/.$(][^#:\[\]{}&*!%@`'\"\n]*(:[^ \n#][^#\[\]{}\n]*)*\Z")
 _NOT_TEXT = re.compile(r"(?i)(true|false|yes|no|on|off|null|~|[-+]?\d[\d_]*(\.\d*)?(e[-+]?\d+)?)\Z")
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,27 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from leaves(below, (*path, index))
     else:
         yield path, value
+
+
+def key(path: Sequence[str | int], value: Any) -> str:
+    """A value in a form in which a manifest and Envoy's configuration agree.
+
+    Envoy has durations in seconds, percentages in parts of a million, and names of Secrets with what they are from.
+
+    Args:
+        path: where the value is.
+        value: a plain value.
+    """
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, int | float):
+        return f"{value / 10_000 if path[-1] == 'numerator' else value:g}"
+    # Envoy's enums are in capitals where some of Istio's are not.
+    text = str(value).removeprefix("kubernetes://").casefold()
+    parts = _DURATION.findall(text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        return f"{sum(float(number) * _SECONDS[unit] for number, unit in parts):g} s"
+    return text
 
 
 def _block(value: Any, indent: int, path: Path, mark_of: MarkOf, around: Mark) -> Iterator[ConfigLine]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labsupport.config_lines import Path
+from labsupport.config_listeners import chains_of_rule, chains_to, gateway_listeners, in_scope, origin, pruned
 from labsupport.engine.base import ProxyConfig
 from labsupport.model.base import Resource
 
@@ -14,21 +16,39 @@ __all__ = ["Part", "find_parts"]
 
 Json = Mapping[str, Any]
 
-_KEBAB = {"VirtualService": "virtual-service", "DestinationRule": "destination-rule", "Gateway": "gateway"}
 _UNLIMITED = 4294967295
 
 # Istio's defaults: pilot/pkg/networking/core/route/retry and the mesh configuration's connectTimeout.
 _DEFAULT_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
 _DEFAULT_CONNECT_TIMEOUT = "10s"
 
+# Single fields that Istio sets to these values whatever a rule says: values that no manifest of such a rule states.
+_DEFAULTS = {
+    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    "case_sensitive": True,
+    "disable_shadow_host_suffix_append": True,
+    "enforcing_consecutive_5xx": 100,
+    "enforcing_success_rate": 0,
+    "filter_enabled": {"default_value": {"numerator": 100}},
+    "forward_not_matching_preflights": True,
+    "minimum_ring_size": "1024",
+    "trace_sampled": False,
+}
+
 # What says nothing about where a request goes or how it is treated.
 _ROUTE_NOISE = frozenset({"metadata", "decorator", "stat_prefix"})
 _ACTION_NOISE = frozenset({"max_grpc_timeout"})
+# What is read first comes first; everything else follows in Envoy's order.
+_ROUTE_ORDER = ("name", "match", "redirect", "direct_response", "route", "typed_per_filter_config")
+_ACTION_ORDER = (
+    *("cluster", "weighted_clusters", "prefix_rewrite", "regex_rewrite", "host_rewrite_literal", "timeout"),
+    *("retry_policy", "request_mirror_policies", "hash_policy"),
+)
 _RETRY_NOISE = frozenset({"host_selection_retry_max_attempts", "retry_host_predicate"})
 _CLUSTER_SHOWN = (
     *("name", "type", "lb_policy", "least_request_lb_config", "ring_hash_lb_config", "maglev_lb_config"),
     *("connect_timeout", "max_requests_per_connection", "circuit_breakers", "outlier_detection"),
-    *("typed_extension_protocol_options", "common_lb_config", "upstream_connection_options"),
+    *("typed_extension_protocol_options", "common_lb_config", "upstream_connection_options", "transport_socket"),
 )
 _CLUSTER_BRIEF = ("name", "lb_policy")
 
@@ -43,6 +63,7 @@ class Part:
         xds: the xDS type it came with.
         missing: what a request will miss here; empty if nothing.
         explicit: whether the manifest itself states a load balancing policy.
+        alike: titles of parts with the same content, but for their names.
     """
 
     title: str
@@ -50,10 +71,13 @@ class Part:
     xds: str
     missing: str = ""
     explicit: bool = False
+    alike: tuple[str, ...] = ()
 
     def is_default(self, path: Path, value: Any) -> bool:
         """Whether Istio added a field that the manifest does not have."""
         last = path[-1]
+        if last in _DEFAULTS:
+            return bool(value == _DEFAULTS[str(last)])
         if last == "timeout":
             # 0s switches the timeout off, and is refused in a manifest: it can only be the default.
             return bool(value == "0s")
@@ -69,23 +93,54 @@ class Part:
 
 
 def find_parts(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
-    """Parts of a proxy's configuration that come from an object, in the order in which a request meets them.
+    """Parts of a proxy's configuration that come from an object, each once.
 
     Args:
-        resource: a VirtualService, DestinationRule, Gateway or Service.
+        resource: a VirtualService, DestinationRule, Gateway, ServiceEntry, Sidecar or Service.
         raw: the same as it was written.
         config: what the proxy holds.
+
+    Returns:
+        Parts in the order in which a request meets them; of several that differ in their names alone, the first, which
+        names the others.
     """
+    found: list[Part] = []
+    places: dict[str, int] = {}
+    for part in _every_part(resource, raw, config):
+        key = json.dumps([{k: v for k, v in part.content.items() if k not in ("name", "domains")}, part.missing])
+        named = {"domains", "name"} & part.content.keys()
+        place = places.get(key)
+        if place is None or not named or "(missing)" in part.title:
+            places.setdefault(key, len(found))
+            found.append(part)
+        elif len(_domains(part)) > len(_domains(found[place])):
+            # The table with the short names is the one that most requests meet.
+            found[place] = replace(part, alike=(*found[place].alike, found[place].title))
+        elif part.title not in (found[place].title, *found[place].alike):
+            found[place] = replace(found[place], alike=(*found[place].alike, part.title))
+    return found
+
+
+def _domains(part: Part) -> tuple[Any, ...]:
+    return tuple(part.content.get("domains", ()))
+
+
+def _every_part(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
     if resource.kind == "VirtualService":
-        return _of_virtual_service(resource, config)
+        return _of_virtual_service(resource, raw, config)
     if resource.kind == "DestinationRule":
-        own = [cluster for cluster in config.clusters.values() if _is_origin(cluster, resource)]
+        own = [cluster for cluster in config.clusters.values() if origin(cluster, resource)]
         policy = (raw.get("spec") or {}).get("trafficPolicy") or {}
         subsets = (raw.get("spec") or {}).get("subsets") or ()
         explicit = any("loadBalancer" in (part or {}) for part in (policy, *(s.get("trafficPolicy") for s in subsets)))
-        return [_cluster(cluster, config, explicit=explicit) for cluster in own]
+        hashed = _hash_policies({str(cluster["name"]) for cluster in own}, config)
+        return [*hashed, *(_cluster(cluster, config, explicit=explicit) for cluster in own)]
     if resource.kind == "Gateway":
-        return _of_gateway(raw, config)
+        return _of_gateway(resource, raw, config)
+    if resource.kind == "ServiceEntry":
+        return _of_service_entry(raw, config)
+    if resource.kind == "Sidecar":
+        return [Part(*piece) for piece in in_scope(raw, config)]
     namespace = resource.namespace or "default"
     host = f"{resource.name}.{namespace}."
     return [
@@ -95,11 +150,24 @@ def find_parts(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]
     ]
 
 
-def _of_virtual_service(resource: Resource, config: ProxyConfig) -> list[Part]:
+def _hash_policies(clusters: set[str], config: ProxyConfig) -> list[Part]:
+    """The part of a ``consistentHash`` that Envoy has in its routes: what is hashed."""
+    parts = []
+    for table, value in config.routes.items():
+        for host in value.get("virtual_hosts", ()):
+            for route in host.get("routes", ()):
+                policy = (route.get("route") or {}).get("hash_policy")
+                if policy and clusters & set(_clusters_of(route)):
+                    content = {"name": str(host["name"]), "hash_policy": pruned(policy)}
+                    parts.append(Part(f"route table {table}, virtual host {host['name']}", content, "RDS"))
+    return parts
+
+
+def _of_virtual_service(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
     found: list[tuple[bool, str, Part, list[str]]] = []
     for table_name, table in config.routes.items():
         for host in table.get("virtual_hosts", ()):
-            routes = [route for route in host.get("routes", ()) if _is_origin(route, resource)]
+            routes = [route for route in host.get("routes", ()) if origin(route, resource)]
             if not routes:
                 continue
             content = {"domains": _short_domains(host["domains"]), "routes": [_route(route) for route in routes]}
@@ -112,8 +180,12 @@ def _of_virtual_service(resource: Resource, config: ProxyConfig) -> list[Part]:
         found = [entry for entry in found if entry[0]]
     elif any(table_name != "80" for _, table_name, *_ in found):
         found = [entry for entry in found if entry[1] != "80"]
-    clusters = dict.fromkeys(name for *_, named in found for name in named)
-    return [part for _, _, part, _ in found] + [
+    chains = list(chains_of_rule(resource, raw, config))
+    named_by = [*(entry[3] for entry in found), *(entry[2] for entry in chains)]
+    clusters = dict.fromkeys(name for named in named_by for name in named)
+    parts = [part for _, _, part, _ in found]
+    parts += [Part(f"listener {name}, filter chain", content, "LDS") for name, content, _ in chains]
+    return parts + [
         _cluster(config.clusters[name], config, brief=True)
         if name in config.clusters
         else Part(
@@ -126,21 +198,25 @@ def _of_virtual_service(resource: Resource, config: ProxyConfig) -> list[Part]:
     ]
 
 
-def _of_gateway(raw: Json, config: ProxyConfig) -> list[Part]:
+def _of_gateway(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
     hosts = {
-        str(host).split("/")[-1] for server in (raw.get("spec") or {}).get("servers", ()) for host in server["hosts"]
+        str(host).split("/")[-1]
+        for server in (raw.get("spec") or {}).get("servers") or ()
+        for host in server.get("hosts") or ()
     }
-    parts = []
-    for name, listener in config.listeners.items():
-        tables = sorted({value["route_config_name"] for value in _find(listener, "rds")})
-        if tables:
-            address = listener.get("address", {}).get("socket_address", {})
-            content = {"name": name, "port": address.get("port_value"), "route_config_names": tables}
-            parts.append(Part(f"listener {name}", content, "LDS"))
-    for name, table in config.routes.items():
+    parts, tables = [], []
+    for name, content, used in gateway_listeners(resource, raw, config):
+        parts.append(Part(f"listener {name}", content, "LDS"))
+        tables += used
+    for name in dict.fromkeys(tables):
         virtual = [
-            {"name": host["name"], "domains": list(host["domains"]), "routes": len(host.get("routes", ()))}
-            for host in table.get("virtual_hosts", ())
+            {
+                "name": host["name"],
+                "domains": _short_domains(host["domains"]),
+                **({"require_tls": host["require_tls"]} if "require_tls" in host else {}),
+                "routes": len(host.get("routes", ())),
+            }
+            for host in config.routes.get(name, {}).get("virtual_hosts", ())
             if "*" in hosts or hosts & {*host["domains"], "*"}
         ]
         if virtual:
@@ -148,21 +224,38 @@ def _of_gateway(raw: Json, config: ProxyConfig) -> list[Part]:
     return parts
 
 
-def _is_origin(item: Json, resource: Resource) -> bool:
-    """Whether Istio's own note on a route or cluster names this object (``filter_metadata.istio.config``)."""
-    config = item.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("config", "")
-    namespace = f"namespaces/{resource.namespace}/" if resource.namespace else ""
-    end = f"{_KEBAB[resource.kind]}/{resource.name}"
-    return bool(config.endswith(f"/{namespace}{end}"))
+def _of_service_entry(raw: Json, config: ProxyConfig) -> list[Part]:
+    hosts = {str(host) for host in (raw.get("spec") or {}).get("hosts") or ()}
+    parts = [
+        Part(
+            f"route table {table}, virtual host {host['name']}",
+            {"domains": _short_domains(host["domains"]), "routes": [_route(route) for route in host.get("routes", ())]},
+            "RDS",
+        )
+        for table, value in config.routes.items()
+        for host in value.get("virtual_hosts", ())
+        if hosts & set(host["domains"])
+    ]
+    parts += [Part(f"listener {name}, filter chain", chain, "LDS") for name, chain in chains_to(hosts, config)]
+    return parts + [
+        _cluster(cluster, config)
+        for name, cluster in config.clusters.items()
+        if name.startswith("outbound|") and name.split("|")[-1] in hosts and not name.split("|")[2]
+    ]
 
 
 def _route(route: Json) -> dict[str, Any]:
-    short = {key: value for key, value in route.items() if key not in _ROUTE_NOISE}
+    short = _ordered({key: pruned(value) for key, value in route.items() if key not in _ROUTE_NOISE}, _ROUTE_ORDER)
     if isinstance(action := short.get("route"), Mapping):
-        short["route"] = {key: value for key, value in action.items() if key not in _ACTION_NOISE}
+        short["route"] = _ordered({k: v for k, v in action.items() if k not in _ACTION_NOISE}, _ACTION_ORDER)
         if isinstance(retry := action.get("retry_policy"), Mapping):
             short["route"]["retry_policy"] = {key: value for key, value in retry.items() if key not in _RETRY_NOISE}
     return short
+
+
+def _ordered(value: Json, first: Iterable[str]) -> dict[str, Any]:
+    begun = {key: value[key] for key in first if key in value}
+    return begun | {key: item for key, item in value.items() if key not in begun}
 
 
 def _cluster(cluster: Json, config: ProxyConfig, *, explicit: bool = False, brief: bool = False) -> Part:
@@ -170,16 +263,20 @@ def _cluster(cluster: Json, config: ProxyConfig, *, explicit: bool = False, brie
     wanted = _CLUSTER_BRIEF if brief else _CLUSTER_SHOWN
     # Proto JSON leaves out the first value of an enum, which says more here than its absence.
     full = {"lb_policy": "ROUND_ROBIN"} | dict(cluster)
-    short = {key: full[key] for key in wanted if key in full and full[key] not in ({}, [])}
-    if short.get("common_lb_config") == {"healthy_panic_threshold": {}}:
-        del short["common_lb_config"]
+    short = {key: pruned(full[key]) for key in wanted if key in full}
+    short = {key: value for key, value in short.items() if value not in ({}, [])}
     service = str((cluster.get("eds_cluster_config") or {}).get("service_name", name))
     assignment = config.endpoints.get(service)
     missing = ""
+    if (own := cluster.get("load_assignment")) and not brief:
+        # Names of the Internet, which a cluster holds itself and looks up.
+        ends = [item["endpoint"]["address"] for group in own.get("endpoints", ()) for item in group["lb_endpoints"]]
+        sockets = [end.get("socket_address", {}) for end in ends]
+        short["endpoints"] = [f"{one.get('address')}:{one.get('port_value')}" for one in sockets]
     if assignment is not None:
-        endpoints = [_endpoint(item) for group in assignment.get("endpoints", ()) for item in group["lb_endpoints"]]
-        short["endpoints"] = endpoints
-        if not endpoints:
+        known = [_endpoint(item) for group in assignment.get("endpoints", ()) for item in group["lb_endpoints"]]
+        short["endpoints"] = known
+        if not known:
             missing = f"Cluster {name} has no endpoint: such a request gets 503 UH."
     return Part(f"cluster {name}", short, "CDS", missing, explicit)
 
@@ -206,14 +303,3 @@ def _clusters_of(route: Json) -> Iterable[str]:
 def _short_domains(domains: list[str]) -> list[str]:
     """The domains without the variants that end in a dot."""
     return [domain for domain in domains if not domain.endswith(".")]
-
-
-def _find(value: Any, key: str) -> Iterable[Any]:
-    if isinstance(value, Mapping):
-        if key in value:
-            yield value[key]
-        for below in value.values():
-            yield from _find(below, key)
-    elif isinstance(value, list | tuple):
-        for below in value:
-            yield from _find(below, key)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labsupport import words
-from labsupport.config_lines import ConfigLine, block, leaves
+from labsupport.config_lines import ConfigLine, block, key, leaves
 from labsupport.config_parts import Part, find_parts
 from labsupport.engine.base import Engine, Pod, ProxyConfig, Ref
 from labsupport.errors import UsageError
@@ -16,7 +16,7 @@ from labsupport.objects import written
 
 __all__ = ["ConfigView", "EnvoyPart", "view"]
 
-_KINDS = ("VirtualService", "DestinationRule", "Gateway", "Service")
+_KINDS = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar", "Service")
 
 # A name or host is found everywhere; what is worth following from one side to the other are the values of a rule.
 _NAMES = frozenset({"host", "hosts", "name", "subset", "gateways", "kind", "apiVersion", "namespace"})
@@ -29,10 +29,12 @@ class EnvoyPart:
     Args:
         title: what it is, in Envoy's words.
         lines: YAML with proto field names, marked.
+        alike: titles of pieces with the same content, but for their names.
     """
 
     title: str
     lines: tuple[ConfigLine, ...]
+    alike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -66,7 +68,7 @@ class ConfigView:
             version = f", version {self.version}" if self.version else ""
             lines.append(f"What Envoy got, in the {self.role} of {self.proxy}{version}")
         for part in self.envoy_parts:
-            lines += [f"  {part.title}", *_plain(part.lines)]
+            lines += [f"  {part.title}", *_plain(part.lines), *(f"    (the same: {title})" for title in part.alike)]
         if self.note:
             lines.append(self.note)
         return "\n".join(lines)
@@ -91,7 +93,7 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
 
     Args:
         engine: where to look.
-        resource: a VirtualService, DestinationRule, Gateway or Service.
+        resource: a VirtualService, DestinationRule, Gateway, ServiceEntry, Sidecar or Service.
         proxy: pod to look into; empty for one that holds something of it.
 
     Raises:
@@ -100,7 +102,7 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
     if resource.kind not in _KINDS:
         raise UsageError(f"No part of Envoy's configuration is made of a {resource.kind} alone; look at {_listed()}.")
     raw = written(resource)
-    values = {str(value) for path, value in leaves(raw.get("spec", {})) if not _NAMES & set(path)}
+    values = {key(path, value) for path, value in leaves(raw.get("spec", {})) if _tells(path, value)}
     tried: list[str] = []
     chosen: tuple[Pod, ProxyConfig, list[Part]] | None = None
     for pod in _candidates(engine, resource, proxy):
@@ -110,12 +112,8 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
         if parts:
             chosen = pod, config, parts
             break
-    shown = {
-        str(value)
-        for part in (chosen[2] if chosen else ())
-        for _, value in leaves(part.content)
-        if str(value) in values
-    }
+    found = {key(path, value) for part in (chosen[2] if chosen else ()) for path, value in leaves(part.content)}
+    shown = found & values
     left = block(raw, lambda path, value: "written" if _is_value(path, value, shown) else "")
     ref, source = Ref(resource.kind, resource.name, resource.namespace), resource.origin.file
     if chosen is None:
@@ -130,6 +128,7 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
                     "default" if part.is_default(path, value) else "written" if _is_value(path, value, shown) else ""
                 ),
             ),
+            part.alike,
         )
         for part in parts
     )
@@ -143,8 +142,13 @@ def _listed() -> str:
 
 
 def _is_value(path: Sequence[str | int], value: Any, shown: Iterable[str]) -> bool:
-    plain = not isinstance(value, Mapping | list | tuple) and value not in (None, "", True, False)
-    return plain and not _NAMES & set(path) and str(value) in shown
+    plain = not isinstance(value, Mapping | list | tuple | bool) and value not in (None, "")
+    return plain and _tells(path, value) and key(path, value) in shown
+
+
+def _tells(path: Sequence[str | int], value: Any) -> bool:
+    """Whether a value can be followed from one side to the other; the name of a certificate can, other names not."""
+    return not _NAMES & set(path) or str(value).startswith("kubernetes://")
 
 
 def _candidates(engine: Engine, resource: Resource, proxy: str) -> list[Pod]:
@@ -163,6 +167,9 @@ def _candidates(engine: Engine, resource: Resource, proxy: str) -> list[Pod]:
     if resource.kind == "Gateway":
         selector = dict(getattr(spec, "selector", {}))
         pods = [pod for pod in pods if selector.items() <= pod.labels.items()]
+    if resource.kind == "Sidecar":
+        labels = dict(getattr(getattr(spec, "workload_selector", None), "labels", None) or {})
+        pods = [pod for pod in pods if pod.injected and labels.items() <= pod.labels.items()]
     hosts = {str(host).split(".")[0] for host in (*getattr(spec, "hosts", ()), getattr(spec, "host", None)) if host}
 
     def rank(pod: Pod) -> tuple[bool, bool, bool, str]:
@@ -182,6 +189,8 @@ def _why_nothing(resource: Resource, tried: Sequence[str]) -> str:
         return (
             "No pod has the labels of its selector, so it opens nothing; the ingress gateway has istio: ingressgateway."
         )
+    if resource.kind == "Sidecar" and not tried:
+        return "No pod with a sidecar has the labels of its workloadSelector."
     if not tried:
         return "There is no proxy yet: nothing has a sidecar, and there is no gateway. Rules have no effect."
     looked = f"None of {words.plural(len(tried), 'proxy', 'proxies')} holds anything of it."
@@ -190,7 +199,7 @@ def _why_nothing(resource: Resource, tried: Sequence[str]) -> str:
     if resource.kind == "DestinationRule":
         return f"{looked} Check that host names a Service."
     if resource.kind == "Gateway":
-        return (
-            f"{looked} A server that is no HTTP server, or whose port the gateway's Service lacks, has no route table."
-        )
+        return f"{looked} A server whose port the gateway's Service lacks has no listener."
+    if resource.kind == "ServiceEntry":
+        return f"{looked} Check exportTo, and Sidecars, which leave out what they do not name."
     return f"{looked} A proxy without callers of it, or a Service without an HTTP port, has no cluster for it."

@@ -45,6 +45,8 @@ def config_html(view: ConfigView) -> str:
     for part in view.envoy_parts:
         pieces.append(el("div", esc(part.title), class_="d", style="margin-top:6px"))
         pieces.append(_lines(part.lines))
+        if part.alike:
+            pieces.append(el("div", "the same: ", esc(", ".join(part.alike)), class_="d ws-said"))
     if view.note:
         pieces.append(el("div", esc(view.note), style="margin-top:6px"))
     right = el("section", *pieces, aria_label="What Envoy got", class_="ws-col")

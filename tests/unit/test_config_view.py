@@ -7,7 +7,8 @@ import yaml
 from small_engine import SmallEngine
 
 from labsupport import paths
-from labsupport.config_lines import block, leaves
+from labsupport.config_lines import block, key, leaves
+from labsupport.config_listeners import pruned
 from labsupport.config_view import ConfigView, view
 from labsupport.engine.base import Pod, ProxyConfig
 from labsupport.errors import UsageError
@@ -34,7 +35,8 @@ spec:
 
 
 def pod(name: str, *, injected: bool = True, app: str = "") -> Pod:
-    labels = {"app": app or name, "istio": name.removeprefix("istio-")}
+    version = name.partition("-")[2]
+    labels = {"app": app or name, "istio": name.removeprefix("istio-"), **({"version": version} if app else {})}
     return Pod(f"{name}-1", "default", name, labels, injected, True, concurrency=1)
 
 
@@ -135,6 +137,140 @@ def test_what_is_written_is_no_default_and_an_empty_subset_is_noted() -> None:
     assert {line.mark for line in lines if "max_connections" in line.text} == {"written"}
     assert {line.mark for line in lines if "max_requests" in line.text} == {"default"}
     assert "503 UH" in seen.note
+
+
+EVERY_KIND = """
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {selector: {app: db}, ports: [{name: tcp, port: 5432}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: db}
+spec:
+  hosts: [db]
+  tcp:
+  - route:
+    - {destination: {host: db}, weight: 70}
+    - {destination: {host: web, port: {number: 8080}}, weight: 30}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: shop}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - {port: {number: 80, name: http, protocol: HTTP}, hosts: [shop.example], tls: {httpsRedirect: true}}
+  - port: {number: 443, name: https, protocol: HTTPS}
+    hosts: [shop.example]
+    tls: {mode: MUTUAL, credentialName: shop-cert, minProtocolVersion: TLSV1_3}
+  - {port: {number: 443, name: tls, protocol: TLS}, hosts: [db.example], tls: {mode: PASSTHROUGH}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: passthrough}
+spec:
+  hosts: [db.example]
+  gateways: [shop]
+  tls: [{match: [{sniHosts: [db.example]}], route: [{destination: {host: db}}]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: shop}
+spec:
+  hosts: [shop.example]
+  gateways: [shop]
+  http: [{route: [{destination: {host: web}}], retries: {attempts: 1, perTryTimeout: 250ms}}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: outside}
+spec:
+  hosts: [api.example.com]
+  resolution: DNS
+  ports: [{number: 80, name: http, protocol: HTTP}, {number: 443, name: tls, protocol: TLS}]
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: narrow}
+spec:
+  workloadSelector: {labels: {app: web, version: safe}}
+  ingress: [{port: {number: 9999, protocol: HTTP, name: http}, defaultEndpoint: "127.0.0.1:5000"}]
+  egress: [{hosts: ["./web.default.svc.cluster.local"]}]
+  outboundTrafficPolicy: {mode: REGISTRY_ONLY}
+"""
+
+
+@pytest.fixture(scope="module")
+def every_kind() -> SmallEngine:
+    return engine_of(LESSON / "web", paths.manifests() / "apps" / "client", EVERY_KIND)
+
+
+def marked(view: ConfigView, mark: str = "written") -> list[str]:
+    return [line.text.strip(" -") for part in view.envoy_parts for line in part.lines if line.mark == mark]
+
+
+def test_tcp_rules_are_shown_as_the_filter_chain_that_they_became(every_kind: SmallEngine) -> None:
+    seen = shown(every_kind, "VirtualService", "db")
+    assert seen.envoy_parts[0].title.startswith("listener ") and "filter chain" in seen.envoy_parts[0].title
+    assert {"weight: 70", "weight: 30"} <= set(marked(seen))
+    assert [part.title for part in seen.envoy_parts[1:]] == [
+        "cluster outbound|5432||db.default.svc.cluster.local",
+        "cluster outbound|8080||web.default.svc.cluster.local",
+    ]
+
+
+def test_tls_rules_at_a_gateway_are_found_by_their_names(every_kind: SmallEngine) -> None:
+    seen = shown(every_kind, "VirtualService", "passthrough")
+    assert seen.role == "gateway"
+    assert "db.example" in marked(seen)
+
+
+def test_a_gateway_is_shown_with_its_certificates_by_name_and_its_redirect(every_kind: SmallEngine) -> None:
+    seen = shown(every_kind, "Gateway", "shop")
+    text = repr(seen)
+    assert "name: kubernetes://shop-cert" in marked(seen)
+    assert "tls_minimum_protocol_version: TLSv1_3" in marked(seen)
+    assert "require_client_certificate: true" in text
+    assert "require_tls: ALL" in text
+    assert "tcp_proxy" in text
+    assert [part.title.split()[0] for part in seen.envoy_parts] == ["listener", "listener", "route", "route"]
+
+
+def test_the_same_routes_in_two_tables_are_shown_once(every_kind: SmallEngine) -> None:
+    seen = shown(every_kind, "VirtualService", "shop")
+    (table,) = [part for part in seen.envoy_parts if part.title.startswith("route table")]
+    assert len(table.alike) == 1
+    # A duration is the same value in whatever unit it is written.
+    assert "per_try_timeout: 0.250s" in marked(seen)
+
+
+def test_a_host_outside_is_shown_with_its_route_chain_and_clusters(every_kind: SmallEngine) -> None:
+    titles = [part.title for part in shown(every_kind, "ServiceEntry", "outside").envoy_parts]
+    assert titles[0] == "route table 80, virtual host api.example.com:80"
+    assert "listener 0.0.0.0_443, filter chain" in titles
+    assert any(title.startswith("cluster outbound|443||api.example.com") for title in titles)
+
+
+def test_a_sidecar_is_shown_by_what_it_leaves_and_what_it_opens(every_kind: SmallEngine) -> None:
+    seen = shown(every_kind, "Sidecar", "narrow")
+    assert seen.proxy == "web-safe-1"
+    assert "inbound|9999||" in repr(seen)
+    assert "outbound|8080||web.default.svc.cluster.local" in repr(seen)
+    assert "outbound|80||api.example.com" not in repr(seen)
+    assert "block_all" in repr(seen)
+
+
+def test_what_a_certificate_holds_is_never_shown() -> None:
+    context = {"tls_certificates": [{"private_key": {"inline_string": "SECRET"}}], "password": {"inline_bytes": "QUJD"}}
+    assert "SECRET" not in str(pruned(context)) and "QUJD" not in str(pruned(context))
+
+
+def test_numbers_that_mean_the_same_are_the_same() -> None:
+    assert key(("a", "numerator"), 250_000) == key(("a", "value"), 25)
+    assert key(("a",), "1m30s") == key(("b",), "90s")
+    assert key(("a",), "1") == key(("b",), 1) != key(("b",), True)
 
 
 def test_a_missing_cluster_is_noted() -> None:
