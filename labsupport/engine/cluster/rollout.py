@@ -15,7 +15,7 @@ __all__ = ["Rollout", "last_words", "pod_state", "workload_of"]
 
 _POLL_S = 0.1
 # A program that crashed so often before it was ever ready will not become ready by waiting.
-HOPELESS_RESTARTS = 3
+HOPELESS_RESTARTS = 2
 _NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _NO_CONTAINER = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 # A pull that fails may be the registry's hiccup; a second pod or a quick second try may have it.
@@ -130,7 +130,7 @@ class Rollout:
             if check is not None:
                 check()
             if time.monotonic() > deadline:
-                seen = "; ".join(f"Deployment/{name}: {why}" for name, why in late.items())
+                seen = "; ".join(f"Deployment/{name}: {why}{self._words(name, pods)}" for name, why in late.items())
                 raise WaitTimeoutError(
                     f"not ready within {timeout_s:.0f} s: {seen or 'pods that end are still known as endpoints'}"
                 )
@@ -184,6 +184,11 @@ class Rollout:
         if total > updated:
             text += f", {total - updated} of the former template still run"
         return f"{text}: {', '.join(waiting)}" if waiting else text
+
+    def _words(self, name: str, pods: Sequence[Mapping[str, Any]]) -> str:
+        crashed = (last_words(self._api, pod) for pod in self._of(name, pods) if not is_ready(pod))
+        words = next(filter(None, crashed), "")
+        return f"; last words: {words}" if words else ""
 
     def _of(self, name: str, pods: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         return [pod for pod in pods if workload_of(pod) == name]
