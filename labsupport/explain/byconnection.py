@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from labsupport.engine.base import Pod
 from labsupport.engine.target import Target
 from labsupport.explain.byrequest import decided
-from labsupport.explain.catalog import Catalog
+from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.connections import Connection, Followed, about, bound_to, follow, name_rank
 from labsupport.explain.destinations import Client, reach, resolve
 from labsupport.explain.draft import Draft, ProxyKind
@@ -62,6 +62,12 @@ def at_gateway_server(
         return way.closed(f"no server of port {draft.port} is for the server name {name}; there are {names}")
     if found.passes_on:
         return way.tls(found, name)
+    missing = found.lacks(catalog.secrets)
+    if missing:
+        hint = meant(missing, catalog.secrets)
+        return way.closed(
+            f"the server has no certificate: there is no Secret {missing}" + (f"; {hint}" if hint else "")
+        )
     if found.asks_certificate and not certificate:
         return way.closed("the server asks for the client's certificate (MUTUAL), and the client shows none")
     if not found.routes_requests:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from labsupport.engine.base import Pod
 from labsupport.explain.known import KnownService, known_entry, known_service, place_of, spaces
 from labsupport.mesh.registry import EPOCH
-from labsupport.model import DestinationRule, Gateway, Resource, Service, ServiceEntry, Sidecar, VirtualService
+from labsupport.model import DestinationRule, Gateway, Resource, Secret, Service, ServiceEntry, Sidecar, VirtualService
 from labsupport.model.apps import Deployment
 from labsupport.model.serviceentry import WorkloadEntry
 from labsupport.model.suggest import closest
@@ -31,6 +31,7 @@ class Catalog:
 
     Attributes:
         services: of all namespaces, oldest first.
+        secrets: names of Secrets.
     """
 
     def __init__(self, objects: Sequence[Resource], pods: Sequence[Pod], namespace: str) -> None:
@@ -48,6 +49,7 @@ class Catalog:
         self.destination_rules = self._of(DestinationRule)
         self.gateways = self._of(Gateway)
         self.kubernetes_services = self._of(Service)
+        self.secrets = frozenset(secret.name for secret in self._of(Secret))
         self.services = _with_aliases(_sharing(self._known(ages)))
 
     def namespace_of(self, resource: Resource) -> str:

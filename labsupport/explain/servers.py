@@ -5,7 +5,7 @@ Follows the merging of Gateways in istiod: the oldest come first, what does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from labsupport.engine.base import Pod
@@ -63,6 +63,14 @@ class Entrance:
     def asks_certificate(self) -> bool:
         """Whether clients have to show a certificate."""
         return self.speaks_tls and self.server.tls is not None and self.server.tls.mode in ("MUTUAL", "ISTIO_MUTUAL")
+
+    def lacks(self, secrets: Collection[str]) -> str:
+        """Name of the Secret that it needs and that does not exist; empty if it has what it needs."""
+        tls = self.server.tls
+        if tls is None or not self.speaks_tls or self.passes_on:
+            return ""
+        wanted = [tls.credential_name, *tls.credential_names, tls.ca_cert_credential_name]
+        return next((name for name in wanted if name and "://" not in name and name not in secrets), "")
 
     @property
     def spaced_hosts(self) -> tuple[tuple[str, str], ...]:

@@ -103,7 +103,7 @@ class Drawing(Rules):
         number = server["port"]["number"]
         host = self._gateway_host(aim.hosts) if self.maybe(0.92) else self.pick(CALLED_AT_GATEWAY)
         secure = server["port"].get("protocol") == "HTTPS"
-        if self.maybe(0.02):
+        if self.world.connections and self.maybe(0.02):
             secure = not secure
         if not secure:
             headers["Host"] = host.upper() if self.maybe(0.03) else host
