@@ -33,6 +33,9 @@ _FRESH_S = 5.0
 # How long a proxy that took in an update after the change may go on holding something else than was expected. Istiod
 # gathers changes for at most 10 s (PILOT_DEBOUNCE_MAX), and mostly for 0.1 s.
 _SETTLED_S = 10.0
+# kube-proxy shows nobody what it has taken in; it gathers changes of endpoints for up to a second
+# (iptables.minSyncPeriod).
+_KUBE_PROXY_S = 1.5
 _NO_EXEC = (
     "The proxies could not be asked what they hold, because the right to create pods/exec is missing; it was taken to "
     "be in force when "
@@ -143,7 +146,9 @@ class Watcher:
                 there.
             ConfigRejectedError: an Envoy refused what istiod sent it.
         """
-        waiting = self._concerned(mark, objects)
+        called = time.monotonic()
+        seen = self._place.look()
+        waiting = self._concerned(mark, objects, seen)
         done: dict[str, tuple[float, list[Expected]]] = {}
         notes: list[str] = []
         try:
@@ -163,10 +168,11 @@ class Watcher:
             took = max((when for when, _ in done.values()), default=time.monotonic() - mark.began)
             proxies = frozenset((*done, *waiting))
             self._rules.remember(mark.objects, objects, mark.began_s, None if waiting else took, proxies)
+        if _kube_proxy_has_news(mark.seen, seen):
+            time.sleep(max(0.0, min(called + _KUBE_PROXY_S, deadline) - time.monotonic()))
         return tuple(_change(name, when, wanted) for name, (when, wanted) in sorted(done.items())), tuple(notes)
 
-    def _concerned(self, mark: Mark, objects: Sequence[Resource]) -> dict[str, _Waiting]:
-        seen = self._place.look()
+    def _concerned(self, mark: Mark, objects: Sequence[Resource], seen: Seen) -> dict[str, _Waiting]:
         mesh = self._place.mesh
         old, new = mark.seen.registry(mark.objects, mesh), seen.registry(objects, mesh)
         found = {}
@@ -261,6 +267,13 @@ class Watcher:
     def forget(self) -> None:
         """Forget when rules came into force, after a reset."""
         self._rules.clear()
+
+
+def _kube_proxy_has_news(before: Seen, after: Seen) -> bool:
+    """Whether endpoints have changed, and there are callers without a sidecar, whose way leads through kube-proxy."""
+    ready = [{pod.ip for pod in seen.pods if pod.ready} for seen in (before, after)]
+    plain = any(not pod.injected and pod.name not in after.gateways for pod in after.pods)
+    return plain and ready[0] != ready[1]
 
 
 def _change(name: str, when: float, wanted: Sequence[Expected]) -> ProxyChange:
