@@ -189,9 +189,7 @@ class LiveTraffic(LiveView):
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         # For viewers without widgets (GitHub, an export): what there is to see by now, if anything.
         if data and self._picture.timeline.newest_s:
-            figure = self.snapshot()
-            data = {**data, "image/svg+xml": figure.svg()}
-            metadata = {**metadata, "image/svg+xml": {"alt": repr(figure)}}
+            data = {**data, "image/svg+xml": self.snapshot().svg()}
         return data, metadata
 
     # --- clicks -------------------------------------------------------------------------------------------------

@@ -192,4 +192,5 @@ def test_pictures_work_in_notebook_7(notebook7: Server, page: JupyterPage, keep_
     overview.scroll_into_view_if_needed()
     assert "VirtualService/web" in overview.inner_text()
     keep_picture(page, "overview")
-    assert page.complaints == []
+    # Notebook 7 itself misses the settings of a plugin that only JupyterLab has.
+    assert [text for text in page.complaints if "'schema'" not in text] == []

@@ -5,9 +5,22 @@ const SVG = "http://www.w3.org/2000/svg";
 /** Keys that our controls use; JupyterLab's command mode would take them away (ArrowRight folds headings). */
 const OWN_KEYS = /^(Arrow|Page|Home$|End$|Enter$| $)/;
 
-/** Keep the keys of our controls from the notebook around them. */
+/**
+ * Keep the keys of our controls from the notebook around them.
+ * JupyterLab looks for shortcuts when a key has come up to the page, Notebook 7 before it comes down to us; there, only
+ * an attribute of Lumino's stops it, on the control itself, and not for other keys such as those that save.
+ */
 export function keepKeys(root) {
-  root.addEventListener("keydown", (event) => OWN_KEYS.test(event.key) && event.stopPropagation());
+  const ours = (event) =>
+    OWN_KEYS.test(event.key) && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
+  const mark = (event) => {
+    if (!root.isConnected) window.removeEventListener("keydown", mark, true);
+    else if (root.contains(event.target)) event.target.toggleAttribute("data-lm-suppress-shortcuts", ours(event));
+  };
+  window.addEventListener("keydown", mark, true);
+  root.addEventListener("keydown", (event) => {
+    if (ours(event)) event.stopPropagation();
+  });
 }
 
 /** An SVG element. */
