@@ -102,9 +102,7 @@ def test_a_notebook_that_was_saved_without_the_state_of_its_widgets_shows_them_a
     left.metadata.pop("widgets", None)
     view = {"application/vnd.jupyter.widget-view+json": {"model_id": "gone", "version_major": 2, "version_minor": 0}}
     left.cells[0].outputs = [
-        nbformat.v4.new_output(
-            "display_data", {**view, "image/svg+xml": figure["image/svg+xml"], "text/plain": "x"}, metadata=alt
-        )
+        nbformat.v4.new_output("display_data", {**view, "image/svg+xml": figure["image/svg+xml"], "text/plain": "x"})
     ]
     page.page.goto(page_of(left, "light", tmp_path).as_uri())
     image = page.page.locator(".jp-OutputArea-output img").first
