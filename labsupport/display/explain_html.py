@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import words
 from labsupport.display.changes import table
+from labsupport.display.explain_picture import way_html
 from labsupport.display.figure import panel
 from labsupport.display.mesh_html import version_mark
 from labsupport.display.text import el, esc
@@ -38,6 +39,8 @@ def _rule(rule: RuleTrace) -> str:
             if failed is not None:
                 said = [el("code", esc(failed.field)), " wanted ", el("code", esc(failed.wanted)), ", got "]
                 lines.append(el("div", which, el("span", "✗ ", class_="e"), *said, el("code", esc(failed.got))))
+                if failed.hint:
+                    lines.append(el("div", esc(failed.hint), class_="ws-said"))
             else:
                 held = words.join(f"{condition.field} {condition.wanted}" for condition in entry.conditions)
                 lines.append(el("div", which, "✓ ", esc(held or "takes every request")))
@@ -73,17 +76,31 @@ def _outcome(outcome: PredictedOutcome) -> list[str]:
 
 
 def _body(told: Explanation) -> str:
-    parts = []
+    parts = [way_html(told)]
     if told.hops:
-        arrows = ' <span aria-hidden="true">→</span> '.join(el("b", esc(hop)) for hop in told.hops)
-        parts.append(el("div", arrows, aria_label="hops"))
-    if told.rules:
-        parts.append(el("ol", *map(_rule, told.rules), class_="ws-steps", aria_label="rules in order"))
+        arrows = ' <span aria-hidden="true">→</span> '.join(esc(hop) for hop in told.hops)
+        parts.append(el("div", arrows, aria_label="hops", class_="ws-gap"))
     for ignored in told.ignored:
         parts.append(el("div", "⚠ ", el("b", esc(ignored.object)), f": {esc(ignored.reason)} ", _place(ignored.place)))
     if told.decision:
         parts.append(el("div", el("b", esc(told.decision)), class_="ws-gap"))
     parts.append(_policies(told.policies))
+    changed = [
+        f"{what} {value}" for what, value in (("path", told.upstream_path), ("host", told.upstream_authority)) if value
+    ]
+    if changed:
+        parts.append(el("div", f"the application sees {esc(words.join(changed))}", class_="d"))
+    lists = _lists(told)
+    if lists:
+        parts.append(el("details", el("summary", "the rules as a list, the numbers as tables"), lists, class_="ws-gap"))
+    return "".join(parts)
+
+
+def _lists(told: Explanation) -> str:
+    """What the picture shows, as lists and tables with every name in full."""
+    parts = []
+    if told.rules:
+        parts.append(el("ol", *map(_rule, told.rules), class_="ws-steps", aria_label="rules in order"))
     if told.destinations:
         rows = [_destination(to) for to in told.destinations]
         heads = ["destination", "subset", "share", "pods", "DestinationRule"]
@@ -96,11 +113,6 @@ def _body(told: Explanation) -> str:
             rows = [row[:-1] for row in rows]
         heads = ["share", "how it ends", "status, flags", "location"][: len(rows[0])]
         parts.append(el("div", table(heads, rows, caption="outcomes"), class_="ws-gap"))
-    changed = [
-        f"{what} {value}" for what, value in (("path", told.upstream_path), ("host", told.upstream_authority)) if value
-    ]
-    if changed:
-        parts.append(el("div", f"the application sees {esc(words.join(changed))}", class_="d"))
     return "".join(parts)
 
 
