@@ -186,7 +186,7 @@ def from_sidecar(draft: Draft, catalog: Catalog, client: Client, pod: Pod, servi
         return _connected(draft, catalog, client, pod, "sidecar", kind, followed, ())
     if by_name and any(trace.verdict == "no match" and trace.entries for trace in followed.traces):
         reason = f"no tls rule for {service.hostname} has the server name {name or '(none: the client sends no TLS)'}"
-        return draft.unknown(catalog, scope, pod, reason, captured=True)
+        return draft.unknown(catalog, scope, pod, reason, captured=True, rules=followed.traces)
     if by_name and not connection.addresses and name not in service_names(service, pod.namespace):
         reason = f"port {draft.port} of {service.hostname} is TLS, and the client sends none"
         return draft.unknown(catalog, scope, pod, reason, captured=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from labsupport.engine.base import Pod
-from labsupport.explain.catalog import Catalog
+from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.destinations import Client, reach, resolve
 from labsupport.explain.draft import Draft
 from labsupport.explain.headers import request_headers, sent_authority
@@ -16,8 +16,10 @@ from labsupport.explain.outcomes import https_redirect, predict
 from labsupport.explain.records import Explanation, Ignored, Place, PredictedOutcome, RoutedTo
 from labsupport.explain.request import Request
 from labsupport.explain.rules import Candidate, choose
+from labsupport.explain.scope import rule_hosts
 from labsupport.explain.sidecar import Table
 from labsupport.explain.words import mirror_percent, percent_of
+from labsupport.mesh.index.hosts import is_wildcard
 from labsupport.model import HTTPRouteDestination
 
 __all__ = ["decided"]
@@ -51,7 +53,9 @@ def decided(
         outcome = https_redirect(request)
         return draft.explanation(decision, [outcome], ignored=unused, proxy=pod.name, kind=kind, hops=way)
     if not table.known:
-        reason = f"the gateway has no rule for host {request.host}"
+        named = {host.lower() for rule in catalog.virtual_services for host in rule_hosts(catalog, rule)}
+        hint = meant(request.host, sorted(host for host in named if not is_wildcard(host)))
+        reason = f"the gateway has no rule for host {request.host}" + (f"; {hint}" if hint else "")
         outcome = PredictedOutcome("no_route", 1.0, f"the gateway answers 404: {reason}", status=404, flags="NR")
         decision = f"No route: {reason}."
         return draft.explanation(decision, [outcome], ignored=unused, proxy=pod.name, kind=kind, hops=way)

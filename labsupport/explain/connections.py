@@ -99,7 +99,7 @@ def follow(
             verdict, passed = "chosen", True
         elif not item.applies:
             verdict = "not for this proxy"
-        elif passed or item.rank >= 0:
+        elif item.rank >= 0 or (passed and kind == "tcp"):
             verdict = "not reached"
         traces.append(item.trace(verdict))
     if chosen is None:

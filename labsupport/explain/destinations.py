@@ -150,7 +150,7 @@ def reach(
         labels = found[1].labels
     policies = tuple(_policies(rules, subset, port))
     endpoints = service.serving(port, labels)
-    passes = any(policy.name == "loadBalancer" and policy.text == "PASSTHROUGH" for policy in policies)
+    passes = any(policy.name == "loadBalancer" and policy.text.startswith("PASSTHROUGH") for policy in policies)
     if passes or (service.resolution == "caller" and not client.gateway):
         # The proxy connects to the address that the caller has looked up, subset or not.
         names = tuple(endpoint.name for endpoint in service.endpoints) or (host,)

@@ -115,6 +115,7 @@ class Draft:
         *,
         captured: bool = False,
         ignored: Sequence[Ignored] = (),
+        rules: Sequence[RuleTrace] = (),
     ) -> Explanation:
         """An explanation of a request to a host or port that a sidecar does not know."""
         hint = self._hint(catalog, scope, pod)
@@ -129,6 +130,7 @@ class Draft:
             "unknown_destination",
             reason,
             ignored=ignored,
+            rules=rules,
             proxy=pod.name,
             proxy_kind="sidecar",
             status=0 if passes else 502,

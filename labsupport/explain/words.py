@@ -102,7 +102,12 @@ def described(block: str, value: Any) -> str:
         value: its model.
     """
     if isinstance(value, LoadBalancerSettings):
-        return _balancer(value)
+        parts = [_balancer(value)]
+        if value.locality_lb_setting is not None:
+            parts.append(f"by locality: {flat(value.locality_lb_setting) or 'as by default'}")
+        if value.warmup is not None:
+            parts.append(f"new endpoints warmed up: {flat(value.warmup)}")
+        return "; ".join(parts)
     if isinstance(value, OutlierDetection):
         return _outlier(value)
     return flat(value) or "as by default"
