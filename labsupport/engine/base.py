@@ -273,6 +273,9 @@ class Response:
 class AccessRecord:
     """One line of one proxy's access log.
 
+    A connection that is not HTTP (protocol ``TCP``: ``tcp`` rules, TLS that is passed on, a server name that nobody
+    serves) has a line too, when it ends: its authority is the server name, and it has no request id and no status.
+
     Args:
         request_id: x-request-id.
         time_s: when the request arrived at the proxy.

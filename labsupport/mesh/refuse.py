@@ -150,6 +150,16 @@ class _Kinds:
             yield "spec.type", "the embedded mesh reaches nothing outside this machine", _CLUSTER
 
     @staticmethod
+    def Secret(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        # What the API server asks of the type; whether a certificate is one shows where a rule names the Secret.
+        if one.type != "kubernetes.io/tls":
+            return
+        for key in ("tls.crt", "tls.key"):
+            if key not in one.data and key not in one.string_data:
+                remedy = "Add it under data (base64) or stringData"
+                yield f"data[{key}]", f"a Secret of type kubernetes.io/tls has the key {key}", remedy
+
+    @staticmethod
     def VirtualService(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
         for index, rule in enumerate(one.spec.http):
             code = rule.redirect.redirect_code if rule.redirect is not None else 0
@@ -207,8 +217,8 @@ class _Kinds:
         elif resolution != "STATIC":
             yield (
                 "spec.resolution",
-                "the embedded mesh reaches nothing outside this machine",
-                _CLUSTER,
+                "the embedded mesh asks no name server, as it reaches nothing outside this machine",
+                f"To lead another name to a Service of the lab, give it to a VirtualService as host. {_CLUSTER}",
             )
 
 

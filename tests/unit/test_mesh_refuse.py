@@ -111,6 +111,57 @@ def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
             "outside this machine",
             id="a host outside",
         ),
+        pytest.param(
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ntype: kubernetes.io/tls\ndata: {tls.crt: YQ==}\n",
+            "data[tls.key]",
+            "has the key tls.key",
+            id="a certificate without its key",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Gateway",
+                spec=SERVER.format(
+                    protocol="HTTPS",
+                    more="tls: {mode: MUTUAL, credentialName: c, verifyCertificateHash: [short]}",
+                ),
+            ),
+            "spec.servers[0].tls.verifyCertificateHash[0]",
+            "64 hexadecimal digits",
+            id="no fingerprint",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Gateway",
+                spec=SERVER.format(
+                    protocol="HTTPS", more="tls: {mode: MUTUAL, credentialName: c, verifyCertificateSpki: [text]}"
+                ),
+            ),
+            "spec.servers[0].tls.verifyCertificateSpki[0]",
+            "in base64",
+            id="no fingerprint of a key",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Gateway",
+                spec=SERVER.format(
+                    protocol="HTTPS", more="tls: {mode: SIMPLE, credentialName: c, cipherSuites: ['!aNULL']}"
+                ),
+            ),
+            "spec.servers[0].tls.cipherSuites[0]",
+            "no list of ciphers",
+            id="an expression instead of ciphers",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Gateway",
+                spec=SERVER.format(
+                    protocol="HTTPS", more="tls: {mode: SIMPLE, credentialName: c, subjectAltNames: [alice]}"
+                ),
+            ),
+            "spec.servers[0].tls.subjectAltNames",
+            "trusts no authority",
+            id="names of clients that show nothing",
+        ),
         pytest.param(deployment("wbe"), "spec.template.spec.containers[0].image", "wbe", id="unknown image"),
         pytest.param(
             deployment().replace("matchLabels: {app: x}", "matchLabels: {app: other}"),
@@ -148,6 +199,8 @@ def test_what_cannot_be_shown_is_refused_by_name(images: Path, text: str, path: 
         ("HTTPS", "{mode: OPTIONAL_MUTUAL, credentialNames: [shop, other]}"),
         ("TLS", "{mode: SIMPLE, credentialName: shop, minProtocolVersion: TLSV1_3}"),
         ("TLS", "{mode: PASSTHROUGH}"),
+        ("TLS", "{mode: SIMPLE, credentialName: shop, cipherSuites: [ALL, -AES128-SHA]}"),
+        ("TLS", "{mode: SIMPLE, credentialName: shop, cipherSuites: ['[AES128-SHA|AES256-SHA]']}"),
     ],
 )
 def test_tls_at_a_gateway_does_run(images: Path, protocol: str, tls: str) -> None:
