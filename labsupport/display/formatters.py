@@ -15,6 +15,7 @@ HTML: dict[tuple[str, str], tuple[str, str]] = {
     ("labsupport.explain.records", "Explanation"): ("explain_html", "explanation_html"),
     ("labsupport.engine.base", "ApplyResult"): ("changes", "apply_html"),
     ("labsupport.engine.base", "Leftovers"): ("changes", "leftovers_html"),
+    ("labsupport.engine.base", "Response"): ("observed", "response_html"),
     ("labsupport.errors", "ManifestError"): ("changes", "manifest_error_html"),
     ("labsupport.exercises.base", "Exercise"): ("outcomes", "exercise_html"),
     ("labsupport.exercises.base", "Hint"): ("outcomes", "hint_html"),
@@ -47,22 +48,27 @@ def _journey(journey: Any, **kwargs: Any) -> Any:
     return {**journey_figure(journey)._repr_mimebundle_(), "text/plain": repr(journey)}
 
 
-def _graph(graph: Any, **kwargs: Any) -> Any:
+def _graph(graph: Any) -> None:
+    from IPython.display import publish_display_data
+
     if graph.live:
         from labsupport.display.live_graph import live_graph_of
 
-        return live_graph_of(graph)._repr_mimebundle_(**kwargs)
+        live_graph_of(graph)._ipython_display_()
+        return
     from labsupport.display.graph_picture import graph_figure
 
     counted = graph.now()
-    return {**graph_figure(counted, what=graph.what)._repr_mimebundle_(), "text/plain": graph.text(counted)}
+    bundle = graph_figure(counted, what=graph.what)._repr_mimebundle_()
+    publish_display_data({**bundle, "text/plain": graph.text(counted)})  # type: ignore[no-untyped-call]
 
 
-# As in HTML, for records that are more than HTML: they come as SVG as well, or as a widget.
-BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
+# Records that come as SVG as well as HTML.
+BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {("labsupport.journey", "Journey"): _journey}
+# Records that may be shown as a widget, which remembers where it was shown.
+DISPLAYS: dict[tuple[str, str], Callable[[Any], None]] = {
     ("labsupport.background", "BackgroundTraffic"): _live,
     ("labsupport.graph_view", "ServiceGraph"): _graph,
-    ("labsupport.journey", "Journey"): _journey,
 }
 
 
@@ -83,4 +89,7 @@ def install(ip: Any = None) -> None:
     formatter = ip.display_formatter.formatters["text/html"]
     for (owner, name), (module, function) in HTML.items():
         formatter.for_type_by_name(owner, name, _lazy(module, function))
-    ip.display_formatter.ipython_display_formatter.for_type_by_name("labsupport.background", "BackgroundTraffic", _live)
+    for (owner, name), bundle in BUNDLES.items():
+        ip.display_formatter.mimebundle_formatter.for_type_by_name(owner, name, bundle)
+    for (owner, name), show in DISPLAYS.items():
+        ip.display_formatter.ipython_display_formatter.for_type_by_name(owner, name, show)

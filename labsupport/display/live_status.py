@@ -62,6 +62,7 @@ class LiveStatus(LiveView):
     def snapshot(self) -> Shown:
         """The overview as it is now, as HTML that stays in an exported notebook."""
         self._raise_stored()
+        self._due_s = 0.0
         self._look()
         return _Page(self._status)
 

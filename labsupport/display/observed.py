@@ -8,6 +8,7 @@ from labsupport import words
 from labsupport.display.causes import cause
 from labsupport.display.changes import table
 from labsupport.display.figure import Figure, panel, svg
+from labsupport.display.mesh_html import version_mark
 from labsupport.display.palette import ERROR, NEUTRAL, Slot, slot_of
 from labsupport.display.share_rows import (
     LEVEL,
@@ -20,11 +21,12 @@ from labsupport.display.share_rows import (
     wanted_shares,
 )
 from labsupport.display.text import el, esc
+from labsupport.engine.base import Response
 from labsupport.observation import Observations
 from labsupport.share import NONE, By, Share
 from labsupport.statistics import proportion_interval
 
-__all__ = ["compare_figure", "observations_html", "share_figure", "share_html"]
+__all__ = ["compare_figure", "observations_html", "response_html", "share_figure", "share_html"]
 
 _WIDE = 560.0
 _ROW = 48.0
@@ -192,3 +194,28 @@ def observations_html(seen: Observations) -> str:
         picture = svg(body, width=_WIDE, height=height, label=label)
     numbers = el("details", el("summary", "the numbers as a table"), rows_table(rows)) if picture else ""
     return panel("Observations", el("div", picture, _facts(seen), class_="ws-row"), numbers, subtitle=subtitle)
+
+
+def response_html(response: Response) -> str:
+    """What the client saw of one request: how it ended, who took part, and how to find it again."""
+    why = cause(response)
+    ended = el("b", "✗ " + esc(why), class_="e") if why else f"✓ {esc(response.status)} ok"
+    hops = " → ".join(
+        el("span", esc(hop.service), " ", version_mark(hop.version), title=hop.pod, class_="w") for hop in response.path
+    )
+    rows = [["outcome", ended], ["answered by", hops or el("span", "nobody", class_="d")]]
+    rows.append(["duration", words.duration(response.duration_s)])
+    rows += [[f"header {esc(name)}", el("code", esc(value))] for name, value in response.headers.items()]
+    if response.user:
+        rows.append(["user", esc(response.user)])
+    if response.error:
+        rows.append(["error", esc(response.error)])
+    if response.body:
+        rows.append(["body", el("pre", esc(_beginning(response.body)))])
+    rows.append(["x-request-id", el("code", esc(response.request_id or "–"))])
+    return panel("Response", table(["", ""], rows, caption="one request"), subtitle=f"request {response.index}")
+
+
+def _beginning(text: str, longest: int = 2_000) -> str:
+    """The beginning of a long text."""
+    return text if len(text) <= longest else f"{text[:longest]} … {len(text) - longest:,} more characters"

@@ -64,7 +64,11 @@ REFUSED = ManifestError([Problem("unknown" + EVIL, "f.yaml", 2, 7, "Kind/x", "sp
 LOG = AccessLog(
     [AccessRecord("id", T0, "a" + EVIL, "outbound", "GET", "x", "/" + EVIL, 503, "UH", "d" + EVIL, "r", "c")]
 )
+RESPONSE = dataclasses.replace(
+    response(3, "v1" + EVIL, status=503, body="no healthy upstream" + EVIL, index=7), headers={"x": EVIL}, user=EVIL
+)
 RECORDS = [
+    RESPONSE,
     RESULT,
     Leftovers((VS,)),
     Leftovers((VS,), ("pid 3" + EVIL,)),
@@ -132,6 +136,17 @@ def test_observations_show_shares_that_add_up_and_causes_in_words():
     assert "no version" in page.text
     assert "503 no healthy upstream: 1" in page.text
     assert "no responses" in Page(html_of(Observations())).text
+
+
+def test_a_response_says_how_it_ended_and_who_took_part():
+    page = Page(html_of(response(1, "v2")))
+    for words in ("✓ 200 ok", "v2", "x-request-id"):
+        assert words in page.text
+    refused = dataclasses.replace(response(1, ""), outcome="connection", status=0, path=(), error="refused")
+    assert "✗ connection failed" in Page(html_of(refused)).text
+    assert "nobody" in Page(html_of(refused)).text
+    long = dataclasses.replace(response(1, "v1"), body="x" * 5_000)
+    assert "3,000 more characters" in Page(html_of(long)).text
 
 
 def test_a_share_figure_has_three_forms_that_say_the_same():
