@@ -54,6 +54,10 @@ class Mesh(Protocol):
         """Background traffic."""
         ...
 
+    def when_closed(self, act: Callable[[], None]) -> None:
+        """Have a function called when the mesh is about to end."""
+        ...
+
 
 def ended_s(record: AccessRecord) -> float:
     """When a line was written: at the end of its request, in seconds since the epoch."""

@@ -106,6 +106,10 @@ class PictureVerbs(ABC):
         """Objects of a kind."""
 
     @abstractmethod
+    def when_closed(self, act: Callable[[], None]) -> None:
+        """Have a function called when the lab is about to close."""
+
+    @abstractmethod
     def _running(self) -> list[BackgroundTraffic]:
         """Background traffic that is running."""
 
@@ -150,6 +154,9 @@ class _Mesh:
 
     def get(self, kind: str) -> Objects:
         return self._here().get(kind)
+
+    def when_closed(self, act: Callable[[], None]) -> None:
+        self._here().when_closed(act)
 
     def traffic(self, *, running: bool = True) -> list[BackgroundTraffic]:
         lab = self._here()

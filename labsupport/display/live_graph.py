@@ -48,6 +48,7 @@ class LiveGraph(LiveView):
         self._calls: deque[ClientCall] = deque()
         self._read: weakref.WeakKeyDictionary[Traffic, int] = weakref.WeakKeyDictionary()
         self._carried: dict[tuple[str, str], float] = {}
+        self._last: tuple[MeshGraph, float] | None = None
         self._looked_s = clock() - span_s
         self._problem = ""
         self._pods: tuple[Pod, ...] = ()
@@ -56,13 +57,19 @@ class LiveGraph(LiveView):
             {"kind": "graph", "title": "Service graph", "plotLabel": "Services and the calls between them"},
             interval_s=_LOOK_S,
         )
+        mesh.when_closed(self.freeze)
 
     def snapshot(self) -> Figure:
-        """The graph as it is now, as a static figure that stays in an exported notebook."""
+        """The graph as it is now, or as it was when it last carried something, as a figure that stays in an export."""
         self._raise_stored()
         with self._draw:
             self._look()
-            return graph_figure(self._graph(), what=self._what)
+            graph = self._graph()
+            if self._last is None or any(not edge.idle for edge in graph.edges):
+                return graph_figure(graph, what=self._what)
+            former, end = self._last
+            until = time.strftime("%H:%M:%S", time.localtime(end))
+            return graph_figure(former, what=f"{self._span_s:g} s until {until}")
 
     @property
     def _what(self) -> str:
@@ -137,9 +144,12 @@ class LiveGraph(LiveView):
             former=self._carried,
             span_s=self._span_s,
         )
-        for edge in graph.edges:
-            if not edge.idle:
-                self._carried[edge.source, edge.target] = end
+        busy = [edge for edge in graph.edges if not edge.idle]
+        for edge in busy:
+            self._carried[edge.source, edge.target] = end
+        # The end of traffic, when less and less of it is in the time that is shown, is not what is to be kept.
+        if busy and (self._last is None or len(busy) >= len(self._last[0].edges) or end - self._last[1] > self._span_s):
+            self._last = graph, end
         return graph
 
     def _is_busy(self) -> bool:

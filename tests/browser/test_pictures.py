@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CELLS = (
-    "from labsupport import Lab, watch\nfrom labsupport.display import watch_mesh\n"
+    "from labsupport import Lab, watch\n"
     'lab = Lab()\nlab.apply("apps/bookinfo", "apps/client", "00-start-here")',
     'live = lab.traffic("gateway:/productpage", rate=40).start()\nwatch(live, service="reviews")',
-    "watch_mesh(lab)",
+    "lab.graph()",
 )
 
 

@@ -32,6 +32,9 @@ class Mesh:
         self.asked.append(since_s)
         return [line for line in self.lines if line.time_s + line.duration_s >= since_s]
 
+    def when_closed(self, act):
+        self.last_wish = act
+
     def pods(self):
         return PODS
 
@@ -150,6 +153,16 @@ def test_a_lab_that_was_closed_leaves_its_last_picture_and_says_so(mesh, live):
     live._step()
     assert live._told["error"] == "This lab is closed."
     assert "edge:web>api" in live._told["order"]
+
+
+def test_what_stays_when_the_lab_closes_is_the_graph_as_it_last_carried_something(mesh, live):
+    assert mesh.last_wish == live.freeze
+    run(mesh, live, 0, 5)
+    mesh.now = T0 + 30
+    live._step()
+    figure = live.snapshot()
+    assert "web → api: " in figure.summary and "nothing now" not in figure.summary
+    assert "10 s until" in figure.subtitle
 
 
 def test_a_snapshot_is_a_static_figure(mesh, live):
