@@ -1,0 +1,254 @@
+"""On a real Istio: when a change is in force, what the proxies hold, and what their access logs tell."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+
+import pytest
+from contract_mesh import Mesh
+
+from labsupport import Lab
+from labsupport.engine.base import AccessRecord, Response, TrafficSpec
+from labsupport.engine.cluster import ClusterEngine
+from labsupport.engine.cluster.inforce import Watcher
+from labsupport.errors import WaitTimeoutError
+from labsupport.manifest import read
+from labsupport.model import parse
+
+URL = "http://web:8080/"
+
+
+def rule(http: str) -> str:
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: web}}
+spec:
+  hosts: [web]
+  http:
+{http}
+"""
+
+
+def weights(safe: int, risk: int) -> str:
+    return rule(f"""  - route:
+    - {{destination: {{host: web, subset: safe}}, weight: {safe}}}
+    - {{destination: {{host: web, subset: risk}}, weight: {risk}}}""")
+
+
+GATEWAY = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: web}
+spec:
+  selector: {istio: ingressgateway}
+  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web-from-outside}
+spec:
+  hosts: ["*"]
+  gateways: [web]
+  http: [{route: [{destination: {host: web, port: {number: 8080}}}]}]
+"""
+
+
+@pytest.fixture(scope="module")
+def mesh_of_web(engine: ClusterEngine) -> Iterator[Mesh]:
+    mesh = Mesh(engine)
+    mesh.apply("02-canary-by-weight/web", "02-canary-by-weight/destination-rule-web-versions.yaml", "apps/client")
+    yield mesh
+    assert engine.reset().remaining == ()
+
+
+@pytest.fixture
+def web(mesh_of_web: Mesh) -> Iterator[Mesh]:
+    """The two-version service with sidecars, its subsets, and a client with a sidecar; rules end with each test."""
+    yield mesh_of_web
+    rules = [rule.ref for rule in mesh_of_web.engine.rules() if rule.ref.kind != "DestinationRule"]
+    if rules:
+        mesh_of_web.engine.delete(rules)
+
+
+def send(mesh: Mesh, url: str = URL, count: int = 20, *, source: str = "client", **options: object) -> list[Response]:
+    return list(mesh.engine.send(TrafficSpec(url, source=source, count=count, **options)))  # type: ignore[arg-type]
+
+
+def watcher_of(mesh: Mesh) -> Watcher:
+    assert isinstance(mesh.engine, ClusterEngine)
+    return Watcher(mesh.engine.connection, mesh.engine.namespace)
+
+
+def versions(seen: list[Response]) -> set[str]:
+    return {one.path[0].version if one.path else f"{one.outcome} {one.error}" for one in seen}
+
+
+def logged(mesh: Mesh, seen: list[Response]) -> list[AccessRecord]:
+    return mesh.engine.access_records(request_ids=[one.request_id for one in seen], timeout_s=20)
+
+
+def hops(records: list[AccessRecord]) -> list[tuple[str, str]]:
+    return sorted((one.pod.rsplit("-", 2)[0], one.direction) for one in records if not one.mirrored)
+
+
+def test_a_weight_is_in_force_for_the_very_next_request(web: Mesh) -> None:
+    took = []
+    for turn in range(6):
+        result = web.apply(weights(100, 0) if turn % 2 else weights(0, 100))
+        assert versions(send(web)) == {"safe" if turn % 2 else "risk"}
+        assert {one.types for one in result.proxies} == {("RDS",)}
+        assert len(result.proxies) == 3
+        assert not any("than expected" in note for note in result.notes)
+        took.append(max(one.in_force_s for one in result.proxies))
+    assert statistics.median(took) < 10
+
+
+def test_what_is_deleted_is_in_force_no_more(web: Mesh) -> None:
+    web.apply(weights(0, 100))
+    assert versions(send(web)) == {"risk"}
+    (deleted,) = (one.ref for one in web.engine.rules() if one.ref.kind == "VirtualService")
+    result = web.engine.delete([deleted])
+    assert len(result.proxies) == 3
+    assert versions(send(web, count=60)) == {"safe", "risk"}
+
+
+def test_a_wait_in_vain_names_the_proxy_and_the_place(web: Mesh) -> None:
+    web.apply(weights(50, 50))
+    watcher = watcher_of(web)
+    before = web.engine.get("*")
+    never = [one for one in before if one.kind != "VirtualService"] + parse(read(weights(30, 70)))
+    with pytest.raises(WaitTimeoutError, match=r"client-\S+ has not got RDS \S+ .*weight: seen 50, wanted 30"):
+        watcher.wait(watcher.before(before), never, time.monotonic() + 1)
+
+
+def test_all_that_every_proxy_holds_is_what_our_translation_says(web: Mesh) -> None:
+    # A new watcher takes everything for new, so that it compares whole configurations.
+    web.apply(weights(50, 50), GATEWAY)
+    watcher = watcher_of(web)
+    changes, notes = watcher.wait(watcher.before([]), web.engine.get("*"), time.monotonic() + 20)
+    assert notes == ()
+    assert {one.proxy.rsplit("-", 2)[0] for one in changes} == {
+        "client",
+        "istio-ingressgateway",
+        "web-risk",
+        "web-safe",
+    }
+
+
+def test_rules_are_known_with_their_proxies_and_times(web: Mesh) -> None:
+    began = time.time()
+    web.apply(weights(50, 50), GATEWAY)
+    known = {str(one.ref): one for one in web.engine.rules()}
+    assert set(known) == {"DestinationRule/web", "VirtualService/web", "Gateway/web", "VirtualService/web-from-outside"}
+    assert {name.rsplit("-", 2)[0] for name in known["VirtualService/web"].proxies} == {
+        "client",
+        "web-safe",
+        "web-risk",
+    }
+    (gateway,) = known["VirtualService/web-from-outside"].proxies
+    assert known["Gateway/web"].proxies == (gateway,)
+    assert began - 1 <= known["VirtualService/web"].in_force_since_s <= time.time() + 1
+
+
+def test_both_ends_of_a_call_are_in_the_access_log(web: Mesh) -> None:
+    web.apply(weights(100, 0))
+    seen = send(web, count=5)
+    records = logged(web, seen)
+    assert hops(records) == [("client", "outbound")] * 5 + [("web-safe", "inbound")] * 5
+    answered = {one.request_id: one.path[0].pod for one in seen}
+    for one in records:
+        assert one.upstream_pod == answered[one.request_id]
+        assert (one.method, one.status, one.attempt, one.mirrored) == ("GET", 200, 1, False)
+
+
+def test_requests_from_outside_keep_their_number_through_the_gateway(web: Mesh) -> None:
+    web.apply(GATEWAY)
+    seen = send(web, "gateway:/", 4, source="outside")
+    assert versions(seen) <= {"safe", "risk"}
+    records = logged(web, seen)
+    assert [one for one, _ in hops(records)].count("istio-ingressgateway") == 4
+    assert sum(one.direction == "inbound" for one in records) == 4
+    assert {one.direction for one in records} == {"gateway", "inbound"}
+
+
+def test_copies_are_told_from_what_was_asked_for(web: Mesh) -> None:
+    web.apply(
+        rule("""  - route: [{destination: {host: web, subset: safe}}]
+    mirror: {host: web, subset: risk}""")
+    )
+    seen = send(web, count=4)
+    assert versions(seen) == {"safe"}
+    records = logged(web, seen)
+    copies = [one.pod.rsplit("-", 2)[0] for one in records if one.mirrored]
+    assert copies == ["web-risk"] * 4
+    assert hops(records) == [("client", "outbound")] * 4 + [("web-safe", "inbound")] * 4
+
+
+def test_tries_are_counted_by_the_servers_lines(web: Mesh) -> None:
+    web.apply(
+        rule("""  - route: [{destination: {host: web, subset: safe}}]
+    retries: {attempts: 2, retryOn: 5xx, backoff: 25ms}""")
+    )
+    (response,) = send(web, f"{URL}status/503", 1)
+    assert response.status == 503
+    records = logged(web, [response])
+    assert [one.attempt for one in records if one.direction == "inbound"] == [1, 2, 3]
+    assert not any(one.mirrored for one in records)
+
+
+def test_the_kernels_own_calls_are_no_traffic(web: Mesh) -> None:
+    began = time.time()
+    seen = send(web, count=3)
+    logged(web, seen)
+    assert {one.path for one in web.engine.access_records(since_s=began)} == {"/"}
+
+
+def test_explanations_are_confirmed_and_configurations_found(web: Mesh) -> None:
+    web.apply(weights(50, 50), GATEWAY)
+    lab = Lab(web.engine)
+    try:
+        for url, source in ((URL, "client"), ("gateway:/", "outside")):
+            explained = lab.explain(url, source=source)
+            assert explained.agrees is True, explained.findings
+        for kind in ("VirtualService", "DestinationRule", "Gateway", "Service"):
+            view = lab.config(kind, "web")
+            assert view.envoy_parts, view.note
+            shown = "\n".join(line.text for part in view.envoy_parts for line in part.lines)
+            for foreign in ("istio.", "spiffe", "transport_socket", "access_log", "tlsMode"):
+                assert foreign not in shown, f"{kind}: {foreign} is not what the rule made"
+    finally:
+        # The engine is the session's: the lab is let go of without being closed.
+        from labsupport import session
+
+        session.forget(lab)
+
+
+def test_statistics_come_from_every_proxy(web: Mesh) -> None:
+    send(web, count=10)
+    samples = web.engine.metrics()
+    assert {one.pod.rsplit("-", 2)[0] for one in samples} == {"client", "istio-ingressgateway", "web-risk", "web-safe"}
+    requests = [
+        one for one in samples if one.name == "envoy_cluster_upstream_rq_total" and one.pod.startswith("client")
+    ]
+    assert sum(one.value for one in requests if "web" in one.labels.get("cluster_name", "")) >= 10
+
+
+def test_a_quiet_run_is_not_taken_for_a_lost_one(web: Mesh) -> None:
+    # Longer than a load client may be silent for.
+    spec = TrafficSpec(URL, source="client", rate=0.1, duration_s=11)
+    assert [one.outcome for one in web.engine.send(spec)] == ["ok", "ok"]
+
+
+def test_the_rate_of_a_run_changes_and_its_end_comes_when_it_is_told(web: Mesh) -> None:
+    sending = web.engine.send(TrafficSpec(URL, source="client", rate=0.2, duration_s=120))
+    answers = iter(sending)
+    assert next(answers).outcome == "ok"
+    sending.set_rate(100)
+    assert len([next(answers) for _ in range(50)]) == 50
+    sending.stop()
+    began = time.monotonic()
+    assert all(one.outcome == "ok" for one in answers)
+    assert time.monotonic() - began < 30
