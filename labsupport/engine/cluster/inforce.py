@@ -249,7 +249,7 @@ class Watcher:
                 for pod in seen.pods
                 if pod.name in seen.proxies
             }
-        return self._rules.status(objects, origins)
+        return self._rules.status(objects, origins, seen.gateways)
 
     def _origins(self, seen: Seen) -> Mapping[str, frozenset[str]]:
         """The rules that each proxy holds something of, from what they hold; looked at again after a while."""

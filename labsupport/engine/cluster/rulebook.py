@@ -74,12 +74,15 @@ class Rulebook:
                     since = (0.0, 0.0) if took_s is None else (began_s + took_s, took_s)
                     self._known[key] = (*since, proxies)
 
-    def status(self, objects: Sequence[Resource], origins: Mapping[str, frozenset[str]]) -> list[RuleStatus]:
+    def status(
+        self, objects: Sequence[Resource], origins: Mapping[str, frozenset[str]], gateways: frozenset[str] = frozenset()
+    ) -> list[RuleStatus]:
         """What is known of each rule.
 
         Args:
             objects: all objects of the lab.
             origins: by proxy, the config paths of the rules that it holds something of.
+            gateways: which of the proxies are gateways.
         """
         with self._lock:
             known = dict(self._known)
@@ -91,7 +94,7 @@ class Rulebook:
             mark = _config_path(rule)
             holders = {name for name, paths in origins.items() if any(path.endswith(mark) for path in paths)}
             if rule.kind not in _NOTED:
-                holders |= concerned & origins.keys()
+                holders |= concerned & (gateways if rule.kind == "Gateway" else origins.keys())
             created = rule.metadata.creation_timestamp
             if not since and holders and key_of(rule) not in known and created is not None:
                 # It was there before this lab, and is in force: since when exactly nobody knows any more.
