@@ -88,7 +88,8 @@ def up(
     WORKSHOP_DOWNLOAD_MIRROR names another server for them.
     """
     from labsupport.cluster_setup import addons as known_addons
-    from labsupport.cluster_setup.up import Options, Up
+    from labsupport.cluster_setup.options import Options
+    from labsupport.cluster_setup.up import Up
 
     report = Terminal()
     options = Options(

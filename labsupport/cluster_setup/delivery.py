@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from labsupport.cluster_setup import cache, containers, images
-from labsupport.cluster_setup.up import Reporter
+from labsupport.cluster_setup.options import Reporter
 from labsupport.errors import StorageError, UsageError
 
 __all__ = ["deliver"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from labsupport import paths
-from labsupport.cluster_setup import programs
+from labsupport.cluster_setup import programs, remedies
 from labsupport.cluster_setup.containers import Containers
 from labsupport.engine.cluster.images import Images
 from labsupport.errors import EngineError, NotFoundError, UsageError
@@ -236,44 +235,10 @@ def _environment() -> dict[str, str]:
     return {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 
 
-_REASONS = (
-    (
-        ("toomanyrequests", "pull rate limit"),
-        "Docker Hub's limit of pulls is reached. 'docker login' raises it; or wait for some hours.",
-    ),
-    (
-        ("temporary failure in name resolution", "name or service not known", "no such host", "network is unreachable"),
-        "The build has no network: it needs Docker Hub (python:3.12-slim) and PyPI. Behind a proxy set HTTPS_PROXY; "
-        "without a network bring the images as archives: 'workshop cluster images --archive DIR' elsewhere, then "
-        "'workshop cluster up --image-archives DIR' here.",
-    ),
-    (
-        ("certificate verify failed", "x509"),
-        "A proxy replaces certificates: give the container engine and pip its certificate, or bring the images as "
-        "archives: --image-archives DIR",
-    ),
-    (("exec format error",), "Emulation is missing: docker run --privileged --rm tonistiigi/binfmt --install all"),
-    (
-        ("denied", "unauthorized", "authentication required", "no basic auth"),
-        "The registry refuses you: docker login REGISTRY (podman login REGISTRY), with the right to push there.",
-    ),
-    (
-        ("server gave http response to https client",),
-        "The registry speaks http only: name it among the insecure registries of the container engine.",
-    ),
-    (("no space left",), "The disk of the container engine is full: see 'docker system df' and 'docker system prune'."),
-)
-
-
 def _failure(what: str, done: programs.Done, log: Path | None) -> EngineError:
-    lower = done.said.lower()
-    remedy = next((text for words, text in _REASONS if any(word in lower for word in words)), "")
-    # pip's and Docker's way to say the same in words of their own.
-    if not remedy and re.search(r"dial tcp|could not fetch url|connection (refused|reset)|timed out", lower):
-        remedy = _REASONS[1][1]
     kept = f"\n  Everything that was written is in {log}" if log else ""
     return programs.ProgramError(
         f"{what} ({done.command[0]} ended with status {done.status}):\n{done.last_lines()}\n"
-        f"  {remedy or 'Run it again: what is done is not done anew.'}{kept}",
+        f"  {remedies.of_images(done.said)}{kept}",
         done,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labsupport.cluster_setup import cache, programs
+from labsupport.cluster_setup import cache, programs, remedies
 from labsupport.cluster_setup.tools import Tool
 from labsupport.errors import EngineError, NotFoundError
 
@@ -126,23 +126,6 @@ def install(
     if done.status:
         raise programs.ProgramError(
             f"Istio could not be installed (istioctl ended with status {done.status}):\n{done.last_lines()}\n"
-            f"  {_remedy(done.said)}\n  Everything that was written is in {log}",
+            f"  {remedies.of_istioctl(done.said)}\n  Everything that was written is in {log}",
             done,
         )
-
-
-def _remedy(said: str) -> str:
-    lower = said.lower()
-    if any(word in lower for word in ("imagepullbackoff", "errimagepull", "toomanyrequests", "pull")):
-        return (
-            "Istio's images cannot be pulled: check the network; or name another registry (--istio-hub, --istio-tag), "
-            "or bring them as archives (--image-archives). Then run it again."
-        )
-    if any(word in lower for word in ("timed out", "timeout", "deadline", "not ready")):
-        return (
-            "istiod did not become ready in five minutes: a slow network or too little memory. Run it again to go on; "
-            "see 'istioctl analyze' and the pods of istio-system."
-        )
-    if "connection refused" in lower or "no such host" in lower:
-        return "The cluster does not answer: ./workshop cluster status"
-    return "Run it again: what is done is not done anew."

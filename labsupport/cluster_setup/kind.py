@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labsupport.cluster_setup import cache, programs
+from labsupport.cluster_setup import cache, programs, remedies
 from labsupport.cluster_setup.containers import Containers
 from labsupport.cluster_setup.tools import Tool
-from labsupport.cluster_setup.versions import NODE_IMAGE, OLDEST_KIND
+from labsupport.cluster_setup.versions import NODE_IMAGE
 from labsupport.errors import EngineError, NotFoundError, UsageError
 
 __all__ = ["Kind", "check_name", "configuration", "read_configuration"]
@@ -24,35 +24,6 @@ __all__ = ["Kind", "check_name", "configuration", "read_configuration"]
 _CREATE_S = 900.0
 _LOAD_S = 600.0
 _SHORT_S = 60.0
-_REASONS = (
-    (
-        ("port is already allocated", "address already in use", "failed to bind host port"),
-        "A port is in use: stop what listens there, or give --no-ports.",
-    ),
-    (
-        ("toomanyrequests", "pull rate limit"),
-        "The registry's limit of pulls is reached: 'docker login' raises it, or wait for some hours; or bring the node "
-        "image as an archive (docker load) and name it: --node-image",
-    ),
-    (
-        ("failed to pull image", "no such host", "tls handshake timeout", "i/o timeout", "manifest unknown"),
-        "The node image could not be pulled: check the network and the proxy settings of the container engine, or "
-        "bring the image as an archive (docker load -i FILE) and name it: --node-image",
-    ),
-    (
-        ("too many open files", "inotify"),
-        "As administrator: sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288",
-    ),
-    (
-        ("no space left",),
-        "The disk of the container engine is full: see 'docker system df' and 'docker system prune'.",
-    ),
-    (("cgroup",), "See the line 'control groups' of: ./workshop cluster up --check"),
-)
-_NOT_READY = (
-    "Too little memory, or no network plugin (with disableDefaultCNI you have to install one). See 'docker stats'; "
-    "'./workshop cluster up' goes on when the node is ready."
-)
 
 
 def check_name(name: str) -> str:
@@ -193,6 +164,8 @@ class Kind:
     def create(self, config: Mapping[str, Any], *, on_line: Callable[[str], None] | None = None) -> None:
         """Make the cluster and its context in the kubeconfig; kind itself removes what it could not complete.
 
+        A node that is not ready in time is no failure to kind.
+
         Raises:
             EngineError: it could not be made; says why and what to do.
         """
@@ -202,9 +175,7 @@ class Kind:
             "create", "cluster", "--name", self.name, "--config", str(file), "--wait", "180s", on_line=on_line
         )
         if done.status:
-            raise self._failure("the cluster could not be made", done, _remedy(done.said))
-        if "timed out waiting for ready" in done.said.lower():
-            raise self._failure("the cluster's node did not become ready", done, _NOT_READY)
+            raise self._failure("the cluster could not be made", done, remedies.of_kind(done.said))
 
     def start(self) -> None:
         """Start the node containers that were stopped.
@@ -277,11 +248,3 @@ class Kind:
 def _anew(name: str) -> str:
     shown = "" if name == "istio-traffic-workshop" else f" --name {name}"
     return f"To begin anew: ./workshop cluster down{shown}, then ./workshop cluster up{shown}"
-
-
-def _remedy(said: str) -> str:
-    lower = said.lower()
-    for words, remedy in _REASONS:
-        if any(word in lower for word in words):
-            return remedy
-    return f"Run it again: what is done is not done anew. kind {'.'.join(map(str, OLDEST_KIND))} or newer is needed."

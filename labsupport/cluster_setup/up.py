@@ -8,76 +8,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from labsupport.cluster_setup import addons, cache, checks, containers, images, istio, tools
+from labsupport.cluster_setup import addons, cache, checks, containers, images, istio, remedies, tools
 from labsupport.cluster_setup.kind import Kind, check_name, configuration, read_configuration
+from labsupport.cluster_setup.options import Options, Reporter
 from labsupport.doctor.finding import Finding
 from labsupport.errors import EngineError, EngineLostError, LabError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from labsupport.engine.cluster.connect import Connection
 
-__all__ = ["DEFAULT_NAME", "Options", "Reporter", "Up"]
+__all__ = ["Up"]
 
-DEFAULT_NAME = "istio-traffic-workshop"
 _ANSWER_S = 90.0
 _POLL_S = 1.0
-
-
-class Reporter(Protocol):
-    """Who shows what happens."""
-
-    def begin(self, title: str) -> None:
-        """A step begins."""
-
-    def line(self, text: str) -> None:
-        """A program wrote a line, or something is waited for."""
-
-    def progress(self, name: str, done: int, total: int) -> None:
-        """So many bytes of a download are there; ``total`` is 0 if unknown."""
-
-    def tell(self, text: str) -> None:
-        """Something that a user should know."""
-
-    def finding(self, finding: Finding) -> None:
-        """Something that was looked at."""
-
-    def end(self, text: str) -> None:
-        """The step is done; what there is now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a user may choose.
-
-    Args:
-        name: of the kind cluster.
-        provider: ``docker`` or ``podman``; by default the one that answers.
-        node_image: image of the node; by default that of kind's release.
-        kind_config: a configuration of kind whose fields take the place of ours.
-        listen: address of this machine for the API server and the ports.
-        ports: whether the gateway's and the lessons' node ports are opened on this machine.
-        istio_hub: registry of Istio's images.
-        istio_tag: of Istio's images.
-        istio_config: files with an ``IstioOperator`` each, whose fields take the place of ours.
-        archives: archives of images, or folders with such, that are loaded instead of being pulled or built.
-        addons: names of add-ons.
-        addon_manifests: folder with their manifests.
-    """
-
-    name: str = DEFAULT_NAME
-    provider: str | None = None
-    node_image: str | None = None
-    kind_config: Path | None = None
-    listen: str = "127.0.0.1"
-    ports: bool = True
-    istio_hub: str = ""
-    istio_tag: str = ""
-    istio_config: tuple[Path, ...] = ()
-    archives: tuple[Path, ...] = ()
-    addons: tuple[str, ...] = ()
-    addon_manifests: Path | None = None
 
 
 @dataclass
@@ -221,8 +166,8 @@ class Up:
                     self.report.tell(f"but WORKSHOP_CONTEXT names another one: unset it, or set it to {context}")
             elif time.monotonic() > deadline:
                 raise EngineError(
-                    f"the cluster {self._kind.name} does not get ready: {state}. To begin anew: ./workshop cluster "
-                    "down, then ./workshop cluster up"
+                    f"the cluster {self._kind.name} does not get ready: {state}.\n  {remedies.NOT_READY}\n"
+                    "  To begin anew: ./workshop cluster down, then ./workshop cluster up"
                 )
             else:
                 time.sleep(_POLL_S)

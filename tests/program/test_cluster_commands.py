@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fake_cluster
@@ -14,7 +14,7 @@ from fake_api_server import ApiServer
 from fake_cluster import DOCKER_INFO, GIB, World
 
 from labsupport.cli import workshop
-from labsupport.cluster_setup import cache, checks, containers, images, kind, versions
+from labsupport.cluster_setup import cache, checks, containers, images, kind, remedies, versions
 from labsupport.cluster_setup.addons import chosen
 from labsupport.doctor.finding import Finding
 from labsupport.errors import EngineError, UsageError
@@ -104,32 +104,29 @@ def test_a_changed_program_is_built_and_loaded_again(world: World, api: ApiServe
 
 
 @pytest.mark.parametrize(
-    ("failing", "text", "remedy"),
+    ("remedy_of", "text", "remedy"),
     [
-        ("kind_create", "Bind for 127.0.0.1:31080 failed: port is already allocated", "--no-ports"),
+        (remedies.of_kind, "Bind for 127.0.0.1:31080 failed: port is already allocated", "--no-ports"),
         (
-            "kind_create",
-            "ERROR: failed to pull image: toomanyrequests: You have reached your pull rate limit",
+            remedies.of_kind,
+            "failed to pull image: toomanyrequests: You have reached your pull rate limit",
             "docker login",
         ),
-        ("kind_create", "failed to create fsnotify watcher: too many open files", "max_user_instances"),
-        ("kind_create", "no space left on device", "docker system prune"),
-        ("kind_create", "something new", "Run it again"),
-        ("istioctl_install", "Pod istio-system/istiod-1 ImagePullBackOff", "--istio-hub"),
-        ("istioctl_install", "Deployment/istiod timed out waiting for the condition", "five minutes"),
-        ("docker_build", "ERROR: toomanyrequests: too many", "docker login"),
-        ("docker_build", "NewConnectionError: Temporary failure in name resolution", "--image-archives"),
-        ("docker_save", "no space left on device", "docker system prune"),
-        ("kind_load", "unexpected EOF", "docker save"),
+        (remedies.of_kind, "failed to create fsnotify watcher: too many open files", "max_user_instances"),
+        (remedies.of_kind, "no space left on device", "docker system prune"),
+        (remedies.of_kind, "something new", "Run it again"),
+        (remedies.of_istioctl, "Pod istio-system/istiod-1 ImagePullBackOff", "--istio-hub"),
+        (remedies.of_istioctl, "Deployment/istiod timed out waiting for the condition", "five minutes"),
+        (remedies.of_images, "ERROR: toomanyrequests: too many", "docker login"),
+        (remedies.of_images, "NewConnectionError: Temporary failure in name resolution", "--image-archives"),
+        (remedies.of_images, "dial tcp 1.2.3.4:443: connect: connection refused", "--image-archives"),
+        (remedies.of_images, "denied: requested access to the resource is denied", "docker login"),
+        (remedies.of_images, "http: server gave HTTP response to HTTPS client", "insecure registries"),
+        (remedies.of_images, "something new", "--archive DIR"),
     ],
 )
-def test_a_step_that_fails_says_what_to_do(world: World, api: ApiServer, failing: str, text: str, remedy: str):
-    world.fail(**{failing: text})
-    done = run("up")
-    assert done.exit_code == 2, done.output
-    assert text in done.output and remedy in done.output and "Traceback" not in done.output
-    log = cache.log_file(NAME)
-    assert str(log) in done.output and text in log.read_text()
+def test_what_a_program_wrote_leads_to_a_remedy(remedy_of: Callable[[str], str], text: str, remedy: str):
+    assert remedy in remedy_of(text)
 
 
 @pytest.mark.parametrize(
@@ -137,8 +134,12 @@ def test_a_step_that_fails_says_what_to_do(world: World, api: ApiServer, failing
     [("kind_create", 1), ("istioctl_install", 0), ("docker_build", 0), ("docker_save", 0), ("kind_load", 0)],
 )
 def test_after_a_failure_the_next_run_goes_on_there(world: World, api: ApiServer, failing: str, done_again: int):
-    world.fail(**{failing: "no luck"})
-    assert run("up").exit_code == 2
+    world.fail(**{failing: "no luck: too many open files"})
+    done = run("up")
+    assert done.exit_code == 2 and "no luck" in done.output and "Traceback" not in done.output
+    log = cache.log_file(NAME)
+    assert str(log) in done.output and "no luck" in log.read_text()
+    assert ("max_user_instances=512" in done.output.partition("ended with")[2]) == (failing == "kind_create")
     world.fail()
     world.forget_calls()
     assert run("up").exit_code == 0
@@ -162,6 +163,19 @@ def test_a_cluster_that_was_stopped_is_started(world: World, api: ApiServer):
     assert run("status").exit_code == 1
     assert run("up").exit_code == 0
     assert world.calls("docker", "start") == [["docker", "start", f"{NAME}-control-plane"]]
+
+
+def test_a_node_that_stays_unready_is_waited_for_and_kept(
+    world: World, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("labsupport.cluster_setup.up._ANSWER_S", 0.5)
+    monkeypatch.setattr("labsupport.cluster_setup.up._POLL_S", 0.05)
+    api.node = {"conditions": [{"type": "Ready", "status": "False"}]}
+    done = run("up")
+    assert done.exit_code == 2 and "the node is not ready" in done.output and "network plugin" in done.output
+    api.node = {}
+    assert run("up").exit_code == 0
+    assert len(world.calls("kind", "create")) == 1
 
 
 def test_a_lost_context_is_written_again(world: World, api: ApiServer, tmp_path: Path):
@@ -482,7 +496,6 @@ def test_options_that_do_not_go_together(world: World, options: list[str], words
     ("failing", "text", "words"),
     [
         ("docker_push", "denied: requested access to the resource is denied", "docker login"),
-        ("docker_push", "http: server gave HTTP response to HTTPS client", "insecure registries"),
         ("docker_buildx", "unknown command: docker buildx", "no buildx"),
     ],
 )
