@@ -249,7 +249,7 @@ def _left_out(key: str, item: Any) -> bool:
     if key in ("access_log", "tracing", "decorator", "transport_socket_matches"):
         return True
     if key == "metadata":
-        # Istio's note on which rule made this counts; the rest is for its metrics, which an installation may switch off.
+        # Istio's note on which rule made this counts; the rest is for metrics, which an installation may switch off.
         note = ((item or {}).get("filter_metadata") or {}).get("istio") or {}
         return "config" not in note
     if key == "services":
