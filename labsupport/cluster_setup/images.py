@@ -103,6 +103,11 @@ def build(
     done = programs.run(command, timeout_s=_BUILD_S, environment=_environment(), on_line=on_line, log=log)
     if done.status:
         raise _failure(f"image {name} could not be built", done, log)
+    if programs.ask([engine.program, "image", "inspect", target]).status:
+        raise EngineError(
+            f"image {name} was built, but the image store does not have it: a builder of another kind is in use. Take the "
+            f"engine's own one: docker buildx use default (docker buildx ls lists them). The output is in {log}"
+        )
 
 
 def build_platforms(

@@ -117,6 +117,8 @@ def _engine(name: str, world: World, arguments: list[str]) -> int:
             world.change(stopped=[node for node in state["stopped"] if node != arguments[1]])
         case "exec":
             print("\n".join(state.get("held", [])))
+        case "image":
+            return 0 if arguments[-1] in state.get("built", []) and not state.get("elsewhere") else 1
         case "build" if "--tag" in arguments:
             world.change(built=[*state.get("built", []), _after(arguments, "--tag")])
         case "save":

@@ -441,6 +441,12 @@ def test_images_are_pushed_and_learners_told_what_to_set(world: World):
     assert "export WORKSHOP_REGISTRY=registry.example.com/team WORKSHOP_IMAGE_TAG=v1" in done.output
 
 
+def test_an_image_that_another_builder_keeps_is_noticed(world: World):
+    world.change(elsewhere=True)
+    done = run("images")
+    assert done.exit_code == 2 and "docker buildx use default" in done.output
+
+
 def test_several_platforms_are_built_by_a_builder_of_our_own(world: World):
     done = run("images", "--push", "localhost:5000", "--platform", "linux/amd64, linux/arm64")
     assert done.exit_code == 0, done.output
