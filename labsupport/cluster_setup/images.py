@@ -105,8 +105,8 @@ def build(
         raise _failure(f"image {name} could not be built", done, log)
     if programs.ask([engine.program, "image", "inspect", target]).status:
         raise EngineError(
-            f"image {name} was built, but the image store does not have it: a builder of another kind is in use. Take the "
-            f"engine's own one: docker buildx use default (docker buildx ls lists them). The output is in {log}"
+            f"image {name} was built, but the image store does not have it: a builder of another kind is in use. Take "
+            f"the engine's own one: docker buildx use default (docker buildx ls lists them). The output is in {log}"
         )
 
 
