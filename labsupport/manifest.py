@@ -37,13 +37,15 @@ class Document:
     origin: Origin
 
 
-def read(source: Path | str, *, file: str = "", empty: bool = False) -> list[Document]:
+def read(source: Path | str, *, file: str = "", empty: bool = False, loose: bool = False) -> list[Document]:
     """Read manifests.
 
     Args:
         source: a file, a folder (its ``*.yaml`` and ``*.yml`` in order of their names) or YAML text.
         file: for text, what to call it in messages.
         empty: whether there may be no object at all.
+        loose: read as programs do that do not decode strictly, istiod's own among them: documents are cut at lines with
+            three hyphens, of equal keys the last one counts, and any object with ``items`` is a list.
 
     Returns:
         the objects in order; empty documents are skipped and the items of a ``kind: List`` count one by one.
@@ -54,18 +56,18 @@ def read(source: Path | str, *, file: str = "", empty: bool = False) -> list[Doc
         NotFoundError: there is no such file or folder.
     """
     if isinstance(source, str):
-        return _finish(_documents(source, file), file, empty=empty)
+        return _finish(_documents(source, file, loose), file, empty=empty)
     if source.is_dir():
         files = sorted(path for path in source.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
         if not files:
             raise ManifestError([Problem(f"no *.yaml or *.yml file in the folder {source}")])
-        return _finish([entry for path in files for entry in _file(path)], str(source), empty=empty)
+        return _finish([entry for path in files for entry in _file(path, loose)], str(source), empty=empty)
     if not source.exists():
         raise NotFoundError(f"there is no file or folder {source}")
-    return _finish(_file(source), str(source), empty=empty)
+    return _finish(_file(source, loose), str(source), empty=empty)
 
 
-def _file(path: Path) -> list[Document | Problem]:
+def _file(path: Path, loose: bool) -> list[Document | Problem]:
     try:
         if path.stat().st_size > MAX_BYTES:
             return [Problem(f"the file is larger than {MAX_BYTES >> 20} MiB", file=str(path))]
@@ -76,7 +78,7 @@ def _file(path: Path) -> list[Document | Problem]:
         return [Problem(message, file=str(path), line=line, remedy="Save it as UTF-8.")]
     except OSError as error:
         return [Problem(f"the file cannot be read: {error.strerror or error}", file=str(path))]
-    return _documents(text, str(path))
+    return _documents(text, str(path), loose)
 
 
 def _finish(entries: Iterable[Document | Problem], where: str, *, empty: bool) -> list[Document]:
@@ -97,9 +99,11 @@ def _finish(entries: Iterable[Document | Problem], where: str, *, empty: bool) -
     return documents
 
 
-def _documents(text: str, file: str) -> list[Document | Problem]:
+def _documents(text: str, file: str, loose: bool) -> list[Document | Problem]:
     if len(text) > MAX_BYTES:
         return [Problem(f"the text is larger than {MAX_BYTES >> 20} MiB", file=file)]
+    if loose:
+        return _cut_documents(text, file)
     result: list[Document | Problem] = []
     number = 0
     composer = Composer(text)
@@ -113,6 +117,51 @@ def _documents(text: str, file: str) -> list[Document | Problem]:
     except (yaml.YAMLError, RecursionError) as error:
         result.append(Problem(f"this is not YAML: {error}", file, number + 1))
     return result
+
+
+def _cut_documents(text: str, file: str) -> list[Document | Problem]:
+    """The objects of a text that is cut into documents before anything of it is read as YAML."""
+    result: list[Document | Problem] = []
+    number, start = 0, 0
+    lines = text.split("\n")
+    for position, line in enumerate([*lines, "---"]):
+        if not line.startswith("---"):
+            continue
+        rest = line[3:].strip()
+        if rest and not rest.startswith("#"):
+            result.append(
+                Problem(f"three hyphens begin a document; {rest[:40]!r} cannot follow", file, line=position + 1)
+            )
+            return result
+        piece = "\n".join(lines[start:position])
+        if piece.strip():
+            number += 1
+            result += _first_document(piece, file, number, start)
+        start = position + 1
+    return result
+
+
+def _first_document(piece: str, file: str, number: int, offset: int) -> list[Document | Problem]:
+    """The objects of what one document should be; what comes after its end is not looked at."""
+    try:
+        tree = next(iter(Composer(piece, loose=True).documents()), None)
+    except YamlProblem as problem:
+        return [Problem(problem.message, file, number, problem.line + offset, remedy=problem.remedy)]
+    except (yaml.YAMLError, RecursionError) as error:
+        return [Problem(f"this is not YAML: {error}", file, number, offset + 1)]
+    if tree is None:
+        return []
+    if tree.problems:
+        return [Problem(what.message, file, number, what.line + offset, remedy=what.remedy) for what in tree.problems]
+    lines = {path: line + offset for path, line in tree.lines.items()}
+    value = tree.value
+    if isinstance(value, dict) and value:
+        if not (isinstance(value.get("kind"), str) and value["kind"]) or str(value.get("apiVersion")).count("/") > 1:
+            what = "kind is missing" if "kind" not in value else "apiVersion and kind do not name a kind"
+            return [Problem(what, file, number, tree.line + offset, remedy="Write for instance kind: VirtualService.")]
+        if isinstance(value.get("items"), list) and not value["kind"].endswith("List"):
+            value = {**value, "kind": "List"}
+    return _objects(value, lines, tree.line + offset, number, file)
 
 
 def _objects(value: Any, lines: dict[str, int], line: int, number: int, file: str) -> list[Document | Problem]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -32,6 +33,7 @@ _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _INT_LIKE: Final = re.compile(r"([-+]?)0([xX][0-9a-fA-F]+|[oO]?[0-7]+|[bB][01]+)")
 _TAG: Final = "tag:yaml.org,2002:"
+_KNOWN_TAGS: Final = frozenset({"str", "bool", "int", "float", "null", "timestamp"})
 
 
 class YamlProblem(Exception):
@@ -111,10 +113,13 @@ class Composer:
 
     Args:
         text: YAML, possibly several documents.
+        loose: read on where kubectl's strict decoding objects: of equal keys the last counts, and a tag that nobody
+            knows makes text.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, loose: bool = False) -> None:
         self._text = text
+        self._loose = loose
 
     def documents(self) -> Iterator[Tree]:
         """Yield the documents one after the other.
@@ -208,14 +213,20 @@ class Composer:
         if node.size > MAX_NODES:
             raise YamlProblem(f"the aliases blow it up to more than {MAX_NODES} values", line)
 
-    @staticmethod
-    def _scalar(event: yaml.ScalarEvent, line: int) -> Any:
+    def _scalar(self, event: yaml.ScalarEvent, line: int) -> Any:
         tag = event.tag or ""
         if (event.implicit[0] and not tag) or tag == "!":
             return resolve_scalar(event.value) if event.implicit[0] else event.value
         if not tag or tag == _TAG + "str":
             return event.value
         short = tag.removeprefix(_TAG)
+        if self._loose and short == "binary":
+            try:
+                return b64decode(event.value, validate=True).decode(errors="replace")
+            except ValueError:
+                raise YamlProblem("the tag !!binary needs base64", line) from None
+        if self._loose and not (short != tag and short in _KNOWN_TAGS):
+            return event.value
         value = resolve_scalar(event.value)
         fits: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}
         if short == "timestamp":
@@ -247,10 +258,10 @@ class Composer:
         seen: dict[str, int] = {}
         for key, child in node.value:
             if key.kind == "scalar" and key.value == "<<":
-                self._merge(child, path, result, seen, tree)
+                self._merge(child, path, result, tree)
                 continue
             name = self._key(key, path, tree)
-            if name in seen:
+            if name in seen and not self._loose:
                 message = f"the key {name!r} is given twice (first in line {seen[name]})"
                 tree.problems.append(YamlProblem(message, key.line, "Keep one of them."))
                 continue
@@ -260,18 +271,18 @@ class Composer:
             result[name] = self._value(child, place, tree)
         return result
 
-    def _merge(self, node: _Node, path: str, result: dict[str, Any], seen: dict[str, int], tree: Tree) -> None:
+    def _merge(self, node: _Node, path: str, result: dict[str, Any], tree: Tree) -> None:
+        """Take the keys of other mappings over: also those that were written before, but none that comes after."""
         sources = node.value if node.kind == "list" else [node]
         for source in sources:
             if source.kind != "mapping":
                 tree.problems.append(YamlProblem("<< needs a mapping or a list of mappings", node.line))
                 return
-        for source in sources:
+        for source in reversed(sources):
             merged = self._value(source, path, Tree(None, 0, {}, tree.problems))
             for name, value in merged.items():
-                if name not in seen:
-                    result.setdefault(name, value)
-                    tree.lines.setdefault(f"{path}.{name}" if path else name, node.line)
+                result[name] = value
+                tree.lines[f"{path}.{name}" if path else name] = node.line
 
     @staticmethod
     def _key(key: _Node, path: str, tree: Tree) -> str:

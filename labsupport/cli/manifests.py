@@ -56,12 +56,20 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
     Notes of --analyze come after the verdicts and do not change the exit status.
     """
     from labsupport import manifest
+    from labsupport.mesh.inputs import files_of
     from labsupport.model.validation import validate as judge
 
     documents: list[Document] = []
     for name in files:
         source = _source(name)
-        documents += manifest.read(source, file="" if isinstance(source, Path) else "standard input")
+        for part in files_of(source) if isinstance(source, Path) else (source,):
+            # Programs read what this prints as JSON, so there it is what programs make of the files. People are told
+            # more: of a key that is given twice, for instance.
+            file = "" if isinstance(part, Path) else "standard input"
+            found = manifest.read(part, file=file, empty=True, loose=output == "json")
+            documents += found
+            if not found and output == "text":
+                click.echo(f"{part if isinstance(part, Path) else file}: there is no object in it")
     # One at a time, as a verdict does not say which document it is about.
     judged = [(document, verdict) for document in documents for verdict in judge([document])]
     for document, verdict in judged:

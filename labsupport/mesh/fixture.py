@@ -229,9 +229,9 @@ def _pod(
 
 def _controller(pod: Any) -> tuple[str, str]:
     """Kind and name of what controls a pod; empty without such an owner."""
-    for owner in pod.metadata.owner_references or ():
-        if owner.get("controller"):
-            return str(owner.get("kind")), str(owner.get("name"))
+    for owner in pod.metadata.owner_references:
+        if owner.controller:
+            return owner.kind, owner.name
     return "", ""
 
 

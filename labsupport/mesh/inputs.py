@@ -70,10 +70,10 @@ def documents_of(source: Path | str, *, file: str = "") -> list[Document]:
         NotFoundError: there is no such file or folder.
     """
     if isinstance(source, str):
-        return read(source, file=file, empty=True)
+        return read(source, file=file, empty=True, loose=True)
     if not source.exists():
         raise NotFoundError(f"there is no file or folder {source}")
-    return [document for path in files_of(source) for document in read(path, empty=True)]
+    return [document for path in files_of(source) for document in read(path, empty=True, loose=True)]
 
 
 def read_input(documents: Sequence[Document]) -> Input:

@@ -61,6 +61,33 @@ class Origin(BaseModel):
         return self.line
 
 
+class OwnerReference(Schema):
+    """What an object belongs to."""
+
+    NULLS: ClassVar[bool] = True
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+    block_owner_deletion: bool | None = None
+
+
+class ManagedFields(Schema):
+    """Who set which fields of an object; an API server writes it."""
+
+    NULLS: ClassVar[bool] = True
+
+    manager: str = ""
+    operation: str = ""
+    api_version: str = ""
+    time: Annotated[datetime | None, Format("date-time")] = Field(default=None, strict=False)
+    fields_type: str = ""
+    fields_v1: Loose = Field(default=None, alias="fieldsV1")
+    subresource: str = ""
+
+
 class Metadata(Schema):
     """``metadata`` of an object, as far as the course uses it."""
 
@@ -77,10 +104,10 @@ class Metadata(Schema):
     resource_version: str = ""
     generation: int = 0
     self_link: str = ""
-    deletion_timestamp: Loose = None
-    deletion_grace_period_seconds: Loose = None
-    managed_fields: Loose = None
-    owner_references: Loose = None
+    deletion_timestamp: Annotated[datetime | None, Format("date-time")] = Field(default=None, strict=False)
+    deletion_grace_period_seconds: int | None = None
+    managed_fields: list[ManagedFields] = Field(default_factory=list)
+    owner_references: list[OwnerReference] = Field(default_factory=list)
 
 
 class Resource(Schema):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["format_problem"]
+__all__ = ["base64_of", "format_problem"]
 
 _BASE64 = re.compile(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
@@ -28,3 +31,11 @@ def format_problem(name: str, value: str) -> str:
     if name == "date-time" and not _DATE_TIME.fullmatch(value):
         return "must be a time such as 2026-01-31T12:00:00Z"
     return ""
+
+
+def base64_of(numbers: Sequence[Any]) -> str | None:
+    """Bytes that are written as a list of numbers, which an API server takes for base64, too; None if they are none."""
+    values = [0 if number is None else number for number in numbers]
+    if all(isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255 for value in values):
+        return b64encode(bytes(values)).decode()
+    return None

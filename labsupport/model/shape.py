@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from labsupport.model.base import Metadata, Schema
 from labsupport.model.duration import GoDuration
-from labsupport.model.formats import format_problem
+from labsupport.model.formats import base64_of, format_problem
 from labsupport.model.issues import Issue, Report
 from labsupport.model.suggest import closest, unknown_field
 from labsupport.model.types import Clearable, Format, IntOrStringMark, LooseMark, Rule, flatten
@@ -77,6 +77,8 @@ class TextShape(Shape):
 
     def check(self, value: Any, path: str, report: Report) -> Any:
         """Check text."""
+        if isinstance(value, list) and "byte" in self.formats and (text := base64_of(value)) is not None:
+            return text
         if not isinstance(value, str):
             remedy = ""
             if isinstance(value, bool | int | float):
@@ -206,6 +208,7 @@ class MapShape(Shape):
     item: Shape = field(default_factory=Shape)
     shortest: int = 0
     longest: int | None = None
+    nulls: bool = False
 
     def check(self, value: Any, path: str, report: Report) -> Any:
         """Check a mapping and its values."""
@@ -216,7 +219,10 @@ class MapShape(Shape):
             report.crd(path, "must not be empty")
         if self.longest is not None and len(value) > self.longest:
             report.crd(path, f"has {len(value)} entries; at most {self.longest} are allowed")
-        cleaned = {key: self.item.check(item, f"{path}.{key}", report) for key, item in value.items()}
+        cleaned = {
+            key: "" if item is None and self.nulls else self.item.check(item, f"{path}.{key}", report)
+            for key, item in value.items()
+        }
         for rule in self.rules:
             report.rules.append((rule, cleaned, path))
         return cleaned
@@ -286,6 +292,8 @@ def shape_of(model: type[Schema]) -> ObjectShape:
     for info in model.model_fields.values():
         names = _yaml_names(info)
         child = _compile(info.annotation, info.metadata)
+        if isinstance(child, MapShape):
+            child.nulls = model.NULLS and isinstance(child.item, TextShape)
         for name in names:
             shape.fields[name] = child
         if info.is_required():

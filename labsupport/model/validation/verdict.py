@@ -45,6 +45,7 @@ __all__ = ["Inspection", "Verdict", "inspect", "is_istio", "judge", "validate"]
 
 _DRY_RUN = "istio.io/dry-run"
 _BOOLEANS = frozenset({"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"})
+_CLUSTER_SCOPED = frozenset({"Namespace", "Node", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"})
 T = TypeVar("T", bound=Schema)
 _RESERVED = (
     "internal.istio.io/webhook-always-reject",
@@ -130,9 +131,13 @@ def judge(raw: dict[str, Any], *, namespace: str = "default") -> tuple[Verdict, 
     Returns:
         the verdict, and the typed object if it is accepted.
     """
-    metadata = raw.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
+    metadata = raw.get("metadata", {})
     kind, version = _text(raw.get("kind")), _text(raw.get("apiVersion"))
+    if metadata is None or (isinstance(metadata, dict) and not isinstance(metadata.get("namespace"), str)):
+        # A namespace that is none is what a client fills in.
+        raw = {**raw, "metadata": {name: value for name, value in (metadata or {}).items() if name != "namespace"}}
+    space = namespace if isinstance(metadata, dict) and kind not in _CLUSTER_SCOPED else ""
+    metadata = metadata if isinstance(metadata, dict) else {}
     errors: list[str]
     warnings: list[str] = []
     resource = None
@@ -148,7 +153,7 @@ def judge(raw: dict[str, Any], *, namespace: str = "default") -> tuple[Verdict, 
         if not errors:
             # A cluster would not take an object without metadata, but it is for no istiod to say so.
             resource = seen.resource or decode(model, {**raw, "metadata": metadata}, "")
-    space = _text(metadata.get("namespace")) or namespace
+    space = _text(metadata.get("namespace")) or space
     return Verdict(kind, space, _text(metadata.get("name")), tuple(errors), tuple(warnings)), resource
 
 
