@@ -6,9 +6,9 @@ meet each other's rules, so an object is closed to the learner's own namespace u
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from labsupport.engine.cluster.graceful import add_pause, remove_pause
 from labsupport.engine.cluster.images import Images
 
 __all__ = ["EXPORT_TO", "LAB_LABEL", "PART_LABEL", "added", "taken_away"]
@@ -25,16 +25,18 @@ EXPORT_TO = "networking.istio.io/exportTo"
 _EXPORTED = ("VirtualService", "DestinationRule", "ServiceEntry")
 
 
-def added(raw: dict[str, Any], namespace: str, images: Images) -> dict[str, Any]:
+def added(raw: dict[str, Any], namespace: str, images: Images, version: tuple[int, ...] = (1, 34)) -> dict[str, Any]:
     """An object as it is sent to the API server.
 
     Args:
         raw: as it was written.
         namespace: the lab's namespace.
         images: where images come from.
+        version: of Kubernetes.
     """
     kind = raw["kind"]
     made = images.filled(kind, raw)
+    add_pause(kind, made, version)
     metadata = made["metadata"] = dict(made["metadata"])
     metadata["namespace"] = namespace
     # The server sets these, and refuses an apply that brings them along.
@@ -59,7 +61,8 @@ def added(raw: dict[str, Any], namespace: str, images: Images) -> dict[str, Any]
 def taken_away(raw: dict[str, Any], images: Images) -> dict[str, Any]:
     """An object as a person wrote it: the opposite of ``added``."""
     kind = raw["kind"]
-    made = copy.deepcopy(images.hidden(kind, raw))
+    made = images.hidden(kind, raw)
+    remove_pause(kind, made)
     spec = made.get("spec")
     if kind in _EXPORTED and isinstance(spec, dict) and spec.get("exportTo") == ["."]:
         del spec["exportTo"]

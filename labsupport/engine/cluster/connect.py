@@ -76,6 +76,7 @@ class Connection:
         self._lock = threading.Lock()
         self._client: Any = None
         self._istio: Istio | None = None
+        self._version: tuple[int, ...] | None = None
 
     # --- the official client -----------------------------------------------------------------------------------
 
@@ -248,6 +249,13 @@ class Connection:
 
     # --- what it is --------------------------------------------------------------------------------------------
 
+    def version(self) -> tuple[int, ...]:
+        """Major and minor version of Kubernetes, such as ``(1, 34)``, read once."""
+        if self._version is None:
+            found = self.get("/version")
+            self._version = (int(found["major"]), int(re.sub(r"\D.*", "", found["minor"])))
+        return self._version
+
     def istio(self) -> Istio:
         """What is known of the Istio in the cluster, read once.
 
@@ -286,8 +294,9 @@ def _configuration(context: str | None) -> tuple[str, Any]:
             config.load_incluster_config(client_configuration=made)
             return "in-cluster", made
         raise EngineError(
-            f"no cluster is known here: no usable kubeconfig at {file} ({first_line(error)}). Make one with: workshop cluster up; or set KUBECONFIG to "
-            'the kubeconfig of a cluster with Istio. No cluster is needed for Lab(engine="embedded")'
+            f"no cluster is known here: no usable kubeconfig at {file} ({first_line(error)}). Make a cluster with: "
+            "workshop cluster up; or set KUBECONFIG to the kubeconfig of one with Istio. No cluster is needed for "
+            'Lab(engine="embedded")'
         ) from None
     names = [one["name"] for one in contexts]
     if wanted is not None and wanted not in names:

@@ -133,7 +133,7 @@ class Objects:
         return Tried(tuple(body for body, _, _ in tried), warnings)
 
     def _try(self, one: Resource) -> tuple[dict[str, Any], list[str], list[Problem]]:
-        body = added(_raw(one), self._api.namespace, self._images)
+        body = self._added(one)
         while True:
             try:
                 _, warnings = self._send(one, body, dry=True)
@@ -196,8 +196,11 @@ class Objects:
                 if old is None:
                     self.delete([Ref(one.kind, one.name, one.namespace)])
                 else:
-                    live, _ = self._send(old, added(_raw(old), self._api.namespace, self._images))
+                    live, _ = self._send(old, self._added(old))
                     self._note(old, live)
+
+    def _added(self, one: Resource) -> dict[str, Any]:
+        return added(_raw(one), self._api.namespace, self._images, self._api.connection.version())
 
     def _note(self, one: Resource, live: dict[str, Any]) -> None:
         with self._lock:

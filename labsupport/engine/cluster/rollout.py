@@ -58,7 +58,7 @@ def pod_state(pod: Mapping[str, Any]) -> str:
     for condition in (pod.get("status") or {}).get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"no node for it: {condition.get('message', condition.get('reason', ''))}"
-    late = [one["name"] for one in statuses(pod) if not one.get("ready") and one.get("state", {}).get("running")]
+    late = [one["name"] for one in statuses(pod) if not one.get("ready") and "running" in (one.get("state") or {})]
     if late:
         return f"container {', '.join(late)} runs, not ready yet"
     return str((pod.get("status") or {}).get("phase") or "Pending").lower()
