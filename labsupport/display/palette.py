@@ -1,8 +1,8 @@
 """One colour and one shape per version, the same in every picture of a kernel.
 
 The colours are those of Okabe and Ito, made darker where a mark on white would have less than 3:1 contrast (WCAG 2.2,
-1.4.11) and lighter in the dark theme. Red is never given to a version: it means an error. Colour is never the only
-sign: each slot has its own shape.
+1.4.11) and lighter in the dark theme, and so far apart in lightness that people who see fewer colours tell them, too.
+Red is never given to a version: it means an error. Colour is never the only sign: each slot has its own shape.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class Slot:
 
 
 SLOTS: tuple[Slot, ...] = (
-    Slot("0", "circle", "#0072b2", "#56b4e9"),
+    Slot("0", "circle", "#0067a8", "#4fa6e3"),
     Slot("1", "square", "#c47f00", "#f0b429"),
-    Slot("2", "triangle", "#00805c", "#33c79a"),
+    Slot("2", "triangle", "#009e73", "#4be0a8"),
     Slot("3", "diamond", "#a8487f", "#e39ac6"),
     Slot("4", "bar", "#4b5d67", "#b4c3cd"),
     Slot("5", "wedge", "#2f8fc4", "#a5d8f7"),
     Slot("6", "plus", "#7a6a00", "#f0e442"),
 )
 NEUTRAL = Slot("n", "ring", "#6a737d", "#97a0a9")
-ERROR = Slot("e", "cross", "#c8371b", "#ff7a59")
+ERROR = Slot("e", "cross", "#b8260b", "#ff7a59")
 
 # Old and new are the same two looks in every lesson, whatever the lesson calls its versions.
 _KNOWN = {"v1": 0, "safe": 0, "stable": 0, "v2": 1, "risk": 1, "canary": 1, "v3": 2, "v4": 3, "v5": 4, "v6": 5, "v7": 6}
