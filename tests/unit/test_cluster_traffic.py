@@ -49,7 +49,6 @@ def test_entrances_are_the_gateways_ports_and_node_ports() -> None:
     assert list(found) == ["gateway", "gateway:443", "nodeport:web"]
     assert found["gateway"] == Entrance("gateway", 80, 31080, "10.96.0.7", ("192.0.2.7",), 30021)
     assert [one.authority for one in found.values()] == ["localhost", "localhost:443", "localhost:31532"]
-    assert [one.scheme for one in found.values()] == ["http", "https", "http"]
 
 
 def test_nodes_are_known_from_pods_where_the_nodes_may_not_be_listed() -> None:

@@ -24,6 +24,7 @@ from labsupport.engine.base import (
     TrafficSpec,
 )
 from labsupport.engine.cluster import clean, refuse
+from labsupport.engine.cluster.additions import LAB_LABEL
 from labsupport.engine.cluster.api import Api
 from labsupport.engine.cluster.connect import Connection
 from labsupport.engine.cluster.images import Images
@@ -327,9 +328,12 @@ class ClusterEngine:
         return text.rstrip("\n")
 
     def urls(self) -> Mapping[str, str]:
-        """Addresses for a person's browser: ``gateway`` and ``nodeport:<service>`` to a URL."""
+        """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""
+        from labsupport.mesh.gateways import schemes
+
         self._check()
-        return self.traffic.urls()
+        labels = {"app": GATEWAY, "istio": "ingressgateway", LAB_LABEL: self.namespace}
+        return self.traffic.urls(schemes(self._objects.read(), labels))
 
     def access_records(
         self, *, request_ids: Iterable[str] | None = None, since_s: float | None = None, timeout_s: float = 5.0

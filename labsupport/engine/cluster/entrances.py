@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 __all__ = ["PROBE", "Entrance", "Reach", "entrances", "hosts"]
@@ -54,11 +54,6 @@ class Entrance:
         """Host and port that requests show where the URL names none; the same on every engine."""
         shown = self.node_port if self.name.startswith("nodeport:") else self.port
         return "localhost" if shown == 80 else f"localhost:{shown}"
-
-    @property
-    def scheme(self) -> Literal["http", "https"]:
-        """What a browser would speak there."""
-        return "https" if self.name == "gateway:443" else "http"
 
 
 def entrances(services: Iterable[Mapping[str, Any]], gateway: str) -> dict[str, Entrance]:

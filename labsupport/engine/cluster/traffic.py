@@ -85,14 +85,20 @@ class Traffic:
             return self._sending(route, spec, url, f"{place[0]}:{place[1]}")
         return self._sending(self._pod_outside(), spec, url, _within(entrance))
 
-    def urls(self) -> Mapping[str, str]:
-        """Addresses for a person's browser, of the entrances that this machine reaches."""
+    def urls(self, opened: Mapping[int, str]) -> Mapping[str, str]:
+        """Addresses for a person's browser, of the entrances that this machine reaches.
+
+        Args:
+            opened: what is spoken on the ports that Gateways open.
+        """
         nodes = self._node_addresses()
+        spoken = {"gateway": "http"} | {"gateway" if port == 80 else f"gateway:{port}": opened[port] for port in opened}
         found = {}
         for name, entrance in self._entrances().items():
-            place = self._reach.address(entrance, nodes)
-            if place is not None and entrance.scheme == "http":
-                found[name] = f"http://{place[0]}" + ("" if place[1] == 80 else f":{place[1]}")
+            scheme = "http" if name.startswith("nodeport:") else spoken.get(name)
+            place = self._reach.address(entrance, nodes) if scheme else None
+            if place is not None:
+                found[name] = f"{scheme}://{place[0]}:{place[1]}"
         return found
 
     def close(self) -> None:
@@ -152,10 +158,13 @@ class Traffic:
             return known[key]
         port = target.gateway_port
         key = "gateway" if port == 80 else f"gateway:{port}"
-        if key not in known:
-            there = ", ".join(str(one.port) for name, one in known.items() if name.startswith("gateway"))
-            raise NotFoundError(f"the gateway's Service has no port {port}. There are: {there or 'none'}")
-        return known[key]
+        if key in known:
+            return known[key]
+        # Envoy listens on a port that the gateway's Service lacks too; only inside the cluster can it be reached.
+        gateway = next((pod for pod in self._pods() if workload_of(pod) == self._gateway and is_ready(pod)), None)
+        if gateway is None:
+            raise EngineError("the ingress gateway is not ready. lab.pods() shows its state")
+        return Entrance(key, port, 0, gateway["status"]["podIP"])
 
     def _entrances(self) -> dict[str, Entrance]:
         services = self._connection.get(f"/api/v1/namespaces/{self._namespace}/services")["items"]
