@@ -253,7 +253,9 @@ class _Count:
             others = [edge.source for edge in self.edges.values() if edge.target == service]
             for source in (originals or others)[:1]:
                 self.edge(source, service).copies += 1
-            self.answered(service, version)
+            if version:
+                # Nobody gets the answer to a copy: it is no part of a version's share.
+                self.node(service).versions.setdefault(version, 0)
             return
         source = self.sender(self.senders.get(record.request_id, ""))
         self.count(self.edge(source, service), record.status, record.duration_s, version)

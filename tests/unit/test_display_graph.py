@@ -93,8 +93,10 @@ def test_the_servers_line_of_a_call_is_not_counted_again():
 
 def test_mirror_copies_are_counted_apart():
     copy = AccessRecord("one", T0, "rev2", "inbound", status=200, mirrored=True)
-    edge = edge_of(drawn([called("page", "reviews", "rev1", request="one"), copy]), "productpage", "reviews")
+    made = drawn([called("page", "reviews", "rev1", request="one"), copy])
+    edge = edge_of(made, "productpage", "reviews")
     assert (edge.count, edge.copies) == (1, 1)
+    assert made.nodes["reviews"].versions == {"v1": 1, "v2": 0}, "a copy is no part of a share"
 
 
 @pytest.mark.parametrize("narrow", [False, True])
