@@ -69,9 +69,11 @@ def page_with(page: JupyterPage, theme: str) -> None:
     light = "true" if theme == "light" else "false"
     # The variables of JupyterLab's own themes.
     colours = (
-        "--jp-content-font-color1:rgba(0,0,0,.87);--jp-content-font-color2:rgba(0,0,0,.54);--jp-layout-color1:#fff"
+        "--jp-content-font-color1:rgba(0,0,0,.87);--jp-content-font-color2:rgba(0,0,0,.54);--jp-layout-color1:#fff;"
+        "--jp-border-color2:#e0e0e0"
         if theme == "light"
-        else "--jp-content-font-color1:#fff;--jp-content-font-color2:rgba(255,255,255,.7);--jp-layout-color1:#111"
+        else "--jp-content-font-color1:#fff;--jp-content-font-color2:rgba(255,255,255,.7);--jp-layout-color1:#111;"
+        "--jp-border-color2:#424242"
     )
     page.page.set_viewport_size({"width": 1100, "height": 420})
     page.page.set_content(
