@@ -125,6 +125,7 @@ class Draft:
         passes = captured and not scope.refuses_unknown
         if passes:
             decision += " The sidecar passes it on to the address that the caller looked up, and no rule counts."
+            reason += "; it is passed on to the address that the caller looked up"
         return self.end(
             decision,
             "unknown_destination",

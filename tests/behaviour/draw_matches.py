@@ -48,7 +48,7 @@ TEXTS: tuple[Json, ...] = (
 )
 NAMES = ("x-a", "end-user", "X-Odd-Case")
 METHODS: tuple[Json, ...] = ({"exact": "GET"}, {"prefix": "P"}, {"regex": "GET|PUT"})
-AUTHORITIES: tuple[Json, ...] = ({"prefix": "web"}, {"prefix": "s"}, {"exact": "shop"}, {"regex": "(?i)(web|shop).*"})
+AUTHORITIES: tuple[Json, ...] = ({"prefix": "web"}, {"prefix": "s"}, {"prefix": "r"}, {"regex": "(?i)(web|shop).*"})
 SCHEMES: tuple[Json, ...] = ({"exact": "http"}, {"exact": "http"}, {"prefix": "https"})
 
 
@@ -129,6 +129,6 @@ class Matches:
         if kind == "regex":
             return str(self.pick(SAMPLES.get(text, (text,))))
         if kind == "prefix":
-            known = {"P": "PUT", "https": "https", "": "/", "web": "web", "s": "shop"}
+            known = {"P": "PUT", "https": "https", "": "/", "web": "web", "s": "shop", "r": "ring"}
             return known.get(text, text + self.pick(("", "son", "2")))
         return str(text)

@@ -120,7 +120,7 @@ class Drawing(Rules):
         if server["port"]["protocol"] == "TCP":
             return Request(f"tcp://gateway:{number}", "outside", body="hello")
         if server["tls"]["mode"] == "PASSTHROUGH":
-            name = self.pick(("sealed.example", "sealed.example", "other.example", "none.test"))
+            name = self.pick(("sealed.example", "sealed.example", "other.example", "other.example", "none.test"))
             return Request(f"https://{name}{port}/headers", "outside")
         name = "bytes.example" if self.maybe(0.9) else "shop.example"
         return Request(f"tls://{name}{port}", "outside", body="hello")
@@ -142,15 +142,25 @@ class Drawing(Rules):
         if isinstance(target, str):
             headers["Host"] = target
             port = "" if self.maybe(0.9) else ":8080"
-            return Request(f"http://host{port}{text}", source, method, headers)
+            return Request(f"http://{self.world.door}{port}{text}", source, method, headers)
         number = self.pick(target.ports)
         if aim.match.get("port") in target.ports and self.maybe(0.8):
             number = aim.match["port"]
         if self.maybe(0.03):
             number = 9999
         called = str(self.pick((target.names(space)[0], *target.names(space))))
+        if "authority" in aim.match and self.maybe(0.7):
+            # The condition looks at the very name that the client calls the service by.
+            fitting = [name for name in target.names(space) if self._fits(aim.match["authority"], name)]
+            called = self.pick(fitting) if fitting else called
         headers["Host"] = called.title() if self.maybe(0.04) else called
-        return Request(f"http://host{'' if number == 80 else f':{number}'}{text}", source, method, headers)
+        door = self.world.door if "." in target.name else target.names(space)[0]
+        return Request(f"http://{door}{'' if number == 80 else f':{number}'}{text}", source, method, headers)
+
+    @staticmethod
+    def _fits(wanted: Json, name: str) -> bool:
+        ((kind, text),) = wanted.items()
+        return name == text if kind == "exact" else name.startswith(text if kind == "prefix" else ("web", "shop"))
 
     def _mesh_target(self, aim: Aim) -> Target | str:
         """The service that a request calls, or a host that only rules know."""

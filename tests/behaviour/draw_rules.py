@@ -61,7 +61,7 @@ class Rules(Servers):
             self._virtual_service(f"vs-{number}")
         for number in range(self.pick((0, 1, 2))):
             self.draw_connection_rules(f"l4-{number}")
-        if self.maybe(0.15):
+        if self.maybe(0.25):
             self._sidecar()
         self.dice.shuffle(self.drawn.objects)
 

@@ -54,6 +54,7 @@ class World:
         clients: pods that send, with their namespace.
         spaces: namespaces of rules; those named more often are chosen more often.
         labels: pairs that some client's pod has, and some that none has.
+        door: a service that can be looked up; requests for hosts that cannot are sent to it with their ``Host``.
         connections: whether there is something behind Services ``sealed`` (TLS) and ``echo`` (TCP).
     """
 
@@ -62,6 +63,7 @@ class World:
     clients: Sequence[tuple[str, str]] = (("client", "default"),)
     spaces: Sequence[str] = ("default",)
     labels: Sequence[Json] = field(default=({"app": "client"}, {"app": "client"}, {"app": "other"}))
+    door: str = "shop"
     connections: bool = False
 
     def target(self, host: str) -> Target | None:

@@ -113,6 +113,11 @@ def differences(why: Explanation, seen: Response, lines: list[AccessRecord]) -> 
     own = [one for one in lines if one.pod == why.proxy and one.direction in ("outbound", "gateway")]
     line = own[0] if own else None
     kind = kind_of(seen, line)
+    if [(one.kind, one.status) for one in why.outcomes] == [("unknown_destination", 0)]:
+        # On a cluster such a request goes where the caller's resolver says, which is not for rules to tell.
+        if line is not None and line.cluster != "PassthroughCluster":
+            yield f"it went to {line.cluster or 'nobody'}, predicted that it passes"
+        return
     fitting = [one for one in why.outcomes if one.kind == kind and one.share > 0]
     if not fitting:
         yield f"it was {kind}, predicted {sorted({one.kind for one in why.outcomes})}"

@@ -28,6 +28,7 @@ WORLD = World(
     clients=(("client", "default"), ("client", "default"), ("stranger", "other")),
     spaces=("default", "default", "other"),
     labels=({"tier": "gold"}, {"tier": "lead"}, {"app": "client"}),
+    door="web.default",
 )
 GATEWAY = "istio-ingressgateway"
 DB, VAULT, CACHE = "10.96.0.11", "10.96.0.12", "10.96.0.13"
