@@ -8,7 +8,8 @@ from labsupport.manifest import read
 from labsupport.mesh import ports
 from labsupport.mesh.control import ControlPlane, PlainView
 from labsupport.mesh.plain import NodePort
-from labsupport.mesh.pods import Addresses, EnvoyUnit, LivePod, Workplace, listening
+from labsupport.mesh.pods import Addresses, EnvoyUnit, LivePod, Workplace
+from labsupport.mesh.probes import listening
 from labsupport.mesh.records import PodInfo
 from labsupport.mesh.spawning import Process
 from labsupport.mesh.template import pod_template

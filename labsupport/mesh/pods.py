@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import random
-import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,10 +15,11 @@ from labsupport.errors import StorageError
 from labsupport.mesh import admin, envoy, ports, rundir
 from labsupport.mesh.ads import AdsServer
 from labsupport.mesh.keeper import Keeper
+from labsupport.mesh.probes import healthy, listening
 from labsupport.mesh.records import PodInfo
 from labsupport.mesh.spawning import Process, Spawner
 
-__all__ = ["POD_NETWORK", "Addresses", "EnvoyUnit", "LivePod", "Workplace", "healthy", "listening", "pod_suffix"]
+__all__ = ["POD_NETWORK", "Addresses", "EnvoyUnit", "LivePod", "Workplace", "pod_suffix"]
 
 # Kubernetes' alphabet for generated names: no vowels, so no words, and nothing that looks like something else.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -31,46 +30,6 @@ APP_LOG, ENVOY_LOG = "app.log", "envoy.log"
 def pod_suffix() -> str:
     """Five random characters, as at the end of a pod's name."""
     return "".join(random.choices(_ALPHABET, k=5))
-
-
-async def _poll(attempt: Callable[[], Awaitable[bool]]) -> None:
-    for pause in itertools.chain((0.002, 0.003, 0.005), itertools.repeat(0.01)):
-        with contextlib.suppress(OSError, EOFError, asyncio.IncompleteReadError):
-            if await attempt():
-                return
-        await asyncio.sleep(pause)
-
-
-async def listening(port: int) -> None:
-    """Wait until something listens on a local port."""
-
-    async def attempt() -> bool:
-        _, writer = await asyncio.open_connection(ports.LOOPBACK, port)
-        writer.close()
-        return True
-
-    await _poll(attempt)
-
-
-async def healthy(port: int, *, tls: bool = False) -> None:
-    """Wait until a program answers ``GET /healthz`` with 200, in TLS if it speaks that itself."""
-    context = None
-    if tls:
-        # Like the kubelet: whose certificate it is plays no part in whether it is ready.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-
-    async def attempt() -> bool:
-        reader, writer = await asyncio.open_connection(ports.LOOPBACK, port, ssl=context)
-        try:
-            writer.write(b"GET /healthz HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n")
-            return b" 200 " in await asyncio.wait_for(reader.readline(), 2.0)
-        except TimeoutError:
-            return False
-        finally:
-            writer.close()
-
-    await _poll(attempt)
 
 
 class Addresses:

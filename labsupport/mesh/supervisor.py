@@ -22,7 +22,7 @@ from labsupport.errors import (
     UsageError,
     WaitTimeoutError,
 )
-from labsupport.mesh import admin, envoy, gateways, refuse
+from labsupport.mesh import admin, envoy, gateways, holding, refuse
 from labsupport.mesh.ads import AdsServer
 from labsupport.mesh.cluster import BuiltIn, built_in_objects
 from labsupport.mesh.control import ControlPlane
@@ -42,12 +42,6 @@ RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sideca
 # What decides which certificates a proxy gets.
 CREDENTIALS = ("Gateway", "DestinationRule", "Secret", "ConfigMap")
 _ROTATE_BYTES = 64 << 20
-
-
-def _config_path(one: Resource) -> str:
-    """The mark that istiod leaves on what a rule made."""
-    kebab = "".join(f"-{char.lower()}" if char.isupper() else char for char in one.kind).lstrip("-")
-    return f"/namespaces/{one.namespace}/{kebab}/{one.name}"
 
 
 class Supervisor:
@@ -288,29 +282,17 @@ class Supervisor:
     async def rules(self) -> list[RuleStatus]:
         """Every rule with when it came into force, and which proxies hold something of it."""
         found = []
+        gateway = self._built_in.gateway
+        at = (gateway.name, gateway.info.labels) if gateway is not None else None
+        running = [pod for pod in self._control.pods.values() if pod.envoy is not None]
+        origins = {pod.name: self._control.snapshot(pod).origins for pod in running}
         for one in self._control.objects:
             if one.kind not in RULES:
                 continue
             since, after, concerned = self._rules.get((one.kind, one.namespace, one.name), (0.0, 0.0, frozenset()))
-            mark = _config_path(one)
-            holders = {
-                pod.name
-                for pod in self._control.pods.values()
-                if pod.envoy is not None and any(path.endswith(mark) for path in self._control.snapshot(pod).origins)
-            }
-            gateway = self._built_in.gateway
-            if gateway is not None and self._at_gateway(one, gateway.info.labels):
-                holders.add(gateway.name)
-            if one.kind in ("ServiceEntry", "Sidecar"):
-                holders |= concerned & self._control.pods.keys()
-            found.append(RuleStatus(Ref(one.kind, one.name, one.namespace), since, after, tuple(sorted(holders))))
+            names = holding.proxies(one, self._control.objects, origins, gateway=at, concerned=concerned)
+            found.append(RuleStatus(Ref(one.kind, one.name, one.namespace), since, after, tuple(sorted(names))))
         return found
-
-    def _at_gateway(self, one: Resource, labels: Mapping[str, str]) -> bool:
-        """Whether the gateway follows a rule that leaves no mark in what it holds."""
-        if one.kind == "Gateway":
-            return gateways.selects(one, labels)
-        return one.kind == "VirtualService" and gateways.carries_connections(one, self._control.objects, labels)
 
     def _pod(self, name: str) -> LivePod:
         pod = self._control.pods.get(name)

@@ -9,6 +9,7 @@ import pytest
 from labsupport.manifest import read
 from labsupport.mesh.cluster import built_in_objects
 from labsupport.mesh.gateways import carries_connections, conflicts, container_port, port_notes, schemes
+from labsupport.mesh.holding import proxies
 from labsupport.mesh.records import PodInfo
 from labsupport.model import Resource, parse
 
@@ -89,6 +90,24 @@ def test_rules_for_connections_belong_to_the_gateways_they_name(kind: str, gatew
         RULE.format(gateways=gateways, kind=kind, match=match),
     )
     assert carries_connections(found[-1], found, POD.labels) is expected
+
+
+def test_proxies_of_a_rule_are_told_by_marks_and_by_what_leaves_none() -> None:
+    found = objects(
+        gateway(server(9000, "TCP")),
+        gateway(server(9000, "TCP"), name="two", selects="another"),
+        RULE.format(gateways="one", kind="tcp", match=""),
+        RULE.format(gateways="one", kind="http", match=""),
+    )
+    origins = {"client": {"/apis/x/namespaces/default/virtual-service/rule"}, POD.name: set[str]()}
+    at = (POD.name, POD.labels)
+
+    def holders(one: Resource, concerned: frozenset[str] = frozenset({"client"})) -> set[str]:
+        return proxies(one, found, origins, gateway=at, concerned=concerned)
+
+    one, two, tcp, http = found[-4:]
+    assert holders(one) == {POD.name} and holders(two) == set()
+    assert holders(tcp) == {"client", POD.name} and holders(http) == {"client"}
 
 
 def listener(*matches: dict[str, Any]) -> dict[str, Any]:
