@@ -150,7 +150,10 @@ def _listed(rights: list[Right]) -> str:
     for right in rights:
         name = right.resource + (f".{right.group}" if right.group else "")
         by_resource.setdefault(name, []).append(right.verb)
-    return "; ".join(f"{', '.join(verbs)} {name}" for name, verbs in by_resource.items())
+    by_verbs: dict[tuple[str, ...], list[str]] = {}
+    for name, verbs in by_resource.items():
+        by_verbs.setdefault(tuple(verbs), []).append(name)
+    return "; ".join(f"{', '.join(verbs)} {join(names)}" for verbs, names in by_verbs.items())
 
 
 def _nodes(connection: Connection) -> Iterator[Finding]:

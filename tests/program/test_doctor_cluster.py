@@ -97,7 +97,7 @@ def test_rights_that_are_missing(api: ApiServer):
     api.denied = {"create deployments", "create namespaces"}
     found = look()
     assert levels(found)["rights"] == {"error"}
-    assert found["rights"][0].detail == "you may not create deployments.apps; create namespaces"
+    assert found["rights"][0].detail == "you may not create deployments.apps and namespaces"
     # In a namespace that a teacher has made, the right to make one is not needed.
     api.denied = {"create namespaces"}
     api.namespaces["workshop-ada"] = {"app.kubernetes.io/managed-by": "istio-traffic-workshop"}
