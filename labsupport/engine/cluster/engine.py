@@ -191,6 +191,7 @@ class ClusterEngine:
             mark = self.watcher.before(before)
             tried = self._objects.dry_run(new)
             notes = self._objects.apply(new, tried.bodies, before=before)
+            self._parts.serve(one for one in new if one.kind == "Gateway")
             rolled = [one.name for one in new if one.kind == "Deployment"]
             try:
                 result = self._settle(mark, after, changes, began, timeout_s, rolled=rolled)

@@ -7,7 +7,7 @@ on installing gateways. Each learner has one: the Gateways of all namespaces wou
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from labsupport.engine.cluster.additions import EXPORT_TO, LAB_LABEL, PART_LABEL
@@ -16,6 +16,7 @@ from labsupport.engine.cluster.connect import FIELD_MANAGER, MANAGED_BY, ApiErro
 from labsupport.engine.cluster.images import Images
 from labsupport.engine.cluster.rollout import Rollout
 from labsupport.errors import EngineError
+from labsupport.model import Resource
 
 __all__ = ["GATEWAY", "OUTSIDE", "Parts"]
 
@@ -63,7 +64,7 @@ class Parts:
         self._access_log()
         self._request_ids()
         account = self._secret_reader()
-        self._service()
+        self.serve()
         self._apply(self._gateway(injection, account))
         try:
             self._rollout.wait([GATEWAY], timeout_s=timeout_s)
@@ -142,36 +143,58 @@ class Parts:
         }
         return self._deployment(GATEWAY, labels, annotations, container, grace_s=5, account=account)
 
-    def _service(self) -> None:
-        metadata = self._meta(GATEWAY, annotations={EXPORT_TO: "."})
-        metadata["labels"] |= {"app": GATEWAY, "istio": "ingressgateway"}
-        selector = {"app": GATEWAY, LAB_LABEL: self._namespace}
-        ports = [
-            {"name": name, "port": port, "targetPort": target, **({"nodePort": node} if node else {})}
-            for name, port, target, node in _PORTS
-        ]
-        service = {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": metadata,
-            "spec": {"type": "NodePort", "selector": selector, "ports": ports},
-        }
-        path = self._api.path_of("Service", GATEWAY)
-        try:
-            self._api.connection.get(path)
+    def serve(self, gateways: Iterable[Resource] = ()) -> None:
+        """Give the gateway's Service a port for each port that Gateways name; those it has are kept.
+
+        Args:
+            gateways: objects of kind Gateway.
+        """
+        wanted = {port: (name, target, node) for name, port, target, node in _PORTS}
+        for one in gateways:
+            servers = one.spec.servers if one.spec.selector.get("istio") == "ingressgateway" else ()  # type: ignore[attr-defined]
+            for server in servers:
+                number = server.port.number
+                # As with 80 and 443: a gateway's Envoy may not listen on privileged ports everywhere.
+                wanted.setdefault(number, (f"port-{number}", number if number >= 1024 else number + 8000, 0))
+        present = {port["port"]: port for port in self._ports()}
+        if present and wanted.keys() <= present.keys():
             return
-        except ApiError as error:
-            if not error.missing:
-                raise
+        kept: list[dict[str, Any]] = [
+            {key: port[key] for key in ("name", "port", "targetPort", "nodePort") if key in port}
+            for port in present.values()
+        ]
+        new: list[dict[str, Any]] = [
+            {"name": name, "port": number, "targetPort": target, **({"nodePort": node} if node else {})}
+            for number, (name, target, node) in wanted.items()
+            if number not in present
+        ]
         try:
-            self._apply(service)
+            self._apply(self._service([*kept, *new]))
         except ApiError as error:
             if error.status != 422:
                 raise
             # Another learner's gateway has these numbers; any others do as well.
-            for port in ports:
+            for port in new:
                 port.pop("nodePort", None)
-            self._apply(service)
+            self._apply(self._service([*kept, *new]))
+
+    def _ports(self) -> list[dict[str, Any]]:
+        try:
+            found: list[dict[str, Any]] = self._api.connection.get(self._api.path_of("Service", GATEWAY))["spec"][
+                "ports"
+            ]
+        except ApiError as error:
+            if not error.missing:
+                raise
+            return []
+        return found
+
+    def _service(self, ports: list[dict[str, Any]]) -> dict[str, Any]:
+        metadata = self._meta(GATEWAY, annotations={EXPORT_TO: "."})
+        metadata["labels"] |= {"app": GATEWAY, "istio": "ingressgateway"}
+        selector = {"app": GATEWAY, LAB_LABEL: self._namespace}
+        spec = {"type": "NodePort", "selector": selector, "ports": ports}
+        return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
     def _secret_reader(self) -> str:
         """A service account that may read the namespace's Secrets: istiod gives certificates to none but such."""
