@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,7 +34,7 @@ class TrafficVerbs(ABC):
     def __init__(self) -> None:
         # Weak: traffic that a notebook has let go of must not be kept by the lab.
         self._live: weakref.WeakSet[BackgroundTraffic] = weakref.WeakSet()
-        self._last_wishes: list[Callable[[], None]] = []
+        self._last_wishes: list[Callable[[], Callable[[], None] | None]] = []
         # Number of changes of the mesh; what was read before the last one is to be read again.
         self._changes = 0
 
@@ -280,16 +281,18 @@ class TrafficVerbs(ABC):
         """Have a function called when the lab is about to close: what a live picture needs to leave a static one.
 
         Args:
-            act: called once, in the thread that closes the lab; it must not fail.
+            act: called once, in the thread that closes the lab. The object of a bound method is not kept alive by it.
         """
-        self._last_wishes.append(act)
+        bound = inspect.ismethod(act)
+        self._last_wishes.append(weakref.WeakMethod(act) if bound else lambda: act)
 
     def _fulfil_last_wishes(self) -> None:
         wishes, self._last_wishes = self._last_wishes, []
         for wish in wishes:
             # A picture must not keep the mesh from being taken down.
             with suppress(Exception):
-                wish()
+                if (act := wish()) is not None:
+                    act()
 
     def _stop_traffic(self) -> None:
         # All are told before any is waited for, and a failed one must not keep the mesh from being taken down.

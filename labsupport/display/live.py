@@ -136,6 +136,13 @@ class LiveTraffic(LiveView):
 
     # --- what a person asks for ---------------------------------------------------------------------------------
 
+    def close(self) -> None:
+        """Stop drawing and remove the picture from the page."""
+        if isinstance(self._traffic, BackgroundTraffic) and _pictures.get(self._traffic) is self:
+            # The picture holds its traffic, so that the table of pictures would keep both.
+            del _pictures[self._traffic]
+        super().close()
+
     def turn(self, rule: str) -> WeightDial:
         """Show sliders for the weights of a rule.
 

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 import uuid
+import weakref
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -13,9 +14,11 @@ from typing import Any, Protocol
 import anywidget
 import traitlets
 
+from labsupport import origin
 from labsupport.display.scripts import script
 from labsupport.display.theme import STATIC, style
 from labsupport.errors import TrafficError
+from labsupport.origin import Origin
 
 __all__ = ["LiveView", "Shown"]
 
@@ -27,6 +30,9 @@ _PATIENCE_S = 30.0
 _UNSEEN_INTERVAL_S = 1.0
 # A screen reader is told the numbers this often; more would talk over everything else.
 _SUMMARY_S = 10.0
+
+
+_shown: weakref.WeakSet[LiveView] = weakref.WeakSet()
 
 
 class Shown(Protocol):
@@ -67,7 +73,8 @@ class LiveView(anywidget.AnyWidget):
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
-        self._places: list[str] = []
+        # Where it is shown: display id, and the run of the cell that showed it.
+        self._places: dict[str, Origin] = {}
         super().__init__(size=dict(size))
         self.on_msg(self._receive)
 
@@ -165,8 +172,20 @@ class LiveView(anywidget.AnyWidget):
         # Shown with an id of its own, so that ``freeze`` finds the place again.
         shown = self._repr_mimebundle_()
         data, metadata = shown if isinstance(shown, tuple) else (shown, {})
-        self._places.append(f"workshop-{uuid.uuid4().hex}")
-        _publish(data or {"text/plain": repr(self)}, metadata, self._places[-1])
+        place, now = f"workshop-{uuid.uuid4().hex}", origin.here()
+        self._places[place] = now
+        _publish(data or {"text/plain": repr(self)}, metadata, place)
+        _shown.add(self)
+        for view in list(_shown):
+            view._left_by(now)
+
+    def _left_by(self, now: Origin) -> None:
+        """Forget the places that a cell has cleared by running again; without any left, end."""
+        left = {place: shown for place, shown in self._places.items() if not now.reruns(shown)}
+        if left != self._places:
+            self._places = left
+            if not left:
+                self.close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         self._raise_stored()

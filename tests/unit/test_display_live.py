@@ -1,15 +1,18 @@
 """The kernel's side of the live picture: what is sent, how often, and what clicks do."""
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 from display_samples import T0, response
 
-from labsupport.background import TrafficSnapshot
-from labsupport.display.live import LiveTraffic
+from labsupport.background import BackgroundTraffic, TrafficSnapshot
+from labsupport.display.live import LiveTraffic, live_of
 from labsupport.engine.base import TrafficSpec
 from labsupport.errors import TrafficError, UsageError
+from labsupport.origin import Origin
 from labsupport.recording import Mark, Recording
 
 
@@ -224,3 +227,77 @@ def test_viewers_without_widgets_get_what_there_was_to_see(live, source, monkeyp
     fill(source, 0, 5)
     assert forms()["image/svg+xml"].startswith("<svg")
     assert forms()["text/plain"] == repr(live)
+
+
+class Kernel:
+    """Runs of cells, and what they published."""
+
+    def __init__(self, monkeypatch):
+        self.places, self.now = [], Origin("", "")
+        monkeypatch.setattr("labsupport.display.live_view.origin.here", lambda: self.now)
+        monkeypatch.setattr("labsupport.display.live_view._publish", self.publish)
+        monkeypatch.setattr(threading.Thread, "start", lambda self: None)
+
+    def publish(self, data, metadata, place, update=False):
+        self.places.append((place, update, "application/vnd.jupyter.widget-view+json" in data))
+
+    def run(self, cell, number):
+        self.now = Origin(cell, f"run-{number}")
+
+
+def test_a_picture_ends_when_its_cell_shows_another_one(source, monkeypatch):
+    kernel = Kernel(monkeypatch)
+    kernel.run("cell-1", 1)
+    first, beside = LiveTraffic(source), LiveTraffic(source)
+    first._ipython_display_()
+    beside._ipython_display_()
+    kernel.run("cell-2", 2)
+    beside._ipython_display_()
+    assert first.comm is not None
+    kernel.run("cell-1", 3)
+    again = LiveTraffic(source)
+    again._ipython_display_()
+    assert first.comm is None
+    assert beside.comm is not None
+    again.close()
+    beside.close()
+
+
+def test_a_picture_that_is_shown_again_by_its_own_cell_goes_on(source, monkeypatch):
+    kernel = Kernel(monkeypatch)
+    live = LiveTraffic(source)
+    for number in range(3):
+        kernel.run("cell-1", number)
+        live._ipython_display_()
+    assert live.comm is not None
+    assert len(live._places) == 1
+    live.close()
+
+
+def test_a_frozen_picture_is_a_static_one_wherever_it_was_shown(source, monkeypatch):
+    kernel = Kernel(monkeypatch)
+    live = LiveTraffic(source)
+    live._ipython_display_()
+    live._ipython_display_()
+    live.freeze()
+    live.freeze()
+    (one, _, first), (other, _, second), *later = kernel.places
+    assert first and second
+    assert later == [(one, True, False), (other, True, False)]
+    assert live.comm is None
+
+
+def test_a_picture_and_its_traffic_are_forgotten_when_it_is_closed():
+    class Nobody:
+        name = "nobody"
+
+    traffic = BackgroundTraffic(Nobody(), TrafficSpec(url="gateway:/", rate=1.0, concurrency=1))
+    picture = live_of(traffic)
+    assert live_of(traffic) is picture
+    picture.close()
+    assert live_of(traffic) is not picture
+    live_of(traffic).close()
+    gone = weakref.ref(traffic)
+    del traffic, picture
+    gc.collect()
+    assert gone() is None
