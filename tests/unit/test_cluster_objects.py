@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from labsupport.engine.base import Sample
 from labsupport.engine.cluster.additions import EXPORT_TO, LAB_LABEL, added, taken_away
 from labsupport.engine.cluster.images import Images
 from labsupport.engine.cluster.istio import parse_version
@@ -16,6 +17,7 @@ from labsupport.engine.cluster.owned import project, written
 from labsupport.engine.cluster.pods import concurrency, has_proxy, program
 from labsupport.engine.cluster.refuse import problems
 from labsupport.engine.cluster.rollout import is_ready, pod_state, workload_of
+from labsupport.engine.cluster.statnames import envoy_names
 from labsupport.engine.patching import merge_patch, patched, placed
 from labsupport.errors import ManifestError, UsageError
 from labsupport.manifest import read
@@ -275,6 +277,14 @@ def test_a_pod_that_is_about_to_end_takes_no_traffic() -> None:
     ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}, "metadata": {}}
     assert is_ready(ready)
     assert not is_ready({**ready, "metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
+
+
+def test_statistics_carry_envoys_own_names_of_labels() -> None:
+    own = Sample("client-1", "envoy_cluster_upstream_rq", {"cluster_name": "web", "response_code": "200"}, 1.0)
+    istio = Sample("client-1", "istio_requests_total", {"response_code": "200"}, 1.0)
+    first, second = envoy_names([own, istio])
+    assert first.labels == {"envoy_cluster_name": "web", "envoy_response_code": "200"}
+    assert second is istio
 
 
 # --- names, patches -------------------------------------------------------------------------------------------------

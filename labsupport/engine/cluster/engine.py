@@ -33,6 +33,7 @@ from labsupport.engine.cluster.objects import Objects, Tried
 from labsupport.engine.cluster.parts import GATEWAY, OUTSIDE, Parts
 from labsupport.engine.cluster.pods import PROXY, has_proxy, program, records
 from labsupport.engine.cluster.rollout import Rollout, workload_of
+from labsupport.engine.cluster.statnames import envoy_names
 from labsupport.engine.patching import patched, placed
 from labsupport.errors import (
     ConfigRejectedError,
@@ -301,7 +302,7 @@ class ClusterEngine:
             for pod in self._rollout.pods()
             if has_proxy(pod) and not pod["metadata"].get("deletionTimestamp")
         ]
-        return self.proxies.samples(names)
+        return envoy_names(self.proxies.samples(names))
 
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
         """The last lines of the log of a pod's program or of its Envoy; of the crashed one if it does not run."""
