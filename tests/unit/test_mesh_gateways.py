@@ -97,15 +97,15 @@ def test_proxies_of_a_rule_are_told_by_marks_and_by_what_leaves_none() -> None:
         gateway(server(9000, "TCP")),
         gateway(server(9000, "TCP"), name="two", selects="another"),
         RULE.format(gateways="one", kind="tcp", match=""),
-        RULE.format(gateways="one", kind="http", match=""),
     )
+    http = parse(read(RULE.format(gateways="one", kind="http", match="")))[0]
     origins = {"client": {"/apis/x/namespaces/default/virtual-service/rule"}, POD.name: set[str]()}
     at = (POD.name, POD.labels)
 
     def holders(one: Resource, concerned: frozenset[str] = frozenset({"client"})) -> set[str]:
         return proxies(one, found, origins, gateway=at, concerned=concerned)
 
-    one, two, tcp, http = found[-4:]
+    one, two, tcp = found[-3:]
     assert holders(one) == {POD.name} and holders(two) == set()
     assert holders(tcp) == {"client", POD.name} and holders(http) == {"client"}
 
