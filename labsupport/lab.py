@@ -10,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from labsupport import session
+from labsupport import advice, session
 from labsupport.engine.base import ApplyResult, Engine, Leftovers, Ref, Response
 from labsupport.errors import LabError, NotFoundError, UsageError
+from labsupport.keywords import checked
 from labsupport.lab_pictures import PictureVerbs
 from labsupport.lab_traffic import TrafficVerbs
 from labsupport.model.base import Resource
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Lab"]
 
 
+@checked
 class Lab(TrafficVerbs, PictureVerbs):
     """A mesh to experiment with: apply manifests, send requests, see where they went.
 
@@ -73,8 +75,10 @@ class Lab(TrafficVerbs, PictureVerbs):
         self._warnings: tuple[str, ...] = ()
         self._last_error = ""
         self._exercises: dict[str, Exercise] = {}
+        # What cannot be opened must not cost the lab that runs.
+        start = session.prepare_engine(engine, options)
         session.replace(None)
-        self._engine = session.open_engine(engine, options)
+        self._engine = start()
         session.replace(self)
         session.install_in_notebook()
 
@@ -149,7 +153,7 @@ class Lab(TrafficVerbs, PictureVerbs):
         if not isinstance(patch, Mapping):
             raise UsageError(f"A patch is a mapping such as {{'spec': {{...}}}}, not a {type(patch).__name__}.")
         ref = as_ref(target)
-        return self._change("patch", lambda engine, wait: engine.patch(ref, patch, timeout_s=wait), timeout_s)
+        return self._change("patch", lambda engine, wait: advice.patch(engine, ref, patch, wait), timeout_s)
 
     def scale(self, target: str | Ref, replicas: int, *, timeout_s: float | None = None) -> ApplyResult:
         """Set the number of pods of a Deployment.
@@ -204,6 +208,8 @@ class Lab(TrafficVerbs, PictureVerbs):
         known = kind_name(kind)
         engine = self._open()
         found = engine.get(known, name)
+        if known == "Pod" and not found:
+            raise UsageError("Pods come from Deployments, nobody applies them. Look at them with lab.pods().")
         if name is not None and not found:
             names = ", ".join(resource.name for resource in engine.get(known)) or "none"
             raise NotFoundError(f"There is no {known}/{name}. Objects of this kind: {names}.")
@@ -359,6 +365,7 @@ class Lab(TrafficVerbs, PictureVerbs):
             raise UsageError(f"timeout_s={timeout_s!r}: give a number of seconds above 0.")
         with self._lock, self._remember_error():
             result = act(self._open(), wait)
+            result = advice.advised(result, resources or ())
             self._last_error, self._warnings = "", result.warnings
             self._mark(verb, result, resources, to=to)
             return result

@@ -5,19 +5,22 @@ from __future__ import annotations
 import atexit
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from labsupport.errors import EngineError, LabError, UsageError
+from labsupport.keywords import refuse_unknown
 
 if TYPE_CHECKING:
     from labsupport.engine.base import Engine
     from labsupport.lab import Lab
 
-__all__ = ["current", "forget", "install_in_notebook", "open_engine", "replace"]
+__all__ = ["current", "forget", "install_in_notebook", "prepare_engine", "replace"]
 
 _ENGINE_VARIABLE = "WORKSHOP_ENGINE"
 _ENGINES = {
@@ -29,21 +32,24 @@ _lock = threading.RLock()
 _current: Lab | None = None
 
 
-def open_engine(engine: str | Engine | None, options: dict[str, Any]) -> Engine:
-    """Start the engine of a new lab.
+def prepare_engine(engine: str | Engine | None, options: dict[str, Any]) -> Callable[[], Engine]:
+    """Check what is asked for, and leave the start of the engine for later.
 
     Args:
         engine: ``embedded``, ``cluster``, an engine that runs already, or None for ``WORKSHOP_ENGINE`` (else embedded).
         options: keyword arguments of the engine's class.
 
+    Returns:
+        What starts the engine; it raises an ``EngineError`` if the engine cannot start.
+
     Raises:
         UsageError: no such engine, or an option that it does not have.
-        EngineError: the engine cannot start.
     """
     if engine is not None and not isinstance(engine, str):
         if options:
             raise UsageError(f"An engine that runs already takes no options: {', '.join(options)}.")
-        return engine
+        running = engine
+        return lambda: running
     origin = "engine" if engine is not None else _ENGINE_VARIABLE
     name = engine if engine is not None else os.environ.get(_ENGINE_VARIABLE) or "embedded"
     here = [known for known, (module, _) in _ENGINES.items() if importlib.util.find_spec(module)]
@@ -51,13 +57,13 @@ def open_engine(engine: str | Engine | None, options: dict[str, Any]) -> Engine:
         raise UsageError(f"{origin}={name!r}: this installation has the engines {', '.join(map(repr, here))}.")
     module, class_name = _ENGINES[name]
     make = getattr(importlib.import_module(module), class_name)
-    try:
+    refuse_unknown(f"Lab(engine={name!r})", options, inspect.signature(make))
+
+    def start() -> Engine:
         started: Engine = make(**options)
-    except TypeError as error:
-        if "keyword argument" not in str(error) or not options:
-            raise
-        raise UsageError(f"Lab(engine={name!r}): {str(error).split('() ')[-1]}. See help(labsupport.Lab).") from error
-    return started
+        return started
+
+    return start
 
 
 def replace(lab: Lab | None) -> None:
