@@ -92,7 +92,6 @@ def test_what_a_gateway_answers_itself_is_a_gateways_line() -> None:
     "text",
     [
         pytest.param(CONTROL, id="told by the kernel"),
-        pytest.param(TCP, id="no HTTP"),
         pytest.param("2026-11-21T06:39:29.153298Z\tinfo\tReadiness succeeded in 1.1s", id="of the agent"),
         pytest.param('{"level":"info","time":"2026-11-21T06:39:29Z","msg":"ready"}', id="of the agent in JSON"),
         pytest.param(CALLER[:90], id="half a line"),
@@ -101,6 +100,17 @@ def test_what_a_gateway_answers_itself_is_a_gateways_line() -> None:
 )
 def test_what_is_no_request_is_left_out(text: str) -> None:
     assert parse(text, CLIENT, lambda ip: NUMBERS.get(ip, 0), OWNERS) is None
+
+
+def test_a_connection_has_its_server_name_for_an_authority() -> None:
+    found = record(TCP, CLIENT)
+    assert (found.protocol, found.request_id, found.method, found.status) == ("TCP", "", "", 0)
+    assert (found.cluster, found.upstream_pod) == ("outbound|9000||web.lab.svc.cluster.local", "web-risk-1-a")
+    closed = TCP.replace('"10.244.0.11:5000" outbound|9000||web.lab.svc.cluster.local', '"-" -').replace(
+        "0 - - -", "0 NR - filter_chain_not_found"
+    )
+    found = record(closed.replace("10.244.0.10:2 - -", "10.244.0.10:2 else.example -"), GATEWAY)
+    assert (found.authority, found.flags, found.details) == ("else.example", "NR", "filter_chain_not_found")
 
 
 def test_older_istio_says_what_was_copied() -> None:

@@ -23,11 +23,11 @@ __all__ = ["LoggedBy", "parse", "with_tries"]
 # ``EnvoyTextLogFormat`` of Istio; what stands in quotes may hold spaces, and a route's name comes last.
 _TEXT = re.compile(
     r'\[(?P<start_time>[^\]]+)\] "(?P<method>\S+) (?P<path>.*?) (?P<protocol>\S+)" (?P<response_code>\d+) '
-    r"(?P<response_flags>\S+) (?P<response_code_details>\S+) (?P<termination>.*?) "
+    r"(?P<response_flags>\S+) (?P<response_code_details>\S+) (?P<connection_termination_details>.*?) "
     r'"(?P<failure>[^"]*)" (?P<bytes_received>\d+) (?P<bytes_sent>\d+) (?P<duration>\d+|-) (?P<service_time>\S+) '
     r'"(?P<forwarded>[^"]*)" "(?P<user_agent>.*?)" "(?P<request_id>[^"]*)" "(?P<authority>[^"]*)" '
     r'"(?P<upstream_host>[^"]*)" (?P<upstream_cluster>\S+) (?P<upstream_local>\S+) (?P<downstream_local_address>\S+) '
-    r"(?P<downstream_remote>\S+) (?P<sni>\S+) (?P<route_name>.*)"
+    r"(?P<downstream_remote>\S+) (?P<requested_server_name>\S+) (?P<route_name>.*)"
 )
 # A second of slack below a millisecond for each of two clocks that cut off.
 _SLACK_S = 0.002
@@ -59,7 +59,7 @@ def parse(text: str, proxy: LoggedBy, number_of: Callable[[str], int], owners: O
         owners: pods by number.
 
     Returns:
-        The line; None if it tells of no HTTP request.
+        The line; None if it is none of Envoy's, or tells of nothing that anybody sent.
     """
     raw = _fields(text)
     if raw is None:
@@ -70,14 +70,13 @@ def parse(text: str, proxy: LoggedBy, number_of: Callable[[str], int], owners: O
     except (ValueError, KeyError, TypeError):
         return None
     method, cluster = _text(raw.get("method")), _text(raw.get("upstream_cluster"))
-    if not method:
-        return None
-    upstream = number_of(_host(raw.get("upstream_host")))
+    # A connection that is not HTTP: its server name stands for the authority.
+    bare = not method and not _text(raw.get("protocol"))
     if raw.get("user_agent") == FIELD_MANAGER:
         # The kernel itself, telling a load client what to send; nothing of the traffic.
         return None
     direction = _direction(proxy, cluster, _host(raw.get("downstream_local_address")))
-    authority = _text(raw.get("authority"))
+    authority = _text(raw.get("requested_server_name" if bare else "authority"))
     record = AccessRecord(
         request_id=_text(raw.get("request_id")),
         time_s=time_s,
@@ -88,14 +87,14 @@ def parse(text: str, proxy: LoggedBy, number_of: Callable[[str], int], owners: O
         path=_text(raw.get("path")),
         status=status,
         flags=_text(raw.get("response_flags")),
-        details=_text(raw.get("response_code_details")),
+        details=_text(raw.get("connection_termination_details" if bare else "response_code_details")),
         route=_text(raw.get("route_name")),
         cluster=cluster,
         upstream_pod=proxy.pod if direction == "inbound" and upstream else owners.get(upstream, ("", False))[0],
         duration_s=int(duration) / 1000 if duration.isdigit() else 0.0,
         # Istio before 1.27 marks what a mirror rule copied.
         mirrored=direction == "inbound" and bool(_SHADOW.search(authority)),
-        protocol=_text(raw.get("protocol")),
+        protocol="TCP" if bare else _text(raw.get("protocol")),
     )
     return Line(record, upstream, 0)
 
@@ -137,7 +136,11 @@ def with_tries(lines: Iterable[Line], owners: Owners) -> list[Line]:
     found: list[Line] = []
     by_request: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
-        by_request[line.record.request_id].append(line)
+        # Connections have no number, and are not tried again.
+        if line.record.request_id:
+            by_request[line.record.request_id].append(line)
+        else:
+            found.append(line)
     for request in by_request.values():
         callers = [line for line in request if line.record.direction != "inbound"]
         arrivals = [line for line in request if line.record.direction == "inbound"]
