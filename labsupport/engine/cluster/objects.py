@@ -91,14 +91,13 @@ class Objects:
 
     def read(self) -> tuple[Resource, ...]:
         """All objects that people put into the namespace, oldest first."""
-        found: list[tuple[str, int, Resource]] = []
+        found: list[tuple[str, str, Resource]] = []
         with self._lock:
-            order = {key: number for number, key in enumerate(self._known)}
             for live in self._live():
                 resource = self._shown(live)
                 if resource is not None:
-                    age = str(live["metadata"].get("creationTimestamp") or "")
-                    found.append((age, order.get(key_of(resource), len(order)), resource))
+                    found.append((str(live["metadata"].get("creationTimestamp") or ""), resource.name, resource))
+        # The server's clock counts seconds; of what one second has made, istiod takes what comes first by name.
         return tuple(resource for _, _, resource in sorted(found, key=lambda one: one[:2]))
 
     def _live(self) -> list[dict[str, Any]]:
