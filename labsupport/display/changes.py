@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import compress
+
 from labsupport import words
 from labsupport.display.figure import panel
 from labsupport.display.text import el, esc
@@ -19,7 +21,7 @@ def table(heads: list[str], rows: list[list[str]], *, numeric: frozenset[int] = 
     """An HTML table whose first column names its rows.
 
     Args:
-        heads: column headings, plain text.
+        heads: column headings, plain text; without any word there is no heading.
         rows: cells as markup, already escaped.
         numeric: columns that are aligned to the right.
         caption: what it is about, for screen readers.
@@ -41,7 +43,8 @@ def table(heads: list[str], rows: list[list[str]], *, numeric: frozenset[int] = 
         for row in rows
     ]
     words_for_readers = el("caption", esc(caption), class_="ws-hide") if caption else ""
-    return el("table", words_for_readers, el("thead", el("tr", head)), el("tbody", *lines))
+    top = el("thead", el("tr", head)) if any(heads) else ""
+    return el("table", words_for_readers, top, el("tbody", *lines))
 
 
 def _change_row(change: ObjectChange) -> list[str]:
@@ -70,9 +73,10 @@ def apply_html(result: ApplyResult) -> str:
     else:
         title, subtitle = f"Done after {words.duration(result.in_force_s)}", "no proxy had to learn of it"
     rows = [_change_row(change) for change in result.changes]
-    heads = ["object", "", "fields", "from"]
-    if not any(change.details for change in result.changes):
-        heads, rows = heads[:2] + heads[3:], [row[:2] + row[3:] for row in rows]
+    # Columns that would be empty are left out: nobody wrote fields of what is deleted, or where a patch is from.
+    used = [True, True, any(change.details for change in result.changes), any(c.source for c in result.changes)]
+    heads = list(compress(["object", "", "fields", "from"], used))
+    rows = [list(compress(row, used)) for row in rows]
     body = [table(heads, rows, caption="objects")] if rows else []
     body += [_line("⚠ warning: ", text) for text in result.warnings]
     body += [_line("note: ", text, "d") for text in result.notes]

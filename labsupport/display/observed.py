@@ -200,10 +200,10 @@ def response_html(response: Response) -> str:
     """What the client saw of one request: how it ended, who took part, and how to find it again."""
     why = cause(response)
     ended = el("b", "✗ " + esc(why), class_="e") if why else f"✓ {esc(response.status)} ok"
-    hops = " → ".join(
+    hops = ", ".join(
         el("span", esc(hop.service), " ", version_mark(hop.version), title=hop.pod, class_="w") for hop in response.path
     )
-    rows = [["outcome", ended], ["answered by", hops or el("span", "nobody", class_="d")]]
+    rows = [["outcome", ended], ["took part", hops or el("span", "nobody", class_="d")]]
     rows.append(["duration", words.duration(response.duration_s)])
     rows += [[f"header {esc(name)}", el("code", esc(value))] for name, value in response.headers.items()]
     if response.user:
