@@ -8,7 +8,7 @@ their own, before that of the rule.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from labsupport.explain.matching import compare, operator_of
 from labsupport.explain.request import Request
@@ -121,27 +121,34 @@ def _after(
 ) -> dict[str, str | None]:
     touched: dict[str, None] = {}
     unknown: set[str] = set()
+    gone: set[str] = set()
     for level in levels:
         together = list(level)
-        for operations in together:
-            for name in _names(operations.remove):
-                touched.setdefault(name)
-                values.pop(name, None)
-        for adds, changes in ((False, "set"), (True, "add")):
+        for name in _names(name for operations in together for name in operations.remove):
+            touched.setdefault(name)
+            gone.add(name)
+            values.pop(name, None)
+
+        def header(name: str) -> str | None:
+            key = name.lower()
+            return values.get(key, None if key in gone else request.header(key))
+
+        # Envoy looks at the request for all values of a level before it changes anything.
+        changes: list[tuple[bool, str, str | None]] = []
+        for adds, which in ((False, "set"), (True, "add")):
             for operations in together:
-                given: Mapping[str, str] = getattr(operations, changes)
-                for name, text in sorted(given.items()):
-                    key = name.lower()
-                    value = _formatted(text, request)
-                    if key.startswith(":") or key == "host" or value == "":
-                        continue
-                    touched.setdefault(key)
-                    if value is None:
-                        unknown.add(key)
-                    elif adds and key in values:
-                        values[key] = f"{values[key]},{value}"
-                    else:
-                        values[key] = value
+                given: Mapping[str, str] = getattr(operations, which)
+                changes += [(adds, name.lower(), _formatted(text, header)) for name, text in sorted(given.items())]
+        for adds, key, value in changes:
+            if key.startswith(":") or key == "host" or value == "":
+                continue
+            touched.setdefault(key)
+            if value is None:
+                unknown.add(key)
+            elif adds and key in values:
+                values[key] = f"{values[key]},{value}"
+            else:
+                values[key] = value
     return {name: values.get(name) for name in touched if name not in unknown}
 
 
@@ -149,7 +156,7 @@ def _names(names: Iterable[str]) -> list[str]:
     return [name.lower() for name in names if not name.startswith(":") and name.lower() != "host"]
 
 
-def _formatted(text: str, request: Request) -> str | None:
+def _formatted(text: str, header: Callable[[str], str | None]) -> str | None:
     """A value with Envoy's ``%REQ(...)%`` and ``%%`` filled in; None where another command is used."""
     unknown = False
 
@@ -157,7 +164,7 @@ def _formatted(text: str, request: Request) -> str | None:
         nonlocal unknown
         if match[1] == "REQ" and match[2]:
             names = match[2].split("?")
-            return next((value for name in names if (value := request.header(name)) is not None), "")
+            return next((value for name in names if (value := header(name)) is not None), "")
         unknown = True
         return ""
 

@@ -74,7 +74,7 @@ class Servers(Matches):
         gateways = [gate] if self.maybe(0.8) else self.opened.gateways
         spec: Json = {"hosts": ["*"], "gateways": gateways}
         if chosen.get("tls", {}).get("mode") == "PASSTHROUGH":
-            names = self.pick((["sealed.example"], ["*.example"], ["sealed.example", "other.example"]))
+            names = self.pick((["sealed.example"], chosen["hosts"], ["sealed.example", "other.example"]))
             spec["hosts"] = names
             spec["tls"] = [self._tls_rule(names, chosen) for _ in range(self.pick((1, 1, 2)))]
         else:

@@ -20,7 +20,7 @@ from explained_features import features
 
 from labsupport.certificates import Authority, Certificate
 from labsupport.engine.base import AccessRecord, Ref, Response
-from labsupport.errors import ManifestError
+from labsupport.errors import ConfigRejectedError, ManifestError
 from labsupport.explain import Explanation, PredictedOutcome, RoutedTo
 from labsupport.lab import Lab
 
@@ -129,11 +129,17 @@ def differences(why: Explanation, seen: Response, lines: list[AccessRecord]) -> 
     if kind != "forwarded":
         yield from _answered(fitting, seen)
     else:
-        clusters = {one.cluster: one for one in why.destinations if one.share > 0 and not one.problem}
-        if line.cluster not in clusters:
-            yield f"it went to {line.cluster}, predicted {sorted(clusters)}"
+        going = [one for one in why.destinations if one.share > 0 and not one.problem]
+        # Of two destinations with one cluster nothing tells which of them it was.
+        ways = [
+            list(_arrived(why, to, outcome, line, seen))
+            for to, outcome in zip(going, fitting, strict=True)
+            if to.cluster == line.cluster
+        ]
+        if not ways:
+            yield f"it went to {line.cluster}, predicted {sorted(one.cluster for one in going)}"
             return
-        yield from _arrived(why, clusters[line.cluster], fitting, line, seen)
+        yield from min(ways, key=len)
     yield from _copied(why, kind, lines)
 
 
@@ -165,11 +171,10 @@ def _answered(fitting: list[PredictedOutcome], seen: Response) -> Iterator[str]:
 
 
 def _arrived(
-    why: Explanation, to: RoutedTo, fitting: list[PredictedOutcome], line: AccessRecord, seen: Response
+    why: Explanation, to: RoutedTo, outcome: PredictedOutcome, line: AccessRecord, seen: Response
 ) -> Iterator[str]:
     if line.upstream_pod not in to.pods:
         yield f"{line.upstream_pod} had it, predicted {to.pods}"
-    outcome = fitting[[one for one in why.destinations if not one.problem].index(to)]
     yield from _headers("the client", outcome.headers, seen.headers)
     said = told(seen)
     missing, found, _ = str(said.get("error", "")).partition(" does not exist")
@@ -253,6 +258,9 @@ def accepted(mesh: Mesh, rules: list[Json]) -> list[Json]:
             assert len(kept) < len(wanted), f"{error} names none of the objects"
             wanted = kept
             continue
+        except ConfigRejectedError:
+            # Rules of connections may say of one server name two things, which istiod leaves to Envoy to refuse.
+            return []
         break
     return wanted
 

@@ -27,6 +27,8 @@ def headers_of(operations: str, **options: object) -> dict[str, str | None]:
         ("set: {x-a: 100%%}", {"x-a": "100%"}),
         ("set: {x-b: '%REQ(x-a)%'}", {"x-b": "given"}),
         ("set: {x-b: '%REQ(x-none?x-a)%!'}", {"x-b": "given!"}),
+        ("set: {x-b: '%REQ(x-a)%'}, remove: [x-a]", {"x-a": None}),
+        ("set: {x-a: two, x-b: '%REQ(x-a)%'}", {"x-a": "two", "x-b": "given"}),
         ("set: {x-b: '%START_TIME%'}", {}),
         ("set: {Host: inner.example}", {}),
     ],
