@@ -310,7 +310,8 @@ class TrafficVerbs(ABC):
         if running and resources is None:
             # A patch names an object only: its weights, which the picture is to say, are in what came of it.
             refs = [change.ref for change in result.changes if (change.ref.kind, change.action) == _RULE]
-            resources = [found for ref in refs for found in self._open().get(ref.kind, ref.name)]
+            with suppress(LabError):
+                resources = [found for ref in refs for found in self._open().get(ref.kind, ref.name)]
         label = caption(verb, result, resources or ())
         if label:
             detail = f"in force after {words.duration(result.in_force_s)}"

@@ -10,10 +10,11 @@ from display_samples import T0, response
 
 from labsupport.background import BackgroundTraffic, TrafficSnapshot
 from labsupport.display.live import LiveTraffic, live_of
-from labsupport.engine.base import TrafficSpec
+from labsupport.engine.base import Ref, TrafficSpec
 from labsupport.errors import TrafficError, UsageError
 from labsupport.origin import Origin
 from labsupport.recording import Mark, Recording
+from labsupport.split import Part, Split
 
 
 class Source:
@@ -301,3 +302,90 @@ def test_a_picture_and_its_traffic_are_forgotten_when_it_is_closed():
     del traffic, picture
     gc.collect()
     assert gone() is None
+
+
+class Rules:
+    """What the rules in force want, as the test sets it."""
+
+    def __init__(self):
+        self.shares, self.asked, self.turned = {"v1": 0.9, "v2": 0.1}, [], []
+
+    def wanted(self, service=""):
+        self.asked.append(service)
+        return self.shares
+
+    def split(self, name):
+        parts = tuple(Part("web", f"v{number}", weight) for number, weight in enumerate((90, 10), start=1))
+        return Split(Ref("VirtualService", name), 0, parts)
+
+    def turn(self, name, weights):
+        self.turned.append((name, weights))
+
+    def when_closed(self, act):
+        pass
+
+
+@pytest.fixture
+def ruled(source, monkeypatch):
+    source.steering = Rules()
+    monkeypatch.setattr("labsupport.display.live.time.time", lambda: T0)
+    picture = LiveTraffic(source)
+    picture.sent = []
+    monkeypatch.setattr(picture, "send", lambda message, buffers=None: picture.sent.append(message))
+    yield picture
+    picture.close()
+
+
+def test_the_wanted_shares_are_those_of_the_rules_and_change_with_them(ruled, source):
+    fill(source, 0, 1)
+    ruled._step()
+    assert "wanted 90," in ruled.sent[-1]["parts"]["shares"]
+    source.steering.shares = {"v1": 0.5, "v2": 0.5}
+    ruled._step()
+    assert "wanted 50," in ruled.sent[-1]["parts"]["shares"]
+    ruled.wanted = {"v1": 1, "v2": 3}
+    ruled._step()
+    assert "wanted 25," in ruled.sent[-1]["parts"]["shares"]
+
+
+def test_what_was_wanted_of_traffic_that_has_ended_stays(ruled, source):
+    fill(source, 0, 1)
+    ruled._step()
+    source.state, source.steering.shares = "stopped", {"v2": 1.0}
+    ruled._step()
+    assert "wanted 90 " in ruled.snapshot().summary or "wanted 90.0 %" in ruled.snapshot().summary
+
+
+def test_weights_that_are_turned_reach_the_rule_and_the_sliders_show_it(ruled, source):
+    ruled.turn("web")
+    ruled._step()
+    shown = ruled.sent[-1]["state"]["weights"]
+    assert [part["name"] for part in shown["parts"]] == ["v1", "v2"]
+    assert (shown["rule"], shown["weights"], shown["ready"]) == ("VirtualService/web", [90, 10], True)
+    ruled._receive(ruled, {"do": "weights", "weights": [30, 70]}, None)
+    ruled._step()
+    deadline = time.monotonic() + 10
+    while not source.steering.turned:
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
+    assert source.steering.turned == [("web", [30, 70])]
+
+
+def test_weights_are_for_traffic_of_a_lab(live):
+    with pytest.raises(UsageError, match=r"not made by lab\.traffic"):
+        live.turn("web")
+    live._receive(live, {"do": "weights", "weights": [30, 70]}, None)
+    live._step()
+    assert live.sent[-1]["state"].get("weights") is None
+
+
+@pytest.mark.parametrize(("url", "counted"), [("http://web.default:8080/", ""), ("gateway:/productpage", "web")])
+def test_the_versions_counted_are_those_that_the_weights_divide(url, counted):
+    class Nobody:
+        name = "nobody"
+
+    traffic = BackgroundTraffic(Nobody(), TrafficSpec(url=url, rate=1.0), steering=Rules())
+    picture = live_of(traffic, weights="web")
+    assert picture.service == counted
+    assert live_of(traffic) is picture
+    picture.close()
