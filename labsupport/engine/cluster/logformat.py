@@ -75,6 +75,7 @@ def parse(text: str, proxy: LoggedBy, number_of: Callable[[str], int], owners: O
     if raw.get("user_agent") == FIELD_MANAGER:
         # The kernel itself, telling a load client what to send; nothing of the traffic.
         return None
+    upstream = number_of(_host(raw.get("upstream_host")))
     direction = _direction(proxy, cluster, _host(raw.get("downstream_local_address")))
     authority = _text(raw.get("requested_server_name" if bare else "authority"))
     record = AccessRecord(
