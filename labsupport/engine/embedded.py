@@ -28,33 +28,20 @@ from labsupport.engine.base import (
     Sending,
     TrafficSpec,
 )
+from labsupport.engine.patching import patched, placed
 from labsupport.engine.sending import HttpSending
 from labsupport.engine.target import parse_url
-from labsupport.errors import EngineError, EngineLostError, ManifestError, NotFoundError, Problem, UsageError
-from labsupport.manifest import Document
+from labsupport.errors import EngineError, EngineLostError, NotFoundError, UsageError
 from labsupport.mesh import dumps, envoy, rundir
 from labsupport.mesh.accesslog import AccessLogReader
 from labsupport.mesh.gateways import Entrance
 from labsupport.mesh.link import Link
-from labsupport.model import Resource, parse
+from labsupport.model import Resource
 from labsupport.model.validation import validate
 
 __all__ = ["EmbeddedEngine"]
 
 OPEN_TIMEOUT_S = 30.0
-
-
-def _merge_patch(target: Any, patch: Any) -> Any:
-    """RFC 7386: null removes, mappings merge, everything else replaces."""
-    if not isinstance(patch, Mapping):
-        return patch
-    merged = dict(target) if isinstance(target, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = _merge_patch(merged.get(key), value)
-    return merged
 
 
 class EmbeddedEngine:
@@ -147,9 +134,9 @@ class EmbeddedEngine:
             WaitTimeoutError: it is not in force in time; says what was seen last.
         """
         began = time.perf_counter()
-        placed = [self._placed(one) for one in objects]
-        result: ApplyResult = self._call("apply", placed, timeout_s=timeout_s + 10.0, wait_s=timeout_s)
-        return _measured(result, time.perf_counter() - began, _warnings(placed))
+        ours = [placed(one, self.namespace) for one in objects]
+        result: ApplyResult = self._call("apply", ours, timeout_s=timeout_s + 10.0, wait_s=timeout_s)
+        return _measured(result, time.perf_counter() - began, _warnings(ours))
 
     def delete(self, refs: Iterable[Ref], *, timeout_s: float = 60.0) -> ApplyResult:
         """Delete objects; ``NotFoundError`` if one does not exist, and then nothing is deleted."""
@@ -158,25 +145,12 @@ class EmbeddedEngine:
 
     def patch(self, ref: Ref, patch: Mapping[str, Any], *, timeout_s: float = 60.0) -> ApplyResult:
         """Change an object by a JSON merge patch (RFC 7386); the result is validated as a whole."""
-        current = self._one(ref)
-        raw = current.raw or current.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        merged = _merge_patch(raw, patch)
-        document = Document(merged, current.origin)
-        changed = parse([document], namespace=current.namespace or self.namespace)
-        if [(one.kind, one.name) for one in changed] != [(current.kind, current.name)]:
-            problem = "a patch cannot change an object's kind or name"
-            raise ManifestError([Problem(problem, object=str(ref))])
+        changed = patched(self._one(ref), patch, namespace=self.namespace)
         return self.apply(changed, timeout_s=timeout_s)
 
     def scale(self, ref: Ref, replicas: int, *, timeout_s: float = 60.0) -> ApplyResult:
         """Set the number of replicas of a Deployment."""
         return self.patch(ref, {"spec": {"replicas": replicas}}, timeout_s=timeout_s)
-
-    def _placed(self, one: Resource) -> Resource:
-        if one.namespace or one.kind == "Namespace":
-            return one
-        metadata = one.metadata.model_copy(update={"namespace": self.namespace})
-        return one.model_copy(update={"metadata": metadata})
 
     def _one(self, ref: Ref) -> Resource:
         namespace = ref.namespace or self.namespace

@@ -188,7 +188,7 @@ class ClusterEngine:
                 raise ManifestError(problems)
             new = [one for one, change in zip(ours, changes, strict=True) if change.action != "unchanged"]
             if not new:
-                return ApplyResult(changes, started_s=started_s, warnings=_warnings(ours, Tried()), notes=self._notes)
+                return ApplyResult(changes, started_s=started_s, warnings=_warnings(ours, Tried()))
             mark = self.watcher.before(before)
             tried = self._objects.dry_run(new)
             notes = self._objects.apply(new, tried.bodies, before=before)
@@ -201,7 +201,12 @@ class ClusterEngine:
                 self._objects.put_back(new, before)
                 raise ConfigRejectedError(f"nothing was changed, because {error}") from error
             warnings = _warnings(ours, tried)
-            return replace(result, started_s=started_s, warnings=warnings, notes=(*self._notes, *notes, *result.notes))
+            return replace(result, started_s=started_s, warnings=warnings, notes=(*self._told(), *notes, *result.notes))
+
+    def _told(self) -> tuple[str, ...]:
+        """What was found out when the lab was opened, told once."""
+        told, self._notes = self._notes, ()
+        return told
 
     def _settle(
         self,
