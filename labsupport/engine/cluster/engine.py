@@ -31,13 +31,13 @@ from labsupport.engine.cluster.images import Images
 from labsupport.engine.cluster.namespace import Namespace, chosen_name
 from labsupport.engine.cluster.objects import Objects, Tried
 from labsupport.engine.cluster.parts import GATEWAY, OUTSIDE, Parts
-from labsupport.engine.cluster.pods import PROXY, has_proxy, program, records
+from labsupport.engine.cluster.podlogs import read_log
+from labsupport.engine.cluster.pods import has_proxy, records
 from labsupport.engine.cluster.rollout import Rollout, workload_of
 from labsupport.engine.cluster.statnames import envoy_names
 from labsupport.engine.patching import patched, placed
 from labsupport.errors import (
     ConfigRejectedError,
-    EngineError,
     EngineLostError,
     ManifestError,
     NotFoundError,
@@ -46,7 +46,6 @@ from labsupport.errors import (
 )
 from labsupport.mesh.state import merge, remove
 from labsupport.model import Resource
-from labsupport.model.validation import validate
 
 if TYPE_CHECKING:
     from labsupport.engine.cluster.accesslog import ClusterAccessLog
@@ -188,7 +187,7 @@ class ClusterEngine:
                 raise ManifestError(problems)
             new = [one for one, change in zip(ours, changes, strict=True) if change.action != "unchanged"]
             if not new:
-                return ApplyResult(changes, started_s=started_s, warnings=_warnings(ours, Tried()))
+                return ApplyResult(changes, started_s=started_s, warnings=Tried().told(ours))
             mark = self.watcher.before(before)
             tried = self._objects.dry_run(new)
             notes = self._objects.apply(new, tried.bodies, before=before)
@@ -200,7 +199,7 @@ class ClusterEngine:
                 # What an Envoy refuses would keep it from every later change too.
                 self._objects.put_back(new, before)
                 raise ConfigRejectedError(f"nothing was changed, because {error}") from error
-            warnings = _warnings(ours, tried)
+            warnings = tried.told(ours)
             return replace(result, started_s=started_s, warnings=warnings, notes=(*self._told(), *notes, *result.notes))
 
     def _told(self) -> tuple[str, ...]:
@@ -314,25 +313,7 @@ class ClusterEngine:
         if container not in ("app", "proxy"):
             raise UsageError(f"container={container!r}: 'app' is the program, 'proxy' its Envoy")
         self._check()
-        found = self._pod(pod)
-        name = found["metadata"]["name"]
-        own = program(found)
-        if container == "proxy" and not has_proxy(found):
-            raise NotFoundError(f"pod {name} has no sidecar")
-        if container == "app" and own is None:
-            raise NotFoundError(f"pod {name} is a gateway: it has an Envoy and no program. Ask for container='proxy'")
-        wanted = PROXY if container == "proxy" or own is None else own["name"]
-        path = f"/api/v1/namespaces/{self.namespace}/pods/{name}/log"
-        try:
-            text = self.connection.request("GET", path, query={"container": wanted, "tailLines": str(lines)}).text
-        except EngineLostError:
-            raise
-        except EngineError as error:
-            # A container that has not started yet has no log.
-            if "waiting to start" not in str(error):
-                raise
-            return ""
-        return text.rstrip("\n")
+        return read_log(self.connection, self._pod(pod), container=container, lines=lines)
 
     def urls(self) -> Mapping[str, str]:
         """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""
@@ -403,15 +384,3 @@ class ClusterEngine:
     def __repr__(self) -> str:
         state = "closed" if self._closed is not None else f"context {self.connection.context}, kernel {os.getpid()}"
         return f"<ClusterEngine {self.namespace}, {state}>"
-
-
-def _warnings(objects: Sequence[Resource], tried: Tried) -> tuple[str, ...]:
-    """Admission warnings: the cluster's own where it was asked and had any, else istiod's as we know them."""
-    found: dict[str, None] = {}
-    said = {(kind, name) for (kind, _, name), texts in tried.warnings.items() if texts}
-    for (kind, _, name), texts in tried.warnings.items():
-        found |= {f"{kind}/{name}: {text}": None for text in texts}
-    for verdict in validate(objects):
-        if (verdict.kind, verdict.name) not in said:
-            found |= {f"{verdict.kind}/{verdict.name}: {text}": None for text in verdict.warnings}
-    return tuple(found)

@@ -21,6 +21,7 @@ from labsupport.errors import EngineLostError, LabError, ManifestError, Problem
 from labsupport.manifest import Document
 from labsupport.mesh.state import Key, key_of
 from labsupport.model import CLUSTER_SCOPED, KINDS, Origin, Resource, parse
+from labsupport.model.validation import validate
 
 __all__ = ["Objects", "Tried"]
 
@@ -65,6 +66,21 @@ class Tried:
 
     bodies: tuple[dict[str, Any], ...] = ()
     warnings: Mapping[Key, tuple[str, ...]] = field(default_factory=dict)
+
+    def told(self, objects: Sequence[Resource]) -> tuple[str, ...]:
+        """Admission warnings: the cluster's own of what it warned of, else istiod's as we know them.
+
+        Args:
+            objects: all objects that were given, also those that were not sent because they are there already.
+        """
+        found: dict[str, None] = {}
+        for (kind, _, name), texts in self.warnings.items():
+            found |= {f"{kind}/{name}: {text}": None for text in texts}
+        said = {(kind, name) for (kind, _, name), texts in self.warnings.items() if texts}
+        for verdict in validate(objects):
+            if (verdict.kind, verdict.name) not in said:
+                found |= {f"{verdict.kind}/{verdict.name}: {text}": None for text in verdict.warnings}
+        return tuple(found)
 
 
 def _rank(kind: str) -> int:
