@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -211,32 +212,49 @@ def _certificates(content: bytes, key: str) -> list[Any]:
         raise _Unusable(f"{key} is no certificate in PEM") from None
 
 
+# What is known of pairs that were looked at, by a digest: the check of a long RSA key takes as long as everything else
+# that a change costs, and every change asks again.
+_checked: dict[bytes, str] = {}
+_KEPT = 256
+
+
 def _check_pair(certificate: bytes, key: bytes, certificate_name: str, key_name: str) -> str:
     """Check what Envoy would check; returns what istiod would only log.
 
     Raises:
         _Unusable: Envoy would refuse it.
     """
+    chain = _certificates(certificate, certificate_name)
+    digest = hashlib.sha256(b"\0".join((certificate, key, key_name.encode()))).digest()
+    if digest not in _checked:
+        if len(_checked) >= _KEPT:
+            _checked.clear()
+        _checked[digest] = _mismatch(chain[0], key, certificate_name, key_name)
+    if _checked[digest]:
+        raise _Unusable(_checked[digest])
+    return _validity(chain[:1], certificate_name)
+
+
+def _mismatch(certificate: Any, key: bytes, certificate_name: str, key_name: str) -> str:
+    """Why a key cannot be used with a certificate; empty if it can."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-    chain = _certificates(certificate, certificate_name)
     try:
         private = serialization.load_pem_private_key(key, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _Unusable(f"{key_name} is no private key in PEM (without a pass phrase)") from None
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    if private.public_key().public_bytes(serialization.Encoding.DER, form) != chain[0].public_key().public_bytes(
-        serialization.Encoding.DER, form
-    ):
-        raise _Unusable(f"{key_name} does not belong to {certificate_name}")
+        return f"{key_name} is no private key in PEM (without a pass phrase)"
+    encoding, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    theirs = certificate.public_key().public_bytes(encoding, form)
+    if private.public_key().public_bytes(encoding, form) != theirs:
+        return f"{key_name} does not belong to {certificate_name}"
     if isinstance(private, rsa.RSAPrivateKey):
         if private.key_size < _SMALLEST_RSA:
-            raise _Unusable(f"Envoy takes RSA keys from {_SMALLEST_RSA} bits, and this one has {private.key_size}")
+            return f"Envoy takes RSA keys from {_SMALLEST_RSA} bits, and this one has {private.key_size}"
     elif not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.name not in _CURVES:
-        raise _Unusable("Envoy takes RSA keys and those on the curves P-256, P-384 and P-521, and this is neither")
-    return _validity(chain[:1], certificate_name)
+        return "Envoy takes RSA keys and those on the curves P-256, P-384 and P-521, and this is neither"
+    return ""
 
 
 def _validity(certificates: Sequence[Any], key: str) -> str:

@@ -151,6 +151,17 @@ def test_a_proxy_begins_tls_towards_a_server_that_wants_it(mesh: Mesh) -> None:
 
 
 @pytest.mark.usefixtures("secured")
+def test_a_sidecar_begins_tls_as_well(mesh: Mesh) -> None:
+    # The pattern of egress: the application speaks HTTP, and its sidecar TLS.
+    mesh.apply(virtual_service({"route": [to("secure", port=443)]}))
+    assert mesh.one("http://web:8080/").status != 200
+    begins = {"mode": "SIMPLE", "insecureSkipVerify": True}
+    mesh.apply(destination_rule("secure", trafficPolicy={"tls": begins}))
+    seen = mesh.one("http://web:8080/")
+    assert (seen.status, seen.path[0].service) == (200, "secure")
+
+
+@pytest.mark.usefixtures("secured")
 def test_a_proxy_that_does_not_trust_the_server_answers_503(mesh: Mesh, authority: Authority) -> None:
     route = virtual_service({"route": [to("secure", port=443)]}, hosts=["*"], gateways=["entrance"])
     mesh.apply(gateway(), route, destination_rule("secure", trafficPolicy={"tls": {"mode": "SIMPLE"}}))
