@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -275,7 +276,7 @@ def _cluster(cluster: Json, config: ProxyConfig, *, explicit: bool = False, brie
         short["endpoints"] = [f"{one.get('address')}:{one.get('port_value')}" for one in sockets]
     if assignment is not None:
         known = [_endpoint(item) for group in assignment.get("endpoints", ()) for item in group["lb_endpoints"]]
-        short["endpoints"] = known
+        short["endpoints"] = [f"{n} × {text}" if n > 1 else text for text, n in Counter(known).items()]
         if not known:
             missing = f"Cluster {name} has no endpoint: such a request gets 503 UH."
     return Part(f"cluster {name}", short, "CDS", missing, explicit)

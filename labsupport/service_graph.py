@@ -179,6 +179,7 @@ def mesh_graph(
         count.add_pod(pod)
     inbound = []
     for record in records:
+        count.logged.add(record.request_id)
         if record.direction == "inbound":
             inbound.append(record)
         else:
@@ -202,6 +203,7 @@ class _Count:
     def __init__(self, pods: Mapping[str, Pod], senders: Mapping[str, str]) -> None:
         self.pods = pods
         self.senders = senders
+        self.logged: set[str] = set()
         self.nodes: dict[str, Node] = {}
         self.edges: dict[tuple[str, str], Edge] = {}
         # By request: source, target and path of every call that a caller's proxy logged.
@@ -267,6 +269,8 @@ class _Count:
 
     def add_told(self, call: ClientCall) -> None:
         """What a client saw, if no proxy did."""
+        if call.response.request_id and call.response.request_id in self.logged:
+            return
         sender = next((pod for pod in self.pods.values() if call.source in (pod.workload, pod.name)), None)
         if sender is not None and sender.injected:
             return

@@ -160,6 +160,12 @@ def test_a_call_without_any_proxy_is_told_by_its_client():
     assert [(one.source, one.target) for one in made.edges] == [("no proxy", "bare")]
 
 
+def test_what_a_proxy_logged_is_not_counted_again_as_its_client_tells_it():
+    answer = Response(0, T0, 0.02, "ok", 200, "x", (Hop("bare", "v1", "bare"),))
+    made = drawn([called("page", "bare", "bare", request="x")], sent=[ClientCall("outside", "", answer)])
+    assert [(edge.source, edge.count) for edge in made.edges] == [("productpage", 1)]
+
+
 def test_a_call_that_carries_nothing_any_more_is_faded_and_has_no_numbers():
     parts, *_ = graph_parts(drawn([], former=[("gateway", "productpage")]))
     assert 'opacity=".45"' in parts["edge:gateway>productpage"]
