@@ -30,6 +30,8 @@ _FLUSH_S = 1.2
 _APPEARS_S = 2.5
 _POLL_S = 0.15
 _PODS_S = 2.0
+# Times in Istio's log are cut off to milliseconds, beginning and duration alike.
+_COARSE_S = 0.002
 _KEPT = 50_000
 _AT_ONCE = 8
 # Clocks of nodes may differ a little from this machine's.
@@ -213,7 +215,7 @@ class ClusterAccessLog:
         return [
             line
             for line in found
-            if since_s is None or line.record.time_s + line.record.duration_s >= since_s
+            if since_s is None or line.record.time_s + line.record.duration_s >= since_s - _COARSE_S
         ]  # fmt: skip
 
     def _settled(self, wanted: Iterable[str]) -> bool:
