@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from contract_mesh import SERVICE, SUBSETS, URL, Mesh, deployment, eventually, web_manifests, weights
 
-from labsupport.engine.base import Ref
+from labsupport.certificates import Authority
+from labsupport.engine.base import Ref, TlsOptions
 from labsupport.engine.embedded import EmbeddedEngine
 from labsupport.errors import (
     ConfigRejectedError,
@@ -50,7 +51,7 @@ def process_of(engine: EmbeddedEngine, pod: str, kind: str) -> int:
     """The process of a pod: its program (a fork of the spawner) or its Envoy."""
     for pid in pids(engine)[2:]:
         line = Path(f"/proc/{pid}/cmdline").read_text()
-        if kind == "envoy" and f"{pod}.default" in line:
+        if kind == "envoy" and f"~{pod}." in line:
             return pid
         if kind == "app" and f"{pod}/app.log" in os.readlink(f"/proc/{pid}/fd/1"):
             return pid
@@ -74,6 +75,46 @@ def test_what_is_killed_is_restarted_and_reported(embedded: EmbeddedEngine, kind
     eventually(lambda: state().restarts == 1 and state().ready, state)  # type: ignore[attr-defined]
     eventually(lambda: {one.outcome for one in mesh.send(URL, 5)} == {"ok"})
     assert "signal 9" in state().last_words  # type: ignore[attr-defined]
+
+
+HTTPS = """
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: secure}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: 443, name: https, protocol: HTTPS}
+    hosts: [shop.example]
+    tls: {mode: SIMPLE, credentialName: shop}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: secure}
+spec: {hosts: [shop.example], gateways: [secure], http: [{route: [{destination: {host: web}}]}]}
+---
+"""
+
+
+@linux
+def test_a_gateway_that_crashes_shows_its_certificate_again(embedded: EmbeddedEngine) -> None:
+    authority = Authority()
+    mesh = Mesh(embedded)
+    mesh.apply(SERVICE + deployment("web-safe", "safe") + HTTPS + authority.server("shop.example").secret("shop"))
+    trusting = TlsOptions(ca=authority.certificate)
+
+    def outcomes() -> set[str]:
+        return {one.outcome for one in mesh.send("https://shop.example/", 5, source="outside", tls=trusting)}
+
+    assert outcomes() == {"ok"}
+    os.kill(process_of(embedded, "istio-ingressgateway", "envoy"), signal.SIGKILL)
+
+    def state() -> object:
+        return next(one for one in embedded.pods() if one.name == "istio-ingressgateway")
+
+    eventually(lambda: state().restarts == 1 and state().ready, state)  # type: ignore[attr-defined]
+    eventually(lambda: outcomes() == {"ok"})
 
 
 def test_a_program_that_does_not_start_is_told_with_its_last_words(embedded: EmbeddedEngine, tmp_path: Path) -> None:
