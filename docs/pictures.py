@@ -12,7 +12,6 @@ STEPS = (
     f"{LESSON}/virtual-service-reviews-100-0-0.yaml",
     f"{LESSON}/solution/virtual-service-reviews-10-10-80.yaml",
 )
-WEIGHTS = {"v1": 10, "v2": 10, "v3": 80}
 REQUESTS_PER_STEP = 310
 
 
@@ -25,7 +24,7 @@ def main() -> None:
             for step in STEPS[1:]:
                 lab.apply(step)
                 live.collect(REQUESTS_PER_STEP)
-            watch(live, service="reviews", wanted=WEIGHTS).snapshot().save(Path(__file__).parent / "traffic.svg")
+            watch(live, service="reviews").snapshot().save(Path(__file__).parent / "traffic.svg")
 
 
 if __name__ == "__main__":

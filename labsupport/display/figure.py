@@ -100,7 +100,7 @@ class Figure:
     def svg(self) -> str:
         """The picture as a standalone SVG document."""
         margin, head = 14.0, 30.0
-        sub = f'<tspan class="d"> — {esc(self.subtitle)}</tspan>' if self.subtitle else ""
+        sub = f'<tspan class="d" font-weight="400"> — {esc(self.subtitle)}</tspan>' if self.subtitle else ""
         inner = (
             f"<style>{style()}</style>"
             + el("title", esc(f"{self.title}. {self.subtitle}"))
