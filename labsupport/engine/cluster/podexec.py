@@ -104,7 +104,7 @@ def _open(connection: Connection, target: str, timeout_s: float) -> Any:
         )
         if configuration.tls_server_name:
             tls["server_hostname"] = configuration.tls_server_name
-    made = WebSocket(sslopt=tls, enable_multithread=False, skip_utf8_validation=True)
+    made: Any = WebSocket(sslopt=tls, enable_multithread=False, skip_utf8_validation=True)
     try:
         made.connect(f"{'wss' if secure else 'ws'}://{parts.netloc}{parts.path}{target}", **options)
     except WebSocketBadStatusException as error:

@@ -17,6 +17,7 @@ _POLL_S = 0.1
 # A program that crashed so often before it was ever ready will not become ready by waiting.
 HOPELESS_RESTARTS = 2
 _NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+_NO_LOG = "unable to retrieve container logs"
 _NO_CONTAINER = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 # A pull that fails may be the registry's hiccup; a second pod or a quick second try may have it.
 _PATIENCE_S = {"ErrImagePull": 6.0, "ImagePullBackOff": 6.0, "RunContainerError": 6.0}
@@ -83,8 +84,11 @@ def last_words(api: Api, pod: Mapping[str, Any]) -> str:
         except ApiError:
             continue
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        if lines:
+        # While a container is replaced the kubelet has neither log; the answer is its own then.
+        if lines and not lines[-1].startswith(_NO_LOG):
             return lines[-1][-300:]
+    if ended.get("message"):
+        return str(ended["message"]).strip().splitlines()[-1][-300:]
     return f"{container} ended with {ended.get('exitCode')} ({ended.get('reason', 'Error')})"
 
 
@@ -225,9 +229,12 @@ class Rollout:
                 if reason in (*_NO_IMAGE, *_NO_CONTAINER) and self._lasts(pod_name, reason):
                     raise WaitTimeoutError(_cannot_start(pod_name, one, reason, str(waiting.get("message") or "")))
                 if one.get("restartCount", 0) >= HOPELESS_RESTARTS and not one.get("ready"):
+                    words = last_words(self._api, pod)
+                    if words.startswith(f"{one['name']} ended with") and not self._lasts(pod_name, "no words"):
+                        continue
                     raise WaitTimeoutError(
                         f"pod {pod_name} does not start, it ended {one['restartCount']} times; its last words: "
-                        f"{last_words(self._api, pod) or '(none)'}. lab.logs({pod_name!r}) shows more; it is still "
+                        f"{words or '(none)'}. lab.logs({pod_name!r}) shows more; it is still "
                         "being restarted"
                     )
 
