@@ -142,7 +142,13 @@ class _LocalReply:
         self.status = self._reply.status
 
     def lines(self) -> Iterator[bytes]:
-        yield from self._reply
+        # Reading line by line, http.client takes a broken connection for the end of the body.
+        rest = b""
+        while piece := self._reply.read1(65_536):
+            *complete, rest = (rest + piece).split(b"\n")
+            yield from complete
+        if rest:
+            yield rest
 
     def close(self) -> None:
         self._connection.close()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from itertools import islice
+from urllib.parse import urlsplit
 
 import pytest
 from image_app import App, StartApp
 
 from labsupport import traffic
 from labsupport.engine.base import TrafficSpec
-from labsupport.engine.load_client import LoadClientRun
-from labsupport.errors import EngineLostError, TrafficError, UsageError
+from labsupport.engine.sending import HttpSending
+from labsupport.errors import EngineError, TrafficError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,11 @@ def web(start_app: StartApp) -> App:
     return start_app("web", SERVICE_NAME="web", SERVICE_VERSION="safe", POD_NAME="web-safe-1")
 
 
+def run_of(client: str, spec: TrafficSpec, url: str) -> HttpSending:
+    place = urlsplit(client)
+    return HttpSending(place.hostname or "", place.port or 0, spec, url=url, connect_to=None, lost=lambda: None)
+
+
 class OneClient:
     """An engine of one load client without a mesh: every URL leads to one program."""
 
@@ -34,11 +40,11 @@ class OneClient:
     def __init__(self, client: App, target: App) -> None:
         self.client = client
         self.target = target
-        self.runs: list[LoadClientRun] = []
+        self.runs: list[HttpSending] = []
 
-    def send(self, spec: TrafficSpec) -> LoadClientRun:
+    def send(self, spec: TrafficSpec) -> HttpSending:
         path = traffic.parse_url(spec.url).path
-        self.runs.append(LoadClientRun(self.client.url, spec, url=f"{self.target.url}{path}"))
+        self.runs.append(run_of(self.client.url, spec, f"{self.target.url}{path}"))
         return self.runs[-1]
 
     def under_way(self) -> list[str]:
@@ -67,12 +73,12 @@ def test_a_batch_is_complete_and_names_who_answered(engine: OneClient) -> None:
 
 def test_a_refused_run_is_the_callers_mistake(engine: OneClient) -> None:
     with pytest.raises(UsageError, match="method"):
-        LoadClientRun(engine.client.url, TrafficSpec("gateway:/", method="G T", count=1), url=f"{engine.target.url}/")
+        run_of(engine.client.url, TrafficSpec("gateway:/", method="G T", count=1), f"{engine.target.url}/")
 
 
 def test_a_missing_client_says_so() -> None:
-    with pytest.raises(EngineLostError, match="client of web does not answer"):
-        LoadClientRun("http://127.0.0.1:1", TrafficSpec("gateway:/"), url="http://web/", name="client of web")
+    with pytest.raises(EngineError, match="the load client broke off"):
+        run_of("http://127.0.0.1:1", TrafficSpec("gateway:/"), "http://web/")
 
 
 def test_letting_go_of_a_run_ends_it(engine: OneClient) -> None:
@@ -128,14 +134,16 @@ def test_a_client_that_dies_ends_the_traffic_with_an_error(start_app: StartApp, 
     live.collect(5)
     client.process.kill()
     until(lambda: live.state == "failed")
-    with pytest.raises(TrafficError, match="went away in the middle"):
+    with pytest.raises(TrafficError, match="broke off"):
         live.set_rate(5)
     assert live.observations
 
 
-def test_a_clock_that_is_ahead_is_set_right(engine: OneClient) -> None:
-    begun = time.time()
-    run = LoadClientRun(
-        engine.client.url, TrafficSpec("gateway:/", count=3), url=f"{engine.target.url}/", clock_ahead_s=1000.0
-    )
-    assert all(-1001 < r.started_s - begun < -990 for r in run)
+def test_a_client_that_dies_in_the_middle_of_a_batch_is_told(start_app: StartApp, web: App) -> None:
+    client = start_app("client", POD_NAME="client-3")
+    answers = iter(OneClient(client, web).send(traffic.build_spec("gateway:/", count=100_000)))
+    assert next(answers).outcome == "ok"
+    client.process.kill()
+    with pytest.raises(EngineError, match="broke off"):
+        for _ in answers:
+            continue
