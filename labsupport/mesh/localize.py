@@ -218,8 +218,9 @@ def _plaintext(cluster: Json) -> Json:
     if any(one.get("match", {}).get("tlsMode") == "istio" for one in matches):
         made = {key: value for key, value in made.items() if key != "transport_socket_matches"}
     for key in ("transport_socket", "transport_socket_matches"):
-        if key in made:
-            made = {**made, key: _with_secrets(made[key])}
+        socket = _with_secrets(made.get(key))
+        if socket != made.get(key):
+            made = {**made, key: socket}
     return made
 
 
@@ -284,8 +285,18 @@ def _inbound_listeners(listeners: Mapping[str, Json], site: Site) -> Iterator[Js
             "name": f"inbound_{port}",
             "address": httpconn.local_address(site.inbound[port]),
             "traffic_direction": "INBOUND",
-            "filter_chains": [{"filters": _chain_filters(chain, "inbound")}],
+            "filter_chains": [{"filters": [_inbound_filter(one) for one in _chain_filters(chain, "inbound")]}],
         }
+
+
+def _inbound_filter(one: Json) -> Json:
+    if one["name"] != httpconn.HCM:
+        return one
+    # What a gateway tells of its client comes over mutual TLS in Istio, and is removed where there is none. Here all
+    # that calls a sidecar is a proxy of the lab, and each of them removes what its own client claims.
+    dropped = "set_current_client_cert_details"
+    config = {key: value for key, value in one["typed_config"].items() if key != dropped}
+    return {**one, "typed_config": {**config, "forward_client_cert_details": "ALWAYS_FORWARD_ONLY"}}
 
 
 def _gateway_listener(listener: Json, ports: Mapping[int, int]) -> Json:

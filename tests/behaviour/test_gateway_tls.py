@@ -123,18 +123,20 @@ def test_mutual_serves_clients_of_its_authority_only(mutual: Mesh, authority: Au
     assert expired.outcome == "connection" and "client's certificate" in expired.error
 
 
-def test_an_application_is_told_who_the_client_is(mutual: Mesh, authority: Authority) -> None:
-    # A sidecar that is reached without mutual TLS removes what it is told, so this is for pods without one.
-    mutual.apply(virtual_service({"route": [to("bare")]}, hosts=["*"], gateways=["entrance"], name="everywhere"))
+@pytest.mark.parametrize("service", ["web", "bare"])
+def test_an_application_is_told_who_the_client_is(mutual: Mesh, authority: Authority, service: str) -> None:
+    mutual.apply(virtual_service({"route": [to(service)]}, hosts=["*"], gateways=["entrance"], name="everywhere"))
+    claims = {"x-forwarded-client-cert": 'Subject="CN=mallory"'}
     alice = authority.client("alice")
-    told = mutual.echo(
-        "https://shop.example/headers",
-        ca=authority,
-        certificate=alice,
-        headers={"x-forwarded-client-cert": 'Subject="CN=mallory"'},
-    )
+    told = mutual.echo("https://shop.example/headers", ca=authority, certificate=alice, headers=claims)
     shown = told["headers"]["x-forwarded-client-cert"]
     assert "CN=alice" in shown and "mallory" not in shown
+
+
+@pytest.mark.parametrize("url", ["http://web:8080/headers", "http://bare:8080/headers"])
+def test_nobody_inside_can_claim_to_be_a_client_of_the_gateway(mesh: Mesh, url: str) -> None:
+    claims = {"x-forwarded-client-cert": 'Subject="CN=mallory"'}
+    assert "mallory" not in str(mesh.echo(url, headers=claims)["headers"])
 
 
 def test_optional_mutual_serves_who_shows_nothing_but_not_a_stranger(mesh: Mesh, authority: Authority) -> None:

@@ -88,10 +88,11 @@ def managers(listeners: Any) -> Iterator[dict[str, Any]]:
 
 # Of istiod's inbound cluster: how it finds the program by the captured address.
 CAPTURED = {"type", "lb_policy", "upstream_bind_config", "cleanup_interval", "load_assignment"}
-# Of a connection manager: where it logs, and how a table is chosen by the request's own port.
+# Of a connection manager: where it logs, how a table is chosen by the request's own port, and that a caller is believed
+# about its client without mutual TLS.
 CHOSEN = {
     "access_log", "early_header_mutation_extensions", "http_filters", "local_reply_config", "rds", "scoped_routes",
-    "stat_prefix", "preserve_external_request_id",
+    "stat_prefix", "preserve_external_request_id", "forward_client_cert_details", "set_current_client_cert_details",
 }  # fmt: skip
 
 
