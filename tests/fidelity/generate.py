@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import yaml
 from draw import GATEWAYS, Json
-from draw_mesh import DrawMesh
+from draw_odd import DrawOdd
 
 __all__ = ["PROXIES", "generate", "to_text"]
 
@@ -32,7 +32,7 @@ def generate(seed: int) -> tuple[list[Json], list[str]]:
     Returns:
         Objects in order, and proxies.
     """
-    maker = DrawMesh(seed)
+    maker = DrawOdd(seed)
     maker.cluster()
     makers: list[Callable[[], None]] = []
     makers += [lambda i=index: maker.virtual_service(i) for index in range(maker.number(0, 4))]
@@ -43,6 +43,8 @@ def generate(seed: int) -> tuple[list[Json], list[str]]:
         makers.append(maker.sidecar)
     if maker.maybe(0.2):
         makers.append(maker.workload_entry)
+    if maker.maybe(0.4):
+        makers.append(maker.odd)
     maker.random.shuffle(makers)
     for make in makers:
         make()
