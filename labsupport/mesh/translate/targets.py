@@ -24,7 +24,8 @@ def service_targets(context: Context) -> list[Target]:
     """What the proxy's pod serves, oldest service first, ports in their order; equal ports once per service."""
     pod = context.pod
     found = []
-    for service, resource in context.registry.pod_services(pod):
+    selecting = context.registry.pod_services(pod)
+    for service, resource in selecting:
         seen = set()
         by_name = {port.name: port for port in service.ports}
         for written in resource.spec.ports:
@@ -34,7 +35,7 @@ def service_targets(context: Context) -> list[Target]:
                 continue
             seen.add((number, port.protocol))
             found.append(Target(service, port, number))
-    found += _entry_targets(context) if found else _listed_targets(context)
+    found += _entry_targets(context) if selecting else _listed_targets(context)
     age = context.registry.age
     return sorted(found, key=lambda target: (age(target.service), target.service.hostname))
 
