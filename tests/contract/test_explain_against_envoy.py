@@ -41,8 +41,9 @@ REQUESTS = 20
 TYPE = "type.googleapis.com/envoy."
 HCM = f"{TYPE}extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 PODS = {pod.name: pod for pod in explain_sets.PODS}
-# Of a thousand requests, at least half as many have to meet each of these; of the unknown there are not too many.
-SHARES = {
+# How many of a thousand requests usually meet what rules can say. A run has to have a sixth of each, less two: so one
+# of a few hundred short runs with other seeds fails by chance, and a long one never does.
+RATES = {
     "ends: forwarded": 400, "ends: redirect": 15, "ends: direct_response": 15, "ends: abort": 5, "ends: no_route": 40,
     "ends: no_cluster": 40, "ends: no_endpoints": 10, "ends: unknown_destination": 20, "weights": 40, "subset": 15,
     "by gateway": 100, "by sidecar": 400, "chosen: a delegate's": 5, "held: sniHosts": 3, "failed: sourceLabels": 10,
@@ -369,6 +370,6 @@ def test_envoy_does_what_explanations_say(sets: list[Made], ports: dict[str, int
     assert not problems, f"{len(problems)} differences, the first:\n" + "\n".join(problems[:3])
     # A generator that never makes some case proves nothing about it.
     sent = sum(len(made.set.requests) for made in sets)
-    rare = {name: met[name] for name, share in SHARES.items() if met[name] < share * sent / 1000 / 2}
+    rare = {name: met[name] for name, rate in RATES.items() if met[name] < rate * sent // 6000 - 2}
     assert not rare, f"of {sent} requests, hardly any met these: {rare}; all of them: {sorted(met.items())}"
     assert met["ends: unknown_destination"] < MOST_UNKNOWN * sent
