@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from labsupport.engine.cluster.connect import ApiError, Connection
@@ -34,9 +34,13 @@ class Api:
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="workshop-cluster")
 
     def map(self, function: Callable[[_In], _Out], items: Iterable[_In]) -> list[_Out]:
-        """Call a function for each item, several at a time; the first error is raised when all have ended."""
+        """Call a function for each item, several at a time; after an error no more are begun, and it is raised."""
         futures = [self._workers.submit(function, one) for one in items]
-        errors = [error for one in futures if (error := one.exception()) is not None]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        for one in futures:
+            # Those that wait for a cluster which does not answer would each take their own time-out.
+            one.cancel()
+        errors = [error for one in futures if one.done() and not one.cancelled() and (error := one.exception())]
         if errors:
             raise errors[0]
         return [one.result() for one in futures]
