@@ -283,10 +283,10 @@ def _cluster(cluster: Json, config: ProxyConfig, *, explicit: bool = False, brie
 
 
 def _endpoint(item: Json) -> str:
-    """A workload and whether it takes traffic; addresses differ between engines and say nothing to a learner."""
+    """A workload and whether it takes traffic; where istiod names none, the address tells endpoints apart."""
     workload = item.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("workload", "")
     socket = item.get("endpoint", {}).get("address", {}).get("socket_address", {})
-    name = workload.split(";")[0] or f"port {socket.get('port_value', 'unknown')}"
+    name = workload.split(";")[0] or f"{socket.get('address', 'unknown')}:{socket.get('port_value', 'unknown')}"
     health = str(item.get("health_status", "HEALTHY")).lower()
     return f"{name} ({health})"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +13,8 @@ from labsupport.flags import flag_words
 from labsupport.pairing import Call, Served, pair
 
 __all__ = ["HopRow", "Journey", "hop_rows", "journey_of"]
+
+_SHADOW = re.compile(r"-shadow(:\d+)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +230,7 @@ def journey_of(
     pods: Iterable[Pod] = (),
     request_id: str | None = None,
     response: Response | None = None,
+    counted: bool = True,
 ) -> Journey:
     """Put one request together.
 
@@ -235,8 +239,10 @@ def journey_of(
         pods: pods, for the names of services and versions.
         request_id: which request, if not the first.
         response: what its client saw, which tells of the way to the first proxy, and of a client that gave up.
+        counted: whether the log has numbers of tries and tells copies from originals. Istio's default format has not;
+            what a reader of one line after another made of it is put aside then, for all lines together tell more.
     """
-    lines = list(records)
+    lines = [record if counted else _as_logged(record) for record in records]
     given = request_id or (response.request_id if response is not None else "")
     chosen = given or next((record.request_id for record in lines if record.request_id), "")
     rows = hop_rows((record for record in lines if record.request_id == chosen), pods)
@@ -251,6 +257,11 @@ def journey_of(
     if response is not None and (not rows or rows[0].caller == "gateway"):
         rows = _with_client(rows, response)
     return Journey(chosen, tuple(rows), response, note)
+
+
+def _as_logged(record: AccessRecord) -> AccessRecord:
+    # Envoy marked copies in the Host header before Istio 1.28.
+    return replace(record, attempt=1, mirrored=bool(_SHADOW.search(record.authority)))
 
 
 def _with_client(rows: Sequence[HopRow], response: Response) -> list[HopRow]:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from labsupport.engine.base import Response
+from labsupport.engine.base import Engine, Response
 from labsupport.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ class PictureVerbs(ABC):
                 f"No proxy knows a request {of!r}. Give a response, or the request_id of one that passed a proxy."
             )
         lines = settled(lambda: self.access_log(request_id)) if request_id else ()
-        return journey_of(lines, pods=self.pods(), request_id=request_id, response=response)
+        # A cluster's proxies write Istio's default format.
+        counted = self._open().name != "cluster"
+        return journey_of(lines, pods=self.pods(), request_id=request_id, response=response, counted=counted)
 
     def graph(
         self, of: Observations | Iterable[Response] | Response | None = None, *, span_s: float = 10.0
@@ -108,6 +110,10 @@ class PictureVerbs(ABC):
     @abstractmethod
     def when_closed(self, act: Callable[[], None]) -> None:
         """Have a function called when the lab is about to close."""
+
+    @abstractmethod
+    def _open(self) -> Engine:
+        """The engine, unless the lab is closed."""
 
     @abstractmethod
     def _running(self) -> list[BackgroundTraffic]:
