@@ -277,8 +277,7 @@ class LiveTraffic(LiveView):
         shares = self._picture.timeline.shares(now, since_s=last_change)
         parts["shares"], high = self._picture.shares(shares, goals, now_s=now)
         parts["notes"] = self._picture.notes(shares, goals, HEIGHT - high)
-        if full:
-            parts["frame"] = self._picture.frame()
+        parts["frame"] = self._picture.frame("end" if snap.state in ("stopped", "failed") else "now")
         top = max(self._told.get("max", 200), nice_scale(4 * snap.rate) if "max" not in self._told else 0)
         dial = self._dial.state() if self._dial is not None else None
         state: dict[str, Any] = {

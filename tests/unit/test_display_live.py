@@ -164,9 +164,11 @@ def test_marks_of_changes_are_drawn(live, source):
 def test_time_stands_still_while_nothing_is_sent(live, source):
     fill(source, 0, 3)
     live._step()
+    assert ">now<" in live.sent[-1]["parts"]["frame"]
     source.state, source.now = "stopped", T0 + 500
     live._step()
     assert live._picture.timeline.last == 66
+    assert ">end<" in live.sent[-1]["parts"]["frame"]
 
 
 def test_a_screen_reader_is_not_told_five_times_a_second(live, source):
