@@ -199,13 +199,18 @@ def observations_html(seen: Observations) -> str:
 def response_html(response: Response) -> str:
     """What the client saw of one request: how it ended, who took part, and how to find it again."""
     why = cause(response)
-    ended = el("b", "✗ " + esc(why), class_="e") if why else f"✓ {esc(response.status)} ok"
+    ended = el("b", "✗ " + esc(why), class_="e") if why else f"✓ {esc(response.status or '')} ok".replace("  ", " ")
     hops = ", ".join(
         el("span", esc(hop.service), " ", version_mark(hop.version), title=hop.pod, class_="w") for hop in response.path
     )
     rows = [["outcome", ended], ["took part", hops or el("span", "nobody", class_="d")]]
     rows.append(["duration", words.duration(response.duration_s)])
     rows += [[f"header {esc(name)}", el("code", esc(value))] for name, value in response.headers.items()]
+    if response.tls:
+        told = response.tls
+        certificate = f"{told.get('subject', '–')}, signed by {told.get('issuer', '–')}"
+        spoken = ", ".join(filter(None, (told.get("version"), told.get("cipher"), told.get("alpn"))))
+        rows += [["TLS", esc(spoken)], ["certificate", esc(certificate)]]
     if response.user:
         rows.append(["user", esc(response.user)])
     if response.error:

@@ -149,6 +149,13 @@ def test_a_response_says_how_it_ended_and_who_took_part():
     assert "3,000 more characters" in Page(html_of(long)).text
 
 
+def test_a_response_in_tls_shows_the_certificate_and_one_without_http_no_status():
+    told = {"version": "TLSv1.3", "alpn": "http/1.1", "subject": f"CN={EVIL}", "issuer": "CN=Workshop CA"}
+    page = Page(html_of(dataclasses.replace(response(1, "v1"), tls=told)))
+    assert "TLSv1.3, http/1.1" in page.text and "signed by CN=Workshop CA" in page.text
+    assert "✓ ok" in Page(html_of(dataclasses.replace(response(1, "v1"), status=0))).text
+
+
 def test_a_share_figure_has_three_forms_that_say_the_same():
     figure = show(SEEN, wanted={"v1" + EVIL: 90, "v2": 10})
     bundle = figure._repr_mimebundle_()
