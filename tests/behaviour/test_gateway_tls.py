@@ -16,7 +16,7 @@ Json = dict[str, Any]
 def https(*hosts: str, mode: str = "SIMPLE", credential: str = "shop", number: int = 443, **tls: Any) -> Json:
     """An HTTPS server."""
     made = server(*(hosts or ("shop.example",)), number=number, protocol="HTTPS")
-    made["port"]["name"] = f"https-{number}-{abs(hash((hosts, credential))) % 10_000}"
+    made["port"]["name"] = f"https-{number}-{made['hosts'][0]}".replace("*", "any").replace(".", "-")
     return {**made, "tls": {"mode": mode, **({"credentialName": credential} if credential else {}), **tls}}
 
 
