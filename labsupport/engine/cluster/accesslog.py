@@ -18,7 +18,7 @@ from labsupport.engine.cluster.apierror import ApiError
 from labsupport.engine.cluster.connect import Connection
 from labsupport.engine.cluster.entrances import PROBE
 from labsupport.engine.cluster.logformat import LoggedBy, parse, with_tries
-from labsupport.engine.cluster.proxies import CONTAINER, has_proxy
+from labsupport.engine.cluster.pods import PROXY, has_proxy
 from labsupport.engine.cluster.world import is_gateway
 from labsupport.mesh.accesslog import Line, unwritten, with_mirrors
 
@@ -199,7 +199,7 @@ class ClusterAccessLog:
     def _text(self, pod: str, query: Mapping[str, str]) -> str:
         path = f"/api/v1/namespaces/{self._namespace}/pods/{pod}/log"
         try:
-            asked = {"container": CONTAINER, "timestamps": "true", **query}
+            asked = {"container": PROXY, "timestamps": "true", **query}
             return self._connection.request("GET", path, query=asked).text
         except ApiError as error:
             # A pod that is gone, or whose Envoy has not started yet, has no log.

@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 from labsupport.engine.base import ProxyConfig, Sample
 from labsupport.engine.cluster.connect import Connection
 from labsupport.engine.cluster.podexec import run_in_pod
+from labsupport.engine.cluster.pods import PROXY
+from labsupport.engine.cluster.rollout import statuses
 from labsupport.errors import EngineError, EngineLostError
 from labsupport.mesh import dumps
 
-__all__ = ["CONTAINER", "Proxies", "has_proxy", "proxy_runs"]
+__all__ = ["Proxies", "proxy_runs"]
 
-CONTAINER = "istio-proxy"
 # Each asks a kubelet to start a process; more at once only makes all of them slower.
 _AT_ONCE = 8
 _TIMEOUT_S = 8.0
@@ -26,18 +27,9 @@ _TIMEOUT_S = 8.0
 _Result = TypeVar("_Result")
 
 
-def has_proxy(pod: Mapping[str, Any]) -> bool:
-    """Whether a pod has an Envoy: a container, or (a native sidecar) an init container that keeps running."""
-    spec = pod.get("spec") or {}
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    return any(one.get("name") == CONTAINER for one in containers)
-
-
 def proxy_runs(pod: Mapping[str, Any]) -> bool:
     """Whether a pod has an Envoy that has got its first configuration."""
-    status = pod.get("status") or {}
-    listed = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
-    return any(one.get("name") == CONTAINER and one.get("ready") for one in listed)
+    return any(one.get("name") == PROXY and one.get("ready") for one in statuses(pod))
 
 
 class Proxies:
@@ -65,7 +57,7 @@ class Proxies:
             EngineError: its Envoy does not answer.
         """
         command = ("pilot-agent", "request", "GET", path)
-        return run_in_pod(self._connection, self._namespace, pod, CONTAINER, command, timeout_s=timeout_s)
+        return run_in_pod(self._connection, self._namespace, pod, PROXY, command, timeout_s=timeout_s)
 
     def config(self, pod: str, *, timeout_s: float = _TIMEOUT_S) -> ProxyConfig:
         """The configuration that a pod's Envoy holds now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from labsupport.engine.base import Sending, TrafficSpec
@@ -13,6 +13,7 @@ from labsupport.engine.cluster.connect import ApiError, Connection
 from labsupport.engine.cluster.entrances import Entrance, Reach, entrances, hosts
 from labsupport.engine.cluster.localclient import LocalClient
 from labsupport.engine.cluster.podroute import PodRoute
+from labsupport.engine.cluster.pods import program
 from labsupport.engine.cluster.rollout import is_ready, workload_of
 from labsupport.engine.sending import ClientSending, LocalRoute, Route
 from labsupport.engine.target import Target, parse_url
@@ -123,14 +124,14 @@ class Traffic:
             known = ", ".join(pod["metadata"]["name"] for pod in pods)
             raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
         pod = next((one for one in matching if is_ready(one)), matching[0])
-        program = _program(pod)
-        if _image(program) != _CLIENT:
-            clients = sorted({workload_of(one) for one in pods if _image(_program(one)) == _CLIENT})
+        own = program(pod)
+        if _image(own) != _CLIENT:
+            clients = sorted({workload_of(one) for one in pods if _image(program(one)) == _CLIENT})
             known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one"
-            raise NotFoundError(f"{name!r} runs {_image(program) or 'no program'}, not the load client. {known}")
+            raise NotFoundError(f"{name!r} runs {_image(own) or 'no program'}, not the load client. {known}")
         if not is_ready(pod):
             raise EngineError(f"pod {pod['metadata']['name']} is not ready. lab.pods() shows its state")
-        return PodRoute(self._connection, self._namespace, pod["metadata"]["name"], _port(program))
+        return PodRoute(self._connection, self._namespace, pod["metadata"]["name"], _port(own))
 
     def _pod_outside(self) -> PodRoute:
         """The load client that is in the cluster, but not in the mesh."""
@@ -141,7 +142,7 @@ class Traffic:
                 ready = [pod for pod in self._pods() if workload_of(pod) == self._outside and is_ready(pod)]
         if not ready:
             raise EngineError("the load client outside the mesh is not ready")
-        return PodRoute(self._connection, self._namespace, ready[0]["metadata"]["name"], _port(_program(ready[0])))
+        return PodRoute(self._connection, self._namespace, ready[0]["metadata"]["name"], _port(program(ready[0])))
 
     # --- to where ----------------------------------------------------------------------------------------------
 
@@ -197,19 +198,15 @@ def _within(entrance: Entrance) -> str:
     return f"{entrance.cluster_ip}:{entrance.port}"
 
 
-def _program(pod: Mapping[str, Any]) -> Mapping[str, Any]:
-    containers: Sequence[Mapping[str, Any]] = pod["spec"]["containers"]
-    return next((one for one in containers if one["name"] != "istio-proxy"), {})
-
-
-def _image(container: Mapping[str, Any]) -> str:
+def _image(container: Mapping[str, Any] | None) -> str:
     """Last part of an image's name, without tag or digest."""
-    name = str(container.get("image", "")).partition("@")[0].rpartition("/")[2]
+    name = str((container or {}).get("image", "")).partition("@")[0].rpartition("/")[2]
     return name.partition(":")[0]
 
 
-def _port(container: Mapping[str, Any]) -> int:
+def _port(container: Mapping[str, Any] | None) -> int:
     """Where a program says that it listens: ``PORT``, or its first container port."""
+    container = container or {}
     written = next((one.get("value") for one in container.get("env") or () if one["name"] == "PORT"), "") or ""
     declared = next((one["containerPort"] for one in container.get("ports") or ()), _CLIENT_PORT)
     return int(written) if written.isdigit() else int(declared)

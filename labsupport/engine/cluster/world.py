@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labsupport.engine.cluster.connect import ApiError, Connection
-from labsupport.engine.cluster.proxies import has_proxy, proxy_runs
+from labsupport.engine.cluster.pods import containers, has_proxy
+from labsupport.engine.cluster.proxies import proxy_runs
 from labsupport.engine.cluster.rollout import is_ready, workload_of
 from labsupport.manifest import Document
 from labsupport.mesh.index.meshconfig import MeshConfig, read_mesh_config
@@ -40,7 +41,6 @@ def pod_info(pod: Mapping[str, Any], localities: Mapping[str, str]) -> PodInfo:
     """
     metadata, spec = pod["metadata"], pod["spec"]
     labels = metadata.get("labels") or {}
-    sidecars = [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
     return PodInfo(
         name=metadata["name"],
         namespace=metadata["namespace"],
@@ -50,7 +50,7 @@ def pod_info(pod: Mapping[str, Any], localities: Mapping[str, str]) -> PodInfo:
         workload=workload_of(pod),
         ports={
             port["name"]: port["containerPort"]
-            for container in (*sidecars, *spec["containers"])
+            for container in containers(pod)
             for port in container.get("ports") or ()
             if port.get("name") and port.get("protocol", "TCP") == "TCP"
         },
