@@ -63,6 +63,7 @@ class _TypeState:
     version: str = ""
     nonce: str = ""
     acknowledged: bool = True
+    held: set[str] = field(default_factory=set)
 
 
 def _reason(message: str) -> str:
@@ -92,14 +93,17 @@ class _Stream:
         names = frozenset(request.resource_names)
         rejection = None
         if request.response_nonce and request.response_nonce == state.nonce:
-            if kind == "SDS" and state.acknowledged:
+            if kind == "SDS" and state.acknowledged and not names < state.names:
                 state.sent = {}
             state.acknowledged = True
             if request.HasField("error_detail"):
                 rejection = Rejection(kind, state.version, _reason(request.error_detail.message))
             if kind not in _WHOLE:
                 state.sent = {name: one for name, one in state.sent.items() if name in names}
+            if rejection is None:
+                state.held |= state.sent.keys()
         state.names = names
+        state.held &= names
         return rejection
 
     def due(self, snapshot: Snapshot) -> list[Any]:
@@ -224,9 +228,9 @@ class AdsServer:
         return known.snapshot if known is not None and known.snapshot is not None else EMPTY
 
     def held(self, node: str, kind: XdsType, name: str) -> bool:
-        """Whether a proxy was sent a resource that it asked for, also if it is none of those it is to hold now."""
+        """Whether a proxy took a resource and still asks for it, also if it is none of those it is to hold now."""
         known = self._nodes.get(node)
-        return known is not None and known.stream is not None and name in known.stream.types[kind].sent
+        return known is not None and known.stream is not None and name in known.stream.types[kind].held
 
     async def publish(self, node: str, snapshot: Snapshot, *, timeout_s: float) -> Delivery:
         """Bring one proxy to a snapshot; returns when all of it is acknowledged.

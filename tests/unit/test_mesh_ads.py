@@ -283,6 +283,12 @@ def test_a_secret_that_is_gone_is_not_taken_away(tmp_path: Path) -> None:
         await server.publish(NODE, with_secrets(first, "3"), timeout_s=5.0)
         assert server.held(NODE, "SDS", "shop") and not server.held(NODE, "SDS", "other")
         assert await proxy.silent()
+        # It stays with who has it while other names come and go, and goes with its own.
+        await proxy.ask("SDS", "shop", "other")
+        await proxy.ask("SDS", "shop")
+        assert await proxy.silent() and server.held(NODE, "SDS", "shop")
+        await proxy.ask("SDS", "other")
+        assert await proxy.silent() and not server.held(NODE, "SDS", "shop")
 
     serving(scenario, tmp_path)
 
