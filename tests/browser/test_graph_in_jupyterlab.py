@@ -132,6 +132,25 @@ def test_calls_are_selected_and_every_picture_fits_a_wide_and_a_narrow_page(
     assert page.complaints == []
 
 
+def test_calls_are_selected_by_keyboard_in_notebook_7(
+    notebook7: Server, page: JupyterPage, keep_picture: Callable[[JupyterPage, str], None]
+):
+    path = notebook7.make("graph", *CELLS[:4])
+    page.open(notebook7.url, notebook7.token, path, app="notebook")
+    page.run()
+    assert page.errors() == []
+    graph = page.page.locator(".ws-live").first
+    graph.scroll_into_view_if_needed()
+    call = graph.get_by_role("button", name="productpage → reviews")
+    call.wait_for(timeout=60_000)
+    for key, pressed in (("Enter", "true"), (" ", "false"), ("Enter", "true")):
+        call.focus()
+        call.press(key)
+        page.until(lambda: call.get_attribute("aria-pressed") == pressed, f"{key!r} did nothing")  # noqa: B023
+    assert graph.locator(".ws-note").inner_text().startswith("productpage → reviews: ")
+    keep_picture(page, "graph")
+
+
 def test_an_exported_notebook_keeps_its_pictures(
     page: JupyterPage, tmp_path: Path, keep_picture: Callable[[JupyterPage, str], None]
 ):
