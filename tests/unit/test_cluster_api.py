@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from fake_api_server import FakeApiServer, fake_api_server, status_object, write_kubeconfig
 
+from labsupport.cli.state import reset
 from labsupport.engine.cluster.api import Api
 from labsupport.engine.cluster.connect import Connection
 from labsupport.engine.cluster.images import Images
@@ -17,7 +19,7 @@ from labsupport.engine.cluster.namespace import HOLDER, Namespace
 from labsupport.engine.cluster.objects import Objects
 from labsupport.engine.cluster.rollout import Rollout
 from labsupport.engine.patching import placed
-from labsupport.errors import EngineError, EngineLostError, ManifestError, WaitTimeoutError
+from labsupport.errors import EngineError, EngineLostError, ManifestError, UsageError, WaitTimeoutError
 from labsupport.manifest import read
 from labsupport.model import Resource, parse
 
@@ -267,3 +269,33 @@ def test_a_namespace_that_another_lab_holds_is_told(server: FakeApiServer, api: 
 def test_a_namespace_that_is_gone_is_told(api: Api) -> None:
     with pytest.raises(EngineLostError, match=r"is gone.*Lab\(\)"):
         Namespace(api.connection, "workshop-kim").check(fresh=True)
+
+
+# --- workshop reset --engine cluster --------------------------------------------------------------------------------
+
+
+def test_reset_deletes_the_learners_namespace_and_waits_until_it_is_gone(server: FakeApiServer, api: Api) -> None:
+    path, labels = "/api/v1/namespaces/workshop-kim", {"app.kubernetes.io/managed-by": "istio-traffic-workshop"}
+    server.answers[path] = (200, {"metadata": {"labels": labels}})
+
+    def respond(method: str, asked: str, body: object) -> tuple[int, object] | None:
+        if method == "DELETE":
+            del server.answers[path]
+            return (200, {})
+        return None
+
+    server.respond = respond
+    done = CliRunner().invoke(reset, ["--engine", "cluster", "--namespace", "workshop-kim"], input="y\n")
+    assert done.exit_code == 0 and done.stdout == "removed namespace workshop-kim\n"
+    done = CliRunner().invoke(reset, ["--engine", "cluster", "--namespace", "workshop-kim", "--yes"])
+    assert "there is no namespace workshop-kim" in done.stdout
+
+
+def test_reset_touches_no_namespace_of_others_and_none_without_an_answer(server: FakeApiServer, api: Api) -> None:
+    server.answers["/api/v1/namespaces/default"] = (200, {"metadata": {"labels": {}}})
+    arguments = ["--engine", "cluster", "--namespace", "default"]
+    assert isinstance(CliRunner().invoke(reset, arguments, input="n\n").exception, UsageError)
+    refused = CliRunner().invoke(reset, [*arguments, "--yes"]).exception
+    assert isinstance(refused, EngineError) and "not made by the workshop" in str(refused)
+    assert isinstance(CliRunner().invoke(reset, ["--namespace", "default"]).exception, UsageError)
+    assert not [method for method, _, _ in server.asked if method == "DELETE"]
