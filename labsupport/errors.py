@@ -86,17 +86,19 @@ class ManifestError(LabError):
 
     Attributes:
         problems: every problem found, in the order of the files.
+        outcome: what that means for what was asked.
     """
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], *, outcome: str = "nothing was changed") -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
+        self.outcome = outcome
         super().__init__(self.problems)
 
     def __str__(self) -> str:
         if len(self.problems) == 1:
             return str(self.problems[0])
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
-        return f"{len(self.problems)} problems, nothing was changed:\n{lines}"
+        return f"{len(self.problems)} problems, {self.outcome}:\n{lines}"
 
 
 class UsageError(LabError, ValueError):

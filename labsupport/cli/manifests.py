@@ -8,11 +8,12 @@ import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 if TYPE_CHECKING:
+    from labsupport.errors import Problem
     from labsupport.manifest import Document
     from labsupport.model.analysis import Note
     from labsupport.model.validation import Verdict
@@ -32,14 +33,42 @@ def _source(name: str) -> Path | str:
 @click.command()
 @click.option("-f", "files", multiple=True, required=True, metavar="FILE", help="File or folder; - is standard input.")
 @click.option("--proxy", required=True, help="sidecar:<pod or Deployment>.<namespace> or gateway:<...>.<namespace>")
-def translate(files: tuple[str, ...], proxy: str) -> None:
+@click.option("--labels", metavar="K=V,...", default="", help="Labels of the proxy's pod, if no file has that pod.")
+@click.option(
+    "--inject",
+    type=click.Choice(["all", "auto", "none"]),
+    default="all",
+    show_default=True,
+    help="Pods with a sidecar; auto: those that labels ask for.",
+)
+@click.option("--mesh-config", type=click.Path(path_type=Path), help="YAML file with fields of MeshConfig to change.")
+def translate(
+    files: tuple[str, ...], proxy: str, labels: str, inject: Literal["all", "auto", "none"], mesh_config: Path | None
+) -> None:
     """Print the Envoy configuration that manifests become for one proxy, as JSON with proto field names.
 
-    Nothing is started. Pods and addresses are made up from the Deployments and Services in the files.
+    Nothing is started. Pods and addresses are made up from the Deployments and Services in the files. Objects that a
+    cluster would refuse are left out; the standard error output says which.
     """
+    from labsupport.errors import ManifestError, NotFoundError
     from labsupport.mesh.cli_translate import run
 
-    result = run([_source(name) for name in files], proxy)
+    pairs = dict(pair.split("=", 1) for pair in labels.split(",") if "=" in pair)
+    if mesh_config is not None and not mesh_config.is_file():
+        raise NotFoundError(f"there is no file {mesh_config}")
+    mesh = mesh_config.read_text(encoding="utf-8") if mesh_config is not None else ""
+    try:
+        result = run([_source(name) for name in files], proxy, labels=pairs, inject=inject, mesh_config=mesh)
+    except ManifestError as error:
+        raise ManifestError(error.problems, outcome="nothing was translated") from None
+    for item in result["info"]["rejected"]:
+        click.echo(f"left out, as a cluster refuses it: {item['kind']}/{item['name']} ({item['namespace']})", err=True)
+        for text in item["errors"]:
+            click.echo(f"  {text}", err=True)
+    for line in result["info"]["ignored"]:
+        click.echo(f"passed over: {line}", err=True)
+    if result["info"]["proxy"]["made_up"]:
+        click.echo(f"no file has the pod of {proxy}, so it is one without Services", err=True)
     json.dump(result, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
 
@@ -56,20 +85,28 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
     Notes of --analyze come after the verdicts and do not change the exit status.
     """
     from labsupport import manifest
+    from labsupport.errors import ManifestError
     from labsupport.mesh.inputs import files_of
     from labsupport.model.validation import validate as judge
 
     documents: list[Document] = []
+    problems: list[Problem] = []
     for name in files:
         source = _source(name)
         for part in files_of(source) if isinstance(source, Path) else (source,):
             # Programs read what this prints as JSON, so there it is what programs make of the files. People are told
             # more: of a key that is given twice, for instance.
             file = "" if isinstance(part, Path) else "standard input"
-            found = manifest.read(part, file=file, empty=True, loose=output == "json")
+            try:
+                found = manifest.read(part, file=file, empty=True, loose=output == "json")
+            except ManifestError as error:
+                problems += error.problems
+                continue
             documents += found
             if not found and output == "text":
                 click.echo(f"{part if isinstance(part, Path) else file}: there is no object in it")
+    if problems:
+        raise ManifestError(problems, outcome="so no object was judged")
     # One at a time, as a verdict does not say which document it is about.
     judged = [(document, verdict) for document in documents for verdict in judge([document])]
     for document, verdict in judged:
@@ -85,6 +122,9 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
             else:
                 click.echo(f"{note.level}: {note}")
     if output == "text":
+        for document in documents:
+            if hint := _misspelt(document):
+                click.echo(hint)
         unseen = len(documents) - len(judged)
         click.echo(
             f"{len(judged) - len(refused)} accepted, {len(refused)} rejected"
@@ -92,6 +132,28 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
         )
     if refused:
         sys.exit(REJECTED)
+
+
+def _misspelt(document: Document) -> str:
+    """A word about an object that was not judged and looks as if it was meant to be; empty if all is well."""
+    from labsupport.model import KINDS
+    from labsupport.model.kinds import api_versions
+    from labsupport.model.suggest import closest
+    from labsupport.model.validation import is_istio
+
+    kind, version = str(document.raw.get("kind", "")), str(document.raw.get("apiVersion", ""))
+    model = KINDS.get(kind)
+    where = f"{document.origin.file or 'input'}:{document.origin.line}: {kind or 'an object without kind'}"
+    if is_istio(document.raw) or (model is not None and version in api_versions(model)):
+        return ""
+    if model is not None:
+        if version.startswith("gateway.networking.k8s.io/"):
+            return ""
+        return (
+            f"{where}: not looked at, as there is no {kind} in apiVersion {version!r}. Write {api_versions(model)[0]}."
+        )
+    guess = closest(kind, KINDS)
+    return f"{where}: not looked at. Did you mean {guess}?" if guess and "." not in version.partition("/")[0] else ""
 
 
 def _print_line(record: object) -> None:

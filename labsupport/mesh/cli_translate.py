@@ -64,6 +64,7 @@ def run(
                 "id": f"{pod.name}.{pod.namespace}",
                 "ip": [pod.ip],
                 "labels": dict(pod.labels),
+                "made_up": made_up.proxy_made_up,
                 "services": [target.service.hostname for target in targets],
             },
         },

@@ -58,11 +58,13 @@ class MadeUp:
         registry: the desired state.
         proxy: the proxy.
         localities: ``region/zone/subzone`` of every node.
+        proxy_made_up: whether the proxy's pod is not among the objects.
     """
 
     registry: Registry
     proxy: Proxy
     localities: Mapping[str, str] = field(default_factory=dict)
+    proxy_made_up: bool = False
 
 
 def make_up(
@@ -98,6 +100,7 @@ def make_up(
         account = f"{INGRESS_GATEWAY}-service-account"
         pods.append(PodInfo(name, namespace, "", labels=_GATEWAY_LABELS, injected=False, service_account=account))
     own = _find(pods, name, namespace)
+    missing = own is None
     if own is None:
         own = injection.complete(PodInfo(name, namespace, "", labels=dict(labels or {})))
         pods.append(own)
@@ -111,7 +114,7 @@ def make_up(
         endpoints=given_endpoints(extra, listed, numbered),
         mesh=read_mesh_config(listed, mesh_config),
     )
-    return MadeUp(registry, Proxy(role, own), localities)
+    return MadeUp(registry, Proxy(role, own), localities, missing)
 
 
 def _own_ports(objects: Iterable[Any], pod: PodInfo) -> dict[str, int]:

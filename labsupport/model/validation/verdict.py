@@ -20,6 +20,7 @@ from labsupport.model.security import AuthorizationPolicySpec, PeerAuthenticatio
 from labsupport.model.serviceentry import ServiceEntrySpec, WorkloadEntrySpec
 from labsupport.model.shape import shape_of
 from labsupport.model.sidecar import SidecarSpec
+from labsupport.model.suggest import closest
 from labsupport.model.telemetry import TelemetrySpec
 from labsupport.model.validation.destinationrule import check_destination_rule
 from labsupport.model.validation.findings import Findings
@@ -143,7 +144,7 @@ def judge(raw: dict[str, Any], *, namespace: str = "default") -> tuple[Verdict, 
     resource = None
     model = KINDS.get(kind)
     if model is None or version.partition("/")[0] != model.GROUP:
-        errors = [f"crd: there is no kind {kind} in {version}"]
+        errors = [f"crd: there is no kind {kind} in {version}{_guess(kind, version)}"]
     else:
         seen = inspect(raw, namespace=namespace)
         errors = [str(issue) for issue in seen.errors if issue.by != "object"]
@@ -155,6 +156,16 @@ def judge(raw: dict[str, Any], *, namespace: str = "default") -> tuple[Verdict, 
             resource = seen.resource or decode(model, {**raw, "metadata": metadata}, "")
     space = _text(metadata.get("namespace")) or space
     return Verdict(kind, space, _text(metadata.get("name")), tuple(errors), tuple(warnings)), resource
+
+
+def _guess(kind: str, version: str) -> str:
+    """What somebody meant who wrote a kind that its group does not have."""
+    model = KINDS.get(kind)
+    if model is not None:
+        return f". Did you mean apiVersion {api_versions(model)[0]}?"
+    group = version.partition("/")[0]
+    known = closest(kind, [name for name, model in KINDS.items() if group == model.GROUP] or KINDS)
+    return f". Did you mean {known}?" if known else ""
 
 
 def inspect(raw: dict[str, Any], *, namespace: str = "default") -> Inspection:
