@@ -67,7 +67,8 @@ class FakeApiServer:
 
 def status_object(code: int, reason: str, message: str, causes: list[dict[str, str]] | None = None) -> dict[str, Any]:
     details = {"causes": causes} if causes else {}
-    return {"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message, "details": details}
+    said = {"code": code, "reason": reason, "message": message, "details": details}
+    return {"kind": "Status", "status": "Failure", **said}
 
 
 def write_kubeconfig(place: Path, url: str, *, token: str = "secret") -> Path:
