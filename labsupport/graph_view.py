@@ -14,7 +14,7 @@ from labsupport.engine.base import AccessRecord, Pod, Response, TrafficSpec
 from labsupport.model.base import Resource
 from labsupport.service_graph import GATEWAY, ClientCall, MeshGraph, mesh_graph
 
-__all__ = ["Mesh", "ServiceGraph", "Traffic", "asked_for", "ended_s"]
+__all__ = ["Mesh", "ServiceGraph", "Traffic", "asked_for", "complete", "ended_s"]
 
 # A line is written when its request ends, the caller's after the server's: a call is looked at when both are there.
 SETTLE_S = 2.0
@@ -62,6 +62,22 @@ class Mesh(Protocol):
 def ended_s(record: AccessRecord) -> float:
     """When a line was written: at the end of its request, in seconds since the epoch."""
     return record.time_s + record.duration_s
+
+
+def complete(lines: Iterable[AccessRecord], until_s: float) -> Iterator[AccessRecord]:
+    """Lines up to a moment, without those of servers whose callers' lines were written after it.
+
+    A server's line comes a little before its caller's: alone it would look like a call of somebody without a proxy.
+
+    Args:
+        lines: as many as there are.
+        until_s: the moment, in seconds since the epoch.
+    """
+    known = list(lines)
+    later = {one.request_id for one in known if one.direction != "inbound" and ended_s(one) > until_s}
+    for one in known:
+        if ended_s(one) <= until_s and (one.direction != "inbound" or one.request_id not in later):
+            yield one
 
 
 def asked_for(url: str) -> str:
@@ -119,7 +135,7 @@ class ServiceGraph:
             return replace(graph, nodes={name: node for name, node in graph.nodes.items() if name in met})
         # While requests are under way, the lines of some of their hops are still to come.
         now = self._clock() - (SETTLE_S if self.live else 0.0)
-        lines = [line for line in self.mesh.access_log(since_s=now - self.span_s) if ended_s(line) <= now]
+        lines = list(complete(self.mesh.access_log(since_s=now - self.span_s), now))
         sent = [call for call in self._sent(now - self.span_s) if _answered_s(call) <= now]
         self._what = f"last {self.span_s:g} s"
         if not lines and not sent:

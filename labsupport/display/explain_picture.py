@@ -61,17 +61,20 @@ class _Box:
         return _HEAD + _LINE * (len(self.lines) - 1) + _PAD
 
 
-def _why(entry: MatchEntry, many: bool, number: int) -> list[tuple[str, str]]:
+def _why(entry: MatchEntry, many: bool, number: int, room: float) -> list[tuple[str, str]]:
     which = f"match {number}: " if many else ""
     failed = entry.failed
     if failed is None:
         held = words.join(f"{condition.field} {condition.wanted}" for condition in entry.conditions)
         return [(f"{which}✓ {held or 'takes every request'}", "")]
     said = [(f"{which}✗ {failed.field} wanted {failed.wanted}, got {failed.got}", "e")]
+    if width(said[0][0]) > room:
+        # In two lines rather than shortened: what was wanted and what came are what it is about.
+        said = [(f"{which}✗ {failed.field} wanted {failed.wanted},", "e"), (f"   got {failed.got}", "e")]
     return [*said, (failed.hint, "d")] if failed.hint else said
 
 
-def _rule(rule: RuleTrace) -> _Box:
+def _rule(rule: RuleTrace, room: float) -> _Box:
     name = f"rule {rule.index + 1} of {rule.object}" + (f" ({rule.name})" if rule.name else "")
     head = f"{_SIGNS.get(rule.verdict, '·')} {rule.verdict}: {name}"
     place = str(rule.place)
@@ -80,17 +83,17 @@ def _rule(rule: RuleTrace) -> _Box:
     # Of a chosen rule, the entry that holds is what counts.
     entries = [one for one in rule.entries if rule.verdict == "no match" or one.failed is None] or list(rule.entries)
     many = len(rule.entries) > 1
-    lines = [line for one in entries[:_ENTRIES] for line in _why(one, many, rule.entries.index(one) + 1)]
+    lines = [line for one in entries[:_ENTRIES] for line in _why(one, many, rule.entries.index(one) + 1, room)]
     if len(entries) > _ENTRIES:
         lines.append((f"and {len(entries) - _ENTRIES} more", "d"))
     lines = lines or [("✓ no match list: takes every request", "")]
     return _Box(((head, "b"), *lines), "chosen" if rule.verdict == "chosen" else "", place)
 
 
-def _rules(told: Explanation) -> list[_Box]:
+def _rules(told: Explanation, room: float) -> list[_Box]:
     reached = [rule for rule in told.rules if rule.verdict in ("chosen", "no match")]
     later = [rule for rule in told.rules if rule not in reached]
-    boxes = [_rule(rule) for rule in (*reached, *later[:_LATER])]
+    boxes = [_rule(rule, room) for rule in (*reached, *later[:_LATER])]
     if len(later) > _LATER:
         boxes.append(_Box(((f"· {words.plural(len(later) - _LATER, 'more rule')}, not reached", "d"),), "off"))
     if not any(box.look == "chosen" for box in boxes):
@@ -152,7 +155,7 @@ def _drawn(box: _Box, x: float, y: float, wide: float) -> str:
 
 
 def _way(told: Explanation, frame: _Frame) -> tuple[str, float, float]:
-    rules, ends = _rules(told), _ends(told)
+    rules, ends = _rules(told, frame.rules - 32), _ends(told)
     headers = "".join(f", {name}: {value}" for name, value in told.headers.items())
     asked = f"{told.method} {told.url}{headers}"
     request = _Box(((f"{told.source.partition(' ')[0]} asks", "d"), (asked, "b")))
@@ -187,7 +190,7 @@ def _arrow(path: str, x: float, y: float, *, down: bool = False, thick: float = 
 
 
 def _summary(told: Explanation) -> str:
-    rules = [" ".join(text for text, _ in box.lines) for box in _rules(told)]
+    rules = [" ".join(text for text, _ in box.lines) for box in _rules(told, _WIDE.wide)]
     ends = [" ".join(text for text, _ in box.lines) for box in _ends(told)]
     return ". ".join([*rules, f"It leads to: {'; '.join(ends)}" if ends else ""]).strip(". ") + "."
 

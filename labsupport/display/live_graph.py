@@ -14,7 +14,7 @@ from labsupport.display.graph_picture import graph_figure, graph_parts
 from labsupport.display.live_view import LiveView
 from labsupport.engine.base import AccessRecord, Pod
 from labsupport.errors import LabError
-from labsupport.graph_view import SETTLE_S, Mesh, ServiceGraph, Traffic, asked_for, ended_s
+from labsupport.graph_view import SETTLE_S, Mesh, ServiceGraph, Traffic, asked_for, complete, ended_s
 from labsupport.service_graph import ClientCall, MeshGraph, mesh_graph
 
 __all__ = ["LiveGraph", "live_graph_of"]
@@ -106,9 +106,9 @@ class LiveGraph(LiveView):
             return
         self._looked_s = now
         oldest = now - SETTLE_S - self._span_s - _TRIES_S
-        for line in lines:
+        for line in complete(lines, now - SETTLE_S):
             key = _key(line)
-            if key not in self._known and oldest <= ended_s(line) <= now - SETTLE_S:
+            if key not in self._known and oldest <= ended_s(line):
                 self._known.add(key)
                 self._lines.append(line)
         kept = [line for line in self._lines if ended_s(line) >= oldest]

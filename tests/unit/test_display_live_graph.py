@@ -108,6 +108,20 @@ def test_a_call_that_took_longer_than_the_graph_looks_back_is_counted(mesh, live
     assert "40 s" in live._told["details"]["edge:web>api"]
 
 
+def test_a_call_whose_end_falls_between_its_two_lines_is_no_call_without_proxy(mesh, live):
+    # The server's line is older than two seconds, the caller's is not yet.
+    mesh.lines.append(AccessRecord("x", T0 + 1.0, "b", "inbound", status=200, duration_s=0.99))
+    cluster = "outbound|80||api.default.svc.cluster.local"
+    caller = {"cluster": cluster, "upstream_pod": "b", "duration_s": 1.02}
+    mesh.lines.append(AccessRecord("x", T0 + 0.99, "a", "outbound", status=200, **caller))
+    mesh.now = T0 + 4
+    live._step()
+    assert live._told["details"] == {}
+    mesh.now = T0 + 5
+    live._step()
+    assert set(live._told["details"]) == {"edge:web>api"}
+
+
 def test_failed_tries_alone_are_no_calls_until_their_caller_has_had_time_to_try_again(mesh, live):
     mesh.lines.append(AccessRecord("x", T0, "b", "inbound", status=503, duration_s=0.01))
     mesh.now = T0 + 4
