@@ -91,6 +91,7 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
 
     documents: list[Document] = []
     problems: list[Problem] = []
+    empty: list[str] = []
     for name in files:
         source = _source(name)
         for part in files_of(source) if isinstance(source, Path) else (source,):
@@ -103,10 +104,12 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
                 problems += error.problems
                 continue
             documents += found
-            if not found and output == "text":
-                click.echo(f"{part if isinstance(part, Path) else file}: there is no object in it")
+            if not found:
+                empty.append(str(part) if isinstance(part, Path) else file)
     if problems:
         raise ManifestError(problems, outcome="so no object was judged")
+    if output == "text":
+        _tell_empty(empty, nothing_else=not documents)
     # One at a time, as a verdict does not say which document it is about.
     judged = [(document, verdict) for document in documents for verdict in judge([document])]
     for document, verdict in judged:
@@ -132,6 +135,19 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
         )
     if refused:
         sys.exit(REJECTED)
+
+
+def _tell_empty(files: list[str], *, nothing_else: bool) -> None:
+    """Name the files without an object; there has to be one somewhere, or somebody has named the wrong file."""
+    from labsupport.errors import ManifestError, Problem
+
+    message = "there is no object in it: it is empty or has only comments"
+    if nothing_else:
+        raise ManifestError(
+            [Problem(message, file) for file in files] or [Problem("there is no manifest in the folder")]
+        )
+    for file in files:
+        click.echo(f"{file}: {message}")
 
 
 def _misspelt(document: Document) -> str:

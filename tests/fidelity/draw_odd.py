@@ -70,9 +70,12 @@ class DrawOdd(DrawMesh):
         if self.maybe(0.3):
             spec["clusterIP"] = "None"
         self.add("v1", "Service", "manual", "default", spec=spec)
-        pod = {"kind": "Pod", "namespace": "default", "name": self.pick(("client-0", "nobody"))}
-        address = self.pick(("8.8.8.8", "10.244.0.2", "10.244.0.1"))
-        target: Json = {"targetRef": pod} if self.maybe(0.4) else {}
+        # Without a reference, istiod takes the pod that has the address if it happens to know it already.
+        target: Json = {}
+        address = "8.8.8.8"
+        if self.maybe(0.5):
+            pod = {"kind": "Pod", "namespace": "default", "name": self.pick(("client-0", "nobody"))}
+            address, target = "10.244.0.2", {"targetRef": pod}
         listed = [{"name": "http", "port": 8000}, {"name": "tcp", "port": 8001}][: self.number(1, 2)]
         if self.maybe(0.5):
             subset = {"addresses": [{"ip": address, **target}, {"ip": "9.9.9.9"}], "ports": listed}

@@ -286,11 +286,69 @@ def test_analyze_adds_notes_about_objects_that_do_not_fit_together(tmp_path: Pat
 
 
 @pytest.mark.parametrize("command", [["validate"], ["translate", "--proxy", "sidecar:web.default"]])
-@pytest.mark.parametrize("text", ["a: [", "- a", "", "# only a comment"])
+@pytest.mark.parametrize("text", ["a: [", "- a"])
 def test_what_is_no_manifest_is_an_error_without_a_traceback(command: list[str], text: str):
     done = run(*command, "-f", "-", text=text)
     assert done.exit_code == 2
     assert done.output.startswith("workshop: ") and "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment"])
+def test_people_are_told_of_a_file_without_any_object(tmp_path: Path, text: str):
+    (tmp_path / "empty.yaml").write_text(text)
+    done = run("validate", "-f", str(tmp_path))
+    assert done.exit_code == 2 and f"{tmp_path / 'empty.yaml'}: there is no object" in done.output
+    (tmp_path / "good.yaml").write_text(GOOD)
+    done = run("validate", "-f", str(tmp_path))
+    assert done.exit_code == 0 and f"{tmp_path / 'empty.yaml'}: there is no object" in done.output
+    lines = run("validate", "--output", "json", "-f", str(tmp_path)).output.splitlines()
+    assert [json.loads(line)["name"] for line in lines] == ["web"]
+
+
+def test_people_are_told_what_a_misspelt_kind_may_mean(tmp_path: Path):
+    file = tmp_path / "rules.yaml"
+    file.write_text(
+        GOOD.replace("VirtualService", "VirtualServce")
+        + "---\n"
+        + GOOD.replace("networking.istio.io/v1", "networking.istio/v1")
+        + "---\napiVersion: v1\nkind: Servic\nmetadata: {name: x}\n"
+    )
+    done = run("validate", "-f", str(file))
+    assert done.exit_code == 3 and "Did you mean VirtualService?" in done.output
+    assert "Write networking.istio.io/v1." in done.output and "Did you mean Service?" in done.output
+
+
+def test_a_problem_of_a_file_does_not_speak_of_changes(tmp_path: Path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text("a: [")
+    told = run("validate", "-f", str(tmp_path)).output
+    assert "2 problems, so no object was judged" in told and "changed" not in told
+
+
+def test_translate_takes_labels_and_mesh_configuration(tmp_path: Path):
+    config = tmp_path / "mesh.yaml"
+    config.write_text("connectTimeout: 3s\n")
+    web = str(ROOT / "manifests" / "apps" / "web")
+    options = ["--labels", "tier=gold", "--mesh-config", str(config), "--inject", "none"]
+    done = run("translate", "-f", web, "--proxy", "sidecar:client.default", *options)
+    assert done.exit_code == 0, done.output
+    xds = json.loads(done.stdout)
+    assert xds["info"]["proxy"]["labels"] == {"tier": "gold"} and xds["info"]["proxy"]["made_up"]
+    (cluster,) = [cluster for cluster in xds["clusters"] if cluster["name"].startswith("outbound|8080||web.")]
+    assert cluster["connect_timeout"] == "3s"
+
+
+def test_translate_passes_over_what_plays_no_part_and_reads_folders_below(tmp_path: Path):
+    (tmp_path / "below").mkdir()
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}
+    (tmp_path / "below" / "service.json").write_text(json.dumps(service))
+    (tmp_path / "job.yaml").write_text("apiVersion: batch/v1\nkind: Job\nmetadata: {name: x}\n")
+    (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {zork: 1}\n")
+    done = run("translate", "-f", str(tmp_path), "--proxy", "sidecar:p.default")
+    assert done.exit_code == 0, done.output
+    xds = json.loads(done.stdout)
+    assert "outbound|80||a.default.svc.cluster.local" in [cluster["name"] for cluster in xds["clusters"]]
+    assert ["Job" in line for line in xds["info"]["ignored"]] == [True]
 
 
 @pytest.mark.parametrize("command", [["validate"], ["translate", "--proxy", "sidecar:web.default"]])

@@ -71,6 +71,7 @@ DEFAULT_MESH_CONFIG = MeshConfig()
 """What an installation has that changed nothing."""
 
 
+_DYNAMIC = "ALLOW_ANY_DYNAMIC_DNS"
 _EXPORTS = {
     "defaultServiceExportTo": "default_service_export_to",
     "defaultVirtualServiceExportTo": "default_virtual_service_export_to",
@@ -99,7 +100,11 @@ _KNOWN = frozenset(
 
 def unread_fields(resource: Any) -> list[str]:
     """Names of the fields that a ConfigMap with the mesh configuration sets and that play no part here."""
-    return sorted(set(_written((resource,))) - _KNOWN)
+    written = _written((resource,))
+    unread = set(written) - _KNOWN
+    if _block(written, "outboundTrafficPolicy").get("mode") == _DYNAMIC:
+        unread.add("outboundTrafficPolicy")
+    return sorted(unread)
 
 
 def _written(objects: Iterable[Any]) -> dict[str, Any]:
@@ -131,7 +136,9 @@ def read_mesh_config(objects: Iterable[Any], text: str = "") -> MeshConfig:
     fields: dict[str, Any] = {}
     policy = written.get("outboundTrafficPolicy")
     if policy is not None:
-        fields["outbound_traffic_policy"] = policy.get("mode", "REGISTRY_ONLY")
+        mode = policy.get("mode", "REGISTRY_ONLY")
+        # The nearest mode that is translated; see unread_fields.
+        fields["outbound_traffic_policy"] = "ALLOW_ANY" if mode == _DYNAMIC else mode
     for name, field in (("connectTimeout", "connect_timeout"), ("protocolDetectionTimeout", "detection_timeout")):
         if written.get(name) is not None:
             fields[field] = parse_duration(written[name])

@@ -1,0 +1,65 @@
+"""Inputs that are odd as files: what real istiod's tools make of them, and what we do.
+
+    ISTIO_ORACLE=/path/to/istio-oracle python tests/fidelity/reading.py
+
+writes ``reading/golden.json``: for each input of ``reading/inputs.txt`` the objects that were judged, each with kind,
+namespace, name and whether it is refused and warned about, or null if the whole input cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+__all__ = ["GOLDEN", "inputs", "rows"]
+
+HERE = Path(__file__).parent / "reading"
+GOLDEN = HERE / "golden.json"
+_MARK = "=== "
+
+
+def inputs() -> dict[str, str]:
+    """The inputs by name; line ends are kept as they are."""
+    found: dict[str, str] = {}
+    name = ""
+    with (HERE / "inputs.txt").open(encoding="utf-8", newline="") as file:
+        for line in file:
+            if line.startswith(_MARK):
+                name = line.removeprefix(_MARK).strip()
+                assert name not in found
+                found[name] = ""
+            else:
+                found[name] += line
+    return found
+
+
+def rows(verdicts: list[dict[str, Any]]) -> list[list[Any]]:
+    """What of verdicts is compared."""
+    return [[v["kind"], v["namespace"], v["name"], bool(v["errors"]), bool(v["warnings"])] for v in verdicts]
+
+
+def _ask(text: str) -> list[list[Any]] | None:
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        command = [os.environ["ISTIO_ORACLE"], "validate", "-f", file.name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return rows([json.loads(line) for line in done.stdout.splitlines()]) if done.returncode in (0, 3) else None
+
+
+def main() -> None:
+    """Write the golden file."""
+    texts = inputs()
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        answers = dict(zip(texts, pool.map(_ask, texts.values()), strict=True))
+    GOLDEN.write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"{len(answers)} inputs, {sum(answer is None for answer in answers.values())} of them unreadable")
+
+
+if __name__ == "__main__":
+    main()
