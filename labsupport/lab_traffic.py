@@ -245,6 +245,8 @@ class TrafficVerbs(ABC):
             namespace=engine.namespace,
             # Without iptables only what a program hands to its proxy gets there, and that is HTTP.
             captured=engine.name != "embedded",
+            # Learners who share a cluster do not see each other's rules.
+            default_export_to=["."] if engine.name == "cluster" else (),
             certificate=certificate is not None,
         )
         if not confirm:

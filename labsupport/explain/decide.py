@@ -20,7 +20,7 @@ from labsupport.explain.request import Request
 from labsupport.explain.scope import gateway_scope, sidecar_scope
 from labsupport.explain.servers import port_of
 from labsupport.explain.sidecar import service_names, sidecar_table, speaks_http
-from labsupport.model import Resource
+from labsupport.model import DestinationRule, Resource, ServiceEntry, VirtualService
 
 __all__ = ["explain"]
 
@@ -36,6 +36,7 @@ def explain(
     namespace: str = "default",
     captured: bool = False,
     certificate: bool = False,
+    default_export_to: Sequence[str] = (),
 ) -> Explanation:
     """Say why a request goes where it goes, from the manifests alone.
 
@@ -52,6 +53,7 @@ def explain(
         namespace: the namespace of objects that name none, and the one short names outside are read in.
         captured: whether sidecars get every connection of their pods, as on a cluster, or HTTP requests only.
         certificate: whether a client outside shows a certificate of its own in TLS.
+        default_export_to: ``exportTo`` of rules and ServiceEntries that have none; Istio's default if left out.
 
     Returns:
         Every rule with the first condition that failed, the route, the endpoints, the policies and the outcome.
@@ -63,7 +65,7 @@ def explain(
         raise UsageError(f"source={source!r}: give a pod, or 'outside'.")
     target = parse_url(url)
     given = {name.lower(): value for name, value in (headers or {}).items()}
-    catalog = Catalog(objects, pods, namespace)
+    catalog = Catalog([_shown(one, default_export_to) for one in objects], pods, namespace)
     pod = source if isinstance(source, Pod) else None
     inside = pod is not None and not is_gateway(pod)
     gateway = pod if pod is not None and not inside else find_gateway_pod(pods)
@@ -148,6 +150,15 @@ def _plain(draft: Draft, catalog: Catalog, target: Target, source: Pod | str) ->
     outcomes = predict(None, draft.request, [(destination, None)])
     hops = [draft.caller, *draft.arrival(catalog, names)]
     return draft.explanation(decision, outcomes, destinations=[destination], hops=hops)
+
+
+def _shown(resource: Resource, export_to: Sequence[str]) -> Resource:
+    """An object with the ``exportTo`` that counts for it."""
+    if not export_to or not isinstance(resource, VirtualService | DestinationRule | ServiceEntry):
+        return resource
+    if resource.spec.export_to:
+        return resource
+    return resource.model_copy(update={"spec": resource.spec.model_copy(update={"export_to": list(export_to)})})
 
 
 def _request(target: Target, headers: Mapping[str, str], method: str) -> tuple[Request, int]:

@@ -144,3 +144,13 @@ def test_pods_of_other_namespaces_serve_nothing_here() -> None:
     foreign = [*PODS, pod("reviews", "v4", namespace="other")]
     assert len(ask(pods=foreign).destinations[0].pods) == 3
     assert CLIENT in foreign
+
+
+def test_where_rules_are_private_by_default_that_decides_which_come_first() -> None:
+    older = virtual_service(f"[{to('v1')}]", name="older")
+    private = virtual_service(f"[{to('v2')}]", name="private", extra=", exportTo: ['.']")
+    # Istio asks a namespace's own private rules before those that everybody sees.
+    assert ask(older, private, SUBSETS).destinations[0].subset == "v2"
+    same = ask(older, private, SUBSETS, default_export_to=["."])
+    assert same.destinations[0].subset == "v1"
+    assert same.rules[0].place.line > 0
