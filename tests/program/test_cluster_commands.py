@@ -10,7 +10,7 @@ from pathlib import Path
 import fake_cluster
 import pytest
 from click.testing import CliRunner, Result
-from fake_api_server import ApiServer
+from answering_api_server import ApiServer
 from fake_cluster import DOCKER_INFO, GIB, World
 
 from labsupport.cli import workshop

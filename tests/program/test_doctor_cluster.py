@@ -12,7 +12,7 @@ from pathlib import Path
 
 import fake_cluster
 import pytest
-from fake_api_server import ApiServer
+from answering_api_server import ApiServer
 from fake_cluster import DOCKER_INFO, World
 
 from labsupport.cluster_setup import images
