@@ -233,7 +233,7 @@ def test_statistics_come_from_every_proxy(web: Mesh) -> None:
     requests = [
         one for one in samples if one.name == "envoy_cluster_upstream_rq_total" and one.pod.startswith("client")
     ]
-    assert sum(one.value for one in requests if "web" in one.labels.get("cluster_name", "")) >= 10
+    assert sum(one.value for one in requests if "web" in one.labels.get("envoy_cluster_name", "")) >= 10
 
 
 def test_a_quiet_run_is_not_taken_for_a_lost_one(web: Mesh) -> None:
