@@ -61,17 +61,17 @@ def decode(model: type[T], raw: Any, path: str) -> T:
         raw = {}
     if not isinstance(raw, dict):
         raise DecodeError(path, "must be a mapping with fields")
-    for group in model.ONE_OF:
-        given = [name for name in group if raw.get(name) is not None]
-        if len(given) > 1:
-            # Of the members of a oneof that are given the last one counts.
-            raw = {name: value for name, value in raw.items() if name not in given[:-1]}
+    given = [[name for name in group if raw.get(name) is not None] for group in model.ONE_OF]
+    # Of the members of a oneof that are given all are decoded, and the last one counts.
+    beaten = {name for names in given for name in names[:-1]}
     values: dict[str, Any] = {}
     written = set()
     for name, (keys, default, decoder) in _fields(model).items():
         key = next((key for key in keys if raw.get(key) is not None), None)
         values[name] = default() if key is None else decoder(raw[key], f"{path}.{key}")
-        if key is not None:
+        if key in beaten:
+            values[name] = default()
+        elif key is not None:
             written.add(name)
     return model.model_construct(_fields_set=written, **values)
 
