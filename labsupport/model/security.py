@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field
 
@@ -13,6 +12,7 @@ from labsupport.model.base import Schema
 from labsupport.model.otheristio import NonEmpty, OtherIstio, PolicyTargetReference, TargetReferences, matching
 from labsupport.model.selector import WorkloadSelector
 from labsupport.model.types import Duration, Rule, at_most_one
+from labsupport.model.weburl import is_web_url
 
 __all__ = [
     "AuthorizationPolicy",
@@ -191,16 +191,8 @@ class ClaimToHeader(Schema):
     claim: NonEmpty
 
 
-def _is_web_url(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.netloc or parts.path)
-
-
 WebURL = Annotated[
-    str, Field(min_length=1, max_length=2048), Rule(_is_web_url, "must be a URL that starts with http:// or https://")
+    str, Field(min_length=1, max_length=2048), Rule(is_web_url, "must be a URL that starts with http:// or https://")
 ]
 
 

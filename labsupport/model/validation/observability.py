@@ -8,6 +8,7 @@ from labsupport.model.extensions import TrafficExtensionSpec, WasmPluginSpec
 from labsupport.model.proxies import EnvoyConfigObjectPatch, EnvoyFilterSpec, ProxyConfigSpec, WorkloadGroupSpec
 from labsupport.model.syntax import regex_problem
 from labsupport.model.telemetry import ProviderRef, TelemetrySpec
+from labsupport.model.validation.cel import expression_problem
 from labsupport.model.validation.common import check_workload_labels, check_workload_selector
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.security import check_targets
@@ -23,7 +24,6 @@ __all__ = [
 _LISTENER_KINDS = ("LISTENER", "FILTER_CHAIN", "NETWORK_FILTER", "HTTP_FILTER")
 _ROUTE_KINDS = ("ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE")
 _CONNECTION_MANAGERS = ("envoy.filters.network.http_connection_manager", "envoy.http_connection_manager")
-_PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
 def check_telemetry(spec: TelemetrySpec, found: Findings) -> None:
@@ -58,37 +58,13 @@ def check_telemetry(spec: TelemetrySpec, found: Findings) -> None:
     for index, logging in enumerate(spec.access_logging):
         path = f"spec.accessLogging[{index}]"
         if logging.filter is not None:
-            found.error(f"{path}.filter.expression", _expression_problem(logging.filter.expression))
+            found.error(f"{path}.filter.expression", expression_problem(logging.filter.expression))
         _providers(logging.providers, path, found)
 
 
 def _providers(providers: Sequence[ProviderRef], path: str, found: Findings) -> None:
     if any(not provider.name for provider in providers):
         found.error(f"{path}.providers", "a provider has no name")
-
-
-def _expression_problem(text: str) -> str:
-    """Check the brackets and quotes of a CEL expression; its grammar is left to Istio."""
-    if not text.strip():
-        return "must not be empty"
-    opened: list[str] = []
-    quote = ""
-    position = 0
-    while position < len(text):
-        char = text[position]
-        if quote:
-            if char == "\\":
-                position += 1
-            elif char == quote:
-                quote = ""
-        elif char in "'\"":
-            quote = char
-        elif char in "([{":
-            opened.append(char)
-        elif char in _PAIRS and (not opened or opened.pop() != _PAIRS[char]):
-            return f"is not a CEL expression: {char} without its opening bracket"
-        position += 1
-    return "is not a CEL expression: a bracket or quote is not closed" if opened or quote else ""
 
 
 def check_proxy_config(spec: ProxyConfigSpec, found: Findings) -> None:
