@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CELLS = (
-    "from labsupport import Lab, watch\n"
-    'lab = Lab()\nlab.apply("apps/bookinfo", "apps/client", "00-start-here")',
+    'from labsupport import Lab, watch\nlab = Lab()\nlab.apply("apps/bookinfo", "apps/client", "00-start-here")',
     'live = lab.traffic("gateway:/productpage", rate=40).start()\nwatch(live, service="reviews")',
     "lab.graph()",
 )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import fake_cluster
 import pytest
-from click.testing import CliRunner, Result
 from answering_api_server import ApiServer
+from click.testing import CliRunner, Result
 from fake_cluster import DOCKER_INFO, GIB, World
 
 from labsupport.cli import workshop
