@@ -31,6 +31,12 @@ _TOKEN = re.compile(
     |(?P<sign>==|!=|<=|>=|&&|\|\||[<>\[\]{{}}().,\-!?:+*/%])""",
     re.VERBOSE,
 )
+# Escapes of characters in bytes, and of what is no character; not in raw texts, whose prefix has an r.
+_IN_BYTES = re.compile(r"^[bB](?![rR])(?:[^\\]|\\[^uU])*\\[uU]")
+_SURROGATE = re.compile(
+    r"^(?![rR])(?:[^\\]|\\.)*?\\(?:u[dD][89a-fA-F]|U0000[dD][89a-fA-F]|U00(?:1[1-9a-fA-F]|[2-9a-fA-F])|U(?!00))",
+    re.DOTALL,
+)
 _KEYWORDS = {"true", "false", "null", "in"}
 _RESERVED = re.compile(
     "as|break|const|continue|else|for|function|if|import|let|loop|package|namespace|return|var|void|while"
@@ -183,6 +189,8 @@ class _Reader:
             return self._name()
         if dotted or token.kind not in ("text", "float", "unsigned", "whole", "literal"):
             raise _NotCelError(f"{self._here()}, expected a value")
+        if token.kind == "text" and (_IN_BYTES if token.text[0] in "bB" else _SURROGATE).search(token.text):
+            raise _NotCelError(f"an escape in the text at character {token.column} stands for nothing")
         self._number(token, self._tokens[self._position - 1].text == "-")
         self._take()
         return "other"
@@ -200,7 +208,7 @@ class _Reader:
             raise _NotCelError(f"{name.text!r} at character {name.column} is a reserved word")
         if self._sign("("):
             self._arguments(name.text, loops=False)
-            return "other"
+            return "field" if name.text == "has" else "other"  # the macro stands for a field itself
         return "name"
 
     def _arguments(self, function: str, *, loops: bool) -> None:
