@@ -135,11 +135,10 @@ def missing_controllers(engine: Containers) -> list[str]:
 def _problem(name: str, done: Done) -> str:
     """Why an engine that is installed cannot be used, and what to do."""
     said = done.said.lower()
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        # Docker's client puts what is wrong into its JSON.
-        done = Done(
-            done.command, done.status, "\n".join(map(str, json.loads(done.output)["ServerErrors"])), done.errors
-        )
+    with contextlib.suppress(ValueError, AttributeError):
+        # Docker's client puts what is wrong into its JSON, or beside it; the rest of it says nothing without an engine.
+        wrong = json.loads(done.output).get("ServerErrors") or ()
+        done = Done(done.command, done.status, "\n".join(map(str, wrong)), done.errors)
     title = name.capitalize()
     user = os.environ.get("USER") or "$USER"
     if "permission denied" in said:

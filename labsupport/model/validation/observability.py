@@ -10,6 +10,7 @@ from labsupport.model.syntax import regex_problem
 from labsupport.model.telemetry import ProviderRef, TelemetrySpec
 from labsupport.model.validation.cel import expression_problem
 from labsupport.model.validation.common import check_workload_labels, check_workload_selector
+from labsupport.model.validation.envoymessage import MESSAGES, read_message
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.security import check_targets
 
@@ -120,7 +121,7 @@ def check_extension(spec: WasmPluginSpec | TrafficExtensionSpec, found: Findings
 
 
 def check_envoy_filter(spec: EnvoyFilterSpec, found: Findings) -> None:
-    """Check an EnvoyFilter; the patched Envoy configuration itself is left to Istio.
+    """Check an EnvoyFilter: that every value is a message of Envoy's API, not what Envoy will say to it.
 
     Args:
         spec: its spec.
@@ -153,7 +154,28 @@ def _patch(entry: EnvoyConfigObjectPatch, path: str, found: Findings) -> None:
         elif version and regex_problem(version):
             found.error(f"{path}.match.proxy.proxyVersion", regex_problem(version))
             return
+    if patch is not None and not any(issue.path.startswith(f"{path}.") for issue in found.errors):
         _match(entry, path, found)
+        _value(entry, f"{path}.patch.value", found)
+
+
+def _value(entry: EnvoyConfigObjectPatch, path: str, found: Findings) -> None:
+    """Check the value, even of a patch that removes something and does not need it."""
+    value = entry.patch.value if entry.patch is not None else None
+    if value is None:
+        return
+    message = MESSAGES.get(entry.apply_to)
+    if message is None:
+        found.error(path, f"goes with no applyTo {entry.apply_to}")
+        return
+    reading = read_message(message, value, path)
+    for place, problem in reading.errors:
+        found.error(place, problem)
+    if not reading.errors:
+        for place, problem in reading.unknown:
+            found.warn(place, problem)
+        if reading.untyped:
+            found.warn(path, f"has extensions without typed_config: {', '.join(reading.untyped)}")
 
 
 def _match(entry: EnvoyConfigObjectPatch, path: str, found: Findings) -> None:
