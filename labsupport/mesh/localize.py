@@ -157,7 +157,7 @@ def localize(resources: ProxyResources, site: Site, memo: Memo | None = None) ->
     clusters = {
         name: _inbound_cluster(one, site.app) if name.startswith("inbound|") else memo.get(one, _plaintext)
         for name, one in resources.clusters.items()
-        if name not in _CAPTURED
+        if name not in _CAPTURED and not _unserved(name, site)
     }
     if site.role == "gateway":
         listeners = [_gateway_listener(one, site.gateway) for one in resources.listeners.values()]
@@ -170,6 +170,11 @@ def localize(resources: ProxyResources, site: Site, memo: Memo | None = None) ->
         {name: scope(name, name) for name in ports},
         {name: resources.routes[name] for name in ports},
     )
+
+
+def _unserved(cluster: str, site: Site) -> bool:
+    """Whether a cluster is for a port that no listener of captured connections leads to."""
+    return cluster.startswith("inbound|") and int(cluster.split("|")[1]) not in site.app
 
 
 def scope(table: str, *keys: str) -> Json:

@@ -221,6 +221,17 @@ class _Kinds:
                 f"To lead another name to a Service of the lab, give it to a VirtualService as host. {_CLUSTER}",
             )
 
+    @staticmethod
+    def Sidecar(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        if one.spec.ingress:
+            yield "spec.ingress", "what reaches a pod of the embedded mesh goes to the ports of its container", _CLUSTER
+        for index, listener in enumerate(one.spec.egress):
+            at = f"spec.egress[{index}]"
+            if listener.bind:
+                yield f"{at}.bind", "a sidecar of the embedded mesh has one address for all that leaves", _CLUSTER
+            if listener.capture_mode == "NONE":
+                yield f"{at}.captureMode", "the embedded mesh captures all or nothing", _CLUSTER
+
 
 def _unreadable(tls: Any, path: str) -> Iterator[tuple[str, str, str]]:
     """What istiod lets pass, and Envoy then refuses with the whole listener."""

@@ -104,7 +104,8 @@ def check(resources: ProxyResources, role: str) -> None:
     assert localize(resources, site, Memo()) == local
 
     assert blanked(local.endpoints) == blanked(resources.endpoints)
-    assert set(resources.clusters) - set(local.clusters) <= {"PassthroughCluster", "InboundPassthroughCluster"}
+    left_out = set(resources.clusters) - set(local.clusters) - {"PassthroughCluster", "InboundPassthroughCluster"}
+    assert all(name.startswith("inbound|") and int(name.split("|")[1]) not in site.inbound for name in left_out)
     for name, cluster in local.clusters.items():
         theirs = resources.clusters[name]
         if name.startswith("inbound|"):

@@ -71,6 +71,30 @@ def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
             id="mutual TLS of a rule",
         ),
         pytest.param(
+            NETWORKING.format(kind="Sidecar", spec="{ingress: [{port: {number: 80, protocol: HTTP, name: a}}]}"),
+            "spec.ingress",
+            "ports of its container",
+            id="listeners of a sidecar for what comes in",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Sidecar",
+                spec="{egress: [{port: {number: 80, protocol: HTTP, name: a}, bind: 127.0.0.9, hosts: ['*/*']}]}",
+            ),
+            "spec.egress[0].bind",
+            "one address",
+            id="an address of a sidecar's listener",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Sidecar",
+                spec="{egress: [{port: {number: 80, protocol: HTTP, name: a}, captureMode: NONE, hosts: ['*/*']}]}",
+            ),
+            "spec.egress[0].captureMode",
+            "all or nothing",
+            id="a listener that nothing is led to",
+        ),
+        pytest.param(
             NETWORKING.format(
                 kind="Gateway",
                 spec=SERVER.format(
