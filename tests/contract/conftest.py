@@ -26,21 +26,22 @@ ENGINES: dict[str, Callable[[], Engine]] = {"embedded": open_embedded, "cluster"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "session_engine" in metafunc.fixturenames:
-        metafunc.parametrize("session_engine", [metafunc.config.getoption("--engine")], indirect=True, scope="session")
+    if "module_engine" in metafunc.fixturenames:
+        metafunc.parametrize("module_engine", [metafunc.config.getoption("--engine")], indirect=True, scope="module")
 
 
-@pytest.fixture(scope="session")
-def session_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+@pytest.fixture(scope="module")
+def module_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    # Closed with the module: on a cluster, notebooks that run later take the namespace over.
     engine = ENGINES[request.param]()
     yield engine
     assert engine.close().remaining == ()
 
 
 @pytest.fixture
-def engine(session_engine: Engine) -> Iterator[Engine]:
-    yield session_engine
-    assert session_engine.reset().remaining == ()
+def engine(module_engine: Engine) -> Iterator[Engine]:
+    yield module_engine
+    assert module_engine.reset().remaining == ()
 
 
 @pytest.fixture
