@@ -19,7 +19,7 @@ from typing import Any
 from labsupport.engine.base import AccessRecord
 from labsupport.mesh import rundir
 
-__all__ = ["AccessLogReader", "Line", "Owners", "parse_line", "unwritten", "with_mirrors"]
+__all__ = ["KEPT", "AccessLogReader", "Line", "Owners", "ProxyLog", "parse_line", "unwritten", "with_mirrors"]
 
 Owners = Mapping[int, tuple[str, bool]]
 """By the number of an upstream (here its local port): its pod, and whether a sidecar listens there."""
@@ -183,14 +183,10 @@ def with_mirrors(lines: Iterable[Line], owners: Owners) -> list[AccessRecord]:
     return [replace(line.record, mirrored=True) if id(line) in copies else line.record for line in lines]
 
 
-@dataclass
-class _File:
-    """One proxy's log: how far it was read, and its lines in order of completion and by request."""
+@dataclass(kw_only=True)
+class ProxyLog:
+    """The lines of one proxy's log that are kept, in order of completion and by request."""
 
-    path: Path
-    inode: int = 0
-    offset: int = 0
-    rest: bytes = b""
     lines: list[Line] = field(default_factory=list)
     by_request: dict[str, list[Line]] = field(default_factory=dict)
 
@@ -215,6 +211,16 @@ class _File:
         if len(self.lines) > 2 * KEPT:
             kept, self.lines, self.by_request = self.lines[-KEPT:], [], {}
             self.add(kept)
+
+
+@dataclass
+class _File(ProxyLog):
+    """One proxy's log file, and how far it was read."""
+
+    path: Path
+    inode: int = 0
+    offset: int = 0
+    rest: bytes = b""
 
     def advance(self, pod: str, owners: Owners) -> None:
         """Read what has been written since the last time; a log that was rotated away is read to its end first."""

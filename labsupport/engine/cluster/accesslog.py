@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from labsupport.engine.base import AccessRecord
@@ -20,7 +20,7 @@ from labsupport.engine.cluster.entrances import PROBE
 from labsupport.engine.cluster.logformat import LoggedBy, parse, with_tries
 from labsupport.engine.cluster.pods import PROXY, has_proxy
 from labsupport.engine.cluster.world import is_gateway
-from labsupport.mesh.accesslog import Line, unwritten, with_mirrors
+from labsupport.mesh.accesslog import KEPT, Line, ProxyLog, unwritten, with_mirrors
 
 __all__ = ["ClusterAccessLog"]
 
@@ -32,15 +32,14 @@ _POLL_S = 0.15
 _PODS_S = 2.0
 # Times in Istio's log are cut off to milliseconds, beginning and duration alike.
 _COARSE_S = 0.002
-_KEPT = 50_000
 _AT_ONCE = 8
 # Clocks of nodes may differ a little from this machine's.
 _SKEW_S = 2.0
 
 
 @dataclass
-class _Log:
-    """One proxy's log: how far it was read, and its lines in order of completion and by request.
+class _Log(ProxyLog):
+    """One proxy's log at the API server, and how far it was read.
 
     Args:
         proxy: who writes it.
@@ -51,8 +50,6 @@ class _Log:
     proxy: LoggedBy
     stamp: str = ""
     equal: int = 0
-    lines: list[Line] = field(default_factory=list)
-    by_request: dict[str, list[Line]] = field(default_factory=dict)
 
     def unread(self, text: str) -> Iterator[str]:
         """Lines that were not read yet, of a piece of the log that begins at the second of the last line or before."""
@@ -69,15 +66,6 @@ class _Log:
             else:
                 self.stamp, self.equal, skip = stamp, 1, 0
             yield rest
-
-    def add(self, lines: Iterable[Line]) -> None:
-        """Take in new lines, and drop the oldest when there are too many."""
-        for line in lines:
-            self.lines.append(line)
-            self.by_request.setdefault(line.record.request_id, []).append(line)
-        if len(self.lines) > 2 * _KEPT:
-            kept, self.lines, self.by_request = self.lines[-_KEPT:], [], {}
-            self.add(kept)
 
 
 class ClusterAccessLog:
@@ -211,7 +199,7 @@ class ClusterAccessLog:
         if wanted is None:
             found: Iterable[Line] = (line for log in self._logs.values() for line in log.lines)
         else:
-            found = (line for log in self._logs.values() for one in wanted for line in log.by_request.get(one, ()))
+            found = (line for log in self._logs.values() for line in log.of(wanted))
         return [
             line
             for line in found
@@ -224,7 +212,7 @@ class ClusterAccessLog:
         for request in wanted:
             self._asked.setdefault(request, now)
         oldest = max((self._asked[request] for request in wanted), default=0.0)
-        while len(self._asked) > _KEPT:
+        while len(self._asked) > KEPT:
             del self._asked[next(iter(self._asked))]
         return now - oldest >= _FLUSH_S
 
