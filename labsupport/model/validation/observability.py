@@ -12,7 +12,7 @@ from labsupport.model.validation.cel import expression_problem
 from labsupport.model.validation.common import check_workload_labels, check_workload_selector
 from labsupport.model.validation.envoymessage import MESSAGES, read_message
 from labsupport.model.validation.findings import Findings
-from labsupport.model.validation.security import check_targets
+from labsupport.model.validation.security import check_attachment, check_targets
 
 __all__ = [
     "check_envoy_filter",
@@ -34,9 +34,7 @@ def check_telemetry(spec: TelemetrySpec, found: Findings) -> None:
         spec: its spec.
         found: where findings go.
     """
-    check_workload_selector(spec.selector, "spec.selector", found)
-    check_targets([spec.target_ref], "spec.targetRef", found)
-    check_targets(spec.target_refs, "spec.targetRefs", found)
+    check_attachment(spec, found)
     for index, metrics in enumerate(spec.metrics):
         path = f"spec.metrics[{index}]"
         _providers(metrics.providers, path, found)

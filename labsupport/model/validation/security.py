@@ -18,10 +18,12 @@ from labsupport.model.security import (
     Source,
 )
 from labsupport.model.syntax import cidr_problem, port_problem
+from labsupport.model.telemetry import TelemetrySpec
 from labsupport.model.validation.common import check_workload_selector
 from labsupport.model.validation.findings import Findings
 
 __all__ = [
+    "check_attachment",
     "check_authorization_policy",
     "check_peer_authentication",
     "check_request_authentication",
@@ -75,6 +77,20 @@ def check_targets(references: Sequence[PolicyTargetReference | None], path: str,
             )
 
 
+def check_attachment(
+    spec: AuthorizationPolicySpec | RequestAuthenticationSpec | TelemetrySpec, found: Findings
+) -> None:
+    """Check which workloads or targets a policy is for.
+
+    Args:
+        spec: the policy's spec.
+        found: where findings go.
+    """
+    check_workload_selector(spec.selector, "spec.selector", found)
+    check_targets([spec.target_ref], "spec.targetRef", found)
+    check_targets(spec.target_refs, "spec.targetRefs", found)
+
+
 def check_authorization_policy(spec: AuthorizationPolicySpec, found: Findings) -> None:
     """Check an AuthorizationPolicy.
 
@@ -82,9 +98,7 @@ def check_authorization_policy(spec: AuthorizationPolicySpec, found: Findings) -
         spec: its spec.
         found: where findings go.
     """
-    check_workload_selector(spec.selector, "spec.selector", found)
-    check_targets([spec.target_ref], "spec.targetRef", found)
-    check_targets(spec.target_refs, "spec.targetRefs", found)
+    check_attachment(spec, found)
     if spec.action in ("CUSTOM", "DENY") and not spec.rules:
         found.error("spec.rules", f"action {spec.action} needs a rule", "Write rules: [{}] for every request.")
     if spec.action == "CUSTOM":
@@ -283,9 +297,7 @@ def check_request_authentication(spec: RequestAuthenticationSpec, found: Finding
         spec: its spec.
         found: where findings go.
     """
-    check_workload_selector(spec.selector, "spec.selector", found)
-    check_targets([spec.target_ref], "spec.targetRef", found)
-    check_targets(spec.target_refs, "spec.targetRefs", found)
+    check_attachment(spec, found)
     for index, rule in enumerate(spec.jwt_rules):
         _jwt(rule, f"spec.jwtRules[{index}]", found)
 
