@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from contract_mesh import Mesh
+from contract_mesh import GATEWAY, Mesh, weights
 
 from labsupport import Lab
 from labsupport.engine.base import AccessRecord, Response, TrafficSpec
@@ -29,30 +29,6 @@ spec:
   hosts: [web]
   http:
 {http}
-"""
-
-
-def weights(safe: int, risk: int) -> str:
-    return rule(f"""  - route:
-    - {{destination: {{host: web, subset: safe}}, weight: {safe}}}
-    - {{destination: {{host: web, subset: risk}}, weight: {risk}}}""")
-
-
-GATEWAY = """
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: web}
-spec:
-  selector: {istio: ingressgateway}
-  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: web-from-outside}
-spec:
-  hosts: ["*"]
-  gateways: [web]
-  http: [{route: [{destination: {host: web, port: {number: 8080}}}]}]
 """
 
 
@@ -97,7 +73,7 @@ def hops(records: list[AccessRecord]) -> list[tuple[str, str]]:
 def test_a_weight_is_in_force_for_the_very_next_request(web: Mesh) -> None:
     took = []
     for turn in range(6):
-        result = web.apply(weights(100, 0) if turn % 2 else weights(0, 100))
+        result = web.apply(weights(safe=100, risk=0) if turn % 2 else weights(safe=0, risk=100))
         assert versions(send(web)) == {"safe" if turn % 2 else "risk"}
         assert {one.types for one in result.proxies} == {("RDS",)}
         assert len(result.proxies) == 3
@@ -107,7 +83,7 @@ def test_a_weight_is_in_force_for_the_very_next_request(web: Mesh) -> None:
 
 
 def test_what_is_deleted_is_in_force_no_more(web: Mesh) -> None:
-    web.apply(weights(0, 100))
+    web.apply(weights(safe=0, risk=100))
     assert versions(send(web)) == {"risk"}
     (deleted,) = (one.ref for one in web.engine.rules() if one.ref.kind == "VirtualService")
     result = web.engine.delete([deleted])
@@ -116,17 +92,17 @@ def test_what_is_deleted_is_in_force_no_more(web: Mesh) -> None:
 
 
 def test_a_wait_in_vain_names_the_proxy_and_the_place(web: Mesh) -> None:
-    web.apply(weights(50, 50))
+    web.apply(weights(safe=50, risk=50))
     watcher = watcher_of(web)
     before = web.engine.get("*")
-    never = [one for one in before if one.kind != "VirtualService"] + parse(read(weights(30, 70)))
+    never = [one for one in before if one.kind != "VirtualService"] + parse(read(weights(safe=30, risk=70)))
     with pytest.raises(WaitTimeoutError, match=r"client-\S+ has not got RDS \S+ .*weight: seen 50, wanted 30"):
         watcher.wait(watcher.before(before), never, time.monotonic() + 1)
 
 
 def test_all_that_every_proxy_holds_is_what_our_translation_says(web: Mesh) -> None:
     # A new watcher takes everything for new, so that it compares whole configurations.
-    web.apply(weights(50, 50), GATEWAY)
+    web.apply(weights(safe=50, risk=50), GATEWAY)
     watcher = watcher_of(web)
     changes, notes = watcher.wait(watcher.before([]), web.engine.get("*"), time.monotonic() + 20)
     assert notes == ()
@@ -140,7 +116,7 @@ def test_all_that_every_proxy_holds_is_what_our_translation_says(web: Mesh) -> N
 
 def test_rules_are_known_with_their_proxies_and_times(web: Mesh) -> None:
     began = time.time()
-    web.apply(weights(50, 50), GATEWAY)
+    web.apply(weights(safe=50, risk=50), GATEWAY)
     known = {str(one.ref): one for one in web.engine.rules()}
     assert set(known) == {"DestinationRule/web", "VirtualService/web", "Gateway/web", "VirtualService/web-from-outside"}
     assert {name.rsplit("-", 2)[0] for name in known["VirtualService/web"].proxies} == {
@@ -154,7 +130,7 @@ def test_rules_are_known_with_their_proxies_and_times(web: Mesh) -> None:
 
 
 def test_both_ends_of_a_call_are_in_the_access_log(web: Mesh) -> None:
-    web.apply(weights(100, 0))
+    web.apply(weights(safe=100, risk=0))
     seen = send(web, count=5)
     records = logged(web, seen)
     assert hops(records) == [("client", "outbound")] * 5 + [("web-safe", "inbound")] * 5
@@ -207,7 +183,7 @@ def test_the_kernels_own_calls_are_no_traffic(web: Mesh) -> None:
 
 
 def test_explanations_are_confirmed_and_configurations_found(web: Mesh) -> None:
-    web.apply(weights(50, 50), GATEWAY)
+    web.apply(weights(safe=50, risk=50), GATEWAY)
     lab = Lab(web.engine)
     try:
         for url, source in ((URL, "client"), ("gateway:/", "outside")):
