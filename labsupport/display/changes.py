@@ -6,45 +6,16 @@ from itertools import compress
 
 from labsupport import words
 from labsupport.display.figure import panel
+from labsupport.display.table import table
 from labsupport.display.text import el, esc
 from labsupport.engine.base import ApplyResult, Leftovers, ObjectChange, ProxyChange
 from labsupport.errors import ManifestError, Problem
 
-__all__ = ["apply_html", "leftovers_html", "manifest_error_html", "table"]
+__all__ = ["apply_html", "leftovers_html", "manifest_error_html"]
 
 # A sign besides the word, because colour alone says nothing to many.
 _SIGNS = {"created": "+", "changed": "~", "unchanged": "=", "deleted": "−"}
 _SHOWN_DETAILS = 12
-
-
-def table(heads: list[str], rows: list[list[str]], *, numeric: frozenset[int] = frozenset(), caption: str = "") -> str:
-    """An HTML table whose first column names its rows.
-
-    Args:
-        heads: column headings, plain text; without any word there is no heading.
-        rows: cells as markup, already escaped.
-        numeric: columns that are aligned to the right.
-        caption: what it is about, for screen readers.
-
-    Returns:
-        The ``<table>`` element.
-    """
-
-    def side(place: int) -> str | None:
-        return "n" if place in numeric else None
-
-    head = "".join(el("th", esc(text), scope="col", class_=side(place)) for place, text in enumerate(heads))
-    lines = [
-        el(
-            "tr",
-            el("th", row[0], scope="row"),
-            *(el("td", cell, class_=side(place)) for place, cell in enumerate(row[1:], start=1)),
-        )
-        for row in rows
-    ]
-    words_for_readers = el("caption", esc(caption), class_="ws-hide") if caption else ""
-    top = el("thead", el("tr", head)) if any(heads) else ""
-    return el("table", words_for_readers, top, el("tbody", *lines))
 
 
 def _change_row(change: ObjectChange) -> list[str]:

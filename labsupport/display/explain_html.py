@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labsupport import words
-from labsupport.display.changes import table
 from labsupport.display.explain_picture import way_html
 from labsupport.display.figure import panel
-from labsupport.display.mesh_html import version_mark
+from labsupport.display.marks import version_mark
+from labsupport.display.table import table
 from labsupport.display.text import el, esc
 from labsupport.explain.records import Explanation, Place, Policy, PredictedOutcome, RoutedTo, RuleTrace
 

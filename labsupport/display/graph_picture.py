@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from labsupport import words
-from labsupport.display.changes import table
 from labsupport.display.figure import Figure
 from labsupport.display.graph_layout import HEAD, LINE, Box, Way, layout_of, versions_of
 from labsupport.display.marks import mark
 from labsupport.display.palette import NEUTRAL, slot_of
+from labsupport.display.table import table
 from labsupport.display.text import clip, el, esc, width
 from labsupport.service_graph import CLIENT, GATEWAY, Edge, MeshGraph, Node
 

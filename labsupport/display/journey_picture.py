@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labsupport import words
-from labsupport.display.changes import table
 from labsupport.display.figure import Figure
 from labsupport.display.palette import NEUTRAL, slot_of
+from labsupport.display.table import table
 from labsupport.display.text import clip, el, esc, num, width
 from labsupport.display.timeline import nice_scale
 from labsupport.journey import HopRow, Journey, told

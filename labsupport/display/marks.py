@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from labsupport.display.palette import Shape, Slot
-from labsupport.display.text import el, num
+from labsupport.display.palette import Shape, Slot, slot_of
+from labsupport.display.text import el, esc, num
 
-__all__ = ["column", "mark"]
+__all__ = ["column", "mark", "version_mark"]
 
 # Circles and squares are dots of a thick line with round or square ends: six characters each in a long column.
 _STROKED: dict[Shape, str] = {"circle": "round", "square": "square"}
@@ -71,3 +71,11 @@ def column(slot: Slot, x: float, y: float, count: int, pitch: float, r: float) -
 def mark(slot: Slot, x: float, y: float, r: float = 4.5) -> str:
     """One mark, as in a legend."""
     return column(slot, x, y, 1, 0.0, r)
+
+
+def version_mark(version: str) -> str:
+    """A version with its shape and colour, inline in HTML."""
+    if not version:
+        return el("span", "–", class_="d")
+    image = el("svg", mark(slot_of(version), 6.0, 7.0, 4.2), width=12.0, height=14.0, aria_hidden="true")
+    return el("span", image.replace("<svg ", '<svg style="display:inline;vertical-align:-2px" ', 1), " ", esc(version))

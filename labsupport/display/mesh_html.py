@@ -6,27 +6,18 @@ import re
 import time
 
 from labsupport import words
-from labsupport.display.changes import table
 from labsupport.display.figure import panel
-from labsupport.display.marks import mark
-from labsupport.display.palette import slot_of
+from labsupport.display.marks import version_mark
+from labsupport.display.table import table
 from labsupport.display.text import el, esc
 from labsupport.engine.base import AccessRecord, Pod, RuleStatus
 from labsupport.status import AccessLog, LabStatus, Pods
 
-__all__ = ["access_log_html", "pods_html", "status_html", "status_parts", "status_title", "version_mark"]
+__all__ = ["access_log_html", "pods_html", "status_html", "status_parts", "status_title"]
 
 _SHOWN_RECORDS = 200
 _BREAK = re.compile(r"(?<=[|/.:-])(?=[^|/.:-])")
 _SUFFIX = re.compile(r"(\.[\w-]+)?\.svc\.cluster\.local$")
-
-
-def version_mark(version: str) -> str:
-    """A version with its shape and colour, inline in HTML."""
-    if not version:
-        return el("span", "–", class_="d")
-    image = el("svg", mark(slot_of(version), 6.0, 7.0, 4.2), width=12.0, height=14.0, aria_hidden="true")
-    return el("span", image.replace("<svg ", '<svg style="display:inline;vertical-align:-2px" ', 1), " ", esc(version))
 
 
 def _pod_row(pod: Pod) -> list[str]:

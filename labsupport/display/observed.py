@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from labsupport import words
 from labsupport.display.causes import cause
-from labsupport.display.changes import table
 from labsupport.display.figure import Figure, panel, svg
-from labsupport.display.mesh_html import version_mark
+from labsupport.display.marks import version_mark
 from labsupport.display.palette import ERROR, NEUTRAL, Slot, slot_of
 from labsupport.display.share_rows import (
     LEVEL,
@@ -20,6 +19,7 @@ from labsupport.display.share_rows import (
     share_row,
     wanted_shares,
 )
+from labsupport.display.table import table
 from labsupport.display.text import el, esc
 from labsupport.engine.base import Response
 from labsupport.observation import Observations

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labsupport import words
-from labsupport.display.changes import table
 from labsupport.display.figure import panel
 from labsupport.display.palette import order_key, slot_of
+from labsupport.display.table import table
 from labsupport.display.text import el, esc
 from labsupport.outcome import CheckOutcome, CheckState
 
