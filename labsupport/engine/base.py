@@ -71,10 +71,20 @@ class Engine(Protocol):
 
     Every call may raise an ``EngineError``; ``apply`` and ``patch`` raise ``ManifestError`` for what is refused,
     and then have changed nothing. ``timeout_s`` bounds the wait for things to be in force.
+
+    Attributes:
+        name: ``embedded`` or ``cluster``.
+        namespace: the lab's namespace.
+        captures_all_traffic: whether sidecars get every connection of their pods, and not HTTP requests only.
+        counts_tries: whether access records say which try a request was.
+        default_export_to: ``exportTo`` of rules and ServiceEntries that have none; Istio's default if empty.
     """
 
     name: str
     namespace: str
+    captures_all_traffic: bool
+    counts_tries: bool
+    default_export_to: Sequence[str]
 
     def apply(self, objects: Sequence[Resource], *, timeout_s: float = 60.0) -> ApplyResult:
         """Create or change objects; returns when they are in force in every proxy concerned."""

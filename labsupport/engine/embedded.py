@@ -58,6 +58,9 @@ class EmbeddedEngine:
     """
 
     name = "embedded"
+    captures_all_traffic = False
+    counts_tries = True
+    default_export_to: Sequence[str] = ()
 
     def __init__(self, *, namespace: str = "default", images: Path | str | None = None) -> None:
         self.namespace = namespace

@@ -49,6 +49,9 @@ class SmallSending:
 class SmallEngine:
     name = "small"
     namespace = "default"
+    captures_all_traffic = True
+    counts_tries = True
+    default_export_to: Sequence[str] = ()
 
     def __init__(self, *, pods: Sequence[Pod] = ()) -> None:
         self.objects: dict[tuple[str, str], Resource] = {}

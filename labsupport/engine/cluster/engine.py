@@ -76,6 +76,11 @@ class ClusterEngine:
     """
 
     name = "cluster"
+    captures_all_traffic = True
+    # A cluster's proxies write Istio's default format.
+    counts_tries = False
+    # Written into each rule as it is applied, see additions.
+    default_export_to: Sequence[str] = (".",)
 
     def __init__(
         self,
