@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from labsupport.engine.base import Pod
 from labsupport.explain.known import KnownService, known_entry, known_service, place_of, spaces
-from labsupport.mesh.registry import EPOCH
 from labsupport.model import DestinationRule, Gateway, Resource, Secret, Service, ServiceEntry, Sidecar, VirtualService
 from labsupport.model.apps import Deployment
+from labsupport.model.base import EPOCH
 from labsupport.model.serviceentry import WorkloadEntry
 from labsupport.model.suggest import closest
 

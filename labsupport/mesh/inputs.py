@@ -15,8 +15,8 @@ from typing import Any
 from labsupport.errors import ManifestError, NotFoundError, Problem
 from labsupport.manifest import Document, read
 from labsupport.mesh.records import Json
-from labsupport.mesh.registry import EPOCH
 from labsupport.model import CLUSTER_SCOPED, Resource
+from labsupport.model.base import EPOCH
 from labsupport.model.kinds import KINDS, api_versions
 from labsupport.model.protojson import DecodeError, decode
 from labsupport.model.validation import is_istio, judge

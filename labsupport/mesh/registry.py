@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any
 
@@ -19,11 +18,9 @@ from labsupport.mesh.index.virtualservices import VirtualServiceIndex
 from labsupport.mesh.index.workloads import WorkloadRecord, workload_entries
 from labsupport.mesh.records import PodInfo, Proxy
 from labsupport.model import Resource
+from labsupport.model.base import EPOCH
 
-__all__ = ["EPOCH", "Registry"]
-
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-"""Age of the first object; each one without a creationTimestamp is a second younger than the one before it."""
+__all__ = ["Registry"]
 
 
 class Registry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -11,7 +11,10 @@ from pydantic.alias_generators import to_camel
 from labsupport.errors import Problem
 from labsupport.model.types import Format, IntOrString, Loose, Rule
 
-__all__ = ["Istio", "Metadata", "Origin", "Resource", "Schema"]
+__all__ = ["EPOCH", "Istio", "Metadata", "Origin", "Resource", "Schema"]
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+"""Age of the first object; each one without a creationTimestamp is a second younger than the one before it."""
 
 
 class Schema(BaseModel):
