@@ -12,11 +12,10 @@ from labsupport.mesh.index.entries import convert_entry
 from labsupport.mesh.index.kubernetes import convert_service
 from labsupport.mesh.index.memo import MEMO
 from labsupport.mesh.index.meshconfig import DEFAULT_MESH_CONFIG, MeshConfig
-from labsupport.mesh.index.scope import Scope, gateway_scope, sidecar_scope
 from labsupport.mesh.index.services import Endpoint, ServiceRecord
 from labsupport.mesh.index.virtualservices import VirtualServiceIndex
 from labsupport.mesh.index.workloads import WorkloadRecord, workload_entries
-from labsupport.mesh.records import PodInfo, Proxy
+from labsupport.mesh.records import PodInfo
 from labsupport.model import Resource
 from labsupport.model.base import EPOCH
 
@@ -41,6 +40,7 @@ class Registry:
         destination_rules: the DestinationRules, by client and service.
         gateways: Gateway objects, oldest first.
         sidecars: Sidecar objects in order of precedence.
+        derived: what others made of this registry, for the next who asks for the same.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Registry:
             if resource.metadata.creation_timestamp is not None:
                 created = resource.metadata.creation_timestamp.timestamp()
             self._by_kind.setdefault(resource.kind, []).append((resource, created))
-        self._scopes: dict[object, Scope] = {}
+        self.derived: dict[object, Any] = {}
         self._pods_by_namespace: dict[str, list[PodInfo]] = {}
         for pod in self.pods:
             self._pods_by_namespace.setdefault(pod.namespace, []).append(pod)
@@ -104,20 +104,6 @@ class Registry:
         """The Sidecars, those with a selector first."""
         return sorted(self.of_kind("Sidecar"), key=lambda sidecar: sidecar.spec.workload_selector is None)
 
-    def scope(self, proxy: Proxy) -> Scope:
-        """What a proxy sees; equal scopes are the same object."""
-        namespace = proxy.pod.namespace
-        if proxy.role == "gateway":
-            key: object = ("gateway", namespace)
-            if key not in self._scopes:
-                self._scopes[key] = gateway_scope(self, namespace)
-            return self._scopes[key]
-        sidecar = self._sidecar_for(proxy)
-        key = (namespace, id(sidecar))
-        if key not in self._scopes:
-            self._scopes[key] = sidecar_scope(self, namespace, sidecar)
-        return self._scopes[key]
-
     def exported_services(self, namespace: str) -> list[ServiceRecord]:
         """Services that proxies of a namespace may see: those exported to it alone come first."""
         return [*self._exported.get(namespace, ()), *self._public]
@@ -141,17 +127,6 @@ class Registry:
     def pods_of(self, namespace: str) -> Sequence[PodInfo]:
         """Pods of a namespace, oldest first."""
         return self._pods_by_namespace.get(namespace, ())
-
-    def _sidecar_for(self, proxy: Proxy) -> Any:
-        labels = dict(proxy.pod.labels).items()
-        for sidecar in self.sidecars:
-            selector = sidecar.spec.workload_selector
-            if sidecar.namespace == proxy.pod.namespace and (selector is None or selector.labels.items() <= labels):
-                return sidecar
-        for sidecar in self.sidecars:
-            if sidecar.namespace == self.mesh.root_namespace and sidecar.spec.workload_selector is None:
-                return sidecar
-        return None
 
     def _services(self) -> list[ServiceRecord]:
         annotations = {

@@ -6,6 +6,7 @@ from labsupport import manifest, model
 from labsupport.mesh.index.hosts import fqdn, gateway_name, intersection, matches, most_specific, subset_of
 from labsupport.mesh.index.memo import Memo
 from labsupport.mesh.index.protocols import kubernetes_protocol
+from labsupport.mesh.index.scope import scope_of
 from labsupport.mesh.records import PodInfo, Proxy
 from labsupport.mesh.registry import Registry
 
@@ -67,7 +68,7 @@ spec: {{hosts: [web], http: [{{route: [{{destination: {{host: web}}}}]}}]}}
 def test_the_scope_of_a_namespace_is_made_once() -> None:
     desired = registry(SERVICE)
     one, other = (Proxy("sidecar", PodInfo(name, "default", ip)) for name, ip in (("a", "1.1.1.1"), ("b", "1.1.1.2")))
-    assert desired.scope(one) is desired.scope(other)
+    assert scope_of(desired, one) is scope_of(desired, other)
 
 
 def test_short_names_are_expanded_and_dotted_ones_are_not() -> None:

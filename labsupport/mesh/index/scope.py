@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from labsupport.mesh.index.destinationrules import MergedRule
 from labsupport.mesh.index.hosts import is_wildcard, matches, most_specific, subset_of
 from labsupport.mesh.index.protocols import parse
 from labsupport.mesh.index.services import Port, ServiceRecord
 from labsupport.mesh.index.virtualservices import VirtualServiceRule
+from labsupport.mesh.records import Proxy
+from labsupport.mesh.registry import Registry
 
-if TYPE_CHECKING:
-    from labsupport.mesh.registry import Registry
-
-__all__ = ["EgressListener", "Scope", "gateway_scope", "sidecar_scope"]
+__all__ = ["EgressListener", "Scope", "scope_of"]
 
 
 @dataclass(eq=False)
@@ -149,7 +148,36 @@ def _mergeable(one: ServiceRecord, other: ServiceRecord) -> bool:
     )
 
 
-def gateway_scope(registry: Registry, namespace: str) -> Scope:
+def scope_of(registry: Registry, proxy: Proxy) -> Scope:
+    """What a proxy sees; equal scopes of one registry are the same object."""
+    scopes: dict[object, Scope] = registry.derived
+    namespace = proxy.pod.namespace
+    if proxy.role == "gateway":
+        key: object = ("gateway", namespace)
+        if key not in scopes:
+            scopes[key] = _gateway_scope(registry, namespace)
+        return scopes[key]
+    sidecar = _sidecar_for(registry, proxy)
+    key = (namespace, id(sidecar))
+    if key not in scopes:
+        scopes[key] = _sidecar_scope(registry, namespace, sidecar)
+    return scopes[key]
+
+
+def _sidecar_for(registry: Registry, proxy: Proxy) -> Any:
+    """The Sidecar object that counts for a proxy: its namespace's, or else the root namespace's."""
+    labels = dict(proxy.pod.labels).items()
+    for sidecar in registry.sidecars:
+        selector = sidecar.spec.workload_selector
+        if sidecar.namespace == proxy.pod.namespace and (selector is None or selector.labels.items() <= labels):
+            return sidecar
+    for sidecar in registry.sidecars:
+        if sidecar.namespace == registry.mesh.root_namespace and sidecar.spec.workload_selector is None:
+            return sidecar
+    return None
+
+
+def _gateway_scope(registry: Registry, namespace: str) -> Scope:
     """What gateways of a namespace see: all services exported to it."""
     listener = EgressListener(services=[], rules=registry.virtual_services.for_gateway(namespace, "mesh"))
     scope = Scope(namespace, [listener], registry)
@@ -158,7 +186,7 @@ def gateway_scope(registry: Registry, namespace: str) -> Scope:
     return scope
 
 
-def sidecar_scope(registry: Registry, namespace: str, sidecar: Any) -> Scope:
+def _sidecar_scope(registry: Registry, namespace: str, sidecar: Any) -> Scope:
     """What sidecars of a namespace see, as a Sidecar object (or its absence) says.
 
     Args:

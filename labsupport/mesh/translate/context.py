@@ -8,7 +8,7 @@ from functools import cached_property
 
 from labsupport.mesh.index.destinationrules import MergedRule
 from labsupport.mesh.index.meshconfig import MeshConfig
-from labsupport.mesh.index.scope import Scope
+from labsupport.mesh.index.scope import Scope, scope_of
 from labsupport.mesh.index.services import ServiceRecord
 from labsupport.mesh.records import PodInfo, Proxy
 from labsupport.mesh.registry import Registry
@@ -71,7 +71,7 @@ class Context:
     @cached_property
     def scope(self) -> Scope:
         """Services and rules that the proxy sees."""
-        return self.registry.scope(self.proxy)
+        return scope_of(self.registry, self.proxy)
 
     @cached_property
     def locality(self) -> Locality:
