@@ -11,12 +11,12 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from labsupport.errors import Problem
-from labsupport.mesh.template import MissingReference, environment, image_name
+from labsupport.mesh.template import image_name
 from labsupport.mesh.translate import unsupported
 from labsupport.mesh.translate.gateway.tls import CIPHERS
 from labsupport.model import Resource
 
-__all__ = ["dangling", "known_images", "notes", "problems"]
+__all__ = ["known_images", "notes", "problems"]
 
 _RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
 _RULES = ("VirtualService", "DestinationRule", "Gateway", "Sidecar", "ServiceEntry")
@@ -64,22 +64,6 @@ def problems(objects: Iterable[Resource], images: Path) -> list[Problem]:
             origin = one.origin
             line = origin.line_of(path) if path else origin.line
             found.append(Problem(message, origin.file, origin.document, line, f"{one.kind}/{one.name}", path, remedy))
-    return found
-
-
-def dangling(objects: Sequence[Resource]) -> list[Problem]:
-    """Variables of Deployments that refer to what does not exist; a cluster would leave such pods waiting for it."""
-    found = []
-    for one in objects:
-        if one.kind != "Deployment":
-            continue
-        try:
-            environment(one, objects, pod={}, labels={})
-        except MissingReference as error:
-            path = "spec.template.spec.containers[0].env"
-            origin = one.origin
-            place = (origin.file, origin.document, origin.line_of(path))
-            found.append(Problem(str(error), *place, f"Deployment/{one.name}", path, "Apply it too, or before"))
     return found
 
 

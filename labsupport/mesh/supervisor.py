@@ -26,6 +26,7 @@ from labsupport.mesh import admin, envoy, gateways, holding, refuse
 from labsupport.mesh.ads import AdsServer
 from labsupport.mesh.cluster import BuiltIn, built_in_objects
 from labsupport.mesh.control import ControlPlane
+from labsupport.mesh.dangling import dangling
 from labsupport.mesh.encode import ORDER
 from labsupport.mesh.gateways import Entrance
 from labsupport.mesh.httpconn import ACCESS_LOG
@@ -111,7 +112,7 @@ class Supervisor:
         async with self._changing:
             before = self._control.objects
             after, changes = merge(before, objects)
-            found = refuse.dangling(after) if any(one.kind == "Deployment" for one in objects) else []
+            found = dangling(after) if any(one.kind == "Deployment" for one in objects) else []
             if found:
                 raise ManifestError(found)
             notes = refuse.notes(objects)

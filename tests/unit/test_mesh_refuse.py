@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from labsupport.manifest import read
-from labsupport.mesh.refuse import dangling, known_images, notes, problems
+from labsupport.mesh.dangling import dangling
+from labsupport.mesh.refuse import known_images, notes, problems
 from labsupport.model import parse
 
 NETWORKING = "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n"

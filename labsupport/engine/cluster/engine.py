@@ -44,6 +44,7 @@ from labsupport.errors import (
     UsageError,
     WaitTimeoutError,
 )
+from labsupport.mesh.dangling import dangling
 from labsupport.mesh.state import merge, remove
 from labsupport.model import Resource
 
@@ -187,7 +188,7 @@ class ClusterEngine:
             self._check(fresh=True)
             before = self._objects.read()
             after, changes = merge(before, ours)
-            problems = refuse.dangling(after) if any(one.kind == "Deployment" for one in ours) else []
+            problems = dangling(after) if any(one.kind == "Deployment" for one in ours) else []
             if problems:
                 raise ManifestError(problems)
             new = [one for one, change in zip(ours, changes, strict=True) if change.action != "unchanged"]

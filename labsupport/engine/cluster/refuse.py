@@ -8,10 +8,9 @@ from labsupport.engine.cluster.additions import PART_LABEL
 from labsupport.engine.cluster.images import Images
 from labsupport.engine.cluster.parts import GATEWAY, OUTSIDE
 from labsupport.errors import Problem
-from labsupport.mesh.refuse import dangling
 from labsupport.model import Resource
 
-__all__ = ["dangling", "problems"]
+__all__ = ["problems"]
 
 _OURS = frozenset({("Deployment", GATEWAY), ("Service", GATEWAY), ("ServiceAccount", GATEWAY), ("Deployment", OUTSIDE)})
 
