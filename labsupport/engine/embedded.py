@@ -33,7 +33,7 @@ from labsupport.engine.sending import HttpSending
 from labsupport.engine.target import parse_url
 from labsupport.errors import EngineError, EngineLostError, NotFoundError, UsageError
 from labsupport.mesh import dumps, envoy, rundir
-from labsupport.mesh.accesslog import AccessLogReader
+from labsupport.mesh.accesslog_reader import AccessLogReader
 from labsupport.mesh.gateways import Entrance
 from labsupport.mesh.link import Link
 from labsupport.model import Resource

@@ -1,30 +1,24 @@
-"""Reads the access logs of all proxies of a lab, and knows when all hops of a request are written.
+"""The lines of the proxies' access logs, and which of a request's lines are still to come.
 
-An Envoy writes a line when a request is over, and flushes its log every 20 ms. Which proxies a request passed is told
-by the lines themselves: a line names the upstream that answered, and where a sidecar listens there, that sidecar has a
-line too. So a reader that has seen the outermost line knows whom to wait for.
+An Envoy writes a line when a request is over. Which proxies a request passed is told by the lines themselves: a line
+names the upstream that answered, and where a sidecar listens there, that sidecar has a line too. So whoever has seen
+the outermost line knows whom to wait for.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from labsupport.engine.base import AccessRecord
-from labsupport.mesh import rundir
 
-__all__ = ["KEPT", "AccessLogReader", "Line", "Owners", "ProxyLog", "parse_line", "unwritten", "with_mirrors"]
+__all__ = ["KEPT", "Line", "Owners", "ProxyLog", "ended_s", "parse_line", "unwritten", "with_mirrors"]
 
 Owners = Mapping[int, tuple[str, bool]]
 """By the number of an upstream (here its local port): its pod, and whether a sidecar listens there."""
-# Nothing of a request that is over can take longer than a few flushes to appear, even on a busy machine.
-APPEARS_S = 1.0
 # How many records of one proxy are kept in memory; older ones have been read, or never asked for.
 KEPT = 50_000
 
@@ -38,7 +32,8 @@ class Line:
     tries: int
 
 
-def _ended_s(line: Line) -> float:
+def ended_s(line: Line) -> float:
+    """When the request was over, which is when its line was written."""
     return line.record.time_s + line.record.duration_s
 
 
@@ -199,7 +194,7 @@ class ProxyLog:
         """Lines written at or after a time: of requests that ended then, however long ago they arrived."""
         for line in reversed(self.lines):
             # Lines are in order of completion.
-            if _ended_s(line) < time_s:
+            if ended_s(line) < time_s:
                 return
             yield line
 
@@ -211,101 +206,3 @@ class ProxyLog:
         if len(self.lines) > 2 * KEPT:
             kept, self.lines, self.by_request = self.lines[-KEPT:], [], {}
             self.add(kept)
-
-
-@dataclass
-class _File(ProxyLog):
-    """One proxy's log file, and how far it was read."""
-
-    path: Path
-    inode: int = 0
-    offset: int = 0
-    rest: bytes = b""
-
-    def advance(self, pod: str, owners: Owners) -> None:
-        """Read what has been written since the last time; a log that was rotated away is read to its end first."""
-        try:
-            stat = self.path.stat()
-        except OSError:
-            return
-        if stat.st_ino != self.inode:
-            if self.inode:
-                self._read(self.path.with_suffix(".log.1"), pod, owners)
-            self.inode, self.offset, self.rest = stat.st_ino, 0, b""
-        if stat.st_size > self.offset:
-            self._read(self.path, pod, owners)
-
-    def _read(self, path: Path, pod: str, owners: Owners) -> None:
-        try:
-            with open(path, "rb") as file:
-                file.seek(self.offset)
-                data = self.rest + file.read()
-                self.offset = file.tell()
-        except OSError:
-            return
-        *complete, self.rest = data.split(b"\n")
-        found = (parse_line(text.decode("utf-8", "replace"), pod, owners) for text in complete[-KEPT:])
-        self.add(line for line in found if line is not None)
-
-
-class AccessLogReader:
-    """Reads the logs of one lab as they grow.
-
-    Args:
-        ask: asks the supervisor for log files by pod and for the owners of local ports.
-        folder: run folder, for a message when its disk is full.
-    """
-
-    def __init__(self, ask: Callable[[], tuple[dict[str, str], dict[int, tuple[str, bool]]]], folder: Path) -> None:
-        self._ask = ask
-        self._folder = folder
-        self._files: dict[str, _File] = {}
-        self._owners: Owners = {}
-        self._lock = threading.Lock()
-
-    def forget(self) -> None:
-        """Forget everything read, after a reset."""
-        self._files.clear()
-
-    def records(
-        self, *, request_ids: Iterable[str] | None, since_s: float | None, timeout_s: float
-    ) -> list[AccessRecord]:
-        """Access records in order of time; see ``Engine.access_records``."""
-        wanted = None if request_ids is None else set(request_ids)
-        began = time.monotonic()
-        while True:
-            with self._lock:
-                self._advance()
-                lines = self._select(wanted, since_s)
-            if wanted is None:
-                break
-            absent, lacking = unwritten(lines, wanted, self._owners)
-            waited = time.monotonic() - began
-            if (not lacking and not absent) or waited > timeout_s:
-                break
-            if not lacking and waited > min(APPEARS_S, timeout_s):
-                break
-            self._check_disk(waited)
-            time.sleep(0.01)
-        return with_mirrors(lines, self._owners)
-
-    def _advance(self) -> None:
-        logs, self._owners = self._ask()
-        for pod, path in logs.items():
-            self._files.setdefault(pod, _File(Path(path))).advance(pod, self._owners)
-
-    def _select(self, wanted: set[str] | None, since_s: float | None) -> list[Line]:
-        files = self._files.values()
-        if wanted is None:
-            return [line for file in files for line in (file.lines if since_s is None else file.since(since_s))]
-        found = (line for file in files for line in file.of(wanted))
-        return [line for line in found if since_s is None or _ended_s(line) >= since_s]
-
-    def _check_disk(self, waited_s: float) -> None:
-        """Say so if lines are missing because nothing can be written any more."""
-        if waited_s < 0.2:
-            return
-        with rundir.explained(self._folder):
-            probe = self._folder / "kernel-probe"
-            probe.write_bytes(b"\0" * 4096)
-            probe.unlink()

@@ -11,7 +11,8 @@ import pytest
 
 from labsupport.errors import StorageError
 from labsupport.mesh import dumps, rundir
-from labsupport.mesh.accesslog import AccessLogReader, parse_line, unwritten
+from labsupport.mesh.accesslog import parse_line, unwritten
+from labsupport.mesh.accesslog_reader import AccessLogReader
 
 # client (sidecar 1001) -> a (sidecar 1002, program 2002); b is another server (sidecar 1003).
 OWNERS = {1001: ("client", True), 1002: ("a", True), 2002: ("a", False), 1003: ("b", True), 2003: ("b", False)}
