@@ -112,13 +112,14 @@ def _for_cluster(*, look: bool) -> dict[str, str]:
         LabError: it is not there, does not answer, or has no Istio that will do.
     """
     from labsupport.engine.cluster.connect import Connection
+    from labsupport.engine.cluster.istio import istio_of
     from labsupport.engine.cluster.namespace import chosen_name
 
     name = os.environ.get("WORKSHOP_NAMESPACE") or f"{chosen_name(None)[:58]}-test"
     if look:
         connection = Connection()
         try:
-            version = connection.istio().version_text
+            version = istio_of(connection).version_text
         finally:
             connection.close()
         about = f"context {connection.context} with Istio {version}, namespace {name}"

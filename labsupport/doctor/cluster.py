@@ -83,8 +83,10 @@ def _kubernetes(connection: Connection, version: dict[str, Any]) -> Finding:
 
 
 def _istio(connection: Connection) -> Iterator[Finding]:
+    from labsupport.engine.cluster.istio import istio_of
+
     try:
-        found = connection.istio()
+        found = istio_of(connection)
     except EngineError as error:
         if isinstance(error, OSError):  # the cluster fell silent
             raise

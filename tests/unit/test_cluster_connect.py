@@ -12,6 +12,7 @@ import pytest
 from fake_api_server import FakeApiServer, fake_api_server, status_object, write_kubeconfig
 
 from labsupport.engine.cluster.connect import ApiError, Connection
+from labsupport.engine.cluster.istio import istio_of
 from labsupport.errors import EngineError, EngineLostError, UsageError
 
 
@@ -156,7 +157,7 @@ def install(server: FakeApiServer, *, image: str = "docker.io/istio/pilot:1.31.2
 
 def test_istio_is_found_with_its_version_and_injection(server: FakeApiServer, connection: Connection) -> None:
     install(server)
-    found = connection.istio()
+    found = istio_of(connection)
     assert (found.namespace, found.version, found.version_text) == ("mesh", (1, 31), "1.31.2")
     assert found.injection == {"istio-injection": "enabled"}
     assert found.mesh_config == {"accessLogFile": "/dev/stdout"}
@@ -165,13 +166,13 @@ def test_istio_is_found_with_its_version_and_injection(server: FakeApiServer, co
 
 def test_a_revision_is_asked_for_by_its_label(server: FakeApiServer, connection: Connection) -> None:
     install(server, revision="1-31")
-    found = connection.istio()
+    found = istio_of(connection)
     assert (found.revision, found.injection) == ("1-31", {"istio.io/rev": "1-31"})
 
 
 def test_a_cluster_without_istio_is_told_with_the_ways_to_have_it(connection: Connection) -> None:
     with pytest.raises(EngineError, match=r"has no Istio.*workshop cluster up"):
-        connection.istio()
+        istio_of(connection)
 
 
 @pytest.mark.parametrize(
@@ -180,14 +181,14 @@ def test_a_cluster_without_istio_is_told_with_the_ways_to_have_it(connection: Co
 def test_an_old_istio_is_told(server: FakeApiServer, connection: Connection, image: str, shown: str) -> None:
     install(server, image=image)
     with pytest.raises(EngineError, match=rf"Istio {shown}.*needs 1\.24 or newer"):
-        connection.istio()
+        istio_of(connection)
 
 
 def test_an_istio_that_serves_no_v1_is_old_whatever_its_tag_says(server: FakeApiServer, connection: Connection) -> None:
     install(server, image="mirror/pilot:stable")
     server.answers[_GROUP] = (200, {"versions": [{"version": "v1beta1"}]})
     with pytest.raises(EngineError, match=r"older than 1\.22"):
-        connection.istio()
+        istio_of(connection)
 
 
 def test_what_may_not_be_read_is_noted_and_no_obstacle(server: FakeApiServer, connection: Connection) -> None:
@@ -196,7 +197,7 @@ def test_what_may_not_be_read_is_noted_and_no_obstacle(server: FakeApiServer, co
     for path in (_HOOKS, "/apis/apps/v1/deployments", "/apis/apps/v1/namespaces/istio-system/deployments"):
         server.answers[path] = (403, said)
     server.answers["/api/v1/namespaces/istio-system/configmaps/istio"] = (403, said)
-    found = connection.istio()
+    found = istio_of(connection)
     assert found.injection == {"istio-injection": "enabled"}
     assert len(found.notes) == 4
 
@@ -205,4 +206,4 @@ def test_an_istio_that_injects_nothing_is_told(server: FakeApiServer, connection
     install(server)
     server.answers[_HOOKS] = (200, {"items": []})
     with pytest.raises(EngineError, match="injects no sidecars"):
-        connection.istio()
+        istio_of(connection)

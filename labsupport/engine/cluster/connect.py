@@ -10,14 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from labsupport.engine.cluster.apierror import ApiError, first_line, refusal, words_of
 from labsupport.errors import EngineError, EngineLostError, UsageError
-
-if TYPE_CHECKING:
-    from labsupport.engine.cluster.istio import Istio
 
 __all__ = ["FIELD_MANAGER", "MANAGED_BY", "TIMEOUT_S", "ApiError", "Connection", "Reply"]
 
@@ -75,7 +72,6 @@ class Connection:
         self.server: str = self._configuration.host.rstrip("/")
         self._lock = threading.Lock()
         self._client: Any = None
-        self._istio: Istio | None = None
         self._version: tuple[int, ...] | None = None
 
     # --- the official client -----------------------------------------------------------------------------------
@@ -255,18 +251,6 @@ class Connection:
             found = self.get("/version")
             self._version = (int(found["major"]), int(re.sub(r"\D.*", "", found["minor"])))
         return self._version
-
-    def istio(self) -> Istio:
-        """What is known of the Istio in the cluster, read once.
-
-        Raises:
-            EngineError: there is none, or it is too old; says what to do.
-        """
-        from labsupport.engine.cluster import istio
-
-        if self._istio is None:
-            self._istio = istio.find(self)
-        return self._istio
 
     def close(self) -> None:
         """Close all connections; a later call opens new ones."""

@@ -28,6 +28,7 @@ from labsupport.engine.cluster.additions import LAB_LABEL
 from labsupport.engine.cluster.api import Api
 from labsupport.engine.cluster.connect import Connection
 from labsupport.engine.cluster.images import Images
+from labsupport.engine.cluster.istio import istio_of
 from labsupport.engine.cluster.namespace import Namespace, chosen_name
 from labsupport.engine.cluster.objects import Objects, Tried
 from labsupport.engine.cluster.parts import GATEWAY, OUTSIDE, Parts
@@ -96,7 +97,7 @@ class ClusterEngine:
         self._lock = threading.RLock()
         self.images = Images(registry, tag)
         self.connection = Connection(context)
-        self._istio = self.connection.istio()
+        self._istio = istio_of(self.connection)
         self._space = Namespace(self.connection, self.namespace)
         self._api = Api(self.connection, self.namespace)
         self._objects = Objects(self._api, self.images)

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from labsupport.engine.cluster.connect import ApiError, Connection
 from labsupport.errors import EngineError
 
-__all__ = ["OLDEST", "Istio", "find", "parse_version"]
+__all__ = ["OLDEST", "Istio", "find", "istio_of", "parse_version"]
 
 OLDEST = (1, 24)
 """The oldest Istio that the course runs on; what the lessons use has been there since."""
@@ -46,6 +47,16 @@ def parse_version(text: str) -> tuple[int, ...]:
     """Major and minor of a version such as ``1.31-alpha.abc`` or ``1.31.2-distroless``; empty if it is none."""
     found = re.match(r"v?(\d+)\.(\d+)(?=$|[.\-+_])", text)
     return (int(found[1]), int(found[2])) if found and int(found[1]) > 0 else ()
+
+
+_found: WeakKeyDictionary[Connection, Istio] = WeakKeyDictionary()
+
+
+def istio_of(connection: Connection) -> Istio:
+    """What is known of the Istio behind a connection, read once; errors as of ``find``."""
+    if (istio := _found.get(connection)) is None:
+        istio = _found[connection] = find(connection)
+    return istio
 
 
 def find(connection: Connection) -> Istio:

@@ -11,6 +11,7 @@ import time
 import uuid
 
 from labsupport.engine.cluster.connect import FIELD_MANAGER, MANAGED_BY, ApiError, Connection
+from labsupport.engine.cluster.istio import istio_of
 from labsupport.engine.cluster.rights import require
 from labsupport.errors import EngineError, EngineLostError, UsageError, WaitTimeoutError
 
@@ -71,7 +72,7 @@ class Namespace:
             EngineError: it belongs to somebody else, or rights are missing.
             WaitTimeoutError: it is still being deleted.
         """
-        injection = dict(self._connection.istio().injection)
+        injection = dict(istio_of(self._connection).injection)
         found = self._gone_if_ending()
         if found is not None:
             self._check_ours(found)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labsupport.engine.cluster.connect import ApiError, Connection
+from labsupport.engine.cluster.istio import istio_of
 from labsupport.engine.cluster.pods import containers, has_proxy
 from labsupport.engine.cluster.proxies import proxy_runs
 from labsupport.engine.cluster.rollout import is_ready, workload_of
@@ -149,7 +150,7 @@ class Place:
     def mesh(self) -> MeshConfig:
         """The mesh configuration; Istio's defaults if it may not be read."""
         if self._mesh is None:
-            istio = self._connection.istio()
+            istio = istio_of(self._connection)
             # JSON is YAML too.
             found = read_mesh_config((), json.dumps(dict(istio.mesh_config)))
             self._mesh = replace(found, root_namespace=istio.namespace)
