@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import labsupport
 from labsupport import paths
 from labsupport.engine.base import (
     AccessRecord,
@@ -80,7 +79,7 @@ class EmbeddedEngine:
         ours, theirs = socket.socketpair()
         # The folder is removed before anybody could read a log in it, but an open file stays readable.
         self._log = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - open as long as the engine
-        python_path = (str(Path(labsupport.__file__).parent.parent), os.environ.get("PYTHONPATH"))
+        python_path = (str(Path(paths.__file__).parent.parent), os.environ.get("PYTHONPATH"))
         try:
             self._process = subprocess.Popen(
                 [

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
-from labsupport import __version__, paths
+from labsupport import paths
 
 __all__ = ["Images", "pod_specs"]
 
@@ -39,7 +40,7 @@ class Images:
 
     def __init__(self, registry: str | None = None, tag: str | None = None) -> None:
         self.registry = (registry or os.environ.get(_REGISTRY_VARIABLE) or DEFAULT_REGISTRY).rstrip("/")
-        self.tag = tag or os.environ.get(_TAG_VARIABLE) or __version__
+        self.tag = tag or os.environ.get(_TAG_VARIABLE) or version("istio-traffic-workshop")
         folder = paths.images()
         self.known = tuple(sorted(one.name for one in folder.iterdir() if (one / "Dockerfile").is_file()))
 
