@@ -12,7 +12,7 @@ from labsupport.config_parts import Part, find_parts
 from labsupport.engine.base import Engine, Pod, ProxyConfig, Ref
 from labsupport.errors import UsageError
 from labsupport.model.base import Resource
-from labsupport.objects import written
+from labsupport.written import written
 
 __all__ = ["ConfigView", "EnvoyPart", "view"]
 

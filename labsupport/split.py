@@ -12,8 +12,8 @@ from labsupport import words
 from labsupport.engine.base import Ref
 from labsupport.errors import NotFoundError, UsageError
 from labsupport.model.base import Resource
-from labsupport.objects import written
 from labsupport.wanted import version_of
+from labsupport.written import written
 
 __all__ = ["Part", "Split", "find_split", "in_hundredths", "parse_name", "patch_for"]
 

@@ -10,7 +10,7 @@ from labsupport.engine.target import Target, parse_url
 from labsupport.errors import LabError
 from labsupport.explain import Explanation, RoutedTo, explain
 from labsupport.model.base import Resource
-from labsupport.objects import written
+from labsupport.written import written
 
 __all__ = ["version_of", "wanted_shares"]
 

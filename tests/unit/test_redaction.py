@@ -10,8 +10,9 @@ from labsupport.errors import ManifestError
 from labsupport.manifest import read
 from labsupport.mesh.state import changed_fields, merge
 from labsupport.model import parse
-from labsupport.objects import Objects, written
+from labsupport.objects import Objects
 from labsupport.redaction import redacted
+from labsupport.written import written
 
 SECRET = """
 apiVersion: v1
