@@ -16,9 +16,9 @@ __all__ = ["progress", "reset"]
 @click.command()
 def progress() -> None:
     """Show which exercises are done."""
-    from labsupport.exercises import progress as kept
+    from labsupport.exercises.summary import summary
 
-    click.echo(repr(kept.summary()))
+    click.echo(repr(summary()))
 
 
 def _kept() -> list[Path]:

@@ -10,6 +10,7 @@ import pytest
 
 from labsupport import exercises
 from labsupport.exercises import progress
+from labsupport.exercises.summary import Done, summary
 from labsupport.outcome import FAILED, NOT_ATTEMPTED, PASSED
 
 FIRST = next(iter(exercises.every()))
@@ -22,15 +23,15 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def first() -> progress.Done:
-    return progress.summary().exercises[0]
+def first() -> Done:
+    return summary().exercises[0]
 
 
 def test_nothing_is_done_at_first_and_looking_writes_nothing(file: Path) -> None:
-    summary = progress.summary()
-    assert summary.passed == 0
-    assert summary.problem == ""
-    assert [done.number for done in summary.exercises] == list(exercises.every())
+    seen = summary()
+    assert seen.passed == 0
+    assert seen.problem == ""
+    assert [done.number for done in seen.exercises] == list(exercises.every())
     assert not file.parent.exists()
 
 
@@ -40,7 +41,7 @@ def test_outcomes_checks_and_hints_are_kept(file: Path) -> None:
     progress.record(FIRST, PASSED, hints=2)
     assert (first().state, first().checks, first().hints) == (PASSED, 2, 2)
     assert first().passed_s > 0
-    assert f"✓ {FIRST}" in repr(progress.summary())
+    assert f"✓ {FIRST}" in repr(summary())
 
 
 def test_what_has_passed_stays_passed(file: Path) -> None:
@@ -60,9 +61,9 @@ def test_an_untouched_exercise_counts_as_no_check(file: Path) -> None:
 def test_a_damaged_file_counts_as_empty_and_is_replaced(file: Path, text: str) -> None:
     file.parent.mkdir()
     file.write_bytes(text.encode("latin-1"))
-    assert "damaged" in progress.summary().problem
+    assert "damaged" in summary().problem
     assert progress.record(FIRST, PASSED)
-    assert progress.summary().problem == ""
+    assert summary().problem == ""
     assert first().state is PASSED
 
 
@@ -80,14 +81,14 @@ def test_what_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.
     blocked.write_text("")
     monkeypatch.setenv("WORKSHOP_STATE", str(blocked / "progress.json"))
     assert progress.record(FIRST, PASSED) is False
-    assert "cannot be" in progress.summary().problem
+    assert "cannot be" in summary().problem
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_named(file: Path) -> None:
     file.parent.mkdir(mode=0o500)
     assert progress.record(FIRST, PASSED) is False
-    assert "read-only" in progress.summary().problem
+    assert "read-only" in summary().problem
 
 
 def test_several_notebooks_may_write_at_once(file: Path) -> None:
@@ -102,7 +103,7 @@ def test_several_notebooks_may_write_at_once(file: Path) -> None:
         assert progress.record(first, FAILED)
         mine += 1
     assert [process.wait(60) for process in running] == [0, 0]
-    checks = {done.number: done.checks for done in progress.summary().exercises if done.checks}
+    checks = {done.number: done.checks for done in summary().exercises if done.checks}
     assert checks == {first: 20 + mine, second: 20}
     assert sorted(path.name for path in file.parent.iterdir()) == [f".{file.name}.lock", file.name]
 
@@ -111,4 +112,4 @@ def test_reset_forgets(file: Path) -> None:
     progress.record(FIRST, PASSED)
     progress.reset()
     progress.reset()
-    assert progress.summary().passed == 0
+    assert summary().passed == 0
