@@ -10,7 +10,8 @@ from labsupport.display.figure import panel
 from labsupport.display.marks import version_mark
 from labsupport.display.table import table
 from labsupport.display.text import el, esc
-from labsupport.explain.records import Explanation, Place, Policy, PredictedOutcome, RoutedTo, RuleTrace
+from labsupport.explain.records import Place, Policy, PredictedOutcome, RoutedTo, RuleTrace
+from labsupport.explain.text import Explanation
 
 if TYPE_CHECKING:
     from labsupport.confirm import Explained

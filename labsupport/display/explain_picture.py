@@ -9,7 +9,8 @@ from labsupport.display.figure import svg
 from labsupport.display.marks import mark
 from labsupport.display.palette import slot_of
 from labsupport.display.text import clip, el, esc, num, width
-from labsupport.explain.records import Explanation, MatchEntry, RoutedTo, RuleTrace
+from labsupport.explain.records import MatchEntry, RoutedTo, RuleTrace
+from labsupport.explain.text import Explanation
 
 __all__ = ["way_html"]
 

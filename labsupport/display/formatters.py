@@ -12,7 +12,7 @@ __all__ = ["HTML", "install"]
 HTML: dict[tuple[str, str], tuple[str, str]] = {
     ("labsupport.config_view", "ConfigView"): ("config_html", "config_html"),
     ("labsupport.confirm", "Explained"): ("explain_html", "explained_html"),
-    ("labsupport.explain.records", "Explanation"): ("explain_html", "explanation_html"),
+    ("labsupport.explain.text", "Explanation"): ("explain_html", "explanation_html"),
     ("labsupport.engine.records", "ApplyResult"): ("changes", "apply_html"),
     ("labsupport.engine.records", "Leftovers"): ("changes", "leftovers_html"),
     ("labsupport.engine.records", "Response"): ("observed", "response_html"),

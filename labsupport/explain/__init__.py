@@ -5,7 +5,6 @@ from __future__ import annotations
 from labsupport.explain.decide import explain
 from labsupport.explain.records import (
     Condition,
-    Explanation,
     Ignored,
     MatchEntry,
     Place,
@@ -14,6 +13,7 @@ from labsupport.explain.records import (
     RoutedTo,
     RuleTrace,
 )
+from labsupport.explain.text import Explanation
 
 __all__ = [
     "Condition",

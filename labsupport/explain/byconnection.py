@@ -15,10 +15,11 @@ from labsupport.explain.gateway import gateway_table, unbound
 from labsupport.explain.known import KnownService
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.outcomes import either, unreached
-from labsupport.explain.records import Explanation, Ignored, PredictedOutcome, RoutedTo, RuleKind
+from labsupport.explain.records import Ignored, PredictedOutcome, RoutedTo, RuleKind
 from labsupport.explain.scope import Scope, bound_rules
 from labsupport.explain.servers import Entrance, Port
 from labsupport.explain.sidecar import service_names
+from labsupport.explain.text import Explanation
 from labsupport.mesh.index.protocols import is_tls
 from labsupport.model import VirtualService
 

@@ -13,11 +13,12 @@ from labsupport.explain.draft import Draft
 from labsupport.explain.headers import request_headers, sent_authority
 from labsupport.explain.known import KnownService
 from labsupport.explain.outcomes import https_redirect, predict
-from labsupport.explain.records import Explanation, Ignored, Place, PredictedOutcome, RoutedTo
+from labsupport.explain.records import Ignored, Place, PredictedOutcome, RoutedTo
 from labsupport.explain.request import Request
 from labsupport.explain.rules import Candidate, choose
 from labsupport.explain.scope import rule_hosts
 from labsupport.explain.sidecar import Table
+from labsupport.explain.text import Explanation
 from labsupport.explain.words import mirror_percent, percent_of
 from labsupport.mesh.index.hosts import is_wildcard
 from labsupport.model import HTTPRouteDestination

@@ -15,11 +15,12 @@ from labsupport.explain.destinations import Client
 from labsupport.explain.draft import Draft
 from labsupport.explain.gateway import find_gateway_pod, gateway_table, is_gateway, unbound
 from labsupport.explain.outcomes import predict
-from labsupport.explain.records import Explanation, PredictedOutcome, RoutedTo
+from labsupport.explain.records import PredictedOutcome, RoutedTo
 from labsupport.explain.request import Request
 from labsupport.explain.scope import gateway_scope, sidecar_scope
 from labsupport.explain.servers import port_of
 from labsupport.explain.sidecar import service_names, sidecar_table, speaks_http
+from labsupport.explain.text import Explanation
 from labsupport.model import DestinationRule, Resource, ServiceEntry, VirtualService
 
 __all__ = ["explain"]

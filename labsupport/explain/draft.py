@@ -8,18 +8,12 @@ from typing import Literal
 from labsupport.engine.base import Pod
 from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.outcomes import rewritten_path
-from labsupport.explain.records import (
-    Explanation,
-    Ignored,
-    Policy,
-    PredictedOutcome,
-    RoutedTo,
-    RuleTrace,
-)
+from labsupport.explain.records import Ignored, Policy, PredictedOutcome, RoutedTo, RuleTrace
 from labsupport.explain.request import Request
 from labsupport.explain.rules import Candidate
 from labsupport.explain.scope import Scope
 from labsupport.explain.sidecar import service_names
+from labsupport.explain.text import Explanation
 from labsupport.explain.words import limits, rule_policies, tries_of
 
 __all__ = ["Draft", "ProxyKind"]

@@ -1,17 +1,71 @@
-"""An explanation as plain text."""
+"""A whole explanation, readable as text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
-from labsupport.explain.records import Explanation, Policy, RoutedTo, RuleTrace
+from labsupport.explain.records import Ignored, Policy, PredictedOutcome, RoutedTo, RuleTrace
 
-__all__ = ["describe"]
+__all__ = ["Explanation"]
 
 
-def describe(explanation: Explanation) -> str:
-    """Write an explanation as lines of text."""
-    return "\n".join(_lines(explanation))
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a request goes where it goes.
+
+    Args:
+        url, method, headers: of the request.
+        source: who sends it.
+        proxy: the proxy that decides: name of a pod, or empty if there is none on the caller's side.
+        proxy_kind: ``sidecar``, ``gateway`` or ``none``.
+        authority: the host the decision is made for.
+        port: service port, or port of the gateway's server.
+        hops: who handles the request, in order.
+        rules: every rule for this host in the order they are tried.
+        ignored: objects that look as if they counted, and do not.
+        decision: what was decided, in a sentence.
+        policies: in force by the rule that was chosen.
+        destinations: where it may go.
+        outcomes: how it may end; their shares add up to 1.
+        upstream_path: the path that the application sees.
+        upstream_authority: the host that the application sees.
+        route: name of the route as access logs have it; empty for one without a name.
+        timeout_s: what all tries together may take; None for no limit.
+        tries: how often the proxy tries at most, the first one included; 0 where it tries nothing.
+        mirrors: where copies go, each with the share of the requests that is copied.
+    """
+
+    url: str
+    method: str
+    headers: Mapping[str, str]
+    source: str
+    proxy: str
+    proxy_kind: Literal["sidecar", "gateway", "none"]
+    authority: str
+    port: int
+    hops: tuple[str, ...] = ()
+    rules: tuple[RuleTrace, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    decision: str = ""
+    policies: tuple[Policy, ...] = ()
+    destinations: tuple[RoutedTo, ...] = ()
+    outcomes: tuple[PredictedOutcome, ...] = field(default=())
+    upstream_path: str = ""
+    upstream_authority: str = ""
+    route: str = ""
+    timeout_s: float | None = None
+    tries: int = 0
+    mirrors: tuple[RoutedTo, ...] = ()
+
+    @property
+    def chosen(self) -> RuleTrace | None:
+        """The rule that was chosen; None if none was."""
+        return next((rule for rule in self.rules if rule.verdict == "chosen"), None)
+
+    def __repr__(self) -> str:
+        return "\n".join(_lines(self))
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:

@@ -8,7 +8,8 @@ from display_samples import Page
 
 from labsupport.display.explain_html import explanation_html
 from labsupport.display.explain_picture import way_html
-from labsupport.explain.records import Condition, Explanation, MatchEntry, Place, PredictedOutcome, RoutedTo, RuleTrace
+from labsupport.explain.records import Condition, MatchEntry, Place, PredictedOutcome, RoutedTo, RuleTrace
+from labsupport.explain.text import Explanation
 
 HERE = Place("VirtualService/web", file="cell", line=9)
 
