@@ -20,7 +20,7 @@ from labsupport.model.base import Metadata, Schema
 from labsupport.model.duration import GoDuration
 from labsupport.model.formats import base64_of, format_problem
 from labsupport.model.issues import Issue, Report
-from labsupport.model.suggest import closest, unknown_field
+from labsupport.model.suggest import closest
 from labsupport.model.types import Clearable, Format, IntOrStringMark, LooseMark, Rule, flatten
 
 __all__ = ["ListShape", "MapShape", "ObjectShape", "Shape", "TextShape", "shape_of"]
@@ -254,7 +254,7 @@ class ObjectShape(Shape):
                 if self.open:
                     cleaned[key] = item
                 else:
-                    message, remedy = unknown_field(self, key, place)
+                    message, remedy = _unknown_field(self, key, place)
                     by: Literal["strict", "object"] = "object" if self.model is Metadata else "strict"
                     report.issues.append(Issue(by, place, message, remedy))
             elif item is None and (nulls or shape.nullable):
@@ -275,6 +275,25 @@ class ObjectShape(Shape):
         for rule in (*self.rules, *self.model.RULES):
             report.rules.append((rule, cleaned, path))
         return cleaned
+
+
+def _unknown_field(shape: ObjectShape, key: str, path: str) -> tuple[str, str]:
+    """Word the message about an unknown field.
+
+    Args:
+        shape: the mapping that the field is in.
+        key: the field as written.
+        path: its path.
+
+    Returns:
+        message and remedy.
+    """
+    message = f"unknown field {key[:60]!r}"
+    guess = closest(key, shape.fields)
+    if guess:
+        return message, f"Did you mean {guess}?"
+    parent = path[: -len(key) - 1] or "the top level"
+    return message, f"{parent} has the fields {', '.join(sorted(shape.fields))}."
 
 
 @cache
