@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from labsupport.engine.base import ApplyResult, Engine, Ref
+from labsupport.engine.base import Engine
+from labsupport.engine.records import ApplyResult, Ref
 from labsupport.errors import ManifestError
 from labsupport.model.base import Resource
 

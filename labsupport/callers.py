@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from labsupport.engine.base import AccessRecord, Pod
+from labsupport.engine.records import AccessRecord, Pod
 
 __all__ = ["call_of", "named", "service_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from labsupport.engine.base import ApplyResult
+from labsupport.engine.records import ApplyResult
 from labsupport.model.base import Resource
 
 __all__ = ["caption"]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from labsupport import statistics, words
 from labsupport.check_share import Alternatives, check_share
 from labsupport.check_time import duration, slower
-from labsupport.engine.base import Response
+from labsupport.engine.records import Response
 from labsupport.errors import UsageError
 from labsupport.observation import NONE, By, Choice, Observations, Wanted, value_of
 from labsupport.outcome import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome, CheckState, all_of, level_text, unusable

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from labsupport.engine.base import AccessRecord
+from labsupport.engine.records import AccessRecord
 
 __all__ = ["aligned"]
 

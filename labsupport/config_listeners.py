@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from labsupport.engine.base import ProxyConfig
+from labsupport.engine.records import ProxyConfig
 from labsupport.model.base import Resource
 
 __all__ = ["chains_of_rule", "chains_to", "gateway_listeners", "in_scope", "origin", "pruned"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from labsupport.config_lines import Path
 from labsupport.config_listeners import chains_of_rule, chains_to, gateway_listeners, in_scope, origin, pruned
-from labsupport.engine.base import ProxyConfig
+from labsupport.engine.records import ProxyConfig
 from labsupport.model.base import Resource
 
 __all__ = ["Part", "find_parts"]

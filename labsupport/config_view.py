@@ -9,7 +9,8 @@ from typing import Any
 from labsupport import words
 from labsupport.config_lines import ConfigLine, block, key, leaves
 from labsupport.config_parts import Part, find_parts
-from labsupport.engine.base import Engine, Pod, ProxyConfig, Ref
+from labsupport.engine.base import Engine
+from labsupport.engine.records import Pod, ProxyConfig, Ref
 from labsupport.errors import UsageError
 from labsupport.model.base import Resource
 from labsupport.written import written

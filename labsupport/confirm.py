@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labsupport import words
-from labsupport.engine.base import AccessRecord, Response
+from labsupport.engine.records import AccessRecord, Response
 from labsupport.explain import Explanation
 from labsupport.status import AccessLog
 

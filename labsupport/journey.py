@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from labsupport import words
 from labsupport.callers import named, service_of
-from labsupport.engine.base import AccessRecord, Pod, Response
+from labsupport.engine.records import AccessRecord, Pod, Response
 from labsupport.flags import flag_words
 from labsupport.pairing import Call, Served, pair
 

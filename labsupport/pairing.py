@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from labsupport.callers import named, service_of
 from labsupport.clocks import aligned
-from labsupport.engine.base import AccessRecord, Pod
+from labsupport.engine.records import AccessRecord, Pod
 
 __all__ = ["Call", "Served", "pair"]
 

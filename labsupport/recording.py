@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from labsupport import words
-from labsupport.engine.base import ApplyResult, Response, TrafficSpec
+from labsupport.engine.records import ApplyResult, Response, TrafficSpec
 from labsupport.errors import UsageError
 
 __all__ = ["CAPACITY", "Mark", "Recording", "State", "TrafficSnapshot", "When"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from labsupport.engine.base import Ref
+from labsupport.engine.records import Ref
 from labsupport.errors import UsageError
 from labsupport.model.base import Resource
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from labsupport import words
 from labsupport.callers import call_of, named
-from labsupport.engine.base import AccessRecord, Pod, Response
+from labsupport.engine.records import AccessRecord, Pod, Response
 
 __all__ = ["CLIENT", "GATEWAY", "ClientCall", "Edge", "MeshGraph", "Node", "mesh_graph"]
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from labsupport import statistics, words
-from labsupport.engine.base import Hop, Response
+from labsupport.engine.records import Hop, Response
 from labsupport.errors import UsageError
 from labsupport.statistics import Interval
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labsupport import words
-from labsupport.engine.base import Ref
+from labsupport.engine.records import Ref
 from labsupport.errors import NotFoundError, UsageError
 from labsupport.model.base import Resource
 from labsupport.wanted import version_of

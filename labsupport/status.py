@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labsupport import words
-from labsupport.engine.base import AccessRecord, Pod, RuleStatus
+from labsupport.engine.records import AccessRecord, Pod, RuleStatus
 
 __all__ = ["AccessLog", "LabStatus", "LogText", "Pods"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labsupport.engine.base import ApplyResult, Pod, Ref, TrafficSpec
+from labsupport.engine.records import ApplyResult, Pod, Ref, TrafficSpec
 from labsupport.errors import LabError
 from labsupport.model.base import Resource
 from labsupport.split import Split, find_split, patch_for

@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from labsupport import progress
 from labsupport.background import BackgroundTraffic
-from labsupport.engine.base import Engine, Response, TrafficSpec
+from labsupport.engine.base import Engine
+from labsupport.engine.records import Response, TrafficSpec
 from labsupport.engine.target import Target, parse_url
 from labsupport.errors import LabError
 from labsupport.observation import Observations

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from labsupport.engine.base import TrafficSpec
+from labsupport.engine.records import TrafficSpec
 from labsupport.engine.target import parse_url
 from labsupport.errors import UsageError
 from labsupport.traffic_tls import Authority, ClientCertificate, check_tls, tls_options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from labsupport.engine.base import TlsOptions
+from labsupport.engine.records import TlsOptions
 from labsupport.errors import UsageError
 
 __all__ = ["Authority", "ClientCertificate", "check_tls", "tls_options"]

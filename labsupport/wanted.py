@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from labsupport.engine.base import Pod, TrafficSpec
+from labsupport.engine.records import Pod, TrafficSpec
 from labsupport.engine.target import Target, parse_url
 from labsupport.errors import LabError
 from labsupport.explain import Explanation, RoutedTo, explain

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from labsupport import paths
-from labsupport.engine.base import (
+from labsupport.engine.base import Sending
+from labsupport.engine.patching import patched, placed
+from labsupport.engine.records import (
     AccessRecord,
     ApplyResult,
     Leftovers,
@@ -24,10 +26,8 @@ from labsupport.engine.base import (
     Ref,
     RuleStatus,
     Sample,
-    Sending,
     TrafficSpec,
 )
-from labsupport.engine.patching import patched, placed
 from labsupport.engine.sending import HttpSending
 from labsupport.engine.target import parse_url
 from labsupport.errors import EngineError, EngineLostError, NotFoundError, UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labsupport.engine.base import Ref
+from labsupport.engine.records import Ref
 from labsupport.errors import ManifestError, Problem
 from labsupport.manifest import Document
 from labsupport.model import Resource, parse

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from labsupport.engine.base import Hop, Response, TrafficSpec
+from labsupport.engine.records import Hop, Response, TrafficSpec
 from labsupport.errors import EngineError, UsageError
 
 __all__ = ["ClientSending", "HttpSending", "LocalRoute", "Reply", "Route", "response"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.engine.base import Pod
+from labsupport.engine.records import Pod
 from labsupport.engine.target import Target
 from labsupport.explain.byrequest import decided
 from labsupport.explain.catalog import Catalog, meant

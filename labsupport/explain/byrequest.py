@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from labsupport.engine.base import Pod
+from labsupport.engine.records import Pod
 from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.destinations import Client, reach, resolve
 from labsupport.explain.draft import Draft

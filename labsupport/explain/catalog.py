@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from labsupport.engine.base import Pod
+from labsupport.engine.records import Pod
 from labsupport.explain.known import KnownService, known_entry, known_service, place_of, spaces
 from labsupport.model import DestinationRule, Gateway, Resource, Secret, Service, ServiceEntry, Sidecar, VirtualService
 from labsupport.model.apps import Deployment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from labsupport.engine.base import Pod
+from labsupport.engine.records import Pod
 from labsupport.engine.target import Target, parse_url
 from labsupport.errors import UsageError
 from labsupport.explain.byconnection import at_gateway_server, from_sidecar

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from labsupport.engine.base import Pod
+from labsupport.engine.records import Pod
 from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.outcomes import rewritten_path
 from labsupport.explain.records import Ignored, Policy, PredictedOutcome, RoutedTo, RuleTrace

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.engine.base import Pod
+from labsupport.engine.records import Pod
 from labsupport.explain.catalog import Catalog, meant, place_of
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from labsupport.engine.base import Pod
+from labsupport.engine.records import Pod
 from labsupport.explain.records import Place
 from labsupport.mesh.index.hosts import fqdn
 from labsupport.mesh.index.protocols import is_http_or_sniffed, kubernetes_protocol, parse

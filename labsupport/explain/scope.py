@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from labsupport.engine.base import Pod
+from labsupport.engine.records import Pod
 from labsupport.explain.catalog import Catalog, combined, exported
 from labsupport.explain.known import KnownService
 from labsupport.explain.rules import effective_rules

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from labsupport.engine.base import Pod
+from labsupport.engine.records import Pod
 from labsupport.explain.catalog import Catalog, place_of
 from labsupport.explain.records import Ignored
 from labsupport.mesh.index.protocols import is_http, parse

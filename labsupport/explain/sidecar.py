@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from labsupport.engine.base import Pod
+from labsupport.engine.records import Pod
 from labsupport.explain.catalog import Catalog, exported, place_of
 from labsupport.explain.known import KnownService
 from labsupport.explain.matching import Viewpoint

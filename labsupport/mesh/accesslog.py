@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from labsupport.engine.base import AccessRecord
+from labsupport.engine.records import AccessRecord
 
 __all__ = ["KEPT", "Line", "Owners", "ProxyLog", "ended_s", "parse_line", "unwritten", "with_mirrors"]
 

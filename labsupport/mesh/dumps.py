@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from labsupport.engine.base import ProxyConfig, Sample
+from labsupport.engine.records import ProxyConfig, Sample
 from labsupport.mesh.encode import ORDER, TYPE_URLS, XdsType, resource_name
 
 __all__ = ["Update", "proxy_config", "samples", "updates"]

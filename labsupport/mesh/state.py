@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from labsupport.engine.base import Action, ObjectChange, Ref
+from labsupport.engine.records import Action, ObjectChange, Ref
 from labsupport.errors import NotFoundError
 from labsupport.model import Resource
 from labsupport.redaction import Hidden, redacted

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from labsupport.engine.base import ApplyResult, ObjectChange, Pod, ProxyChange, Ref, RuleStatus
+from labsupport.engine.records import ApplyResult, ObjectChange, Pod, ProxyChange, Ref, RuleStatus
 from labsupport.errors import (
     ConfigRejectedError,
     EngineError,

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from labsupport.engine.base import AccessRecord, ApplyResult, Response
+from labsupport.engine.records import AccessRecord, ApplyResult, Response
 from labsupport.lab import Lab
 from labsupport.observation import Observations
 from labsupport.refs import ref_of

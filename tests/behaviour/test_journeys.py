@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from labsupport.engine.base import AccessRecord, Response
+from labsupport.engine.records import AccessRecord, Response
 from labsupport.journey import HopRow, Journey, journey_of
 from labsupport.lab import Lab
 from labsupport.lab_pictures import settled

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from behaviour_mesh import RULES, Mesh
 
-from labsupport.engine.base import Ref
+from labsupport.engine.records import Ref
 from labsupport.errors import ManifestError
 
 sys.path.append(str(Path(__file__).parents[1] / "fidelity"))

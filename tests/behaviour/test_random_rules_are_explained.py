@@ -19,7 +19,7 @@ from draw_world import Target, World
 from explained_features import features
 
 from labsupport.certificates import Authority, Certificate
-from labsupport.engine.base import AccessRecord, Ref, Response
+from labsupport.engine.records import AccessRecord, Ref, Response
 from labsupport.errors import ConfigRejectedError, ManifestError
 from labsupport.explain import Explanation, PredictedOutcome, RoutedTo
 from labsupport.lab import Lab

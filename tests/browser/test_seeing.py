@@ -13,7 +13,7 @@ import pytest
 
 from labsupport.display.timeline import Timeline
 from labsupport.display.traffic_picture import Change, TrafficPicture, traffic_figure
-from labsupport.engine.base import Hop, Response
+from labsupport.engine.records import Hop, Response
 
 if TYPE_CHECKING:
     from jupyter_page import JupyterPage

@@ -12,9 +12,9 @@ from contract_mesh import SUBSETS, URL, Mesh, web_manifests, weights
 from gone import Relay
 from kubeconfigs import raw_kubeconfig, write_kubeconfig
 
-from labsupport.engine.base import TrafficSpec
 from labsupport.engine.cluster import ClusterEngine
 from labsupport.engine.cluster.removal import remove_namespace
+from labsupport.engine.records import TrafficSpec
 from labsupport.errors import EngineLostError
 
 

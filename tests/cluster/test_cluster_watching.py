@@ -10,9 +10,9 @@ import pytest
 from contract_mesh import GATEWAY, Mesh, weights
 
 from labsupport import Lab
-from labsupport.engine.base import AccessRecord, Response, TrafficSpec
 from labsupport.engine.cluster import ClusterEngine
 from labsupport.engine.cluster.inforce import Watcher
+from labsupport.engine.records import AccessRecord, Response, TrafficSpec
 from labsupport.errors import WaitTimeoutError
 from labsupport.manifest import read
 from labsupport.model import parse

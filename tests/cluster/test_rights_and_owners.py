@@ -11,10 +11,10 @@ import pytest
 from contract_mesh import GATEWAY, SERVICE, SUBSETS, URL, Mesh, deployment, web_manifests, weights
 from kubeconfigs import raw_kubeconfig, write_kubeconfig
 
-from labsupport.engine.base import Ref
 from labsupport.engine.cluster import ClusterEngine
 from labsupport.engine.cluster.connect import MANAGED_BY, ApiError, Connection
 from labsupport.engine.cluster.removal import remove_namespace
+from labsupport.engine.records import Ref
 from labsupport.errors import EngineError, EngineLostError
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"

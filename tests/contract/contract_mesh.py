@@ -6,7 +6,8 @@ import collections
 import time
 from collections.abc import Callable
 
-from labsupport.engine.base import ApplyResult, Engine, Response, TrafficSpec
+from labsupport.engine.base import Engine
+from labsupport.engine.records import ApplyResult, Response, TrafficSpec
 from labsupport.manifest import read
 from labsupport.model import parse
 from labsupport.paths import manifests

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labsupport import model
-from labsupport.engine.base import Pod
+from labsupport.engine.records import Pod
 from labsupport.manifest import Document
 from labsupport.model.base import Origin
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import pytest
 from contract_mesh import SERVICE, SUBSETS, URL, Mesh, deployment, eventually, weights
 
-from labsupport.engine.base import Engine, Ref, Response, TrafficSpec
+from labsupport.engine.base import Engine
+from labsupport.engine.records import Ref, Response, TrafficSpec
 from labsupport.errors import ManifestError, NotFoundError
 
 

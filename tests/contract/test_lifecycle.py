@@ -17,8 +17,8 @@ import pytest
 from contract_mesh import SERVICE, SUBSETS, URL, Mesh, deployment, eventually, web_manifests, weights
 
 from labsupport.certificates import Authority
-from labsupport.engine.base import Ref, TlsOptions
 from labsupport.engine.embedded import EmbeddedEngine
+from labsupport.engine.records import Ref, TlsOptions
 from labsupport.errors import (
     ConfigRejectedError,
     EngineLostError,

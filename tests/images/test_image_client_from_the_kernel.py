@@ -11,7 +11,7 @@ import pytest
 from image_app import App, StartApp
 
 from labsupport import traffic
-from labsupport.engine.base import TrafficSpec
+from labsupport.engine.records import TrafficSpec
 from labsupport.engine.sending import HttpSending
 from labsupport.errors import EngineError, TrafficError, UsageError
 

@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
-from labsupport.engine.base import Hop, Response
+from labsupport.engine.records import Hop, Response
 
 T0 = 1_800_000_000.0
 

@@ -7,7 +7,7 @@ from textwrap import dedent
 from typing import Any
 
 from labsupport import manifest, model
-from labsupport.engine.base import Pod
+from labsupport.engine.records import Pod
 from labsupport.explain import Explanation, explain
 
 APPS = Path(__file__).parents[2] / "manifests" / "apps"

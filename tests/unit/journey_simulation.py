@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from labsupport.engine.base import AccessRecord, Pod
+from labsupport.engine.records import AccessRecord, Pod
 
 SERVICES = ("page", "reviews", "ratings", "details")
 PODS = [

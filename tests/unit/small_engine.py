@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from labsupport.engine.base import (
+from labsupport.engine.records import (
     AccessRecord,
     ApplyResult,
     Hop,

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from labsupport.engine.base import Hop, Response, TrafficSpec
+from labsupport.engine.records import Hop, Response, TrafficSpec
 
 DEADLINE_S = 10.0
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_mesh import response
 
 from labsupport import check, statistics
-from labsupport.engine.base import Hop
+from labsupport.engine.records import Hop
 from labsupport.errors import CheckFailed, UsageError
 from labsupport.observation import Observations
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from fake_api_server import FakeApiServer, fake_api_server, status_object, write_kubeconfig
 
-from labsupport.engine.base import AccessRecord
 from labsupport.engine.cluster.accesslog import ClusterAccessLog
 from labsupport.engine.cluster.connect import Connection
 from labsupport.engine.cluster.logformat import LoggedBy, parse, with_tries
+from labsupport.engine.records import AccessRecord
 from labsupport.mesh.accesslog import Line, with_mirrors
 
 # As Istio 1.31 writes them, but for names.

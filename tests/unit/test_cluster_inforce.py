@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from fake_api_server import FakeApiServer, fake_api_server, status_object, write_kubeconfig
 
-from labsupport.engine.base import Ref
 from labsupport.engine.cluster.connect import Connection
 from labsupport.engine.cluster.expected import Expected, Held, Named, expectations
 from labsupport.engine.cluster.inforce import Watcher
 from labsupport.engine.cluster.rulebook import Rulebook
 from labsupport.engine.cluster.world import Place, Seen
+from labsupport.engine.records import Ref
 from labsupport.errors import ConfigRejectedError, WaitTimeoutError
 from labsupport.manifest import read
 from labsupport.mesh import dumps

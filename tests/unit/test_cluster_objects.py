@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from labsupport.engine.base import Sample
 from labsupport.engine.cluster.additions import EXPORT_TO, LAB_LABEL, added, taken_away
 from labsupport.engine.cluster.images import Images
 from labsupport.engine.cluster.istio import parse_version
@@ -19,6 +18,7 @@ from labsupport.engine.cluster.refuse import problems
 from labsupport.engine.cluster.rollout import is_ready, pod_state, workload_of
 from labsupport.engine.cluster.statnames import envoy_names
 from labsupport.engine.patching import merge_patch, patched, placed
+from labsupport.engine.records import Sample
 from labsupport.errors import ManifestError, UsageError
 from labsupport.manifest import read
 from labsupport.model import Resource, parse

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from fake_api_server import FakeApiServer, fake_api_server, status_object, write_kubeconfig
 
-from labsupport.engine.base import TrafficSpec
 from labsupport.engine.cluster.connect import Connection
 from labsupport.engine.cluster.entrances import PROBE, Entrance, Reach, entrances, hosts
 from labsupport.engine.cluster.localclient import LocalClient
 from labsupport.engine.cluster.podroute import PodRoute
+from labsupport.engine.records import TrafficSpec
 from labsupport.engine.sending import ClientSending
 from labsupport.errors import EngineError, EngineLostError, UsageError
 

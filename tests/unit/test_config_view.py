@@ -10,7 +10,7 @@ from labsupport import paths
 from labsupport.config_lines import block, key, leaves
 from labsupport.config_listeners import pruned
 from labsupport.config_view import ConfigView, view
-from labsupport.engine.base import Pod, ProxyConfig
+from labsupport.engine.records import Pod, ProxyConfig
 from labsupport.errors import UsageError
 from labsupport.mesh.cli_translate import run
 from labsupport.sources import read

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from labsupport.confirm import Explained, compare
-from labsupport.engine.base import AccessRecord, Hop, Response
+from labsupport.engine.records import AccessRecord, Hop, Response
 from labsupport.explain import Explanation, PredictedOutcome, RoutedTo
 
 HOST = "web.default.svc.cluster.local"

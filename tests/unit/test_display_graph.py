@@ -9,7 +9,7 @@ from display_samples import T0, Page, parsed, texts
 from labsupport import manifest, model
 from labsupport.badges import badges_of
 from labsupport.display.graph_picture import graph_figure, graph_parts
-from labsupport.engine.base import AccessRecord, Hop, Pod, Response
+from labsupport.engine.records import AccessRecord, Hop, Pod, Response
 from labsupport.service_graph import ClientCall, mesh_graph
 
 PODS = [

@@ -13,7 +13,16 @@ from display_samples import T0, Page, parsed, response
 from labsupport import display
 from labsupport.display import compare, show
 from labsupport.display.formatters import HTML, install
-from labsupport.engine.base import AccessRecord, ApplyResult, Leftovers, ObjectChange, Pod, ProxyChange, Ref, RuleStatus
+from labsupport.engine.records import (
+    AccessRecord,
+    ApplyResult,
+    Leftovers,
+    ObjectChange,
+    Pod,
+    ProxyChange,
+    Ref,
+    RuleStatus,
+)
 from labsupport.errors import ManifestError, Problem
 from labsupport.observation import Observations
 from labsupport.outcome import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome

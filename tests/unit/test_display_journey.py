@@ -6,7 +6,7 @@ import pytest
 from display_samples import T0, Page, parsed, texts
 
 from labsupport.display import show
-from labsupport.engine.base import AccessRecord, Pod
+from labsupport.engine.records import AccessRecord, Pod
 from labsupport.flags import flag_words
 from labsupport.journey import hop_rows, journey_of
 

@@ -10,7 +10,7 @@ from display_samples import T0, response
 
 from labsupport.background import BackgroundTraffic, TrafficSnapshot
 from labsupport.display.live import LiveTraffic, live_of
-from labsupport.engine.base import Ref, TrafficSpec
+from labsupport.engine.records import Ref, TrafficSpec
 from labsupport.errors import TrafficError, UsageError
 from labsupport.origin import Origin
 from labsupport.recording import Mark, Recording

@@ -7,7 +7,7 @@ import pytest
 from display_samples import T0
 
 from labsupport.display.live_graph import LiveGraph
-from labsupport.engine.base import AccessRecord, Hop, Pod, Response, TrafficSpec
+from labsupport.engine.records import AccessRecord, Hop, Pod, Response, TrafficSpec
 from labsupport.errors import UsageError
 
 PODS = (

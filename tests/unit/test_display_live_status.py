@@ -7,7 +7,7 @@ import pytest
 from display_samples import T0, Page
 
 from labsupport.display.live_status import LiveStatus
-from labsupport.engine.base import Pod, Ref, RuleStatus
+from labsupport.engine.records import Pod, Ref, RuleStatus
 from labsupport.errors import EngineLostError
 from labsupport.status import LabStatus, Pods
 

@@ -4,7 +4,7 @@ import pytest
 from display_samples import T0, response
 
 from labsupport.display.timeline import Timeline, nice_scale, quantile
-from labsupport.engine.base import Hop
+from labsupport.engine.records import Hop
 
 
 def line(**options):

@@ -9,7 +9,7 @@ import pytest
 from small_engine import SmallEngine
 
 from labsupport import exercises
-from labsupport.engine.base import AccessRecord, Hop, Response
+from labsupport.engine.records import AccessRecord, Hop, Response
 from labsupport.errors import EngineLostError, ManifestError, NotFoundError, Problem, UsageError, WaitTimeoutError
 from labsupport.exercises.base import Exercise, ExerciseSpec
 from labsupport.exercises.judging import all_answered, joined

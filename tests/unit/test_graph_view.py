@@ -8,7 +8,7 @@ import pytest
 from small_engine import SmallEngine
 
 from labsupport.display import formatters, show
-from labsupport.engine.base import AccessRecord, Hop, Pod, Response, TrafficSpec
+from labsupport.engine.records import AccessRecord, Hop, Pod, Response, TrafficSpec
 from labsupport.errors import NotFoundError, UsageError
 from labsupport.graph_view import ServiceGraph, asked_for
 from labsupport.lab import Lab

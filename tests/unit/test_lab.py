@@ -11,7 +11,8 @@ import yaml
 from small_engine import SmallEngine
 
 from labsupport import session
-from labsupport.engine.base import Engine, Pod, Ref
+from labsupport.engine.base import Engine
+from labsupport.engine.records import Pod, Ref
 from labsupport.errors import EngineLostError, ManifestError, NotFoundError, UsageError
 from labsupport.lab import Lab
 from labsupport.origin import Origin, here

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from small_engine import SmallEngine
 
-from labsupport.engine.base import Ref
+from labsupport.engine.records import Ref
 from labsupport.errors import ManifestError, Problem, UsageError
 from labsupport.lab import Lab
 

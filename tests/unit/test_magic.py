@@ -8,7 +8,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from small_engine import SmallEngine
 
 import labsupport
-from labsupport.engine.base import ApplyResult
+from labsupport.engine.records import ApplyResult
 from labsupport.errors import ConfigRejectedError, EngineLostError, ManifestError, NotFoundError, UsageError
 from labsupport.exercises import find
 from labsupport.lab import Lab

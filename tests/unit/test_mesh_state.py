@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labsupport.engine.base import Ref
+from labsupport.engine.records import Ref
 from labsupport.errors import NotFoundError
 from labsupport.manifest import read
 from labsupport.mesh.state import ServiceAddresses, merge, remove

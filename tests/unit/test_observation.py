@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_mesh import response
 
-from labsupport.engine.base import Hop
+from labsupport.engine.records import Hop
 from labsupport.errors import UsageError
 from labsupport.observation import Observations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from journey_simulation import PODS, Simulation
 
-from labsupport.engine.base import AccessRecord, Pod
+from labsupport.engine.records import AccessRecord, Pod
 from labsupport.pairing import Call, Served, pair
 
 KNOWN = {pod.name: pod for pod in PODS}

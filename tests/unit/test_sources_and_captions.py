@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from labsupport.captions import caption, weights
-from labsupport.engine.base import Action, ApplyResult, ObjectChange, Ref
+from labsupport.engine.records import Action, ApplyResult, ObjectChange, Ref
 from labsupport.sources import has_gap, is_text, read
 
 

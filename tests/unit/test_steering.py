@@ -11,7 +11,7 @@ from explain_world import GATEWAY, PODS, SUBSETS, rules, to, virtual_service
 
 from labsupport import manifest, model
 from labsupport.display.weight_dial import WeightDial
-from labsupport.engine.base import ApplyResult, Ref, TrafficSpec
+from labsupport.engine.records import ApplyResult, Ref, TrafficSpec
 from labsupport.errors import ManifestError, NotFoundError, Problem, UsageError
 from labsupport.split import find_split, in_hundredths, patch_for
 from labsupport.steering import Steering, World

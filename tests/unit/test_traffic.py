@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small_mesh import PacedMesh, SteppedMesh, response
 
 from labsupport import progress, traffic
-from labsupport.engine.base import TrafficSpec
+from labsupport.engine.records import TrafficSpec
 from labsupport.errors import EngineLostError, UsageError
 from labsupport.observation import Observations
 

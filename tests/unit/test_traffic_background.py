@@ -10,7 +10,7 @@ import pytest
 from small_mesh import PacedMesh, SteppedMesh, response, until
 
 from labsupport.background import BackgroundTraffic
-from labsupport.engine.base import ApplyResult, TrafficSpec
+from labsupport.engine.records import ApplyResult, TrafficSpec
 from labsupport.errors import EngineLostError, NotFoundError, TrafficError, UsageError, WaitTimeoutError
 from labsupport.recording import Recording
 from labsupport.traffic import build_spec

@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from labsupport.engine.base import AccessRecord
 from labsupport.engine.cluster.apierror import ApiError
 from labsupport.engine.cluster.connect import Connection
 from labsupport.engine.cluster.entrances import PROBE
 from labsupport.engine.cluster.logformat import LoggedBy, parse, with_tries
 from labsupport.engine.cluster.pods import PROXY, has_proxy
 from labsupport.engine.cluster.world import is_gateway
+from labsupport.engine.records import AccessRecord
 from labsupport.mesh.accesslog import KEPT, Line, ProxyLog, unwritten, with_mirrors
 
 __all__ = ["ClusterAccessLog"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from labsupport.engine.base import Ref
 from labsupport.engine.cluster.additions import PART_LABEL
 from labsupport.engine.cluster.api import Api
 from labsupport.engine.cluster.connect import ApiError
 from labsupport.engine.cluster.objects import Objects
 from labsupport.engine.cluster.rollout import Rollout
+from labsupport.engine.records import Ref
 
 __all__ = ["remove"]
 

@@ -10,19 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from labsupport.engine.base import (
-    AccessRecord,
-    ApplyResult,
-    Leftovers,
-    ObjectChange,
-    Pod,
-    ProxyConfig,
-    Ref,
-    RuleStatus,
-    Sample,
-    Sending,
-    TrafficSpec,
-)
+from labsupport.engine.base import Sending
 from labsupport.engine.cluster import clean, refuse
 from labsupport.engine.cluster.additions import LAB_LABEL
 from labsupport.engine.cluster.api import Api
@@ -37,6 +25,18 @@ from labsupport.engine.cluster.pods import has_proxy, records
 from labsupport.engine.cluster.rollout import Rollout, workload_of
 from labsupport.engine.cluster.statnames import envoy_names
 from labsupport.engine.patching import patched, placed
+from labsupport.engine.records import (
+    AccessRecord,
+    ApplyResult,
+    Leftovers,
+    ObjectChange,
+    Pod,
+    ProxyConfig,
+    Ref,
+    RuleStatus,
+    Sample,
+    TrafficSpec,
+)
 from labsupport.errors import (
     ConfigRejectedError,
     EngineLostError,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from labsupport.engine.base import ProxyConfig
+from labsupport.engine.records import ProxyConfig
 from labsupport.mesh.encode import ORDER, XdsType
 from labsupport.mesh.records import ProxyResources
 

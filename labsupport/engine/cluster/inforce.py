@@ -12,13 +12,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from labsupport.engine.base import ProxyChange, RuleStatus
 from labsupport.engine.cluster.connect import ApiError, Connection
 from labsupport.engine.cluster.expected import Expected, Held, Mismatch, expectations
 from labsupport.engine.cluster.proxies import Proxies
 from labsupport.engine.cluster.received import Received
 from labsupport.engine.cluster.rulebook import RULES, Rulebook, origins_of
 from labsupport.engine.cluster.world import Place, Seen
+from labsupport.engine.records import ProxyChange, RuleStatus
 from labsupport.errors import ConfigRejectedError, EngineError, WaitTimeoutError
 from labsupport.mesh import dumps
 from labsupport.mesh.encode import ORDER, XdsType

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from labsupport.engine.base import AccessRecord, Direction
 from labsupport.engine.cluster.connect import FIELD_MANAGER
+from labsupport.engine.records import AccessRecord, Direction
 from labsupport.mesh.accesslog import Line, Owners
 
 __all__ = ["LoggedBy", "parse", "with_tries"]

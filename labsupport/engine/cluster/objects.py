@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from labsupport.engine.base import Ref
 from labsupport.engine.cluster.additions import PART_LABEL, added, taken_away
 from labsupport.engine.cluster.api import Api
 from labsupport.engine.cluster.connect import FIELD_MANAGER, ApiError
 from labsupport.engine.cluster.images import Images
 from labsupport.engine.cluster.owned import written
+from labsupport.engine.records import Ref
 from labsupport.errors import EngineLostError, LabError, ManifestError, Problem
 from labsupport.manifest import Document
 from labsupport.mesh.state import Key, key_of

@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from labsupport.engine.base import Pod
 from labsupport.engine.cluster.additions import PART_LABEL
 from labsupport.engine.cluster.api import Api
 from labsupport.engine.cluster.images import Images
 from labsupport.engine.cluster.parts import GATEWAY, OUTSIDE
 from labsupport.engine.cluster.rollout import is_ready, last_words, statuses, workload_of
+from labsupport.engine.records import Pod
 
 __all__ = ["PROXY", "concurrency", "has_proxy", "program", "records"]
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from labsupport.engine.base import ProxyConfig, Sample
 from labsupport.engine.cluster.connect import Connection
 from labsupport.engine.cluster.podexec import run_in_pod
 from labsupport.engine.cluster.pods import PROXY
 from labsupport.engine.cluster.rollout import statuses
+from labsupport.engine.records import ProxyConfig, Sample
 from labsupport.errors import EngineError, EngineLostError
 from labsupport.mesh import dumps
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from labsupport.engine.base import ProxyConfig, Ref, RuleStatus
+from labsupport.engine.records import ProxyConfig, Ref, RuleStatus
 from labsupport.mesh.records import ProxyResources
 from labsupport.mesh.state import Key, changed_fields, key_of
 from labsupport.model import Resource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from labsupport.engine.base import Sample
+from labsupport.engine.records import Sample
 
 __all__ = ["envoy_names"]
 
