@@ -14,6 +14,7 @@ Names are imported when they are first used, so that ``import labsupport`` costs
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         UsageError,
         WaitTimeoutError,
     )
+    from labsupport.exercises import exercise
     from labsupport.exercises.base import Exercise
     from labsupport.explain import Explanation
     from labsupport.graph_view import ServiceGraph
@@ -108,6 +110,7 @@ __all__ = [
     "WaitTimeoutError",
     "check",
     "compare",
+    "exercise",
     "show",
     "watch",
 ]
@@ -128,6 +131,7 @@ _HOMES = {
         *("ManifestError", "NotFoundError", "Problem", "StorageError", "TrafficError", "UsageError"),
         "WaitTimeoutError",
     ),
+    "labsupport.exercises": ("exercise",),
     "labsupport.exercises.base": ("Exercise",),
     "labsupport.explain": ("Explanation",),
     "labsupport.lab": ("Lab",),
@@ -147,6 +151,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("importlib.metadata").version("istio-traffic-workshop")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'labsupport' has no attribute {name!r}")
+    if name == "Lab":
+        _install_in_notebook()
     value = getattr(importlib.import_module(_HOME_OF[name]), name)
     globals()[name] = value
     return value
@@ -157,7 +163,7 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """``%load_ext labsupport``: make ``%%manifest`` and the pictures known; opening a ``Lab`` does so too.
+    """``%load_ext labsupport``: make ``%%manifest`` and the pictures known; asking for ``Lab`` does so too.
 
     Args:
         shell: the IPython shell.
@@ -166,3 +172,12 @@ def load_ipython_extension(shell: Any) -> None:
 
     magic.register(shell)
     display.install(shell)
+
+
+def _install_in_notebook() -> None:
+    """Make the kernel know ``%%manifest`` and the pictures of our records; nothing outside IPython."""
+    # IPython is never imported for this: a script or a test that does not run in it has no use for it.
+    interactive = sys.modules.get("IPython")
+    shell = interactive.get_ipython() if interactive is not None else None
+    if shell is not None:
+        load_ipython_extension(shell)

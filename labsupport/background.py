@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labsupport import progress, words
 from labsupport.engine.base import Engine, Sending, TrafficSpec
 from labsupport.errors import LabError, TrafficError, UsageError, WaitTimeoutError
 from labsupport.observation import Observations
 from labsupport.origin import Origin
-from labsupport.pictures import picture
 from labsupport.recorded import RecordedTraffic
 from labsupport.recording import CAPACITY, CAPACITY_WITH_BODIES, Mark, Recording, State, TrafficSnapshot, When
 from labsupport.traffic_spec import check_rate, check_spec
@@ -285,26 +283,6 @@ class BackgroundTraffic(RecordedTraffic):
                 error=_reason(self._error),
                 spec=self._spec,
             )
-
-    def show(
-        self,
-        *,
-        service: str | None = None,
-        wanted: Mapping[str, float] | None = None,
-        weights: str | None = None,
-    ) -> Any:
-        """The live picture, with a start and stop button and a slider for the rate; the same as ``watch(traffic)``.
-
-        Args:
-            service: count the versions of this service on the way of the requests; by default, of whoever answers.
-            wanted: weights by version to compare with; by default, what the rules in force want of this traffic.
-            weights: show sliders for the weights of this VirtualService, such as ``"web"``, or of one of its rules,
-                such as ``"web[1]"``.
-
-        Returns:
-            A widget to put at the end of a cell. ``snapshot()`` makes a static figure of it.
-        """
-        return picture("watch", self, service=service, wanted=wanted, weights=weights)
 
     def __repr__(self) -> str:
         outcomes = self._recording.outcomes

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labsupport import words
-from labsupport.engine.records import AccessRecord, Response
-from labsupport.explain import Explanation
+from labsupport.engine.base import Engine
+from labsupport.engine.records import AccessRecord, Response, TrafficSpec
+from labsupport.errors import NotFoundError
+from labsupport.explain import Explanation, explain
 from labsupport.status import AccessLog
+from labsupport.traffic import send
 
-__all__ = ["Explained", "compare"]
+__all__ = ["Explained", "compare", "explained"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -33,6 +36,44 @@ class Explained:
 
     def __repr__(self) -> str:
         return "\n".join([repr(self.explanation), *self.findings])
+
+
+def explained(engine: Engine, spec: TrafficSpec, *, certificate: bool = False, confirm: bool = True) -> Explained:
+    """Say why a request goes where it goes, and send it once to see whether it does.
+
+    Args:
+        engine: the mesh.
+        spec: the request.
+        certificate: whether its client shows a certificate.
+        confirm: send it, where the source can send.
+
+    Raises:
+        NotFoundError: there is no such source.
+    """
+    pods, source = engine.pods(), spec.source
+    caller = next((pod for pod in pods if source in (pod.name, pod.workload)), None)
+    if caller is None and source != "outside":
+        known = ", ".join(dict.fromkeys(pod.workload or pod.name for pod in pods)) or "none"
+        raise NotFoundError(f"There is no Deployment or pod {source!r}. Write 'outside' or one of: {known}.")
+    why = explain(
+        engine.get("*"),
+        pods,
+        url=spec.url,
+        headers=spec.headers,
+        method=spec.method,
+        source=caller if caller is not None else "outside",
+        namespace=engine.namespace,
+        captured=engine.captures_all_traffic,
+        default_export_to=engine.default_export_to,
+        certificate=certificate,
+    )
+    if not confirm:
+        return Explained(why)
+    if caller is not None and caller.image.split("/")[-1].split(":")[0] != "client":
+        note = f"Not sent: {source} runs no load client. Send a request that makes it call, and see lab.access_log()."
+        return Explained(why, findings=(note,))
+    (response,) = send(engine, spec)
+    return compare(why, response, engine.access_records(request_ids=[response.request_id]))
 
 
 def compare(explanation: Explanation, response: Response, log: Sequence[AccessRecord]) -> Explained:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from labsupport import words
@@ -11,8 +12,12 @@ from labsupport.callers import named, service_of
 from labsupport.engine.records import AccessRecord, Pod, Response
 from labsupport.flags import flag_words
 from labsupport.pairing import Call, Served, pair
+from labsupport.status import AccessLog
 
-__all__ = ["HopRow", "Journey", "hop_rows", "journey_of"]
+__all__ = ["HopRow", "Journey", "hop_rows", "journey_of", "settled"]
+
+_QUIET_S = 0.3
+_SETTLED_AT_MOST_S = 3.0
 
 _SHADOW = re.compile(r"-shadow(:\d+)?$")
 
@@ -302,3 +307,23 @@ def _with_client(rows: Sequence[HopRow], response: Response) -> list[HopRow]:
         for row in rows
     )
     return [whole, *moved]
+
+
+def settled(read: Callable[[], AccessLog]) -> AccessLog:
+    """Read a log until nothing is added to it for a moment.
+
+    Mirror copies, and what an application goes on with although nobody waits for it any more, are logged after the
+    request itself, and nothing tells how many lines there will be.
+
+    Args:
+        read: reads the lines that there are now.
+    """
+    lines = read()
+    deadline = time.monotonic() + _SETTLED_AT_MOST_S
+    since = time.monotonic()
+    while time.monotonic() < min(since + _QUIET_S, deadline):
+        time.sleep(0.05)
+        now = read()
+        if len(now) > len(lines):
+            lines, since = now, time.monotonic()
+    return lines

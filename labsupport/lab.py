@@ -8,31 +8,36 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal
 
-from labsupport import advice, session
-from labsupport.engine.base import ApplyResult, Engine, Leftovers, Ref, Response
+from labsupport import advice, config_view, origin, session
+from labsupport.background import BackgroundTraffic
+from labsupport.config_view import ConfigView
+from labsupport.confirm import Explained, explained
+from labsupport.engine.base import Engine
+from labsupport.engine.records import ApplyResult, Leftovers, Ref, Response
 from labsupport.errors import LabError, NotFoundError, UsageError
+from labsupport.graph_view import ServiceGraph
+from labsupport.journey import Journey, journey_of, settled
 from labsupport.keywords import checked
-from labsupport.lab_pictures import PictureVerbs
-from labsupport.lab_traffic import TrafficVerbs
+from labsupport.lab_callbacks import Callbacks
+from labsupport.lab_mesh_view import MeshView
+from labsupport.lab_traffic import Running
 from labsupport.model.base import Resource
 from labsupport.objects import Objects
-from labsupport.pictures import picture
+from labsupport.observation import Observations
 from labsupport.refs import as_ref, kind_name, looks_like_ref, ref_of
 from labsupport.sources import Source, is_text, read
 from labsupport.status import AccessLog, LabStatus, LogText, Pods
-
-if TYPE_CHECKING:
-    from labsupport.config_view import ConfigView
-    from labsupport.exercises.base import Exercise
-    from labsupport.observation import Observations
+from labsupport.steering import Steering, World
+from labsupport.traffic import build_spec, send
+from labsupport.traffic_tls import Authority, ClientCertificate
 
 __all__ = ["Lab"]
 
 
 @checked
-class Lab(TrafficVerbs, PictureVerbs):
+class Lab:
     """A mesh to experiment with: apply manifests, send requests, see where they went.
 
     A kernel has one lab; opening another one closes the former first, so that the first cell of a notebook can be
@@ -71,16 +76,19 @@ class Lab(TrafficVerbs, PictureVerbs):
         self._lock = threading.RLock()
         self._closed: Leftovers | None = None
         self._timeout_s = timeout_s
-        super().__init__()
         self._warnings: tuple[str, ...] = ()
         self._last_error = ""
-        self._exercises: dict[str, Exercise] = {}
+        # Number of changes of the mesh; what was read before the last one is to be read again.
+        self._changes = 0
+        self._running = Running()
+        self._view = MeshView(self, self._running)
+        self._when_reset = Callbacks()
         # What cannot be opened must not cost the lab that runs.
         start = session.prepare_engine(engine, options)
         session.replace(None)
         self._engine = start()
-        session.replace(self)
-        session.install_in_notebook()
+        # At the end of the kernel nobody can be shown anything any more.
+        session.replace(self, at_exit=self._running.when_closed.clear)
 
     # --- changing the mesh --------------------------------------------------------------------------------------
 
@@ -185,13 +193,199 @@ class Lab(TrafficVerbs, PictureVerbs):
             What was removed, and proof of what is left.
         """
         with self._lock:
-            self._stop_traffic()
+            self._running.stop()
             left = self._open().reset()
             self._changes += 1
             self._warnings, self._last_error = (), ""
-            for exercise in self._exercises.values():
-                exercise.forget_attempt()
+            self._when_reset.call()
             return left
+
+    # --- sending requests ---------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        url: str,
+        *,
+        count: int | None = None,
+        duration_s: float | None = None,
+        source: str = "outside",
+        method: str = "GET",
+        body: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        users: int = 0,
+        rate: float | None = None,
+        concurrency: int | None = None,
+        simultaneous: bool = False,
+        reuse_connections: bool = False,
+        timeout_s: float = 15.0,
+        keep_headers: Iterable[str] = (),
+        keep_body: bool | None = None,
+        ca: str | Authority | None = None,
+        certificate: ClientCertificate | tuple[str, str] | None = None,
+        tls_version: str | None = None,
+    ) -> Observations:
+        """Send requests and wait for all responses; what goes wrong with a request is a record, never an exception.
+
+        Args:
+            url: from outside ``gateway:/path``, ``gateway:<port>/path``, ``https://<host>[:port]/path`` (every host
+                leads to the gateway), ``tcp://gateway:<port>`` or ``tls://<host>[:port]`` (these send the body and
+                read what comes back) or ``nodeport:<service>/path``; from inside ``http://<service>[:port]/path``.
+            count: how many requests; 1 if neither ``duration_s`` nor ``rate`` is given.
+            duration_s: or for how many seconds to send.
+            source: ``outside``, or the Deployment or pod (of image ``client``) that sends.
+            method: HTTP method.
+            body: request body.
+            headers: request headers; a ``Host`` header becomes the request's authority, while the server name (SNI)
+                of TLS is the URL's host. ``{user}`` and ``{index}`` are
+                replaced.
+            cookies: cookies of every request.
+            users: deal the requests to this many users in turn, each with a cookie jar of its own.
+            rate: requests per second; as fast as ``concurrency`` allows if None.
+            concurrency: requests under way at most; by default 8, with a rate 64, with ``simultaneous`` all.
+            simultaneous: start all ``count`` requests at the same moment.
+            reuse_connections: keep connections; False opens one for each request.
+            timeout_s: seconds until the client gives up.
+            keep_headers: response headers to keep in the records.
+            keep_body: keep response bodies; by default only over ``tcp`` and ``tls``.
+            ca: with TLS, whom the client trusts: a ``labsupport.certificates.Authority``, or certificates as PEM
+                text; by default it trusts every server.
+            certificate: with TLS, what the client shows: what ``Authority.client`` makes, or certificate and key as
+                two PEM texts.
+            tls_version: the only version of TLS that the client speaks, such as ``"1.2"``.
+
+        Returns:
+            One response per request, in order of completion.
+
+        Raises:
+            UsageError: an argument makes no sense.
+        """
+        spec = build_spec(
+            url,
+            source=source,
+            method=method,
+            body=body,
+            headers=headers,
+            cookies=cookies,
+            users=users,
+            count=count,
+            duration_s=duration_s,
+            rate=rate,
+            concurrency=concurrency,
+            simultaneous=simultaneous,
+            reuse_connections=reuse_connections,
+            timeout_s=timeout_s,
+            keep_headers=keep_headers,
+            keep_body=keep_body,
+            ca=ca,
+            certificate=certificate,
+            tls_version=tls_version,
+        )
+        return send(self._open(), spec)
+
+    def traffic(
+        self,
+        url: str,
+        *,
+        rate: float = 50.0,
+        source: str = "outside",
+        duration_s: float | None = None,
+        method: str = "GET",
+        body: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        users: int = 0,
+        concurrency: int | None = None,
+        reuse_connections: bool = False,
+        timeout_s: float = 15.0,
+        keep_headers: Iterable[str] = (),
+        ca: str | Authority | None = None,
+        certificate: ClientCertificate | tuple[str, str] | None = None,
+        tls_version: str | None = None,
+    ) -> BackgroundTraffic:
+        """Send requests in the background, while the next cells work; every change of the mesh is marked in it.
+
+        Args:
+            url: as for ``send``.
+            rate: requests per second.
+            source: as for ``send``.
+            duration_s: stop after so many seconds; None goes on until ``stop()``.
+            method: HTTP method.
+            body: request body.
+            headers: request headers.
+            cookies: cookies of every request.
+            users: deal the requests to this many users in turn.
+            concurrency: requests under way at most; 64 by default.
+            reuse_connections: keep connections; False opens one for each request.
+            timeout_s: seconds until the client gives up on a request.
+            keep_headers: response headers to keep in the records.
+            ca: with TLS, whom the client trusts, as for ``send``.
+            certificate: with TLS, what the client shows, as for ``send``.
+            tls_version: the only version of TLS that the client speaks.
+
+        Returns:
+            A handle with ``start``, ``stop``, ``set_rate`` and the observations so far; as a context manager it runs
+            while the block does. Running its cell again ends what the cell had started before.
+        """
+        spec = build_spec(
+            url,
+            source=source,
+            method=method,
+            body=body,
+            headers=headers,
+            cookies=cookies,
+            users=users,
+            duration_s=duration_s,
+            rate=rate,
+            concurrency=concurrency,
+            reuse_connections=reuse_connections,
+            timeout_s=timeout_s,
+            keep_headers=keep_headers,
+            ca=ca,
+            certificate=certificate,
+            tls_version=tls_version,
+            background=True,
+        )
+        steering = Steering(spec, self._world, self.patch, lambda: self._changes, self.when_closed)
+        live = BackgroundTraffic(self._open(), spec, steering=steering, origin=origin.here())
+        self._running.adopt(live)
+        return live
+
+    def explain(
+        self,
+        url: str,
+        *,
+        source: str = "outside",
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        body: str | None = None,
+        certificate: ClientCertificate | tuple[str, str] | None = None,
+        confirm: bool = True,
+    ) -> Explained:
+        """Say why a request goes where it goes: every rule in order, the route, the endpoints, the policies in force.
+
+        The reasons come from the manifests alone; then the request is sent, and the access log confirms them.
+
+        Args:
+            url: as for ``send``.
+            source: ``outside``, or the Deployment or pod that calls (any with a sidecar can be explained).
+            headers: request headers.
+            method: HTTP method.
+            body: request body; over ``tcp`` and ``tls`` what is sent.
+            certificate: with TLS, what the client shows, as for ``send``.
+            confirm: send the request once, where the source can send.
+
+        Returns:
+            The explanation, the response and the access log.
+
+        Raises:
+            NotFoundError: there is no such source.
+            UsageError: the URL makes no sense.
+        """
+        spec = build_spec(
+            url, source=source, headers=headers, method=method, body=body, certificate=certificate, count=1
+        )
+        return explained(self._open(), spec, certificate=certificate is not None, confirm=confirm)
 
     # --- looking at the mesh ------------------------------------------------------------------------------------
 
@@ -219,21 +413,12 @@ class Lab(TrafficVerbs, PictureVerbs):
         """All pods, the ingress gateway included."""
         return Pods(self._open().pods())
 
-    @overload
-    def status(self, *, live: Literal[False] = False) -> LabStatus: ...
-    @overload
-    def status(self, *, live: Literal[True]) -> Any: ...
-    def status(self, *, live: bool = False) -> Any:
+    def status(self) -> LabStatus:
         """Everything at a glance: pods, proxies, rules with when each came into force, addresses, the last error.
 
-        Args:
-            live: a widget that keeps showing what is true now, instead of a record of this moment.
-
         Returns:
-            The record, or the widget; ``close()`` ends it, and so does the end of the lab.
+            A record of this moment; ``watch(lab)`` keeps showing what is true now.
         """
-        if live:
-            return picture("overview", self)
         engine = self._open()
         pods = Pods(engine.pods())
         unwell = [f"{pod.name} is not ready" for pod in pods if not pod.ready]
@@ -244,7 +429,7 @@ class Lab(TrafficVerbs, PictureVerbs):
             pods=pods,
             rules=tuple(engine.rules()),
             urls=dict(engine.urls()),
-            traffic=tuple(f"{live.spec.url} from {live.spec.source}" for live in self._running()),
+            traffic=tuple(f"{live.spec.url} from {live.spec.source}" for live in self._running.now()),
             warnings=(*self._warnings, *unwell),
             last_error=self._last_error,
         )
@@ -274,8 +459,6 @@ class Lab(TrafficVerbs, PictureVerbs):
             of: observations, one response, or x-request-ids; None for all requests.
             since_s: only lines written from this time on, in seconds since the epoch: of requests that ended then.
         """
-        from labsupport.observation import Observations
-
         if isinstance(of, Response):
             of = of.request_id
         ids = (of,) if isinstance(of, str) else of.request_ids if isinstance(of, Observations) else of
@@ -289,28 +472,65 @@ class Lab(TrafficVerbs, PictureVerbs):
             name: its name.
             proxy: pod (or Deployment) to look into; by default one that holds something of the rule.
         """
-        from labsupport import config_view
-
         resource = self.get(kind, name)[0]
         return config_view.view(self._open(), resource, proxy=self._pod_name(proxy) if proxy else "")
 
-    # --- exercises ----------------------------------------------------------------------------------------------
+    def journey(self, of: Response | Observations | str) -> Journey:
+        """One request over all hops: who called whom, tries, injected delays, mirror copies, response flags in words.
 
-    def exercise(self, number: str) -> Exercise:
-        """An exercise of the course, for ``check()``, ``hint()``, ``predict()`` and ``solution()``.
+        Put together from the access logs of all proxies, which carry the same ``x-request-id``.
 
         Args:
-            number: such as ``"02.1"``.
+            of: a response, observations (their first response), or an x-request-id.
+
+        Returns:
+            The journey; in a notebook it is a picture, and ``show(...)`` makes a figure of it that can be saved.
 
         Raises:
-            NotFoundError: there is no such exercise; the message lists what there is.
+            UsageError: it is none of these, or there is no response.
         """
-        from labsupport import exercises
+        if isinstance(of, Observations):
+            if not of:
+                raise UsageError("There is no response, so there is no request to follow.")
+            of = of[0]
+        if not isinstance(of, Response | str) or not of:
+            raise UsageError(
+                f"A {type(of).__name__} has no journey. Give a response, such as lab.send(...)[0], or its request_id."
+            )
+        response = of if isinstance(of, Response) else None
+        request_id = of.request_id if isinstance(of, Response) else of
+        if isinstance(of, str) and not self.access_log(of):
+            raise NotFoundError(
+                f"No proxy knows a request {of!r}. Give a response, or the request_id of one that passed a proxy."
+            )
+        lines = settled(lambda: self.access_log(request_id)) if request_id else ()
+        counted = self._open().counts_tries
+        return journey_of(lines, pods=self.pods(), request_id=request_id, response=response, counted=counted)
 
-        with self._lock:
-            if number not in self._exercises:
-                self._exercises[number] = exercises.make(number, self)
-            return self._exercises[number]
+    def graph(
+        self, of: Observations | Iterable[Response] | Response | None = None, *, span_s: float = 10.0
+    ) -> ServiceGraph:
+        """The service graph: services with their versions, calls with rate, errors and latency, rules in force.
+
+        Args:
+            of: responses whose calls are to be shown; by default all calls of the last ``span_s`` seconds, live while
+                background traffic runs.
+            span_s: how many seconds are looked at.
+
+        Returns:
+            The graph; in a notebook it is a picture in which a call can be selected, and ``show(...)`` makes a figure
+            of it that can be saved.
+
+        Raises:
+            UsageError: an argument makes no sense.
+        """
+        if not span_s > 0:
+            raise UsageError(f"span_s={span_s!r}: give a number of seconds above 0.")
+        responses = (of,) if isinstance(of, Response) else of
+        if isinstance(responses, str) or (responses is not None and not isinstance(responses, Iterable)):
+            raise UsageError(f"A {type(of).__name__} has no calls. Give responses, such as lab.send(...), or nothing.")
+        self.pods()
+        return ServiceGraph(self._view, of=responses, span_s=span_s)
 
     # --- ending -------------------------------------------------------------------------------------------------
 
@@ -324,13 +544,30 @@ class Lab(TrafficVerbs, PictureVerbs):
             if self._closed is None:
                 session.forget(self)
                 try:
-                    self._stop_traffic()
-                    self._fulfil_last_wishes()
+                    self._running.stop()
+                    self._running.when_closed.call()
+                    self._running.when_closed.clear()
                 finally:
                     # Closed even if the engine cannot say so: what is lost must not block the next lab.
                     self._closed = Leftovers((), ("unknown: the engine did not answer when it was closed",))
                     self._closed = self._engine.close()
             return self._closed
+
+    def when_closed(self, act: Callable[[], None]) -> None:
+        """Have a function called when the lab is about to close: what a live picture needs to leave a static one.
+
+        Args:
+            act: called once, in the thread that closes the lab. The object of a bound method is not kept alive by it.
+        """
+        self._running.when_closed.add(act)
+
+    def when_reset(self, act: Callable[[], None]) -> None:
+        """Have a function called whenever the lab has been emptied by ``reset``.
+
+        Args:
+            act: called in the thread that resets the lab. The object of a bound method is not kept alive by it.
+        """
+        self._when_reset.add(act)
 
     def __enter__(self) -> Lab:
         return self
@@ -367,7 +604,8 @@ class Lab(TrafficVerbs, PictureVerbs):
             result = act(self._open(), wait)
             result = advice.advised(result, resources or ())
             self._last_error, self._warnings = "", result.warnings
-            self._mark(verb, result, resources, to=to)
+            self._changes += 1
+            self._running.mark(self._open(), verb, result, resources, to=to)
             return result
 
     @contextmanager
@@ -377,6 +615,11 @@ class Lab(TrafficVerbs, PictureVerbs):
         except LabError as error:
             self._last_error = str(error)
             raise
+
+    def _world(self) -> World:
+        """All there is, for the picture of some traffic."""
+        engine = self._open()
+        return World(engine.get("*"), engine.pods(), engine.namespace)
 
     def _exists(self, engine: Engine, ref: Ref) -> bool:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from labsupport import session
+from labsupport import exercises, session
 from labsupport.engine.base import ApplyResult
 from labsupport.errors import ConfigRejectedError, ManifestError, UsageError
 from labsupport.outcome import NOT_ATTEMPTED, CheckOutcome
@@ -43,7 +43,7 @@ def manifest(line: str, cell: str) -> ApplyResult | CheckOutcome:
     if number and not _EXERCISE.fullmatch(number):
         raise UsageError(f"%%manifest {number}: give nothing, or the number of one exercise such as %%manifest 02.1")
     lab = session.current()
-    exercise = lab.exercise(number) if number else None
+    exercise = exercises.exercise(number) if number else None
     if has_gap(cell):
         if exercise is not None:
             return exercise.note_gap(cell)

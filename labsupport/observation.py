@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from labsupport import words
 from labsupport.engine.base import Response
 from labsupport.errors import UsageError
-from labsupport.pictures import picture
 from labsupport.share import NONE, Attribute, By, Share, divide, hop_of, value_of
 
 if TYPE_CHECKING:
@@ -306,27 +305,6 @@ class Observations(Sequence[Response]):
             for response in self._responses
         ]
         return pd.DataFrame(rows, columns=list(_COLUMNS))
-
-    def show(
-        self,
-        *,
-        wanted: Mapping[str, float] | None = None,
-        by: By = "version",
-        service: str | None = None,
-        title: str = "Shares",
-    ) -> Any:
-        """A picture that stays in an exported notebook: shares with exact intervals; the same as ``show(...)``.
-
-        Args:
-            wanted: relative weights by key to compare with.
-            by: what to divide by, as for ``share``.
-            service: count the version or pod of this service.
-            title: title of the figure.
-
-        Returns:
-            The figure.
-        """
-        return picture("show", self, wanted=wanted, by=by, service=service, title=title)
 
     def __repr__(self) -> str:
         if not self._responses:

@@ -11,16 +11,17 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from labsupport.engine.records import ApplyResult, Leftovers
 from labsupport.errors import EngineError, LabError, UsageError
 from labsupport.keywords import refuse_unknown
+from labsupport.sources import Source
 
 if TYPE_CHECKING:
     from labsupport.engine.base import Engine
-    from labsupport.lab import Lab
 
-__all__ = ["current", "forget", "install_in_notebook", "prepare_engine", "replace"]
+__all__ = ["OpenLab", "current", "forget", "prepare_engine", "replace"]
 
 _ENGINE_VARIABLE = "WORKSHOP_ENGINE"
 _ENGINES = {
@@ -29,7 +30,22 @@ _ENGINES = {
 }
 
 _lock = threading.RLock()
-_current: Lab | None = None
+
+
+class OpenLab(Protocol):
+    """What a kernel does with its lab."""
+
+    def apply(self, *sources: Source, timeout_s: float | None = None, name: str = "manifest") -> ApplyResult:
+        """Create or change objects."""
+        ...
+
+    def close(self) -> Leftovers:
+        """Stop everything."""
+        ...
+
+
+_current: OpenLab | None = None
+_at_exit: Callable[[], None] | None = None
 
 
 def prepare_engine(engine: str | Engine | None, options: dict[str, Any]) -> Callable[[], Engine]:
@@ -66,26 +82,32 @@ def prepare_engine(engine: str | Engine | None, options: dict[str, Any]) -> Call
     return start
 
 
-def replace(lab: Lab | None) -> None:
-    """Make ``lab`` the kernel's lab, after closing the one before it."""
-    global _current
+def replace(lab: OpenLab | None, *, at_exit: Callable[[], None] | None = None) -> None:
+    """Make ``lab`` the kernel's lab, after closing the one before it.
+
+    Args:
+        lab: the new one; None leaves none.
+        at_exit: called before the lab is closed because the kernel ends.
+    """
+    global _current, _at_exit
     with _lock:
         former, _current = _current, lab
+        _at_exit = at_exit
     if former is not None and former is not lab:
         # A learner whose engine was lost opens a new lab; what is left of the old one is swept by the new engine.
         with suppress(EngineError):
             former.close()
 
 
-def forget(lab: Lab) -> None:
+def forget(lab: OpenLab) -> None:
     """``lab`` is closed: ``%%manifest`` must not use it any more."""
-    global _current
+    global _current, _at_exit
     with _lock:
         if _current is lab:
-            _current = None
+            _current = _at_exit = None
 
 
-def current() -> Lab:
+def current() -> OpenLab:
     """The lab that ``%%manifest`` applies to.
 
     Raises:
@@ -96,23 +118,10 @@ def current() -> Lab:
     return _current
 
 
-def install_in_notebook() -> None:
-    """Make the kernel know ``%%manifest`` and the pictures of our records; nothing outside IPython."""
-    # IPython is never imported for this: a script or a test that does not run in it has no use for it.
-    interactive = sys.modules.get("IPython")
-    shell = interactive.get_ipython() if interactive is not None else None
-    if shell is not None:
-        from labsupport import display, magic
-
-        magic.register(shell)
-        display.install(shell)
-
-
 @atexit.register
 def _close_at_exit() -> None:
-    if _current is not None:
-        # Nobody can be shown anything any more.
-        _current._last_wishes.clear()
+    if _at_exit is not None:
+        _at_exit()
     try:
         replace(None)
     except LabError as error:

@@ -3,6 +3,7 @@
 Takes records and knows no engine. ``install`` registers everything with IPython; the functions here are for a picture
 with more to say than the default one::
 
+    watch(lab)
     watch(traffic, service="reviews", wanted={"v1": 90, "v2": 10})
     show(observations, wanted={"v1": 90, "v2": 10})
     compare(before, after)
@@ -13,34 +14,48 @@ with more to say than the default one::
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from labsupport.display.formatters import install
+from labsupport.errors import UsageError
 
 if TYPE_CHECKING:
     from labsupport.background import BackgroundTraffic
+    from labsupport.confirm import Explained
     from labsupport.display.figure import Figure
     from labsupport.display.live import LiveTraffic, Wanted
-    from labsupport.display.live_status import LiveStatus, Overseen
+    from labsupport.display.live_graph import LiveGraph
+    from labsupport.display.live_status import LiveStatus
+    from labsupport.explain import Explanation
     from labsupport.graph_view import ServiceGraph
     from labsupport.journey import Journey
+    from labsupport.lab import Lab
     from labsupport.observation import Observations
     from labsupport.share import By, Share
 
-__all__ = ["compare", "install", "overview", "show", "watch"]
+__all__ = ["compare", "install", "show", "watch"]
 
 
+@overload
+def watch(of: Lab) -> LiveStatus: ...
+@overload
+def watch(of: ServiceGraph) -> LiveGraph: ...
+@overload
 def watch(
-    traffic: BackgroundTraffic,
+    of: BackgroundTraffic, *, service: str | None = None, wanted: Wanted = None, weights: str | None = None
+) -> LiveTraffic: ...
+def watch(
+    of: BackgroundTraffic | Lab | ServiceGraph,
     *,
     service: str | None = None,
     wanted: Wanted = None,
     weights: str | None = None,
-) -> LiveTraffic:
-    """The live picture of background traffic, with a start and stop button and a slider for the rate.
+) -> LiveTraffic | LiveStatus | LiveGraph:
+    """A live picture: of background traffic, with a button and a slider for the rate; of a lab, or of its graph.
 
     Args:
-        traffic: what ``lab.traffic(...)`` returned; it need not run yet.
+        of: what ``lab.traffic(...)`` returned (it need not run yet), the lab itself (pods, proxies, rules with when
+            each came into force, the last error), or ``lab.graph()`` while traffic runs. The options are for traffic.
         service: count the versions of this service on the way of the requests; by default, of whoever answers.
         wanted: weights by version to compare with, or a function that returns the present ones; by default, what the
             rules in force want of this traffic.
@@ -48,30 +63,51 @@ def watch(
             its rules as ``"web[1]"``. Moving one patches the VirtualService.
 
     Returns:
-        A widget to put at the end of a cell. ``snapshot()`` makes a static figure of it.
+        A widget to put at the end of a cell. ``snapshot()`` makes a static figure of it; ``close()`` ends it, and so
+        does the end of the lab.
 
     Raises:
         NotFoundError: there is no such VirtualService.
-        UsageError: it has no rule with several destinations.
+        UsageError: it has no rule with several destinations, or there is nothing to watch.
     """
-    from labsupport.display.live import live_of
+    from labsupport.background import BackgroundTraffic
+    from labsupport.graph_view import ServiceGraph
+    from labsupport.lab import Lab
 
-    return live_of(traffic, service=service, wanted=wanted, weights=weights)
+    if isinstance(of, BackgroundTraffic):
+        from labsupport.display.live import live_of
+
+        return live_of(of, service=service, wanted=wanted, weights=weights)
+    if not isinstance(of, Lab | ServiceGraph):
+        raise UsageError(
+            f"A {type(of).__name__} does not change by itself. Watch a lab, its lab.traffic(...) or its lab.graph()."
+        )
+    if (service, wanted, weights) != (None, None, None):
+        raise UsageError("service=, wanted= and weights= are for the picture of traffic: watch(lab.traffic(...)).")
+    if isinstance(of, Lab):
+        from labsupport.display.live_status import LiveStatus
+
+        return LiveStatus(of)
+    if not of.live:
+        raise UsageError("No traffic runs whose calls this graph counts. Show it as it is: show(lab.graph()).")
+    from labsupport.display.live_graph import live_graph_of
+
+    return live_graph_of(of)
 
 
 def show(
-    record: Observations | Share | Journey | ServiceGraph,
+    record: Observations | Share | Journey | ServiceGraph | BackgroundTraffic | Explained | Explanation,
     *,
     wanted: Mapping[str, float] | None = None,
     by: By = "version",
     service: str | None = None,
     **options: Any,
 ) -> Figure:
-    """A figure that stays in an exported notebook: shares with exact intervals, a journey, or the service graph.
+    """A figure that stays in an exported notebook: shares with exact intervals, a journey, a graph, traffic, a reason.
 
     Args:
-        record: what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)`` or ``lab.graph()``; the options
-            are for shares.
+        record: what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
+            ``lab.traffic(...)`` or ``lab.explain(...)``; the options are for shares.
         wanted: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
         service: count the version or pod of this service.
@@ -79,10 +115,22 @@ def show(
 
     Returns:
         The figure; ``save(path)`` writes it as SVG.
+
+    Raises:
+        UsageError: there is no figure of it.
     """
+    from labsupport.background import BackgroundTraffic
+    from labsupport.confirm import Explained
+    from labsupport.explain import Explanation
     from labsupport.graph_view import ServiceGraph
     from labsupport.journey import Journey
+    from labsupport.observation import Observations
+    from labsupport.share import Share
 
+    if isinstance(record, Observations | Share):
+        from labsupport.display.observed import share_figure
+
+        return share_figure(record, wanted=wanted, by=by, service=service, **options)
     if isinstance(record, Journey):
         from labsupport.display.journey_picture import journey_figure
 
@@ -92,9 +140,15 @@ def show(
 
         counted = record.now()
         return graph_figure(counted, what=record.what)
-    from labsupport.display.observed import share_figure
+    if isinstance(record, BackgroundTraffic):
+        from labsupport.display.live import live_of
 
-    return share_figure(record, wanted=wanted, by=by, service=service, **options)
+        return live_of(record).snapshot()
+    if isinstance(record, Explained | Explanation):
+        from labsupport.display.explain_picture import way_figure
+
+        return way_figure(record.explanation if isinstance(record, Explained) else record)
+    raise UsageError(f"There is no figure of a {type(record).__name__}. Put it at the end of a cell to see it.")
 
 
 def compare(before: Observations, after: Observations, **options: Any) -> Figure:
@@ -111,17 +165,3 @@ def compare(before: Observations, after: Observations, **options: Any) -> Figure
     from labsupport.display.observed import compare_figure
 
     return compare_figure(before, after, **options)
-
-
-def overview(lab: Overseen) -> LiveStatus:
-    """The overview of a lab, live: pods, proxies, rules with when each came into force, the last error.
-
-    Args:
-        lab: what to look at.
-
-    Returns:
-        A widget to put at the end of a cell; ``close()`` ends it, and so does the end of the lab.
-    """
-    from labsupport.display.live_status import LiveStatus
-
-    return LiveStatus(lab)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labsupport import words
-from labsupport.display.figure import svg
+from labsupport.display.figure import Figure, svg
 from labsupport.display.marks import mark
 from labsupport.display.palette import slot_of
 from labsupport.display.text import clip, el, esc, num, width
 from labsupport.explain.records import MatchEntry, RoutedTo, RuleTrace
 from labsupport.explain.text import Explanation
 
-__all__ = ["way_html"]
+__all__ = ["way_figure", "way_html"]
 
 _LINE, _HEAD, _PAD, _GAP, _BETWEEN = 16.0, 20.0, 8.0, 18.0, 12.0
 _ENTRIES, _LATER, _ENDS = 3, 2, 6
@@ -194,6 +194,17 @@ def _summary(told: Explanation) -> str:
     rules = [" ".join(text for text, _ in box.lines) for box in _rules(told, _WIDE.wide)]
     ends = [" ".join(text for text, _ in box.lines) for box in _ends(told)]
     return ". ".join([*rules, f"It leads to: {'; '.join(ends)}" if ends else ""]).strip(". ") + "."
+
+
+def way_figure(told: Explanation) -> Figure:
+    """The way of a request through the rules.
+
+    Args:
+        told: why a request goes where it goes.
+    """
+    body, wide, high = _way(told, _WIDE)
+    title, subtitle = "The way through the rules", f"{told.method} {told.url} from {told.source}"
+    return Figure(title, subtitle, body, wide, high, _summary(told), narrow=_way(told, _NARROW))
 
 
 def way_html(told: Explanation) -> str:

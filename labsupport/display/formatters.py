@@ -42,6 +42,12 @@ def _live(traffic: Any) -> None:
     live_of(traffic)._ipython_display_()
 
 
+def _question(asked: Any, **kwargs: Any) -> Any:
+    from labsupport.exercises.widgets import question_widget
+
+    return question_widget(asked)._repr_mimebundle_(**kwargs)
+
+
 def _journey(journey: Any, **kwargs: Any) -> Any:
     from labsupport.display.journey_picture import journey_figure
 
@@ -63,8 +69,11 @@ def _graph(graph: Any) -> None:
     publish_display_data({**bundle, "text/plain": graph.text(counted)})  # type: ignore[no-untyped-call]
 
 
-# Records that come as SVG as well as HTML.
-BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {("labsupport.journey", "Journey"): _journey}
+# Records that come in more forms than HTML.
+BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
+    ("labsupport.exercises.questions", "Asked"): _question,
+    ("labsupport.journey", "Journey"): _journey,
+}
 # Records that may be shown as a widget, which remembers where it was shown.
 DISPLAYS: dict[tuple[str, str], Callable[[Any], None]] = {
     ("labsupport.background", "BackgroundTraffic"): _live,

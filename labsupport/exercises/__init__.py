@@ -6,18 +6,23 @@ import difflib
 import importlib
 import pkgutil
 import re
+import weakref
 from functools import cache
 from typing import TYPE_CHECKING
 
+from labsupport import session
 from labsupport.errors import NotFoundError
 
 if TYPE_CHECKING:
     from labsupport.exercises.base import Exercise, ExerciseSpec
     from labsupport.lab import Lab
 
-__all__ = ["every", "find", "make"]
+__all__ = ["every", "exercise", "find"]
 
 _LESSON = re.compile(r"ex\d\d_\w+")
+
+# An exercise does not keep its lab, so that both go when the notebook lets go of the lab.
+_begun: weakref.WeakKeyDictionary[Lab, dict[str, Exercise]] = weakref.WeakKeyDictionary()
 
 
 @cache
@@ -56,8 +61,30 @@ def find(number: str) -> ExerciseSpec:
     raise NotFoundError(f"There is no exercise {number!r}. There are: {', '.join(near or known)}.")
 
 
-def make(number: str, lab: Lab) -> Exercise:
-    """One exercise, to be done in a lab."""
-    from labsupport.exercises.base import Exercise
+def exercise(number: str, *, lab: Lab | None = None) -> Exercise:
+    """An exercise of the course, for ``check()``, ``hint()``, ``predict()`` and ``solution()``.
 
-    return Exercise(find(number), lab)
+    Args:
+        number: such as ``"02.1"``.
+        lab: where it is done; by default in the kernel's lab.
+
+    Returns:
+        The exercise; the same one as long as its lab is there.
+
+    Raises:
+        NotFoundError: there is no such exercise; the message lists what there is.
+        UsageError: no lab is open.
+    """
+    from labsupport.exercises.base import Exercise
+    from labsupport.lab import Lab
+
+    if lab is None:
+        here = session.current()
+        assert isinstance(here, Lab)
+        lab = here
+    spec = find(number)
+    begun = _begun.setdefault(lab, {})
+    if spec.number not in begun:
+        made = begun[spec.number] = Exercise(spec, lab)
+        lab.when_reset(made.forget_attempt)
+    return begun[spec.number]

@@ -5,14 +5,15 @@ Nothing here draws or imports IPython: records carry text, and ``labsupport.disp
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from labsupport import paths, words
 from labsupport.errors import ConfigRejectedError, LabError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
 from labsupport.exercises import progress
-from labsupport.exercises.questions import Question
+from labsupport.exercises.questions import Asked, Question
 from labsupport.outcome import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.sources import has_gap
 
@@ -129,20 +130,32 @@ class _Attempt:
     gap: bool = False
 
 
-@dataclass
 class Exercise:
-    """An exercise together with the lab it is done in.
+    """An exercise together with the lab it is done in, which it does not keep.
 
     Args:
         spec: what is asked.
         lab: where it is done.
     """
 
-    spec: ExerciseSpec
-    lab: Lab = field(repr=False)
-    _attempt: _Attempt | None = field(default=None, repr=False)
-    _hints: int = field(default=0, repr=False)
-    _answers: dict[str, float | str] = field(default_factory=dict, repr=False)
+    def __init__(self, spec: ExerciseSpec, lab: Lab) -> None:
+        self.spec = spec
+        self._lab = weakref.ref(lab)
+        self._attempt: _Attempt | None = None
+        self._hints = 0
+        self._answers: dict[str, float | str] = {}
+
+    @property
+    def lab(self) -> Lab:
+        """Where it is done.
+
+        Raises:
+            UsageError: that lab is gone.
+        """
+        lab = self._lab()
+        if lab is None:
+            raise UsageError("The lab of this exercise is gone. Open another one: lab = Lab()")
+        return lab
 
     # --- for the learner ----------------------------------------------------------------------------------------
 
@@ -213,21 +226,17 @@ class Exercise:
             progress.record(self.spec.number, self._judge().state, hints=self._hints)
         return asked.compare(self._answers.get(asked.name), observations)
 
-    def ask(self, question: int = 1) -> object:
-        """A question with something to click or to type in, for a notebook.
+    def ask(self, question: int = 1) -> Asked:
+        """A question; a notebook shows it with something to click or to type in.
 
         Args:
             question: which one, from 1.
 
         Returns:
-            A widget; its answer is that of ``predict``.
+            The question with the answer so far; what is answered there is noted as by ``predict``.
         """
-        from labsupport.exercises.widgets import question_widget
-
         asked = self._question(question)
-        return question_widget(
-            asked, self._answers.get(asked.name), lambda value: self.predict(value, question=question)
-        )
+        return Asked(asked, self._answers.get(asked.name), lambda value: self.predict(value, question=question))
 
     # --- for %%manifest -----------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from labsupport.engine.base import Response
     from labsupport.observation import Observations
 
-__all__ = ["Choice", "Number", "Question"]
+__all__ = ["Asked", "Choice", "Number", "Question"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +167,21 @@ class Choice:
 
 
 Question = Number | Choice
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Asked:
+    """A question that waits for an answer.
+
+    Args:
+        question: what is asked.
+        answer: the answer so far; None without one.
+        note: takes each new answer; it raises a ``UsageError`` for what is no answer.
+    """
+
+    question: Question
+    answer: float | str | None
+    note: Callable[[float | str], object]
+
+    def __repr__(self) -> str:
+        return f"{self.question}\nAnswer: {'none yet' if self.answer is None else self.answer}"

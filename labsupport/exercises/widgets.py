@@ -1,28 +1,27 @@
-"""Questions as widgets; the only part of the exercises that needs a notebook."""
+"""Questions of exercises as widgets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from labsupport.errors import UsageError
-from labsupport.exercises.questions import Choice, Question
+from labsupport.exercises.questions import Asked, Choice
 
 __all__ = ["question_widget"]
 
 
-def question_widget(question: Question, answer: float | str | None, keep: Callable[[float | str], object]) -> Any:
+def question_widget(asked: Asked) -> Any:
     """A question with something to click or to type in.
 
     Args:
-        question: what is asked.
-        answer: the answer so far; None without one.
-        keep: called with each new answer.
+        asked: what is asked, with the answer so far.
 
     Returns:
         An ipywidgets container; its controls have labels and tooltips.
     """
     import ipywidgets as widgets
+
+    question, answer = asked.question, asked.answer
 
     text = widgets.HTML(value="", layout=widgets.Layout(max_width="48em"))
     # Plain text in an HTML widget, so that nothing in a question is taken for markup.
@@ -50,7 +49,7 @@ def question_widget(question: Question, answer: float | str | None, keep: Callab
     # A callback may run in another thread while a cell runs: it sets plain data, and neither prints nor raises.
     def changed(change: dict[str, Any]) -> None:
         try:
-            keep(change["new"])
+            asked.note(change["new"])
         except UsageError as error:
             said.value = str(error)
         else:

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from labsupport.engine.records import AccessRecord, Response
-from labsupport.journey import HopRow, Journey, journey_of
+from labsupport.journey import HopRow, Journey, journey_of, settled
 from labsupport.lab import Lab
-from labsupport.lab_pictures import settled
 from labsupport.pairing import Call, pair
 
 PAGE = "http://productpage:9080/productpage"

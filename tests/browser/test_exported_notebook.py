@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CELLS = (
-    "from labsupport import Lab, check, compare, show\nlab = Lab()\n"
+    "from labsupport import Lab, check, compare, show, watch\nlab = Lab()\n"
     'lab.apply("02-canary-by-weight/web", "apps/client", "02-canary-by-weight/destination-rule-web-versions.yaml")',
     'lab.apply("02-canary-by-weight/solution/virtual-service-web-90-10.yaml")',
-    'live = lab.traffic("http://web:8080/", source="client", rate=50).start()\nlive.show(weights="web")',
+    'live = lab.traffic("http://web:8080/", source="client", rate=50).start()\nwatch(live, weights="web")',
     "before = live.collect(100)\n"
     'lab.apply("02-canary-by-weight/virtual-service-web-50-50.yaml")\n'
     "after = live.collect(100)\nafter",
-    'after.show(wanted={"safe": 50, "risk": 50})',
+    'show(after, wanted={"safe": 50, "risk": 50})',
     'compare(before, after, wanted={"safe": 50, "risk": 50}, wanted_before={"safe": 90, "risk": 10})',
-    "live.show().snapshot()",
-    "lab.status(live=True)",
+    "show(live)",
+    "watch(lab)",
     "lab.status()",
     'lab.access_log(lab.send("http://web:8080/", source="client", count=3))',
     'check.share(after, {"safe": 50, "risk": 50})',

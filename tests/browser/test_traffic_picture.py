@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 OPEN = (
-    "from labsupport import Lab\nlab = Lab()\n"
+    "from labsupport import Lab, watch\nlab = Lab()\n"
     'lab.apply("02-canary-by-weight/web", "apps/client", "02-canary-by-weight/destination-rule-web-versions.yaml",\n'
     '          "02-canary-by-weight/solution/virtual-service-web-90-10.yaml")'
 )
-TRAFFIC = 'live = lab.traffic("http://web:8080/", source="client", rate=40).start()\nlive.show(weights="web")'
+TRAFFIC = 'live = lab.traffic("http://web:8080/", source="client", rate=40).start()\nwatch(live, weights="web")'
 # Everything that has text in a picture: how high it is on the screen, and whether it sticks out of its panel.
 LETTERS = """(root) => {
     const panel = root.querySelector('.ws-panel').getBoundingClientRect();
@@ -155,7 +155,7 @@ def test_a_cell_that_is_run_again_has_one_traffic_and_one_picture(jupyterlab: Se
 def test_a_closed_lab_leaves_static_pictures_that_need_no_kernel(
     jupyterlab: Server, page: JupyterPage, keep_picture: Keep
 ):
-    path = jupyterlab.make("close", OPEN, TRAFFIC, "lab.status(live=True)", "lab.close()")
+    path = jupyterlab.make("close", OPEN, TRAFFIC, "watch(lab)", "lab.close()")
     page.open(jupyterlab.url, jupyterlab.token, path)
     page.show_cell(3)
     page.run("notebook:run-all-above")
@@ -177,7 +177,7 @@ def test_a_closed_lab_leaves_static_pictures_that_need_no_kernel(
 
 
 def test_pictures_work_in_notebook_7(notebook7: Server, page: JupyterPage, keep_picture: Keep):
-    path = notebook7.make("seven", OPEN, TRAFFIC, "lab.status(live=True)")
+    path = notebook7.make("seven", OPEN, TRAFFIC, "watch(lab)")
     page.open(notebook7.url, notebook7.token, path, app="notebook")
     page.run()
     picture = picture_of(page)

@@ -26,7 +26,7 @@ def numbered(specs: tuple[ExerciseSpec, ...]) -> list[object]:
 
 
 def begun(lab: Lab, spec: ExerciseSpec) -> Exercise:
-    exercise = lab.exercise(spec.number)
+    exercise = exercises.exercise(spec.number)
     if spec.needs:
         exercise.prepare()
     return exercise
@@ -71,7 +71,7 @@ def test_a_typical_mistake_fails_and_is_explained(lab: Lab, spec: ExerciseSpec, 
 
 @pytest.mark.parametrize("spec", numbered(ASKING))
 def test_questions_accept_right_answers_and_explain_wrong_ones(lab: Lab, spec: ExerciseSpec) -> None:
-    exercise = lab.exercise(spec.number)
+    exercise = exercises.exercise(spec.number)
     for number, question in enumerate(spec.questions, start=1):
         assert exercise.compare(question=number).state is NOT_ATTEMPTED
         for value in question.wrong_answers():
@@ -87,7 +87,7 @@ def test_questions_accept_right_answers_and_explain_wrong_ones(lab: Lab, spec: E
 
 @pytest.mark.parametrize("spec", numbered(SPECS))
 def test_every_exercise_has_hints_from_mild_to_concrete_and_a_solution(lab: Lab, spec: ExerciseSpec) -> None:
-    exercise = lab.exercise(spec.number)
+    exercise = exercises.exercise(spec.number)
     assert len(spec.hints) >= 3
     assert [exercise.hint().text for _ in spec.hints] == list(spec.hints)
     assert exercise.hint().number == len(spec.hints)
@@ -98,7 +98,7 @@ def test_every_exercise_has_hints_from_mild_to_concrete_and_a_solution(lab: Lab,
 
 def test_predictions_are_held_against_what_was_seen(lab: Lab) -> None:
     (number,) = (spec.number for spec in ASKING if any(question.name == "not found" for question in spec.questions))
-    exercise = lab.exercise(number)
+    exercise = exercises.exercise(number)
     exercise.prepare()
     seen = lab.send("nodeport:web/name", count=300)
     exercise.predict(100)

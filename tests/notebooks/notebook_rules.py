@@ -211,7 +211,7 @@ def exercises_of(notebook: Notebook) -> set[str]:
     """Numbers of the exercises that the notebook sets."""
     found = {argument for _, argument, _ in manifest_cells(notebook) if _EXERCISE.fullmatch(argument)}
     for _, node in _calls(notebook):
-        if isinstance(node.func, ast.Attribute) and node.func.attr == "exercise" and node.args:
+        if isinstance(node.func, ast.Name) and node.func.id == "exercise" and node.args:
             argument = node.args[0]
             if isinstance(argument, ast.Constant):
                 found.add(str(argument.value))

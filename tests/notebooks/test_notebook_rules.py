@@ -27,7 +27,7 @@ def notebook(*extra: Any) -> rules.Notebook:
             code("from labsupport import Lab\nlab = Lab()"),
             code("live = lab.traffic('gateway:/')"),
             code("lab.config('VirtualService', 'web')"),
-            code("lab.exercise('02.1')"),
+            code("exercise('02.1')"),
             code(YAML),
             *extra,
             markdown("## Recap\n\nDone.\n\n## Clean up"),
@@ -145,7 +145,7 @@ def test_exercises():
     poor = notebook()
     del poor["cells"][5]
     assert list(rules.has_exercises(poor, NAME)) == ["1 exercises, at least 2"]
-    assert breaches(rules.has_exercises, code("lab.exercise('03.1')")) == ["exercise 03.1 belongs to another notebook"]
+    assert breaches(rules.has_exercises, code("exercise('03.1')")) == ["exercise 03.1 belongs to another notebook"]
 
 
 def test_files_and_links(tmp_path: Any):

@@ -14,6 +14,7 @@ from labsupport.errors import EngineLostError, ManifestError, NotFoundError, Pro
 from labsupport.exercises.base import Exercise, ExerciseSpec
 from labsupport.exercises.judging import all_answered, joined
 from labsupport.exercises.questions import Choice, Number
+from labsupport.exercises.widgets import question_widget
 from labsupport.lab import Lab
 from labsupport.observation import Observations
 from labsupport.outcome import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
@@ -148,7 +149,7 @@ def test_comparing_a_prediction_counts_as_progress(lab: Lab, progress_file: Path
 
 
 def test_an_attempt_is_forgotten_when_the_mesh_is_emptied(lab: Lab) -> None:
-    tried = lab.exercise("02.1")
+    tried = exercises.exercise("02.1")
     tried.note_refusal("kind: Something", ManifestError([Problem("bad")]))
     assert tried.check().state is FAILED
     lab.reset()
@@ -158,7 +159,7 @@ def test_an_attempt_is_forgotten_when_the_mesh_is_emptied(lab: Lab) -> None:
 def test_widgets_note_answers_and_have_tooltips(lab: Lab) -> None:
     asked = exercise(lab, judge=None, start="", questions=(COLOUR, COUNT))
     for number, value, other in ((1, "green", "red"), (2, "100", "nonsense")):
-        box: Any = asked.ask(number)
+        box: Any = question_widget(asked.ask(number))
         text, control, said = box.children
         assert control.tooltip == asked.spec.questions[number - 1].text
         assert "<colour>" not in text.value
@@ -168,7 +169,7 @@ def test_widgets_note_answers_and_have_tooltips(lab: Lab) -> None:
         assert asked.compare(question=number).state is PASSED
         control.value = other
         assert said.value.startswith("noted: red" if number == 1 else "'nonsense' is no answer")
-    again: Any = asked.ask(1)
+    again: Any = question_widget(asked.ask(1))
     assert again.children[1].value == "red"
 
 
@@ -181,8 +182,8 @@ def test_numbers_are_found_without_the_leading_zero_and_near_ones_are_listed() -
 
 
 def test_the_lab_keeps_an_exercise_while_it_is_open(lab: Lab) -> None:
-    assert lab.exercise("02.1") is lab.exercise("02.1")
-    assert "90 %" in repr(lab.exercise("02.1"))
+    assert exercises.exercise("02.1") is exercises.exercise("02.1")
+    assert "90 %" in repr(exercises.exercise("02.1"))
 
 
 def test_failed_requests_are_explained_by_the_access_log(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from small_engine import SmallEngine
 import labsupport
 from labsupport.engine.records import ApplyResult
 from labsupport.errors import ConfigRejectedError, EngineLostError, ManifestError, NotFoundError, UsageError
-from labsupport.exercises import find
+from labsupport.exercises import exercise, find
 from labsupport.lab import Lab
 from labsupport.magic import manifest
 from labsupport.outcome import FAILED, NOT_ATTEMPTED, CheckOutcome
@@ -70,9 +70,9 @@ def test_a_mistake_in_an_exercise_is_an_outcome_and_the_last_attempt_counts(lab:
     assert isinstance(outcome, CheckOutcome)
     assert outcome.state is FAILED
     assert "VirtualService" in repr(outcome)
-    assert lab.exercise("02.1").check().state is FAILED
+    assert exercise("02.1").check().state is FAILED
     manifest("02.1", GAPS)
-    assert lab.exercise("02.1").check().state is NOT_ATTEMPTED
+    assert exercise("02.1").check().state is NOT_ATTEMPTED
 
 
 def test_what_envoy_refuses_is_an_outcome_too(lab: Lab, engine: SmallEngine) -> None:
