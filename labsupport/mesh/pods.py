@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from labsupport.engine.base import Pod as PodRecord
+from labsupport.engine.records import Pod as PodRecord
 from labsupport.errors import StorageError
 from labsupport.mesh import admin, envoy, ports, rundir
 from labsupport.mesh.ads import AdsServer
