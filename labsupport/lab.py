@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from labsupport import advice, config_view, origin, session
+from labsupport import advice, origin, session
 from labsupport.background import BackgroundTraffic
-from labsupport.config_view import ConfigView
-from labsupport.confirm import Explained, explained
 from labsupport.engine.base import Engine
 from labsupport.engine.records import ApplyResult, Leftovers, Ref, Response
 from labsupport.errors import LabError, NotFoundError, UsageError
@@ -29,9 +27,13 @@ from labsupport.observation import Observations
 from labsupport.refs import as_ref, kind_name, looks_like_ref, ref_of
 from labsupport.sources import Source, is_text, read
 from labsupport.status import AccessLog, LabStatus, LogText, Pods
-from labsupport.steering import Steering, World
 from labsupport.traffic import build_spec, send
 from labsupport.traffic_tls import Authority, ClientCertificate
+
+if TYPE_CHECKING:
+    from labsupport.config_view import ConfigView
+    from labsupport.confirm import Explained
+    from labsupport.steering import World
 
 __all__ = ["Lab"]
 
@@ -327,6 +329,8 @@ class Lab:
             A handle with ``start``, ``stop``, ``set_rate`` and the observations so far; as a context manager it runs
             while the block does. Running its cell again ends what the cell had started before.
         """
+        from labsupport.steering import Steering
+
         spec = build_spec(
             url,
             source=source,
@@ -382,6 +386,9 @@ class Lab:
             NotFoundError: there is no such source.
             UsageError: the URL makes no sense.
         """
+        # A lab that explains nothing opens sooner without it.
+        from labsupport.confirm import explained
+
         spec = build_spec(
             url, source=source, headers=headers, method=method, body=body, certificate=certificate, count=1
         )
@@ -472,6 +479,8 @@ class Lab:
             name: its name.
             proxy: pod (or Deployment) to look into; by default one that holds something of the rule.
         """
+        from labsupport import config_view
+
         resource = self.get(kind, name)[0]
         return config_view.view(self._open(), resource, proxy=self._pod_name(proxy) if proxy else "")
 
@@ -618,6 +627,8 @@ class Lab:
 
     def _world(self) -> World:
         """All there is, for the picture of some traffic."""
+        from labsupport.steering import World
+
         engine = self._open()
         return World(engine.get("*"), engine.pods(), engine.namespace)
 

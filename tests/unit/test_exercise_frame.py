@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,6 +185,31 @@ def test_numbers_are_found_without_the_leading_zero_and_near_ones_are_listed() -
 def test_the_lab_keeps_an_exercise_while_it_is_open(lab: Lab) -> None:
     assert exercises.exercise("02.1") is exercises.exercise("02.1")
     assert "90 %" in repr(exercises.exercise("02.1"))
+
+
+def test_an_exercise_is_done_in_the_kernels_lab_unless_another_is_named(lab: Lab) -> None:
+    assert exercises.exercise("02.1").lab is lab
+    assert exercises.exercise("2.1", lab=lab) is exercises.exercise("02.1")
+    lab.close()
+    with pytest.raises(UsageError, match=r"lab = Lab\(\)"):
+        exercises.exercise("02.1")
+
+
+def test_an_exercise_does_not_keep_its_lab() -> None:
+    lab = Lab(SmallEngine())
+    tried = exercises.exercise("02.1")
+    lab.close()
+    del lab
+    gc.collect()
+    with pytest.raises(UsageError, match="gone"):
+        _ = tried.lab
+
+
+def test_a_question_says_what_was_answered_outside_a_notebook(lab: Lab) -> None:
+    asked = exercise(lab, judge=None, start="", questions=(COUNT,))
+    assert repr(asked.ask()).endswith("Answer: none yet")
+    asked.ask().note(100)
+    assert repr(asked.ask()).endswith("Answer: 100.0")
 
 
 def test_failed_requests_are_explained_by_the_access_log(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
