@@ -51,8 +51,8 @@ def _is_cell(item: pytest.Item) -> bool:
 
 
 def _envoy_is_missing() -> str:
+    from labsupport.engine.embedded.envoy.binary import binary
     from labsupport.errors import EnvoyMissingError
-    from labsupport.mesh.envoy import binary
 
     try:
         binary()

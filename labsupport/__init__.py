@@ -19,24 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labsupport import check
-    from labsupport.background import BackgroundTraffic
-    from labsupport.config_view import ConfigView
-    from labsupport.confirm import Explained
+    from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+    from labsupport.course.catalogue import exercise
+    from labsupport.course.exercise import Exercise
     from labsupport.display import compare, show, watch
-    from labsupport.engine.base import (
-        AccessRecord,
-        ApplyResult,
-        Engine,
-        Hop,
-        Leftovers,
-        Pod,
-        ProxyConfig,
-        Ref,
-        Response,
-        RuleStatus,
-        Sample,
-        TrafficSpec,
-    )
+    from labsupport.engine.protocol import Engine
     from labsupport.errors import (
         CheckFailed,
         ConfigRejectedError,
@@ -52,17 +39,30 @@ if TYPE_CHECKING:
         UsageError,
         WaitTimeoutError,
     )
-    from labsupport.exercises import exercise
-    from labsupport.exercises.base import Exercise
     from labsupport.explain import Explanation
-    from labsupport.graph_view import ServiceGraph
-    from labsupport.journey import Journey
-    from labsupport.lab import Lab
-    from labsupport.objects import Objects
-    from labsupport.observation import Observations
-    from labsupport.outcome import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
-    from labsupport.share import Share
-    from labsupport.status import AccessLog, LabStatus, Pods
+    from labsupport.lab.lab import Lab
+    from labsupport.lab.objects import Objects
+    from labsupport.observe.config.view import ConfigView
+    from labsupport.observe.confirm import Explained
+    from labsupport.observe.graph import ServiceGraph
+    from labsupport.observe.journey import Journey
+    from labsupport.observe.tables import AccessLog, LabStatus, Pods
+    from labsupport.records import (
+        AccessRecord,
+        ApplyResult,
+        Hop,
+        Leftovers,
+        Pod,
+        ProxyConfig,
+        Ref,
+        Response,
+        RuleStatus,
+        Sample,
+        TrafficSpec,
+    )
+    from labsupport.traffic.background import BackgroundTraffic
+    from labsupport.traffic.observations import Observations
+    from labsupport.traffic.share import Share
 
 __all__ = [
     "FAILED",
@@ -116,14 +116,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "labsupport.background": ("BackgroundTraffic",),
-    "labsupport.config_view": ("ConfigView",),
-    "labsupport.confirm": ("Explained",),
+    "labsupport.traffic.background": ("BackgroundTraffic",),
+    "labsupport.observe.config.view": ("ConfigView",),
+    "labsupport.observe.confirm": ("Explained",),
     "labsupport.display": ("compare", "show", "watch"),
-    "labsupport.graph_view": ("ServiceGraph",),
-    "labsupport.journey": ("Journey",),
-    "labsupport.engine.base": (
-        *("AccessRecord", "ApplyResult", "Engine", "Hop", "Leftovers", "Pod", "ProxyConfig", "Ref", "Response"),
+    "labsupport.observe.graph": ("ServiceGraph",),
+    "labsupport.observe.journey": ("Journey",),
+    "labsupport.engine.protocol": ("Engine",),
+    "labsupport.records": (
+        *("AccessRecord", "ApplyResult", "Hop", "Leftovers", "Pod", "ProxyConfig", "Ref", "Response"),
         *("RuleStatus", "Sample", "TrafficSpec"),
     ),
     "labsupport.errors": (
@@ -131,15 +132,15 @@ _HOMES = {
         *("ManifestError", "NotFoundError", "Problem", "StorageError", "TrafficError", "UsageError"),
         "WaitTimeoutError",
     ),
-    "labsupport.exercises": ("exercise",),
-    "labsupport.exercises.base": ("Exercise",),
+    "labsupport.course.catalogue": ("exercise",),
+    "labsupport.course.exercise": ("Exercise",),
     "labsupport.explain": ("Explanation",),
-    "labsupport.lab": ("Lab",),
-    "labsupport.objects": ("Objects",),
-    "labsupport.observation": ("Observations",),
-    "labsupport.outcome": ("FAILED", "NOT_ATTEMPTED", "PASSED", "CheckOutcome"),
-    "labsupport.share": ("Share",),
-    "labsupport.status": ("AccessLog", "LabStatus", "Pods"),
+    "labsupport.lab.lab": ("Lab",),
+    "labsupport.lab.objects": ("Objects",),
+    "labsupport.traffic.observations": ("Observations",),
+    "labsupport.check.result": ("FAILED", "NOT_ATTEMPTED", "PASSED", "CheckOutcome"),
+    "labsupport.traffic.share": ("Share",),
+    "labsupport.observe.tables": ("AccessLog", "LabStatus", "Pods"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -168,7 +169,8 @@ def load_ipython_extension(shell: Any) -> None:
     Args:
         shell: the IPython shell.
     """
-    from labsupport import display, magic
+    from labsupport import display
+    from labsupport.course import magic
 
     magic.register(shell)
     display.install(shell)

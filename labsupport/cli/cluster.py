@@ -87,9 +87,9 @@ def up(
     PATH if they fit, else downloaded into the cache (WORKSHOP_CACHE) and compared with their SHA-256;
     WORKSHOP_DOWNLOAD_MIRROR names another server for them.
     """
-    from labsupport.cluster_setup import addons as known_addons
-    from labsupport.cluster_setup.options import Options
-    from labsupport.cluster_setup.up import Up
+    from labsupport.setup.cluster import addons as known_addons
+    from labsupport.setup.cluster.options import Options
+    from labsupport.setup.cluster.up import Up
 
     report = Terminal()
     options = Options(
@@ -128,7 +128,7 @@ def status(name: str, provider: str | None) -> None:
 
     Exit status 1 if something has to be done.
     """
-    from labsupport.cluster_setup.status import status as look
+    from labsupport.setup.cluster.status import status as look
 
     findings = []
     for finding in look(name, provider=provider):
@@ -143,7 +143,7 @@ def status(name: str, provider: str | None) -> None:
 @_provider
 def down(name: str, provider: str | None) -> None:
     """Remove the kind cluster of this name with everything in it; no other cluster is touched."""
-    from labsupport.cluster_setup.status import down as remove
+    from labsupport.setup.cluster.status import down as remove
 
     with Terminal() as report:
         there = remove(name, provider=provider, on_line=report.line)
@@ -158,7 +158,7 @@ def down(name: str, provider: str | None) -> None:
 @click.option("--archive", type=_FILE, help="Folder to save the images in, for: workshop cluster up --image-archives")
 def images(provider: str | None, platforms: str, registry: str | None, tag: str | None, archive: Path | None) -> None:
     """Build the course's images, for a shared cluster with --push, or for machines without a network with --archive."""
-    from labsupport.cluster_setup.delivery import deliver
+    from labsupport.setup.cluster.delivery import deliver
 
     with Terminal() as report:
         made = deliver(

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import click
 
-from labsupport.doctor.finding import Finding
+from labsupport.setup.finding import Finding
 
 __all__ = ["COLOURS", "Terminal", "show"]
 

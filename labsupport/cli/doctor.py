@@ -1,4 +1,4 @@
-"""``workshop doctor``: the findings of ``labsupport.doctor``, one line each."""
+"""``workshop doctor``: the findings of ``labsupport.setup.doctor``, one line each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def doctor(engine: str | None, quiet: bool) -> None:
 
     Exit status 1 if anything keeps the workshop from running.
     """
-    from labsupport.doctor import examine
+    from labsupport.setup.doctor import examine
 
     chosen = engine or os.environ.get("WORKSHOP_ENGINE") or "embedded"
     counts = {"warning": 0, "error": 0}

@@ -14,8 +14,8 @@ import click
 
 if TYPE_CHECKING:
     from labsupport.errors import Problem
-    from labsupport.manifest import Document
     from labsupport.model.analysis import Note
+    from labsupport.model.reading.documents import Document
     from labsupport.model.validation import Verdict
 
 __all__ = ["translate", "validate"]
@@ -50,8 +50,8 @@ def translate(
     Nothing is started. Pods and addresses are made up from the Deployments and Services in the files. Objects that a
     cluster would refuse are left out; the standard error output says which.
     """
+    from labsupport.controlplane.offline.translate_files import run
     from labsupport.errors import ManifestError, NotFoundError
-    from labsupport.mesh.cli_translate import run
 
     pairs = dict(pair.split("=", 1) for pair in labels.split(",") if "=" in pair)
     if mesh_config is not None and not mesh_config.is_file():
@@ -84,9 +84,9 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
 
     Notes of --analyze come after the verdicts and do not change the exit status.
     """
-    from labsupport import manifest
+    from labsupport.controlplane.offline.admission import files_of
     from labsupport.errors import ManifestError
-    from labsupport.mesh.inputs import files_of
+    from labsupport.model.reading import documents as manifest
     from labsupport.model.validation import validate as judge
 
     documents: list[Document] = []
@@ -153,8 +153,8 @@ def _tell_empty(files: list[str], *, nothing_else: bool) -> None:
 def _misspelt(document: Document) -> str:
     """A word about an object that was not judged and looks as if it was meant to be; empty if all is well."""
     from labsupport.model import KINDS
-    from labsupport.model.kinds import api_versions
-    from labsupport.model.suggest import closest
+    from labsupport.model.kinds.index import api_versions
+    from labsupport.model.schema.suggest import closest
     from labsupport.model.validation import is_istio
 
     kind, version = str(document.raw.get("kind", "")), str(document.raw.get("apiVersion", ""))

@@ -16,7 +16,7 @@ __all__ = ["progress", "reset"]
 @click.command()
 def progress() -> None:
     """Show which exercises are done."""
-    from labsupport.exercises.summary import summary
+    from labsupport.course.summary import summary
 
     click.echo(repr(summary()))
 
@@ -37,8 +37,8 @@ def _remove(place: Path) -> None:
 
 
 def _remove_namespace(namespace: str | None, context: str | None, *, yes: bool) -> None:
-    from labsupport.engine.cluster.namespace import chosen_name
-    from labsupport.engine.cluster.removal import remove_namespace
+    from labsupport.engine.cluster.objects.namespace import chosen_name
+    from labsupport.engine.cluster.objects.removal import remove_namespace
 
     if not yes:
         name = chosen_name(namespace)
@@ -61,7 +61,7 @@ def reset(yes: bool, engine: str, namespace: str | None, context: str | None) ->
     Notebooks, manifests and running labs are not touched. With --engine cluster, delete your namespace on the cluster
     instead, with everything in it.
     """
-    from labsupport.mesh import rundir
+    from labsupport.engine.embedded.processes import rundir
 
     if engine == "cluster":
         _remove_namespace(namespace, context, yes=yes)

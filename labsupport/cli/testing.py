@@ -12,7 +12,7 @@ import click
 
 from labsupport import paths
 from labsupport.errors import EngineError, NotFoundError
-from labsupport.requirements import unsatisfied
+from labsupport.setup.requirements import unsatisfied
 
 __all__ = ["pytest_arguments", "test"]
 
@@ -37,7 +37,7 @@ _CLUSTER_SUITES = ("contract", "cluster", "notebooks")
 
 def suites(root: Path) -> list[str]:
     """The suites that exist, so that a new folder is never forgotten."""
-    there = {file.parent.name for file in (root / "tests").glob("*/test_*.py")}
+    there = {file.relative_to(root / "tests").parts[0] for file in (root / "tests").glob("*/**/test_*.py")}
     last = [name for name in SUITES if name in _SLOW_SUITES]
     first = [name for name in SUITES if name not in last]
     return [name for name in [*first, *sorted(there - {*SUITES}), *last] if name in there]
@@ -111,9 +111,9 @@ def _for_cluster(*, look: bool) -> dict[str, str]:
     Raises:
         LabError: it is not there, does not answer, or has no Istio that will do.
     """
-    from labsupport.engine.cluster.connect import Connection
-    from labsupport.engine.cluster.istio import istio_of
-    from labsupport.engine.cluster.namespace import chosen_name
+    from labsupport.engine.cluster.api.connect import Connection
+    from labsupport.engine.cluster.api.istio import istio_of
+    from labsupport.engine.cluster.objects.namespace import chosen_name
 
     name = os.environ.get("WORKSHOP_NAMESPACE") or f"{chosen_name(None)[:58]}-test"
     if look:

@@ -20,18 +20,18 @@ from labsupport.display.formatters import install
 from labsupport.errors import UsageError
 
 if TYPE_CHECKING:
-    from labsupport.background import BackgroundTraffic
-    from labsupport.confirm import Explained
-    from labsupport.display.figure import Figure
-    from labsupport.display.live import LiveTraffic, Wanted
-    from labsupport.display.live_graph import LiveGraph
-    from labsupport.display.live_status import LiveStatus
+    from labsupport.display.drawing.figure import Figure
+    from labsupport.display.live.live import LiveTraffic, Wanted
+    from labsupport.display.live.live_graph import LiveGraph
+    from labsupport.display.live.live_status import LiveStatus
     from labsupport.explain import Explanation
-    from labsupport.graph_view import ServiceGraph
-    from labsupport.journey import Journey
-    from labsupport.lab import Lab
-    from labsupport.observation import Observations
-    from labsupport.share import By, Share
+    from labsupport.lab.lab import Lab
+    from labsupport.observe.confirm import Explained
+    from labsupport.observe.graph import ServiceGraph
+    from labsupport.observe.journey import Journey
+    from labsupport.traffic.background import BackgroundTraffic
+    from labsupport.traffic.observations import Observations
+    from labsupport.traffic.share import By, Share
 
 __all__ = ["compare", "install", "show", "watch"]
 
@@ -70,12 +70,12 @@ def watch(
         NotFoundError: there is no such VirtualService.
         UsageError: it has no rule with several destinations, or there is nothing to watch.
     """
-    from labsupport.background import BackgroundTraffic
-    from labsupport.graph_view import ServiceGraph
-    from labsupport.lab import Lab
+    from labsupport.lab.lab import Lab
+    from labsupport.observe.graph import ServiceGraph
+    from labsupport.traffic.background import BackgroundTraffic
 
     if isinstance(of, BackgroundTraffic):
-        from labsupport.display.live import live_of
+        from labsupport.display.live.live import live_of
 
         return live_of(of, service=service, wanted=wanted, weights=weights)
     if not isinstance(of, Lab | ServiceGraph):
@@ -85,12 +85,12 @@ def watch(
     if (service, wanted, weights) != (None, None, None):
         raise UsageError("service=, wanted= and weights= are for the picture of traffic: watch(lab.traffic(...)).")
     if isinstance(of, Lab):
-        from labsupport.display.live_status import LiveStatus
+        from labsupport.display.live.live_status import LiveStatus
 
         return LiveStatus(of)
     if not of.live:
         raise UsageError("No traffic runs whose calls this graph counts. Show it as it is: show(lab.graph()).")
-    from labsupport.display.live_graph import live_graph_of
+    from labsupport.display.live.live_graph import live_graph_of
 
     return live_graph_of(of)
 
@@ -119,33 +119,33 @@ def show(
     Raises:
         UsageError: there is no figure of it.
     """
-    from labsupport.background import BackgroundTraffic
-    from labsupport.confirm import Explained
     from labsupport.explain import Explanation
-    from labsupport.graph_view import ServiceGraph
-    from labsupport.journey import Journey
-    from labsupport.observation import Observations
-    from labsupport.share import Share
+    from labsupport.observe.confirm import Explained
+    from labsupport.observe.graph import ServiceGraph
+    from labsupport.observe.journey import Journey
+    from labsupport.traffic.background import BackgroundTraffic
+    from labsupport.traffic.observations import Observations
+    from labsupport.traffic.share import Share
 
     if isinstance(record, Observations | Share):
-        from labsupport.display.observed import share_figure
+        from labsupport.display.pictures.observed import share_figure
 
         return share_figure(record, wanted=wanted, by=by, service=service, **options)
     if isinstance(record, Journey):
-        from labsupport.display.journey_picture import journey_figure
+        from labsupport.display.pictures.journey_picture import journey_figure
 
         return journey_figure(record)
     if isinstance(record, ServiceGraph):
-        from labsupport.display.graph_picture import graph_figure
+        from labsupport.display.pictures.graph_picture import graph_figure
 
         counted = record.now()
         return graph_figure(counted, what=record.what)
     if isinstance(record, BackgroundTraffic):
-        from labsupport.display.live import live_of
+        from labsupport.display.live.live import live_of
 
         return live_of(record).snapshot()
     if isinstance(record, Explained | Explanation):
-        from labsupport.display.explain_picture import way_figure
+        from labsupport.display.pictures.explain_picture import way_figure
 
         return way_figure(record.explanation if isinstance(record, Explained) else record)
     raise UsageError(f"There is no figure of a {type(record).__name__}. Put it at the end of a cell to see it.")
@@ -162,6 +162,6 @@ def compare(before: Observations, after: Observations, **options: Any) -> Figure
     Returns:
         The figure.
     """
-    from labsupport.display.observed import compare_figure
+    from labsupport.display.pictures.observed import compare_figure
 
     return compare_figure(before, after, **options)

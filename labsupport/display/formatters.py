@@ -10,21 +10,21 @@ __all__ = ["HTML", "install"]
 
 # (module, class) of a record -> (module, function) that makes HTML of it. Modules below us keep records free of HTML.
 HTML: dict[tuple[str, str], tuple[str, str]] = {
-    ("labsupport.config_view", "ConfigView"): ("config_html", "config_html"),
-    ("labsupport.confirm", "Explained"): ("explain_html", "explained_html"),
-    ("labsupport.explain.text", "Explanation"): ("explain_html", "explanation_html"),
-    ("labsupport.engine.records", "ApplyResult"): ("changes", "apply_html"),
-    ("labsupport.engine.records", "Leftovers"): ("changes", "leftovers_html"),
-    ("labsupport.engine.records", "Response"): ("observed", "response_html"),
-    ("labsupport.errors", "ManifestError"): ("changes", "manifest_error_html"),
-    ("labsupport.exercises.base", "Exercise"): ("outcomes", "exercise_html"),
-    ("labsupport.exercises.base", "Hint"): ("outcomes", "hint_html"),
-    ("labsupport.observation", "Observations"): ("observed", "observations_html"),
-    ("labsupport.outcome", "CheckOutcome"): ("outcomes", "check_html"),
-    ("labsupport.share", "Share"): ("observed", "share_html"),
-    ("labsupport.status", "AccessLog"): ("mesh_html", "access_log_html"),
-    ("labsupport.status", "LabStatus"): ("mesh_html", "status_html"),
-    ("labsupport.status", "Pods"): ("mesh_html", "pods_html"),
+    ("labsupport.observe.config.view", "ConfigView"): ("html.config_html", "config_html"),
+    ("labsupport.observe.confirm", "Explained"): ("html.explain_html", "explained_html"),
+    ("labsupport.explain.explanation", "Explanation"): ("html.explain_html", "explanation_html"),
+    ("labsupport.records", "ApplyResult"): ("html.changes", "apply_html"),
+    ("labsupport.records", "Leftovers"): ("html.changes", "leftovers_html"),
+    ("labsupport.records", "Response"): ("pictures.observed", "response_html"),
+    ("labsupport.errors", "ManifestError"): ("html.changes", "manifest_error_html"),
+    ("labsupport.course.exercise", "Exercise"): ("html.outcomes", "exercise_html"),
+    ("labsupport.course.exercise", "Hint"): ("html.outcomes", "hint_html"),
+    ("labsupport.traffic.observations", "Observations"): ("pictures.observed", "observations_html"),
+    ("labsupport.check.result", "CheckOutcome"): ("html.outcomes", "check_html"),
+    ("labsupport.traffic.share", "Share"): ("pictures.observed", "share_html"),
+    ("labsupport.observe.tables", "AccessLog"): ("html.mesh_html", "access_log_html"),
+    ("labsupport.observe.tables", "LabStatus"): ("html.mesh_html", "status_html"),
+    ("labsupport.observe.tables", "Pods"): ("html.mesh_html", "pods_html"),
 }
 
 
@@ -37,19 +37,19 @@ def _lazy(module: str, function: str) -> Callable[[Any], str]:
 
 
 def _live(traffic: Any) -> None:
-    from labsupport.display.live import live_of
+    from labsupport.display.live.live import live_of
 
     live_of(traffic)._ipython_display_()
 
 
 def _question(asked: Any, **kwargs: Any) -> Any:
-    from labsupport.exercises.widgets import question_widget
+    from labsupport.display.live.question import question_widget
 
     return question_widget(asked)._repr_mimebundle_(**kwargs)
 
 
 def _journey(journey: Any, **kwargs: Any) -> Any:
-    from labsupport.display.journey_picture import journey_figure
+    from labsupport.display.pictures.journey_picture import journey_figure
 
     return {**journey_figure(journey)._repr_mimebundle_(), "text/plain": repr(journey)}
 
@@ -58,11 +58,11 @@ def _graph(graph: Any) -> None:
     from IPython.display import publish_display_data
 
     if graph.live:
-        from labsupport.display.live_graph import live_graph_of
+        from labsupport.display.live.live_graph import live_graph_of
 
         live_graph_of(graph)._ipython_display_()
         return
-    from labsupport.display.graph_picture import graph_figure
+    from labsupport.display.pictures.graph_picture import graph_figure
 
     counted = graph.now()
     bundle = graph_figure(counted, what=graph.what)._repr_mimebundle_()
@@ -71,13 +71,13 @@ def _graph(graph: Any) -> None:
 
 # Records that come in more forms than HTML.
 BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
-    ("labsupport.exercises.questions", "Asked"): _question,
-    ("labsupport.journey", "Journey"): _journey,
+    ("labsupport.course.questions", "Asked"): _question,
+    ("labsupport.observe.journey", "Journey"): _journey,
 }
 # Records that may be shown as a widget, which remembers where it was shown.
 DISPLAYS: dict[tuple[str, str], Callable[[Any], None]] = {
-    ("labsupport.background", "BackgroundTraffic"): _live,
-    ("labsupport.graph_view", "ServiceGraph"): _graph,
+    ("labsupport.traffic.background", "BackgroundTraffic"): _live,
+    ("labsupport.observe.graph", "ServiceGraph"): _graph,
 }
 
 

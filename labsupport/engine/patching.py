@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labsupport.engine.records import Ref
 from labsupport.errors import ManifestError, Problem
-from labsupport.manifest import Document
 from labsupport.model import Resource, parse
+from labsupport.model.reading.documents import Document
+from labsupport.records import Ref
 
 __all__ = ["merge_patch", "patched", "placed"]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from labsupport.engine.records import Hop, Response, TrafficSpec
 from labsupport.errors import EngineError, UsageError
+from labsupport.records import Hop, Response, TrafficSpec
 
 __all__ = ["ClientSending", "HttpSending", "LocalRoute", "Reply", "Route", "response"]
 

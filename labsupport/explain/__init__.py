@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labsupport.explain.decide import explain
+from labsupport.explain.explanation import Explanation
 from labsupport.explain.records import (
     Condition,
     Ignored,
@@ -13,7 +14,6 @@ from labsupport.explain.records import (
     RoutedTo,
     RuleTrace,
 )
-from labsupport.explain.text import Explanation
 
 __all__ = [
     "Condition",

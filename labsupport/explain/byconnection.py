@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.engine.records import Pod
-from labsupport.engine.target import Target
 from labsupport.explain.byrequest import decided
 from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.connections import Connection, Followed, about, bound_to, follow, name_rank
 from labsupport.explain.destinations import Client, reach, resolve
 from labsupport.explain.draft import Draft, ProxyKind
+from labsupport.explain.explanation import Explanation
 from labsupport.explain.gateway import gateway_table, unbound
 from labsupport.explain.known import KnownService
 from labsupport.explain.matching import Viewpoint
@@ -19,9 +18,10 @@ from labsupport.explain.records import Ignored, PredictedOutcome, RoutedTo, Rule
 from labsupport.explain.scope import Scope, bound_rules
 from labsupport.explain.servers import Entrance, Port
 from labsupport.explain.sidecar import service_names
-from labsupport.explain.text import Explanation
-from labsupport.mesh.index.protocols import is_tls
 from labsupport.model import VirtualService
+from labsupport.model.protocols import is_tls
+from labsupport.records import Pod
+from labsupport.urls import Target
 
 __all__ = ["at_gateway_server", "from_sidecar"]
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from labsupport.engine.records import Pod
 from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.destinations import Client, reach, resolve
 from labsupport.explain.draft import Draft
+from labsupport.explain.explanation import Explanation
 from labsupport.explain.headers import request_headers, sent_authority
 from labsupport.explain.known import KnownService
 from labsupport.explain.outcomes import https_redirect, predict
@@ -18,10 +18,10 @@ from labsupport.explain.request import Request
 from labsupport.explain.rules import Candidate, choose
 from labsupport.explain.scope import rule_hosts
 from labsupport.explain.sidecar import Table
-from labsupport.explain.text import Explanation
 from labsupport.explain.words import mirror_percent, percent_of
-from labsupport.mesh.index.hosts import is_wildcard
 from labsupport.model import HTTPRouteDestination
+from labsupport.model.hosts import is_wildcard
+from labsupport.records import Pod
 
 __all__ = ["decided"]
 

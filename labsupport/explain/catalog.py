@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from labsupport.engine.records import Pod
 from labsupport.explain.known import KnownService, known_entry, known_service, place_of, spaces
 from labsupport.model import DestinationRule, Gateway, Resource, Secret, Service, ServiceEntry, Sidecar, VirtualService
-from labsupport.model.apps import Deployment
-from labsupport.model.base import EPOCH
-from labsupport.model.serviceentry import WorkloadEntry
-from labsupport.model.suggest import closest
+from labsupport.model.kinds.apps import Deployment
+from labsupport.model.kinds.serviceentry import WorkloadEntry
+from labsupport.model.schema.base import EPOCH
+from labsupport.model.schema.suggest import closest
+from labsupport.records import Pod
 
 __all__ = ["ROOT_NAMESPACE", "Catalog", "combined", "exported", "meant", "place_of"]
 

@@ -11,9 +11,15 @@ from labsupport.explain.known import KnownService
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Condition, MatchEntry, Place, RuleKind, RuleTrace, RuleVerdict
 from labsupport.explain.scope import rule_hosts
-from labsupport.mesh.index.hosts import gateway_name, is_wildcard, matches
 from labsupport.model import VirtualService
-from labsupport.model.virtualservice import L4MatchAttributes, RouteDestination, TCPRoute, TLSMatchAttributes, TLSRoute
+from labsupport.model.hosts import gateway_name, is_wildcard, matches
+from labsupport.model.kinds.virtualservice import (
+    L4MatchAttributes,
+    RouteDestination,
+    TCPRoute,
+    TLSMatchAttributes,
+    TLSRoute,
+)
 
 __all__ = ["Connection", "Followed", "about", "bound_to", "follow", "name_rank"]
 

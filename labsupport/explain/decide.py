@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from labsupport.engine.records import Pod
-from labsupport.engine.target import Target, parse_url
 from labsupport.errors import UsageError
 from labsupport.explain.byconnection import at_gateway_server, from_sidecar
 from labsupport.explain.byrequest import decided
 from labsupport.explain.catalog import Catalog
 from labsupport.explain.destinations import Client
 from labsupport.explain.draft import Draft
+from labsupport.explain.explanation import Explanation
 from labsupport.explain.gateway import find_gateway_pod, gateway_table, is_gateway, unbound
 from labsupport.explain.outcomes import predict
 from labsupport.explain.records import PredictedOutcome, RoutedTo
@@ -20,8 +19,9 @@ from labsupport.explain.request import Request
 from labsupport.explain.scope import gateway_scope, sidecar_scope
 from labsupport.explain.servers import port_of
 from labsupport.explain.sidecar import service_names, sidecar_table, speaks_http
-from labsupport.explain.text import Explanation
 from labsupport.model import DestinationRule, Resource, ServiceEntry, VirtualService
+from labsupport.records import Pod
+from labsupport.urls import Target, parse_url
 
 __all__ = ["explain"]
 
@@ -46,7 +46,7 @@ def explain(
     Args:
         objects: all objects, oldest first unless a ``creationTimestamp`` says otherwise.
         pods: all pods, the gateway included.
-        url: one of the forms of ``labsupport.engine.target``; ``https://`` and ``tls://`` from a pod is what its
+        url: one of the forms of ``labsupport.urls``; ``https://`` and ``tls://`` from a pod is what its
             program sends itself, past no gateway.
         headers: request headers; a ``Host`` header becomes the request's authority, with the URL's port.
         method: HTTP method.

@@ -12,8 +12,8 @@ from labsupport.explain.records import Place, Policy, RoutedTo
 from labsupport.explain.scope import Scope
 from labsupport.explain.whose import rules_for
 from labsupport.explain.words import described
-from labsupport.mesh.index.hosts import fqdn
 from labsupport.model import Destination, DestinationRule, Subset
+from labsupport.model.hosts import fqdn
 
 __all__ = ["Client", "reach", "resolve"]
 

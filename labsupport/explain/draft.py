@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from labsupport.engine.records import Pod
 from labsupport.explain.catalog import Catalog, meant
+from labsupport.explain.explanation import Explanation
 from labsupport.explain.outcomes import rewritten_path
 from labsupport.explain.records import Ignored, Policy, PredictedOutcome, RoutedTo, RuleTrace
 from labsupport.explain.request import Request
 from labsupport.explain.rules import Candidate
 from labsupport.explain.scope import Scope
 from labsupport.explain.sidecar import service_names
-from labsupport.explain.text import Explanation
 from labsupport.explain.words import limits, rule_policies, tries_of
+from labsupport.records import Pod
 
 __all__ = ["Draft", "ProxyKind"]
 

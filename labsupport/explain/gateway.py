@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.engine.records import Pod
 from labsupport.explain.catalog import Catalog, meant, place_of
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
@@ -16,8 +15,9 @@ from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, 
 from labsupport.explain.scope import bound_rules, rule_hosts
 from labsupport.explain.servers import Entrance
 from labsupport.explain.sidecar import Table
-from labsupport.mesh.index.hosts import gateway_name, intersection, is_wildcard
 from labsupport.model import VirtualService
+from labsupport.model.hosts import gateway_name, intersection, is_wildcard
+from labsupport.records import Pod
 
 __all__ = ["find_gateway_pod", "gateway_table", "is_gateway", "unbound"]
 

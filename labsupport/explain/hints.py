@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from labsupport.explain.regex import full_match
-from labsupport.model.suggest import closest
+from labsupport.model.schema.suggest import closest
 
 __all__ = ["about_authority", "about_path", "about_text", "absent_header", "absent_label"]
 

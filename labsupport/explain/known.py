@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from labsupport.engine.records import Pod
 from labsupport.explain.records import Place
-from labsupport.mesh.index.hosts import fqdn
-from labsupport.mesh.index.protocols import is_http_or_sniffed, kubernetes_protocol, parse
 from labsupport.model import Resource, Service
-from labsupport.model.apps import Deployment
-from labsupport.model.serviceentry import ServiceEntry, WorkloadEntry
+from labsupport.model.hosts import fqdn
+from labsupport.model.kinds.apps import Deployment
+from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
+from labsupport.model.protocols import is_http_or_sniffed, kubernetes_protocol, parse
+from labsupport.records import Pod
 
 __all__ = ["KnownEndpoint", "KnownService", "known_entry", "known_service", "place_of", "spaces"]
 

@@ -12,9 +12,9 @@ from labsupport.explain.hints import about_authority, about_path, about_text, ab
 from labsupport.explain.records import Condition, MatchEntry, Place
 from labsupport.explain.regex import full_match
 from labsupport.explain.request import Request, query_values
-from labsupport.mesh.index.hosts import gateway_name
 from labsupport.model import HTTPMatchRequest, StringMatch
-from labsupport.model.suggest import closest
+from labsupport.model.hosts import gateway_name
+from labsupport.model.schema.suggest import closest
 
 __all__ = ["Viewpoint", "applies_to_proxy", "compare", "judge", "operator_of", "takes_everything"]
 

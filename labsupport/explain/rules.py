@@ -10,8 +10,8 @@ from labsupport.explain.catalog import Catalog, exported, place_of
 from labsupport.explain.matching import Viewpoint, applies_to_proxy, judge, takes_everything
 from labsupport.explain.records import MatchEntry, Place, RuleTrace, RuleVerdict
 from labsupport.explain.request import Request
-from labsupport.mesh.index.hosts import gateway_name
 from labsupport.model import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
+from labsupport.model.hosts import gateway_name
 
 __all__ = ["Candidate", "Choice", "EffectiveRule", "choose", "effective_rules", "survives"]
 

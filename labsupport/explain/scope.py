@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from labsupport.engine.records import Pod
 from labsupport.explain.catalog import Catalog, combined, exported
 from labsupport.explain.known import KnownService
 from labsupport.explain.rules import effective_rules
-from labsupport.mesh.index.hosts import fqdn, gateway_name, is_wildcard, matches, subset_of
-from labsupport.mesh.index.protocols import parse
 from labsupport.model import Destination, Sidecar, VirtualService
-from labsupport.model.sidecar import IstioEgressListener
+from labsupport.model.hosts import fqdn, gateway_name, is_wildcard, matches, subset_of
+from labsupport.model.kinds.sidecar import IstioEgressListener
+from labsupport.model.protocols import parse
+from labsupport.records import Pod
 
 __all__ = ["Listener", "Scope", "bound_rules", "gateway_scope", "rule_hosts", "sidecar_scope"]
 

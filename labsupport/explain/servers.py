@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from labsupport.engine.records import Pod
 from labsupport.explain.catalog import Catalog, place_of
 from labsupport.explain.records import Ignored
-from labsupport.mesh.index.protocols import is_http, parse
 from labsupport.model import Gateway, Server
+from labsupport.model.protocols import is_http, parse
+from labsupport.records import Pod
 
 __all__ = ["Entrance", "Port", "port_of"]
 

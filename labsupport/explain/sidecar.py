@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from labsupport.engine.records import Pod
 from labsupport.explain.catalog import Catalog, exported, place_of
 from labsupport.explain.known import KnownService
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives
 from labsupport.explain.scope import Listener, Scope, rule_hosts
-from labsupport.mesh.index.hosts import gateway_name, is_wildcard, matches
 from labsupport.model import VirtualService
+from labsupport.model.hosts import gateway_name, is_wildcard, matches
+from labsupport.records import Pod
 
 __all__ = ["Table", "service_names", "sidecar_table"]
 

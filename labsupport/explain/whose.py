@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from labsupport.explain.catalog import ROOT_NAMESPACE, Catalog
 from labsupport.explain.known import KnownService
-from labsupport.mesh.index.hosts import fqdn, is_wildcard
 from labsupport.model import DestinationRule
+from labsupport.model.hosts import fqdn, is_wildcard
 
 __all__ = ["rules_for"]
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from labsupport.model.apps import DaemonSet, Deployment, ReplicaSet, StatefulSet
-from labsupport.model.base import Origin, Resource, Schema
-from labsupport.model.core import ConfigMap, Namespace, Pod, Secret, Service, ServiceAccount
-from labsupport.model.destinationrule import DestinationRule, Subset
-from labsupport.model.duration import parse_duration
-from labsupport.model.extensions import TrafficExtension, WasmPlugin
-from labsupport.model.gateway import Gateway, Server
-from labsupport.model.kinds import CLUSTER_SCOPED, KINDS, api_versions, find_kind
-from labsupport.model.loadbalancer import (
+from labsupport.model.kinds.apps import DaemonSet, Deployment, ReplicaSet, StatefulSet
+from labsupport.model.kinds.core import ConfigMap, Namespace, Pod, Secret, Service, ServiceAccount
+from labsupport.model.kinds.destinationrule import DestinationRule, Subset
+from labsupport.model.kinds.extensions import TrafficExtension, WasmPlugin
+from labsupport.model.kinds.gateway import Gateway, Server
+from labsupport.model.kinds.index import CLUSTER_SCOPED, KINDS, api_versions, find_kind
+from labsupport.model.kinds.loadbalancer import (
     LoadBalancerSettings,
     LocalityLoadBalancerSetting,
     ZoneAwareLoadBalancerSetting,
 )
-from labsupport.model.parse import loose_fields, parse
-from labsupport.model.proxies import EnvoyFilter, ProxyConfig, WorkloadGroup
-from labsupport.model.security import AuthorizationPolicy, PeerAuthentication, RequestAuthentication
-from labsupport.model.serviceentry import ServiceEntry, WorkloadEntry
-from labsupport.model.sidecar import Sidecar
-from labsupport.model.telemetry import Telemetry
-from labsupport.model.trafficpolicy import ConnectionPoolSettings, OutlierDetection, TcpKeepalive
-from labsupport.model.virtualservice import (
+from labsupport.model.kinds.proxies import EnvoyFilter, ProxyConfig, WorkloadGroup
+from labsupport.model.kinds.security import AuthorizationPolicy, PeerAuthentication, RequestAuthentication
+from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
+from labsupport.model.kinds.sidecar import Sidecar
+from labsupport.model.kinds.telemetry import Telemetry
+from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings, OutlierDetection, TcpKeepalive
+from labsupport.model.kinds.virtualservice import (
     CorsPolicy,
     Destination,
     HeaderOperations,
@@ -35,6 +32,9 @@ from labsupport.model.virtualservice import (
     StringMatch,
     VirtualService,
 )
+from labsupport.model.reading.parse import loose_fields, parse
+from labsupport.model.schema.base import Origin, Resource, Schema
+from labsupport.model.schema.duration import parse_duration
 
 __all__ = [
     "CLUSTER_SCOPED",

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from labsupport.engine.records import AccessRecord, ApplyResult, Response
-from labsupport.lab import Lab
-from labsupport.observation import Observations
-from labsupport.refs import ref_of
+from labsupport.lab.lab import Lab
+from labsupport.lab.refs import ref_of
+from labsupport.records import AccessRecord, ApplyResult, Response
+from labsupport.traffic.observations import Observations
 
 Json = dict[str, Any]
 
@@ -23,7 +23,7 @@ WEB = "http://web:8080"
 def _namespace() -> str:
     if os.environ.get("WORKSHOP_ENGINE") != "cluster":
         return "default"
-    from labsupport.engine.cluster.namespace import chosen_name
+    from labsupport.engine.cluster.objects.namespace import chosen_name
 
     return chosen_name(None)
 

@@ -8,7 +8,7 @@ import pytest
 from behaviour_mesh import APPLICATIONS, NAMESPACE, Mesh, secure_applications
 
 from labsupport.certificates import Authority
-from labsupport.lab import Lab
+from labsupport.lab.lab import Lab
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 from behaviour_mesh import WEB, Json, Mesh, destination_rule, to, versions, versions_of, virtual_service
 
 from labsupport import check
-from labsupport.observation import Observations
+from labsupport.traffic.observations import Observations
 
 
 def balanced(host: str = "web", **policy: Any) -> Json:

@@ -10,7 +10,7 @@ import pytest
 from behaviour_mesh import Mesh, gateway, secret, server, to, virtual_service
 
 from labsupport.certificates import Authority, Certificate
-from labsupport.engine.records import Ref
+from labsupport.records import Ref
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ import pytest
 from behaviour_mesh import Mesh, gateway, secret, server, to, versions, versions_of, virtual_service
 
 from labsupport.certificates import Authority
-from labsupport.engine.records import Response
+from labsupport.records import Response
 
 Json = dict[str, Any]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from labsupport.engine.records import AccessRecord, Response
-from labsupport.journey import HopRow, Journey, journey_of, settled
-from labsupport.lab import Lab
-from labsupport.pairing import Call, pair
+from labsupport.lab.lab import Lab
+from labsupport.observe.journey import HopRow, Journey, journey_of, settled
+from labsupport.observe.spans import Call, pair
+from labsupport.records import AccessRecord, Response
 
 PAGE = "http://productpage:9080/productpage"
 REVIEWS = "http://reviews:9080/reviews/0"

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from behaviour_mesh import RULES, Mesh
 
-from labsupport.engine.records import Ref
 from labsupport.errors import ManifestError
+from labsupport.records import Ref
 
 sys.path.append(str(Path(__file__).parents[1] / "fidelity"))
 from generate import generate

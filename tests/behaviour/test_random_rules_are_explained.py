@@ -19,10 +19,10 @@ from draw_world import Target, World
 from explained_features import features
 
 from labsupport.certificates import Authority, Certificate
-from labsupport.engine.records import AccessRecord, Ref, Response
 from labsupport.errors import ConfigRejectedError, ManifestError
 from labsupport.explain import Explanation, PredictedOutcome, RoutedTo
-from labsupport.lab import Lab
+from labsupport.lab.lab import Lab
+from labsupport.records import AccessRecord, Ref, Response
 
 SETS = int(os.environ.get("BEHAVIOUR_SETS", "50"))
 SEED = int(os.environ.get("BEHAVIOUR_SEED", "7000"))

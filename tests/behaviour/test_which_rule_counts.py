@@ -19,7 +19,7 @@ from behaviour_mesh import (
     virtual_service,
 )
 
-from labsupport.engine.records import Response
+from labsupport.records import Response
 
 SHOP = {"Host": "shop.example"}
 

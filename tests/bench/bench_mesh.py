@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from labsupport import manifest, model
-from labsupport.mesh.records import PodInfo, Proxy
-from labsupport.mesh.registry import Registry
+from labsupport import model
+from labsupport.controlplane.proxies import PodInfo, Proxy
+from labsupport.controlplane.registry.registry import Registry
 from labsupport.model import Resource
+from labsupport.model.reading import documents
 
 __all__ = ["addresses", "objects", "pods", "registry", "sidecar", "weighted"]
 
@@ -40,7 +41,7 @@ spec:
 
 
 def _parse(texts: list[str]) -> list[Resource]:
-    return model.parse(manifest.read("---".join(texts)))
+    return model.parse(documents.read("---".join(texts)))
 
 
 def weighted(i: int, first: int) -> Resource:

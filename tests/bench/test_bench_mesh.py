@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "contract"))
 
 from contract_mesh import GATEWAY, SUBSETS, URL, Mesh, web_manifests, weights
 
-from labsupport.engine.embedded import EmbeddedEngine
-from labsupport.mesh import rundir
+from labsupport.engine.embedded.engine import EmbeddedEngine
+from labsupport.engine.embedded.processes import rundir
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import bench_mesh
 import pytest
 
-from labsupport.mesh.index.memo import MEMO
-from labsupport.mesh.translate import translate
+from labsupport.controlplane.registry.memo import MEMO
+from labsupport.controlplane.translate import translate
 from labsupport.model import Resource
 
 

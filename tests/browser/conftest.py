@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Literal
 import nbformat
 import pytest
 
-from labsupport import chromium
 from labsupport.cli import lab as lab_command
+from labsupport.setup import chromium
 
 if TYPE_CHECKING:
     from jupyter_page import JupyterPage

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labsupport.display.timeline import Timeline
-from labsupport.display.traffic_picture import Change, TrafficPicture, traffic_figure
-from labsupport.engine.records import Hop, Response
+from labsupport.display.pictures.timeline import Timeline
+from labsupport.display.pictures.traffic_picture import Change, TrafficPicture, traffic_figure
+from labsupport.records import Hop, Response
 
 if TYPE_CHECKING:
     from jupyter_page import JupyterPage

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from labsupport.engine.cluster import ClusterEngine
-from labsupport.engine.cluster.connect import Connection
-from labsupport.engine.cluster.namespace import chosen_name
-from labsupport.engine.cluster.removal import remove_namespace
+from labsupport.engine.cluster.api.connect import Connection
+from labsupport.engine.cluster.objects.namespace import chosen_name
+from labsupport.engine.cluster.objects.removal import remove_namespace
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "contract"))
 

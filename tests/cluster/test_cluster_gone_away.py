@@ -13,9 +13,9 @@ from gone import Relay
 from kubeconfigs import raw_kubeconfig, write_kubeconfig
 
 from labsupport.engine.cluster import ClusterEngine
-from labsupport.engine.cluster.removal import remove_namespace
-from labsupport.engine.records import TrafficSpec
+from labsupport.engine.cluster.objects.removal import remove_namespace
 from labsupport.errors import EngineLostError
+from labsupport.records import TrafficSpec
 
 
 @pytest.fixture(params=["cut", "silent"])

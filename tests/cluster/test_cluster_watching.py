@@ -11,11 +11,11 @@ from contract_mesh import GATEWAY, Mesh, weights
 
 from labsupport import Lab
 from labsupport.engine.cluster import ClusterEngine
-from labsupport.engine.cluster.inforce import Watcher
-from labsupport.engine.records import AccessRecord, Response, TrafficSpec
+from labsupport.engine.cluster.watch.inforce import Watcher
 from labsupport.errors import WaitTimeoutError
-from labsupport.manifest import read
 from labsupport.model import parse
+from labsupport.model.reading.documents import read
+from labsupport.records import AccessRecord, Response, TrafficSpec
 
 URL = "http://web:8080/"
 
@@ -197,9 +197,9 @@ def test_explanations_are_confirmed_and_configurations_found(web: Mesh) -> None:
                 assert foreign not in shown, f"{kind}: {foreign} is not what the rule made"
     finally:
         # The engine is the session's: the lab is let go of without being closed.
-        from labsupport import session
+        from labsupport.lab import current
 
-        session.forget(lab)
+        current.forget(lab)
 
 
 def test_statistics_come_from_every_proxy(web: Mesh) -> None:

@@ -14,9 +14,9 @@ import pytest
 from contract_mesh import GATEWAY, SERVICE, SUBSETS, Mesh, deployment, eventually, weights
 
 from labsupport.engine.cluster import ClusterEngine
-from labsupport.engine.cluster.additions import EXPORT_TO, LAB_LABEL
-from labsupport.engine.cluster.connect import Connection
-from labsupport.engine.cluster.removal import remove_namespace
+from labsupport.engine.cluster.api.connect import Connection
+from labsupport.engine.cluster.objects.additions import EXPORT_TO, LAB_LABEL
+from labsupport.engine.cluster.objects.removal import remove_namespace
 from labsupport.errors import ManifestError, WaitTimeoutError
 
 

@@ -12,10 +12,10 @@ from contract_mesh import GATEWAY, SERVICE, SUBSETS, URL, Mesh, deployment, web_
 from kubeconfigs import raw_kubeconfig, write_kubeconfig
 
 from labsupport.engine.cluster import ClusterEngine
-from labsupport.engine.cluster.connect import MANAGED_BY, ApiError, Connection
-from labsupport.engine.cluster.removal import remove_namespace
-from labsupport.engine.records import Ref
+from labsupport.engine.cluster.api.connect import MANAGED_BY, ApiError, Connection
+from labsupport.engine.cluster.objects.removal import remove_namespace
 from labsupport.errors import EngineError, EngineLostError
+from labsupport.records import Ref
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from contract_mesh import SUBSETS, Mesh, web_manifests
 
-from labsupport.engine.base import Engine
+from labsupport.engine.protocol import Engine
 
 
 def open_embedded() -> Engine:
-    from labsupport.engine.embedded import EmbeddedEngine
+    from labsupport.engine.embedded.engine import EmbeddedEngine
 
     return EmbeddedEngine()
 

@@ -6,11 +6,11 @@ import collections
 import time
 from collections.abc import Callable
 
-from labsupport.engine.base import Engine
-from labsupport.engine.records import ApplyResult, Response, TrafficSpec
-from labsupport.manifest import read
+from labsupport.engine.protocol import Engine
 from labsupport.model import parse
+from labsupport.model.reading.documents import read
 from labsupport.paths import manifests
+from labsupport.records import ApplyResult, Response, TrafficSpec
 
 
 class Mesh:

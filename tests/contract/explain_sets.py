@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from labsupport import model
-from labsupport.engine.records import Pod
-from labsupport.manifest import Document
-from labsupport.model.base import Origin
+from labsupport.model.reading.documents import Document
+from labsupport.model.schema.base import Origin
+from labsupport.records import Pod
 
 sys.path.append(str(Path(__file__).parents[1] / "behaviour"))
 from draw_requests import Drawing

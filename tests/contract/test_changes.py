@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 from contract_mesh import SERVICE, SUBSETS, URL, Mesh, deployment, eventually, weights
 
-from labsupport.engine.base import Engine
-from labsupport.engine.records import Ref, Response, TrafficSpec
+from labsupport.engine.protocol import Engine
 from labsupport.errors import ManifestError, NotFoundError
+from labsupport.records import Ref, Response, TrafficSpec
 
 
 @contextmanager

@@ -27,11 +27,11 @@ import pytest
 import requests
 from explained_features import features
 
+from labsupport.controlplane.proxies import PodInfo, Proxy, ProxyResources
+from labsupport.controlplane.registry.registry import Registry
+from labsupport.controlplane.translate import translate
+from labsupport.engine.embedded.envoy.binary import binary
 from labsupport.explain import Explanation, explain
-from labsupport.mesh.envoy import binary
-from labsupport.mesh.records import PodInfo, Proxy, ProxyResources
-from labsupport.mesh.registry import Registry
-from labsupport.mesh.translate import translate
 
 pytestmark = pytest.mark.embedded
 

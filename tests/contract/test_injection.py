@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contract_mesh import SERVICE, SUBSETS, URL, Mesh, deployment, weights
 
-from labsupport.engine.records import Ref
+from labsupport.records import Ref
 
 
 def sidecars(mesh: Mesh) -> dict[str, bool]:

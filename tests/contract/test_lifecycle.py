@@ -17,8 +17,8 @@ import pytest
 from contract_mesh import SERVICE, SUBSETS, URL, Mesh, deployment, eventually, web_manifests, weights
 
 from labsupport.certificates import Authority
-from labsupport.engine.embedded import EmbeddedEngine
-from labsupport.engine.records import Ref, TlsOptions
+from labsupport.engine.embedded.engine import EmbeddedEngine
+from labsupport.engine.embedded.processes import rundir
 from labsupport.errors import (
     ConfigRejectedError,
     EngineLostError,
@@ -27,7 +27,7 @@ from labsupport.errors import (
     UsageError,
     WaitTimeoutError,
 )
-from labsupport.mesh import rundir
+from labsupport.records import Ref, TlsOptions
 
 pytestmark = pytest.mark.embedded
 ROOT = os.geteuid() == 0
@@ -192,8 +192,8 @@ def test_close_leaves_nothing_and_may_be_repeated(embedded: EmbeddedEngine, tmp_
 
 KERNEL = """
     import sys, time
-    from labsupport.engine.embedded import EmbeddedEngine
-    from labsupport.manifest import read
+    from labsupport.engine.embedded.engine import EmbeddedEngine
+    from labsupport.model.reading.documents import read
     from labsupport.model import parse
     from labsupport.paths import manifests
     engine = EmbeddedEngine()
@@ -377,10 +377,10 @@ def test_a_disk_that_fills_up_refuses_new_pods_and_changes_nothing(
 
 
 def test_a_missing_envoy_is_told_with_the_platforms_that_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    from labsupport.mesh import envoy
+    from labsupport.engine.embedded.envoy import binary
 
-    envoy.binary.cache_clear()
-    monkeypatch.setattr(envoy, "DISTRIBUTION", "no-such-distribution")
+    binary.binary.cache_clear()
+    monkeypatch.setattr(binary, "DISTRIBUTION", "no-such-distribution")
     with pytest.raises(EnvoyMissingError, match=r"x86_64.*macOS.*Linux"):
         EmbeddedEngine()
-    envoy.binary.cache_clear()
+    binary.binary.cache_clear()

@@ -8,7 +8,7 @@ import pytest
 from contract_mesh import GATEWAY, SERVICE, SUBSETS, URL, Mesh, deployment, eventually, web_manifests, weights
 from scipy.stats import binom
 
-from labsupport.engine.records import Ref
+from labsupport.records import Ref
 
 
 def test_all_of_the_weight_on_one_subset_leaves_no_strays(web: Mesh) -> None:

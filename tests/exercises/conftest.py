@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from labsupport import exercises
-from labsupport.lab import Lab
+from labsupport.course import catalogue
+from labsupport.lab.lab import Lab
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def opened() -> Iterator[Lab]:
 def lab(opened: Lab) -> Iterator[Lab]:
     """A lab with nothing in it; the mesh itself is shared by all tests."""
     # An exercise keeps answers and hints for as long as its lab is open.
-    exercises._begun.pop(opened, None)
+    catalogue._begun.pop(opened, None)
     yield opened
     left = opened.reset()
     assert left.remaining == ()

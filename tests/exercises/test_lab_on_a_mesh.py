@@ -8,7 +8,7 @@ import pytest
 
 from labsupport import check
 from labsupport.errors import ManifestError
-from labsupport.lab import Lab
+from labsupport.lab.lab import Lab
 
 LESSON = "02-canary-by-weight"
 URL = "http://web:8080/"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from labsupport import exercises, paths
-from labsupport.exercises.base import Exercise, ExerciseSpec, Wrong
-from labsupport.lab import Lab
-from labsupport.magic import manifest
-from labsupport.outcome import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+from labsupport import paths
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+from labsupport.course import catalogue
+from labsupport.course.exercise import Exercise, ExerciseSpec, Wrong
+from labsupport.course.magic import manifest
+from labsupport.lab.lab import Lab
 from labsupport.statistics import ALPHA
 
-SPECS = tuple(exercises.every().values())
+SPECS = tuple(catalogue.every().values())
 JUDGED = tuple(spec for spec in SPECS if spec.judge is not None)
 ASKING = tuple(spec for spec in SPECS if spec.questions)
 MISTAKES = [
@@ -26,7 +27,7 @@ def numbered(specs: tuple[ExerciseSpec, ...]) -> list[object]:
 
 
 def begun(lab: Lab, spec: ExerciseSpec) -> Exercise:
-    exercise = exercises.exercise(spec.number)
+    exercise = catalogue.exercise(spec.number)
     if spec.needs:
         exercise.prepare()
     return exercise
@@ -71,7 +72,7 @@ def test_a_typical_mistake_fails_and_is_explained(lab: Lab, spec: ExerciseSpec, 
 
 @pytest.mark.parametrize("spec", numbered(ASKING))
 def test_questions_accept_right_answers_and_explain_wrong_ones(lab: Lab, spec: ExerciseSpec) -> None:
-    exercise = exercises.exercise(spec.number)
+    exercise = catalogue.exercise(spec.number)
     for number, question in enumerate(spec.questions, start=1):
         assert exercise.compare(question=number).state is NOT_ATTEMPTED
         for value in question.wrong_answers():
@@ -87,7 +88,7 @@ def test_questions_accept_right_answers_and_explain_wrong_ones(lab: Lab, spec: E
 
 @pytest.mark.parametrize("spec", numbered(SPECS))
 def test_every_exercise_has_hints_from_mild_to_concrete_and_a_solution(lab: Lab, spec: ExerciseSpec) -> None:
-    exercise = exercises.exercise(spec.number)
+    exercise = catalogue.exercise(spec.number)
     assert len(spec.hints) >= 3
     assert [exercise.hint().text for _ in spec.hints] == list(spec.hints)
     assert exercise.hint().number == len(spec.hints)
@@ -98,7 +99,7 @@ def test_every_exercise_has_hints_from_mild_to_concrete_and_a_solution(lab: Lab,
 
 def test_predictions_are_held_against_what_was_seen(lab: Lab) -> None:
     (number,) = (spec.number for spec in ASKING if any(question.name == "not found" for question in spec.questions))
-    exercise = exercises.exercise(number)
+    exercise = catalogue.exercise(number)
     exercise.prepare()
     seen = lab.send("nodeport:web/name", count=300)
     exercise.predict(100)

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from labsupport import exercises, paths
-from labsupport.exercises.base import ExerciseSpec
+from labsupport import paths
+from labsupport.course import catalogue
+from labsupport.course.exercise import ExerciseSpec
 from labsupport.statistics import ALPHA
 
-SPECS = exercises.every()
+SPECS = catalogue.every()
 # A cell may show a start text with the magic in front of it, and nothing else.
 MAGIC = re.compile(r"%%manifest +([\d.]+)\n(.*)", re.DOTALL)
 

@@ -61,7 +61,7 @@ def main(first: int, count: int) -> int:
     from cases import ask_oracle
     from normalise import differences, normalise
 
-    from labsupport.mesh.cli_translate import run
+    from labsupport.controlplane.offline.translate_files import run
 
     bad = compared = rejected = 0
     for seed in range(first, first + count):

@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from labsupport.manifest import Document, read
-from labsupport.model.kinds import KINDS
-from labsupport.model.shape import ListShape, MapShape, ObjectShape, Shape, TextShape, shape_of
+from labsupport.model.kinds.index import KINDS
+from labsupport.model.reading.documents import Document, read
+from labsupport.model.schema.shape import ListShape, MapShape, ObjectShape, Shape, TextShape, shape_of
 from labsupport.model.validation import validate
 
 FOLDER = Path(__file__).parent / "validation"

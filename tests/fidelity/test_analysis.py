@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from labsupport.manifest import read
 from labsupport.model import parse
 from labsupport.model.analysis import PodLabels, analyse
+from labsupport.model.reading.documents import read
 
 SETS = Path(__file__).parent / "analysis"
 GOLDEN = json.loads((SETS / "notes.json").read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ import pytest
 from cases import GOLDEN, Case, cases, themes, unpack
 from normalise import differences, normalise
 
-from labsupport.mesh.cli_translate import run
+from labsupport.controlplane.offline.translate_files import run
 
 ALL = [
     pytest.param(case, proxy, id=f"{case.theme}/{case.name}/{proxy}")

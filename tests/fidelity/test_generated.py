@@ -8,8 +8,8 @@ import os
 import pytest
 from generate import generate, main, to_text
 
-from labsupport.mesh.cli_translate import run
-from labsupport.mesh.encode import Encoder
+from labsupport.controlplane.encode import Encoder
+from labsupport.controlplane.offline.translate_files import run
 
 SEEDS = range(60)
 KINDS = {"clusters": "CDS", "endpoints": "EDS", "listeners": "LDS", "routes": "RDS"}

@@ -9,7 +9,7 @@ import pytest
 from reading import GOLDEN, inputs, rows
 
 from labsupport.errors import ManifestError
-from labsupport.manifest import read
+from labsupport.model.reading.documents import read
 from labsupport.model.validation import validate
 
 TEXTS = inputs()

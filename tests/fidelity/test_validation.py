@@ -9,8 +9,8 @@ import pytest
 from mutate import Mutator, as_yaml
 
 from labsupport.errors import ManifestError
-from labsupport.manifest import read
 from labsupport.model import parse
+from labsupport.model.reading.documents import read
 from labsupport.model.validation import validate
 
 CORPUS = Path(__file__).parent / "validation"

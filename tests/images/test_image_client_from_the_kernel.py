@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 from image_app import App, StartApp
 
-from labsupport import traffic
-from labsupport.engine.records import TrafficSpec
 from labsupport.engine.sending import HttpSending
 from labsupport.errors import EngineError, TrafficError, UsageError
+from labsupport.records import TrafficSpec
+from labsupport.traffic import sending
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ class OneClient:
         self.runs: list[HttpSending] = []
 
     def send(self, spec: TrafficSpec) -> HttpSending:
-        path = traffic.parse_url(spec.url).path
+        path = sending.parse_url(spec.url).path
         self.runs.append(run_of(self.client.url, spec, f"{self.target.url}{path}"))
         return self.runs[-1]
 
@@ -64,7 +64,7 @@ def until(condition: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
 
 
 def test_a_batch_is_complete_and_names_who_answered(engine: OneClient) -> None:
-    seen = traffic.send(engine, traffic.build_spec("gateway:/name", count=300))
+    seen = sending.send(engine, sending.build_spec("gateway:/name", count=300))
     assert sorted(r.index for r in seen) == list(range(300))
     assert seen.share("pod").counts == {"web-safe-1": 300} and seen.share().counts == {"safe": 300}
     assert seen.outcomes.counts == {"ok": 300} and len(set(seen.request_ids)) == 300
@@ -82,14 +82,14 @@ def test_a_missing_client_says_so() -> None:
 
 
 def test_letting_go_of_a_run_ends_it(engine: OneClient) -> None:
-    run = iter(engine.send(traffic.build_spec("gateway:/", rate=200, background=True)))
+    run = iter(engine.send(sending.build_spec("gateway:/", rate=200, background=True)))
     assert len(list(islice(run, 3))) == 3
     run.close()
     until(lambda: not engine.under_way())
 
 
 def test_background_traffic_is_paused_changed_stopped_and_begun_again(engine: OneClient) -> None:
-    live = traffic.BackgroundTraffic(engine, traffic.build_spec("gateway:/name", rate=50, background=True))
+    live = sending.BackgroundTraffic(engine, sending.build_spec("gateway:/name", rate=50, background=True))
     with live:
         live.collect(10)
         live.set_rate(400)
@@ -114,8 +114,8 @@ def test_background_traffic_is_paused_changed_stopped_and_begun_again(engine: On
 
 def test_stop_lets_requests_under_way_complete(client: App, start_app: StartApp) -> None:
     slow = start_app("web", LATENCY_S="0.4")
-    live = traffic.BackgroundTraffic(
-        OneClient(client, slow), traffic.build_spec("gateway:/", rate=50, background=True)
+    live = sending.BackgroundTraffic(
+        OneClient(client, slow), sending.build_spec("gateway:/", rate=50, background=True)
     ).start()
     live.collect(1)
     before = live.total
@@ -128,8 +128,8 @@ def test_stop_lets_requests_under_way_complete(client: App, start_app: StartApp)
 
 def test_a_client_that_dies_ends_the_traffic_with_an_error(start_app: StartApp, web: App) -> None:
     client = start_app("client", POD_NAME="client-2")
-    live = traffic.BackgroundTraffic(
-        OneClient(client, web), traffic.build_spec("gateway:/", rate=100, background=True)
+    live = sending.BackgroundTraffic(
+        OneClient(client, web), sending.build_spec("gateway:/", rate=100, background=True)
     ).start()
     live.collect(5)
     client.process.kill()
@@ -141,7 +141,7 @@ def test_a_client_that_dies_ends_the_traffic_with_an_error(start_app: StartApp, 
 
 def test_a_client_that_dies_in_the_middle_of_a_batch_is_told(start_app: StartApp, web: App) -> None:
     client = start_app("client", POD_NAME="client-3")
-    answers = iter(OneClient(client, web).send(traffic.build_spec("gateway:/", count=100_000)))
+    answers = iter(OneClient(client, web).send(sending.build_spec("gateway:/", count=100_000)))
     assert next(answers).outcome == "ok"
     client.process.kill()
     with pytest.raises(EngineError, match="broke off"):

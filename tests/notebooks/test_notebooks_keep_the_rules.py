@@ -11,7 +11,7 @@ from pathlib import Path
 import notebook_rules as rules
 import pytest
 
-from labsupport import exercises
+from labsupport.course import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -36,12 +36,12 @@ def test_notebooks_are_numbered_from_00_without_a_gap():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_sets_the_exercises_that_are_defined_for_it(path: Path):
-    defined = {number for number in exercises.every() if number.startswith(f"{path.name[:2]}.")}
+    defined = {number for number in catalogue.every() if number.startswith(f"{path.name[:2]}.")}
     assert rules.exercises_of(load(path)) == defined
-    kinds = {exercises.find(number).kind for number in defined}
+    kinds = {catalogue.find(number).kind for number in defined}
     assert kinds & {"write", "diagnose"}, "at least one exercise is to write or to diagnose something"
 
 
 def test_every_exercise_belongs_to_a_notebook():
     lessons = {path.name[:2] for path in NOTEBOOKS}
-    assert {number[:2] for number in exercises.every()} <= lessons
+    assert {number[:2] for number in catalogue.every()} <= lessons

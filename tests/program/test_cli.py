@@ -232,10 +232,10 @@ def test_what_killed_labs_left_is_told_by_the_doctor_and_removed_by_reset(tmp_pa
     folder = dead_lab(tmp_path)
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
-        from labsupport.mesh import rundir
+        from labsupport.engine.embedded.processes import rundir
 
         rundir.record(folder, rundir.CHILDREN, child.pid)
-        from labsupport.doctor import machine
+        from labsupport.setup.doctor import machine
 
         (finding,) = machine.leftovers("embedded")
         assert finding.level == "warning" and str(folder) in finding.detail

@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 from fake_cluster import DOCKER_INFO, GIB, World
 
 from labsupport.cli import workshop
-from labsupport.cluster_setup import cache, checks, containers, images, kind, remedies, versions
-from labsupport.cluster_setup.addons import chosen
-from labsupport.doctor.finding import Finding
 from labsupport.errors import EngineError, UsageError
+from labsupport.setup.cluster import cache, checks, containers, images, kind, remedies, versions
+from labsupport.setup.cluster.addons import chosen
+from labsupport.setup.finding import Finding
 
 NAME = "istio-traffic-workshop"
 
@@ -168,8 +168,8 @@ def test_a_cluster_that_was_stopped_is_started(world: World, api: ApiServer):
 def test_a_node_that_stays_unready_is_waited_for_and_kept(
     world: World, api: ApiServer, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("labsupport.cluster_setup.up._ANSWER_S", 0.5)
-    monkeypatch.setattr("labsupport.cluster_setup.up._POLL_S", 0.05)
+    monkeypatch.setattr("labsupport.setup.cluster.up._ANSWER_S", 0.5)
+    monkeypatch.setattr("labsupport.setup.cluster.up._POLL_S", 0.05)
     api.node = {"conditions": [{"type": "Ready", "status": "False"}]}
     done = run("up")
     assert done.exit_code == 2 and "the node is not ready" in done.output and "network plugin" in done.output

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from labsupport.cluster_setup import cache, downloads, tools, versions
-from labsupport.cluster_setup.versions import Download
 from labsupport.errors import EngineError, StorageError
+from labsupport.setup.cluster import cache, downloads, tools, versions
+from labsupport.setup.cluster.versions import Download
 
 SCRIPT = b"#!/bin/sh\necho 0.33.0\n"
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from labsupport import chromium, doctor, platforms
 from labsupport.cli import workshop
-from labsupport.doctor import machine, software
-from labsupport.doctor.finding import Finding
 from labsupport.errors import EnvoyMissingError
+from labsupport.setup import chromium, doctor, platforms
+from labsupport.setup.doctor import machine, software
+from labsupport.setup.finding import Finding
 
 
 def only(findings: Iterator[Finding]) -> Finding:
@@ -65,12 +65,12 @@ def test_a_platform_without_envoy_matters_to_one_engine_only(monkeypatch: pytest
 
 
 def test_a_missing_envoy(monkeypatch: pytest.MonkeyPatch):
-    from labsupport.mesh import envoy
+    from labsupport.engine.embedded.envoy import binary
 
     def missing() -> Path:
         raise EnvoyMissingError("there is no Envoy on this machine")
 
-    monkeypatch.setattr(envoy, "binary", missing)
+    monkeypatch.setattr(binary, "binary", missing)
     assert only(software.envoy("embedded")).level == "error"
     assert list(software.envoy("cluster")) == []
 
@@ -79,12 +79,12 @@ def test_a_missing_envoy(monkeypatch: pytest.MonkeyPatch):
     ("script", "words"), [("#!/bin/sh\necho 'GLIBC_2.31 not found' >&2; exit 1\n", "GLIBC"), ("not a program", "start")]
 )
 def test_an_envoy_that_does_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, words: str):
-    from labsupport.mesh import envoy
+    from labsupport.engine.embedded.envoy import binary
 
     program = tmp_path / "envoy"
     program.write_text(script)
     program.chmod(0o755)
-    monkeypatch.setattr(envoy, "binary", lambda: program)
+    monkeypatch.setattr(binary, "binary", lambda: program)
     finding = only(software.envoy("embedded"))
     assert finding.level == "error" and words in finding.detail
 

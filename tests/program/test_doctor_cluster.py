@@ -15,9 +15,9 @@ import pytest
 from answering_api_server import ApiServer
 from fake_cluster import DOCKER_INFO, World
 
-from labsupport.cluster_setup import images
-from labsupport.doctor import cluster, registries
-from labsupport.doctor.finding import Finding
+from labsupport.setup.cluster import images
+from labsupport.setup.doctor import cluster, registries
+from labsupport.setup.finding import Finding
 
 MESH = {"accessLogFile": "/dev/stdout"}
 

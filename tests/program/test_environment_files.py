@@ -14,8 +14,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from labsupport import requirements
-from labsupport.cluster_setup.versions import OLDEST_KIND
+from labsupport.setup import requirements
+from labsupport.setup.cluster.versions import OLDEST_KIND
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

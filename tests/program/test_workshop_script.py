@@ -48,7 +48,7 @@ class Clone:
     def __init__(self, folder: Path) -> None:
         self.root = folder / "a clone with spaces"
         (self.root / "labsupport").mkdir(parents=True)
-        for name in ("workshop", "pyproject.toml", "constraints.txt", "labsupport/platforms.py"):
+        for name in ("workshop", "pyproject.toml", "constraints.txt", "labsupport/setup/platforms.py"):
             shutil.copy(ROOT / name, self.root / name)
         self.bin = folder / "bin"
         self.bin.mkdir()

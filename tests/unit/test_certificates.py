@@ -14,8 +14,8 @@ import yaml
 
 from labsupport.certificates import Authority, Certificate
 from labsupport.errors import UsageError
-from labsupport.manifest import read
 from labsupport.model import parse
+from labsupport.model.reading.documents import read
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import pytest
 from small_engine import SmallEngine
 
 from labsupport.display import show, watch
-from labsupport.display.live import LiveTraffic
-from labsupport.display.live_graph import LiveGraph
-from labsupport.display.live_status import LiveStatus
-from labsupport.engine.records import Pod
+from labsupport.display.live.live import LiveTraffic
+from labsupport.display.live.live_graph import LiveGraph
+from labsupport.display.live.live_status import LiveStatus
 from labsupport.errors import UsageError
-from labsupport.lab import Lab
+from labsupport.lab.lab import Lab
+from labsupport.records import Pod
 
 URL = "http://web:8080/"
 

@@ -10,22 +10,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from labsupport.engine.base import Sending
-from labsupport.engine.cluster import clean, refuse
-from labsupport.engine.cluster.additions import LAB_LABEL
-from labsupport.engine.cluster.api import Api
-from labsupport.engine.cluster.connect import Connection
-from labsupport.engine.cluster.images import Images
-from labsupport.engine.cluster.istio import istio_of
-from labsupport.engine.cluster.namespace import Namespace, chosen_name
-from labsupport.engine.cluster.objects import Objects, Tried
-from labsupport.engine.cluster.parts import GATEWAY, OUTSIDE, Parts
-from labsupport.engine.cluster.podlogs import read_log
-from labsupport.engine.cluster.pods import has_proxy, records
-from labsupport.engine.cluster.rollout import Rollout, workload_of
-from labsupport.engine.cluster.statnames import envoy_names
+from labsupport.controlplane.desired import merge, remove
+from labsupport.engine.cluster.api.api import Api
+from labsupport.engine.cluster.api.connect import Connection
+from labsupport.engine.cluster.api.istio import istio_of
+from labsupport.engine.cluster.objects import clean, refuse
+from labsupport.engine.cluster.objects.additions import LAB_LABEL
+from labsupport.engine.cluster.objects.images import Images
+from labsupport.engine.cluster.objects.namespace import Namespace, chosen_name
+from labsupport.engine.cluster.objects.objects import Objects, Tried
+from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE, Parts
+from labsupport.engine.cluster.objects.rollout import Rollout, workload_of
+from labsupport.engine.cluster.watch.podlogs import read_log
+from labsupport.engine.cluster.watch.pods import has_proxy, records
+from labsupport.engine.cluster.watch.statnames import envoy_names
+from labsupport.engine.dangling import dangling
 from labsupport.engine.patching import patched, placed
-from labsupport.engine.records import (
+from labsupport.engine.protocol import Sending
+from labsupport.errors import (
+    ConfigRejectedError,
+    EngineLostError,
+    ManifestError,
+    NotFoundError,
+    UsageError,
+    WaitTimeoutError,
+)
+from labsupport.model import Resource
+from labsupport.records import (
     AccessRecord,
     ApplyResult,
     Leftovers,
@@ -37,23 +48,12 @@ from labsupport.engine.records import (
     Sample,
     TrafficSpec,
 )
-from labsupport.errors import (
-    ConfigRejectedError,
-    EngineLostError,
-    ManifestError,
-    NotFoundError,
-    UsageError,
-    WaitTimeoutError,
-)
-from labsupport.mesh.dangling import dangling
-from labsupport.mesh.state import merge, remove
-from labsupport.model import Resource
 
 if TYPE_CHECKING:
-    from labsupport.engine.cluster.accesslog import ClusterAccessLog
-    from labsupport.engine.cluster.inforce import Mark, Watcher
-    from labsupport.engine.cluster.proxies import Proxies
     from labsupport.engine.cluster.traffic import Traffic
+    from labsupport.engine.cluster.watch.accesslog import ClusterAccessLog
+    from labsupport.engine.cluster.watch.inforce import Mark, Watcher
+    from labsupport.engine.cluster.watch.proxies import Proxies
 
 __all__ = ["ClusterEngine"]
 
@@ -123,7 +123,7 @@ class ClusterEngine:
     def watcher(self) -> Watcher:
         """Knows when a change is in force."""
         if self._watcher is None:
-            from labsupport.engine.cluster.inforce import Watcher
+            from labsupport.engine.cluster.watch.inforce import Watcher
 
             self._watcher = Watcher(self.connection, self.namespace, self._istio.namespace)
         return self._watcher
@@ -132,7 +132,7 @@ class ClusterEngine:
     def proxies(self) -> Proxies:
         """Asks the Envoys."""
         if self._proxies is None:
-            from labsupport.engine.cluster.proxies import Proxies
+            from labsupport.engine.cluster.watch.proxies import Proxies
 
             self._proxies = Proxies(self.connection, self.namespace)
         return self._proxies
@@ -142,7 +142,7 @@ class ClusterEngine:
         """Reads the access logs."""
         with self._lock:
             if self._access is None:
-                from labsupport.engine.cluster.accesslog import ClusterAccessLog
+                from labsupport.engine.cluster.watch.accesslog import ClusterAccessLog
 
                 self._access = ClusterAccessLog(self.connection, self.namespace)
             return self._access
@@ -324,7 +324,7 @@ class ClusterEngine:
 
     def urls(self) -> Mapping[str, str]:
         """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""
-        from labsupport.mesh.gateways import schemes
+        from labsupport.controlplane.entrances import schemes
 
         self._check()
         labels = {"app": GATEWAY, "istio": "ingressgateway", LAB_LABEL: self.namespace}

@@ -7,18 +7,18 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from labsupport.engine.base import Sending
-from labsupport.engine.cluster.accesslog import ClusterAccessLog
-from labsupport.engine.cluster.connect import ApiError, Connection
-from labsupport.engine.cluster.entrances import Entrance, Reach, entrances, hosts
+from labsupport.engine.cluster.api.connect import ApiError, Connection
+from labsupport.engine.cluster.api.podroute import PodRoute
 from labsupport.engine.cluster.localclient import LocalClient
-from labsupport.engine.cluster.podroute import PodRoute
-from labsupport.engine.cluster.pods import program
-from labsupport.engine.cluster.rollout import is_ready, workload_of
-from labsupport.engine.records import TrafficSpec
+from labsupport.engine.cluster.objects.rollout import is_ready, workload_of
+from labsupport.engine.cluster.watch.accesslog import ClusterAccessLog
+from labsupport.engine.cluster.watch.entrances import Entrance, Reach, entrances, hosts
+from labsupport.engine.cluster.watch.pods import program
+from labsupport.engine.protocol import Sending
 from labsupport.engine.sending import ClientSending, LocalRoute, Route
-from labsupport.engine.target import Target, parse_url
 from labsupport.errors import EngineError, NotFoundError, UsageError
+from labsupport.records import TrafficSpec
+from labsupport.urls import Target, parse_url
 
 __all__ = ["Traffic"]
 

@@ -12,7 +12,7 @@ from labsupport.model.analysis.others import (
 )
 from labsupport.model.analysis.virtualservices import analyse_virtual_services
 from labsupport.model.analysis.world import Note, PodLabels, World
-from labsupport.model.base import Resource
+from labsupport.model.schema.base import Resource
 
 __all__ = ["analyse"]
 

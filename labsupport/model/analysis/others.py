@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from labsupport.model.analysis.world import World
-from labsupport.model.core import Service
-from labsupport.model.destinationrule import DestinationRule
-from labsupport.model.gateway import Gateway
-from labsupport.model.security import AuthorizationPolicy
-from labsupport.model.sidecar import Sidecar
+from labsupport.model.kinds.core import Service
+from labsupport.model.kinds.destinationrule import DestinationRule
+from labsupport.model.kinds.gateway import Gateway
+from labsupport.model.kinds.security import AuthorizationPolicy
+from labsupport.model.kinds.sidecar import Sidecar
 from labsupport.model.validation.common import PROTOCOLS
 
 __all__ = ["analyse_destination_rules", "analyse_gateways", "analyse_selectors", "analyse_services"]

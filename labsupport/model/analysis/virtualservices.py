@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from labsupport.model.analysis.world import DOMAIN, World, full_host
-from labsupport.model.destinationrule import DestinationRule
-from labsupport.model.gateway import Gateway
-from labsupport.model.suggest import closest
+from labsupport.model.kinds.destinationrule import DestinationRule
+from labsupport.model.kinds.gateway import Gateway
+from labsupport.model.kinds.virtualservice import Destination, TCPRoute, TLSRoute, VirtualService
+from labsupport.model.schema.suggest import closest
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.reachability import UNREACHABLE, warn_unreachable
 from labsupport.model.validation.virtualservice import hosts_overlap
-from labsupport.model.virtualservice import Destination, TCPRoute, TLSRoute, VirtualService
 
 __all__ = ["analyse_virtual_services", "destinations"]
 

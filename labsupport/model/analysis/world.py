@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from labsupport.model.apps import DaemonSet, Deployment, ReplicaSet, StatefulSet
-from labsupport.model.base import Resource
-from labsupport.model.core import Namespace, Pod, Service
-from labsupport.model.serviceentry import ServiceEntry
+from labsupport.model.kinds.apps import DaemonSet, Deployment, ReplicaSet, StatefulSet
+from labsupport.model.kinds.core import Namespace, Pod, Service
+from labsupport.model.kinds.serviceentry import ServiceEntry
+from labsupport.model.schema.base import Resource
 
 __all__ = ["DOMAIN", "Host", "Note", "PodLabels", "World", "full_host"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from labsupport.model.selector import WorkloadLabels, WorkloadSelector
-from labsupport.model.syntax import fqdn_problem, host_problem, is_dns_label, port_problem
+from labsupport.model.kinds.selector import WorkloadLabels, WorkloadSelector
+from labsupport.model.kinds.virtualservice import Destination
+from labsupport.model.schema.syntax import fqdn_problem, host_problem, is_dns_label, port_problem
 from labsupport.model.validation.findings import Findings
-from labsupport.model.virtualservice import Destination
 
 __all__ = [
     "HTTP_PROTOCOLS",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from labsupport.model.destinationrule import DestinationRuleSpec
-from labsupport.model.syntax import fqdn_problem, host_problem, is_ip, port_problem
-from labsupport.model.trafficpolicy import (
+from labsupport.model.kinds.destinationrule import DestinationRuleSpec
+from labsupport.model.kinds.trafficpolicy import (
     ClientTLSSettings,
     ConnectionPoolSettings,
     OutlierDetection,
@@ -12,6 +11,7 @@ from labsupport.model.trafficpolicy import (
     TrafficPolicy,
     TunnelSettings,
 )
+from labsupport.model.schema.syntax import fqdn_problem, host_problem, is_ip, port_problem
 from labsupport.model.validation.common import check_export_to, check_workload_selector, subset_name_problem
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.loadbalancer import check_load_balancer

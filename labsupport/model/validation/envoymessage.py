@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from labsupport.model.duration import parse_duration
+from labsupport.model.schema.duration import parse_duration
 from labsupport.model.validation.protoscalar import is_timestamp, key_problem, scalar_problem
 
 __all__ = ["MESSAGES", "Reading", "linked", "read_message"]

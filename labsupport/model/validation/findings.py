@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from labsupport.model.duration import GoDuration
-from labsupport.model.issues import Issue
-from labsupport.model.syntax import duration_problem, label_problems
+from labsupport.model.schema.duration import GoDuration
+from labsupport.model.schema.issues import Issue
+from labsupport.model.schema.syntax import duration_problem, label_problems
 
 __all__ = ["Findings"]
 

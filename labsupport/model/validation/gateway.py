@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.model.gateway import GatewaySpec, Port, Server, ServerTLSSettings, TLSCertificate
-from labsupport.model.syntax import host_problem, is_dns_label, is_ip, port_problem
+from labsupport.model.kinds.gateway import GatewaySpec, Port, Server, ServerTLSSettings, TLSCertificate
+from labsupport.model.schema.syntax import host_problem, is_dns_label, is_ip, port_problem
 from labsupport.model.validation.common import PROTOCOLS, check_unix_address, is_http, is_tls
 from labsupport.model.validation.findings import Findings
 

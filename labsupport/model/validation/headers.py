@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from labsupport.model.kinds.virtualservice import Headers
 from labsupport.model.validation.findings import Findings
-from labsupport.model.virtualservice import Headers
 
 __all__ = ["check_headers", "cors_header_problem", "is_authority", "is_jwt_claim", "match_header_problem"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from labsupport.model.syntax import is_go_integer, regex_problem
+from labsupport.model.kinds.virtualservice import Abort, CorsPolicy, Delay, HTTPRetry, Percent, StringMatch
+from labsupport.model.schema.syntax import is_go_integer, regex_problem
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.headers import cors_header_problem
-from labsupport.model.virtualservice import Abort, CorsPolicy, Delay, HTTPRetry, Percent, StringMatch
 
 __all__ = [
     "GRPC_CODES",

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from base64 import b64decode
 
-from labsupport.model.syntax import is_dns_label, port_problem, regex_problem
+from labsupport.model.kinds.virtualservice import (
+    HTTPDirectResponse,
+    HTTPMatchRequest,
+    HTTPRedirect,
+    HTTPRewrite,
+    HTTPRoute,
+    StringMatch,
+)
+from labsupport.model.schema.syntax import is_dns_label, port_problem, regex_problem
 from labsupport.model.validation.common import check_destination, check_gateway_names
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.headers import (
@@ -22,14 +30,6 @@ from labsupport.model.validation.httppolicy import (
     status_problem,
 )
 from labsupport.model.validation.weights import check_weights
-from labsupport.model.virtualservice import (
-    HTTPDirectResponse,
-    HTTPMatchRequest,
-    HTTPRedirect,
-    HTTPRewrite,
-    HTTPRoute,
-    StringMatch,
-)
 
 __all__ = ["check_http_route"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import chain, permutations
 
-from labsupport.model.loadbalancer import (
+from labsupport.model.kinds.loadbalancer import (
     ConsistentHashLB,
     Failover,
     LoadBalancerSettings,
@@ -14,7 +14,7 @@ from labsupport.model.loadbalancer import (
     WarmupConfiguration,
     ZoneAwareLoadBalancerSetting,
 )
-from labsupport.model.trafficpolicy import OutlierDetection
+from labsupport.model.kinds.trafficpolicy import OutlierDetection
 from labsupport.model.validation.findings import Findings
 
 __all__ = ["check_load_balancer"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.model.extensions import TrafficExtensionSpec, WasmPluginSpec
-from labsupport.model.proxies import EnvoyConfigObjectPatch, EnvoyFilterSpec, ProxyConfigSpec, WorkloadGroupSpec
-from labsupport.model.syntax import regex_problem
-from labsupport.model.telemetry import ProviderRef, TelemetrySpec
+from labsupport.model.kinds.extensions import TrafficExtensionSpec, WasmPluginSpec
+from labsupport.model.kinds.proxies import EnvoyConfigObjectPatch, EnvoyFilterSpec, ProxyConfigSpec, WorkloadGroupSpec
+from labsupport.model.kinds.telemetry import ProviderRef, TelemetrySpec
+from labsupport.model.schema.syntax import regex_problem
 from labsupport.model.validation.cel import expression_problem
 from labsupport.model.validation.common import check_workload_labels, check_workload_selector
 from labsupport.model.validation.envoymessage import MESSAGES, read_message

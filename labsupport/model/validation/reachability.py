@@ -6,9 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from labsupport.model.base import Schema
-from labsupport.model.validation.findings import Findings
-from labsupport.model.virtualservice import (
+from labsupport.model.kinds.virtualservice import (
     HTTPMatchRequest,
     HTTPRoute,
     StringMatch,
@@ -16,6 +14,8 @@ from labsupport.model.virtualservice import (
     TLSRoute,
     VirtualServiceSpec,
 )
+from labsupport.model.schema.base import Schema
+from labsupport.model.validation.findings import Findings
 
 __all__ = ["INEFFECTIVE", "UNREACHABLE", "warn_unreachable"]
 

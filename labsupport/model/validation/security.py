@@ -6,9 +6,8 @@ import json
 import re
 from collections.abc import Callable, Sequence
 
-from labsupport.model.otheristio import PolicyTargetReference
-from labsupport.model.protojson import DecodeError
-from labsupport.model.security import (
+from labsupport.model.kinds.otheristio import PolicyTargetReference
+from labsupport.model.kinds.security import (
     AuthorizationPolicySpec,
     AuthorizationRule,
     JWTRule,
@@ -17,8 +16,9 @@ from labsupport.model.security import (
     RequestAuthenticationSpec,
     Source,
 )
-from labsupport.model.syntax import cidr_problem, port_problem
-from labsupport.model.telemetry import TelemetrySpec
+from labsupport.model.kinds.telemetry import TelemetrySpec
+from labsupport.model.schema.protojson import DecodeError
+from labsupport.model.schema.syntax import cidr_problem, port_problem
 from labsupport.model.validation.common import check_workload_selector
 from labsupport.model.validation.findings import Findings
 

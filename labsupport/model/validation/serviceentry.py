@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from labsupport.model.serviceentry import ServiceEntrySpec, WorkloadEntrySpec
-from labsupport.model.syntax import cidr_problem, fqdn_problem, host_problem, is_dns_label, is_ip, port_problem
+from labsupport.model.kinds.serviceentry import ServiceEntrySpec, WorkloadEntrySpec
+from labsupport.model.schema.syntax import cidr_problem, fqdn_problem, host_problem, is_dns_label, is_ip, port_problem
 from labsupport.model.validation.common import (
     PROTOCOLS,
     check_export_to,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from labsupport.model.sidecar import (
+from labsupport.model.kinds.sidecar import (
     IstioEgressListener,
     IstioIngressListener,
     OutboundTrafficPolicy,
     SidecarPort,
     SidecarSpec,
 )
-from labsupport.model.syntax import fqdn_problem, is_dns_label, is_go_integer, is_ip, port_problem
+from labsupport.model.schema.syntax import fqdn_problem, is_dns_label, is_go_integer, is_ip, port_problem
 from labsupport.model.validation.common import (
     PROTOCOLS,
     check_destination,

@@ -8,20 +8,21 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from labsupport.model.base import Resource, Schema
-from labsupport.model.destinationrule import DestinationRuleSpec
-from labsupport.model.extensions import TrafficExtensionSpec, WasmPluginSpec
-from labsupport.model.gateway import GatewaySpec
-from labsupport.model.issues import Issue, Report
-from labsupport.model.kinds import KINDS, api_versions
-from labsupport.model.protojson import DecodeError, decode
-from labsupport.model.proxies import EnvoyFilterSpec, ProxyConfigSpec, WorkloadGroupSpec
-from labsupport.model.security import AuthorizationPolicySpec, PeerAuthenticationSpec, RequestAuthenticationSpec
-from labsupport.model.serviceentry import ServiceEntrySpec, WorkloadEntrySpec
-from labsupport.model.shape import shape_of
-from labsupport.model.sidecar import SidecarSpec
-from labsupport.model.suggest import closest
-from labsupport.model.telemetry import TelemetrySpec
+from labsupport.model.kinds.destinationrule import DestinationRuleSpec
+from labsupport.model.kinds.extensions import TrafficExtensionSpec, WasmPluginSpec
+from labsupport.model.kinds.gateway import GatewaySpec
+from labsupport.model.kinds.index import KINDS, api_versions
+from labsupport.model.kinds.proxies import EnvoyFilterSpec, ProxyConfigSpec, WorkloadGroupSpec
+from labsupport.model.kinds.security import AuthorizationPolicySpec, PeerAuthenticationSpec, RequestAuthenticationSpec
+from labsupport.model.kinds.serviceentry import ServiceEntrySpec, WorkloadEntrySpec
+from labsupport.model.kinds.sidecar import SidecarSpec
+from labsupport.model.kinds.telemetry import TelemetrySpec
+from labsupport.model.kinds.virtualservice import VirtualServiceSpec
+from labsupport.model.schema.base import Resource, Schema
+from labsupport.model.schema.issues import Issue, Report
+from labsupport.model.schema.protojson import DecodeError, decode
+from labsupport.model.schema.shape import shape_of
+from labsupport.model.schema.suggest import closest
 from labsupport.model.validation.destinationrule import check_destination_rule
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.gateway import check_gateway
@@ -40,7 +41,6 @@ from labsupport.model.validation.security import (
 from labsupport.model.validation.serviceentry import check_service_entry, check_workload_entry
 from labsupport.model.validation.sidecar import check_sidecar
 from labsupport.model.validation.virtualservice import check_virtual_service
-from labsupport.model.virtualservice import VirtualServiceSpec
 
 __all__ = ["Inspection", "Verdict", "inspect", "is_istio", "judge", "validate"]
 

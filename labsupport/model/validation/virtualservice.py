@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from labsupport.model.syntax import cidr_problem, host_problem, is_ip, port_problem
-from labsupport.model.validation.common import check_export_to, check_gateway_names
-from labsupport.model.validation.findings import Findings
-from labsupport.model.validation.headers import is_jwt_claim
-from labsupport.model.validation.httproute import check_http_route
-from labsupport.model.validation.reachability import warn_unreachable
-from labsupport.model.validation.weights import check_weights
-from labsupport.model.virtualservice import (
+from labsupport.model.kinds.virtualservice import (
     L4MatchAttributes,
     TCPRoute,
     TLSMatchAttributes,
     TLSRoute,
     VirtualServiceSpec,
 )
+from labsupport.model.schema.syntax import cidr_problem, host_problem, is_ip, port_problem
+from labsupport.model.validation.common import check_export_to, check_gateway_names
+from labsupport.model.validation.findings import Findings
+from labsupport.model.validation.headers import is_jwt_claim
+from labsupport.model.validation.httproute import check_http_route
+from labsupport.model.validation.reachability import warn_unreachable
+from labsupport.model.validation.weights import check_weights
 
 __all__ = ["check_virtual_service", "hosts_overlap"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from labsupport.model.kinds.virtualservice import HTTPRouteDestination, RouteDestination
 from labsupport.model.validation.common import check_destination
 from labsupport.model.validation.findings import Findings
-from labsupport.model.virtualservice import HTTPRouteDestination, RouteDestination
 
 __all__ = ["check_weights"]
 

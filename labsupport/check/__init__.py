@@ -1,0 +1,44 @@
+"""Expectations about observations; every function looks at responses and says what they show, none sends or draws.
+
+Exact expectations (``exactly``, ``only``, ``none`` ...) hold or do not. Shares are random: ``share`` and ``same_share``
+fail for a correct mesh with a probability of at most ``alpha``, which their outcome states.
+
+Whatever is expected, no responses at all is a failure: nothing was shown. ``None`` instead of observations means that
+nothing was tried, and gives NOT_ATTEMPTED.
+"""
+
+from labsupport.check.expectations import (
+    RANDOM_CHECKS,
+    even,
+    exactly,
+    none,
+    ok,
+    only,
+    same_share,
+    share,
+    status,
+    sticky,
+)
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome, CheckState, all_of
+from labsupport.check.times import duration, slower
+
+__all__ = [
+    "FAILED",
+    "NOT_ATTEMPTED",
+    "PASSED",
+    "RANDOM_CHECKS",
+    "CheckOutcome",
+    "CheckState",
+    "all_of",
+    "duration",
+    "even",
+    "exactly",
+    "none",
+    "ok",
+    "only",
+    "same_share",
+    "share",
+    "slower",
+    "status",
+    "sticky",
+]

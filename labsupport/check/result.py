@@ -1,0 +1,125 @@
+"""What a check found: passed, failed or not attempted, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from labsupport.errors import CheckFailed
+from labsupport.statistics import Interval
+from labsupport.traffic.observations import Observations
+
+__all__ = ["FAILED", "NOT_ATTEMPTED", "PASSED", "CheckOutcome", "CheckState", "all_of", "level_text", "unusable"]
+
+
+class CheckState(StrEnum):
+    """The three results of a check."""
+
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    NOT_ATTEMPTED = "NOT_ATTEMPTED"
+
+
+PASSED, FAILED, NOT_ATTEMPTED = CheckState
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutcome:
+    """The result of one check; true in a condition if it passed.
+
+    Args:
+        state: PASSED, FAILED or NOT_ATTEMPTED.
+        title: what was expected.
+        lines: the explanation, one sentence each.
+        n: number of independent choices that were judged.
+        seen: key (such as a version) to count.
+        interval: key to exact interval of its share.
+        level: confidence level of each interval; 0 without any.
+        expected: key to expected share; empty where no share is expected.
+        p_value: probability of a deviation at least this large if the expectation is right; None if nothing is random.
+        alpha: probability that this check fails although the expectation is right; 0 if nothing is random.
+        rejects: in words, what the observations rule out.
+    """
+
+    state: CheckState
+    title: str
+    lines: tuple[str, ...] = ()
+    n: int = 0
+    seen: Mapping[str, int] = field(default_factory=dict)
+    interval: Mapping[str, Interval] = field(default_factory=dict)
+    level: float = 0.0
+    expected: Mapping[str, float] = field(default_factory=dict)
+    p_value: float | None = None
+    alpha: float = 0.0
+    rejects: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether it passed."""
+        return self.state is PASSED
+
+    def require(self) -> CheckOutcome:
+        """Stop here unless it passed.
+
+        Returns:
+            This outcome.
+
+        Raises:
+            CheckFailed: with the explanation, if it failed or was not attempted.
+        """
+        if not self.passed:
+            raise CheckFailed(repr(self))
+        return self
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        return "\n".join([f"{self.state} {self.title}", *(f"  {line}" for line in self.lines)])
+
+
+def all_of(title: str, *outcomes: CheckOutcome) -> CheckOutcome:
+    """Join several checks: failed if one failed, not attempted if one was not, else passed.
+
+    Args:
+        title: what is expected in all.
+        outcomes: the parts.
+
+    Returns:
+        One outcome with the explanations of all parts; ``alpha`` is their sum.
+    """
+    states = {outcome.state for outcome in outcomes}
+    state = FAILED if FAILED in states or not outcomes else NOT_ATTEMPTED if NOT_ATTEMPTED in states else PASSED
+    lines = []
+    for outcome in outcomes:
+        lines.append(f"{outcome.state} {outcome.title}")
+        lines += [f"  {line}" for line in outcome.lines]
+    return CheckOutcome(
+        state,
+        title,
+        tuple(lines) or ("nothing was checked",),
+        n=sum(outcome.n for outcome in outcomes),
+        alpha=sum(outcome.alpha for outcome in outcomes),
+        rejects=tuple(text for outcome in outcomes for text in outcome.rejects),
+    )
+
+
+def unusable(observations: Observations | None, title: str) -> CheckOutcome:
+    """The outcome of a check that has nothing to look at: not attempted for None, failed for no responses.
+
+    Args:
+        observations: None or empty.
+        title: what was expected.
+
+    Returns:
+        The outcome.
+    """
+    if observations is None:
+        return CheckOutcome(NOT_ATTEMPTED, title, ("nothing was sent yet",))
+    return CheckOutcome(FAILED, title, ("there are no responses, so nothing was shown: send requests first",))
+
+
+def level_text(level: float) -> str:
+    """A confidence level such as ``99.999 %``."""
+    return f"{100 * level:.6g} %"

@@ -1,0 +1,200 @@
+"""The check of proportions: exact intervals around what was seen, and what they rule out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from labsupport import statistics, words
+from labsupport.check.result import FAILED, PASSED, CheckOutcome, level_text, unusable
+from labsupport.errors import UsageError
+from labsupport.statistics import ALPHA, proportions
+from labsupport.traffic.observations import NONE, By, Choice, Observations, value_of
+from labsupport.traffic.share import Share
+
+__all__ = ["Alternatives", "check_share"]
+
+Alternatives = Mapping[str, Mapping[str, float]] | Sequence[Mapping[str, float]]
+
+
+def check_share(
+    observations: Observations | None,
+    expected: Mapping[str, float],
+    *,
+    by: By = "version",
+    service: str | None = None,
+    per: Choice = "request",
+    against: Alternatives = (),
+    alpha: float = ALPHA,
+    title: str = "",
+) -> CheckOutcome:
+    """Expect responses to be divided in given proportions; see ``labsupport.check.share``."""
+    if not isinstance(expected, Mapping) or not expected:
+        raise UsageError(f"expected={expected!r}: write weights, such as {{'v1': 90, 'v2': 10}}")
+    if not 0 < alpha < 1:
+        raise UsageError(f"alpha={alpha!r}: a probability between 0 and 1, such as 1e-5")
+    wanted = _by_text(proportions(expected))
+    named = _named(against)
+    title = title or f"{words.join(wanted)} as {' : '.join(f'{weight:g}' for weight in expected.values())}"
+    if not observations:
+        return unusable(observations, title)
+
+    sample = observations.independent_choices(per=per)
+    seen = sample.share(by, service=service)
+    positive = [key for key, weight in wanted.items() if weight > 0]
+    part = alpha / _tests(positive)
+    level = 1 - part
+    interval = {key: seen.interval(key, level=level) for key in [*wanted, *(k for k in seen if k not in wanted)]}
+
+    lines = [_n_text(observations, sample, per)]
+    consistent = True
+    for key, weight in wanted.items():
+        inside = interval[key].holds(weight) if weight else not seen.count(key)
+        consistent &= inside
+        lines.append(_row(key, seen, interval[key], level, weight, inside))
+    for key in seen:
+        if key not in wanted:
+            consistent = False
+            lines.append(f"{key}: {seen.count(key):,} seen, none expected" + _causes(sample, key, by, service))
+
+    p_value = _p_value(seen, wanted)
+    named_rejected, needed = _told_apart(seen, wanted, named, alpha)
+    rejects = tuple(name for name, rejected in named_rejected.items() if rejected)
+    if rejects:
+        lines.append(f"rejects: {'; '.join(rejects)}")
+    open_ones = [name for name, rejected in named_rejected.items() if not rejected and name in named]
+    if consistent and open_ones:
+        lines.append(f"does not reject: {'; '.join(open_ones)}")
+    enough = len(sample) >= needed
+    if not enough:
+        lines.append(f"too few to say more: send at least {words.plural(_rounded_up(needed), per)}")
+    return CheckOutcome(
+        PASSED if consistent and enough else FAILED,
+        title,
+        tuple(lines),
+        n=len(sample),
+        seen=dict(seen.counts),
+        interval=interval,
+        level=level,
+        expected=wanted,
+        p_value=p_value,
+        # Shares of 0 and 1 leave nothing to chance.
+        alpha=alpha if len(positive) > 1 else 0.0,
+        rejects=rejects,
+    )
+
+
+def _tests(positive: Sequence[str]) -> int:
+    """How many independent tests are made: with two keys the second interval is the first one's mirror image."""
+    return 1 if len(positive) <= 2 else len(positive)
+
+
+def _p_value(seen: Share, expected: Mapping[str, float]) -> float:
+    """Probability of a deviation at least this large; below ``alpha`` exactly if an interval misses its share."""
+    if any(count and not expected.get(key) for key, count in seen.counts.items()):
+        return 0.0
+    positive = [key for key, weight in expected.items() if weight > 0]
+    smallest = min(statistics.binomial_test(seen.count(key), seen.n, expected[key]) for key in positive)
+    return min(1.0, smallest * _tests(positive))
+
+
+def _told_apart(
+    seen: Share, expected: Mapping[str, float], named: Mapping[str, dict[str, float]], alpha: float
+) -> tuple[dict[str, bool], int]:
+    """Which other proportions the counts reject, and how many choices are needed to be told apart from them.
+
+    Every alternative that was named must be told apart. Without any, one of two plain ones is enough: that a rule which
+    has no effect, or one version that takes it all, would have been seen.
+    """
+    plain = _plain(expected) if not named else {}
+    rejected, needs = {}, []
+    for name, other in {**plain, **named}.items():
+        keys = {*expected, *other}
+        if all(math.isclose(expected.get(key, 0.0), other.get(key, 0.0), abs_tol=1e-12) for key in keys):
+            raise UsageError(f"against: {name} is what is expected, so that nothing can tell them apart")
+        rejected[name] = _p_value(seen, {key: other.get(key, 0.0) for key in keys}) < alpha
+        needs.append(_needed(expected, other, alpha))
+    if not needs:
+        return rejected, 1
+    return rejected, max(needs) if named else min(needs)
+
+
+def _needed(expected: Mapping[str, float], other: Mapping[str, float], alpha: float) -> int:
+    """Choices needed to tell two divisions apart by the key in which they differ most plainly."""
+    part = alpha / _tests([key for key, weight in expected.items() if weight > 0])
+    pairs = {(expected.get(key, 0.0), other.get(key, 0.0)) for key in {*expected, *other}}
+    return min(
+        statistics.requests_needed(share, actual, alpha=part)
+        for share, actual in pairs
+        if not math.isclose(share, actual, abs_tol=1e-12)
+    )
+
+
+def _plain(expected: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """What is seen when a rule has no effect, or one key takes everything."""
+    if len(expected) < 2:
+        return {}
+    divisions = {"an even split": dict.fromkeys(expected, 1 / len(expected))}
+    most = max(expected, key=lambda key: expected[key])
+    divisions[f"all to {most}"] = {key: float(key == most) for key in expected}
+    return {
+        name: shares
+        for name, shares in divisions.items()
+        if any(not math.isclose(shares[key], expected[key], abs_tol=1e-12) for key in expected)
+    }
+
+
+def _named(against: Alternatives) -> dict[str, dict[str, float]]:
+    if isinstance(against, Mapping):
+        entries = list(against.items())
+    else:
+        entries = [
+            (" : ".join(f"{weight:g} % {key}" for key, weight in _percent(weights).items()), weights)
+            for weights in against
+        ]
+    for name, weights in entries:
+        if not isinstance(weights, Mapping):
+            raise UsageError(f"against {name!r}: write weights, such as {{'v1': 50, 'v2': 50}}, not {weights!r}")
+    return {str(name): _by_text(proportions(weights)) for name, weights in entries}
+
+
+def _percent(weights: Mapping[str, float]) -> dict[str, float]:
+    if not isinstance(weights, Mapping):
+        raise UsageError(f"against={weights!r}: write weights, such as [{{'v1': 50, 'v2': 50}}]")
+    return {str(key): round(100 * share, 1) for key, share in proportions(weights).items()}
+
+
+def _by_text(shares: Mapping[str, float]) -> dict[str, float]:
+    return {str(key): share for key, share in shares.items()}
+
+
+def _row(key: str, seen: Share, interval: statistics.Interval, level: float, weight: float, inside: bool) -> str:
+    text = f"{key}: {seen.count(key):,} seen, {words.percent(seen[key])}"
+    if weight in (0.0, 1.0):
+        exact = "none" if not weight else "all"
+        text += f" (interval {words.percent_range(*interval)}), {exact} expected"
+    else:
+        text += f", {level_text(level)} interval {words.percent_range(*interval)}, {words.percent(weight)} expected"
+    return f"{text}: {'consistent' if inside else 'not consistent'}"
+
+
+def _n_text(observations: Observations, sample: Observations, per: Choice) -> str:
+    if per != "request":
+        return f"n = {words.plural(len(sample), per)} (of {words.plural(len(observations), 'request')})"
+    text = f"n = {words.plural(len(sample), 'request')}"
+    if len(observations.independent_choices(per="connection")) < len(sample):
+        # Counting requests where a connection decided would make an interval look far narrower than it is.
+        text += ", each chosen by a proxy; where connections were chosen, pass per='connection'"
+    return text
+
+
+def _causes(sample: Observations, key: str, by: By, service: str | None) -> str:
+    if key != NONE:
+        return ""
+    strays = sample.filter(lambda response: value_of(response, by, service) == NONE)
+    return " (" + words.join(f"{text}: {count:,}" for text, count in strays.share("status").counts.items()) + ")"
+
+
+def _rounded_up(n: int) -> int:
+    step = int("1" + "0" * max(1, len(str(n)) - 2))
+    return math.ceil(n / step) * step

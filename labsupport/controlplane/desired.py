@@ -1,0 +1,134 @@
+"""The desired state: what was applied, oldest first, and what a change does to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from labsupport.errors import NotFoundError
+from labsupport.model import Resource
+from labsupport.model.writing.redaction import Hidden, redacted
+from labsupport.records import Action, ObjectChange, Ref
+
+__all__ = ["Key", "ServiceAddresses", "changed_fields", "key_of", "merge", "remove"]
+
+Key = tuple[str, str, str]
+# Kinds that live outside namespaces.
+_CLUSTER_WIDE = ("Namespace",)
+_MISSING = object()
+
+
+def key_of(resource: Resource) -> Key:
+    """Kind, namespace and name: what makes two objects the same one."""
+    return (resource.kind, "" if resource.kind in _CLUSTER_WIDE else resource.namespace, resource.name)
+
+
+def _content(resource: Resource) -> dict[str, Any]:
+    return redacted(resource.model_dump(mode="json", by_alias=True, exclude_unset=True), kind=resource.kind)
+
+
+def _place(path: str, key: object) -> str:
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else str(key)
+
+
+def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
+    if before == after:
+        return
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in (*after, *(key for key in before if key not in after)):
+            yield from _differences(before.get(key, _MISSING), after.get(key, _MISSING), _place(path, key))
+    elif isinstance(before, list) and isinstance(after, list):
+        for index in range(max(len(before), len(after))):
+            old = before[index] if index < len(before) else _MISSING
+            new = after[index] if index < len(after) else _MISSING
+            yield from _differences(old, new, _place(path, index))
+    else:
+        yield f"{path}: {_shown(before)} -> {_shown(after)}"
+
+
+def _shown(value: Any) -> str:
+    if value is _MISSING:
+        return "(none)"
+    if isinstance(value, Hidden):
+        return repr(value)
+    if isinstance(value, str):
+        return value if value and "\n" not in value and len(value) <= 60 else repr(value[:60])
+    text = str(value).replace("True", "true").replace("False", "false")
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def changed_fields(before: Resource, after: Resource) -> tuple[str, ...]:
+    """One line per field that differs, such as ``spec.http[0].route[0].weight: 100 -> 90``.
+
+    Values count, not how they are written: ``1s`` and ``1000ms`` are the same.
+    """
+    fields = type(after).model_fields
+    if type(before) is type(after) and all(getattr(before, name) == getattr(after, name) for name in fields):
+        return ()
+    return tuple(_differences(_content(before), _content(after), ""))
+
+
+def merge(
+    objects: Sequence[Resource], news: Iterable[Resource]
+) -> tuple[tuple[Resource, ...], tuple[ObjectChange, ...]]:
+    """Apply objects to a state.
+
+    An object that is equal to what is there stays the very same object; a changed one keeps its place, so its age.
+
+    Returns:
+        The new state, and what happened to each object in the order given.
+    """
+    state = {key_of(one): one for one in objects}
+    changes = []
+    for new in news:
+        key = key_of(new)
+        old = state.get(key)
+        details = changed_fields(old, new) if old is not None else ()
+        action: Action = "created" if old is None else "changed" if details else "unchanged"
+        if action != "unchanged":
+            state[key] = new
+        origin = new.origin
+        source = f"{origin.file}:{origin.line}" if origin.file and origin.line else origin.file
+        changes.append(ObjectChange(Ref(new.kind, new.name, new.namespace), action, details, source))
+    return tuple(state.values()), tuple(changes)
+
+
+def remove(
+    objects: Sequence[Resource], refs: Iterable[Ref], *, namespace: str
+) -> tuple[tuple[Resource, ...], tuple[ObjectChange, ...]]:
+    """Take objects out of a state.
+
+    Raises:
+        NotFoundError: one of them is not there; lists what there is of its kind.
+    """
+    state = {key_of(one): one for one in objects}
+    changes = []
+    for ref in refs:
+        key = (ref.kind, "" if ref.kind in _CLUSTER_WIDE else ref.namespace or namespace, ref.name)
+        if state.pop(key, None) is None:
+            there = [one.name for one in objects if one.kind == ref.kind]
+            known = f"There are: {', '.join(there)}" if there else f"There is no {ref.kind} at all"
+            raise NotFoundError(f"{ref} does not exist, so nothing was changed. {known}")
+        changes.append(ObjectChange(Ref(ref.kind, ref.name, key[1]), "deleted"))
+    return tuple(state.values()), tuple(changes)
+
+
+class ServiceAddresses:
+    """Cluster IPs of Services: given when a Service is first seen, kept for the life of the lab."""
+
+    def __init__(self) -> None:
+        self._given: dict[tuple[str, str], str] = {}
+
+    def of(self, objects: Iterable[Resource]) -> Mapping[tuple[str, str], str]:
+        """Addresses by namespace and name; headless Services and aliases have none."""
+        for one in objects:
+            if one.kind != "Service":
+                continue
+            spec: Any = one.spec  # type: ignore[attr-defined]
+            key = (one.namespace, one.name)
+            if key not in self._given and not spec.cluster_ip and spec.type != "ExternalName":
+                number = len(self._given) + 10
+                self._given[key] = f"10.96.{number >> 8 & 255}.{number & 255}"
+        return self._given

@@ -1,0 +1,153 @@
+"""What the Gateway objects of a lab open: ports, what is spoken on them, and which rules are for connections there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labsupport.controlplane.proxies import Json, PodInfo
+from labsupport.errors import Problem
+from labsupport.model import Resource
+from labsupport.model.hosts import gateway_name
+from labsupport.model.protocols import is_http, parse
+
+__all__ = ["Entrance", "carries_connections", "conflicts", "container_port", "port_notes", "schemes", "selects"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """A way in from outside.
+
+    Args:
+        scheme: ``http``, ``https``, ``tls`` or ``tcp``.
+        authority: what a request there shows as its host.
+        port: local port.
+    """
+
+    scheme: str
+    authority: str
+    port: int
+
+
+def selects(gateway: Any, labels: Mapping[str, str]) -> bool:
+    """Whether a Gateway is for a pod with these labels."""
+    return bool(gateway.spec.selector.items() <= dict(labels).items())
+
+
+def _scheme(server: Any) -> str:
+    protocol = parse(server.port.protocol)
+    if is_http(protocol):
+        return "http"
+    return {"HTTPS": "https", "TLS": "tls"}.get(protocol, "tls" if server.tls is not None else "tcp")
+
+
+def schemes(objects: Iterable[Resource], labels: Mapping[str, str]) -> dict[int, str]:
+    """What is spoken on each port that Gateways open on a pod, by the number written; the oldest decides."""
+    found: dict[int, str] = {}
+    for one in _gateways(objects, labels):
+        for server in one.spec.servers:
+            found.setdefault(server.port.number, _scheme(server))
+    return dict(sorted(found.items()))
+
+
+def _gateways(objects: Iterable[Resource], labels: Mapping[str, str]) -> Iterator[Any]:
+    return (one for one in objects if one.kind == "Gateway" and selects(one, labels))
+
+
+def _services(objects: Iterable[Resource], pod: PodInfo) -> Iterator[Any]:
+    labels = dict(pod.labels).items()
+    for one in objects:
+        if one.kind == "Service" and one.namespace == pod.namespace:
+            selector = one.spec.selector  # type: ignore[attr-defined]
+            if selector and selector.items() <= labels:
+                yield one
+
+
+def container_port(objects: Iterable[Resource], pod: PodInfo, number: int) -> int:
+    """The port of a gateway's pod behind a port of its Service; the number itself if its Service has no such port."""
+    for service in _services(objects, pod):
+        for port in service.spec.ports:
+            if port.port == number:
+                return port.target_port if isinstance(port.target_port, int) and port.target_port else number
+    return number
+
+
+def port_notes(news: Iterable[Resource], objects: Sequence[Resource], pod: PodInfo) -> list[str]:
+    """Notes on ports that new Gateways open, but that the gateway's Service does not have."""
+    services = list(_services(objects, pod))
+    known = {port.port for service in services for port in service.spec.ports}
+    lacking: dict[int, str] = {}
+    for one in _gateways(news, pod.labels):
+        for server in one.spec.servers:
+            if server.port.number not in known:
+                lacking.setdefault(server.port.number, f"Gateway/{one.name}")
+    name = f"Service {services[0].name}" if services else "the gateway's Service"
+    return [
+        f"{gateway} opens port {number}, which {name} does not have: here gateway:{number} reaches it all the same, "
+        f"on a cluster the Service needs that port too"
+        for number, gateway in lacking.items()
+    ]
+
+
+def conflicts(listeners: Mapping[str, Json], objects: Sequence[Resource], pod: PodInfo) -> list[Problem]:
+    """Servers of one port that would take the same connections, which istiod lets pass and Envoy does not.
+
+    istiod compares hosts as they are written, and TLS servers with each other only. So a server of plain TCP beside a
+    TLS server for all hosts, or ``./a.example`` beside ``a.example``, gives two filter chains of the same match.
+
+    Args:
+        listeners: of the gateway, as istiod makes them.
+        objects: the desired state, oldest first.
+        pod: the gateway's pod.
+    """
+    found = []
+    for listener in listeners.values():
+        name = _shared(listener)
+        if name is None:
+            continue
+        number = listener["address"]["socket_address"]["port_value"]
+        concerned = [
+            one
+            for one in _gateways(objects, pod.labels)
+            if any(number == container_port(objects, pod, server.port.number) for server in one.spec.servers)
+        ]
+        last = concerned[-1]
+        others = ", ".join(f"Gateway/{one.name}" for one in concerned[:-1]) or "itself"
+        found.append(
+            Problem(
+                f"two servers of one port both take {f'the server name {name}' if name else 'every connection'} (this "
+                f"conflicts with {others}), and Envoy would refuse the whole listener, on a cluster too",
+                last.origin.file,
+                last.origin.document,
+                last.origin.line,
+                f"Gateway/{last.name}",
+                "spec.servers",
+                "Give each server of the port hosts of its own, or a port of its own",
+            )
+        )
+    return found
+
+
+def _shared(listener: Json) -> str | None:
+    """A server name (empty for any) that two filter chains of a listener match alike; None if there is none."""
+    seen: set[tuple[str, str]] = set()
+    for chain in listener.get("filter_chains", ()):
+        match = chain.get("filter_chain_match", {})
+        rest = str(sorted((key, value) for key, value in match.items() if key != "server_names"))
+        for name in match.get("server_names", ("",)):
+            if (name, rest) in seen:
+                return str(name)
+            seen.add((name, rest))
+    return None
+
+
+def carries_connections(rule: Any, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:
+    """Whether a VirtualService has ``tcp`` or ``tls`` rules for Gateways of a pod with these labels.
+
+    istiod marks no connection with the rule that it follows, so this cannot be seen in what the proxy holds.
+    """
+    if not rule.spec.tcp and not rule.spec.tls:
+        return False
+    bound = {gateway_name(text, rule.namespace) for text in rule.spec.gateways}
+    return any(f"{one.namespace}/{one.name}" in bound for one in _gateways(objects, labels))

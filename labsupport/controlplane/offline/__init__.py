@@ -1,0 +1,1 @@
+"""What a control plane would do with manifests alone: no mesh runs (``workshop translate``)."""

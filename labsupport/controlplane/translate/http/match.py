@@ -1,0 +1,129 @@
+"""``match`` of an ``http`` rule: what Envoy compares, and what the control plane decides before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from labsupport.controlplane.proxies import Json
+
+__all__ = ["applies", "is_catch_all", "route_match", "string_match"]
+
+_CLAIM = "@request.auth.claims"
+
+
+def applies(match: Any, *, port: int, gateways: frozenset[str], labels: Mapping[str, str], namespace: str) -> bool:
+    """Whether a ``match`` entry can hold for requests through one proxy at all.
+
+    Args:
+        match: the entry; None stands for a rule without any.
+        port: the port that routes are made for.
+        gateways: names they are made for: ``mesh``, or that of a gateway.
+        labels: labels of the proxy's pod.
+        namespace: the proxy's namespace.
+
+    Returns:
+        Whether port, gateways, sourceLabels and sourceNamespace allow it; with ``gateways`` the source does not count.
+    """
+    if match is None:
+        return True
+    if match.port and match.port != port:
+        return False
+    if match.gateways:
+        return any(name in gateways for name in match.gateways)
+    if not match.source_labels.items() <= labels.items():
+        return False
+    return not match.source_namespace or bool(match.source_namespace == namespace)
+
+
+def string_match(text: Any) -> Json | None:
+    """A StringMatch as Envoy's StringMatcher; None without an operator."""
+    if text.exact is not None:
+        return {"exact": text.exact}
+    if text.prefix is not None:
+        return {"prefix": text.prefix}
+    if text.regex is not None:
+        return {"safe_regex": {"regex": text.regex} if text.regex else {}}
+    return None
+
+
+def route_match(match: Any) -> Json:
+    """The RouteMatch of one ``match`` entry; None stands for a rule without any."""
+    if match is None:
+        return {"prefix": "/"}
+    result: Json = {}
+    uri = match.uri
+    if uri is None or (uri.exact is None and uri.prefix is None and uri.regex is None):
+        result["prefix"] = "/"
+    elif uri.exact is not None:
+        result["path"] = uri.exact
+    elif uri.prefix is not None:
+        result["prefix"] = uri.prefix
+    else:
+        result["safe_regex"] = {"regex": uri.regex}
+    result["case_sensitive"] = not match.ignore_uri_case
+    headers: list[Json] = []
+    claims: list[Json] = []
+    for name, text in match.headers.items():
+        if name.startswith(_CLAIM):
+            claims.append(_claim(name, text))
+        else:
+            headers.append(_header(name, text))
+    for name, text in match.without_headers.items():
+        if name.startswith(_CLAIM):
+            claims.append({**_claim(name, text), "invert": True})
+            continue
+        matcher = _header(name, text)
+        matcher["invert_match"] = True
+        if not _asks_for_presence(text):
+            matcher["treat_missing_header_as_empty"] = True
+        headers.append(matcher)
+    headers.sort(key=lambda matcher: str(matcher["name"]))
+    for name, text in ((":method", match.method), (":authority", match.authority), (":scheme", match.scheme)):
+        if text is not None:
+            headers.append(_header(name, text))
+    if headers:
+        result["headers"] = headers
+    if match.query_params:
+        result["query_parameters"] = [_condition(name, text) for name, text in sorted(match.query_params.items())]
+    if claims:
+        result["dynamic_metadata"] = claims
+    return result
+
+
+def is_catch_all(route: Mapping[str, Any]) -> bool:
+    """Whether a route takes every request that reaches it."""
+    match = route["match"]
+    everything = (
+        match.get("prefix") == "/"
+        or match.get("path_separated_prefix") == "/"
+        or match.get("safe_regex", {}).get("regex") == ".*"
+    )
+    return everything and not any(key in match for key in ("headers", "query_parameters", "dynamic_metadata"))
+
+
+def _asks_for_presence(text: Any) -> bool:
+    return text.exact is None and text.prefix is None and text.regex in (None, "*")
+
+
+def _condition(name: str, text: Any) -> Json:
+    if _asks_for_presence(text):
+        return {"name": name, "present_match": True}
+    return {"name": name, "string_match": string_match(text)}
+
+
+_header = _condition
+
+
+def _claim(name: str, text: Any) -> Json:
+    """A condition on a claim of the request's JWT, as ``@request.auth.claims`` keys ask for it."""
+    rest = name[len(_CLAIM) :]
+    claims = rest[1:].split(".") if rest.startswith(".") else rest[1:-1].split("][")
+    value: Json = {"string_match": string_match(text) or {}}
+    # A claim may be a text or a list of texts.
+    either = {"value_matchers": [{"list_match": {"one_of": value}}, value]}
+    return {
+        "filter": "envoy.filters.http.jwt_authn",
+        "path": [{"key": "payload"}, *({"key": claim} for claim in claims)],
+        "value": {"or_match": either},
+    }

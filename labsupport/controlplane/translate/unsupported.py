@@ -1,0 +1,54 @@
+"""What of the model is not translated: refused by name instead of ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labsupport.controlplane.registry.meshconfig import unread_fields
+
+__all__ = ["unsupported"]
+
+_NO_AGENT = "upstream Envoy has no certificates for mutual TLS between sidecars; works on a cluster with Istio"
+_KINDS = {
+    "AuthorizationPolicy": "access rules need identities from mutual TLS; works on a cluster with Istio",
+    "EnvoyFilter": "patches of generated configuration are not applied; works on a cluster with Istio",
+    "PeerAuthentication": _NO_AGENT,
+    "ProxyConfig": "proxies are set up by annotations of their pods; works on a cluster with Istio",
+    "RequestAuthentication": "tokens are not checked; works on a cluster with Istio",
+    "Telemetry": "access logs and metrics are always on; works on a cluster with Istio",
+    "TrafficExtension": "extensions of proxies are not loaded; works on a cluster with Istio",
+    "WasmPlugin": "extensions of proxies are not loaded; works on a cluster with Istio",
+    "WorkloadGroup": "it is only a template for WorkloadEntries of virtual machines; works on a cluster with Istio",
+}
+
+
+def unsupported(resource: Any) -> list[tuple[str, str]]:
+    """List what of an object has no translation.
+
+    Args:
+        resource: any model object.
+
+    Returns:
+        Field path (empty for the whole object) and reason for each; empty if everything is translated.
+    """
+    reason = _KINDS.get(resource.kind)
+    if reason is not None:
+        return [("", reason)]
+    if resource.kind == "ConfigMap":
+        reason = "this field of the mesh configuration plays no part in routing here; works on a cluster with Istio"
+        return [(f"data.mesh.{field}", reason) for field in unread_fields(resource)]
+    if resource.kind == "Gateway":
+        return [
+            (f"spec.servers[{index}].tls.mode", _gateway_reason(server.tls.mode))
+            for index, server in enumerate(resource.spec.servers)
+            if server.tls is not None and _gateway_reason(server.tls.mode)
+        ]
+    return []
+
+
+def _gateway_reason(mode: str) -> str:
+    if mode == "ISTIO_MUTUAL":
+        return _NO_AGENT
+    if mode == "AUTO_PASSTHROUGH":
+        return "it passes mutual TLS between sidecars of several clusters on; works on a cluster with Istio"
+    return ""

@@ -1,0 +1,1 @@
+"""The course: its lessons, exercises and a learner's progress."""

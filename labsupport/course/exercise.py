@@ -1,0 +1,336 @@
+"""The frame of an exercise: what is asked, how an answer is noted, and how it is judged.
+
+Nothing here draws or imports IPython: records carry text, and ``labsupport.display`` shows them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from labsupport import paths, words
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+from labsupport.course import progress
+from labsupport.course.questions import Asked, Question
+from labsupport.errors import ConfigRejectedError, LabError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
+from labsupport.lab.sources import has_gap
+
+if TYPE_CHECKING:
+    from labsupport.engine.protocol import ApplyResult
+    from labsupport.lab.lab import Lab
+    from labsupport.traffic.observations import Observations
+
+__all__ = ["Exercise", "ExerciseSpec", "Hint", "Judge", "Solution", "Wrong"]
+
+Judge = Callable[["Lab"], CheckOutcome]
+"""Looks at the mesh and sends what it needs; says whether the behaviour is the one asked for."""
+
+Kind = Literal["write", "diagnose", "predict", "find"]
+
+# What a learner's answer can bring about; anything else is a fault of the mesh and must not look like a wrong answer.
+_LEARNERS_ERRORS = (ManifestError, ConfigRejectedError, NotFoundError, UsageError, WaitTimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A typical wrong answer, which must be recognised.
+
+    Args:
+        path: its manifest, below ``manifests``.
+        words: what the outcome must say.
+    """
+
+    path: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExerciseSpec:
+    """One exercise as a lesson module defines it.
+
+    Args:
+        number: lesson and number, such as ``02.1``.
+        title: what to do, in a few words.
+        task: the whole task, one sentence per line.
+        kind: ``write`` a manifest, ``diagnose`` a broken one, ``predict``, or ``find`` something out.
+        hints: from mild to concrete, three at least.
+        judge: whether the behaviour is there; None for questions only.
+        start: the text that the notebook's cell begins with; empty without a cell.
+        solution: a manifest that solves it, as a path below ``manifests``; empty for questions only.
+        wrong: typical wrong answers.
+        needs: manifests that must be there before, in this order.
+        absent: objects that must not be there before, such as ``DestinationRule/web``.
+        untouched: whether the mesh is still as given, for exercises that are not done in a cell.
+        questions: what can be answered with ``predict``.
+    """
+
+    number: str
+    title: str
+    task: str
+    kind: Kind
+    hints: tuple[str, ...]
+    judge: Judge | None = None
+    start: str = ""
+    solution: str = ""
+    wrong: tuple[Wrong, ...] = ()
+    needs: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    untouched: Callable[[Lab], bool] | None = None
+    questions: tuple[Question, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One hint.
+
+    Args:
+        text: what it says.
+        number: which one, from 1.
+        total: how many there are.
+    """
+
+    text: str
+    number: int
+    total: int
+
+    def __repr__(self) -> str:
+        more = "" if self.number < self.total else " That was the last one; solution() shows one way."
+        return f"Hint {self.number} of {self.total}: {self.text}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """One way to do it, shown and not applied.
+
+    Args:
+        text: the manifest, or the answer.
+        path: where it is, below ``manifests``; empty for an answer in words.
+    """
+
+    text: str
+    path: str = ""
+
+    def __repr__(self) -> str:
+        return f"# {self.path}\n{self.text.rstrip()}" if self.path else self.text
+
+    def _repr_markdown_(self) -> str:
+        if not self.path:
+            return self.text
+        return f"One way to do it (`{self.path}`):\n\n```yaml\n{self.text.rstrip()}\n```"
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What is known of the cell of an exercise."""
+
+    text: str = ""
+    refusal: LabError | None = None
+    gap: bool = False
+
+
+class Exercise:
+    """An exercise together with the lab it is done in, which it does not keep.
+
+    Args:
+        spec: what is asked.
+        lab: where it is done.
+    """
+
+    def __init__(self, spec: ExerciseSpec, lab: Lab) -> None:
+        self.spec = spec
+        self._lab = weakref.ref(lab)
+        self._attempt: _Attempt | None = None
+        self._hints = 0
+        self._answers: dict[str, float | str] = {}
+
+    @property
+    def lab(self) -> Lab:
+        """Where it is done.
+
+        Raises:
+            UsageError: that lab is gone.
+        """
+        lab = self._lab()
+        if lab is None:
+            raise UsageError("The lab of this exercise is gone. Open another one: lab = Lab()")
+        return lab
+
+    # --- for the learner ----------------------------------------------------------------------------------------
+
+    def check(self) -> CheckOutcome:
+        """Look whether it is done; a wrong answer is an outcome, never an exception.
+
+        Returns:
+            PASSED, FAILED with what was seen, or NOT_ATTEMPTED.
+        """
+        outcome = self._judge()
+        progress.record(self.spec.number, outcome.state, hints=self._hints)
+        return outcome
+
+    def hint(self) -> Hint:
+        """The next hint; each says more than the one before, and the last one comes again."""
+        self._hints = min(self._hints + 1, len(self.spec.hints))
+        progress.record(self.spec.number, None, hints=self._hints)
+        return Hint(self.spec.hints[self._hints - 1], self._hints, len(self.spec.hints))
+
+    def solution(self) -> Solution:
+        """One way to do it; it is shown, not applied."""
+        if self.spec.solution:
+            text = paths.resolve(self._path(self.spec.solution)).read_text(encoding="utf-8")
+            return Solution(text, self.spec.solution)
+        return Solution("\n".join(question.reason for question in self.spec.questions))
+
+    def start(self) -> Solution:
+        """The text that the cell of this exercise began with."""
+        if not self.spec.start:
+            raise UsageError(f"Exercise {self.spec.number} has no text to begin with; {self.spec.title.lower()}.")
+        return Solution(self.spec.start)
+
+    def prepare(self) -> ApplyResult:
+        """Bring what the exercise builds on into the mesh, for those who begin in the middle of a notebook."""
+        if not self.spec.needs:
+            raise UsageError(f"Exercise {self.spec.number} needs nothing in the mesh.")
+        result = self.lab.apply(*(self._path(path) for path in self.spec.needs))
+        if self.spec.absent:
+            self.lab.delete(*self.spec.absent, missing_ok=True)
+        return result
+
+    def predict(self, value: float | str, *, question: int = 1) -> Exercise:
+        """Answer a question before looking.
+
+        Args:
+            value: a number, or one of the choices (its text or its letter).
+            question: which one, from 1.
+
+        Returns:
+            This exercise.
+
+        Raises:
+            UsageError: the question does not take such an answer.
+        """
+        asked = self._question(question)
+        self._answers[asked.name] = asked.parse(value)
+        return self
+
+    def compare(self, observations: Observations | None = None, *, question: int = 1) -> CheckOutcome:
+        """Hold a prediction against what was seen.
+
+        Args:
+            observations: what was seen; None if the question is not about traffic.
+            question: which one, from 1.
+        """
+        asked = self._question(question)
+        if self.spec.judge is None:
+            progress.record(self.spec.number, self._judge().state, hints=self._hints)
+        return asked.compare(self._answers.get(asked.name), observations)
+
+    def ask(self, question: int = 1) -> Asked:
+        """A question; a notebook shows it with something to click or to type in.
+
+        Args:
+            question: which one, from 1.
+
+        Returns:
+            The question with the answer so far; what is answered there is noted as by ``predict``.
+        """
+        asked = self._question(question)
+        return Asked(asked, self._answers.get(asked.name), lambda value: self.predict(value, question=question))
+
+    # --- for %%manifest -----------------------------------------------------------------------------------------
+
+    def note_gap(self, text: str) -> CheckOutcome:
+        """The cell still has ``____`` in it; nothing was applied."""
+        self._attempt = _Attempt(text, gap=True)
+        return self._judge()
+
+    def note_refusal(self, text: str, error: LabError) -> CheckOutcome:
+        """The cell's text was refused; nothing was applied."""
+        self._attempt = _Attempt(text, refusal=error)
+        outcome = self._judge()
+        progress.record(self.spec.number, outcome.state, hints=self._hints)
+        return outcome
+
+    def note_applied(self, text: str) -> None:
+        """The cell's text is in force."""
+        self._attempt = _Attempt(text)
+
+    def forget_attempt(self) -> None:
+        """The mesh was emptied: what the cell brought about is gone; answers and hints stay."""
+        self._attempt = None
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _judge(self) -> CheckOutcome:
+        spec, attempt = self.spec, self._attempt
+        title = f"{spec.number} {spec.title}"
+        if spec.questions and spec.judge is None:
+            return self._judge_answers(title)
+        if spec.start and attempt is None:
+            return CheckOutcome(NOT_ATTEMPTED, title, ("Run the cell of this exercise first.",))
+        if attempt is not None and (attempt.gap or has_gap(attempt.text)):
+            return CheckOutcome(
+                NOT_ATTEMPTED, title, ("Replace every ____ and run the cell again.", "Nothing was applied.")
+            )
+        if attempt is not None and spec.start and _essence(attempt.text) == _essence(self.spec.start):
+            lines = ["The text is still as given: find what is wrong with it, and repair it."]
+            lines += str(attempt.refusal).splitlines() if attempt.refusal is not None else []
+            return CheckOutcome(NOT_ATTEMPTED, title, tuple(lines))
+        if attempt is not None and attempt.refusal is not None:
+            lines = ["The manifest was refused, nothing was applied.", *str(attempt.refusal).splitlines()]
+            return CheckOutcome(FAILED, title, tuple(lines))
+        assert spec.judge is not None
+        try:
+            if spec.untouched is not None and spec.untouched(self.lab):
+                return CheckOutcome(NOT_ATTEMPTED, title, ("The mesh is still as given.",))
+            outcome = spec.judge(self.lab)
+        except _LEARNERS_ERRORS as error:
+            return CheckOutcome(FAILED, title, (*str(error).splitlines(),))
+        return CheckOutcome(
+            outcome.state,
+            title,
+            outcome.lines,
+            n=outcome.n,
+            seen=outcome.seen,
+            interval=outcome.interval,
+            expected=outcome.expected,
+            p_value=outcome.p_value,
+            alpha=outcome.alpha,
+            rejects=outcome.rejects,
+        )
+
+    def _judge_answers(self, title: str) -> CheckOutcome:
+        """Questions alone: right answers pass, whatever the traffic was."""
+        outcomes = [question.judge(self._answers.get(question.name)) for question in self.spec.questions]
+        states = {outcome.state for outcome in outcomes}
+        state = FAILED if FAILED in states else NOT_ATTEMPTED if NOT_ATTEMPTED in states else PASSED
+        lines = tuple(line for outcome in outcomes for line in outcome.lines)
+        return CheckOutcome(state, title, lines)
+
+    def _question(self, number: int) -> Question:
+        count = len(self.spec.questions)
+        if not count:
+            raise UsageError(f"Exercise {self.spec.number} asks no question; use check().")
+        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= count:
+            raise UsageError(f"question={number!r}: exercise {self.spec.number} has {words.plural(count, 'question')}.")
+        return self.spec.questions[number - 1]
+
+    @staticmethod
+    def _path(path: str) -> str:
+        return str(paths.manifests() / path)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"Exercise {self.spec.number}: {self.spec.title}",
+            *(f"  {line}" for line in self.spec.task.splitlines()),
+        ]
+        for number, question in enumerate(self.spec.questions, start=1):
+            lines.append(f"  Question {number}: {question}")
+        return "\n".join(lines)
+
+
+def _essence(text: str) -> str:
+    """A manifest without comments and white space at the ends of lines, to see whether anything was changed."""
+    lines = (line.split(" #")[0].rstrip() for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return "\n".join(line for line in lines if line)

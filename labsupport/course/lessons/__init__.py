@@ -1,0 +1,1 @@
+"""One module for each lesson: how its exercises are judged."""

@@ -1,0 +1,69 @@
+"""The cell magic ``%%manifest``: a learner writes YAML in a cell, and running the cell applies it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from labsupport.check.result import NOT_ATTEMPTED, CheckOutcome
+from labsupport.course import catalogue
+from labsupport.engine.protocol import ApplyResult
+from labsupport.errors import ConfigRejectedError, ManifestError, UsageError
+from labsupport.lab import current
+from labsupport.lab.sources import has_gap
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+__all__ = ["manifest", "register"]
+
+CELL = "cell"
+"""What messages call the YAML of a cell; a line number counts from the cell's first line."""
+
+_EXERCISE = re.compile(r"[\w.-]+")
+
+
+def manifest(line: str, cell: str) -> ApplyResult | CheckOutcome:
+    """Apply the YAML of a cell: ``%%manifest``, or ``%%manifest 02.1`` for an exercise.
+
+    A cell that still has ``____`` in it is left alone. What is wrong with the answer to an exercise is shown as its
+    outcome, so that the notebook goes on; without an exercise it is an error like that of ``lab.apply``.
+
+    Args:
+        line: number of an exercise, or nothing.
+        cell: the YAML.
+
+    Returns:
+        What was applied and when it was in force; or for an exercise that was not, why.
+
+    Raises:
+        ManifestError: the YAML is refused, and the cell is not an exercise.
+        UsageError: no lab is open, or the line is not the number of one exercise.
+    """
+    number = line.strip()
+    if number and not _EXERCISE.fullmatch(number):
+        raise UsageError(f"%%manifest {number}: give nothing, or the number of one exercise such as %%manifest 02.1")
+    lab = current.current()
+    exercise = catalogue.exercise(number) if number else None
+    if has_gap(cell):
+        if exercise is not None:
+            return exercise.note_gap(cell)
+        lines = ("Replace every ____ and run the cell again.", "Nothing was applied.")
+        return CheckOutcome(NOT_ATTEMPTED, "This manifest has gaps", lines)
+    # The magic's own line is the first of the cell, so that numbers agree with those that JupyterLab shows.
+    text = f"\n{cell}"
+    if exercise is None:
+        return lab.apply(text, name=CELL)
+    try:
+        result = lab.apply(text, name=CELL)
+    except (ManifestError, ConfigRejectedError) as error:
+        return exercise.note_refusal(cell, error)
+    exercise.note_applied(cell)
+    return result
+
+
+def register(shell: InteractiveShell) -> None:
+    """Make ``%%manifest`` known to a kernel; doing it again changes nothing."""
+    # IPython types this method through a decorator that hides its signature.
+    add: Any = shell.register_magic_function
+    add(manifest, magic_kind="cell", magic_name="manifest")

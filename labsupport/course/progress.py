@@ -1,0 +1,130 @@
+"""What a learner has done, kept in one small file that may be deleted at any time.
+
+Progress is a convenience: when it cannot be read or written, exercises work all the same and ``Kept.problem`` says why.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labsupport import paths
+from labsupport.check.result import FAILED, PASSED, CheckState
+from labsupport.errors import LabError
+
+__all__ = ["Kept", "read", "record", "reset", "whole"]
+
+_FORMAT = 1
+
+
+def record(number: str, state: CheckState | None, *, hints: int = 0) -> bool:
+    """Note the outcome of a check, or that a hint was read.
+
+    Args:
+        number: the exercise.
+        state: the outcome; None if there was no check.
+        hints: how many hints were read in this session.
+
+    Returns:
+        Whether it could be kept.
+    """
+    try:
+        file = paths.state_file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(file):
+            kept, _ = _read(file)
+            entry = kept.setdefault(number, {})
+            entry["hints"] = max(whole(entry.get("hints")), hints)
+            if state in (PASSED, FAILED):
+                entry["checks"] = whole(entry.get("checks")) + 1
+                # Who has solved it once has solved it, also when a later cell breaks it again.
+                if entry.get("state") != PASSED:
+                    entry["state"] = str(state)
+                    entry |= {"passed_s": time.time()} if state is PASSED else {}
+            _write(file, kept)
+    except (OSError, LabError):
+        return False
+    return True
+
+
+def reset() -> None:
+    """Forget everything."""
+    with suppress(OSError, LabError):
+        paths.state_file().unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the file says.
+
+    Args:
+        entries: by number of the exercise, as they were written.
+        file: where it is kept; None where no place can be named.
+        problem: why it cannot be kept or read; empty if it can.
+    """
+
+    entries: Mapping[str, Mapping[str, Any]]
+    file: Path | None
+    problem: str = ""
+
+
+def read() -> Kept:
+    """What is kept; reads and never writes."""
+    try:
+        file = paths.state_file()
+    except LabError as error:
+        return Kept({}, None, str(error))
+    entries, problem = _read(file)
+    folder = next(folder for folder in (file.parent, *file.parent.parents) if folder.exists())
+    if not os.access(folder, os.W_OK):
+        problem = f"Progress cannot be kept: {folder} is read-only. Set WORKSHOP_STATE to a file elsewhere."
+    return Kept(entries, file, problem)
+
+
+def whole(value: object) -> int:
+    """A count as it was written; what is no count is 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+
+
+def _read(file: Path) -> tuple[dict[str, dict[str, Any]], str]:
+    """What is kept, and what is wrong with the file; a broken file counts as empty."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        entries = content["exercises"]
+        return {str(number): dict(entry) for number, entry in entries.items()}, ""
+    except FileNotFoundError:
+        return {}, ""
+    except OSError as error:
+        return {}, f"Progress cannot be read: {error}."
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}, f"{file} is damaged and counts as empty; the next check replaces it."
+
+
+def _write(file: Path, entries: dict[str, dict[str, Any]]) -> None:
+    """Replace the file in one step, so that a reader or a crash never meets half of it."""
+    text = json.dumps({"format": _FORMAT, "exercises": dict(sorted(entries.items()))}, indent=1) + "\n"
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as target:
+            target.write(text)
+        os.replace(name, file)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """One writer at a time: several notebooks may check at once, each in a kernel of its own."""
+    with open(file.with_name(f".{file.name}.lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,187 @@
+"""Questions to be answered before looking: a number, or one of several choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from labsupport import words
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+from labsupport.errors import UsageError
+from labsupport.statistics import proportion_interval
+
+if TYPE_CHECKING:
+    from labsupport.engine.protocol import Response
+    from labsupport.traffic.observations import Observations
+
+__all__ = ["Asked", "Choice", "Number", "Question"]
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A question for a number.
+
+    Args:
+        name: what to call it in a record of answers.
+        text: the question.
+        low: smallest answer that is right.
+        high: largest answer that is right.
+        reason: why, shown once it was answered.
+        of: the number of requests that the answer is a part of; 0 if it is not about requests.
+        hits: which responses are the ones asked about.
+        unit: what is counted.
+    """
+
+    name: str
+    text: str
+    low: float
+    high: float
+    reason: str
+    of: int = 0
+    hits: Callable[[Response], bool] | None = None
+    unit: str = "requests"
+
+    def parse(self, value: float | str) -> float:
+        """Take an answer.
+
+        Raises:
+            UsageError: it is not a number that can be an answer.
+        """
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        limit = self.of or math.inf
+        if not 0 <= number <= limit or math.isinf(number):
+            scope = f"a number from 0 to {self.of}" if self.of else "a number from 0"
+            raise UsageError(f"{value!r} is no answer here: give {scope}.")
+        return number
+
+    def judge(self, answer: float | str | None) -> CheckOutcome:
+        """Whether an answer is right."""
+        if answer is None:
+            return CheckOutcome(NOT_ATTEMPTED, self.text, (f"Not answered yet: {self.text}",))
+        right = self.low <= float(answer) <= self.high
+        return CheckOutcome(
+            PASSED if right else FAILED,
+            self.text,
+            (f"You said {float(answer):g}. {self.reason}" if right else f"You said {float(answer):g}: not quite.",),
+        )
+
+    def right_answer(self) -> float:
+        """An answer that is right."""
+        return (self.low + self.high) / 2
+
+    def wrong_answers(self) -> tuple[float, ...]:
+        """Answers on both sides that are not."""
+        return (max(0.0, self.low - 1), self.high + 1)
+
+    def compare(self, answer: float | str | None, observations: Observations | None) -> CheckOutcome:
+        """Hold an answer against what was seen; the answer is judged, the sample shows why."""
+        outcome = self.judge(answer)
+        if answer is None or observations is None or self.hits is None:
+            return outcome
+        n = len(observations)
+        if not n:
+            return CheckOutcome(FAILED, self.text, ("There are no responses: nothing was shown. Send requests first.",))
+        count = observations.count(self.hits)
+        interval = proportion_interval(count, n, level=0.999)
+        said = float(answer) * n / self.of if self.of else float(answer)
+        lines = (
+            f"You said {said:g} of {n:,} {self.unit}; {count:,} were seen ({words.percent(count / n)}).",
+            f"Chance alone explains a share of {words.percent_range(*interval)} (99.9 % interval).",
+            self.reason,
+        )
+        return CheckOutcome(
+            outcome.state,
+            self.text,
+            lines,
+            n=n,
+            seen={"predicted": round(said), "seen": count},
+            interval={"seen": interval},
+        )
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A question with choices, of which one is right.
+
+    Args:
+        name: what to call it in a record of answers.
+        text: the question.
+        choices: the possible answers.
+        right: the right one.
+        reason: why, shown once it was answered.
+        because: for wrong answers that are worth a word, what is wrong with them.
+    """
+
+    name: str
+    text: str
+    choices: tuple[str, ...]
+    right: str
+    reason: str
+    because: tuple[tuple[str, str], ...] = ()
+
+    def parse(self, value: float | str) -> str:
+        """Take an answer: the text of a choice, or its letter.
+
+        Raises:
+            UsageError: there is no such choice.
+        """
+        text = str(value).strip()
+        for letter, choice in zip("abcdefghij", self.choices, strict=False):
+            if text.lower() in (letter, choice.lower()):
+                return choice
+        listed = ", ".join(f"{letter}: {choice!r}" for letter, choice in zip("abcdefghij", self.choices, strict=False))
+        raise UsageError(f"{value!r} is no answer here: give one of {listed}.")
+
+    def judge(self, answer: float | str | None) -> CheckOutcome:
+        """Whether an answer is right."""
+        if answer is None:
+            return CheckOutcome(NOT_ATTEMPTED, self.text, (f"Not answered yet: {self.text}",))
+        if answer == self.right:
+            return CheckOutcome(PASSED, self.text, (f"You said {answer!r}. {self.reason}",))
+        why = dict(self.because).get(str(answer), "Look again.")
+        return CheckOutcome(FAILED, self.text, (f"You said {answer!r}. {why}",))
+
+    def right_answer(self) -> str:
+        """The answer that is right."""
+        return self.right
+
+    def wrong_answers(self) -> tuple[str, ...]:
+        """All answers that are not."""
+        return tuple(choice for choice in self.choices if choice != self.right)
+
+    def compare(self, answer: float | str | None, observations: Observations | None) -> CheckOutcome:
+        """Whether an answer is right; choices need no observations."""
+        return self.judge(answer)
+
+    def __str__(self) -> str:
+        choices = "; ".join(f"{letter}) {choice}" for letter, choice in zip("abcdefghij", self.choices, strict=False))
+        return f"{self.text} ({choices})"
+
+
+Question = Number | Choice
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Asked:
+    """A question that waits for an answer.
+
+    Args:
+        question: what is asked.
+        answer: the answer so far; None without one.
+        note: takes each new answer; it raises a ``UsageError`` for what is no answer.
+    """
+
+    question: Question
+    answer: float | str | None
+    note: Callable[[float | str], object]
+
+    def __repr__(self) -> str:
+        return f"{self.question}\nAnswer: {'none yet' if self.answer is None else self.answer}"

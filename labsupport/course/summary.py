@@ -1,0 +1,90 @@
+"""How far the exercises of the course are, for ``workshop progress``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from labsupport import words
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckState
+from labsupport.course import catalogue as exercises
+from labsupport.course import progress
+from labsupport.course.progress import whole
+
+__all__ = ["Done", "Summary", "summary"]
+
+_MARKS = {PASSED: "✓", FAILED: "✗", NOT_ATTEMPTED: "·"}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How far one exercise is.
+
+    Args:
+        number: such as ``02.1``.
+        title: what it is about.
+        state: PASSED once it has passed, else what the last check said.
+        checks: how often it was checked.
+        hints: how many hints were read.
+        passed_s: when it first passed, in seconds since the epoch; 0 if it did not.
+    """
+
+    number: str
+    title: str
+    state: CheckState
+    checks: int = 0
+    hints: int = 0
+    passed_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Summary:
+    """How far all exercises are.
+
+    Args:
+        exercises: in the order of the course.
+        file: where it is kept.
+        problem: why it cannot be kept or read; empty if it can.
+    """
+
+    exercises: tuple[Done, ...]
+    file: Path | None
+    problem: str = ""
+
+    @property
+    def passed(self) -> int:
+        """How many have passed."""
+        return sum(done.state is PASSED for done in self.exercises)
+
+    def __repr__(self) -> str:
+        lines = [f"{self.passed} of {words.plural(len(self.exercises), 'exercise')} passed"]
+        for done in self.exercises:
+            notes = [f"{words.plural(done.checks, 'check')}"] if done.checks else []
+            notes += [words.plural(done.hints, "hint")] if done.hints else []
+            lines.append(
+                f"  {_MARKS[done.state]} {done.number} {done.title}" + (f" ({', '.join(notes)})" if notes else "")
+            )
+        if self.problem:
+            lines.append(self.problem)
+        return "\n".join(lines)
+
+
+def summary() -> Summary:
+    """How far all exercises of the course are; reads and never writes."""
+    kept = progress.read()
+    done = []
+    for number, spec in exercises.every().items():
+        entry = kept.entries.get(number, {})
+        state = CheckState(entry["state"]) if entry.get("state") in (PASSED, FAILED) else NOT_ATTEMPTED
+        passed_s = entry.get("passed_s")
+        done.append(
+            Done(
+                number,
+                spec.title,
+                state,
+                whole(entry.get("checks")),
+                whole(entry.get("hints")),
+                float(passed_s) if isinstance(passed_s, int | float) else 0.0,
+            )
+        )
+    return Summary(tuple(done), kept.file, kept.problem)

@@ -1,0 +1,137 @@
+"""What runs in the mesh, as HTML: pods, rules, addresses, access logs."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from labsupport import words
+from labsupport.display.drawing.figure import panel
+from labsupport.display.drawing.marks import version_mark
+from labsupport.display.drawing.table import table
+from labsupport.display.drawing.text import el, esc
+from labsupport.engine.protocol import AccessRecord, Pod, RuleStatus
+from labsupport.observe.tables import AccessLog, LabStatus, Pods
+
+__all__ = ["access_log_html", "pods_html", "status_html", "status_parts", "status_title"]
+
+_SHOWN_RECORDS = 200
+_BREAK = re.compile(r"(?<=[|/.:-])(?=[^|/.:-])")
+_SUFFIX = re.compile(r"(\.[\w-]+)?\.svc\.cluster\.local$")
+
+
+def _pod_row(pod: Pod) -> list[str]:
+    ready = "✓ ready" if pod.ready else el("b", "✗ not ready", class_="e")
+    proxy = "sidecar" if pod.injected else "gateway" if pod.concurrency else "none"
+    last = el("code", esc(pod.last_words)) if pod.last_words else ""
+    return [esc(pod.name), version_mark(pod.version), ready, proxy, str(pod.restarts), last]
+
+
+def _pods(pods: Pods) -> str:
+    crashed = any(pod.last_words for pod in pods)
+    heads = ["pod", "version", "state", "proxy", "restarts", "last words"]
+    rows = [_pod_row(pod) for pod in pods]
+    if not crashed:
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return table(heads, rows, numeric=frozenset({4}), caption="pods")
+
+
+def pods_html(pods: Pods) -> str:
+    """A list of pods, like ``kubectl get pods``."""
+    ready = sum(pod.ready for pod in pods)
+    return panel("Pods", _pods(pods) if pods else "no pods", subtitle=f"{len(pods)}, {ready} ready")
+
+
+def _rule_row(rule: RuleStatus) -> list[str]:
+    if rule.error:
+        return [esc(rule.ref), el("b", "✗ refused: ", class_="e") + esc(rule.error), "", ""]
+    if not rule.in_force_since_s:
+        return [esc(rule.ref), "not yet" if rule.proxies else "concerns no proxy", "", ""]
+    since = time.strftime("%H:%M:%S", time.localtime(rule.in_force_since_s))
+    proxies = el("span", words.plural(len(rule.proxies), "proxy", "proxies"), title=", ".join(rule.proxies))
+    return [esc(rule.ref), since, words.duration(rule.in_force_after_s), proxies]
+
+
+def status_title(status: LabStatus) -> str:
+    """What runs where, in numbers."""
+    ready = sum(pod.ready for pod in status.pods)
+    return (
+        f"{status.engine}, namespace {status.namespace}: {words.plural(len(status.pods), 'pod')} ({ready} ready), "
+        f"{words.plural(len(status.proxies), 'proxy', 'proxies')}, {words.plural(len(status.rules), 'rule')}"
+    )
+
+
+def status_parts(status: LabStatus) -> dict[str, str]:
+    """The sections of the overview by name, so that a live one replaces only what changed.
+
+    Args:
+        status: what the lab runs.
+
+    Returns:
+        ``pods``, ``rules``, ``addresses`` and ``notes`` as HTML; a section without content is an empty text.
+    """
+    rules = [_rule_row(rule) for rule in status.rules]
+    urls = [[esc(name), _link(url)] for name, url in status.urls.items()]
+    notes = [el("div", f"▶ traffic to {esc(text)}") for text in status.traffic]
+    notes += [el("div", f"⚠ {esc(text)}") for text in status.warnings]
+    if status.last_error:
+        error = el("div", el("b", "✗ last error: ", class_="e"), esc(status.last_error))
+        notes.append(el("div", error, style="white-space:pre-wrap"))
+    return {
+        "pods": _pods(status.pods) if status.pods else "no pods",
+        "rules": table(["rule", "in force since", "after", "in"], rules, caption="rules") if rules else "",
+        "addresses": table(["address", "for your browser"], urls, caption="addresses") if urls else "",
+        "notes": "".join(notes),
+    }
+
+
+def status_html(status: LabStatus) -> str:
+    """Everything at a glance."""
+    parts = status_parts(status)
+    sections = "".join(el("div", text) for name, text in parts.items() if text and name != "notes")
+    body = [el("div", sections, class_="ws-row ws-status")]
+    if parts["notes"]:
+        body.append(el("div", parts["notes"], class_="ws-gap"))
+    return panel("Mesh", *body, subtitle=status_title(status))
+
+
+def _link(url: str) -> str:
+    safe = url.startswith(("http://", "https://"))
+    return el("a", esc(url), href=url, target="_blank", rel="noopener") if safe else esc(url)
+
+
+def _record_row(record: AccessRecord) -> list[str]:
+    copy = ", mirror copy" if record.mirrored else ""
+    tries = f", try {record.attempt}" if record.attempt > 1 else ""
+    bad = record.status >= 400 or record.status == 0
+    flags = el("span", esc(record.flags), class_="e" if bad else "d", title=record.details) if record.flags else ""
+    # A server's own sidecar always hands on to its own pod.
+    known = record.upstream_pod in ("", record.pod)
+    upstream = "" if known else " → " + _breakable(record.upstream_pod)
+    cluster = el("code", _breakable(_short(record.cluster)), title=record.cluster) if record.cluster else "–"
+    return [
+        _breakable(record.pod) + " " + el("span", esc(record.direction + copy + tries), class_="d l"),
+        el("code", esc(record.method), " ", _breakable(record.authority + record.path)),
+        el("b", str(record.status), class_="e" if bad else None) + " " + flags,
+        cluster + upstream,
+        el("span", words.duration(record.duration_s), class_="w"),
+    ]
+
+
+def _breakable(text: str) -> str:
+    """Text that a narrow table may break after its separators."""
+    return "<wbr>".join(esc(part) for part in _BREAK.split(text))
+
+
+def _short(cluster: str) -> str:
+    """A cluster's name without the part that is the same everywhere: ``outbound|9080|v1|reviews``."""
+    return _SUFFIX.sub("", cluster)
+
+
+def access_log_html(log: AccessLog) -> str:
+    """Lines of access logs as a table."""
+    heads = ["proxy", "request", "status", "cluster → answered by", "duration"]
+    rows = [_record_row(record) for record in log[:_SHOWN_RECORDS]]
+    rest = f"the first {_SHOWN_RECORDS} of {len(log):,}" if len(log) > _SHOWN_RECORDS else ""
+    body = table(heads, rows, numeric=frozenset({4}), caption="access log") if rows else "no lines"
+    return panel("Access log", body, subtitle=rest or words.plural(len(log), "line"))

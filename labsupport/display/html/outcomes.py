@@ -1,0 +1,81 @@
+"""What a check or an exercise says, as HTML: a sign, a word and a reason, never only a colour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labsupport import words
+from labsupport.check.result import CheckOutcome, CheckState
+from labsupport.display.drawing.figure import panel
+from labsupport.display.drawing.palette import order_key, slot_of
+from labsupport.display.drawing.table import table
+from labsupport.display.drawing.text import el, esc
+
+if TYPE_CHECKING:
+    from labsupport.course.exercise import Exercise, Hint
+
+__all__ = ["check_html", "exercise_html", "hint_html"]
+
+_FACES = {
+    CheckState.PASSED: ("✓", "var(--ws-ok)", "PASSED"),
+    CheckState.FAILED: ("✗", "var(--ws-ce)", "FAILED"),
+    CheckState.NOT_ATTEMPTED: ("○", "var(--ws-dim)", "NOT ATTEMPTED"),
+}
+
+
+def check_html(outcome: CheckOutcome) -> str:
+    """The outcome of a check with its explanation and numbers."""
+    sign, colour, word = _FACES[outcome.state]
+    tag = el("span", f"{sign} {word}", class_="ws-tag", style=f"color:{colour}")
+    head = el("div", tag, " ", el("b", esc(outcome.title)))
+    # Parts of a joined check are indented below their titles; keep that without a list in a list.
+    lines = "".join(
+        el("div", esc(line.strip()), style=f"padding-left:{14 + 14 * (len(line) - len(line.lstrip())) // 2}px")
+        for line in outcome.lines
+    )
+    return panel("", el("div", head, lines, role="status"), _numbers(outcome))
+
+
+def _numbers(outcome: CheckOutcome) -> str:
+    if not outcome.seen or not outcome.n:
+        return ""
+    keys = sorted({*outcome.seen, *outcome.expected}, key=order_key)
+    rows = []
+    for key in keys:
+        count = outcome.seen.get(key, 0)
+        interval = outcome.interval.get(key)
+        expected = outcome.expected.get(key)
+        rows.append(
+            [
+                el("span", "■ ", class_=f"ws-c{slot_of(key).key}", aria_hidden="true") + esc(key),
+                f"{count:,}",
+                words.percent(count / outcome.n),
+                words.percent_range(*interval) if interval is not None else "",
+                words.percent(expected) if expected is not None else "",
+            ]
+        )
+    level = f"{100 * outcome.level:.6g} % interval" if outcome.level else "interval"
+    inner = table(
+        ["", f"seen, n = {outcome.n:,}", "share", level, "expected"],
+        rows,
+        numeric=frozenset({1, 2, 3, 4}),
+        caption="the numbers of the check",
+    )
+    return el("details", el("summary", "the numbers"), inner)
+
+
+def hint_html(hint: Hint) -> str:
+    """One hint, and which one it is."""
+    more = "" if hint.number < hint.total else "the last one; solution() shows one way"
+    return panel(f"Hint {hint.number} of {hint.total}", el("div", esc(hint.text)), subtitle=more)
+
+
+def exercise_html(exercise: Exercise) -> str:
+    """The task of an exercise, and what can be called."""
+    spec = exercise.spec
+    task = "".join(el("div", esc(line)) for line in spec.task.splitlines())
+    calls = ["check()", "hint()", "solution()"]
+    if spec.questions:
+        calls.insert(0, "predict(...)")
+    usage = el("div", " ".join(el("code", f".{call}") for call in calls), class_="d", style="margin-top:6px")
+    return panel(f"Exercise {spec.number}", task, usage, subtitle=spec.title)

@@ -1,0 +1,1 @@
+"""Pictures that go on while traffic runs, as widgets."""

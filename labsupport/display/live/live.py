@@ -1,0 +1,338 @@
+"""The live picture of running traffic: an own anywidget that receives small SVG fragments, five times a second."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from labsupport import words
+from labsupport.display.drawing.figure import Figure
+from labsupport.display.live.live_view import LiveView
+from labsupport.display.live.weight_dial import WeightDial
+from labsupport.display.pictures.timeline import Timeline, nice_scale
+from labsupport.display.pictures.traffic_picture import (
+    HEIGHT,
+    LEFT,
+    NOTES_HEIGHT,
+    PLOT_WIDTH,
+    SHARES_WIDTH,
+    SPAN,
+    Change,
+    TrafficPicture,
+    traffic_figure,
+)
+from labsupport.errors import LabError, TrafficError, UsageError
+from labsupport.traffic.background import BackgroundTraffic, Mark, TrafficSnapshot
+from labsupport.traffic.rule_control import Steering
+from labsupport.traffic.spec import MAX_RATE
+
+__all__ = ["LiveTraffic", "Traffic", "Wanted", "live_of"]
+
+Wanted = Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None
+"""Weights by version, or a function that returns the present ones."""
+
+_SENDING = ("running", "paused", "stopping")
+_BINS = 60
+# Widths of a column in seconds; the longest are for traffic that is slow enough to be kept for hours.
+_BINS_S = (
+    0.2,
+    0.25,
+    0.3,
+    0.4,
+    0.5,
+    0.75,
+    1.0,
+    1.25,
+    1.5,
+    2.0,
+    2.5,
+    3.0,
+    4.0,
+    5.0,
+    7.5,
+    10.0,
+    20.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+)
+
+
+class Traffic(Protocol):
+    """What the picture needs of ``BackgroundTraffic``."""
+
+    steering: Steering | None
+
+    def snapshot(self, since: int = 0) -> TrafficSnapshot:
+        """What is new since a sequence number."""
+        ...
+
+    def start(self) -> object:
+        """Begin to send."""
+        ...
+
+    def halt(self) -> None:
+        """Send no more."""
+        ...
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        ...
+
+    def set_rate(self, rate: float) -> None:
+        """Change the rate."""
+        ...
+
+
+def _change(mark: Mark) -> Change:
+    return Change(mark.began_s, mark.label, mark.in_force_s or None, mark.detail)
+
+
+class LiveTraffic(LiveView):
+    """The traffic picture, live while the traffic runs, with a button and a slider.
+
+    Args:
+        traffic: the background traffic.
+        service: count the versions of this service on the requests' way; empty: of whoever answers the client.
+        wanted: wanted weights by version, to be compared with, instead of those of the rules in force; may be set
+            later through ``wanted``.
+    """
+
+    def __init__(self, traffic: Traffic | BackgroundTraffic, *, service: str = "", wanted: Wanted = None) -> None:
+        self.wanted = wanted
+        self._traffic = traffic
+        self._steering = traffic.steering
+        self._dial: WeightDial | None = None
+        self._goal: Mapping[str, float] | None = None
+        self._spec = traffic.snapshot(_FUTURE).spec
+        self.service = service
+        self._next = 0
+        self._problem = ""
+        self._rate: float | None = None
+        timeline = Timeline(origin_s=time.time() - 30.0, service=service)
+        self._picture = TrafficPicture(timeline)
+        self._frozen_s = 0.0
+        if self._steering is not None:
+            self._steering.when_closed(self.freeze)
+        super().__init__(
+            {
+                "title": "Traffic",
+                "plot": PLOT_WIDTH,
+                "shares": SHARES_WIDTH,
+                "height": HEIGHT,
+                "notes": NOTES_HEIGHT,
+                "left": LEFT,
+                "span": SPAN,
+                "plotLabel": "Requests per half second by version, errors as crosses, latency below",
+                "sharesLabel": "Share of each version with its interval",
+                "notesLabel": "Errors with their causes, and the legend",
+            }
+        )
+
+    # --- what a person asks for ---------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop drawing and remove the picture from the page."""
+        if isinstance(self._traffic, BackgroundTraffic) and _pictures.get(self._traffic) is self:
+            # The picture holds its traffic, so that the table of pictures would keep both.
+            del _pictures[self._traffic]
+        super().close()
+
+    def turn(self, rule: str) -> WeightDial:
+        """Show sliders for the weights of a rule.
+
+        Args:
+            rule: name of the VirtualService, or such as ``web[1]`` for ``spec.http[1]`` of it.
+
+        Returns:
+            What turns them.
+
+        Raises:
+            NotFoundError: there is no such VirtualService.
+            UsageError: it does not split, or the traffic belongs to no lab.
+        """
+        if self._steering is None:
+            raise UsageError("This traffic was not made by lab.traffic(), so there is no rule whose weights to turn.")
+        if self._dial is None or self._dial.name != rule:
+            self._dial = WeightDial(self._steering, rule, self._wake.set)
+        return self._dial
+
+    def snapshot(self, *, last_s: float | None = None) -> Figure:
+        """A static figure that stays in an exported notebook.
+
+        Args:
+            last_s: how far back it goes, in seconds; by default, over all requests that are still kept.
+
+        Returns:
+            The picture until now, or until the last request if the traffic has stopped; a column is as wide as
+            it takes for sixty of them to reach back that far.
+        """
+        self._raise_stored()
+        snap = self._traffic.snapshot(0)
+        sent = [response.started_s for response in snap.responses]
+        now = snap.time_s if snap.state in _SENDING or not sent else max(sent)
+        reach = now - min(sent, default=now) if last_s is None else last_s
+        bin_s = next((width for width in _BINS_S if width * _BINS >= reach), _BINS_S[-1])
+        timeline = Timeline(origin_s=now - bin_s * _BINS, service=self.service, bin_s=bin_s, bins=_BINS)
+        timeline.add(snap.responses)
+        return traffic_figure(
+            TrafficPicture(timeline),
+            now_s=now,
+            changes=tuple(map(_change, snap.marks)),
+            wanted=self._goals(snap),
+            subtitle=self._what(snap),
+        )
+
+    def __repr__(self) -> str:
+        return f"<LiveTraffic of {self._spec.url} from {self._spec.source}>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        # For viewers without widgets (GitHub, an export): what there is to see by now, if anything.
+        if data and self._picture.timeline.newest_s:
+            data = {**data, "image/svg+xml": self.snapshot().svg()}
+        return data, metadata
+
+    # --- clicks -------------------------------------------------------------------------------------------------
+
+    def _command(self, command: Mapping[str, Any]) -> None:
+        match command.get("do"):
+            case "rate":
+                rate = command.get("rate")
+                self._rate = float(rate) if isinstance(rate, int | float) else self._rate
+            case "weights" if self._dial is not None:
+                self._dial.ask(command.get("weights"))
+            case "start":
+                self._try(self._start)
+            case "stop":
+                self._try(self._traffic.halt)
+            case "resume":
+                self._try(self._traffic.resume)
+
+    def _flush(self) -> None:
+        # Of a slider that is being dragged, only the last position counts.
+        rate, self._rate = self._rate, None
+        if rate is not None:
+            self._try(lambda: self._traffic.set_rate(min(max(rate, 0.1), MAX_RATE)))
+
+    def _is_busy(self) -> bool:
+        return self._told.get("state") in ("running", "stopping")
+
+    def _start(self) -> None:
+        try:
+            self._traffic.start()
+        except TrafficError:
+            # A failure of the run before is told once, by whichever call comes first; the button means "again".
+            self._traffic.start()
+
+    def _try(self, act: Callable[[], object]) -> None:
+        self._problem = ""
+        try:
+            act()
+        except LabError as error:
+            self._problem = str(error)
+
+    # --- drawing ------------------------------------------------------------------------------------------------
+
+    def _take(self) -> TrafficSnapshot:
+        snap = self._traffic.snapshot(self._next)
+        self._next = snap.next
+        self._picture.timeline.add(snap.responses)
+        return snap
+
+    def _now(self, snap: TrafficSnapshot) -> float:
+        """The present, which stands still while nothing is sent."""
+        if snap.state in _SENDING:
+            self._frozen_s = 0.0
+            return snap.time_s
+        if not self._frozen_s:
+            self._frozen_s = self._picture.timeline.newest_s or snap.time_s
+        return self._frozen_s
+
+    def _goals(self, snap: TrafficSnapshot) -> Mapping[str, float] | None:
+        if self.wanted is not None:
+            return self.wanted() if callable(self.wanted) else self.wanted
+        # What was wanted of traffic that has ended stays, whatever is done to the mesh later.
+        if self._steering is not None and (snap.state in _SENDING or self._goal is None):
+            self._goal = self._steering.wanted(self.service)
+        return self._goal
+
+    def _what(self, snap: TrafficSnapshot) -> str:
+        of = f", versions of {self.service}" if self.service else ""
+        return f"{snap.spec.source} → {snap.spec.url}{of}"
+
+    def _message(self, *, full: bool) -> dict[str, Any]:
+        snap = self._take()
+        now = self._now(snap)
+        changes = [_change(mark) for mark in snap.marks[-20:]]
+        parts = self._picture.fragments(now, changes, full=full)
+        goals = self._goals(snap)
+        last_change = max((mark.time_s for mark in snap.marks if mark.time_s <= now), default=0.0)
+        shares = self._picture.timeline.shares(now, since_s=last_change)
+        parts["shares"], high = self._picture.shares(shares, goals, now_s=now)
+        parts["notes"] = self._picture.notes(shares, goals, HEIGHT - high)
+        parts["frame"] = self._picture.frame("end" if snap.state in ("stopped", "failed") else "now")
+        top = max(self._told.get("max", 200), nice_scale(4 * snap.rate) if "max" not in self._told else 0)
+        dial = self._dial.state() if self._dial is not None else None
+        state: dict[str, Any] = {
+            "state": snap.state,
+            "rate": snap.rate or self._told.get("rate", 1.0),
+            "max": top if snap.rate <= top else nice_scale(snap.rate),
+            "error": snap.error or self._problem or (dial["problem"] if dial else ""),
+            "weights": dial,
+            "note": "paused" if snap.state == "paused" else "",
+            "what": self._what(snap),
+            "rows": high,
+        }
+        said = f"Traffic {snap.state} at {words.rate(snap.rate)}. {self._picture.summary(shares, goals)}"
+        timeline = self._picture.timeline
+        return self._compose(parts, state, said, full=full, first=timeline.first, shift=self._picture.shift)
+
+
+_FUTURE = 2**62
+_pictures: weakref.WeakKeyDictionary[BackgroundTraffic, LiveTraffic] = weakref.WeakKeyDictionary()
+
+
+def live_of(
+    traffic: BackgroundTraffic, *, service: str | None = None, wanted: Wanted = None, weights: str | None = None
+) -> LiveTraffic:
+    """The picture of some traffic: one per handle, however often it is shown.
+
+    Args:
+        traffic: the background traffic.
+        service: count the versions of this service; None leaves a picture that exists as it is, and counts those of
+            the rule's destination in a new one.
+        wanted: wanted weights; None leaves those of a picture that exists.
+        weights: the rule whose weights are to be turned; None leaves a picture that exists as it is.
+
+    Returns:
+        The picture: a new one if there is none yet, it was closed, or it counted another service.
+
+    Raises:
+        NotFoundError: there is no such rule.
+        UsageError: it has no weights.
+    """
+    made = _pictures.get(traffic)
+    if made is None or made.comm is None or (service is not None and service != made.service):
+        made = LiveTraffic(traffic, service=_counted(traffic, weights) if service is None else service)
+    if weights is not None:
+        made.turn(weights)
+    if wanted is not None:
+        made.wanted = wanted
+    _pictures[traffic] = made
+    return made
+
+
+def _counted(traffic: BackgroundTraffic, weights: str | None) -> str:
+    """The service whose versions the weights divide, where it is not the one that answers; else an empty text."""
+    if weights is None or traffic.steering is None:
+        return ""
+    host = traffic.steering.split(weights).parts[0].host.split(".")[0]
+    asked = urlsplit(traffic.spec.url).hostname or ""
+    return "" if asked.split(".")[0] == host else host

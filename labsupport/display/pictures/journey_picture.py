@@ -1,0 +1,189 @@
+"""The journey of one request as a picture: a bar per call on one time axis, failures and delays in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labsupport import words
+from labsupport.display.drawing.figure import Figure
+from labsupport.display.drawing.palette import NEUTRAL, slot_of
+from labsupport.display.drawing.table import table
+from labsupport.display.drawing.text import clip, el, esc, num, width
+from labsupport.display.pictures.timeline import nice_scale
+from labsupport.observe.journey import HopRow, Journey, told
+
+__all__ = ["journey_figure"]
+
+_TOP, _ROW, _BAR = 26.0, 26.0, 15.0
+_INDENT = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Where things are: names on the left, the time axis, the status on the right.
+
+    Args:
+        wide: width of the picture.
+        x: where the axis begins.
+        span: its length.
+        ticks: how many marks it has at most.
+    """
+
+    wide: float
+    x: float
+    span: float
+    ticks: int
+
+
+_WIDE = _Frame(960.0, 270.0, 610.0, 6)
+_NARROW = _Frame(640.0, 190.0, 385.0, 4)
+
+
+def _said(row: HopRow) -> list[str]:
+    """What is worth saying inside or beside the bar, from the longest form to the shortest."""
+    way = ""
+    if row.kind == "call" and not (row.failed and row.remark):
+        way = " · ".join(part for part in (f"route {row.route}" if row.route else "", row.cluster) if part)
+    forms = [" · ".join(part for part in (remark, way) if part) for remark in (row.remark, row.short_remark)]
+    return list(dict.fromkeys(form for form in (*forms, row.remark, row.short_remark) if form))
+
+
+def _bar(row: HopRow, y: float, scale: float, frame: _Frame) -> str:
+    x, wide = frame.x + row.start_s * scale, max(3.0, row.record.duration_s * scale)
+    top = y - _BAR / 2
+    slot = slot_of(row.version) if row.version else NEUTRAL
+    box = {"x": x, "y": top, "width": wide, "height": _BAR, "rx": 2.0}
+    parts = []
+    if row.failed:
+        dash = "4 3" if row.kind == "copy" else None
+        look: dict[str, object] = {"fill": "none", "stroke": "var(--ws-ce)", "stroke_width": 1.6}
+        parts.append(el("rect", **box, **look, stroke_dasharray=dash))
+    else:
+        faint = {"opacity": ".45"} if row.kind == "try" else {}
+        dashed = {"fill": "none", "stroke": "currentColor", "stroke_dasharray": "4 3", "stroke_width": 1.5}
+        look = dashed if row.kind == "copy" else {"fill": "currentColor", **faint}
+        parts.append(el("rect", **box, class_=f"ws-c{slot.key}", **look))
+        if row.injected_s:
+            # Waiting is no work: the injected part of the bar is washed out.
+            held = min(wide, row.injected_s * scale)
+            parts.append(el("rect", **{**box, "width": held}, fill="var(--ws-bg)", opacity=".55"))
+    if said := _said(row):
+        parts.append(_beside(row, said, x, wide, y, frame))
+    return "".join(parts)
+
+
+def _beside(row: HopRow, forms: Sequence[str], x: float, wide: float, y: float, frame: _Frame) -> str:
+    """The words of a bar: inside it, else where there is more room."""
+    right, left = frame.x + frame.span + 30 - x - wide, x - frame.x
+    room = max(wide - 14, right - 12, left - 12)
+    said = next((form for form in forms if width(form) <= room), forms[-1])
+    kind = "e h" if row.failed else "d h"
+    if width(said) <= wide - 14:
+        slot = slot_of(row.version) if row.version else NEUTRAL
+        solid = not row.failed and row.kind in ("call", "client") and not row.injected_s
+        ink = f"fill:var(--ws-i{slot.key})" if solid else None
+        return el("text", esc(said), x=x + 6, y=y + 4.2, class_="e" if row.failed else None, style=ink)
+    if right >= left or width(said) <= right - 12:
+        return el("text", esc(clip(said, right - 12)), x=x + wide + 6, y=y + 4.2, class_=kind)
+    return el("text", esc(clip(said, left - 12)), x=x - 6, y=y + 4.2, text_anchor="end", class_=kind)
+
+
+def _axis(total_s: float, scale: float, bottom: float, frame: _Frame) -> str:
+    # Nothing shorter than what a label can say.
+    step = max(1e-4, nice_scale(total_s * 1e6 / frame.ticks) / 1e6)
+    parts, at = [], 0.0
+    while at <= total_s * 1.0001:
+        x = frame.x + at * scale
+        parts.append(el("path", d=f"M{num(x)} {num(_TOP - 4)}V{num(bottom)}", stroke="var(--ws-line)"))
+        parts.append(el("text", words.duration(at), x=x, y=14.0, class_="d", text_anchor="middle"))
+        at += step
+    return "".join(parts)
+
+
+def _drawn(rows: Sequence[HopRow], total_s: float, frame: _Frame) -> tuple[str, float, float]:
+    scale = frame.span / total_s
+    bottom = _TOP + _ROW * len(rows)
+    parts = [_axis(total_s, scale, bottom, frame)]
+    for place, row in enumerate(rows):
+        y = _TOP + _ROW * (place + 0.5)
+        # A deep call tree must not push its names out of their column.
+        indent = min(_INDENT * row.depth, 0.4 * frame.x)
+        # Where there is little room, who called is told by the row above alone.
+        short = f"→ {row.callee}" if frame is _NARROW and row.kind == "call" and row.depth else row.label
+        name = clip(short.replace("mirror ", "") if frame is _NARROW else short, frame.x - indent - 14)
+        look = "d" if row.kind in ("try", "copy") else None
+        told_in_full = el("title", esc(f"{row.label}: {told(row)}"))
+        parts.append(el("g", told_in_full, el("text", esc(name), x=indent, y=y + 4.2, class_=look)))
+        parts.append(_bar(row, y, scale, frame))
+        status = str(row.record.status) if row.record.status else "–"
+        parts.append(
+            el(
+                "text",
+                status,
+                x=frame.wide - 4,
+                y=y + 4.2,
+                text_anchor="end",
+                class_="b e" if row.failed else "b",
+            )
+        )
+    return "".join(parts), frame.wide, bottom + 8
+
+
+def _table(rows: Sequence[HopRow]) -> str:
+    cells = [
+        [
+            esc("· " * row.depth + row.label),
+            words.duration(row.start_s),
+            words.duration(row.record.duration_s),
+            str(row.record.status or "–"),
+            esc(row.remark),
+            esc(row.route),
+            esc(row.cluster),
+        ]
+        for row in rows
+    ]
+    heads = ["call", "begins at", "takes", "status", "remarks", "route", "cluster"]
+    return table(heads, cells, numeric=frozenset({1, 2, 3}), caption="all hops of the request")
+
+
+def journey_figure(journey: Journey) -> Figure:
+    """One request over all hops.
+
+    Args:
+        journey: the request.
+
+    Returns:
+        A figure with a table of all hops; without hops, one that says why.
+    """
+    rows = journey.hops
+    if not rows:
+        body = el("text", esc(journey.note), x=0.0, y=20.0, class_="d")
+        return Figure("Journey of one request", journey.title, body, width(journey.note) + 20, 30.0, journey.note)
+    total = journey.duration_s or 0.001
+    summary = f"{words.plural(len(rows), 'hop')}. " + ". ".join(f"{row.label}: {told(row)}" for row in rows) + "."
+    body, wide, high = _drawn(rows, total, _WIDE)
+    small = _drawn(rows, total, _NARROW)
+    if journey.note:
+        summary = f"{summary} {journey.note}"
+        lines = _wrapped(journey.note, _WIDE.wide), _wrapped(journey.note, _NARROW.wide)
+        body, high = body + _note(lines[0], high), high + 16.0 * len(lines[0]) + 4
+        small = small[0] + _note(lines[1], small[2]), small[1], small[2] + 16.0 * len(lines[1]) + 4
+    return Figure("Journey of one request", journey.title, body, wide, high, summary, _table(rows), small)
+
+
+def _wrapped(text: str, room: float) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if width(longer) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _note(lines: Sequence[str], y: float) -> str:
+    return "".join(
+        el("text", esc(line), x=0.0, y=y + 12 + 16.0 * place, class_="d") for place, line in enumerate(lines)
+    )

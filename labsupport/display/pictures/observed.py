@@ -1,0 +1,226 @@
+"""Static pictures of observations: shares with intervals, before and after, a batch in the course of time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from labsupport import words
+from labsupport.display.drawing.figure import Figure, panel, svg
+from labsupport.display.drawing.marks import version_mark
+from labsupport.display.drawing.palette import ERROR, NEUTRAL, Slot, slot_of
+from labsupport.display.drawing.table import table
+from labsupport.display.drawing.text import el, esc
+from labsupport.display.pictures.causes import cause
+from labsupport.display.pictures.share_rows import (
+    LEVEL,
+    ShareRow,
+    label_width,
+    legend,
+    make_rows,
+    rows_table,
+    share_row,
+    wanted_shares,
+)
+from labsupport.engine.protocol import Response
+from labsupport.statistics import proportion_interval
+from labsupport.traffic.observations import Observations
+from labsupport.traffic.share import NONE, By, Share
+
+__all__ = ["compare_figure", "observations_html", "response_html", "share_figure", "share_html"]
+
+_WIDE = 560.0
+_ROW = 48.0
+
+
+def _slot(by: str, key: str) -> Slot:
+    if key == NONE:
+        return NEUTRAL
+    if by in ("status", "outcome"):
+        good = key == "ok" or (key.isdecimal() and int(key) < 400)
+        return slot_of("v1") if good else ERROR
+    return slot_of(key)
+
+
+def _rows(share: Share, wanted: Mapping[str, float] | None) -> list[ShareRow]:
+    rows = make_rows(share.counts, share.n, wanted)
+    return [ShareRow(row.key, row.count, row.total, row.wanted, _slot(share.by, row.key)) for row in rows]
+
+
+def _draw(rows: Sequence[ShareRow]) -> tuple[str, float]:
+    names = label_width(rows)
+    body = "".join(share_row(row, 10 + _ROW * place, wide=_WIDE, names=names) for place, row in enumerate(rows))
+    return body, 14 + _ROW * len(rows)
+
+
+def share_figure(
+    observations: Observations | Share,
+    *,
+    wanted: Mapping[str, float] | None = None,
+    by: By = "version",
+    service: str | None = None,
+    title: str = "Shares",
+) -> Figure:
+    """How responses are divided, each share with its exact interval, beside the wanted ones.
+
+    Args:
+        observations: observations, or a share of them.
+        wanted: relative weights by key.
+        by: what to divide by, as for ``Observations.share``.
+        service: count the version or pod of this service.
+        title: title of the figure.
+
+    Returns:
+        A figure.
+    """
+    share = observations if isinstance(observations, Share) else observations.share(by, service=service)
+    rows = _rows(share, wanted)
+    body, height = _draw(rows)
+    body += legend(0.0, height + 14, wanted=bool(wanted))
+    of = f" of {share.service}" if share.service else ""
+    subtitle = f"by {share.by}{of}, n = {share.n:,}"
+    summary = f"{title} {subtitle}: " + ("; ".join(row.in_words() for row in rows) or "no responses") + "."
+    return Figure(title, subtitle, body, _WIDE, height + 22, summary, rows_table(rows))
+
+
+def compare_figure(
+    before: Observations,
+    after: Observations,
+    *,
+    wanted: Mapping[str, float] | None = None,
+    wanted_before: Mapping[str, float] | None = None,
+    by: By = "version",
+    service: str | None = None,
+    labels: tuple[str, str] = ("before", "after"),
+    title: str = "Before and after",
+) -> Figure:
+    """Two observations beside each other: shares with intervals, errors and latency.
+
+    Args:
+        before: the first observations.
+        after: the second ones.
+        wanted: relative weights by key that hold for ``after``.
+        wanted_before: the same for ``before``.
+        by: what to divide by, as for ``Observations.share``.
+        service: count the version or pod of this service.
+        labels: what the two are called.
+        title: title of the figure.
+
+    Returns:
+        A figure.
+    """
+    shares = [seen.share(by, service=service) for seen in (before, after)]
+    keys = {key for share in shares for key in share.counts} | set(wanted or {}) | set(wanted_before or {})
+    half, gap = 430.0, 40.0
+    columns, tables, said = [], [], []
+    sides = zip((before, after), shares, labels, (wanted_before, wanted), strict=True)
+    for seen, share, label, goals in sides:
+        counts = {key: share.count(key) for key in keys}
+        rows = [
+            ShareRow(row.key, row.count, row.total, row.wanted, _slot(share.by, row.key))
+            for row in make_rows(counts, share.n, goals if wanted_shares(goals) else None)
+        ]
+        names = label_width(rows)
+        bars = "".join(share_row(row, 26 + _ROW * index, wide=half, names=names) for index, row in enumerate(rows))
+        failed = len(seen.errors)
+        rate = words.percent(failed / len(seen)) if len(seen) else "no"
+        low, high = proportion_interval(failed, len(seen), level=LEVEL)
+        times = f"p50 {words.duration(seen.p50_s)}, p95 {words.duration(seen.p95_s)}" if len(seen) else "no responses"
+        y = 26 + _ROW * len(rows) + 16
+        head = el("tspan", f" · n = {share.n:,}", class_="d")
+        foot = el("text", f"errors {rate}", el("tspan", f" · {words.percent_range(low, high)}", class_="d"), x=0.0, y=y)
+        time = el("text", f"latency {times}", x=0.0, y=y + 18)
+        head = el("text", esc(label), head, x=0.0, y=14.0, class_="b")
+        columns.append(head + bars + foot + time)
+        tables.append(el("div", el("div", esc(label), class_="d"), rows_table(rows)))
+        said.append(f"{label}: " + "; ".join(row.in_words() for row in rows) + f"; errors {rate}; latency {times}.")
+    height = 26 + _ROW * len(keys) + 42
+    subtitle = f"by {shares[0].by}" + (f" of {service}" if service else "")
+    both = el("div", *tables, class_="ws-row")
+
+    def placed(right: float, down: float) -> str:
+        moved = (f"translate({place * right:g} {place * down:g})" for place in range(2))
+        return "".join(el("g", column, transform=where) for column, where in zip(columns, moved, strict=True))
+
+    return Figure(
+        title,
+        subtitle,
+        placed(half + gap, 0),
+        2 * half + gap,
+        height,
+        f"{title}, {' '.join(said)}",
+        both,
+        narrow=(placed(0, height + 12), half, 2 * height + 12),
+    )
+
+
+def share_html(share: Share) -> str:
+    """A share as bars with intervals."""
+    return share_figure(share)._repr_html_()
+
+
+def _facts(seen: Observations) -> str:
+    causes: dict[str, int] = {}
+    for response in seen:
+        why = cause(response)
+        if why:
+            causes[why] = causes.get(why, 0) + 1
+    ranked = sorted(causes.items(), key=lambda item: -item[1])
+    failed = sum(causes.values())
+    if not failed:
+        errors = "✓ all ok"
+    else:
+        shown = [f"{esc(why)}: {count:,}" for why, count in ranked[:5]]
+        more = [f"and {len(ranked) - 5} more causes"] if len(ranked) > 5 else []
+        head = el("b", f"✗ {words.percent(failed / len(seen))} errors", class_="e")
+        errors = "<br>".join([head, *shown, *more])
+    quantiles = [[f"p{100 * q:g}", words.duration(seen.quantile(q))] for q in (0.5, 0.9, 0.99)]
+    quantiles.append(["longest", words.duration(seen.max_s)])
+    times = table(["latency", ""], [[esc(name), value] for name, value in quantiles], numeric=frozenset({1}))
+    return el("div", errors) + el("div", times)
+
+
+def observations_html(seen: Observations) -> str:
+    """Observations at a glance: who answered, what failed, how long it took."""
+    if not seen:
+        return panel("Observations", "no responses")
+    rate = f", {words.rate(seen.rate)}" if len(seen) > 1 and seen.rate else ""
+    subtitle = f"{words.plural(len(seen), 'response')} in {words.duration(seen.duration_s)}{rate}"
+    share = seen.share()
+    rows = _rows(share, None)
+    picture = ""
+    if set(share.counts) != {NONE}:
+        body, height = _draw(rows)
+        label = "share by version: " + "; ".join(row.in_words() for row in rows)
+        picture = svg(body, width=_WIDE, height=height, label=label)
+    numbers = el("details", el("summary", "the numbers as a table"), rows_table(rows)) if picture else ""
+    return panel("Observations", el("div", picture, _facts(seen), class_="ws-row"), numbers, subtitle=subtitle)
+
+
+def response_html(response: Response) -> str:
+    """What the client saw of one request: how it ended, who took part, and how to find it again."""
+    why = cause(response)
+    ended = el("b", "✗ " + esc(why), class_="e") if why else f"✓ {esc(response.status or '')} ok".replace("  ", " ")
+    hops = ", ".join(
+        el("span", esc(hop.service), " ", version_mark(hop.version), title=hop.pod, class_="w") for hop in response.path
+    )
+    rows = [["outcome", ended], ["took part", hops or el("span", "nobody", class_="d")]]
+    rows.append(["duration", words.duration(response.duration_s)])
+    rows += [[f"header {esc(name)}", el("code", esc(value))] for name, value in response.headers.items()]
+    if response.tls:
+        told = response.tls
+        certificate = f"{told.get('subject', '–')}, signed by {told.get('issuer', '–')}"
+        spoken = ", ".join(filter(None, (told.get("version"), told.get("cipher"), told.get("alpn"))))
+        rows += [["TLS", esc(spoken)], ["certificate", esc(certificate)]]
+    if response.user:
+        rows.append(["user", esc(response.user)])
+    if response.error:
+        rows.append(["error", esc(response.error)])
+    if response.body:
+        rows.append(["body", el("pre", esc(_beginning(response.body)))])
+    rows.append(["x-request-id", el("code", esc(response.request_id or "–"))])
+    return panel("Response", table(["", ""], rows, caption="one request"), subtitle=f"request {response.index}")
+
+
+def _beginning(text: str, longest: int = 2_000) -> str:
+    """The beginning of a long text."""
+    return text if len(text) <= longest else f"{text[:longest]} … {len(text) - longest:,} more characters"

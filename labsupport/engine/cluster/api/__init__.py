@@ -1,0 +1,1 @@
+"""The API server: connection, rights, requests to pods, errors."""

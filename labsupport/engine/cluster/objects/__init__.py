@@ -1,0 +1,1 @@
+"""What is written to a cluster, and what is taken back."""

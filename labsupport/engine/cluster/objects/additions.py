@@ -1,0 +1,77 @@
+"""What the engine adds to an object at apply and takes away again when it shows it.
+
+Istio gateways select pods, and rules are seen by, all namespaces of a cluster. In a class that would make learners
+meet each other's rules, so an object is closed to the learner's own namespace unless its manifest says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labsupport.engine.cluster.objects.graceful import add_pause, remove_pause
+from labsupport.engine.cluster.objects.images import Images
+
+__all__ = ["EXPORT_TO", "LAB_LABEL", "PART_LABEL", "added", "taken_away"]
+
+LAB_LABEL = "istio-traffic-workshop/lab"
+"""Label of a learner's gateway pods: the namespace, so that no Gateway of another learner selects them."""
+
+PART_LABEL = "istio-traffic-workshop/part"
+"""Label of what the engine itself keeps in the namespace."""
+
+EXPORT_TO = "networking.istio.io/exportTo"
+"""Annotation of a Service that limits which namespaces know it."""
+
+_EXPORTED = ("VirtualService", "DestinationRule", "ServiceEntry")
+
+
+def added(raw: dict[str, Any], namespace: str, images: Images, version: tuple[int, ...] = (1, 34)) -> dict[str, Any]:
+    """An object as it is sent to the API server.
+
+    Args:
+        raw: as it was written.
+        namespace: the lab's namespace.
+        images: where images come from.
+        version: of Kubernetes.
+    """
+    kind = raw["kind"]
+    made = images.filled(kind, raw)
+    add_pause(kind, made, version)
+    metadata = made["metadata"] = dict(made["metadata"])
+    metadata["namespace"] = namespace
+    # The server sets these, and refuses an apply that brings them along.
+    for field in ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation"):
+        metadata.pop(field, None)
+    made.pop("status", None)
+    if kind in _EXPORTED:
+        spec = made["spec"] = dict(made.get("spec") or {})
+        if not spec.get("exportTo"):
+            spec["exportTo"] = ["."]
+    elif kind == "Service":
+        annotations = dict(metadata.get("annotations") or {})
+        annotations.setdefault(EXPORT_TO, ".")
+        metadata["annotations"] = annotations
+    elif kind == "Gateway":
+        spec = made["spec"] = dict(made.get("spec") or {})
+        if spec.get("selector"):
+            spec["selector"] = {**spec["selector"], LAB_LABEL: namespace}
+    return made
+
+
+def taken_away(raw: dict[str, Any], images: Images) -> dict[str, Any]:
+    """An object as a person wrote it: the opposite of ``added``."""
+    kind = raw["kind"]
+    made = images.hidden(kind, raw)
+    remove_pause(kind, made)
+    spec = made.get("spec")
+    if kind in _EXPORTED and isinstance(spec, dict) and spec.get("exportTo") == ["."]:
+        del spec["exportTo"]
+    elif kind == "Service":
+        annotations = made["metadata"].get("annotations") or {}
+        if annotations.get(EXPORT_TO) == ".":
+            del annotations[EXPORT_TO]
+            if not annotations:
+                made["metadata"].pop("annotations")
+    elif kind == "Gateway" and isinstance(spec, dict) and isinstance(spec.get("selector"), dict):
+        spec["selector"].pop(LAB_LABEL, None)
+    return made

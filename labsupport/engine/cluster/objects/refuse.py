@@ -1,0 +1,51 @@
+"""What the cluster engine refuses by name before the API server is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from labsupport.engine.cluster.objects.additions import PART_LABEL
+from labsupport.engine.cluster.objects.images import Images
+from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE
+from labsupport.errors import Problem
+from labsupport.model import Resource
+
+__all__ = ["problems"]
+
+_OURS = frozenset({("Deployment", GATEWAY), ("Service", GATEWAY), ("ServiceAccount", GATEWAY), ("Deployment", OUTSIDE)})
+
+
+def problems(objects: Iterable[Resource], namespace: str, images: Images) -> list[Problem]:
+    """Objects that belong elsewhere, or that name an image which does not exist.
+
+    Args:
+        objects: with their namespace.
+        namespace: the lab's.
+        images: the course's.
+    """
+    found: list[Problem] = []
+    for one in objects:
+        origin, label = one.origin, f"{one.kind}/{one.name}"
+
+        def add(path: str, message: str, remedy: str, origin=origin, label=label) -> None:  # type: ignore[no-untyped-def]
+            line = origin.line_of(path)
+            found.append(Problem(message, origin.file, origin.document, line, label, path, remedy))
+
+        if one.kind == "Namespace":
+            add(
+                "kind",
+                f"the lab works in namespace {namespace!r}, which it makes itself with injection on, and in no other",
+                "Leave the Namespace out",
+            )
+        elif one.namespace != namespace:
+            add(
+                "metadata.namespace",
+                f"the lab works in namespace {namespace!r} only, and this names {one.namespace!r}",
+                "Leave metadata.namespace out",
+            )
+        elif (one.kind, one.name) in _OURS or PART_LABEL in one.metadata.labels:
+            add("metadata.name", "this is a part of the lab itself", "Give it another name")
+        raw = one.raw or one.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        for path, message, remedy in images.problems(one.kind, raw):
+            add(path, message, remedy)
+    return found

@@ -1,0 +1,1 @@
+"""What a cluster tells: pods, logs, proxies, rules in force."""

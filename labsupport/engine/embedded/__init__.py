@@ -1,0 +1,1 @@
+"""The embedded mesh: real Envoys and local programs on this machine."""

@@ -1,0 +1,195 @@
+"""What every embedded mesh has: the ingress gateway, the shared Envoy of pods without a sidecar, node ports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labsupport.controlplane.proxies import PodInfo
+from labsupport.engine.embedded.control import ControlPlane, PlainView
+from labsupport.engine.embedded.envoy.kubeproxy import NodePort
+from labsupport.engine.embedded.pods.pods import Addresses, EnvoyUnit, LivePod, Workplace
+from labsupport.engine.embedded.pods.probes import listening
+from labsupport.engine.embedded.processes import ports
+from labsupport.engine.embedded.processes.spawner_client import Process
+from labsupport.engine.embedded.workloads import namespace_labels
+from labsupport.engine.podtemplate import pod_template
+from labsupport.model import Resource, parse
+from labsupport.model.reading.documents import read
+
+__all__ = ["GATEWAY_PORTS", "INGRESS_GATEWAY", "ROOT_NAMESPACE", "BuiltIn", "built_in_objects"]
+
+INGRESS_GATEWAY = "istio-ingressgateway"
+ROOT_NAMESPACE = "istio-system"
+# Service port to container port, as in Istio's own gateway.
+GATEWAY_PORTS = {80: 8080, 443: 8443}
+_PLAIN = "kube-proxy"
+_OBJECTS = """
+apiVersion: v1
+kind: Namespace
+metadata: {{name: {namespace}, labels: {{istio-injection: enabled}}}}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: istio-ingressgateway
+  namespace: istio-system
+  labels: {{app: istio-ingressgateway, istio: ingressgateway}}
+spec:
+  type: LoadBalancer
+  selector: {{app: istio-ingressgateway, istio: ingressgateway}}
+  ports:
+  - {{name: http2, port: 80, targetPort: 8080}}
+  - {{name: https, port: 443, targetPort: 8443}}
+"""
+
+
+def built_in_objects(namespace: str) -> tuple[Resource, ...]:
+    """What is there before anything is applied: the lab's namespace, with injection on, and the gateway's Service."""
+    return tuple(parse(read(_OBJECTS.format(namespace=namespace)), namespace=namespace))
+
+
+class BuiltIn:
+    """Runs the gateway, the shared Envoy and the load client outside the mesh.
+
+    Args:
+        place: where they run.
+        addresses: of the lab.
+        control: configures them.
+    """
+
+    def __init__(self, place: Workplace, addresses: Addresses, control: ControlPlane) -> None:
+        self._place = place
+        self._addresses = addresses
+        self._control = control
+        self._plain: EnvoyUnit | None = None
+        self._plain_ports: dict[str, ports.Port] = {}
+        self._node_ports: dict[tuple[str, str, int], ports.Port] = {}
+        self.outside_port = ports.reserve()
+        self._outside: Process | None = None
+        self.gateway: LivePod | None = None
+
+    def start_gateway(self) -> LivePod:
+        """Start the ingress gateway."""
+        labels = {"app": INGRESS_GATEWAY, "istio": "ingressgateway"}
+        info = PodInfo(
+            name=INGRESS_GATEWAY,
+            namespace=ROOT_NAMESPACE,
+            ip=self._addresses.next_ip(),
+            labels=labels,
+            workload=INGRESS_GATEWAY,
+            injected=False,
+            ready=False,
+            service_account="istio-ingressgateway-service-account",
+        )
+        pod = self.gateway = LivePod(self._place, self._addresses, info, role="gateway")
+        for number in GATEWAY_PORTS.values():
+            pod.listener(number)
+        pod.announced = True
+        self._control.pods[pod.name] = pod
+        self._control.prepare([pod])
+        pod.start()
+        return pod
+
+    async def outside(self) -> int:
+        """The local port of the load client outside the mesh; it is started when it is first needed."""
+        if self._outside is None or not self._outside.running:
+            folder = self._place.folder / "outside"
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self._outside = await self._place.spawner.start_app(
+                self._place.images / "client" / "app.py",
+                env={"SERVICE_NAME": "outside", "POD_NAME": "outside", "PORT": str(self.outside_port.number)},
+                port=self.outside_port.number,
+                log=folder / "app.log",
+                grace_s=1.0,
+            )
+            await listening(self.outside_port.number)
+        return self.outside_port.number
+
+    @property
+    def outside_pid(self) -> int:
+        """Process of the load client outside the mesh; 0 while it does not run."""
+        return self._outside.pid if self._outside is not None and self._outside.running else 0
+
+    @property
+    def plain_admin(self) -> str:
+        """Path of the shared Envoy's admin socket; empty while it does not run."""
+        return self._plain.admin if self._plain is not None else ""
+
+    def update_plain(self) -> None:
+        """Start the shared Envoy when the objects first need it, and tell it its listeners."""
+        objects = self._control.objects
+        namespaces = set()
+        for one in objects:
+            if one.kind == "Deployment":
+                plan = pod_template(one, namespace_labels(objects, one.namespace))
+                if not plan.injected:
+                    namespaces.add(one.namespace)
+        served = self._served()
+        for namespace in sorted(namespaces):
+            if namespace not in self._plain_ports:
+                self._plain_ports[namespace] = ports.reserve()
+        if not self._plain_ports and not served:
+            return
+        # Node ports are looked up through the names of some namespace; any has all Services of the mesh.
+        listeners = {name: port.number for name, port in self._plain_ports.items()}
+        if not listeners:
+            listeners = {served_namespace: self._port_for(served_namespace) for (served_namespace, _, _) in served}
+        view = PlainView(f"sidecar~{_PLAIN}", listeners, tuple(served.values()))
+        if view == self._control.plain:
+            return
+        self._control.plain = view
+        self._control.touch()
+        if self._plain is None:
+            self._place.make_folder(_PLAIN)
+            self._control.prepare_plain()
+            self._plain = EnvoyUnit(self._place, _PLAIN, node=view.node, cluster=_PLAIN, concurrency=1)
+
+    def _port_for(self, namespace: str) -> int:
+        return self._plain_ports.setdefault(namespace, ports.reserve()).number
+
+    async def plain_ready(self) -> None:
+        """Wait until the shared Envoy, if there is one, holds its configuration and listens."""
+        if self._plain is not None:
+            for port in self._plain_ports.values():
+                await listening(port.number)
+
+    def _served(self) -> dict[tuple[str, str, int], NodePort]:
+        found = {}
+        for one in self._control.objects:
+            if one.kind != "Service" or one.spec.type != "NodePort":  # type: ignore[attr-defined]
+                continue
+            for port in one.spec.ports:  # type: ignore[attr-defined]
+                if port.protocol != "TCP":
+                    continue
+                key = (one.namespace, one.name, port.port)
+                if key not in self._node_ports:
+                    self._node_ports[key] = ports.reserve()
+                cluster = f"outbound|{port.port}||{one.name}.{one.namespace}.svc.cluster.local"
+                name = f"nodeport_{one.namespace}_{one.name}_{port.port}"
+                found[key] = NodePort(cluster, name, self._node_ports[key].number)
+        return found
+
+    def node_ports(self) -> dict[tuple[str, str, int], tuple[int, int]]:
+        """By (namespace, Service, port): the ``nodePort`` as written or made up, and the local port behind it."""
+        found = {}
+        for one in self._control.objects:
+            if one.kind != "Service":
+                continue
+            spec: Any = one.spec  # type: ignore[attr-defined]
+            for index, port in enumerate(spec.ports):
+                key = (one.namespace, one.name, port.port)
+                if spec.type == "NodePort" and key in self._node_ports:
+                    found[key] = (port.node_port or 30000 + index, self._node_ports[key].number)
+        return found
+
+    async def stop_plain(self) -> None:
+        """End the shared Envoy, when nothing is left that needs it."""
+        if self._plain is not None:
+            await self._plain.keeper.stop()
+            self._plain = None
+        if self._control.plain is not None:
+            self._place.ads.remove(self._control.plain.node)
+            self._control.plain = None
+        for port in (*self._plain_ports.values(), *self._node_ports.values()):
+            port.close()
+        self._plain_ports, self._node_ports = {}, {}

@@ -1,0 +1,271 @@
+"""The control plane: from the desired state and the pods to what every proxy acknowledges.
+
+It holds no processes. Whatever changes (objects, a pod that becomes ready, a crash) is noted with ``touch``;
+``publish`` then brings all connected proxies to the state of that moment, one publication at a time. Those who wait
+for the same state share one publication.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from labsupport.controlplane.credentials import Credential, credential, references
+from labsupport.controlplane.desired import ServiceAddresses
+from labsupport.controlplane.encode import Encoded, Encoder, XdsType
+from labsupport.controlplane.entrances import conflicts
+from labsupport.controlplane.proxies import Json, PodInfo, Proxy, ProxyResources
+from labsupport.controlplane.registry.registry import Registry
+from labsupport.controlplane.snapshot import Snapshot, build
+from labsupport.controlplane.translate import translate
+from labsupport.controlplane.translate.context import Context
+from labsupport.controlplane.translate.http.tables import sidecar_tables
+from labsupport.engine.embedded.envoy.ads import AdsServer, Delivery
+from labsupport.engine.embedded.envoy.kubeproxy import NodePort, balance
+from labsupport.engine.embedded.envoy.localize import LocalResources, Memo, Site, localize, needs
+from labsupport.engine.embedded.pods.pods import POD_NETWORK, Addresses, LivePod
+from labsupport.errors import ConfigRejectedError, ManifestError, WaitTimeoutError
+from labsupport.model import Resource
+
+__all__ = ["ControlPlane", "PlainView", "Published"]
+
+# What a mesh without rules consists of.
+_RULELESS = frozenset(("Namespace", "Service", "ConfigMap", "Deployment"))
+
+
+def _view(registry: Registry, proxy: Proxy) -> ProxyResources:
+    """Istiod's configuration of a proxy, with a table for every port on which it would detect the protocol.
+
+    A Service port without a protocol in its name has a listener and a table of its own in a pod, which are found by
+    the captured address. A proxy request names its host instead, as in the table of a port.
+    """
+    resources = translate(registry, proxy)
+    detected = {name.rpartition(":")[2] for name in resources.routes if ":" in name} - resources.routes.keys()
+    if proxy.role == "gateway" or not detected:
+        return resources
+    tables = sidecar_tables(Context(registry, proxy), sorted(detected))
+    return replace(resources, routes={**resources.routes, **tables})
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A proxy acknowledged a change: which types, and when (``time.monotonic``)."""
+
+    proxy: str
+    types: tuple[XdsType, ...]
+    done: float
+
+
+@dataclass(frozen=True)
+class PlainView:
+    """The shared Envoy of pods without a sidecar: its node, and its local ports by namespace and node port."""
+
+    node: str
+    listeners: Mapping[str, int]
+    node_ports: tuple[NodePort, ...]
+
+
+class ControlPlane:
+    """Configures the proxies of one lab.
+
+    Args:
+        ads: serves the snapshots.
+        addresses: local ports by mesh address.
+        services: cluster addresses of Services.
+        namespace: the lab's namespace.
+
+    Attributes:
+        objects: the desired state, oldest first.
+        pods: pods that run or are about to, oldest first, the gateway included.
+        plain: the shared Envoy of pods without a sidecar, when there is one.
+        journal: what was acknowledged, oldest first.
+    """
+
+    def __init__(
+        self, ads: AdsServer, addresses: Addresses, services: ServiceAddresses, namespace: str = "default"
+    ) -> None:
+        self._ads = ads
+        self._namespace = namespace
+        self._addresses = addresses
+        self._services = services
+        self._encoder = Encoder()
+        self._memo = Memo()
+        self._credentials: dict[str, tuple[Credential, ...]] = {}
+        self._lock = asyncio.Lock()
+        self._revision = 0
+        self._published = -1
+        self._count = 0
+        self.objects: tuple[Resource, ...] = ()
+        self.pods: dict[str, LivePod] = {}
+        self.plain: PlainView | None = None
+        self.journal: list[Published] = []
+
+    def touch(self) -> None:
+        """Note that something changed which proxies have to learn."""
+        self._revision += 1
+
+    def prepare(self, pods: Iterable[LivePod]) -> None:
+        """Give the ADS server the configuration of proxies that are about to start.
+
+        Raises:
+            ValueError: what was translated is not valid proto JSON; the message names the field.
+        """
+        registry = self._registry()
+        self._count += 1
+        for pod in pods:
+            if pod.info.injected or pod.role == "gateway":
+                self._ads.add(pod.node, self._snapshot(pod, registry))
+
+    def prepare_plain(self) -> None:
+        """Give the ADS server the configuration of the shared Envoy, which is about to start."""
+        if self.plain is not None:
+            self._count += 1
+            self._ads.add(self.plain.node, self._build(self.plain.node, self._balance(self.plain)))
+
+    async def publish(self, *, timeout_s: float) -> None:
+        """Bring every connected proxy to the present state; returns when all have acknowledged it.
+
+        Raises:
+            ManifestError: servers of the gateway conflict. The caller restores the former state and publishes that.
+            ConfigRejectedError: a proxy refused it. The caller does the same.
+            WaitTimeoutError: a proxy did not acknowledge in time.
+        """
+        wanted = self._revision
+        async with self._lock:
+            if self._published >= wanted:
+                return
+            revision = self._revision
+            await self._send(self._render(), time.monotonic() + timeout_s)
+            self._published = revision
+
+    async def _send(self, snapshots: Mapping[str, Snapshot], deadline: float) -> None:
+        names = {pod.node: pod.name for pod in self.pods.values()}
+        waiting = {}
+        for node, snapshot in snapshots.items():
+            if not snapshot.changed(self._ads.snapshot(node)):
+                continue
+            if self._ads.connected(node):
+                waiting[node] = self._ads.publish(node, snapshot, timeout_s=deadline - time.monotonic())
+            else:
+                self._ads.add(node, snapshot)
+        results = await asyncio.gather(*waiting.values(), return_exceptions=True)
+        errors: list[BaseException] = []
+        for node, result in zip(waiting, results, strict=True):
+            if isinstance(result, Delivery):
+                self.note(names.get(node, ""), result.types, result.done)
+            elif isinstance(result, ConfigRejectedError | WaitTimeoutError):
+                # A rejection is the reason for the change as a whole; a proxy that is slow besides is not.
+                where = 0 if isinstance(result, ConfigRejectedError) else len(errors)
+                errors.insert(
+                    where, type(result)(f"{names.get(node, 'the proxy of pods without a sidecar')}: {result}")
+                )
+            else:
+                errors.append(result)
+        if errors:
+            raise errors[0]
+
+    def note(self, proxy: str, types: tuple[XdsType, ...], done: float) -> None:
+        """Write an acknowledgement into the journal."""
+        if proxy:
+            self.journal.append(Published(proxy, types, done))
+            del self.journal[:-10_000]
+
+    def snapshot(self, pod: LivePod) -> Snapshot:
+        """What a pod's proxy is to hold now."""
+        return self._ads.snapshot(pod.node)
+
+    def _registry(self, objects: Sequence[Resource] | None = None) -> Registry:
+        objects = self.objects if objects is None else objects
+        return Registry(
+            objects,
+            [pod.info for pod in self.pods.values() if pod.announced and not pod.terminating],
+            addresses=self._services.of(objects),
+            outbound_traffic_policy="REGISTRY_ONLY",
+        )
+
+    def _render(self) -> dict[str, Snapshot]:
+        registry = self._registry()
+        self._count += 1
+        found = {
+            pod.node: self._snapshot(pod, registry)
+            for pod in self.pods.values()
+            # A pod that is ending keeps what it has: nobody should wait for its proxy.
+            if (pod.info.injected or pod.role == "gateway") and not pod.terminating
+        }
+        if self.plain is not None:
+            found[self.plain.node] = self._build(self.plain.node, self._balance(self.plain))
+        self._encoder.forget_unused()
+        self._memo.forget_unused()
+        return found
+
+    def _snapshot(self, pod: LivePod, registry: Registry) -> Snapshot:
+        role = "gateway" if pod.role == "gateway" else "sidecar"
+        resources = _view(registry, Proxy(role, pod.info))  # type: ignore[arg-type]
+        if role == "gateway":
+            problems = conflicts(resources.listeners, self.objects, pod.info)
+            if problems:
+                raise ManifestError(problems)
+        wanted = needs(resources, role)  # type: ignore[arg-type]
+        refusing = int(self._addresses.refusing)
+        site = Site(
+            role,  # type: ignore[arg-type]
+            endpoints=self._local(wanted.endpoints),
+            outbound=pod.outbound.number,
+            inbound={port: pod.listener(port) for port in wanted.inbound},
+            app={port: pod.app_at(port, refusing) for port in wanted.inbound},
+            gateway={port: pod.listener(port) for port in wanted.gateway},
+        )
+        local = localize(resources, site, self._memo)
+        secrets = self._secrets(pod, local)
+        return self._build(pod.node, local, secrets)
+
+    def _secrets(self, pod: LivePod, local: LocalResources) -> list[Json]:
+        """What a proxy gets of the credentials that its listeners and clusters name."""
+        keys = ("transport_socket", "transport_socket_matches")
+        parts = [{key: one[key]} for one in local.clusters.values() for key in keys if key in one]
+        wanted = references((*parts, *(local.listeners.values() if pod.role == "gateway" else ())))
+        # The lab's gateway serves one lab. Its Secrets may lie where it runs, as Istio wants it, or beside the rules:
+        # on the cluster engine the gateway runs there.
+        gateway = pod.role == "gateway"
+        namespaces = list(dict.fromkeys((pod.info.namespace, self._namespace))) if gateway else [pod.info.namespace]
+        found = tuple(
+            credential(name, uses, self.objects, namespaces, gateway=gateway) for name, uses in sorted(wanted.items())
+        )
+        self._credentials.pop(pod.name, None)
+        if found:
+            self._credentials[pod.name] = found
+        return [one.secret for one in found if one.secret is not None]
+
+    def credentials(self, pod: LivePod) -> tuple[Credential, ...]:
+        """The credentials that a pod's proxy refers to, as they were when its configuration was last made."""
+        return self._credentials.get(pod.name, ())
+
+    def _local(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Local ports of pods; what a ServiceEntry names by its real address keeps it."""
+        return {(ip, port): self._addresses.port(ip, port) for ip, port in wanted if ip.startswith(POD_NETWORK)}
+
+    def _balance(self, plain: PlainView) -> LocalResources:
+        registry = self._registry([one for one in self.objects if one.kind in _RULELESS])
+        views: dict[str, ProxyResources] = {}
+        endpoints: dict[tuple[str, int], int] = {}
+        for namespace in plain.listeners:
+            # A caller that is no pod: only its namespace matters, which decides what short names mean.
+            client = PodInfo("kube-proxy", namespace, "")
+            views[namespace] = _view(registry, Proxy("sidecar", client))
+            endpoints |= self._local(needs(views[namespace], "sidecar").endpoints)
+        return balance(
+            views, endpoints=endpoints, listeners=plain.listeners, node_ports=plain.node_ports, memo=self._memo
+        )
+
+    def _build(self, node: str, local: LocalResources, secrets: Iterable[Json] = ()) -> Snapshot:
+        resources: dict[XdsType, list[Encoded]] = {
+            "CDS": [self._encoder.encode("CDS", one) for one in local.clusters.values()],
+            "EDS": [self._encoder.encode("EDS", one) for one in local.endpoints.values()],
+            "LDS": [self._encoder.encode("LDS", one) for one in local.listeners.values()],
+            "SRDS": [self._encoder.encode("SRDS", one) for one in local.scopes.values()],
+            "RDS": [self._encoder.encode("RDS", one) for one in local.routes.values()],
+            "SDS": [self._encoder.encode("SDS", one) for one in secrets],
+        }
+        return build(resources, previous=self._ads.snapshot(node), version=str(self._count))

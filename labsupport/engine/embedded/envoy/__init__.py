@@ -1,0 +1,1 @@
+"""Envoy itself: its program, its configuration over ADS, its admin interface."""

@@ -1,0 +1,328 @@
+"""The one step that only the embedded mesh has: from istiod's configuration to proxies that share one machine.
+
+On a cluster every pod has an address of its own, and iptables brings its traffic to its sidecar. Here all pods share
+127.0.0.1, so addresses become local ports, and the shape of the listeners changes: one HTTP proxy listener instead of
+captured outbound connections, one inbound listener per port instead of a captured one that matches by destination.
+Clusters, endpoints, route tables and the connection managers' settings are istiod's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from labsupport.controlplane.proxies import Json, ProxyResources
+from labsupport.engine.embedded.envoy import httpconn
+
+__all__ = ["LocalResources", "Memo", "Needs", "Site", "lb_addresses", "localize", "moved", "needs", "scope"]
+
+# A listener waits so long for a certificate before it listens without (15 s in Istio). One that exists comes along with
+# the listener; for one that does not, nobody should wait to see what that looks like.
+PATIENCE = "0.1s"
+# Only reached through captured connections, which do not exist here.
+_CAPTURED = frozenset(("PassthroughCluster", "InboundPassthroughCluster"))
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What has to have a local port before a proxy's resources can be localised.
+
+    Args:
+        endpoints: mesh addresses, as (pod address, port).
+        inbound: ports on which the proxy's own pod is called.
+        gateway: ports on which a gateway listens.
+    """
+
+    endpoints: frozenset[tuple[str, int]]
+    inbound: frozenset[int]
+    gateway: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a proxy and those it calls are on this machine. All values are local ports.
+
+    Args:
+        role: sidecar or gateway.
+        endpoints: by mesh address (pod address, port).
+        outbound: the listener that the pod's program uses as its HTTP proxy.
+        inbound: listener by port of the pod.
+        app: the program by port of the pod; a port that refuses connections where it does not listen.
+        gateway: listener by port of the gateway pod.
+    """
+
+    role: Literal["sidecar", "gateway"]
+    endpoints: Mapping[tuple[str, int], int]
+    outbound: int = 0
+    inbound: Mapping[int, int] = field(default_factory=dict)
+    app: Mapping[int, int] = field(default_factory=dict)
+    gateway: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalResources:
+    """What one local proxy gets, as proto JSON by name; ``scopes`` choose the route table by port."""
+
+    clusters: Mapping[str, Json] = field(default_factory=dict)
+    endpoints: Mapping[str, Json] = field(default_factory=dict)
+    listeners: Mapping[str, Json] = field(default_factory=dict)
+    scopes: Mapping[str, Json] = field(default_factory=dict)
+    routes: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Memo:
+    """Remembers the localised form of a resource, so that what is shared before is shared after.
+
+    Keys are dict objects by identity; an entry holds its key, which keeps the identity from being reused.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[Json, Json]] = {}
+        self._used: set[int] = set()
+
+    def get(self, original: Json, make: Callable[[Json], Json]) -> Json:
+        """The localised form of a resource, made when it is first asked for."""
+        self._used.add(id(original))
+        known = self._kept.get(id(original))
+        if known is None:
+            known = self._kept[id(original)] = (original, make(original))
+        return known[1]
+
+    def forget_unused(self) -> None:
+        """Drop what was not asked for since the last call."""
+        self._kept = {key: kept for key, kept in self._kept.items() if key in self._used}
+        self._used = set()
+
+
+def lb_addresses(assignment: Mapping[str, Any]) -> Iterator[Json]:
+    """The socket addresses among a cluster's endpoints."""
+    for locality in assignment.get("endpoints", ()):
+        for one in locality.get("lb_endpoints", ()):
+            address = one.get("endpoint", {}).get("address", {}).get("socket_address")
+            if address is not None:
+                yield address
+
+
+def _inbound_chains(listeners: Mapping[str, Json]) -> Iterator[tuple[int, Json]]:
+    """The plaintext filter chain of each port of the pod: the one with an HTTP connection manager if there are several.
+
+    istiod gives one inbound listener whose chains match on the captured destination port; chains for ports without a
+    Service, and for connections to the capturing port itself, have no use here.
+    """
+    chosen: dict[int, Json] = {}
+    for listener in listeners.values():
+        if listener.get("traffic_direction") != "INBOUND":
+            continue
+        own = listener["address"]["socket_address"]["port_value"]
+        for chain in listener.get("filter_chains", ()):
+            match = chain.get("filter_chain_match", {})
+            port = match.get("destination_port")
+            if not port or port == own or match.get("transport_protocol") == "tls":
+                continue
+            if port not in chosen or httpconn.http_connection_manager(chain["filters"]) is not None:
+                chosen[port] = chain
+    yield from sorted(chosen.items(), key=lambda item: item[0])
+
+
+def needs(resources: ProxyResources, role: Literal["sidecar", "gateway"]) -> Needs:
+    """List what has to have a local port before these resources can be localised."""
+    found = {
+        (address["address"], address["port_value"])
+        for assignment in resources.endpoints.values()
+        for address in lb_addresses(assignment)
+    }
+    if role == "gateway":
+        ports = (one["address"]["socket_address"]["port_value"] for one in resources.listeners.values())
+        return Needs(frozenset(found), frozenset(), frozenset(ports))
+    return Needs(frozenset(found), frozenset(port for port, _ in _inbound_chains(resources.listeners)), frozenset())
+
+
+def localize(resources: ProxyResources, site: Site, memo: Memo | None = None) -> LocalResources:
+    """Turn istiod's configuration of one proxy into that of a proxy on this machine.
+
+    A pure function: equal arguments give equal results, and nothing given is changed.
+
+    Args:
+        resources: as istiod would send them; every pod's address in ``needs(resources)`` is in ``site``.
+        site: the local ports.
+        memo: shares results between proxies and calls with the same endpoints; may be left out.
+    """
+    memo = memo or Memo()
+
+    def move(assignment: Json) -> Json:
+        return moved(assignment, site.endpoints)
+
+    endpoints = {name: memo.get(one, move) for name, one in resources.endpoints.items()}
+    clusters = {
+        name: _inbound_cluster(one, site.app) if name.startswith("inbound|") else memo.get(one, _plaintext)
+        for name, one in resources.clusters.items()
+        if name not in _CAPTURED and not _unserved(name, site)
+    }
+    if site.role == "gateway":
+        listeners = [_gateway_listener(one, site.gateway) for one in resources.listeners.values()]
+        return LocalResources(clusters, endpoints, _named(listeners), {}, dict(resources.routes))
+    ports = [name for name in resources.routes if name.isdigit()]
+    return LocalResources(
+        clusters,
+        endpoints,
+        _named([_outbound_listener(resources.listeners, site), *_inbound_listeners(resources.listeners, site)]),
+        {name: scope(name, name) for name in ports},
+        {name: resources.routes[name] for name in ports},
+    )
+
+
+def _unserved(cluster: str, site: Site) -> bool:
+    """Whether a cluster is for a port that no listener of captured connections leads to."""
+    return cluster.startswith("inbound|") and int(cluster.split("|")[1]) not in site.app
+
+
+def scope(table: str, *keys: str) -> Json:
+    """A scope that leads requests with these key fragments to a route table."""
+    return {
+        "name": table,
+        "route_configuration_name": table,
+        "key": {"fragments": [{"string_key": key} for key in keys]},
+    }
+
+
+def _named(listeners: Iterable[Json]) -> dict[str, Json]:
+    return {one["name"]: one for one in listeners}
+
+
+def moved(assignment: Json, ports: Mapping[tuple[str, int], int]) -> Json:
+    """The endpoints of a cluster with local addresses instead of mesh addresses; others stay as they are."""
+
+    def endpoint(one: Json) -> Json:
+        at = one.get("endpoint", {}).get("address", {}).get("socket_address")
+        if at is None or (at["address"], at["port_value"]) not in ports:
+            return one
+        local = httpconn.local_address(ports[at["address"], at["port_value"]])
+        return {**one, "endpoint": {**one["endpoint"], "address": local}}
+
+    if "endpoints" not in assignment:
+        return assignment
+    return {
+        **assignment,
+        "endpoints": [
+            {**locality, "lb_endpoints": [endpoint(one) for one in locality["lb_endpoints"]]}
+            if "lb_endpoints" in locality
+            else locality
+            for locality in assignment.get("endpoints", ())
+        ],
+    }
+
+
+def _plaintext(cluster: Json) -> Json:
+    """A cluster without Istio's own filters and without the mesh's mutual TLS, which needs Istio's certificates."""
+    made = cluster
+    if any(one["name"].startswith("istio.") for one in cluster.get("filters", ())):
+        kept = [one for one in cluster["filters"] if not one["name"].startswith("istio.")]
+        made = {key: value for key, value in made.items() if key != "filters"} | ({"filters": kept} if kept else {})
+    matches = cluster.get("transport_socket_matches", ())
+    if any(one.get("match", {}).get("tlsMode") == "istio" for one in matches):
+        made = {key: value for key, value in made.items() if key != "transport_socket_matches"}
+    for key in ("transport_socket", "transport_socket_matches"):
+        socket = _with_secrets(made.get(key))
+        if socket != made.get(key):
+            made = {**made, key: socket}
+    return made
+
+
+def _with_secrets(value: Any) -> Any:
+    """The same, with all secrets asked for at the control plane.
+
+    In a pod, Istio's agent serves what is named after a file (``file-root:system``, the authorities of the machine).
+    """
+    if isinstance(value, dict):
+        made = {key: _with_secrets(item) for key, item in value.items()}
+        if "sds_config" in made:
+            made["sds_config"] = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": PATIENCE}
+        return made
+    return [_with_secrets(item) for item in value] if isinstance(value, list) else value
+
+
+def _inbound_cluster(cluster: Json, app: Mapping[int, int]) -> Json:
+    port = int(cluster["name"].split("|")[1])
+    # ORIGINAL_DST finds the program by the captured destination; here it has an address.
+    captured = ("upstream_bind_config", "cleanup_interval", "lb_policy")
+    made = {key: value for key, value in _plaintext(cluster).items() if key not in captured}
+    made["type"] = "STATIC"
+    made["load_assignment"] = {
+        "cluster_name": cluster["name"],
+        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": httpconn.local_address(app[port])}}]}],
+    }
+    return made
+
+
+def _outbound_listener(listeners: Mapping[str, Json], site: Site) -> Json:
+    manager = httpconn.OUTBOUND
+    for listener in listeners.values():
+        if listener.get("traffic_direction") != "OUTBOUND" or not listener["name"].startswith("0.0.0.0_"):
+            continue
+        for chain in listener.get("filter_chains", ()):
+            found = httpconn.http_connection_manager(chain["filters"])
+            if found is not None and "rds" in found:
+                manager = found
+    config = httpconn.by_port(httpconn.adapted(manager, "outbound"))
+    return {
+        "name": "outbound",
+        "address": httpconn.local_address(site.outbound),
+        "traffic_direction": "OUTBOUND",
+        "filter_chains": [{"filters": [{"name": httpconn.HCM, "typed_config": config}]}],
+    }
+
+
+def _chain_filters(chain: Mapping[str, Any], direction: str) -> list[Json]:
+    kept = []
+    for one in chain["filters"]:
+        if one["name"].startswith("istio."):
+            continue
+        if one["name"] == httpconn.HCM:
+            one = {**one, "typed_config": httpconn.adapted(one["typed_config"], direction)}
+        kept.append(one)
+    return kept
+
+
+def _inbound_listeners(listeners: Mapping[str, Json], site: Site) -> Iterator[Json]:
+    for port, chain in _inbound_chains(listeners):
+        yield {
+            "name": f"inbound_{port}",
+            "address": httpconn.local_address(site.inbound[port]),
+            "traffic_direction": "INBOUND",
+            "filter_chains": [{"filters": [_inbound_filter(one) for one in _chain_filters(chain, "inbound")]}],
+        }
+
+
+def _inbound_filter(one: Json) -> Json:
+    if one["name"] != httpconn.HCM:
+        return one
+    # What a gateway tells of its client comes over mutual TLS in Istio, and is removed where there is none. Here all
+    # that calls a sidecar is a proxy of the lab, and each of them removes what its own client claims.
+    dropped = "set_current_client_cert_details"
+    config = {key: value for key, value in one["typed_config"].items() if key != dropped}
+    return {**one, "typed_config": {**config, "forward_client_cert_details": "ALWAYS_FORWARD_ONLY"}}
+
+
+def _gateway_listener(listener: Json, ports: Mapping[int, int]) -> Json:
+    port = listener["address"]["socket_address"]["port_value"]
+    made = {**listener, "address": httpconn.local_address(ports[port])}
+    chains = []
+    for chain in listener.get("filter_chains", ()):
+        chain = {**chain, "filters": [_gateway_filter(one) for one in _chain_filters(chain, "gateway")]}
+        if "transport_socket" in chain:
+            chain["transport_socket"] = _with_secrets(chain["transport_socket"])
+        chains.append(chain)
+    made["filter_chains"] = chains
+    # As in Istio: connections that fit no filter chain, such as one with a server name that nobody serves.
+    made["access_log"] = httpconn.connection_log("gateway", flag="NR")
+    return made
+
+
+def _gateway_filter(one: Json) -> Json:
+    if one["name"] == httpconn.HCM:
+        # A request is followed by the id that its sender gave it; by default an edge proxy replaces it.
+        return {**one, "typed_config": {**one["typed_config"], "preserve_external_request_id": True}}
+    if one["name"] == httpconn.TCP_PROXY:
+        return {**one, "typed_config": {**one["typed_config"], "access_log": httpconn.connection_log("gateway")}}
+    return one

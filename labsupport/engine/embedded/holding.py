@@ -1,0 +1,52 @@
+"""Which proxies hold something of a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+
+from labsupport.controlplane import entrances
+from labsupport.model import Resource
+
+__all__ = ["proxies"]
+
+
+def proxies(
+    one: Resource,
+    objects: Iterable[Resource],
+    origins: Mapping[str, Set[str]],
+    *,
+    gateway: tuple[str, Mapping[str, str]] | None,
+    concerned: Set[str],
+) -> set[str]:
+    """Names of the pods whose proxies hold something of a rule.
+
+    istiod marks routes and clusters with the rule that made them. It leaves no mark on the rest, which is told from the
+    rules themselves; of what is left, the proxies that learnt of the last change are those that had to.
+
+    Args:
+        one: the rule.
+        objects: the desired state.
+        origins: by pod with a proxy, the marks in what it holds.
+        gateway: name and labels of the gateway's pod.
+        concerned: pods that learnt of the rule's last change.
+    """
+    mark = _mark(one)
+    found = {name for name, marks in origins.items() if any(path.endswith(mark) for path in marks)}
+    if gateway is not None and _at_gateway(one, objects, gateway[1]):
+        found.add(gateway[0])
+    if one.kind in ("ServiceEntry", "Sidecar"):
+        found |= concerned & origins.keys()
+    return found
+
+
+def _mark(one: Resource) -> str:
+    """The config path by which istiod marks what a rule made."""
+    kebab = "".join(f"-{char.lower()}" if char.isupper() else char for char in one.kind).lstrip("-")
+    return f"/namespaces/{one.namespace}/{kebab}/{one.name}"
+
+
+def _at_gateway(one: Any, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:
+    if one.kind == "Gateway":
+        return entrances.selects(one, labels)
+    return one.kind == "VirtualService" and entrances.carries_connections(one, objects, labels)

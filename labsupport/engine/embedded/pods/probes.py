@@ -1,0 +1,53 @@
+"""Whether a program is ready: it listens, or it answers as a kubelet's probe would be answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import ssl
+from collections.abc import Awaitable, Callable
+
+from labsupport.engine.embedded.processes import ports
+
+__all__ = ["healthy", "listening"]
+
+
+async def _poll(attempt: Callable[[], Awaitable[bool]]) -> None:
+    for pause in itertools.chain((0.002, 0.003, 0.005), itertools.repeat(0.01)):
+        with contextlib.suppress(OSError, EOFError, asyncio.IncompleteReadError):
+            if await attempt():
+                return
+        await asyncio.sleep(pause)
+
+
+async def listening(port: int) -> None:
+    """Wait until something listens on a local port."""
+
+    async def attempt() -> bool:
+        _, writer = await asyncio.open_connection(ports.LOOPBACK, port)
+        writer.close()
+        return True
+
+    await _poll(attempt)
+
+
+async def healthy(port: int, *, tls: bool = False) -> None:
+    """Wait until a program answers ``GET /healthz`` with 200, in TLS if it speaks that itself."""
+    context = None
+    if tls:
+        # Like the kubelet: whose certificate it is plays no part in whether it is ready.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
+    async def attempt() -> bool:
+        reader, writer = await asyncio.open_connection(ports.LOOPBACK, port, ssl=context)
+        try:
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n")
+            return b" 200 " in await asyncio.wait_for(reader.readline(), 2.0)
+        except TimeoutError:
+            return False
+        finally:
+            writer.close()
+
+    await _poll(attempt)

@@ -1,0 +1,1 @@
+"""The three processes of a mesh and what joins them."""

@@ -1,0 +1,316 @@
+"""What the embedded mesh refuses by name, and what it accepts without effect."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic.alias_generators import to_camel
+
+from labsupport.controlplane.translate import unsupported
+from labsupport.controlplane.translate.gateway.tls import CIPHERS
+from labsupport.engine.podtemplate import image_name
+from labsupport.errors import Problem
+from labsupport.model import Resource
+
+__all__ = ["known_images", "notes", "problems"]
+
+_RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
+_RULES = ("VirtualService", "DestinationRule", "Gateway", "Sidecar", "ServiceEntry")
+_CLUSTER = 'Kubernetes with Istio can: open the lab with Lab(engine="cluster")'
+# Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
+_NEEDS_ISTIO = {
+    "PeerAuthentication": "sidecars of the embedded mesh have no certificates, so there is no mutual TLS",
+    "RequestAuthentication": "the embedded mesh does not check tokens",
+    "AuthorizationPolicy": "the embedded mesh does not enforce access policies",
+    "EnvoyFilter": "the shape of the embedded mesh's listeners differs from istiod's, so a patch would not fit",
+    "WasmPlugin": "the embedded mesh fetches no extensions",
+    "Telemetry": "the embedded mesh always writes access logs and statistics, and has no tracing",
+}
+# RedirectAction.RedirectResponseCode of Envoy; istiod's validation takes every 3xx.
+_REDIRECT_CODES = (301, 302, 303, 307, 308)
+# The course needs a hundred at most; some thousand processes would take a laptop down.
+MOST_REPLICAS = 200
+# What a machine without containers has no use for.
+_NO_EFFECT = {
+    "spec": ("minReadySeconds", "paused", "progressDeadlineSeconds", "revisionHistoryLimit"),
+    "spec.template.spec": (
+        "affinity", "dnsConfig", "dnsPolicy", "nodeName", "nodeSelector", "priorityClassName", "securityContext",
+        "tolerations", "topologySpreadConstraints", "volumes", "imagePullSecrets", "hostname", "restartPolicy",
+    ),
+    "spec.template.spec.containers[0]": (
+        "imagePullPolicy", "lifecycle", "livenessProbe", "readinessProbe", "resources", "securityContext",
+        "startupProbe", "volumeMounts", "workingDir", "stdin", "tty",
+    ),
+}  # fmt: skip
+
+
+def known_images(images: Path) -> list[str]:
+    """Names of the programs that can be run as images."""
+    try:
+        return sorted(entry.name for entry in images.iterdir() if (entry / "app.py").is_file())
+    except OSError:
+        return []
+
+
+def problems(objects: Iterable[Resource], images: Path) -> list[Problem]:
+    """Everything that this mesh cannot do, as problems with place and remedy."""
+    found: list[Problem] = []
+    for one in objects:
+        for path, message, remedy in _refused(one, images):
+            origin = one.origin
+            line = origin.line_of(path) if path else origin.line
+            found.append(Problem(message, origin.file, origin.document, line, f"{one.kind}/{one.name}", path, remedy))
+    return found
+
+
+def _refused(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+    if one.kind in _NEEDS_ISTIO:
+        yield "", f"the embedded mesh has no {one.kind}: {_NEEDS_ISTIO[one.kind]}", _CLUSTER
+        return
+    if one.kind not in (*_RUNS, *_RULES):
+        yield "", f"the embedded mesh does not run the kind {one.kind}", f"It runs {', '.join((*_RUNS, *_RULES))}"
+        return
+    for path, reason in unsupported(one):
+        yield path, reason, _CLUSTER
+    yield from getattr(_Kinds, one.kind, _Kinds.nothing)(one, images)
+
+
+class _Kinds:
+    """One function per kind."""
+
+    @staticmethod
+    def nothing(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        return iter(())
+
+    @staticmethod
+    def Deployment(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        pod = one.spec.template.spec
+        at = "spec.template.spec"
+        if len(pod.containers) > 1:
+            yield f"{at}.containers[1]", "a pod of the embedded mesh has one container, besides its sidecar", _CLUSTER
+        if pod.init_containers:
+            yield f"{at}.initContainers", "the embedded mesh runs no init containers", _CLUSTER
+        if pod.host_network:
+            yield f"{at}.hostNetwork", "pods of the embedded mesh have no host network", _CLUSTER
+        labels = one.spec.template.metadata.labels
+        for label, value in one.spec.selector.match_labels.items():
+            if labels.get(label) != value:
+                yield (
+                    f"spec.selector.matchLabels.{label}",
+                    f"the selector does not match the pods' labels: {label} is {value!r} here "
+                    f"and {labels.get(label, '(missing)')!r} in spec.template.metadata.labels",
+                    "Write the same in both",
+                )
+        if (one.spec.replicas or 0) > MOST_REPLICAS:
+            yield (
+                "spec.replicas",
+                f"the embedded mesh runs at most {MOST_REPLICAS} pods of a Deployment, each is a process or two here",
+                _CLUSTER,
+            )
+        container = pod.containers[0]
+        known = known_images(images)
+        if image_name(container.image) not in known:
+            yield (
+                f"{at}.containers[0].image",
+                f"there is no image {container.image!r}; the embedded mesh runs local programs",
+                f"Known images: {', '.join(known) or '(none)'}",
+            )
+        for field in ("command", "args"):
+            if getattr(container, field):
+                yield f"{at}.containers[0].{field}", f"the embedded mesh does not honour {field}", _CLUSTER
+        mode = one.spec.template.metadata.annotations.get("traffic.sidecar.istio.io/includeOutboundPorts")
+        if mode:
+            yield "spec.template.metadata.annotations", "the embedded mesh captures all or nothing", _CLUSTER
+
+    @staticmethod
+    def Service(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        if one.spec.cluster_ip == "None":
+            yield "spec.clusterIP", "a headless Service needs pods with addresses of their own", _CLUSTER
+        if one.spec.type == "ExternalName":
+            yield "spec.type", "the embedded mesh reaches nothing outside this machine", _CLUSTER
+
+    @staticmethod
+    def Secret(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        # What the API server asks of the type; whether a certificate is one shows where a rule names the Secret.
+        if one.type != "kubernetes.io/tls":
+            return
+        for key in ("tls.crt", "tls.key"):
+            if key not in one.data and key not in one.string_data:
+                remedy = "Add it under data (base64) or stringData"
+                yield f"data[{key}]", f"a Secret of type kubernetes.io/tls has the key {key}", remedy
+
+    @staticmethod
+    def VirtualService(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        for index, rule in enumerate(one.spec.http):
+            code = rule.redirect.redirect_code if rule.redirect is not None else 0
+            if code and code not in _REDIRECT_CODES:
+                yield (
+                    f"spec.http[{index}].redirect.redirectCode",
+                    f"Envoy has no redirect with status {code}; it would refuse the whole table, on a cluster too",
+                    f"Use {', '.join(str(known) for known in _REDIRECT_CODES)}",
+                )
+        in_mesh = not one.spec.gateways or "mesh" in one.spec.gateways
+        if not in_mesh:
+            return
+        for field in ("tcp", "tls"):
+            if getattr(one.spec, field, None):
+                yield (
+                    f"spec.{field}",
+                    f"{field} rules of sidecars need captured connections, and here HTTP alone reaches a sidecar",
+                    f"Bind it to a gateway only, where {field} rules do run. {_CLUSTER}",
+                )
+
+    @staticmethod
+    def DestinationRule(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        policies = [("spec.trafficPolicy", one.spec.traffic_policy)]
+        policies += [
+            (f"spec.subsets[{index}].trafficPolicy", subset.traffic_policy)
+            for index, subset in enumerate(one.spec.subsets)
+        ]
+        for path, policy in policies:
+            if policy is None:
+                continue
+            inner = [(f"{path}", policy)]
+            levels = getattr(policy, "port_level_settings", None) or ()
+            inner += [(f"{path}.portLevelSettings[{index}]", level) for index, level in enumerate(levels)]
+            for place, level in inner:
+                balancer = getattr(level, "load_balancer", None)
+                if balancer is not None and str(getattr(balancer, "simple", "") or "") == "PASSTHROUGH":
+                    yield f"{place}.loadBalancer.simple", "PASSTHROUGH needs captured connections", _CLUSTER
+                yield from _originated(getattr(level, "tls", None), f"{place}.tls")
+
+    @staticmethod
+    def Gateway(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        for index, server in enumerate(one.spec.servers):
+            if server.bind not in ("", "0.0.0.0"):
+                reason = "the gateway of the embedded mesh has one address"
+                yield f"spec.servers[{index}].bind", reason, "Leave bind out"
+            if server.tls is not None:
+                yield from _files(server.tls, f"spec.servers[{index}].tls")
+                yield from _unreadable(server.tls, f"spec.servers[{index}].tls")
+
+    @staticmethod
+    def ServiceEntry(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        resolution = one.spec.resolution or "NONE"
+        if resolution == "NONE":
+            yield "spec.resolution", "resolution NONE needs captured connections", _CLUSTER
+        elif resolution != "STATIC":
+            yield (
+                "spec.resolution",
+                "the embedded mesh asks no name server, as it reaches nothing outside this machine",
+                f"To lead another name to a Service of the lab, give it to a VirtualService as host. {_CLUSTER}",
+            )
+
+    @staticmethod
+    def Sidecar(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+        if one.spec.ingress:
+            yield "spec.ingress", "what reaches a pod of the embedded mesh goes to the ports of its container", _CLUSTER
+        for index, listener in enumerate(one.spec.egress):
+            at = f"spec.egress[{index}]"
+            if listener.bind:
+                yield f"{at}.bind", "a sidecar of the embedded mesh has one address for all that leaves", _CLUSTER
+            if listener.capture_mode == "NONE":
+                yield f"{at}.captureMode", "the embedded mesh captures all or nothing", _CLUSTER
+
+
+def _unreadable(tls: Any, path: str) -> Iterator[tuple[str, str, str]]:
+    """What istiod lets pass, and Envoy then refuses with the whole listener."""
+    if tls.mode not in ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"):
+        return
+    refused = "and Envoy would refuse the whole listener, on a cluster too"
+    if tls.mode == "SIMPLE" and tls.subject_alt_names:
+        reason = f"mode SIMPLE trusts no authority to say whose a client's certificate is, {refused}"
+        yield f"{path}.subjectAltNames", reason, "Use mode MUTUAL, or leave subjectAltNames out"
+    for field, form, readable in (
+        ("verify_certificate_hash", "the SHA-256 of a certificate in 64 hexadecimal digits", _is_hash),
+        ("verify_certificate_spki", "the SHA-256 of a public key in base64", _is_digest),
+    ):
+        for index, value in enumerate(getattr(tls, field) if _by_name(tls) else ()):
+            if not readable(value):
+                reason = f"{value[:80]!r} is not {form}, {refused}"
+                yield f"{path}.{to_camel(field)}[{index}]", reason, "Correct it, or leave it out"
+    for index, suite in enumerate(tls.cipher_suites):
+        operator, name = suite[:1], suite[1:]
+        if suite in ("", "ALL") or operator.isalnum():
+            continue
+        group = suite.removeprefix("[").removesuffix("]").split("|") if operator == "[" and suite[-1:] == "]" else []
+        if (group and all(one in CIPHERS for one in group)) or (
+            operator in ("-", "!") and name in CIPHERS and tls.cipher_suites[0] == "ALL" and index
+        ):
+            continue
+        reason = f"{suite[:80]!r} leaves no list of ciphers that Envoy can read, {refused}"
+        yield f"{path}.cipherSuites[{index}]", reason, "List the cipher suites by name, or leave cipherSuites out"
+
+
+def _is_hash(text: str) -> bool:
+    digits = text.replace(":", "") if re.fullmatch(r"..(:..){31}", text) else text
+    return bool(re.fullmatch(r"[0-9A-Fa-f]{64}", digits))
+
+
+def _is_digest(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == 32
+    except ValueError:
+        return False
+
+
+def _originated(tls: Any, path: str) -> Iterator[tuple[str, str, str]]:
+    """What of the TLS that a proxy begins itself it cannot do here."""
+    if tls is None:
+        return
+    if tls.mode == "ISTIO_MUTUAL":
+        yield f"{path}.mode", "sidecars here have no certificates, so ISTIO_MUTUAL cannot work", _CLUSTER
+    yield from _files(tls, path)
+
+
+def _by_name(tls: Any) -> bool:
+    return bool(tls.credential_name or getattr(tls, "credential_names", None))
+
+
+_FILES = (
+    "server_certificate", "client_certificate", "private_key", "ca_certificates", "ca_crl", "tls_certificates",
+)  # fmt: skip
+
+
+def _files(tls: Any, path: str) -> Iterator[tuple[str, str, str]]:
+    """Certificates that are named by files of the proxy's container, where they would be read."""
+    if tls.mode not in ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL") or _by_name(tls):
+        return
+    for field in _FILES:
+        value = getattr(tls, field, None)
+        # The one name that is no file: the authorities that the machine trusts.
+        if not value or value == "system":
+            continue
+        name = to_camel(field)
+        reason = f"{name} names a file in the proxy's container, and proxies of the embedded mesh have none"
+        remedy = "Put the certificate into a Secret and name that as credentialName; labsupport.certificates makes both"
+        yield f"{path}.{name}", reason, remedy
+
+
+def _at(raw: Any, path: str) -> Any:
+    for part in path.replace("[0]", ".0").split("."):
+        if isinstance(raw, dict):
+            raw = raw.get(part)
+        elif isinstance(raw, list) and part == "0" and raw:
+            raw = raw[0]
+        else:
+            return None
+    return raw
+
+
+def notes(objects: Sequence[Resource]) -> list[str]:
+    """Fields that are accepted but change nothing here, each named once for all objects."""
+    found: dict[str, None] = {}
+    for one in objects:
+        if one.kind != "Deployment":
+            continue
+        raw = one.raw or one.model_dump(by_alias=True, exclude_unset=True)
+        for path, fields in _NO_EFFECT.items():
+            inner = _at(raw, path)
+            if isinstance(inner, dict):
+                found |= {field: None for field in fields if field in inner}
+    return [f"no effect on the embedded mesh: {', '.join(found)}"] if found else []

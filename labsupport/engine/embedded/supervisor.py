@@ -1,0 +1,399 @@
+"""The supervisor: one per lab; it owns the desired state, the control plane and all processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from labsupport.controlplane import entrances
+from labsupport.controlplane.desired import ServiceAddresses, key_of, merge, remove
+from labsupport.controlplane.encode import ORDER
+from labsupport.controlplane.entrances import Entrance
+from labsupport.engine.dangling import dangling
+from labsupport.engine.embedded import holding, refuse
+from labsupport.engine.embedded.builtin import BuiltIn, built_in_objects
+from labsupport.engine.embedded.control import ControlPlane
+from labsupport.engine.embedded.envoy import admin, binary
+from labsupport.engine.embedded.envoy.ads import AdsServer
+from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
+from labsupport.engine.embedded.pods.pods import APP_LOG, ENVOY_LOG, Addresses, LivePod, Workplace, check_storage
+from labsupport.engine.embedded.processes.spawner_client import Spawner
+from labsupport.engine.embedded.workloads import Workloads
+from labsupport.engine.podtemplate import MissingReference
+from labsupport.errors import (
+    ConfigRejectedError,
+    EngineError,
+    LabError,
+    ManifestError,
+    NotFoundError,
+    StorageError,
+    UsageError,
+    WaitTimeoutError,
+)
+from labsupport.model import Resource
+from labsupport.records import ApplyResult, ObjectChange, Pod, ProxyChange, Ref, RuleStatus
+
+__all__ = ["Supervisor"]
+
+RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
+# What decides which certificates a proxy gets.
+CREDENTIALS = ("Gateway", "DestinationRule", "Secret", "ConfigMap")
+_ROTATE_BYTES = 64 << 20
+
+
+class Supervisor:
+    """Serves one lab.
+
+    Args:
+        folder: run folder, also the working directory.
+        images: folder of the local programs.
+        namespace: the lab's namespace.
+        spawner: starts processes.
+        spawner_pid: its process.
+    """
+
+    def __init__(self, folder: Path, images: Path, namespace: str, spawner: Spawner, spawner_pid: int) -> None:
+        self._folder = folder
+        self._namespace = namespace
+        self._spawner = spawner
+        self._spawner_pid = spawner_pid
+        self._ads = AdsServer()
+        self._place = Workplace(folder, images, spawner, self._ads, self._changed)
+        self._addresses = Addresses()
+        self._control = ControlPlane(self._ads, self._addresses, ServiceAddresses(), namespace)
+        self._workloads = Workloads(self._place, self._addresses, self._control)
+        self._built_in = BuiltIn(self._place, self._addresses, self._control)
+        self._base = built_in_objects(namespace)
+        self._control.objects = self._base
+        self._base_keys = {key_of(one) for one in self._base}
+        self._changing = asyncio.Lock()
+        self._rules: dict[tuple[str, str, str], tuple[float, float, frozenset[str]]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._names: dict[str, str] = {}
+        self.closing = asyncio.Event()
+
+    async def open(self) -> None:
+        """Start what every mesh has; returns when the gateway is ready."""
+        await self._ads.start(f"unix:{binary.ADS_SOCKET}")
+        gateway = self._built_in.start_gateway()
+        while not gateway.ready:
+            if isinstance(gateway.failure, EngineError):
+                raise gateway.failure
+            if gateway.restarts >= 3:
+                raise EngineError(f"the gateway's Envoy does not start; its last words: {gateway.last_words}")
+            await asyncio.sleep(0.002)
+        self._task(self._rotate())
+
+    def _task(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _changed(self) -> None:
+        self._control.touch()
+        self._task(self._publish_quietly())
+
+    async def _publish_quietly(self) -> None:
+        # Nobody waits for this one; a change that is refused later is reported to whoever asked for it.
+        with contextlib.suppress(LabError):
+            await self._control.publish(timeout_s=30.0)
+
+    # --- changes ------------------------------------------------------------------------------------------------
+
+    async def apply(self, objects: Sequence[Resource], *, wait_s: float, began: float) -> ApplyResult:
+        """Create or change objects; see ``Engine.apply``."""
+        found = refuse.problems(objects, self._place.images)
+        if found:
+            raise ManifestError(found)
+        async with self._changing:
+            before = self._control.objects
+            after, changes = merge(before, objects)
+            found = dangling(after) if any(one.kind == "Deployment" for one in objects) else []
+            if found:
+                raise ManifestError(found)
+            notes = refuse.notes(objects)
+            if self._built_in.gateway is not None:
+                changed = {change.ref for change in changes if change.action != "unchanged"}
+                news = [one for one in objects if Ref(one.kind, one.name, one.namespace) in changed]
+                notes += entrances.port_notes(news, after, self._built_in.gateway.info)
+            return await self._change(before, after, changes, wait_s, began, tuple(notes))
+
+    async def delete(self, refs: Sequence[Ref], *, wait_s: float, began: float) -> ApplyResult:
+        """Delete objects; see ``Engine.delete``."""
+        async with self._changing:
+            before = self._control.objects
+            after, changes = remove(before, refs, namespace=self._namespace)
+            kept = {key_of(one) for one in after}
+            for one in self._base:
+                if key_of(one) not in kept:
+                    raise UsageError(f"{one.kind}/{one.name} belongs to every mesh and is not deleted")
+            return await self._change(before, after, changes, wait_s, began, ())
+
+    async def _change(
+        self,
+        before: tuple[Resource, ...],
+        after: tuple[Resource, ...],
+        changes: tuple[ObjectChange, ...],
+        timeout_s: float,
+        began: float,
+        notes: tuple[str, ...],
+    ) -> ApplyResult:
+        started_s = time.time() - (time.monotonic() - began)
+        if all(change.action == "unchanged" for change in changes):
+            return ApplyResult(changes, started_s=started_s, notes=notes)
+        deadline = began + timeout_s
+        kinds = {change.ref.kind for change in changes if change.action != "unchanged"}
+        pods_before = set(self._control.pods)
+        mark = len(self._control.journal)
+        self._control.objects = after
+        self._control.touch()
+        try:
+            if not kinds <= set(RULES):
+                check_storage(self._folder)
+                self._built_in.update_plain()
+            await asyncio.gather(
+                self._control.publish(timeout_s=deadline - time.monotonic()), self._pods(kinds, deadline)
+            )
+            if not kinds <= set(RULES):
+                await self._built_in.plain_ready()
+            if kinds & set(CREDENTIALS):
+                notes += await self._uncertified(deadline)
+        except (ConfigRejectedError, ManifestError, StorageError, MissingReference, ValueError) as error:
+            await self._restore(before, pods_before)
+            if isinstance(error, ManifestError | StorageError):
+                raise
+            raise ConfigRejectedError(f"nothing was changed, because {error}") from error
+        except OSError as error:
+            if isinstance(error, EngineError):
+                raise
+            await self._restore(before, pods_before)
+            raise EngineError(f"nothing was changed, because this machine refuses: {error}") from error
+        except WaitTimeoutError:
+            # As on a cluster, what was accepted stays, and the pods go on trying.
+            self._remember(changes, mark, began)
+            raise
+        done = self._remember(changes, mark, began)
+        return ApplyResult(
+            changes,
+            proxies=tuple(
+                ProxyChange(name, when - began, tuple(kind for kind in ORDER if kind in types))
+                for name, (when, types) in done.items()
+            ),
+            in_force_s=time.monotonic() - began,
+            started_s=started_s,
+            notes=notes,
+        )
+
+    async def _uncertified(self, deadline: float) -> tuple[str, ...]:
+        """What is to be known of credentials that rules name: those that are missing or broken, above all."""
+        found: dict[str, None] = {}
+        for pod in list(self._control.pods.values()):
+            lacking = [one for one in self._control.credentials(pod) if one.problem]
+            for one in lacking:
+                text = one.problem
+                if one.secret is None:
+                    kept = self._ads.held(pod.node, "SDS", one.name)
+                    what = "keeps what it had under this name" if kept else "closes connections that need it"
+                    text = f"{text}, so {pod.name} {what}"
+                found[text] = None
+            if any(one.secret is None for one in lacking) and pod.envoy is not None:
+                # Its listener waits for a moment before it goes on without.
+                await pod.envoy.warmed(timeout_s=min(deadline - time.monotonic(), 5.0))
+        return tuple(found)
+
+    async def _pods(self, kinds: set[str], deadline: float) -> None:
+        if kinds & {"Deployment", "ConfigMap", "Secret", "Namespace"}:
+            await self._workloads.reconcile(timeout_s=max(deadline - time.monotonic(), 0.1))
+
+    async def _restore(self, before: tuple[Resource, ...], pods: set[str]) -> None:
+        """Put the former state back after a change that was refused."""
+        self._control.objects = before
+        self._control.touch()
+        await self._workloads.drop(pod for name, pod in list(self._control.pods.items()) if name not in pods)
+        with contextlib.suppress(WaitTimeoutError, ConfigRejectedError):
+            await self._control.publish(timeout_s=5.0)
+        self._task(self._reconcile_quietly())
+
+    async def _reconcile_quietly(self) -> None:
+        with contextlib.suppress(LabError):
+            await self._workloads.reconcile(timeout_s=60.0)
+
+    def _remember(
+        self, changes: Sequence[ObjectChange], mark: int, began: float
+    ) -> Mapping[str, tuple[float, frozenset[str]]]:
+        done: dict[str, tuple[float, frozenset[str]]] = {}
+        for one in self._control.journal[mark:]:
+            done[one.proxy] = (one.done, done.get(one.proxy, (0.0, frozenset()))[1] | frozenset(one.types))
+        done = {name: entry for name, entry in done.items() if entry[1] and name in self._control.pods}
+        last = max((when for when, _ in done.values()), default=time.monotonic())
+        for change in changes:
+            key = (change.ref.kind, change.ref.namespace, change.ref.name)
+            if change.action == "deleted":
+                self._rules.pop(key, None)
+            elif change.action != "unchanged" and change.ref.kind in RULES:
+                epoch = time.time() - (time.monotonic() - last)
+                self._rules[key] = (epoch, last - began, frozenset(done))
+        return done
+
+    async def reset(self) -> tuple[list[Ref], list[str]]:
+        """Remove everything that was applied; returns what, and what of it is still there."""
+        async with self._changing:
+            removed = [
+                Ref(one.kind, one.name, one.namespace)
+                for one in self._control.objects
+                if key_of(one) not in self._base_keys
+            ]
+            self._control.objects = self._base
+            self._control.touch()
+            gateway = self._built_in.gateway
+            await self._workloads.drop([pod for pod in self._control.pods.values() if pod is not gateway])
+            await self._workloads.ended(timeout_s=1.0)
+            await self._built_in.stop_plain()
+            await self._control.publish(timeout_s=10.0)
+            self._rules.clear()
+            keep = {"istio-ingressgateway", "outside"}
+            for entry in self._folder.iterdir():
+                if entry.is_dir() and entry.name not in keep:
+                    shutil.rmtree(entry, ignore_errors=True)
+            remaining = [f"pod {name}" for name, pod in self._control.pods.items() if pod is not gateway]
+            own = (
+                {gateway.envoy.keeper.process.pid}
+                if gateway and gateway.envoy and gateway.envoy.keeper.process
+                else set()
+            )
+            if self._built_in.outside_pid:
+                own.add(self._built_in.outside_pid)
+            remaining += [f"process {pid}" for pid in self._spawner.pids if pid not in own]
+            return removed, remaining
+
+    # --- questions ----------------------------------------------------------------------------------------------
+
+    async def get(self, *, built_in: bool = False) -> list[Resource]:
+        """All objects, oldest first; what every mesh has only if asked for."""
+        return [one for one in self._control.objects if built_in or key_of(one) not in self._base_keys]
+
+    async def pods(self) -> list[Pod]:
+        """All pods; those that are ending are left out."""
+        return [pod.record() for pod in self._control.pods.values() if not pod.terminating]
+
+    async def rules(self) -> list[RuleStatus]:
+        """Every rule with when it came into force, and which proxies hold something of it."""
+        found = []
+        gateway = self._built_in.gateway
+        at = (gateway.name, gateway.info.labels) if gateway is not None else None
+        running = [pod for pod in self._control.pods.values() if pod.envoy is not None]
+        origins = {pod.name: self._control.snapshot(pod).origins for pod in running}
+        for one in self._control.objects:
+            if one.kind not in RULES:
+                continue
+            since, after, concerned = self._rules.get((one.kind, one.namespace, one.name), (0.0, 0.0, frozenset()))
+            names = holding.proxies(one, self._control.objects, origins, gateway=at, concerned=concerned)
+            found.append(RuleStatus(Ref(one.kind, one.name, one.namespace), since, after, tuple(sorted(names))))
+        return found
+
+    def _pod(self, name: str) -> LivePod:
+        pod = self._control.pods.get(name)
+        if pod is None:
+            matching = [one for one in self._control.pods.values() if one.info.workload == name and not one.terminating]
+            if not matching:
+                known = ", ".join(one.name for one in self._control.pods.values() if not one.terminating)
+                raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
+            pod = matching[0]
+        return pod
+
+    async def source(self, name: str) -> tuple[str, int]:
+        """The load client of a pod: the pod's name and the client's local port."""
+        if name == "outside":
+            return "outside", await self._built_in.outside()
+        pod = self._pod(name)
+        if pod.image != "client":
+            clients = sorted({one.info.workload for one in self._control.pods.values() if one.image == "client"})
+            known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one"
+            raise NotFoundError(f"{name!r} runs {pod.image or 'no program'}, not the load client. {known}")
+        if not pod.ready:
+            raise EngineError(f"pod {pod.name} is not ready; its last words: {pod.last_words or '(none)'}")
+        return pod.name, pod.app_port.number
+
+    async def entrances(self) -> dict[str, Entrance]:
+        """Ways in from outside: ``gateway`` (port 80), ``gateway:<port>`` for what Gateways open, node ports."""
+        found = {}
+        gateway = self._built_in.gateway
+        if gateway is not None:
+            opened = {80: "http"} | entrances.schemes(self._control.objects, gateway.info.labels)
+            for port, scheme in opened.items():
+                name = "gateway" if port == 80 else f"gateway:{port}"
+                found[name] = Entrance(scheme, f"localhost:{port}", await self.gateway_port(port))
+        for (namespace, service, _), (shown, local) in self._built_in.node_ports().items():
+            name = service if namespace == self._namespace else f"{service}.{namespace}"
+            found.setdefault(f"nodeport:{name}", Entrance("http", f"localhost:{shown}", local))
+        return found
+
+    async def gateway_port(self, number: int) -> int:
+        """The local port behind a port of the gateway; it refuses connections while no Gateway opens it."""
+        gateway = self._built_in.gateway
+        if gateway is None:
+            raise EngineError("the gateway is not there yet")
+        return gateway.listener(entrances.container_port(self._control.objects, gateway.info, number))
+
+    async def config_dump(self, name: str) -> tuple[str, str]:
+        """Pod name and the raw config dump of its Envoy."""
+        pod = self._pod(name)
+        if pod.envoy is None:
+            raise NotFoundError(f"pod {pod.name} has no sidecar, so no proxy holds any configuration for it")
+        return pod.name, await self._ask(pod, "/config_dump?include_eds")
+
+    async def _ask(self, pod: LivePod, target: str) -> str:
+        assert pod.envoy is not None
+        try:
+            return await admin.fetch(pod.envoy.admin, target)
+        except OSError as error:
+            raise EngineError(f"the Envoy of pod {pod.name} does not answer: {error}") from error
+
+    async def statistics(self) -> dict[str, str]:
+        """The Prometheus page of every Envoy, by pod."""
+        pods = [pod for pod in self._control.pods.values() if pod.envoy is not None and pod.envoy.keeper.ready]
+        pages = await asyncio.gather(
+            *(admin.fetch(pod.envoy.admin, "/stats/prometheus") for pod in pods if pod.envoy is not None),
+            return_exceptions=True,
+        )
+        return {pod.name: page for pod, page in zip(pods, pages, strict=True) if isinstance(page, str)}
+
+    async def log_files(self, name: str, container: str) -> tuple[str, str]:
+        """Pod name and the log file of its program or its Envoy."""
+        pod = self._pod(name)
+        if container == "app" and not pod.image:
+            container = "proxy"
+        return pod.name, str(pod.folder / (APP_LOG if container == "app" else ENVOY_LOG))
+
+    async def access_logs(self) -> tuple[dict[str, str], dict[int, tuple[str, bool]]]:
+        """Access logs by pod, and for each local port ever used: its pod, and whether it leads to a sidecar."""
+        logs = {}
+        for entry in self._folder.iterdir():
+            if (entry / ACCESS_LOG).exists():
+                logs[entry.name] = str(entry / ACCESS_LOG)
+        return logs, self._addresses.owners()
+
+    async def inventory(self) -> tuple[list[int], list[int]]:
+        """Processes (this one first, then the spawner) and local ports of the lab."""
+        return [os.getpid(), self._spawner_pid, *self._spawner.pids], sorted(self._addresses.owners())
+
+    async def close(self) -> None:
+        """Stop everything; the answer goes out first."""
+        self.closing.set()
+
+    async def _rotate(self) -> None:
+        """Keep access logs from filling the disk: at most two files of a bounded size per proxy."""
+        while True:
+            await asyncio.sleep(5.0)
+            for pod in list(self._control.pods.values()):
+                log = pod.folder / ACCESS_LOG
+                with contextlib.suppress(OSError):
+                    if pod.envoy is not None and log.stat().st_size > _ROTATE_BYTES:
+                        log.replace(log.with_suffix(".log.1"))
+                        await admin.fetch(pod.envoy.admin, "/reopen_logs", method="POST")

@@ -1,0 +1,152 @@
+"""The seam between the course and a mesh: one protocol; the records that cross it are in ``records``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from labsupport.model import Resource
+from labsupport.records import (
+    AccessRecord,
+    Action,
+    ApplyResult,
+    Direction,
+    Hop,
+    Leftovers,
+    ObjectChange,
+    Outcome,
+    Pod,
+    ProxyChange,
+    ProxyConfig,
+    Ref,
+    Response,
+    RuleStatus,
+    Sample,
+    TlsOptions,
+    TrafficSpec,
+)
+
+__all__ = [
+    "AccessRecord",
+    "Action",
+    "ApplyResult",
+    "Direction",
+    "Engine",
+    "Hop",
+    "Leftovers",
+    "ObjectChange",
+    "Outcome",
+    "Pod",
+    "ProxyChange",
+    "ProxyConfig",
+    "Ref",
+    "Response",
+    "RuleStatus",
+    "Sample",
+    "Sending",
+    "TlsOptions",
+    "TrafficSpec",
+]
+
+
+class Sending(Protocol):
+    """A running batch of requests: iterate over the responses as they complete."""
+
+    def __iter__(self) -> Iterator[Response]:
+        """Yield responses in order of completion until the batch ends."""
+        ...
+
+    def set_rate(self, rate: float) -> None:
+        """Change the rate of a batch that is under way, in requests per second; 0 pauses it. Any thread may."""
+        ...
+
+    def stop(self) -> None:
+        """Send no more; requests under way still complete and are yielded. Any thread may, at any time."""
+        ...
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A mesh that the course can run on.
+
+    Every call may raise an ``EngineError``; ``apply`` and ``patch`` raise ``ManifestError`` for what is refused,
+    and then have changed nothing. ``timeout_s`` bounds the wait for things to be in force.
+
+    Attributes:
+        name: ``embedded`` or ``cluster``.
+        namespace: the lab's namespace.
+        captures_all_traffic: whether sidecars get every connection of their pods, and not HTTP requests only.
+        counts_tries: whether access records say which try a request was.
+        default_export_to: ``exportTo`` of rules and ServiceEntries that have none; Istio's default if empty.
+    """
+
+    name: str
+    namespace: str
+    captures_all_traffic: bool
+    counts_tries: bool
+    default_export_to: Sequence[str]
+
+    def apply(self, objects: Sequence[Resource], *, timeout_s: float = 60.0) -> ApplyResult:
+        """Create or change objects; returns when they are in force in every proxy concerned."""
+        ...
+
+    def delete(self, refs: Iterable[Ref], *, timeout_s: float = 60.0) -> ApplyResult:
+        """Delete objects; ``NotFoundError`` if one does not exist, and then nothing is deleted."""
+        ...
+
+    def patch(self, ref: Ref, patch: Mapping[str, Any], *, timeout_s: float = 60.0) -> ApplyResult:
+        """Change an object by a JSON merge patch (RFC 7386)."""
+        ...
+
+    def scale(self, ref: Ref, replicas: int, *, timeout_s: float = 60.0) -> ApplyResult:
+        """Set the number of replicas of a Deployment."""
+        ...
+
+    def get(self, kind: str, name: str | None = None) -> list[Resource]:
+        """Objects of a kind in the lab's namespace, oldest first; all kinds for ``*``."""
+        ...
+
+    def pods(self) -> list[Pod]:
+        """All pods, the ingress gateway included."""
+        ...
+
+    def rules(self) -> list[RuleStatus]:
+        """Every VirtualService, DestinationRule, Gateway ... with when it came into force."""
+        ...
+
+    def send(self, spec: TrafficSpec) -> Sending:
+        """Send requests; a failure of a request is a record, never an exception."""
+        ...
+
+    def access_records(
+        self, *, request_ids: Iterable[str] | None = None, since_s: float | None = None, timeout_s: float = 5.0
+    ) -> list[AccessRecord]:
+        """Access-log lines in order of time; with request ids, waits (bounded) until all their hops are written.
+
+        ``since_s`` asks for lines written from then on, that is of requests that ended then.
+        """
+        ...
+
+    def proxy_config(self, pod: str) -> ProxyConfig:
+        """The configuration a proxy holds now."""
+        ...
+
+    def metrics(self) -> list[Sample]:
+        """Statistics of all proxies."""
+        ...
+
+    def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
+        """The last lines of the log of a pod's program or of its Envoy."""
+        ...
+
+    def urls(self) -> Mapping[str, str]:
+        """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""
+        ...
+
+    def reset(self) -> Leftovers:
+        """Remove everything of the lab but the engine itself."""
+        ...
+
+    def close(self) -> Leftovers:
+        """Stop the engine; idempotent."""
+        ...

@@ -1,0 +1,117 @@
+"""The shares that the rules in force want of some traffic, by version: what a picture compares the seen ones with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from labsupport.errors import LabError
+from labsupport.explain import Explanation, RoutedTo, explain
+from labsupport.model.schema.base import Resource
+from labsupport.model.writing.written import written
+from labsupport.records import Pod, TrafficSpec
+from labsupport.urls import Target, parse_url
+
+__all__ = ["version_of", "wanted_shares"]
+
+
+def wanted_shares(
+    objects: Sequence[Resource], pods: Sequence[Pod], spec: TrafficSpec, *, service: str = "", namespace: str
+) -> dict[str, float] | None:
+    """What the rules in force want of some traffic.
+
+    Args:
+        objects: all objects of the mesh.
+        pods: all pods.
+        spec: what is sent.
+        service: the versions of this service on the way of the requests; empty: of whoever answers the client.
+        namespace: the lab's namespace.
+
+    Returns:
+        Share by version, from 0 to 1; None where no rule says it, or where it differs from request to request
+        (``match`` on what the requests of this traffic do not have in common).
+    """
+    try:
+        target = parse_url(spec.url)
+        caller = next((pod for pod in pods if spec.source in (pod.name, pod.workload)), None)
+        headers, elsewhere = dict(spec.headers), bool(service) and not _is_target(target, service)
+        url = spec.url
+        if elsewhere:
+            port = _port(objects, service)
+            caller = next((p for p in pods if p.injected and p.ready and p.service != service), None)
+            if caller is None or not port:
+                return None
+            url, headers = f"http://{service}:{port}/", {}
+        found = explain(
+            objects,
+            pods,
+            url=url,
+            headers=headers,
+            method=spec.method,
+            source=caller if caller is not None else "outside",
+            namespace=namespace,
+        )
+    except LabError:
+        return None
+    varied = elsewhere or spec.users or any("{" in value for value in (*spec.headers.values(), *spec.cookies.values()))
+    if found.chosen is None or (varied and not _same_for_all(found)):
+        return None
+    shares: dict[str, float] = {}
+    for destination in found.destinations:
+        version = _version(destination, objects, pods)
+        if not version:
+            return None
+        shares[version] = shares.get(version, 0.0) + destination.share
+    return shares or None
+
+
+def _is_target(target: Target, service: str) -> bool:
+    return target.via != "gateway" and target.service.split(".")[0] == service
+
+
+def _same_for_all(found: Explanation) -> bool:
+    """Whether every request takes the rule: none before it, and nothing in it, depends on the request."""
+    tried = [rule for rule in found.rules if rule.verdict in ("chosen", "no match")]
+    return len(tried) == 1 and not any(entry.conditions for entry in tried[0].entries)
+
+
+def _version(destination: RoutedTo, objects: Sequence[Resource], pods: Sequence[Pod]) -> str:
+    versions = {pod.version for pod in pods if pod.name in destination.pods}
+    if versions:
+        return versions.pop() if len(versions) == 1 else ""
+    # A subset whose pods are gone is wanted all the same.
+    return version_of(objects, destination.host, destination.subset) if destination.subset else ""
+
+
+def version_of(objects: Sequence[Resource], host: str, subset: str) -> str:
+    """The version that a subset stands for.
+
+    Args:
+        objects: objects, of which the DestinationRules count.
+        host: of the destination, short or fully qualified.
+        subset: its name.
+
+    Returns:
+        The ``version`` label of the subset, else the subset's name.
+    """
+    for resource in objects:
+        spec = _spec(resource) if resource.kind == "DestinationRule" else {}
+        if str(spec.get("host", "")).split(".")[0] != host.split(".")[0]:
+            continue
+        for part in spec.get("subsets") or []:
+            if part.get("name") == subset:
+                return str((part.get("labels") or {}).get("version") or subset)
+    return subset
+
+
+def _port(objects: Sequence[Resource], service: str) -> int:
+    """The first port of a service; 0 if there is no such service."""
+    for resource in objects:
+        if resource.kind == "Service" and resource.name == service:
+            ports = _spec(resource).get("ports") or []
+            return int(ports[0].get("port", 0)) if ports else 0
+    return 0
+
+
+def _spec(resource: Resource) -> Mapping[str, Any]:
+    return written(resource).get("spec") or {}

@@ -1,0 +1,68 @@
+"""What is worth knowing about a change that was accepted, whatever the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from labsupport.engine.protocol import Engine
+from labsupport.errors import ManifestError
+from labsupport.model.schema.base import Resource
+from labsupport.records import ApplyResult, Ref
+
+__all__ = ["advised", "patch"]
+
+
+def advised(result: ApplyResult, resources: Iterable[Resource]) -> ApplyResult:
+    """Add notes to the outcome of a change.
+
+    Args:
+        result: the outcome.
+        resources: what was applied, as far as known.
+    """
+    notes = tuple(note for note in (*_changed(result), *_ineffective(resources)) if note not in result.notes)
+    return replace(result, notes=(*result.notes, *notes)) if notes else result
+
+
+def _changed(result: ApplyResult) -> Iterator[str]:
+    for change in result.changes:
+        if change.ref.kind == "ConfigMap" and change.action == "changed":
+            # Kubernetes reads variables from it when a container starts.
+            yield (
+                f"{change.ref}: running pods keep their former values; pods that start from now on get the new ones "
+                "(scale their Deployment to 0 and back, or change its template)"
+            )
+
+
+def _ineffective(resources: Iterable[Resource]) -> Iterator[str]:
+    for resource in resources:
+        spec = (resource.raw or {}).get("spec") or {}
+        if resource.kind == "VirtualService" and not spec.get("hosts"):
+            yield (
+                f"VirtualService/{resource.name} has no hosts: it acts only where another VirtualService names it in "
+                "spec.http[].delegate"
+            )
+
+
+def patch(engine: Engine, ref: Ref, change: Mapping[str, Any], timeout_s: float) -> ApplyResult:
+    """Patch an object; what is wrong with the outcome is told of that, not of the manifest it once came from.
+
+    Args:
+        engine: where the object is.
+        ref: the object.
+        change: a JSON merge patch.
+        timeout_s: how long to wait until it is in force.
+
+    Raises:
+        ManifestError: the result would not be valid; its problems name no file, because the object is in none.
+    """
+    try:
+        return engine.patch(ref, change, timeout_s=timeout_s)
+    except ManifestError as error:
+        # A line of the file that the object was once read from would mislead.
+        problems = [
+            replace(problem, file="after the patch", line=0, document=0, object=problem.object or str(ref))
+            for problem in error.problems
+        ]
+        raise ManifestError(problems) from error

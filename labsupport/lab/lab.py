@@ -1,0 +1,649 @@
+"""The lab: what a notebook holds while it works on a mesh."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from labsupport import cell
+from labsupport.engine.protocol import Engine
+from labsupport.errors import LabError, NotFoundError, UsageError
+from labsupport.lab import advice, current
+from labsupport.lab.callbacks import Callbacks
+from labsupport.lab.mesh_view import MeshView
+from labsupport.lab.objects import Objects
+from labsupport.lab.options import checked
+from labsupport.lab.refs import as_ref, kind_name, looks_like_ref, ref_of
+from labsupport.lab.running import Running
+from labsupport.lab.sources import Source, is_text, read
+from labsupport.model.schema.base import Resource
+from labsupport.observe.graph import ServiceGraph
+from labsupport.observe.journey import Journey, journey_of, settled
+from labsupport.observe.tables import AccessLog, LabStatus, LogText, Pods
+from labsupport.records import ApplyResult, Leftovers, Ref, Response
+from labsupport.traffic.background import BackgroundTraffic
+from labsupport.traffic.observations import Observations
+from labsupport.traffic.sending import build_spec, send
+from labsupport.traffic.tls import Authority, ClientCertificate
+
+if TYPE_CHECKING:
+    from labsupport.observe.config.view import ConfigView
+    from labsupport.observe.confirm import Explained
+    from labsupport.traffic.rule_control import World
+
+__all__ = ["Lab"]
+
+
+@checked
+class Lab:
+    """A mesh to experiment with: apply manifests, send requests, see where they went.
+
+    A kernel has one lab; opening another one closes the former first, so that the first cell of a notebook can be
+    run again at any time. The mesh ends with the kernel, or with ``close()``.
+
+    Args:
+        engine: ``"embedded"`` (real Envoys on this machine, no cluster) or ``"cluster"`` (Kubernetes with Istio, from
+            the current kubeconfig context); the environment variable ``WORKSHOP_ENGINE`` chooses the default. A
+            running ``Engine`` is taken over, and closed with the lab.
+        timeout_s: how long a change may take to be in force, in seconds.
+        **options: keyword arguments of the engine; for the cluster ``context``, ``namespace``, ``registry`` and ``tag``
+            (defaults: ``WORKSHOP_CONTEXT``, ``WORKSHOP_NAMESPACE``, ``WORKSHOP_REGISTRY``, ``WORKSHOP_IMAGE_TAG``).
+
+    Raises:
+        UsageError: no such engine or option.
+        EngineError: the engine cannot start; the message says what is missing.
+
+    Example:
+        ::
+
+            from labsupport import Lab
+
+            lab = Lab()
+            lab.apply("apps/web", "apps/client")            # folders below manifests/
+            seen = lab.send("http://web:8080/name", source="client", count=300)
+            seen.share(by="version")                        # who answered, with intervals
+            with lab.traffic("http://web:8080/name", source="client", rate=50) as live:
+                lab.patch("VirtualService/web", {...})      # a mark in the picture of the traffic
+            lab.explain("http://web:8080/name", source="client")
+            lab.close()                                     # shows that nothing is left
+    """
+
+    def __init__(self, engine: str | Engine | None = None, *, timeout_s: float = 60.0, **options: Any) -> None:
+        if not timeout_s > 0:
+            raise UsageError(f"timeout_s={timeout_s!r}: give a number of seconds above 0.")
+        self._lock = threading.RLock()
+        self._closed: Leftovers | None = None
+        self._timeout_s = timeout_s
+        self._warnings: tuple[str, ...] = ()
+        self._last_error = ""
+        # Number of changes of the mesh; what was read before the last one is to be read again.
+        self._changes = 0
+        self._running = Running()
+        self._view = MeshView(self, self._running)
+        self._when_reset = Callbacks()
+        # What cannot be opened must not cost the lab that runs.
+        start = current.prepare_engine(engine, options)
+        current.replace(None)
+        self._engine = start()
+        # At the end of the kernel nobody can be shown anything any more.
+        current.replace(self, at_exit=self._running.when_closed.clear)
+
+    # --- changing the mesh --------------------------------------------------------------------------------------
+
+    def apply(self, *sources: Source, timeout_s: float | None = None, name: str = "manifest") -> ApplyResult:
+        """Create or change objects, as ``kubectl apply`` does; all of them, or none.
+
+        Args:
+            *sources: files and folders (relative to the working folder, else to ``manifests``), YAML text, or objects.
+            timeout_s: how long to wait until it is in force, in seconds.
+            name: what messages call a YAML text.
+
+        Returns:
+            What was created, changed or unchanged, and when it was in force in every proxy concerned.
+
+        Raises:
+            ManifestError: something is wrong with a manifest; nothing was changed.
+            NotFoundError: there is no such file or folder.
+            WaitTimeoutError: it was not in force in time.
+        """
+        with self._remember_error():
+            resources = read(sources, name=name)
+        return self._change("apply", lambda engine, wait: engine.apply(resources, timeout_s=wait), timeout_s, resources)
+
+    def delete(
+        self, *targets: str | Path | Ref | Resource, timeout_s: float | None = None, missing_ok: bool = False
+    ) -> ApplyResult:
+        """Delete objects; all of them, or none.
+
+        Args:
+            *targets: ``"VirtualService/web"``, a file or folder of manifests, YAML text, or objects.
+            timeout_s: how long to wait until it is in force, in seconds.
+            missing_ok: leave out objects that do not exist instead of refusing.
+
+        Returns:
+            What was deleted.
+
+        Raises:
+            NotFoundError: an object does not exist; nothing was deleted.
+        """
+        if not targets:
+            raise UsageError("Nothing was given. Name what to delete, such as lab.delete('VirtualService/web').")
+        refs: list[Ref] = []
+        for target in targets:
+            if isinstance(target, Ref) or (isinstance(target, str) and not is_text(target) and looks_like_ref(target)):
+                refs.append(as_ref(target))
+            else:
+                refs += [ref_of(resource) for resource in read([target])]
+
+        def act(engine: Engine, wait: float) -> ApplyResult:
+            present = [ref for ref in refs if not missing_ok or self._exists(engine, ref)]
+            return engine.delete(present, timeout_s=wait) if present else ApplyResult(changes=(), started_s=time.time())
+
+        return self._change("delete", act, timeout_s)
+
+    def patch(self, target: str | Ref, patch: Mapping[str, Any], *, timeout_s: float | None = None) -> ApplyResult:
+        """Change some fields of an object by a JSON merge patch (RFC 7386): null removes, a list is replaced whole.
+
+        Args:
+            target: such as ``"VirtualService/web"``.
+            patch: the fields to change, such as ``{"spec": {"replicas": 3}}``.
+            timeout_s: how long to wait until it is in force, in seconds.
+
+        Returns:
+            What changed, field by field.
+
+        Raises:
+            ManifestError: the result would not be valid; nothing was changed.
+            NotFoundError: there is no such object.
+        """
+        if not isinstance(patch, Mapping):
+            raise UsageError(f"A patch is a mapping such as {{'spec': {{...}}}}, not a {type(patch).__name__}.")
+        ref = as_ref(target)
+        return self._change("patch", lambda engine, wait: advice.patch(engine, ref, patch, wait), timeout_s)
+
+    def scale(self, target: str | Ref, replicas: int, *, timeout_s: float | None = None) -> ApplyResult:
+        """Set the number of pods of a Deployment.
+
+        Args:
+            target: its name, such as ``"web-safe"``.
+            replicas: number of pods, from 0.
+            timeout_s: how long to wait until they are ready (and known to every proxy), in seconds.
+
+        Returns:
+            What changed.
+
+        Raises:
+            NotFoundError: there is no such Deployment.
+        """
+        ref = as_ref(target, default_kind="Deployment")
+        if ref.kind != "Deployment":
+            raise UsageError(f"{ref} cannot be scaled; only a Deployment has replicas.")
+        if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
+            raise UsageError(f"replicas={replicas!r}: give a whole number from 0.")
+        return self._change(
+            "scale", lambda engine, wait: engine.scale(ref, replicas, timeout_s=wait), timeout_s, to=f" to {replicas}"
+        )
+
+    def reset(self) -> Leftovers:
+        """Remove everything of the lab but the engine itself, and stop background traffic.
+
+        Returns:
+            What was removed, and proof of what is left.
+        """
+        with self._lock:
+            self._running.stop()
+            left = self._open().reset()
+            self._changes += 1
+            self._warnings, self._last_error = (), ""
+            self._when_reset.call()
+            return left
+
+    # --- sending requests ---------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        url: str,
+        *,
+        count: int | None = None,
+        duration_s: float | None = None,
+        source: str = "outside",
+        method: str = "GET",
+        body: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        users: int = 0,
+        rate: float | None = None,
+        concurrency: int | None = None,
+        simultaneous: bool = False,
+        reuse_connections: bool = False,
+        timeout_s: float = 15.0,
+        keep_headers: Iterable[str] = (),
+        keep_body: bool | None = None,
+        ca: str | Authority | None = None,
+        certificate: ClientCertificate | tuple[str, str] | None = None,
+        tls_version: str | None = None,
+    ) -> Observations:
+        """Send requests and wait for all responses; what goes wrong with a request is a record, never an exception.
+
+        Args:
+            url: from outside ``gateway:/path``, ``gateway:<port>/path``, ``https://<host>[:port]/path`` (every host
+                leads to the gateway), ``tcp://gateway:<port>`` or ``tls://<host>[:port]`` (these send the body and
+                read what comes back) or ``nodeport:<service>/path``; from inside ``http://<service>[:port]/path``.
+            count: how many requests; 1 if neither ``duration_s`` nor ``rate`` is given.
+            duration_s: or for how many seconds to send.
+            source: ``outside``, or the Deployment or pod (of image ``client``) that sends.
+            method: HTTP method.
+            body: request body.
+            headers: request headers; a ``Host`` header becomes the request's authority, while the server name (SNI)
+                of TLS is the URL's host. ``{user}`` and ``{index}`` are
+                replaced.
+            cookies: cookies of every request.
+            users: deal the requests to this many users in turn, each with a cookie jar of its own.
+            rate: requests per second; as fast as ``concurrency`` allows if None.
+            concurrency: requests under way at most; by default 8, with a rate 64, with ``simultaneous`` all.
+            simultaneous: start all ``count`` requests at the same moment.
+            reuse_connections: keep connections; False opens one for each request.
+            timeout_s: seconds until the client gives up.
+            keep_headers: response headers to keep in the records.
+            keep_body: keep response bodies; by default only over ``tcp`` and ``tls``.
+            ca: with TLS, whom the client trusts: a ``labsupport.certificates.Authority``, or certificates as PEM
+                text; by default it trusts every server.
+            certificate: with TLS, what the client shows: what ``Authority.client`` makes, or certificate and key as
+                two PEM texts.
+            tls_version: the only version of TLS that the client speaks, such as ``"1.2"``.
+
+        Returns:
+            One response per request, in order of completion.
+
+        Raises:
+            UsageError: an argument makes no sense.
+        """
+        spec = build_spec(
+            url,
+            source=source,
+            method=method,
+            body=body,
+            headers=headers,
+            cookies=cookies,
+            users=users,
+            count=count,
+            duration_s=duration_s,
+            rate=rate,
+            concurrency=concurrency,
+            simultaneous=simultaneous,
+            reuse_connections=reuse_connections,
+            timeout_s=timeout_s,
+            keep_headers=keep_headers,
+            keep_body=keep_body,
+            ca=ca,
+            certificate=certificate,
+            tls_version=tls_version,
+        )
+        return send(self._open(), spec)
+
+    def traffic(
+        self,
+        url: str,
+        *,
+        rate: float = 50.0,
+        source: str = "outside",
+        duration_s: float | None = None,
+        method: str = "GET",
+        body: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        users: int = 0,
+        concurrency: int | None = None,
+        reuse_connections: bool = False,
+        timeout_s: float = 15.0,
+        keep_headers: Iterable[str] = (),
+        ca: str | Authority | None = None,
+        certificate: ClientCertificate | tuple[str, str] | None = None,
+        tls_version: str | None = None,
+    ) -> BackgroundTraffic:
+        """Send requests in the background, while the next cells work; every change of the mesh is marked in it.
+
+        Args:
+            url: as for ``send``.
+            rate: requests per second.
+            source: as for ``send``.
+            duration_s: stop after so many seconds; None goes on until ``stop()``.
+            method: HTTP method.
+            body: request body.
+            headers: request headers.
+            cookies: cookies of every request.
+            users: deal the requests to this many users in turn.
+            concurrency: requests under way at most; 64 by default.
+            reuse_connections: keep connections; False opens one for each request.
+            timeout_s: seconds until the client gives up on a request.
+            keep_headers: response headers to keep in the records.
+            ca: with TLS, whom the client trusts, as for ``send``.
+            certificate: with TLS, what the client shows, as for ``send``.
+            tls_version: the only version of TLS that the client speaks.
+
+        Returns:
+            A handle with ``start``, ``stop``, ``set_rate`` and the observations so far; as a context manager it runs
+            while the block does. Running its cell again ends what the cell had started before.
+        """
+        from labsupport.traffic.rule_control import Steering
+
+        spec = build_spec(
+            url,
+            source=source,
+            method=method,
+            body=body,
+            headers=headers,
+            cookies=cookies,
+            users=users,
+            duration_s=duration_s,
+            rate=rate,
+            concurrency=concurrency,
+            reuse_connections=reuse_connections,
+            timeout_s=timeout_s,
+            keep_headers=keep_headers,
+            ca=ca,
+            certificate=certificate,
+            tls_version=tls_version,
+            background=True,
+        )
+        steering = Steering(spec, self._world, self.patch, lambda: self._changes, self.when_closed)
+        live = BackgroundTraffic(self._open(), spec, steering=steering, origin=cell.here())
+        self._running.adopt(live)
+        return live
+
+    def explain(
+        self,
+        url: str,
+        *,
+        source: str = "outside",
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        body: str | None = None,
+        certificate: ClientCertificate | tuple[str, str] | None = None,
+        confirm: bool = True,
+    ) -> Explained:
+        """Say why a request goes where it goes: every rule in order, the route, the endpoints, the policies in force.
+
+        The reasons come from the manifests alone; then the request is sent, and the access log confirms them.
+
+        Args:
+            url: as for ``send``.
+            source: ``outside``, or the Deployment or pod that calls (any with a sidecar can be explained).
+            headers: request headers.
+            method: HTTP method.
+            body: request body; over ``tcp`` and ``tls`` what is sent.
+            certificate: with TLS, what the client shows, as for ``send``.
+            confirm: send the request once, where the source can send.
+
+        Returns:
+            The explanation, the response and the access log.
+
+        Raises:
+            NotFoundError: there is no such source.
+            UsageError: the URL makes no sense.
+        """
+        # A lab that explains nothing opens sooner without it.
+        from labsupport.observe.confirm import explained
+
+        spec = build_spec(
+            url, source=source, headers=headers, method=method, body=body, certificate=certificate, count=1
+        )
+        return explained(self._open(), spec, certificate=certificate is not None, confirm=confirm)
+
+    # --- looking at the mesh ------------------------------------------------------------------------------------
+
+    def get(self, kind: str, name: str | None = None) -> Objects:
+        """Objects of a kind, oldest first.
+
+        Args:
+            kind: such as ``VirtualService``, ``vs`` or ``deploy``; ``all`` for every kind.
+            name: only the one of this name.
+
+        Raises:
+            NotFoundError: there is no object of that name; the message lists what there is.
+        """
+        known = kind_name(kind)
+        engine = self._open()
+        found = engine.get(known, name)
+        if known == "Pod" and not found:
+            raise UsageError("Pods come from Deployments, nobody applies them. Look at them with lab.pods().")
+        if name is not None and not found:
+            names = ", ".join(resource.name for resource in engine.get(known)) or "none"
+            raise NotFoundError(f"There is no {known}/{name}. Objects of this kind: {names}.")
+        return Objects(found)
+
+    def pods(self) -> Pods:
+        """All pods, the ingress gateway included."""
+        return Pods(self._open().pods())
+
+    def status(self) -> LabStatus:
+        """Everything at a glance: pods, proxies, rules with when each came into force, addresses, the last error.
+
+        Returns:
+            A record of this moment; ``watch(lab)`` keeps showing what is true now.
+        """
+        engine = self._open()
+        pods = Pods(engine.pods())
+        unwell = [f"{pod.name} is not ready" for pod in pods if not pod.ready]
+        return LabStatus(
+            engine=engine.name,
+            namespace=engine.namespace,
+            time_s=time.time(),
+            pods=pods,
+            rules=tuple(engine.rules()),
+            urls=dict(engine.urls()),
+            traffic=tuple(f"{live.spec.url} from {live.spec.source}" for live in self._running.now()),
+            warnings=(*self._warnings, *unwell),
+            last_error=self._last_error,
+        )
+
+    def urls(self) -> Mapping[str, str]:
+        """Addresses for a person's browser: ``gateway`` and ``nodeport:<service>`` to a URL."""
+        return self._open().urls()
+
+    def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> LogText:
+        """The last lines of the log of a pod's program, or of its Envoy.
+
+        Args:
+            pod: name of a pod, or of a Deployment (its first pod).
+            container: ``app`` or ``proxy``.
+            lines: how many.
+        """
+        if container not in ("app", "proxy"):
+            raise UsageError(f"container={container!r}: a pod has the containers 'app' and 'proxy'.")
+        return LogText(self._open().logs(self._pod_name(pod), container=container, lines=lines))
+
+    def access_log(
+        self, of: Observations | Response | Iterable[str] | str | None = None, *, since_s: float | None = None
+    ) -> AccessLog:
+        """What the proxies wrote about requests, in order of time: route, cluster, response flags.
+
+        Args:
+            of: observations, one response, or x-request-ids; None for all requests.
+            since_s: only lines written from this time on, in seconds since the epoch: of requests that ended then.
+        """
+        if isinstance(of, Response):
+            of = of.request_id
+        ids = (of,) if isinstance(of, str) else of.request_ids if isinstance(of, Observations) else of
+        return AccessLog(self._open().access_records(request_ids=ids, since_s=since_s))
+
+    def config(self, kind: str, name: str, *, proxy: str | None = None) -> ConfigView:
+        """What a rule looks like inside a proxy: the YAML as written, beside the part of Envoy's configuration.
+
+        Args:
+            kind: kind of the rule, such as ``VirtualService``.
+            name: its name.
+            proxy: pod (or Deployment) to look into; by default one that holds something of the rule.
+        """
+        from labsupport.observe.config import view
+
+        resource = self.get(kind, name)[0]
+        return view.view(self._open(), resource, proxy=self._pod_name(proxy) if proxy else "")
+
+    def journey(self, of: Response | Observations | str) -> Journey:
+        """One request over all hops: who called whom, tries, injected delays, mirror copies, response flags in words.
+
+        Put together from the access logs of all proxies, which carry the same ``x-request-id``.
+
+        Args:
+            of: a response, observations (their first response), or an x-request-id.
+
+        Returns:
+            The journey; in a notebook it is a picture, and ``show(...)`` makes a figure of it that can be saved.
+
+        Raises:
+            UsageError: it is none of these, or there is no response.
+        """
+        if isinstance(of, Observations):
+            if not of:
+                raise UsageError("There is no response, so there is no request to follow.")
+            of = of[0]
+        if not isinstance(of, Response | str) or not of:
+            raise UsageError(
+                f"A {type(of).__name__} has no journey. Give a response, such as lab.send(...)[0], or its request_id."
+            )
+        response = of if isinstance(of, Response) else None
+        request_id = of.request_id if isinstance(of, Response) else of
+        if isinstance(of, str) and not self.access_log(of):
+            raise NotFoundError(
+                f"No proxy knows a request {of!r}. Give a response, or the request_id of one that passed a proxy."
+            )
+        lines = settled(lambda: self.access_log(request_id)) if request_id else ()
+        counted = self._open().counts_tries
+        return journey_of(lines, pods=self.pods(), request_id=request_id, response=response, counted=counted)
+
+    def graph(
+        self, of: Observations | Iterable[Response] | Response | None = None, *, span_s: float = 10.0
+    ) -> ServiceGraph:
+        """The service graph: services with their versions, calls with rate, errors and latency, rules in force.
+
+        Args:
+            of: responses whose calls are to be shown; by default all calls of the last ``span_s`` seconds, live while
+                background traffic runs.
+            span_s: how many seconds are looked at.
+
+        Returns:
+            The graph; in a notebook it is a picture in which a call can be selected, and ``show(...)`` makes a figure
+            of it that can be saved.
+
+        Raises:
+            UsageError: an argument makes no sense.
+        """
+        if not span_s > 0:
+            raise UsageError(f"span_s={span_s!r}: give a number of seconds above 0.")
+        responses = (of,) if isinstance(of, Response) else of
+        if isinstance(responses, str) or (responses is not None and not isinstance(responses, Iterable)):
+            raise UsageError(f"A {type(of).__name__} has no calls. Give responses, such as lab.send(...), or nothing.")
+        self.pods()
+        return ServiceGraph(self._view, of=responses, span_s=span_s)
+
+    # --- ending -------------------------------------------------------------------------------------------------
+
+    def close(self) -> Leftovers:
+        """Stop everything; a second call does nothing.
+
+        Returns:
+            What was there, and proof that nothing is left.
+        """
+        with self._lock:
+            if self._closed is None:
+                current.forget(self)
+                try:
+                    self._running.stop()
+                    self._running.when_closed.call()
+                    self._running.when_closed.clear()
+                finally:
+                    # Closed even if the engine cannot say so: what is lost must not block the next lab.
+                    self._closed = Leftovers((), ("unknown: the engine did not answer when it was closed",))
+                    self._closed = self._engine.close()
+            return self._closed
+
+    def when_closed(self, act: Callable[[], None]) -> None:
+        """Have a function called when the lab is about to close: what a live picture needs to leave a static one.
+
+        Args:
+            act: called once, in the thread that closes the lab. The object of a bound method is not kept alive by it.
+        """
+        self._running.when_closed.add(act)
+
+    def when_reset(self, act: Callable[[], None]) -> None:
+        """Have a function called whenever the lab has been emptied by ``reset``.
+
+        Args:
+            act: called in the thread that resets the lab. The object of a bound method is not kept alive by it.
+        """
+        self._when_reset.add(act)
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed is not None else f"namespace {self._engine.namespace}"
+        return f"<Lab {self._engine.name}, {state}>"
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _open(self) -> Engine:
+        if self._closed is not None:
+            raise UsageError("This lab is closed. Open another one: lab = Lab()")
+        return self._engine
+
+    def _change(
+        self,
+        verb: str,
+        act: Callable[[Engine, float], ApplyResult],
+        timeout_s: float | None,
+        resources: list[Resource] | None = None,
+        to: str = "",
+    ) -> ApplyResult:
+        """Change the mesh, one change at a time: cells, widget callbacks and threads may all call."""
+        wait = self._timeout_s if timeout_s is None else timeout_s
+        if not wait > 0:
+            raise UsageError(f"timeout_s={timeout_s!r}: give a number of seconds above 0.")
+        with self._lock, self._remember_error():
+            result = act(self._open(), wait)
+            result = advice.advised(result, resources or ())
+            self._last_error, self._warnings = "", result.warnings
+            self._changes += 1
+            self._running.mark(self._open(), verb, result, resources, to=to)
+            return result
+
+    @contextmanager
+    def _remember_error(self) -> Iterator[None]:
+        try:
+            yield
+        except LabError as error:
+            self._last_error = str(error)
+            raise
+
+    def _world(self) -> World:
+        """All there is, for the picture of some traffic."""
+        from labsupport.traffic.rule_control import World
+
+        engine = self._open()
+        return World(engine.get("*"), engine.pods(), engine.namespace)
+
+    def _exists(self, engine: Engine, ref: Ref) -> bool:
+        try:
+            return bool(engine.get(ref.kind, ref.name))
+        except NotFoundError:
+            return False
+
+    def _pod_name(self, name: str) -> str:
+        """Name of a pod, given itself or its Deployment."""
+        pods = self.pods()
+        chosen = [pod.name for pod in pods if pod.name == name] or [pod.name for pod in pods.of(name)]
+        if not chosen:
+            known = ", ".join(pod.name for pod in pods) or "none"
+            raise NotFoundError(f"There is no pod or Deployment {name!r}. Pods: {known}.")
+        return chosen[0]

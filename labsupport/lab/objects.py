@@ -1,0 +1,28 @@
+"""Objects of the mesh as ``lab.get`` returns them: readable as ``kubectl get`` is."""
+
+from __future__ import annotations
+
+from labsupport.model.schema.base import Resource
+from labsupport.model.writing.lines import block
+from labsupport.model.writing.written import written
+
+__all__ = ["Objects"]
+
+
+class Objects(tuple[Resource, ...]):
+    """Objects, oldest first: one is shown as YAML, several as a list of names."""
+
+    __slots__ = ()
+
+    @property
+    def yaml(self) -> str:
+        """All objects as YAML documents."""
+        return "\n---\n".join("\n".join(line.text for line in block(written(resource))) for resource in self)
+
+    def __repr__(self) -> str:
+        if len(self) == 1:
+            return self.yaml
+        return "\n".join(f"{resource.kind}/{resource.name}" for resource in self) or "no objects"
+
+    def _repr_markdown_(self) -> str:
+        return f"```yaml\n{self.yaml}\n```" if len(self) == 1 else f"```text\n{self!r}\n```"

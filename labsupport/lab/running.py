@@ -1,0 +1,83 @@
+"""The background traffic of a lab: every change of the mesh is marked in it, and it ends with the lab."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from contextlib import suppress
+
+from labsupport import words
+from labsupport.engine.protocol import Engine
+from labsupport.errors import LabError
+from labsupport.lab.callbacks import Callbacks
+from labsupport.lab.captions import caption
+from labsupport.model.schema.base import Resource
+from labsupport.records import ApplyResult
+from labsupport.traffic.background import BackgroundTraffic
+
+__all__ = ["Running"]
+
+_RULE = ("VirtualService", "changed")
+
+
+class Running:
+    """Traffic that a lab began, and what pictures of it want done before the lab closes."""
+
+    def __init__(self) -> None:
+        # Weak: traffic that a notebook has let go of must not be kept by the lab.
+        self._live: weakref.WeakSet[BackgroundTraffic] = weakref.WeakSet()
+        self.when_closed = Callbacks()
+
+    def adopt(self, live: BackgroundTraffic) -> None:
+        """Mark changes of the mesh in this traffic, end it with the lab, and end what another run of its cell began.
+
+        Args:
+            live: traffic that was just made.
+        """
+        for former in self.now():
+            if live.origin.reruns(former.origin):
+                former.halt()
+        self._live.add(live)
+
+    def known(self) -> list[BackgroundTraffic]:
+        """All traffic that the notebook still holds, whether it runs or not."""
+        return list(self._live)
+
+    def now(self) -> list[BackgroundTraffic]:
+        """Traffic that runs."""
+        return [live for live in self.known() if live.running]
+
+    def stop(self) -> None:
+        """End all traffic that is running."""
+        # All are told before any is waited for, and a failed one must not keep the mesh from being taken down.
+        running = self.now()
+        for live in running:
+            live.halt()
+        for live in running:
+            with suppress(LabError):
+                live.close()
+
+    def mark(
+        self, engine: Engine, verb: str, result: ApplyResult, resources: Sequence[Resource] | None, *, to: str = ""
+    ) -> None:
+        """Note a change of the mesh in all traffic that is running.
+
+        Args:
+            engine: where to look at what was changed.
+            verb: what the learner did, such as ``apply``.
+            result: what came of it.
+            resources: what was applied; None if only its names are known.
+            to: what is to be added to the words.
+        """
+        running = self.now()
+        if running and resources is None:
+            # A patch names an object only: its weights, which the picture is to say, are in what came of it.
+            refs = [change.ref for change in result.changes if (change.ref.kind, change.action) == _RULE]
+            with suppress(LabError):
+                resources = [resource for ref in refs for resource in engine.get(ref.kind, ref.name)]
+        label = caption(verb, result, resources or ())
+        if label:
+            detail = f"in force after {words.duration(result.in_force_s)}"
+            done_s = result.started_s + result.in_force_s if result.started_s else None
+            for live in running:
+                live.mark(label + to, in_force_s=result.in_force_s, time_s=done_s, detail=detail)

@@ -1,0 +1,1 @@
+"""The kinds of objects, one module for an API or a large kind."""

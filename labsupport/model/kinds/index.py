@@ -1,0 +1,85 @@
+"""The index of kinds: which class models which ``apiVersion`` and ``kind``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from labsupport.model.kinds import apps, core, extensions, proxies, security, telemetry
+from labsupport.model.kinds.destinationrule import DestinationRule
+from labsupport.model.kinds.gateway import Gateway
+from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
+from labsupport.model.kinds.sidecar import Sidecar
+from labsupport.model.kinds.virtualservice import VirtualService
+from labsupport.model.schema.base import Resource
+
+__all__ = ["CLUSTER_SCOPED", "KINDS", "api_versions", "find_kind"]
+
+_CLASSES: Final[tuple[type[Resource], ...]] = (
+    core.Namespace,
+    core.Service,
+    core.ConfigMap,
+    core.Secret,
+    core.ServiceAccount,
+    core.Pod,
+    apps.Deployment,
+    apps.ReplicaSet,
+    apps.StatefulSet,
+    apps.DaemonSet,
+    VirtualService,
+    DestinationRule,
+    Gateway,
+    ServiceEntry,
+    WorkloadEntry,
+    Sidecar,
+    proxies.EnvoyFilter,
+    proxies.ProxyConfig,
+    proxies.WorkloadGroup,
+    security.AuthorizationPolicy,
+    security.PeerAuthentication,
+    security.RequestAuthentication,
+    telemetry.Telemetry,
+    extensions.WasmPlugin,
+    extensions.TrafficExtension,
+)
+
+KINDS: Final[dict[str, type[Resource]]] = {cls.KIND: cls for cls in _CLASSES}
+"""Every known kind by its name; the names are unique among the groups that the course knows."""
+
+CLUSTER_SCOPED: Final[frozenset[str]] = frozenset({"Namespace"})
+"""Kinds without a namespace."""
+
+
+def api_versions(cls: type[Resource]) -> tuple[str, ...]:
+    """List the ``apiVersion`` values of a kind.
+
+    Args:
+        cls: the class of the kind.
+
+    Returns:
+        such as ``("networking.istio.io/v1", ...)``, the preferred one first.
+    """
+    return tuple(f"{cls.GROUP}/{version}" if cls.GROUP else version for version in cls.VERSIONS)
+
+
+def find_kind(kind: str) -> type[Resource] | None:
+    """Find the class of a kind as a person writes it.
+
+    Args:
+        kind: the kind in any case, plural or the usual short name (``vs``, ``deploy``, ``virtualservices``).
+
+    Returns:
+        the class, or None.
+    """
+    word = kind.lower()
+    short = {"vs": "VirtualService", "dr": "DestinationRule", "gw": "Gateway", "se": "ServiceEntry"}
+    short |= {"svc": "Service", "deploy": "Deployment", "cm": "ConfigMap", "ns": "Namespace", "po": "Pod"}
+    short |= {"sa": "ServiceAccount", "we": "WorkloadEntry", "wg": "WorkloadGroup", "rs": "ReplicaSet"}
+    short |= {"sts": "StatefulSet", "ds": "DaemonSet"}
+    if word in short:
+        return KINDS[short[word]]
+    for name, cls in KINDS.items():
+        singular = name.lower()
+        plural = singular[:-1] + "ies" if singular.endswith("y") else singular + "s"
+        if word in (singular, plural):
+            return cls
+    return None

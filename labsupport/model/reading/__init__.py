@@ -1,0 +1,1 @@
+"""From YAML to objects, with file and line for every message."""

@@ -1,0 +1,146 @@
+"""Documents to typed objects: everything that is wrong with a set of manifests, in one error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from labsupport.errors import ManifestError, Problem
+from labsupport.model.kinds.index import KINDS, api_versions
+from labsupport.model.schema.base import Origin, Resource
+from labsupport.model.schema.issues import Issue, Report
+from labsupport.model.schema.names import name_problem
+from labsupport.model.schema.shape import shape_of
+from labsupport.model.schema.suggest import closest
+from labsupport.model.validation.verdict import inspect
+
+if TYPE_CHECKING:
+    from labsupport.model.reading.documents import Document
+
+__all__ = ["loose_fields", "parse"]
+
+
+def parse(documents: Iterable[Document], *, namespace: str = "default") -> list[Resource]:
+    """Turn documents into typed objects.
+
+    Args:
+        documents: as ``labsupport.model.reading.documents.read`` returns them.
+        namespace: the namespace that objects without one will get.
+
+    Returns:
+        one object per document, in order, each with its origin and its raw mapping.
+
+    Raises:
+        ManifestError: at least one is refused, by the rules that kubectl, the API server and istiod go by; lists every
+            problem of every document.
+    """
+    problems: list[Problem] = []
+    resources: list[Resource] = []
+    seen: dict[tuple[str, str, str], Origin] = {}
+    for document in documents:
+        resource, found = _one(document, namespace)
+        problems += found
+        reference = _reference(document.raw, namespace)
+        if reference is not None:
+            if reference in seen:
+                before = seen[reference]
+                where = f"line {before.line}" + (f" of {before.file}" if before.file != document.origin.file else "")
+                message = f"the same object is given twice (first in {where})"
+                problems.append(
+                    _problem(document, Issue("object", "metadata.name", message, "Keep one, or rename it."))
+                )
+            seen.setdefault(reference, document.origin)
+        if resource is not None:
+            resources.append(resource)
+    if problems:
+        raise ManifestError(problems)
+    return resources
+
+
+def loose_fields(resource: Resource) -> list[str]:
+    """List the fields of an object that are accepted but not looked at.
+
+    Args:
+        resource: an object that was read.
+
+    Returns:
+        their paths, such as ``spec.template.spec.containers[0].resources``.
+    """
+    report = Report()
+    shape_of(type(resource)).check(resource.raw, "", report)
+    return [path for path in report.loose if not path.startswith("metadata.") and path != "status"]
+
+
+def _reference(raw: dict[str, Any], default: str) -> tuple[str, str, str] | None:
+    metadata = raw.get("metadata")
+    if not isinstance(metadata, dict):
+        return None
+    name, namespace = metadata.get("name"), metadata.get("namespace")
+    kind = raw.get("kind")
+    if not (isinstance(kind, str) and isinstance(name, str) and name):
+        return None
+    return kind, namespace if isinstance(namespace, str) and namespace else default, name
+
+
+def _label(raw: dict[str, Any]) -> str:
+    metadata = raw.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    kind = raw.get("kind")
+    shown = kind if isinstance(kind, str) else ""
+    return f"{shown}/{name}" if shown and isinstance(name, str) and name else shown
+
+
+def _problem(document: Document, issue: Issue) -> Problem:
+    origin = document.origin
+    line = origin.line_of(issue.path)
+    label = _label(document.raw)
+    return Problem(issue.message, origin.file, origin.document, line, label, issue.path, issue.remedy)
+
+
+def _one(document: Document, namespace: str) -> tuple[Resource | None, list[Problem]]:
+    cls, issue = _class(document.raw)
+    if issue is not None:
+        return None, [_problem(document, issue)]
+    assert cls is not None
+    found = inspect(document.raw, namespace=namespace)
+    issues = list(found.errors)
+    metadata = document.raw.get("metadata")
+    if isinstance(metadata, dict) and not any(issue.path.startswith("metadata") for issue in issues):
+        problem = name_problem(cls.KIND, metadata.get("name") or "", metadata)
+        issues += [problem] if problem else []
+    resource = found.resource
+    if issues or resource is None:
+        return None, [_problem(document, issue) for issue in issues]
+    resource._origin = document.origin
+    resource._raw = document.raw
+    resource._warnings = tuple(_problem(document, issue) for issue in found.warnings)
+    return resource, []
+
+
+def _class(raw: dict[str, Any]) -> tuple[type[Resource] | None, Issue | None]:
+    """Find the class for ``apiVersion`` and ``kind``, or say why there is none."""
+    for key in ("apiVersion", "kind"):
+        value = raw.get(key)
+        if not isinstance(value, str) or not value:
+            guess = closest(key, [name for name in raw if name != "metadata"]) if key not in raw else ""
+            remedy = f"Is {guess!r} meant to be {key}?" if guess else f"Write {_example(key)} at the top level."
+            what = "is missing" if value is None or value == "" else "must be text"
+            return None, Issue("object", key if key in raw else "", f"{key} {what}", remedy)
+    version, kind = raw["apiVersion"], raw["kind"]
+    cls = KINDS.get(kind)
+    if cls is not None:
+        accepted = api_versions(cls)
+        if version in accepted:
+            return cls, None
+        message = f"there is no {kind} in apiVersion {version[:80]!r}"
+        if kind == "Gateway" and version.startswith("gateway.networking.k8s.io"):
+            message = "this is the Gateway of the Kubernetes Gateway API; the course teaches Istio's own Gateway"
+        return None, Issue("object", "apiVersion", message, f"Write apiVersion: {' or '.join(accepted)}.")
+    guess = closest(kind, KINDS)
+    known = ", ".join(sorted(KINDS))
+    remedy = f"Did you mean {guess}?" if guess else f"Known kinds are {known}."
+    return None, Issue("object", "kind", f"unknown kind {kind[:80]!r}", remedy)
+
+
+def _example(key: str) -> str:
+    return "apiVersion: networking.istio.io/v1" if key == "apiVersion" else "kind: VirtualService"

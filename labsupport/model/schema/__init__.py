@@ -1,0 +1,1 @@
+"""What the kinds are written with: types, checks of form, messages."""

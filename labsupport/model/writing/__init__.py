@@ -1,0 +1,1 @@
+"""From objects back to YAML, for people."""

@@ -1,0 +1,28 @@
+"""Objects as people write them: without what an API server adds, and without the values of a Secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labsupport.model.schema.base import Resource
+from labsupport.model.writing.redaction import Hidden, redacted
+
+__all__ = ["written"]
+
+# What the API server adds to an object, and nobody writes.
+_BOOKKEEPING = frozenset({"uid", "resourceVersion", "generation", "creationTimestamp", "selfLink", "managedFields"})
+
+
+def written(resource: Resource) -> dict[str, Any]:
+    """An object as it was written, without what an API server added, and of a Secret's values their size only."""
+    raw: dict[str, Any] = dict(resource.raw) or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    raw = _shown(redacted(raw, kind=resource.kind))
+    metadata = {key: value for key, value in (raw.get("metadata") or {}).items() if key not in _BOOKKEEPING}
+    return {key: value for key, value in raw.items() if key != "status"} | {"metadata": metadata}
+
+
+def _shown(value: Any) -> Any:
+    """The same with a text in place of each hidden value, so that it can be YAML."""
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items()}
+    return repr(value) if isinstance(value, Hidden) else value

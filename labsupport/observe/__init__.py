@@ -1,0 +1,1 @@
+"""What proxies tell: journeys, calls, configuration, tables."""

@@ -1,0 +1,1 @@
+"""What was written beside what Envoy got."""

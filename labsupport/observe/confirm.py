@@ -1,0 +1,155 @@
+"""Hold an explanation against what happens: the request is sent once, and the access log says where it went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labsupport import words
+from labsupport.engine.protocol import Engine
+from labsupport.errors import NotFoundError
+from labsupport.explain import Explanation, explain
+from labsupport.observe.tables import AccessLog
+from labsupport.records import AccessRecord, Response, TrafficSpec
+from labsupport.traffic.sending import send
+
+__all__ = ["Explained", "compare", "explained"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Explained:
+    """Why a request goes where it goes, and whether it did.
+
+    Args:
+        explanation: from the manifests alone.
+        response: what the client saw of the same request; None if it was not sent.
+        access_log: what the proxies wrote about it.
+        agrees: whether it went as explained; None if it was not sent, or if what happened does not tell.
+        findings: how it went, or why it was not sent, one sentence each.
+    """
+
+    explanation: Explanation
+    response: Response | None = None
+    access_log: AccessLog = AccessLog()  # noqa: RUF009 - an empty tuple cannot be shared by mistake
+    agrees: bool | None = None
+    findings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "\n".join([repr(self.explanation), *self.findings])
+
+
+def explained(engine: Engine, spec: TrafficSpec, *, certificate: bool = False, confirm: bool = True) -> Explained:
+    """Say why a request goes where it goes, and send it once to see whether it does.
+
+    Args:
+        engine: the mesh.
+        spec: the request.
+        certificate: whether its client shows a certificate.
+        confirm: send it, where the source can send.
+
+    Raises:
+        NotFoundError: there is no such source.
+    """
+    pods, source = engine.pods(), spec.source
+    caller = next((pod for pod in pods if source in (pod.name, pod.workload)), None)
+    if caller is None and source != "outside":
+        known = ", ".join(dict.fromkeys(pod.workload or pod.name for pod in pods)) or "none"
+        raise NotFoundError(f"There is no Deployment or pod {source!r}. Write 'outside' or one of: {known}.")
+    why = explain(
+        engine.get("*"),
+        pods,
+        url=spec.url,
+        headers=spec.headers,
+        method=spec.method,
+        source=caller if caller is not None else "outside",
+        namespace=engine.namespace,
+        captured=engine.captures_all_traffic,
+        default_export_to=engine.default_export_to,
+        certificate=certificate,
+    )
+    if not confirm:
+        return Explained(why)
+    if caller is not None and caller.image.split("/")[-1].split(":")[0] != "client":
+        note = f"Not sent: {source} runs no load client. Send a request that makes it call, and see lab.access_log()."
+        return Explained(why, findings=(note,))
+    (response,) = send(engine, spec)
+    return compare(why, response, engine.access_records(request_ids=[response.request_id]))
+
+
+def compare(explanation: Explanation, response: Response, log: Sequence[AccessRecord]) -> Explained:
+    """Compare an explanation with one request.
+
+    Args:
+        explanation: what was to be expected.
+        response: the same request as its client saw it.
+        log: all access-log lines of the request.
+    """
+    own = [
+        record
+        for record in log
+        if record.pod == explanation.proxy and record.direction in ("outbound", "gateway") and not record.mirrored
+    ]
+    # The same proxy may have sent more requests with this id later on: the first line is about the one in question.
+    agrees, seen = _by_proxy(explanation, own[0]) if own else _by_client(explanation, response)
+    took = words.duration(response.duration_s)
+    verdict = {
+        True: "as explained",
+        False: "NOT as explained; a rule may have changed meanwhile, or this is a fault of ours",
+        None: "that does not tell whether the explanation holds",
+    }[agrees]
+    return Explained(
+        explanation, response, AccessLog(log), agrees, (f"Sent once to confirm ({took}): {seen}: {verdict}.",)
+    )
+
+
+def _by_connection(explanation: Explanation, response: Response) -> tuple[bool | None, str]:
+    """Of a connection no proxy writes a line with the request's id; only the client tells how it went."""
+    if response.outcome == "connection":
+        # A server that does not speak what the client does closes it, too.
+        closes = any(one.kind in ("no_cluster", "no_endpoints", "connection") for one in explanation.outcomes)
+        return (True if closes else None), "the connection was closed without an answer"
+    if response.body.startswith("HTTP/1.1 400"):
+        return any(one.status == 400 for one in explanation.outcomes), "the gateway answered 400"
+    could = {pod for one in explanation.outcomes for pod in one.pods}
+    pods = [hop.pod for hop in response.path[:1] if hop.pod]
+    if pods:
+        return pods[0] in could, f"{pods[0]} answered"
+    who = f"version {response.path[0].version}" if response.path else "the other end"
+    return bool(could), f"{who} answered"
+
+
+def _by_proxy(explanation: Explanation, record: AccessRecord) -> tuple[bool | None, str]:
+    if record.cluster == "PassthroughCluster":
+        passed = any(outcome.kind == "unknown_destination" for outcome in explanation.outcomes)
+        return passed, f"{record.pod} passed it on to the address that the caller looked up, status {record.status}"
+    if record.upstream_pod and record.cluster:
+        seen = f"{record.pod} sent it to {record.upstream_pod} through cluster {record.cluster}, status {record.status}"
+        agrees = any(
+            destination.cluster == record.cluster and record.upstream_pod in destination.pods
+            for destination in explanation.destinations
+        )
+        return agrees, seen
+    flags = f" {record.flags}" if record.flags else ""
+    seen = f"{record.pod} answered {record.status}{flags} itself"
+    return any(_same(outcome.status, outcome.flags, record) for outcome in explanation.outcomes), seen
+
+
+def _same(status: int, flags: str, record: AccessRecord) -> bool:
+    # Envoy joins several flags; a delay (DI) or retries (URX) may come with the one that decided.
+    return status == record.status and (not flags or flags in record.flags.split(","))
+
+
+def _by_client(explanation: Explanation, response: Response) -> tuple[bool | None, str]:
+    chosen = explanation.chosen
+    if explanation.url.startswith(("tcp:", "tls:")) or (chosen is not None and chosen.kind != "http"):
+        return _by_connection(explanation, response)
+    kinds = {outcome.kind for outcome in explanation.outcomes}
+    if response.outcome in ("connection", "unknown_destination"):
+        wanted = response.outcome in kinds or (response.outcome == "connection" and "no_endpoints" in kinds)
+        met = "a refused or closed connection" if response.outcome == "connection" else "an unknown host"
+        return wanted, f"the client met {met}"
+    if response.path:
+        pod = response.path[0].pod
+        return any(pod in outcome.pods for outcome in explanation.outcomes), f"{pod} answered {response.status}"
+    agrees = any(outcome.status == response.status for outcome in explanation.outcomes if outcome.status)
+    return agrees, f"the client saw {response.outcome} {response.status or ''}".rstrip()

@@ -1,0 +1,108 @@
+"""The rules in force on a service, each in a few words, as the service graph shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from labsupport import words
+from labsupport.model.schema.base import Resource
+
+__all__ = ["badges_of"]
+
+
+def _host(name: Any) -> str:
+    return str(name or "").split(".", 1)[0]
+
+
+def _percent(value: Any) -> str:
+    share = value.get("value") if isinstance(value, Mapping) else None
+    return "" if share in (None, 100, 100.0) else f" of {share:g} %"
+
+
+def _http(rule: Mapping[str, Any]) -> Iterator[str]:
+    """Badges of one entry of ``VirtualService.spec.http``."""
+    routes = rule.get("route") or []
+    if len(routes) > 1:
+        yield "⑂ weights " + "/".join(str(route.get("weight", 0)) for route in routes)
+    fault = rule.get("fault") or {}
+    users = _for_whom(rule)
+    if delay := fault.get("delay"):
+        yield f"⏱ delay {delay.get('fixedDelay', '')}{_percent(delay.get('percentage'))}{users}"
+    if abort := fault.get("abort"):
+        what = abort.get("httpStatus") or abort.get("grpcStatus") or ""
+        yield f"✗ abort {what}{_percent(abort.get('percentage'))}{users}"
+    if "timeout" in rule:
+        yield f"⏲ timeout {rule['timeout']}"
+    retries = rule.get("retries")
+    if isinstance(retries, Mapping) and "attempts" in retries:
+        yield f"↻ {words.plural(int(retries['attempts'] or 0), 'retry', 'retries')}"
+    mirrors = (
+        [rule["mirror"]]
+        if rule.get("mirror")
+        else [entry.get("destination") or {} for entry in rule.get("mirrors") or []]
+    )
+    for mirror in mirrors:
+        yield f"⧉ mirror to {mirror.get('subset') or _host(mirror.get('host'))}"
+    if rule.get("redirect"):
+        yield "↪ redirect"
+    if rule.get("rewrite"):
+        yield "✎ rewrite"
+
+
+def _for_whom(rule: Mapping[str, Any]) -> str:
+    """Who is concerned, if a single exact header says so: `` for jason``."""
+    matches = rule.get("match") or []
+    if len(matches) != 1:
+        return " for some" if matches else ""
+    headers = list((matches[0].get("headers") or {}).items())
+    if len(matches[0]) == 1 and len(headers) == 1 and "exact" in (headers[0][1] or {}):
+        return f" for {headers[0][1]['exact']}"
+    return " for some"
+
+
+def _policy(policy: Mapping[str, Any]) -> Iterator[str]:
+    """Badges of a ``trafficPolicy``."""
+    if "outlierDetection" in policy:
+        yield "⏻ outlier detection"
+    if "connectionPool" in policy:
+        yield "⏻ circuit breaker"
+    balancer = policy.get("loadBalancer") or {}
+    if simple := balancer.get("simple"):
+        yield f"⚖ {simple}"
+    if "consistentHash" in balancer:
+        yield "⚖ sticky (consistent hash)"
+
+
+def badges_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
+    """What rules do to each service.
+
+    Args:
+        resources: objects in force; others than VirtualService and DestinationRule say nothing here.
+
+    Returns:
+        Short name of a service to badges, without repetition; a rule for a gateway's hosts counts for the services that
+        it sends to.
+    """
+    found: dict[str, list[str]] = {}
+    for resource in resources:
+        spec: Mapping[str, Any] = resource.raw.get("spec") or {}
+        if resource.kind == "VirtualService":
+            entries = spec.get("http") or []
+            for entry in entries:
+                targets = {_host((route.get("destination") or {}).get("host")) for route in entry.get("route") or []}
+                targets = targets or {_host(host) for host in spec.get("hosts") or []}
+                for target in targets:
+                    found.setdefault(target, []).extend(_http(entry))
+            matching = sum(bool(entry.get("match")) for entry in entries)
+            for host in {_host(host) for host in spec.get("hosts") or []}:
+                if matching and host in found:
+                    found[host].append(f"? {words.plural(matching, 'match rule')}")
+        elif resource.kind == "DestinationRule":
+            policies = [
+                spec.get("trafficPolicy") or {},
+                *(s.get("trafficPolicy") or {} for s in spec.get("subsets") or []),
+            ]
+            for policy in policies:
+                found.setdefault(_host(spec.get("host")), []).extend(_policy(policy))
+    return {name: tuple(dict.fromkeys(badges)) for name, badges in found.items() if badges}

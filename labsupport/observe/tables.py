@@ -1,0 +1,154 @@
+"""Records of what a lab runs, as ``lab.status()`` and ``lab.pods()`` return them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from labsupport import words
+from labsupport.records import AccessRecord, Pod, RuleStatus
+
+__all__ = ["AccessLog", "LabStatus", "LogText", "Pods"]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of text as aligned columns; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+class Pods(tuple[Pod, ...]):
+    """Pods in order of name, shown as a table like ``kubectl get pods``."""
+
+    __slots__ = ()
+
+    def __new__(cls, pods: Iterable[Pod] = ()) -> Pods:
+        """Put pods in order.
+
+        Args:
+            pods: in any order.
+        """
+        return super().__new__(cls, sorted(pods, key=lambda pod: (pod.namespace, words.natural_key(pod.name))))
+
+    def of(self, workload: str) -> Pods:
+        """The pods of one Deployment."""
+        return Pods(pod for pod in self if pod.workload == workload)
+
+    def __repr__(self) -> str:
+        if not self:
+            return "no pods"
+        rows = [("NAME", "VERSION", "READY", "SIDECAR", "RESTARTS")]
+        rows += [
+            (
+                pod.name,
+                pod.version or "-",
+                "yes" if pod.ready else "no",
+                "yes" if pod.injected else "no",
+                str(pod.restarts),
+            )
+            for pod in self
+        ]
+        lines = _table(rows)
+        lines += [f"{pod.name}: last words before it stopped: {pod.last_words}" for pod in self if pod.last_words]
+        return "\n".join(lines)
+
+
+class AccessLog(tuple[AccessRecord, ...]):
+    """Lines of the proxies' access logs in order of time."""
+
+    __slots__ = ()
+
+    def of(self, request_id: str) -> AccessLog:
+        """The lines of one request, by its x-request-id."""
+        return AccessLog(record for record in self if record.request_id == request_id)
+
+    def __repr__(self) -> str:
+        if not self:
+            return "no access-log lines"
+        rows = [("PROXY", "DIRECTION", "REQUEST", "STATUS", "FLAGS", "CLUSTER", "ANSWERED BY", "TIME")]
+        rows += [
+            (
+                record.pod,
+                record.direction + (" (mirrored)" if record.mirrored else ""),
+                f"{record.method} {record.authority}{record.path}",
+                str(record.status),
+                record.flags or "-",
+                record.cluster or "-",
+                record.upstream_pod or "-",
+                words.duration(record.duration_s),
+            )
+            for record in self
+        ]
+        return "\n".join(_table(rows))
+
+
+class LogText(str):
+    """Lines of a log; shown as they are instead of as a quoted string."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self) or "(empty log)"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LabStatus:
+    """What a lab runs at one moment.
+
+    Args:
+        engine: ``embedded`` or ``cluster``.
+        namespace: the lab's own namespace.
+        time_s: when this was looked at.
+        pods: all pods, the ingress gateway included.
+        rules: every rule, with when it came into force and in which proxies.
+        urls: addresses for a person's browser.
+        traffic: background traffic that is running, in words.
+        warnings: warnings of the last change, and pods that are not well.
+        last_error: why the last change was refused; empty if it was not.
+    """
+
+    engine: str
+    namespace: str
+    time_s: float
+    pods: Pods = field(default_factory=Pods)
+    rules: tuple[RuleStatus, ...] = ()
+    urls: Mapping[str, str] = field(default_factory=dict)
+    traffic: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    last_error: str = ""
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Names of the pods that have an Envoy: the gateway, and every pod with a sidecar."""
+        return tuple(pod.name for pod in self.pods if pod.injected or pod.concurrency > 0)
+
+    def __repr__(self) -> str:
+        ready = sum(pod.ready for pod in self.pods)
+        head = f"{self.engine} mesh, namespace {self.namespace}: "
+        lines = [
+            f"{head}{words.plural(len(self.pods), 'pod')} ({ready} ready), "
+            f"{words.plural(len(self.proxies), 'proxy', 'proxies')}, {words.plural(len(self.rules), 'rule')}"
+        ]
+        if self.pods:
+            lines += ["", *repr(self.pods).splitlines()]
+        if self.rules:
+            rows = [("RULE", "IN FORCE SINCE", "AFTER", "PROXIES")]
+            rows += [(str(rule.ref), *_force(rule), str(len(rule.proxies))) for rule in self.rules]
+            lines += ["", *_table(rows)]
+        if self.urls:
+            lines += ["", *(f"{name}  {url}" for name, url in self.urls.items())]
+        lines += [f"traffic: {text}" for text in self.traffic]
+        lines += [f"warning: {text}" for text in self.warnings]
+        if self.last_error:
+            lines.append(f"last error: {self.last_error}")
+        return "\n".join(lines)
+
+
+def _force(rule: RuleStatus) -> tuple[str, str]:
+    if rule.error:
+        return f"refused: {rule.error}", "-"
+    if not rule.in_force_since_s:
+        # A rule that concerns no proxy is never acknowledged; that is a finding, not a failure.
+        return ("not yet" if rule.proxies else "concerns no proxy"), "-"
+    return time.strftime("%H:%M:%S", time.localtime(rule.in_force_since_s)), words.duration(rule.in_force_after_s)

@@ -1,0 +1,57 @@
+"""Who a line of an access log is about: services and versions in place of pods and clusters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from labsupport.records import AccessRecord, Pod
+
+__all__ = ["call_of", "named", "service_of"]
+
+# Without the list of pods: Deployments of the course are called <service>-<version>.
+_POD = re.compile(r"(?P<service>[a-z0-9-]+?)(?:-(?P<version>v\d+|safe|risk))?(?:-[a-z0-9]+){1,2}$")
+
+
+def service_of(cluster: str) -> tuple[str, str]:
+    """Service and subset of ``outbound|9080|v1|reviews.default.svc.cluster.local``; empty for other clusters."""
+    parts = cluster.split("|")
+    if len(parts) != 4:
+        return "", ""
+    host = parts[3]
+    # A ServiceEntry's host is a name of the Internet, of which the first label alone would say nothing.
+    short = re.sub(r"\..*", "", host) if ".svc." in host or "." not in host else host
+    return short, parts[2]
+
+
+def named(pod: str, pods: Mapping[str, Pod]) -> tuple[str, str]:
+    """Service and version of a pod.
+
+    Args:
+        pod: its name.
+        pods: pods by name; one that has ended meanwhile is known by its name alone.
+    """
+    known = pods.get(pod)
+    if known is not None:
+        return known.service, known.version
+    found = _POD.match(pod)
+    return (found["service"], found["version"] or "") if found else (pod, "")
+
+
+def call_of(record: AccessRecord, pods: Mapping[str, Pod]) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Who a log line is about.
+
+    Args:
+        record: the line.
+        pods: pods by name.
+
+    Returns:
+        Service and version of the proxy's pod, and of who answered; for an inbound line, both are the same. Without an
+        answer, the second is the service that was asked for, without a version.
+    """
+    own = named(record.pod, pods)
+    if record.direction == "inbound":
+        return own, own
+    if record.upstream_pod:
+        return own, named(record.upstream_pod, pods)
+    return own, (service_of(record.cluster)[0], "")

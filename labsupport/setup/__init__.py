@@ -1,0 +1,1 @@
+"""What this machine has, and how to get what it lacks."""

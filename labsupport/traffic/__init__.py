@@ -1,0 +1,1 @@
+"""Requests: sent, recorded, counted."""

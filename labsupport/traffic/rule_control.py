@@ -1,0 +1,124 @@
+"""What the picture of some traffic asks of its lab: the wanted shares, and the weights of a rule to turn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labsupport.errors import LabError
+from labsupport.explain.expected_shares import wanted_shares
+from labsupport.model.schema.base import Resource
+from labsupport.records import ApplyResult, Pod, Ref, TrafficSpec
+from labsupport.traffic.weights import Split, find_split, patch_for
+
+__all__ = ["Steering", "World"]
+
+# Changes that are made past the lab, with kubectl for instance, are noticed after this many seconds.
+_STALE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What there is in the mesh at one moment.
+
+    Args:
+        objects: all objects.
+        pods: all pods.
+        namespace: the lab's own.
+    """
+
+    objects: Sequence[Resource]
+    pods: Sequence[Pod]
+    namespace: str
+
+
+class Steering:
+    """Reads the rules that concern some traffic, and turns the weights of one; any thread may call.
+
+    Args:
+        spec: what is sent.
+        look: everything that is in the mesh now.
+        patch: changes an object by a JSON merge patch.
+        changes: number of changes that the lab has made; another one means that everything is to be read again.
+        when_closed: has a function called when the lab is about to close.
+    """
+
+    def __init__(
+        self,
+        spec: TrafficSpec,
+        look: Callable[[], World],
+        patch: Callable[[Ref, Mapping[str, Any]], ApplyResult],
+        changes: Callable[[], int],
+        when_closed: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self.when_closed = when_closed
+        self._spec = spec
+        self._look, self._patch, self._changes = look, patch, changes
+        self._lock = threading.RLock()
+        self._seen: tuple[int, float, World] | None = None
+        self._wanted: dict[str, Mapping[str, float] | None] = {}
+
+    def wanted(self, service: str = "") -> Mapping[str, float] | None:
+        """Wanted share by version; see ``labsupport.explain.expected_shares``.
+
+        Args:
+            service: the versions of this service count; empty: of whoever answers.
+
+        Returns:
+            What the rules want; None where none says it, and the last answer when the lab is closed.
+        """
+        with self._lock:
+            try:
+                world = self._world()
+            except LabError:
+                return self._wanted.get(service)
+            if service not in self._wanted:
+                self._wanted[service] = wanted_shares(
+                    world.objects, world.pods, self._spec, service=service, namespace=world.namespace
+                )
+            return self._wanted[service]
+
+    def split(self, name: str) -> Split:
+        """The weights of a rule; see ``labsupport.traffic.weights``.
+
+        Args:
+            name: such as ``web``, or ``web[1]`` for one of several rules.
+
+        Raises:
+            NotFoundError: there is no such VirtualService.
+            UsageError: it does not split.
+        """
+        with self._lock:
+            return find_split(self._world().objects, name)
+
+    def turn(self, name: str, weights: Sequence[int]) -> ApplyResult:
+        """Give a rule new weights.
+
+        Args:
+            name: as for ``split``.
+            weights: parts of 100 in the order of its destinations.
+
+        Returns:
+            What changed; it is in force.
+
+        Raises:
+            LabError: it was refused, or not in force in time; the message says why.
+        """
+        with self._lock:
+            # What another person or cell has changed since must not be overwritten by the patch.
+            world = self._world(fresh=True)
+            split = find_split(world.objects, name)
+            resource = next(r for r in world.objects if (r.kind, r.name) == (split.ref.kind, split.ref.name))
+            patch = patch_for(resource, split, weights)
+        return self._patch(split.ref, patch)
+
+    def _world(self, *, fresh: bool = False) -> World:
+        changes, now = self._changes(), time.monotonic()
+        if fresh or self._seen is None or self._seen[0] != changes or now - self._seen[1] > _STALE_S:
+            world = self._look()
+            self._seen = (changes, now, world)
+            self._wanted.clear()
+        return self._seen[2]

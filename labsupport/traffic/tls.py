@@ -1,0 +1,89 @@
+"""What a client outside trusts and shows when it speaks TLS, read from what a notebook gives."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from labsupport.errors import UsageError
+from labsupport.records import TlsOptions
+
+__all__ = ["Authority", "ClientCertificate", "check_tls", "tls_options"]
+
+_BEGIN = "-----BEGIN CERTIFICATE-----"
+_VERSIONS = ("1.0", "1.1", "1.2", "1.3")
+
+
+@runtime_checkable
+class Authority(Protocol):
+    """Something that has a certificate to trust, such as ``labsupport.certificates.Authority``."""
+
+    @property
+    def certificate(self) -> str:
+        """The certificate in PEM."""
+        ...
+
+
+@runtime_checkable
+class ClientCertificate(Authority, Protocol):
+    """Something that has a certificate and its key, such as ``labsupport.certificates.Certificate``."""
+
+    @property
+    def key(self) -> str:
+        """The private key in PEM."""
+        ...
+
+
+def tls_options(
+    ca: str | Authority | None, certificate: ClientCertificate | tuple[str, str] | None, version: str | None
+) -> TlsOptions | None:
+    """Read the arguments ``ca``, ``certificate`` and ``tls_version`` of a call that sends.
+
+    Args:
+        ca: whom the client trusts: an authority, or certificates as PEM text; None trusts every server.
+        certificate: what the client shows: a certificate with its key, or both as PEM texts; None shows none.
+        version: the only version of TLS that the client speaks, such as ``"1.2"``; None for 1.2 and 1.3.
+
+    Returns:
+        The options; None if nothing was given.
+
+    Raises:
+        UsageError: one of them makes no sense; no message shows a key.
+    """
+    if ca is None and certificate is None and version is None:
+        return None
+    trusted = ca.certificate if isinstance(ca, Authority) else "" if ca is None else ca
+    shown, key = ("", "")
+    if isinstance(certificate, ClientCertificate):
+        shown, key = certificate.certificate, certificate.key
+    elif certificate is not None:
+        pair = tuple(certificate) if isinstance(certificate, tuple | list) else ()
+        if len(pair) != 2:
+            raise UsageError(
+                "certificate: give what authority.client(...) makes, or certificate and key as two PEM texts"
+            )
+        shown, key = pair
+    return check_tls(TlsOptions(trusted, shown, key, "" if version is None else version))
+
+
+def check_tls(options: TlsOptions) -> TlsOptions:
+    """Check that options for TLS make sense.
+
+    Args:
+        options: the options.
+
+    Returns:
+        The same.
+
+    Raises:
+        UsageError: one of them makes no sense.
+    """
+    if options.version not in ("", *_VERSIONS):
+        raise UsageError(f"tls_version={options.version!r}: write one of {', '.join(map(repr, _VERSIONS))}")
+    for name, text in (("ca", options.ca), ("certificate", options.certificate)):
+        if not isinstance(text, str) or (text and _BEGIN not in text):
+            raise UsageError(f"{name}: this is no certificate in PEM, which begins with {_BEGIN}")
+    if not isinstance(options.key, str) or bool(options.certificate) != bool(options.key):
+        raise UsageError("certificate: a certificate and its private key belong together, as two PEM texts")
+    if options.key and "PRIVATE KEY-----" not in options.key:
+        raise UsageError("certificate: its second part is no private key in PEM")
+    return options

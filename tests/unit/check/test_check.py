@@ -1,0 +1,251 @@
+"""Checks: what passes, what fails, what is said about it, and how often a correct mesh fails."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_mesh import response
+
+from labsupport import check, statistics
+from labsupport.errors import CheckFailed, UsageError
+from labsupport.records import Hop
+from labsupport.traffic.observations import Observations
+
+
+def seen(counts: dict[str, int], **fields) -> Observations:
+    """So many responses of each version; the version ``""`` is a request that nobody answered."""
+    versions = itertools.chain.from_iterable([version] * count for version, count in counts.items())
+    return Observations(
+        response(i, version, status=200 if version else 503, outcome="ok" if version else "http_error", **fields)
+        for i, version in enumerate(versions)
+    )
+
+
+CHECKS = {
+    "share": lambda obs: check.share(obs, {"v1": 90, "v2": 10}),
+    "same_share": lambda obs: check.same_share(obs, obs, "v1"),
+    "exactly": lambda obs: check.exactly(obs, {"v1": 2}),
+    "only": lambda obs: check.only(obs, version="v1"),
+    "none": lambda obs: check.none(obs, version="v2"),
+    "status": lambda obs: check.status(obs, 200),
+    "ok": lambda obs: check.ok(obs),
+    "even": lambda obs: check.even(obs, among=2),
+    "sticky": lambda obs: check.sticky(obs),
+    "duration": lambda obs: check.duration(obs, at_most_s=10),
+    "slower": lambda obs: check.slower(obs, obs),
+}
+
+
+def test_every_check_is_held_to_the_rules_below():
+    functions = {name for name in check.__all__ if name.islower() and name != "all_of"}
+    assert functions == set(CHECKS)
+    assert functions >= check.RANDOM_CHECKS
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_no_responses_fail(name):
+    outcome = CHECKS[name](Observations())
+    assert outcome.state is check.FAILED
+    assert "no responses" in repr(outcome)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_nothing_sent_is_not_attempted(name):
+    assert CHECKS[name](None).state is check.NOT_ATTEMPTED
+
+
+def test_consistent_share_passes_and_says_what_it_rules_out():
+    outcome = check.share(seen({"v1": 902, "v2": 98}), {"v1": 90, "v2": 10}, against={"pods 8:2": {"v1": 8, "v2": 2}})
+    assert outcome and outcome.n == 1000 and outcome.alpha == statistics.ALPHA
+    assert outcome.rejects == ("pods 8:2",)
+    assert outcome.interval["v2"].holds(0.098) and outcome.expected == {"v1": 0.9, "v2": 0.1}
+    text = repr(outcome)
+    for part in (
+        "PASSED",
+        "n = 1,000 requests",
+        "98 seen, 9.8 %",
+        "99.999 % interval",
+        "10.0 % expected",
+        "consistent",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("counts", [{"v1": 800, "v2": 200}, {"v1": 1000}, {"v1": 98, "v2": 902}])
+def test_other_share_fails(counts):
+    outcome = check.share(seen(counts), {"v1": 90, "v2": 10})
+    assert outcome.state is check.FAILED and "not consistent" in repr(outcome)
+    assert outcome.p_value is not None and outcome.p_value < outcome.alpha
+
+
+def test_weights_are_relative():
+    assert check.share(seen({"v1": 300, "v2": 100}), {"v1": 3, "v2": 1})
+
+
+@given(n=st.integers(60, 600), data=st.data(), percent=st.integers(5, 95))
+@settings(max_examples=40, deadline=None)
+def test_verdict_interval_and_p_value_agree(n, data, percent):
+    hits = data.draw(st.integers(0, n))
+    outcome = check.share(seen({"v1": n - hits, "v2": hits}), {"v1": 100 - percent, "v2": percent})
+    consistent = outcome.interval["v2"].holds(percent / 100)
+    assert consistent == ("not consistent" not in repr(outcome))
+    assert consistent == (outcome.p_value > outcome.alpha)
+    assert not outcome or consistent
+
+
+@pytest.mark.parametrize("weights", [{"v1": 90, "v2": 10}, {"v1": 50, "v2": 50}, {"v1": 99, "v2": 1}])
+def test_a_correct_mesh_fails_no_more_often_than_stated(weights):
+    n, alpha, share = 150, 1e-3, weights["v2"] / 100
+    failing = [
+        hits for hits in range(n + 1) if not check.share(seen({"v1": n - hits, "v2": hits}), weights, alpha=alpha)
+    ]
+    chance = math.fsum(math.comb(n, hits) * share**hits * (1 - share) ** (n - hits) for hits in failing)
+    assert 0 < chance <= alpha
+
+
+def test_three_correct_versions_fail_no_more_often_than_stated():
+    n, alpha, shares = 40, 0.01, (0.1, 0.3, 0.6)
+    chance = 0.0
+    for a in range(n + 1):
+        for b in range(n + 1 - a):
+            c = n - a - b
+            if not check.share(seen({"a": a, "b": b, "c": c}), {"a": 1, "b": 3, "c": 6}, alpha=alpha):
+                ways = math.comb(n, a) * math.comb(n - a, b)
+                chance += ways * shares[0] ** a * shares[1] ** b * shares[2] ** c
+    assert 0 < chance <= alpha
+
+
+def test_all_or_nothing_is_exact_and_leaves_nothing_to_chance():
+    outcome = check.share(seen({"v1": 100}), {"v1": 100, "v2": 0})
+    assert outcome and outcome.alpha == 0
+    assert not check.share(seen({"v1": 999, "v2": 1}), {"v1": 100, "v2": 0})
+
+
+def test_requests_that_no_version_answered_fail_with_their_cause():
+    outcome = check.share(seen({"v1": 90, "v2": 10, "": 3}), {"v1": 90, "v2": 10})
+    assert not outcome and "none: 3 seen, none expected (503: 3)" in repr(outcome)
+
+
+def test_a_version_that_is_not_expected_fails():
+    outcome = check.share(seen({"v1": 90, "v2": 10, "v3": 1}), {"v1": 90, "v2": 10})
+    assert not outcome and "v3: 1 seen, none expected" in repr(outcome)
+
+
+def test_too_few_requests_say_how_many_are_needed():
+    outcome = check.share(seen({"v1": 9, "v2": 1}), {"v1": 90, "v2": 10})
+    assert outcome.state is check.FAILED and "send at least 60 requests" in repr(outcome)
+    named = check.share(seen({"v1": 270, "v2": 30}), {"v1": 90, "v2": 10}, against=[{"v1": 80, "v2": 20}])
+    assert named.state is check.FAILED and "send at least 600 requests" in repr(named)
+
+
+def test_alternatives_without_a_name_are_named_by_their_shares():
+    outcome = check.share(seen({"v1": 900, "v2": 100}), {"v1": 90, "v2": 10}, against=[{"v1": 1, "v2": 1}])
+    assert outcome.rejects == ("50 % v1 : 50 % v2",)
+
+
+def test_n_is_the_number_of_connections_where_these_are_chosen():
+    observations = Observations(response(i, "v1" if i // 10 % 10 else "v2", connection=i // 10) for i in range(2000))
+    by_request = check.share(observations, {"v1": 90, "v2": 10})
+    by_connection = check.share(observations, {"v1": 90, "v2": 10}, per="connection")
+    assert (by_request.n, by_connection.n) == (2000, 200)
+    assert "per='connection'" in repr(by_request) and "200 connections (of 2,000 requests)" in repr(by_connection)
+
+
+def test_share_of_a_service_behind_the_one_that_answered():
+    page = Hop("productpage", "v1", "p")
+    observations = Observations(
+        response(i, path=(page, Hop("reviews", "v1" if i % 2 else "v2", "r"))) for i in range(200)
+    )
+    assert check.share(observations, {"v1": 1, "v2": 1}, service="reviews")
+    assert not check.share(observations, {"v1": 1, "v2": 1})
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda obs: check.share(obs, {}),
+        lambda obs: check.share(obs, {"v1": 0, "v2": 0}),
+        lambda obs: check.share(obs, {"v1": -1, "v2": 2}),
+        lambda obs: check.share(obs, {"v1": 1, "v2": 1}, alpha=0),
+        lambda obs: check.share(obs, {"v1": 1, "v2": 1}, against=[{"v1": 5, "v2": 5}]),
+        lambda obs: check.share(obs, {"v1": 1, "v2": 1}, against=[0.5]),
+        lambda obs: check.status(obs),
+        lambda obs: check.duration(obs),
+    ],
+)
+def test_senseless_arguments_are_refused(call):
+    with pytest.raises(UsageError):
+        call(seen({"v1": 5, "v2": 5}))
+
+
+def test_one_stray_is_one_too_many():
+    outcome = check.only(seen({"v1": 999, "v2": 1}), version="v1")
+    assert not outcome and "1 otherwise" in repr(outcome) and "1 × v2" in repr(outcome) and "id-999" in repr(outcome)
+    assert not check.none(seen({"v1": 999, "v2": 1}), version="v2")
+    clean = check.none(seen({"v1": 1000}), version="v2")
+    assert clean and "rejects a share of others above 1.2 %" in repr(clean) and clean.alpha == 0
+
+
+def test_status_and_ok_name_what_came_instead():
+    observations = seen({"v1": 9, "": 1})
+    assert check.status(seen({"v1": 9}), 200) and check.status(observations, 200, 503)
+    assert "1 × 503" in repr(check.status(observations, 200)) and "1 × 503" in repr(check.ok(observations))
+
+
+def test_exact_counts_are_exact():
+    observations = Observations(
+        response(i, status=200 if i < 2 else 503, outcome="ok" if i < 2 else "http_error") for i in range(10)
+    )
+    assert check.exactly(observations, {200: 2, 503: 8}, by="status")
+    assert not check.exactly(observations, {200: 2, 503: 7}, by="status")
+    assert "503: 8 seen, 0 expected: differs" in repr(check.exactly(observations, {200: 2}, by="status"))
+
+
+def test_even_counts_pods_that_got_nothing():
+    assert check.even(seen({"v1": 10, "v2": 11}), among=2)
+    assert not check.even(seen({"v1": 10, "v2": 12}), among=2)
+    assert "2 seen, 3 expected" in repr(check.even(seen({"v1": 10, "v2": 10}), among=3))
+
+
+def test_sticky_follows_each_user_and_ignores_who_came_once():
+    stays = Observations(response(i, f"v{i % 3}", user=f"user-{i % 3}") for i in range(30))
+    assert check.sticky(stays) and check.sticky(stays).n == 3
+    moves = Observations(response(i, f"v{i % 2}", user=f"user-{i % 3}") for i in range(30))
+    assert not check.sticky(moves) and "user-0 went to" in repr(check.sticky(moves))
+    assert not check.sticky(Observations([response(0, user="user-0")]))
+    assert not check.sticky(seen({"v1": 4}))
+
+
+def test_durations_are_compared_by_quantile():
+    slow, fast = seen({"v1": 50}, duration_s=0.6), seen({"v1": 50}, duration_s=0.1)
+    assert check.duration(slow, at_least_s=0.5, at_most_s=1)
+    assert not check.duration(slow, at_most_s=0.5)
+    assert check.slower(slow, fast, factor=5) and not check.slower(slow, fast, factor=7)
+    assert check.slower(slow, fast, by_s=0.4) and not check.slower(slow, fast, by_s=0.6)
+
+
+def test_different_shares_are_told_apart():
+    assert check.same_share(seen({"v1": 90, "v2": 10}), seen({"v1": 180, "v2": 20}), "v2")
+    assert not check.same_share(seen({"v1": 90, "v2": 10}), seen({"v1": 40, "v2": 60}), "v2")
+
+
+def test_require_stops_with_the_explanation():
+    assert check.ok(seen({"v1": 1})).require().passed
+    with pytest.raises(CheckFailed, match="1 × 503"):
+        check.ok(seen({"": 1})).require()
+    with pytest.raises(CheckFailed, match="NOT_ATTEMPTED"):
+        check.ok(None).require()
+
+
+def test_joined_checks_are_as_good_as_their_worst_part():
+    good, bad, untried = check.ok(seen({"v1": 1})), check.ok(seen({"": 1})), check.ok(None)
+    assert check.all_of("all", good, good)
+    assert check.all_of("all", good, untried).state is check.NOT_ATTEMPTED
+    assert check.all_of("all", untried, bad).state is check.FAILED
+    assert check.all_of("all").state is check.FAILED
+    share = check.share(seen({"v1": 90, "v2": 10}), {"v1": 90, "v2": 10})
+    assert check.all_of("all", share, share).alpha == 2 * statistics.ALPHA

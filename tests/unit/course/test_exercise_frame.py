@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_engine import SmallEngine
+
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+from labsupport.course import catalogue
+from labsupport.course.exercise import Exercise, ExerciseSpec
+from labsupport.course.judging import all_answered, joined
+from labsupport.course.questions import Choice, Number
+from labsupport.display.live.question import question_widget
+from labsupport.errors import EngineLostError, ManifestError, NotFoundError, Problem, UsageError, WaitTimeoutError
+from labsupport.lab.lab import Lab
+from labsupport.records import AccessRecord, Hop, Response
+from labsupport.traffic.observations import Observations
+
+COLOUR = Choice("colour", "Which <colour>?", ("red", "green"), "green", "It is green.", (("red", "Red is dead."),))
+COUNT = Number("count", "How many?", 90, 110, "About 100.", of=1000, hits=lambda response: response.status == 404)
+START = "kind: Nothing  # given\n"
+
+
+@pytest.fixture(autouse=True)
+def progress_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "progress.json"
+    monkeypatch.setenv("WORKSHOP_STATE", str(place))
+    return place
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab(SmallEngine()) as opened:
+        yield opened
+
+
+def exercise(lab: Lab, **changes: Any) -> Exercise:
+    given: dict[str, Any] = {"judge": lambda lab: CheckOutcome(PASSED, "inner", ("It works.",), n=3), "start": START}
+    spec = ExerciseSpec("99.1", "Try it", "Do this.", "write", ("one", "two", "three"), **(given | changes))
+    return Exercise(spec, lab)
+
+
+def raising(error: Exception) -> Any:
+    def judge(lab: Lab) -> CheckOutcome:
+        raise error
+
+    return judge
+
+
+def test_nothing_was_done_before_its_cell_was_run(lab: Lab) -> None:
+    assert exercise(lab).check().state is NOT_ATTEMPTED
+
+
+def test_the_given_text_is_no_attempt_even_if_white_space_and_comments_differ(lab: Lab) -> None:
+    tried = exercise(lab)
+    tried.note_applied("# my own\nkind: Nothing   # mine\n\n")
+    assert tried.check().state is NOT_ATTEMPTED
+    told = tried.note_refusal(START, ManifestError([Problem("no such kind")]))
+    assert told.state is NOT_ATTEMPTED
+    assert "no such kind" in repr(told)
+
+
+def test_another_text_is_judged_under_the_title_of_the_exercise(lab: Lab, progress_file: Path) -> None:
+    tried = exercise(lab)
+    tried.note_applied("kind: Something")
+    outcome = tried.check()
+    assert (outcome.state, outcome.title, outcome.n) == (PASSED, "99.1 Try it", 3)
+    assert json.loads(progress_file.read_text())["exercises"]["99.1"]["state"] == "PASSED"
+
+
+@pytest.mark.parametrize(
+    "error", [ManifestError([Problem("bad")]), NotFoundError("bad"), UsageError("bad"), WaitTimeoutError("bad")]
+)
+def test_what_a_wrong_answer_brings_about_is_a_failure(lab: Lab, error: Exception) -> None:
+    tried = exercise(lab, judge=raising(error))
+    tried.note_applied("kind: Something")
+    outcome = tried.check()
+    assert outcome.state is FAILED
+    assert "bad" in repr(outcome)
+
+
+def test_a_fault_of_the_mesh_is_no_wrong_answer(lab: Lab) -> None:
+    tried = exercise(lab, judge=raising(EngineLostError("gone")))
+    tried.note_applied("kind: Something")
+    with pytest.raises(EngineLostError):
+        tried.check()
+
+
+def test_without_a_cell_the_mesh_says_whether_it_was_touched(lab: Lab) -> None:
+    assert exercise(lab, start="", untouched=lambda lab: True).check().state is NOT_ATTEMPTED
+    assert exercise(lab, start="", untouched=lambda lab: False).check().state is PASSED
+
+
+def test_hints_come_one_by_one_and_are_counted(lab: Lab, progress_file: Path) -> None:
+    tried = exercise(lab)
+    assert [tried.hint().text for _ in range(4)] == ["one", "two", "three", "three"]
+    assert "solution()" in repr(tried.hint())
+    assert json.loads(progress_file.read_text())["exercises"]["99.1"]["hints"] == 3
+
+
+def test_questions_alone_pass_when_all_answers_are_right(lab: Lab) -> None:
+    asked = exercise(lab, judge=None, start="", questions=(COLOUR, COUNT))
+    assert asked.check().state is NOT_ATTEMPTED
+    asked.predict("b").predict("100", question=2)
+    assert asked.check().state is PASSED
+    asked.predict("red")
+    assert "Red is dead." in repr(asked.check())
+    assert asked.solution().text == "It is green.\nAbout 100."
+
+
+@pytest.mark.parametrize("value", ["blue", "", 3, None])
+def test_an_answer_that_is_no_choice_lists_the_choices(lab: Lab, value: Any) -> None:
+    with pytest.raises(UsageError, match="'green'"):
+        exercise(lab, questions=(COLOUR,)).predict(value)
+
+
+@pytest.mark.parametrize("value", [-1, 1001, "many", None, True, float("nan"), float("inf")])
+def test_an_answer_that_is_no_number_says_what_is(lab: Lab, value: Any) -> None:
+    with pytest.raises(UsageError, match="from 0 to 1000"):
+        exercise(lab, questions=(COUNT,)).predict(value)
+
+
+@pytest.mark.parametrize("number", [0, 2, True, "1"])
+def test_a_question_that_does_not_exist_is_a_usage_error(lab: Lab, number: Any) -> None:
+    with pytest.raises(UsageError, match="1 question"):
+        exercise(lab, questions=(COUNT,)).predict(1, question=number)
+    with pytest.raises(UsageError, match="asks no question"):
+        exercise(lab).predict(1)
+
+
+def test_a_prediction_for_another_number_of_requests_is_scaled(lab: Lab) -> None:
+    asked = exercise(lab, questions=(COUNT,)).predict(100)
+    seen = Observations(
+        Response(i, 0.0, 0.0, "ok", 404 if i < 50 else 200, path=(Hop("web", "risk", "p"),)) for i in range(500)
+    )
+    outcome = asked.compare(seen)
+    assert outcome.state is PASSED
+    assert outcome.seen == {"predicted": 50, "seen": 50}
+    assert asked.compare(Observations()).state is FAILED
+
+
+def test_comparing_a_prediction_counts_as_progress(lab: Lab, progress_file: Path) -> None:
+    asked = exercise(lab, judge=None, start="", questions=(COUNT,)).predict(100)
+    asked.compare()
+    assert json.loads(progress_file.read_text())["exercises"]["99.1"]["state"] == "PASSED"
+
+
+def test_an_attempt_is_forgotten_when_the_mesh_is_emptied(lab: Lab) -> None:
+    tried = catalogue.exercise("02.1")
+    tried.note_refusal("kind: Something", ManifestError([Problem("bad")]))
+    assert tried.check().state is FAILED
+    lab.reset()
+    assert tried.check().state is NOT_ATTEMPTED
+
+
+def test_widgets_note_answers_and_have_tooltips(lab: Lab) -> None:
+    asked = exercise(lab, judge=None, start="", questions=(COLOUR, COUNT))
+    for number, value, other in ((1, "green", "red"), (2, "100", "nonsense")):
+        box: Any = question_widget(asked.ask(number))
+        text, control, said = box.children
+        assert control.tooltip == asked.spec.questions[number - 1].text
+        assert "<colour>" not in text.value
+        assert said.value == "no answer yet"
+        control.value = value
+        assert said.value == f"noted: {value}"
+        assert asked.compare(question=number).state is PASSED
+        control.value = other
+        assert said.value.startswith("noted: red" if number == 1 else "'nonsense' is no answer")
+    again: Any = question_widget(asked.ask(1))
+    assert again.children[1].value == "red"
+
+
+def test_numbers_are_found_without_the_leading_zero_and_near_ones_are_listed() -> None:
+    assert catalogue.find("2.1") is catalogue.find("02.1")
+    with pytest.raises(NotFoundError, match=r"02\.1, 02\.2"):
+        catalogue.find("02.77")
+    with pytest.raises(NotFoundError, match=r"00\.1"):
+        catalogue.find("zzz")
+
+
+def test_the_lab_keeps_an_exercise_while_it_is_open(lab: Lab) -> None:
+    assert catalogue.exercise("02.1") is catalogue.exercise("02.1")
+    assert "90 %" in repr(catalogue.exercise("02.1"))
+
+
+def test_an_exercise_is_done_in_the_kernels_lab_unless_another_is_named(lab: Lab) -> None:
+    assert catalogue.exercise("02.1").lab is lab
+    assert catalogue.exercise("2.1", lab=lab) is catalogue.exercise("02.1")
+    lab.close()
+    with pytest.raises(UsageError, match=r"lab = Lab\(\)"):
+        catalogue.exercise("02.1")
+
+
+def test_an_exercise_does_not_keep_its_lab() -> None:
+    lab = Lab(SmallEngine())
+    tried = catalogue.exercise("02.1")
+    lab.close()
+    del lab
+    gc.collect()
+    with pytest.raises(UsageError, match="gone"):
+        _ = tried.lab
+
+
+def test_a_question_says_what_was_answered_outside_a_notebook(lab: Lab) -> None:
+    asked = exercise(lab, judge=None, start="", questions=(COUNT,))
+    assert repr(asked.ask()).endswith("Answer: none yet")
+    asked.ask().note(100)
+    assert repr(asked.ask()).endswith("Answer: 100.0")
+
+
+def test_failed_requests_are_explained_by_the_access_log(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = AccessRecord("id-0", 1.0, "client-1", "outbound", status=503, flags="UH")
+    monkeypatch.setattr(lab._engine, "access_records", lambda **options: [record])
+    failed = Observations([Response(0, 0.0, 0.0, "http_error", 503, "id-0"), Response(1, 0.0, 0.0, "connection")])
+    text = repr(all_answered(lab, failed))
+    assert "503 UH, no healthy upstream" in text
+    assert "client-1" in text
+    assert "1 connection refused" in text
+
+
+def test_of_several_expectations_the_first_that_fails_is_told() -> None:
+    good = CheckOutcome(PASSED, "a", ("fine",), alpha=1e-5)
+    bad = CheckOutcome(FAILED, "b", ("not fine",))
+    assert joined(good, bad, good) is bad
+    both = joined(good, good)
+    assert (both.lines, both.alpha) == (("fine", "fine"), 2e-5)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from small_engine import SmallEngine
+
+import labsupport
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, CheckOutcome
+from labsupport.course.catalogue import exercise, find
+from labsupport.course.magic import manifest
+from labsupport.errors import ConfigRejectedError, EngineLostError, ManifestError, NotFoundError, UsageError
+from labsupport.lab.lab import Lab
+from labsupport.records import ApplyResult
+
+GAPS = find("02.1").start
+FILLED = GAPS.replace("____", "50")
+
+
+@pytest.fixture(autouse=True)
+def own_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKSHOP_STATE", str(tmp_path / "progress.json"))
+
+
+@pytest.fixture
+def engine() -> SmallEngine:
+    return SmallEngine()
+
+
+@pytest.fixture
+def lab(engine: SmallEngine) -> Iterator[Lab]:
+    with Lab(engine) as opened:
+        yield opened
+
+
+def test_the_cell_is_applied_and_says_what_changed(lab: Lab, engine: SmallEngine) -> None:
+    result = manifest("", FILLED)
+    assert isinstance(result, ApplyResult)
+    assert result.changes[0].action == "created"
+    assert result.changes[0].source.startswith("cell")
+    assert ("VirtualService", "web") in engine.objects
+
+
+@pytest.mark.parametrize("line", ["", "02.1"])
+def test_gaps_are_not_an_error_and_nothing_is_applied(lab: Lab, engine: SmallEngine, line: str) -> None:
+    outcome = manifest(line, GAPS)
+    assert isinstance(outcome, CheckOutcome)
+    assert outcome.state is NOT_ATTEMPTED
+    assert engine.objects == {}
+
+
+def test_gaps_in_comments_do_not_count(lab: Lab, engine: SmallEngine) -> None:
+    manifest("02.1", f"# replace ____\n{FILLED}  # was ____\n")
+    assert ("VirtualService", "web") in engine.objects
+
+
+def test_a_mistake_names_its_line_in_the_cell(lab: Lab) -> None:
+    text = FILLED.replace("hosts:", "host:")
+    with pytest.raises(ManifestError) as caught:
+        manifest("", text)
+    # The magic itself stands on line 1.
+    line = 2 + text.splitlines().index("  host:")
+    assert f"cell:{line}" in str(caught.value)
+
+
+def test_a_mistake_in_an_exercise_is_an_outcome_and_the_last_attempt_counts(lab: Lab) -> None:
+    outcome = manifest("02.1", FILLED.replace("kind: VirtualService", "kind: VirtualServce"))
+    assert isinstance(outcome, CheckOutcome)
+    assert outcome.state is FAILED
+    assert "VirtualService" in repr(outcome)
+    assert exercise("02.1").check().state is FAILED
+    manifest("02.1", GAPS)
+    assert exercise("02.1").check().state is NOT_ATTEMPTED
+
+
+def test_what_envoy_refuses_is_an_outcome_too(lab: Lab, engine: SmallEngine) -> None:
+    engine.refusal = ConfigRejectedError("client-1 refused it: weight")
+    outcome = manifest("02.1", FILLED)
+    assert isinstance(outcome, CheckOutcome)
+    assert "refused it: weight" in repr(outcome)
+
+
+def test_a_lost_engine_is_no_wrong_answer(lab: Lab, engine: SmallEngine) -> None:
+    engine.refusal = EngineLostError("the supervisor is gone")
+    with pytest.raises(EngineLostError):
+        manifest("02.1", FILLED)
+
+
+def test_the_line_is_an_exercise_or_nothing(lab: Lab) -> None:
+    with pytest.raises(NotFoundError, match=r"02\.1"):
+        manifest("02.99", FILLED)
+    with pytest.raises(UsageError, match="one exercise"):
+        manifest("02.1 and 02.2", FILLED)
+
+
+def test_without_a_lab_it_says_what_to_do() -> None:
+    with pytest.raises(UsageError, match=r"lab = Lab\(\)"):
+        manifest("", FILLED)
+
+
+def test_the_extension_makes_the_magic_known_in_ipython(lab: Lab) -> None:
+    shell = InteractiveShell.instance()
+    try:
+        labsupport.load_ipython_extension(shell)
+        labsupport.load_ipython_extension(shell)
+        done = shell.run_cell(f"%%manifest\n{FILLED}")
+        assert isinstance(done.result, ApplyResult)
+    finally:
+        InteractiveShell.clear_instance()

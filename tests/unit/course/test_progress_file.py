@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED
+from labsupport.course import catalogue, progress
+from labsupport.course.summary import Done, summary
+
+FIRST = next(iter(catalogue.every()))
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "state" / "progress.json"
+    monkeypatch.setenv("WORKSHOP_STATE", str(place))
+    return place
+
+
+def first() -> Done:
+    return summary().exercises[0]
+
+
+def test_nothing_is_done_at_first_and_looking_writes_nothing(file: Path) -> None:
+    seen = summary()
+    assert seen.passed == 0
+    assert seen.problem == ""
+    assert [done.number for done in seen.exercises] == list(catalogue.every())
+    assert not file.parent.exists()
+
+
+def test_outcomes_checks_and_hints_are_kept(file: Path) -> None:
+    progress.record(FIRST, FAILED, hints=1)
+    assert (first().state, first().checks, first().hints, first().passed_s) == (FAILED, 1, 1, 0.0)
+    progress.record(FIRST, PASSED, hints=2)
+    assert (first().state, first().checks, first().hints) == (PASSED, 2, 2)
+    assert first().passed_s > 0
+    assert f"✓ {FIRST}" in repr(summary())
+
+
+def test_what_has_passed_stays_passed(file: Path) -> None:
+    progress.record(FIRST, PASSED)
+    progress.record(FIRST, FAILED)
+    assert first().state is PASSED
+
+
+def test_an_untouched_exercise_counts_as_no_check(file: Path) -> None:
+    progress.record(FIRST, NOT_ATTEMPTED)
+    assert (first().state, first().checks) == (NOT_ATTEMPTED, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"exercises": 3}', '{"exercises": {"00.1": 3}}', "\x00\xff"], ids=range(7)
+)
+def test_a_damaged_file_counts_as_empty_and_is_replaced(file: Path, text: str) -> None:
+    file.parent.mkdir()
+    file.write_bytes(text.encode("latin-1"))
+    assert "damaged" in summary().problem
+    assert progress.record(FIRST, PASSED)
+    assert summary().problem == ""
+    assert first().state is PASSED
+
+
+def test_values_that_make_no_sense_are_left_out(file: Path) -> None:
+    file.parent.mkdir()
+    entry = {"state": "GREAT", "checks": -1, "hints": "two", "passed_s": []}
+    file.write_text(json.dumps({"exercises": {FIRST: entry}}))
+    assert (first().state, first().checks, first().hints, first().passed_s) == (NOT_ATTEMPTED, 0, 0, 0.0)
+    assert progress.record(FIRST, FAILED)
+
+
+def test_what_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A file where a folder is needed: this fails for every user, root included.
+    blocked = tmp_path / "blocked"
+    blocked.write_text("")
+    monkeypatch.setenv("WORKSHOP_STATE", str(blocked / "progress.json"))
+    assert progress.record(FIRST, PASSED) is False
+    assert "cannot be" in summary().problem
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_named(file: Path) -> None:
+    file.parent.mkdir(mode=0o500)
+    assert progress.record(FIRST, PASSED) is False
+    assert "read-only" in summary().problem
+
+
+def test_several_notebooks_may_write_at_once(file: Path) -> None:
+    first, second = list(catalogue.every())[:2]
+    code = (
+        "import sys\nfrom labsupport.course import progress\nfrom labsupport.check.result import FAILED\n"
+        "assert all(progress.record(sys.argv[1], FAILED) for _ in range(20))"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code, number]) for number in (first, second)]
+    mine = 0
+    while any(process.poll() is None for process in running):
+        assert progress.record(first, FAILED)
+        mine += 1
+    assert [process.wait(60) for process in running] == [0, 0]
+    checks = {done.number: done.checks for done in summary().exercises if done.checks}
+    assert checks == {first: 20 + mine, second: 20}
+    assert sorted(path.name for path in file.parent.iterdir()) == [f".{file.name}.lock", file.name]
+
+
+def test_reset_forgets(file: Path) -> None:
+    progress.record(FIRST, PASSED)
+    progress.reset()
+    progress.reset()
+    assert summary().passed == 0

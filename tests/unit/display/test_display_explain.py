@@ -1,0 +1,88 @@
+"""The picture of the way through the rules."""
+
+from __future__ import annotations
+
+import re
+
+from display_samples import Page
+
+from labsupport.display.html.explain_html import explanation_html
+from labsupport.display.pictures.explain_picture import way_html
+from labsupport.explain.explanation import Explanation
+from labsupport.explain.records import Condition, MatchEntry, Place, PredictedOutcome, RoutedTo, RuleTrace
+
+HERE = Place("VirtualService/web", file="cell", line=9)
+
+
+def rule(index: int, verdict: str, *conditions: Condition) -> RuleTrace:
+    entries = (MatchEntry("", conditions, HERE),) if conditions else ()
+    return RuleTrace("VirtualService/web", index, "", verdict, entries, HERE)
+
+
+def told(rules: list[RuleTrace], **more: object) -> Explanation:
+    return Explanation(
+        "http://web/",
+        "GET",
+        {"x-user": "<script>me</script>"},
+        "client-1",
+        "client-1",
+        "sidecar",
+        "web",
+        80,
+        rules=tuple(rules),
+        **more,
+    )
+
+
+MISSED = rule(0, "no match", Condition("uri", 'prefix "/admin"', '"/"', False, HERE, "it begins with a slash only"))
+SPLIT = (RoutedTo("web.default", "v1", 80, 0.9, ("a",)), RoutedTo("web.default", "v2", 80, 0.1, problem="UH"))
+
+
+def test_rules_stand_in_order_with_what_failed_first_and_lead_to_their_destinations():
+    shown = Page(way_html(told([MISSED, rule(1, "chosen"), rule(2, "not reached")], destinations=SPLIT))).text
+    order = [
+        "no match: rule 1",
+        "uri wanted",
+        "it begins with",
+        "chosen: rule 2",
+        "not reached: rule 3",
+        "90.0 %",
+        "UH",
+    ]
+    places = [shown.index(text) for text in order]
+    assert places == sorted(places)
+
+
+def test_names_from_outside_are_escaped():
+    assert not Page(explanation_html(told([MISSED]))).all("script")
+
+
+def test_without_a_match_the_decision_leads_to_how_it_ends():
+    none = told([MISSED], decision="No rule matches.", outcomes=(PredictedOutcome("no_route", 1.0, "404", 404, "NR"),))
+    shown = Page(way_html(none)).text
+    assert shown.index("No rule matches.") < shown.index("404 NR")
+
+
+def test_many_rules_and_destinations_are_counted_instead_of_drawn():
+    rules = [rule(0, "chosen"), *(rule(number, "not reached") for number in range(1, 30))]
+    ends = tuple(RoutedTo("web.default", f"v{number}", 80, 1 / 20, ("a",)) for number in range(20))
+    shown = Page(way_html(told(rules, destinations=ends))).text
+    assert "27 more rules, not reached" in shown
+    assert "and 14 more" in shown
+
+
+def test_nothing_is_drawn_outside_and_letters_are_not_made_small():
+    page = way_html(told([MISSED, rule(1, "chosen")], destinations=SPLIT))
+    images = re.findall(r'<svg [^>]*viewBox="0 0 (\d+) (\d+)"[^>]*>(.*?)</svg>', page, re.DOTALL)
+    assert [int(wide) for wide, _, _ in images] == [920, 640]
+    for wide, high, body in images:
+        for x, y, w, h in re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', body):
+            assert float(x) + float(w) <= int(wide)
+            assert float(y) + float(h) <= int(high)
+
+
+def test_the_lists_and_tables_are_there_for_who_cannot_see_the_picture():
+    page = Page(explanation_html(told([MISSED, rule(1, "chosen")], destinations=SPLIT)))
+    assert len(page.all("ol")) == 1
+    assert len(page.all("table")) == 1
+    assert all(image.get("aria-label") for image in page.all("svg") if image.get("role") == "img")

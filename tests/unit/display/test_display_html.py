@@ -1,0 +1,226 @@
+"""HTML of records: well formed, escaped, readable without colours."""
+
+import dataclasses
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from display_samples import T0, Page, parsed, response
+
+from labsupport import display
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+from labsupport.display import compare, show
+from labsupport.display.formatters import HTML, install
+from labsupport.errors import ManifestError, Problem
+from labsupport.observe.tables import AccessLog, LabStatus, Pods
+from labsupport.records import (
+    AccessRecord,
+    ApplyResult,
+    Leftovers,
+    ObjectChange,
+    Pod,
+    ProxyChange,
+    Ref,
+    RuleStatus,
+)
+from labsupport.statistics import Interval
+from labsupport.traffic.observations import Observations
+
+EVIL = '"><script>alert(1)</script>'
+VS = Ref("VirtualService", "reviews" + EVIL)
+RESULT = ApplyResult(
+    (ObjectChange(VS, "changed", (f"spec.x: 1 -> {EVIL}",), f"{EVIL}:3"), ObjectChange(VS, "unchanged")),
+    (ProxyChange("web-1" + EVIL, 0.004, ("RDS",)), ProxyChange("web-2", 0.002, ("RDS", "CDS"))),
+    0.004,
+    T0,
+    ("careful " + EVIL,),
+    ("note " + EVIL,),
+)
+PODS = Pods(
+    [
+        Pod("a" + EVIL, "default", "a", {"version": "v1" + EVIL}, True, True, 0, "", "web", 1),
+        Pod("b", "default", "b", {}, False, False, 3, "KeyError" + EVIL, "web", 0),
+    ]
+)
+STATUS = LabStatus(
+    "embedded",
+    "default" + EVIL,
+    T0,
+    PODS,
+    (RuleStatus(VS, T0, 0.004, ("a",)), RuleStatus(VS, error="bad" + EVIL), RuleStatus(VS)),
+    {"gateway" + EVIL: "http://127.0.0.1:1/" + EVIL, "odd": "javascript:alert(1)"},
+    ("to x" + EVIL,),
+    ("warn" + EVIL,),
+    "oops" + EVIL,
+)
+SEEN = Observations(
+    [response(i / 10, "v2" if i % 10 == 0 else "v1" + EVIL, index=i) for i in range(50)]
+    + [response(6, "", status=503, body="no healthy upstream", index=50)]
+)
+OUTCOME = CheckOutcome(
+    PASSED,
+    "title" + EVIL,
+    ("n = 50" + EVIL, "  inner"),
+    n=50,
+    seen={"v1" + EVIL: 45, "v2": 5},
+    interval={"v2": Interval(0.01, 0.3)},
+    expected={"v2": 0.1},
+)
+REFUSED = ManifestError([Problem("unknown" + EVIL, "f.yaml", 2, 7, "Kind/x", "spec.y" + EVIL, "Did you mean z?")])
+LOG = AccessLog(
+    [AccessRecord("id", T0, "a" + EVIL, "outbound", "GET", "x", "/" + EVIL, 503, "UH", "d" + EVIL, "r", "c")]
+)
+RESPONSE = dataclasses.replace(
+    response(3, "v1" + EVIL, status=503, body="no healthy upstream" + EVIL, index=7), headers={"x": EVIL}, user=EVIL
+)
+RECORDS = [
+    RESPONSE,
+    RESULT,
+    Leftovers((VS,)),
+    Leftovers((VS,), ("pid 3" + EVIL,)),
+    PODS,
+    STATUS,
+    SEEN,
+    SEEN.share(),
+    OUTCOME,
+    REFUSED,
+    LOG,
+]
+
+
+def html_of(record):
+    module, function = HTML[(type(record).__module__, type(record).__name__)]
+    return getattr(importlib.import_module(f"labsupport.display.{module}"), function)(record)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_html_is_well_formed_and_nothing_from_outside_becomes_markup(record):
+    page = Page(html_of(record))
+    assert not page.all("script")
+    assert "alert(1)" in page.text or isinstance(record, Leftovers)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_tables_have_headings_and_pictures_have_words(record):
+    page = Page(html_of(record))
+    for heading in page.all("th"):
+        assert heading["scope"] in {"col", "row"}
+    for image in page.all("svg"):
+        assert image.get("aria-hidden") == "true" or (image.get("role") == "img" and image["aria-label"])
+
+
+def test_no_address_of_an_unknown_scheme_becomes_a_link():
+    hrefs = [link["href"] for link in Page(html_of(STATUS)).all("a")]
+    assert len(hrefs) == 1
+    assert hrefs[0].startswith("http://127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("state", "word"), [(PASSED, "✓ PASSED"), (FAILED, "✗ FAILED"), (NOT_ATTEMPTED, "NOT ATTEMPTED")]
+)
+def test_an_outcome_is_said_in_words(state, word):
+    assert word in Page(html_of(dataclasses.replace(OUTCOME, state=state))).text
+
+
+def test_an_apply_shows_plan_and_time():
+    page = Page(html_of(RESULT))
+    for words in (
+        "In force after 4.0 ms",
+        "acknowledged by 2 proxies",
+        "~ changed",
+        "= unchanged",
+        "⚠ warning",
+        "RDS, CDS",
+    ):
+        assert words in page.text
+    assert "Nothing to do" in Page(html_of(ApplyResult(()))).text
+    assert "Unchanged" in Page(html_of(ApplyResult((ObjectChange(VS, "unchanged"),)))).text
+
+
+def test_observations_show_shares_that_add_up_and_causes_in_words():
+    page = Page(html_of(SEEN))
+    assert "no version" in page.text
+    assert "503 no healthy upstream: 1" in page.text
+    assert "no responses" in Page(html_of(Observations())).text
+
+
+def test_a_response_says_how_it_ended_and_who_took_part():
+    page = Page(html_of(response(1, "v2")))
+    for words in ("✓ 200 ok", "v2", "x-request-id"):
+        assert words in page.text
+    refused = dataclasses.replace(response(1, ""), outcome="connection", status=0, path=(), error="refused")
+    assert "✗ connection failed" in Page(html_of(refused)).text
+    assert "nobody" in Page(html_of(refused)).text
+    long = dataclasses.replace(response(1, "v1"), body="x" * 5_000)
+    assert "3,000 more characters" in Page(html_of(long)).text
+
+
+def test_a_response_in_tls_shows_the_certificate_and_one_without_http_no_status():
+    told = {"version": "TLSv1.3", "alpn": "http/1.1", "subject": f"CN={EVIL}", "issuer": "CN=Workshop CA"}
+    page = Page(html_of(dataclasses.replace(response(1, "v1"), tls=told)))
+    assert "TLSv1.3, http/1.1" in page.text and "signed by CN=Workshop CA" in page.text
+    assert "✓ ok" in Page(html_of(dataclasses.replace(response(1, "v1"), status=0))).text
+
+
+def test_a_share_figure_has_three_forms_that_say_the_same():
+    figure = show(SEEN, wanted={"v1" + EVIL: 90, "v2": 10})
+    bundle = figure._repr_mimebundle_()
+    assert "wanted 10.0 %" in bundle["text/plain"] == repr(figure)
+    assert "wanted 10" in Page(bundle["text/html"]).text
+    parsed(bundle["image/svg+xml"])
+    assert "prefers-color-scheme" in bundle["image/svg+xml"]
+
+
+def test_a_figure_can_be_saved(tmp_path):
+    path = show(SEEN).save(tmp_path / "shares.svg")
+    assert path.read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_a_comparison_shows_both_sides_even_where_a_version_is_on_one_only():
+    after = Observations([response(i / 10, "v3", index=i) for i in range(20)])
+    figure = compare(SEEN, after, labels=("old", "new"), wanted={"v3": 1})
+    for words in ("old", "new", "v3 100 %", "v3 0 %"):
+        assert words in figure.summary
+    assert len(Page(figure._repr_html_()).all("table")) == 2
+    compare(Observations(), Observations())._repr_html_()
+
+
+@pytest.mark.parametrize("key", HTML, ids=lambda key: ".".join(key))
+def test_every_registered_record_and_renderer_exists(key):
+    owner, name = key
+    assert isinstance(getattr(importlib.import_module(owner), name), type)
+    module, function = HTML[key]
+    assert callable(getattr(importlib.import_module(f"labsupport.display.{module}"), function))
+
+
+def test_ipython_shows_records_as_html_after_one_or_several_installs():
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    install(shell)
+    install(shell)
+    data, _ = shell.display_formatter.format(RESULT)
+    assert "In force after" in data["text/html"]
+    assert data["text/plain"] == repr(RESULT)
+
+
+def test_registering_imports_nothing_heavy():
+    code = (
+        "import json, sys; from IPython.core.interactiveshell import InteractiveShell as S; s = S();"
+        "from labsupport import display; display.install(s); print(json.dumps(sorted(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(run.stdout))
+    heavy = {"anywidget", "ipywidgets", "scipy", "pydantic", "matplotlib"}
+    assert not loaded & {*heavy, "labsupport.traffic.observations"}
+
+
+def test_no_module_takes_the_place_of_a_function_of_the_same_name():
+    root = Path(display.__file__).parent
+    for file in root.rglob("*.py"):
+        if file.stem != "__init__":
+            importlib.import_module(".".join(["labsupport.display", *file.relative_to(root).with_suffix("").parts]))
+    assert all(callable(getattr(display, name)) for name in display.__all__)

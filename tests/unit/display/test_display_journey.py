@@ -1,0 +1,153 @@
+"""One request over all hops: the call tree, and its picture."""
+
+import re
+
+import pytest
+from display_samples import T0, Page, parsed, texts
+
+from labsupport.display import show
+from labsupport.observe.flags import flag_words
+from labsupport.observe.journey import hop_rows, journey_of
+from labsupport.records import AccessRecord, Pod
+
+GATEWAY, PAGE, REVIEWS, RATINGS = (
+    "istio-ingressgateway",
+    "productpage-v1-ab12-cd34",
+    "reviews-v2-ab12-ef56",
+    "ratings-v1-ab12-aa11",
+)
+
+
+def cluster(service, subset=""):
+    return f"outbound|9080|{subset}|{service}.default.svc.cluster.local"
+
+
+def line(at, pod, direction, duration, status=200, **more):
+    fields = {"method": "GET", "authority": "x:9080", "path": "/x", **more}
+    return AccessRecord("id-1", T0 + at, pod, direction, status=status, duration_s=duration, **fields)
+
+
+def call(at, pod, service, duration, status=200, *, to="", subset="", direction="outbound", **more):
+    return line(at, pod, direction, duration, status, cluster=cluster(service, subset), upstream_pod=to, **more)
+
+
+CHAIN = [
+    call(0, GATEWAY, "productpage", 0.5, to=PAGE, direction="gateway"),
+    line(0.001, PAGE, "inbound", 0.498),
+    call(0.01, PAGE, "reviews", 0.4, to=REVIEWS),
+    line(0.012, REVIEWS, "inbound", 0.39),
+    call(0.02, REVIEWS, "ratings", 0.3, to=RATINGS, flags="DI"),
+    line(0.27, RATINGS, "inbound", 0.04),
+]
+
+
+def journey(records, **options):
+    return show(journey_of(records, **options))
+
+
+def shape(records, pods=()):
+    return [(row.depth, row.caller, row.callee, row.kind) for row in hop_rows(records, pods)]
+
+
+def test_calls_are_nested_as_they_were_made_whatever_the_order_of_the_log():
+    expected = [
+        (0, "gateway", "productpage v1", "call"),
+        (1, "productpage v1", "reviews v2", "call"),
+        (2, "reviews v2", "ratings v1", "call"),
+    ]
+    assert shape(CHAIN) == expected
+    assert shape(list(reversed(CHAIN))) == expected
+
+
+def test_pods_give_names_where_the_pods_name_does_not():
+    records = [call(0, "p-1", "reviews", 0.1, to="odd"), line(0.001, "odd", "inbound", 0.09)]
+    pods = [Pod("odd", "default", "w", {"app": "reviews", "version": "blue"})]
+    assert shape(records, pods)[0][2] == "reviews blue"
+
+
+def test_retries_by_the_proxy_are_tries_of_one_call():
+    records = [
+        call(0, PAGE, "reviews", 0.3, to=REVIEWS),
+        line(0.01, REVIEWS, "inbound", 0.02, 503),
+        line(0.05, REVIEWS, "inbound", 0.2, attempt=2),
+        call(0.06, REVIEWS, "ratings", 0.1, to=RATINGS),
+        line(0.061, RATINGS, "inbound", 0.09),
+    ]
+    rows = hop_rows(records)
+    assert [(row.kind, row.number, row.record.status) for row in rows] == [
+        ("call", 1, 200),
+        ("try", 1, 503),
+        ("try", 2, 200),
+        ("call", 1, 200),
+    ]
+    assert rows[0].tries == 2
+
+
+def test_a_call_made_by_a_late_try_is_not_given_to_one_that_was_abandoned():
+    records = [
+        call(0.0, PAGE, "reviews", 0.3, 504, to=REVIEWS, flags="UT"),
+        line(0.01, REVIEWS, "inbound", 0.9, 0, flags="DC"),
+        call(0.31, PAGE, "reviews", 0.2, to=REVIEWS),
+        line(0.32, REVIEWS, "inbound", 0.18),
+        call(0.33, REVIEWS, "ratings", 0.1, to=RATINGS),
+        line(0.331, RATINGS, "inbound", 0.09),
+    ]
+    assert [row.callee for row in hop_rows(records)] == ["reviews v2", "reviews v2", "ratings v1"]
+
+
+def test_mirror_copies_are_marked_as_such():
+    copy = line(0.02, "reviews-v3-ab12-zz99", "inbound", 0.1, mirrored=True)
+    rows = hop_rows([call(0, PAGE, "reviews", 0.3, to=REVIEWS), line(0.01, REVIEWS, "inbound", 0.2), copy])
+    assert [(row.kind, row.callee) for row in rows] == [("call", "reviews v2"), ("copy", "reviews v3")]
+    assert "mirror copy → reviews v3" in texts(journey([*CHAIN, copy]).body)
+
+
+def test_a_call_that_reached_nobody_is_shown_by_what_it_asked_for():
+    rows = hop_rows([call(0, PAGE, "reviews", 0.001, 503, subset="v9", flags="UH")])
+    assert rows[0].callee == "reviews v9"
+    assert rows[0].failed
+    assert "no healthy upstream (UH)" in texts(journey([rows[0].record]).body)
+
+
+def test_a_request_from_a_client_without_proxy_begins_at_its_server():
+    assert shape([line(0, REVIEWS, "inbound", 0.1)]) == [(0, "client", "reviews v2", "call")]
+
+
+def test_no_line_is_lost_or_shown_twice():
+    strange = [*CHAIN, call(3.0, PAGE, "details", 0.1), line(5.0, "x-v1-ab12-cd99", "inbound", 0.1)]
+    rows = hop_rows(strange)
+    outbound = [row.record for row in rows if row.record.direction != "inbound"]
+    assert len(outbound) == len(set(map(id, outbound))) == 4
+
+
+def test_bars_lie_on_the_time_axis_and_say_what_was_injected():
+    figure = journey(CHAIN)
+    bars = [n for n in parsed(figure.body).iter() if n.tag.endswith("}rect") and "ws-c" in (n.get("class") or "")]
+    starts = [float(bar.get("x")) for bar in bars]
+    scale = float(bars[0].get("width")) / 0.5
+    assert starts == pytest.approx([starts[0], starts[0] + 0.01 * scale, starts[0] + 0.02 * scale], abs=0.2)
+    assert "delay 250 ms injected (DI)" in texts(figure.body)
+
+
+def test_the_picture_has_words_and_a_table():
+    figure = journey(CHAIN)
+    page = Page(figure._repr_html_())
+    assert len(page.all("table")) == 1
+    assert "reviews v2 → ratings v1: 200, at 20 ms for 300 ms, delay 250 ms injected (DI)" in figure.summary
+    assert re.search(r"x-request-id id-1", figure.subtitle)
+
+
+def test_only_one_request_is_drawn():
+    other = AccessRecord("id-2", T0, PAGE, "outbound", status=200, duration_s=0.1, cluster=cluster("details"))
+    assert "details" not in journey([*CHAIN, other]).summary
+    assert "details" in journey([*CHAIN, other], request_id="id-2").summary
+
+
+def test_without_lines_the_picture_says_why():
+    assert "no sidecar" in journey([]).summary
+
+
+def test_flags_are_words():
+    assert flag_words("UT,URX") == "upstream request timeout (UT), retry limit reached (URX)"
+    assert flag_words("-") == flag_words("") == ""
+    assert flag_words("XX") == "XX"

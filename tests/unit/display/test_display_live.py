@@ -1,0 +1,393 @@
+"""The kernel's side of the live picture: what is sent, how often, and what clicks do."""
+
+import gc
+import threading
+import time
+import weakref
+
+import pytest
+from display_samples import T0, response
+
+from labsupport.cell import Origin
+from labsupport.display.live.live import LiveTraffic, live_of
+from labsupport.errors import TrafficError, UsageError
+from labsupport.records import Ref, TrafficSpec
+from labsupport.traffic.background import BackgroundTraffic, TrafficSnapshot
+from labsupport.traffic.recording import Mark, Recording
+from labsupport.traffic.weights import Part, Split
+
+
+class Source:
+    """Traffic whose clock and responses the test sets."""
+
+    steering = None
+
+    def __init__(self):
+        self.recording = Recording()
+        self.state, self.rate, self.error, self.now = "running", 40.0, "", T0
+        self.calls = []
+        self.refuse = None
+
+    def snapshot(self, since=0):
+        new, following, missed = self.recording.new_since(since)
+        spec = TrafficSpec(url="gateway:/", source="outside", rate=40.0)
+        marks = self.recording.marks
+        return TrafficSnapshot(new, following, missed, {}, marks, self.state, self.rate, self.error, spec, self.now)
+
+    def _called(self, *call):
+        self.calls.append(call)
+        if self.refuse is not None:
+            refuse, self.refuse = self.refuse, None
+            raise refuse
+
+    def start(self):
+        self._called("start")
+
+    def halt(self):
+        self._called("halt")
+
+    def resume(self):
+        self._called("resume")
+
+    def set_rate(self, rate):
+        self._called("rate", rate)
+
+
+@pytest.fixture
+def source():
+    return Source()
+
+
+@pytest.fixture
+def live(source, monkeypatch):
+    monkeypatch.setattr("labsupport.display.live.live.time.time", lambda: T0)
+    picture = LiveTraffic(source, wanted={"v1": 90, "v2": 10})
+    picture.sent = []
+    monkeypatch.setattr(picture, "send", lambda message, buffers=None: picture.sent.append(message))
+    yield picture
+    picture.close()
+
+
+def fill(source, begin, end, step=0.1):
+    at = begin
+    while at < end:
+        source.recording.add(response(at))
+        at += step
+    source.now = T0 + end
+
+
+def test_a_step_sends_what_is_new_and_nothing_twice(live, source):
+    fill(source, 0, 1)
+    live._step()
+    fill(source, 1, 1.2)
+    live._step()
+    first, second = live.sent
+    assert {"b60", "b61", "shares", "notes", "marks", "scale"} <= set(first["parts"])
+    assert {name for name in second["parts"] if name.startswith("b")} <= {"b61", "b62"}
+    assert "scale" not in second["parts"]
+    assert second["seq"] == first["seq"] + 1
+
+
+def test_nothing_new_is_not_worth_a_message(live, source):
+    source.state = "stopped"
+    fill(source, 0, 1)
+    live._step()
+    live._step()
+    assert len(live.sent) == 1
+
+
+def test_a_picture_that_is_shown_again_has_all_of_its_history(live, source, monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
+    fill(source, 0, 20)
+    live._repr_mimebundle_()
+    assert {f"b{index}" for index in range(60, 100)} <= set(live.picture["parts"])
+    assert live.picture["full"]
+
+
+def test_a_view_that_says_hello_gets_everything(live, source):
+    fill(source, 0, 5)
+    live._step()
+    live._receive(live, {"do": "hello"}, None)
+    live._step()
+    assert live.sent[-1]["full"]
+    assert {"frame", "b60", "b65"} <= set(live.sent[-1]["parts"])
+
+
+def test_clicks_are_done_by_the_pictures_own_thread_in_their_order(live, source):
+    for message in ({"do": "stop"}, {"do": "rate", "rate": 10}, {"do": "rate", "rate": 80}, {"do": "start"}):
+        live._receive(live, message, None)
+    assert source.calls == []
+    live._step()
+    assert source.calls == [("halt",), ("start",), ("rate", 80.0)]
+
+
+@pytest.mark.parametrize(
+    "message", ["text", {"do": "rate", "rate": "much"}, {"do": "format disk"}, {}, None, {"do": ["x"]}]
+)
+def test_nonsense_from_a_browser_does_nothing(live, source, message):
+    live._receive(live, message, None)
+    live._step()
+    assert source.calls == []
+
+
+def test_a_rate_out_of_range_is_brought_into_it(live, source):
+    live._receive(live, {"do": "rate", "rate": -4}, None)
+    live._step()
+    assert source.calls == [("rate", 0.1)]
+
+
+def test_what_a_click_could_not_do_is_said_in_the_picture_until_the_next_click(live, source):
+    source.refuse = UsageError("not now")
+    live._receive(live, {"do": "stop"}, None)
+    live._step()
+    assert live.sent[-1]["state"]["error"] == "not now"
+    live._receive(live, {"do": "stop"}, None)
+    live._step()
+    assert live.sent[-1]["state"]["error"] == ""
+
+
+def test_start_after_a_failure_begins_again(live, source):
+    source.refuse = TrafficError("the traffic stopped: gone")
+    live._receive(live, {"do": "start"}, None)
+    live._step()
+    assert source.calls == [("start",), ("start",)]
+
+
+def test_marks_of_changes_are_drawn(live, source):
+    fill(source, 0, 3)
+    source.recording.add_mark(Mark("apply 90/10", T0 + 2, 0.004))
+    live._step()
+    assert "apply 90/10" in live.sent[-1]["parts"]["marks"]
+    assert "in force after 4.0 ms" in live.sent[-1]["parts"]["marks"]
+
+
+def test_time_stands_still_while_nothing_is_sent(live, source):
+    fill(source, 0, 3)
+    live._step()
+    assert ">now<" in live.sent[-1]["parts"]["frame"]
+    source.state, source.now = "stopped", T0 + 500
+    live._step()
+    assert live._picture.timeline.last == 66
+    assert ">end<" in live.sent[-1]["parts"]["frame"]
+
+
+def test_a_screen_reader_is_not_told_five_times_a_second(live, source):
+    for step in range(10):
+        fill(source, step / 5, (step + 1) / 5)
+        live._step()
+    assert sum("summary" in message for message in live.sent) == 1
+    assert "v1 100 %" in live.sent[0]["summary"]
+
+
+def test_an_error_of_the_thread_is_raised_by_the_next_call(live, source, monkeypatch):
+    def broken(**_):
+        raise RuntimeError("out of ink")
+
+    monkeypatch.setattr(live, "_message", broken)
+    live._run()
+    with pytest.raises(TrafficError, match="out of ink"):
+        live.snapshot()
+
+
+def test_the_plain_form_has_no_address_in_memory(live):
+    assert repr(live) == "<LiveTraffic of gateway:/ from outside>"
+
+
+def test_a_snapshot_is_a_static_figure_with_the_same_words(live, source):
+    fill(source, 0, 5)
+    figure = live.snapshot()
+    assert "v1 100 %" in figure.summary
+    assert "wanted 90" in figure._repr_html_()
+
+
+def test_at_100_requests_a_second_messages_are_few_and_small(live, source):
+    live._asked_s = time.monotonic()
+    for step in range(100):
+        fill(source, step / 5, (step + 1) / 5, step=0.01)
+        live._step()
+    sizes = sorted(sum(map(len, message["parts"].values())) for message in live.sent)
+    assert len(live.sent) <= 100
+    assert sizes[len(sizes) // 2] < 6_000
+
+
+def test_a_snapshot_reaches_back_over_all_that_is_kept(live, source):
+    fill(source, 0, 200, step=0.5)
+    source.recording.add_mark(Mark("apply early", T0 + 10, 0.004))
+    source.state = "stopped"
+    shown = live.snapshot().body
+    assert "apply early" in shown
+    assert "−240 s" in shown
+    assert "apply early" not in live.snapshot(last_s=30).body
+
+
+def test_viewers_without_widgets_get_what_there_was_to_see(live, source, monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
+
+    def forms():
+        return live._repr_mimebundle_()[0]
+
+    assert "image/svg+xml" not in forms()
+    fill(source, 0, 5)
+    assert forms()["image/svg+xml"].startswith("<svg")
+    assert forms()["text/plain"] == repr(live)
+
+
+class Kernel:
+    """Runs of cells, and what they published."""
+
+    def __init__(self, monkeypatch):
+        self.places, self.now = [], Origin("", "")
+        monkeypatch.setattr("labsupport.display.live.live_view.cell.here", lambda: self.now)
+        monkeypatch.setattr("labsupport.display.live.live_view._publish", self.publish)
+        monkeypatch.setattr(threading.Thread, "start", lambda self: None)
+
+    def publish(self, data, metadata, place, update=False):
+        self.places.append((place, update, "application/vnd.jupyter.widget-view+json" in data))
+
+    def run(self, cell, number):
+        self.now = Origin(cell, f"run-{number}")
+
+
+def test_a_picture_ends_when_its_cell_shows_another_one(source, monkeypatch):
+    kernel = Kernel(monkeypatch)
+    kernel.run("cell-1", 1)
+    first, beside = LiveTraffic(source), LiveTraffic(source)
+    first._ipython_display_()
+    beside._ipython_display_()
+    kernel.run("cell-2", 2)
+    beside._ipython_display_()
+    assert first.comm is not None
+    kernel.run("cell-1", 3)
+    again = LiveTraffic(source)
+    again._ipython_display_()
+    assert first.comm is None
+    assert beside.comm is not None
+    again.close()
+    beside.close()
+
+
+def test_a_picture_that_is_shown_again_by_its_own_cell_goes_on(source, monkeypatch):
+    kernel = Kernel(monkeypatch)
+    live = LiveTraffic(source)
+    for number in range(3):
+        kernel.run("cell-1", number)
+        live._ipython_display_()
+    assert live.comm is not None
+    assert len(live._places) == 1
+    live.close()
+
+
+def test_a_frozen_picture_is_a_static_one_wherever_it_was_shown(source, monkeypatch):
+    kernel = Kernel(monkeypatch)
+    live = LiveTraffic(source)
+    live._ipython_display_()
+    live._ipython_display_()
+    live.freeze()
+    live.freeze()
+    (one, _, first), (other, _, second), *later = kernel.places
+    assert first and second
+    assert later == [(one, True, False), (other, True, False)]
+    assert live.comm is None
+
+
+def test_a_picture_and_its_traffic_are_forgotten_when_it_is_closed():
+    class Nobody:
+        name = "nobody"
+
+    traffic = BackgroundTraffic(Nobody(), TrafficSpec(url="gateway:/", rate=1.0, concurrency=1))
+    picture = live_of(traffic)
+    assert live_of(traffic) is picture
+    picture.close()
+    assert live_of(traffic) is not picture
+    live_of(traffic).close()
+    gone = weakref.ref(traffic)
+    del traffic, picture
+    gc.collect()
+    assert gone() is None
+
+
+class Rules:
+    """What the rules in force want, as the test sets it."""
+
+    def __init__(self):
+        self.shares, self.asked, self.turned = {"v1": 0.9, "v2": 0.1}, [], []
+
+    def wanted(self, service=""):
+        self.asked.append(service)
+        return self.shares
+
+    def split(self, name):
+        parts = tuple(Part("web", f"v{number}", weight) for number, weight in enumerate((90, 10), start=1))
+        return Split(Ref("VirtualService", name), 0, parts)
+
+    def turn(self, name, weights):
+        self.turned.append((name, weights))
+
+    def when_closed(self, act):
+        pass
+
+
+@pytest.fixture
+def ruled(source, monkeypatch):
+    source.steering = Rules()
+    monkeypatch.setattr("labsupport.display.live.live.time.time", lambda: T0)
+    picture = LiveTraffic(source)
+    picture.sent = []
+    monkeypatch.setattr(picture, "send", lambda message, buffers=None: picture.sent.append(message))
+    yield picture
+    picture.close()
+
+
+def test_the_wanted_shares_are_those_of_the_rules_and_change_with_them(ruled, source):
+    fill(source, 0, 1)
+    ruled._step()
+    assert "wanted 90," in ruled.sent[-1]["parts"]["shares"]
+    source.steering.shares = {"v1": 0.5, "v2": 0.5}
+    ruled._step()
+    assert "wanted 50," in ruled.sent[-1]["parts"]["shares"]
+    ruled.wanted = {"v1": 1, "v2": 3}
+    ruled._step()
+    assert "wanted 25," in ruled.sent[-1]["parts"]["shares"]
+
+
+def test_what_was_wanted_of_traffic_that_has_ended_stays(ruled, source):
+    fill(source, 0, 1)
+    ruled._step()
+    source.state, source.steering.shares = "stopped", {"v2": 1.0}
+    ruled._step()
+    assert "wanted 90 " in ruled.snapshot().summary or "wanted 90.0 %" in ruled.snapshot().summary
+
+
+def test_weights_that_are_turned_reach_the_rule_and_the_sliders_show_it(ruled, source):
+    ruled.turn("web")
+    ruled._step()
+    shown = ruled.sent[-1]["state"]["weights"]
+    assert [part["name"] for part in shown["parts"]] == ["v1", "v2"]
+    assert (shown["rule"], shown["weights"], shown["ready"]) == ("VirtualService/web", [90, 10], True)
+    ruled._receive(ruled, {"do": "weights", "weights": [30, 70]}, None)
+    ruled._step()
+    deadline = time.monotonic() + 10
+    while not source.steering.turned:
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
+    assert source.steering.turned == [("web", [30, 70])]
+
+
+def test_weights_are_for_traffic_of_a_lab(live):
+    with pytest.raises(UsageError, match=r"not made by lab\.traffic"):
+        live.turn("web")
+    live._receive(live, {"do": "weights", "weights": [30, 70]}, None)
+    live._step()
+    assert live.sent[-1]["state"].get("weights") is None
+
+
+@pytest.mark.parametrize(("url", "counted"), [("http://web.default:8080/", ""), ("gateway:/productpage", "web")])
+def test_the_versions_counted_are_those_that_the_weights_divide(url, counted):
+    class Nobody:
+        name = "nobody"
+
+    traffic = BackgroundTraffic(Nobody(), TrafficSpec(url=url, rate=1.0), steering=Rules())
+    picture = live_of(traffic, weights="web")
+    assert picture.service == counted
+    assert live_of(traffic) is picture
+    picture.close()

@@ -1,0 +1,147 @@
+"""The traffic picture: fragments, scales, changes, shares."""
+
+import itertools
+import re
+
+from display_samples import T0, parsed, response, texts
+
+from labsupport.display.drawing.figure import Figure
+from labsupport.display.pictures.timeline import Timeline
+from labsupport.display.pictures.traffic_picture import LEFT, SPAN, Change, TrafficPicture, traffic_figure
+
+
+def picture(responses=(), **options):
+    timeline = Timeline(origin_s=T0, **options)
+    timeline.add(responses)
+    return TrafficPicture(timeline)
+
+
+def marks_in(fragment, key):
+    """Number of marks with the look ``key``: every mark but the first is one ``m`` command further."""
+    paths = [node for node in parsed(fragment).iter() if node.get("class") == f"ws-c{key}"]
+    return sum(len(re.findall(r"h0?\.01|h-?[\d.]+z|z", path.get("d"))) for path in paths)
+
+
+def test_one_mark_per_request_in_the_colour_of_its_version():
+    fragments = picture([response(0.1), response(0.2), response(0.3, "v2")]).fragments(T0 + 1)
+    assert marks_in(fragments["b0"], "0") == 2
+    assert marks_in(fragments["b0"], "1") == 1
+
+
+def test_only_bins_with_new_requests_are_drawn_again():
+    drawing = picture([response(i / 20) for i in range(100)])
+    drawing.fragments(T0 + 5)
+    drawing.timeline.add([response(5.1), response(4.9)])
+    fragments = drawing.fragments(T0 + 5.2)
+    assert {name for name in fragments if name.startswith("b")} == {"b9", "b10"}
+
+
+def test_the_same_counts_are_drawn_the_same_wherever_they_stand_in_time():
+    drawing = picture([response(0.1)])
+    early = drawing.fragments(T0 + 1, full=True)["b0"]
+    shift = drawing.shift
+    late = drawing.fragments(T0 + 8, full=True)["b0"]
+    assert early == late
+    assert drawing.shift < shift
+
+
+def test_a_column_never_grows_out_of_the_plot_and_the_legend_says_what_a_mark_is():
+    drawing = picture([response(i / 1000) for i in range(2000)])
+    fragments = drawing.fragments(T0 + 2)
+    assert drawing.per_mark == 30
+    assert marks_in(fragments["b1"], "0") <= 24
+    shares = drawing.timeline.shares(T0 + 2)
+    assert "one mark = 30 requests" in texts(drawing.notes(shares, None, 140.0))
+
+
+def test_the_scale_stays_while_the_rate_only_wavers():
+    drawing = picture([response(i / 50) for i in range(100)])
+    drawing.fragments(T0 + 2)
+    scale = drawing.per_mark
+    for step in range(2, 40):
+        drawing.timeline.add([response(step + i / (46 + step % 7)) for i in range(46 + step % 7)])
+        drawing.fragments(T0 + step + 1)
+        assert drawing.per_mark == scale
+
+
+def test_a_change_is_a_line_with_its_name_and_the_time_it_took():
+    drawing = picture([response(float(i)) for i in range(30)])
+    fragments = drawing.fragments(T0 + 29.9, [Change(T0 + 10, "apply 90/10", 0.004)])
+    assert "apply 90/10 · in force after 4.0 ms" in texts(fragments["marks"])
+    lines = [n.get("d") for n in parsed(fragments["marks"]).iter() if n.get("stroke-dasharray")]
+    assert len(lines) == 1
+    x = float(re.match(r"M([\d.]+)", lines[0])[1])
+    assert abs(x - (LEFT + SPAN * 10 / 30)) < 1
+
+
+def test_labels_of_changes_close_together_do_not_overlap():
+    drawing = picture([response(float(i)) for i in range(30)])
+    changes = [Change(T0 + 12 + i * 0.7, f"apply number {i}", 0.003) for i in range(4)]
+    nodes = [n for n in parsed(drawing.fragments(T0 + 29.9, changes)["marks"]).iter() if n.tag.endswith("}text")]
+    places = [(float(n.get("y")), float(n.get("x")), float(n.get("x")) + 6 * len("".join(n.itertext()))) for n in nodes]
+    assert len(nodes) >= 2
+    for row in {place[0] for place in places}:
+        ordered = sorted(place for place in places if place[0] == row)
+        assert all(left[2] <= right[1] for left, right in itertools.pairwise(ordered))
+
+
+def test_a_change_that_has_left_the_picture_is_not_drawn():
+    drawing = picture([response(float(i)) for i in range(60)])
+    assert drawing.fragments(T0 + 59, [Change(T0 + 1, "apply long ago", 0.1)])["marks"] == ""
+
+
+def test_shares_are_shown_against_the_wanted_ones():
+    drawing = picture([response(i / 10, "v2" if i % 10 == 0 else "v1") for i in range(100)])
+    shares = drawing.timeline.shares(T0 + 10)
+    body, height = drawing.shares(shares, {"v1": 90, "v2": 10}, now_s=T0 + 10)
+    shown = texts(body)
+    assert "90.0 % wanted 90, interval" in shown
+    assert "10.0 % wanted 10, interval" in shown
+    assert height <= 230
+
+
+def test_a_wanted_version_that_nobody_reached_is_a_row_of_its_own():
+    drawing = picture([response(i / 10) for i in range(100)])
+    body, _ = drawing.shares(drawing.timeline.shares(T0 + 10), {"v1": 50, "v2": 50}, now_s=T0 + 10)
+    assert "0 % wanted 50, interval 0" in texts(body)
+
+
+def test_errors_are_named_with_their_cause_and_everything_from_outside_is_escaped():
+    evil = "<script>alert(1)</script>"
+    drawing = picture([response(0.1, evil), response(0.2, "", status=503, body="no healthy upstream")])
+    figure = traffic_figure(drawing, now_s=T0 + 1, changes=[Change(T0 + 0.05, evil, 0.01)], subtitle=evil)
+    html = figure._repr_html_()
+    assert "<script" not in html
+    assert "503 no healthy upstream: 1" in texts(figure.body)
+    assert "503 no healthy upstream: 1" in figure.summary
+
+
+def test_an_empty_picture_is_drawn_too():
+    figure = traffic_figure(picture(), now_s=T0 + 1)
+    assert isinstance(figure, Figure)
+    assert "−5 s end" in texts(figure.body)
+    assert figure.summary == "No requests yet."
+
+
+def test_many_versions_and_causes_stay_within_the_panel():
+    responses = [response(i / 100, f"build-{i % 9}", status=500 + i % 7) for i in range(500)]
+    drawing = picture(responses)
+    shares = drawing.timeline.shares(T0 + 5)
+    body, height = drawing.shares(shares, None, now_s=T0 + 5)
+    notes = drawing.notes(shares, None, 310 - height)
+    for markup, bound in ((body, height + 14), (notes, 310 - height)):
+        for node in parsed(markup).iter():
+            if node.get("y") and node.tag.endswith("}text"):
+                assert 0 <= float(node.get("y")) <= bound
+
+
+def test_old_stands_below_new_whatever_they_are_called():
+    drawing = picture([response(0.1, "risk"), response(0.2, "safe"), response(0.3, "other")])
+    assert [version for version, _ in drawing.timeline.columns(1)[0].served] == ["safe", "risk", "other"]
+
+
+def test_at_the_usual_rate_of_50_a_second_one_mark_is_one_request():
+    drawing = picture([response(i / 50) for i in range(300)])
+    fragments = drawing.fragments(T0 + 6)
+    assert drawing.per_mark == 1
+    assert marks_in(fragments["b1"], "0") == 25

@@ -1,0 +1,288 @@
+"""What a change must make a proxy of a real Istio hold: compared with a recorded (and shortened) config dump."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_api_server import FakeApiServer, fake_api_server, status_object, write_kubeconfig
+
+from labsupport.controlplane.proxies import PodInfo, ProxyResources
+from labsupport.controlplane.registry.meshconfig import DEFAULT_MESH_CONFIG
+from labsupport.controlplane.translate import translate
+from labsupport.engine import dumps
+from labsupport.engine.cluster.api.connect import Connection
+from labsupport.engine.cluster.watch.expected import Expected, Held, Named, expectations
+from labsupport.engine.cluster.watch.inforce import Watcher
+from labsupport.engine.cluster.watch.rulebook import Rulebook
+from labsupport.engine.cluster.watch.world import Place, Seen
+from labsupport.errors import ConfigRejectedError, WaitTimeoutError
+from labsupport.model import Resource, parse
+from labsupport.model.reading.documents import read
+from labsupport.records import Ref
+
+DUMP = json.loads((Path(__file__).parent / "recorded" / "sidecar-config-dump.json").read_text())
+SERVICES = """
+apiVersion: v1
+kind: Service
+metadata: {name: client, namespace: lab}
+spec: {selector: {app: client}, ports: [{name: http, port: 8080, targetPort: 5000}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: lab}
+spec: {selector: {app: web}, ports: [{name: http, port: 8080, targetPort: 5000}]}
+"""
+SUBSETS = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web, namespace: lab}
+spec:
+  host: web
+  subsets: [{name: safe, labels: {version: safe}}, {name: risk, labels: {version: risk}}]
+"""
+
+
+def weights(safe: int, risk: int) -> str:
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: web, namespace: lab}}
+spec:
+  hosts: [web]
+  http:
+  - route:
+    - {{destination: {{host: web, subset: safe}}, weight: {safe}}}
+    - {{destination: {{host: web, subset: risk}}, weight: {risk}}}
+"""
+
+
+def objects(*texts: str) -> list[Resource]:
+    return [one for text in texts for one in parse(read(text))]
+
+
+def pod(name: str, ip: str, **labels: str) -> PodInfo:
+    return PodInfo(name, "lab", ip, labels={**labels, "security.istio.io/tlsMode": "istio"}, ports={"http": 5000})
+
+
+PODS = (
+    pod("client-1-a", "10.244.0.10", app="client"),
+    pod("web-risk-1-a", "10.244.0.11", app="web", version="risk"),
+    pod("web-safe-1-a", "10.244.0.12", app="web", version="safe"),
+)
+ADDRESSES = {("lab", "client"): "10.96.252.44", ("lab", "web"): "10.96.71.249"}
+SEEN = Seen("lab", PODS, proxies=frozenset(one.name for one in PODS), addresses=ADDRESSES)
+RULES = objects(SERVICES, SUBSETS, weights(50, 50))
+
+
+def resources(rules: list[Resource], seen: Seen = SEEN) -> ProxyResources:
+    return translate(seen.registry(rules, DEFAULT_MESH_CONFIG), seen.proxy(seen.pods[0]))
+
+
+def held(dump: Mapping[str, Any] = DUMP) -> Held:
+    return Held(dumps.proxy_config("client-1-a", dump, warming=False))
+
+
+def places(found: list[Expected]) -> list[str]:
+    return [one.place for one in found]
+
+
+def test_all_that_a_real_sidecar_holds_for_these_rules_is_what_is_expected() -> None:
+    wanted = expectations(ProxyResources(), resources(RULES))
+    # The recording was shortened to what concerns web, and so are the listeners.
+    of_web = [one for one in wanted if one.xds in ("CDS", "EDS", "RDS") and "web.lab" in f"{one.resource}{one.path}"]
+    assert len(of_web) >= 7
+    assert [str(one) for one in held().mismatches(of_web)] == []
+
+
+def test_a_changed_weight_is_looked_for_in_its_place_alone() -> None:
+    wanted = expectations(resources(RULES), resources(objects(SERVICES, SUBSETS, weights(80, 20))))
+    host = "virtual_hosts[web.lab.svc.cluster.local:8080].routes[0].route.weighted_clusters.clusters"
+    of_8080 = [one for one in wanted if one.resource == "8080"]
+    assert places(of_8080) == [
+        f"RDS 8080 {host}[outbound|8080|safe|web.lab.svc.cluster.local].weight",
+        f"RDS 8080 {host}[outbound|8080|risk|web.lab.svc.cluster.local].weight",
+    ]
+    assert [str(one).partition(": ")[2] for one in held().mismatches(of_8080)] == [
+        "seen 50, wanted 80",
+        "seen 50, wanted 20",
+    ]
+
+
+def test_what_does_not_change_is_not_looked_for() -> None:
+    assert expectations(resources(RULES), resources(objects(SERVICES, SUBSETS, weights(50, 50)))) == []
+
+
+def test_a_rule_that_is_gone_must_be_gone_and_what_others_may_have_too_need_not() -> None:
+    without = resources(objects(SERVICES, SUBSETS))
+    changed = [str(one) for one in held().mismatches(expectations(resources(RULES), without)) if "8080" in str(one)]
+    assert any("route.weighted_clusters" in one and "wanted nothing" in one for one in changed)
+    no_service = expectations(resources(RULES), resources(objects(SERVICES.split("---")[0])))
+    assert "RDS 8080 virtual_hosts[web.lab.svc.cluster.local:8080]" in places(no_service)
+    assert not any("allow_any" in place or place == "LDS 0.0.0.0_8080" for place in places(no_service))
+    assert any(place.startswith("CDS outbound|8080|safe|web") for place in places(no_service))
+
+
+def test_a_new_endpoint_is_looked_for_by_its_address() -> None:
+    more = Seen("lab", (*PODS, pod("web-safe-1-b", "10.244.0.99", app="web", version="safe")), addresses=ADDRESSES)
+    wanted = expectations(resources(RULES), resources(RULES, more))
+    assert {one.xds for one in wanted} == {"EDS"}
+    assert all(one.path == ("endpoints", Named("10.244.0.99:5000")) for one in wanted)
+    missing = held().mismatches(wanted)
+    assert len(missing) == len(wanted) == 2
+    dump = copy.deepcopy(DUMP)
+    for section in dump["configs"]:
+        for entry in section.get("dynamic_endpoint_configs", ()):
+            groups = entry["endpoint_config"].get("endpoints")
+            if groups:
+                new = copy.deepcopy(groups[0]["lb_endpoints"][0])
+                new["endpoint"]["address"]["socket_address"]["address"] = "10.244.0.99"
+                groups[0]["lb_endpoints"].append(new)
+    assert held(dump).mismatches(wanted) == []
+
+
+def test_a_listener_that_still_waits_for_its_table_does_not_count() -> None:
+    dump = copy.deepcopy(DUMP)
+    (listeners,) = (one for one in dump["configs"] if one["@type"].endswith("ListenersConfigDump"))
+    (entry,) = listeners["dynamic_listeners"]
+    name = entry["name"]
+    assert name in dumps.proxy_config("client-1-a", dump, warming=False).listeners
+    entry["warming_state"] = entry.pop("active_state")
+    assert name not in dumps.proxy_config("client-1-a", dump, warming=False).listeners
+    assert name in dumps.proxy_config("client-1-a", dump).listeners
+
+
+def test_versions_and_times_of_a_dump_with_changes_only_are_read() -> None:
+    config = dumps.proxy_config("client-1-a", DUMP)
+    assert config.versions["CDS"].startswith("2026-11-21T06:59:02Z/")
+    update = dumps.updates(DUMP)["RDS", "8080"]
+    assert time.strftime("%Y-%m-%d", time.gmtime(update.time_s)) == "2026-11-21"
+    assert update.error == ""
+
+
+# --- waiting --------------------------------------------------------------------------------------------------------
+
+
+class World(Watcher):
+    """A watcher whose proxies hold what the test says."""
+
+    def __init__(self, connection: Connection, dump: Any) -> None:
+        super().__init__(connection, "lab")
+        self.dump = dump
+        self.asked = 0
+        self._may_exec = True
+
+    def _dump(self, pod: str) -> Mapping[str, object]:
+        self.asked += 1
+        found: Mapping[str, object] = self.dump(self.asked) if callable(self.dump) else self.dump
+        return found
+
+
+@pytest.fixture
+def connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    with fake_api_server() as server:
+        monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server.url)))
+        monkeypatch.setattr(
+            Place,
+            "look",
+            lambda self: Seen("lab", PODS, proxies=frozenset(["client-1-a"]), addresses=ADDRESSES),
+        )
+        monkeypatch.setattr(Place, "mesh", DEFAULT_MESH_CONFIG)
+        one = Connection(timeout_s=2.0)
+        one.server_of_the_test = server  # type: ignore[attr-defined]
+        yield one
+        one.close()
+
+
+AFTER = objects(SERVICES, SUBSETS, weights(80, 20))
+
+
+def with_weights(safe: int, risk: int, **state: Any) -> dict[str, Any]:
+    dump = copy.deepcopy(DUMP)
+    for section in dump["configs"]:
+        for entry in section.get("dynamic_route_configs", ()):
+            entry.update(state)
+            for host in entry["route_config"]["virtual_hosts"]:
+                if host["name"].startswith("web."):
+                    clusters = host["routes"][0]["route"]["weighted_clusters"]["clusters"]
+                    clusters[0]["weight"], clusters[1]["weight"] = safe, risk
+    return dump
+
+
+def test_it_waits_until_the_proxy_holds_the_change(connection: Connection) -> None:
+    watcher = World(connection, lambda asked: with_weights(80, 20) if asked >= 3 else with_weights(50, 50))
+    mark = watcher.before(RULES)
+    (change,), notes = watcher.wait(mark, AFTER, time.monotonic() + 10)
+    assert (watcher.asked, change.proxy, change.types, notes) == (3, "client-1-a", ("RDS",), ())
+    assert 0 < change.in_force_s < 10
+
+
+def test_a_time_out_names_the_proxy_the_place_and_both_values(connection: Connection) -> None:
+    watcher = World(connection, with_weights(50, 50))
+    place = r"client-1-a has not got RDS 8080 virtual_hosts\[web\S+\]\S+weight: seen 50, wanted 80 \(and 1 more\)"
+    with pytest.raises(WaitTimeoutError, match=place):
+        watcher.wait(watcher.before(RULES), AFTER, time.monotonic() + 0.2)
+
+
+def test_what_envoy_refuses_is_told_in_its_words(connection: Connection) -> None:
+    refused = {"error_state": {"details": "bad regex", "last_update_attempt": "2030-01-01T00:00:00.000Z"}}
+    watcher = World(connection, with_weights(50, 50, **refused))
+    with pytest.raises(ConfigRejectedError, match=r"client-1-a.*bad regex"):
+        watcher.wait(watcher.before(RULES), AFTER, time.monotonic() + 5)
+
+
+def test_a_mesh_that_answers_otherwise_than_expected_is_believed_after_a_while(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labsupport.engine.cluster.watch.inforce._SETTLED_S", 0.2)
+    later = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + 5))
+    watcher = World(connection, with_weights(79, 21, last_updated=later))
+    (change,), (note,) = watcher.wait(watcher.before(RULES), AFTER, time.monotonic() + 10)
+    assert change.proxy == "client-1-a"
+    assert "holds something else than expected" in note
+    assert "seen 79, wanted 80" in note
+
+
+def test_rules_tell_since_when_and_where_they_are_in_force(connection: Connection) -> None:
+    watcher = World(connection, with_weights(80, 20))
+    began = time.time()
+    watcher.wait(watcher.before(RULES), AFTER, time.monotonic() + 10)
+    book = Rulebook()
+    origins = {"client-1-a": frozenset(["/apis/networking.istio.io/v1/namespaces/lab/virtual-service/web"])}
+    (subsets, web) = watcher._rules.status(AFTER, origins)
+    assert (web.ref, web.proxies) == (Ref("VirtualService", "web", "lab"), ("client-1-a",))
+    assert began <= web.in_force_since_s <= time.time()
+    assert (subsets.in_force_since_s, subsets.proxies) == (0.0, ())
+    watcher.forget()
+    assert watcher._rules.status(AFTER, origins)[1].in_force_since_s == 0.0
+    assert book.status(AFTER, {})[1].proxies == ()
+
+
+def test_without_the_right_to_exec_what_proxies_receive_decides(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labsupport.engine.cluster.watch.received._QUIET_S", 0.1)
+    monkeypatch.setattr("labsupport.engine.cluster.watch.received._POLL_S", 0.05)
+    server: FakeApiServer = connection.server_of_the_test  # type: ignore[attr-defined]
+    received = [1000.0, 1000.0, 9000.0]
+
+    def respond(method: str, path: str, body: Any) -> Any:
+        if "subjectaccessreviews" in path:
+            assert body["spec"]["resourceAttributes"]["subresource"] == "exec"
+            return 201, {"status": {"allowed": False}}
+        if ":15090/proxy/stats/prometheus" in path:
+            value = received.pop(0) if len(received) > 1 else received[0]
+            return 200, f'envoy_cluster_upstream_cx_rx_bytes_total{{cluster_name="xds-grpc"}} {value}\n'
+        return 404, status_object(404, "NotFound", path)
+
+    server.respond = respond
+    watcher = Watcher(connection, "lab")
+    (change,), (note,) = watcher.wait(watcher.before(RULES), AFTER, time.monotonic() + 10)
+    assert change.proxy == "client-1-a"
+    assert "pods/exec is missing" in note
+    assert received == [9000.0]

@@ -1,0 +1,272 @@
+"""What the running embedded mesh refuses by name, and what it lists as without effect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labsupport.engine.dangling import dangling
+from labsupport.engine.embedded.refuse import known_images, notes, problems
+from labsupport.model import parse
+from labsupport.model.reading.documents import read
+
+NETWORKING = "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n"
+SECURITY = "apiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n"
+SERVER = (
+    "{{selector: {{istio: ingressgateway}}, servers: [{{port: {{number: 443, name: https, protocol: {protocol}}}, "
+    "hosts: ['*'], {more}}}]}}"
+)
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: x}}
+spec:
+  selector: {{matchLabels: {{app: x}}}}
+  template: {{metadata: {{labels: {{app: x}}}}, spec: {{{pod}containers: [{{name: a, image: {image}{container}}}]}}}}
+"""
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    for name in ("web", "client"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "app.py").touch()
+    (tmp_path / "notes").mkdir()
+    return tmp_path
+
+
+def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
+    return DEPLOYMENT.format(image=image, container=container, pod=pod)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "words"),
+    [
+        pytest.param(SECURITY.format(kind="PeerAuthentication", spec="{}"), "", "no certificates", id="mutual TLS"),
+        pytest.param(SECURITY.format(kind="AuthorizationPolicy", spec="{}"), "", "access policies", id="policies"),
+        pytest.param(
+            "apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {clusterIP: None, ports: [{port: 1}]}\n",
+            "spec.clusterIP",
+            "headless",
+            id="headless",
+        ),
+        pytest.param(
+            NETWORKING.format(kind="VirtualService", spec="{hosts: [x], tcp: [{route: [{destination: {host: x}}]}]}"),
+            "spec.tcp",
+            "captured",
+            id="tcp in the mesh",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="DestinationRule", spec="{host: x, trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}}"
+            ),
+            "spec.trafficPolicy.loadBalancer.simple",
+            "PASSTHROUGH",
+            id="passthrough",
+        ),
+        pytest.param(
+            NETWORKING.format(kind="DestinationRule", spec="{host: x, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}"),
+            "spec.trafficPolicy.tls.mode",
+            "ISTIO_MUTUAL",
+            id="mutual TLS of a rule",
+        ),
+        pytest.param(
+            NETWORKING.format(kind="Sidecar", spec="{ingress: [{port: {number: 80, protocol: HTTP, name: a}}]}"),
+            "spec.ingress",
+            "ports of its container",
+            id="listeners of a sidecar for what comes in",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Sidecar",
+                spec="{egress: [{port: {number: 80, protocol: HTTP, name: a}, bind: 127.0.0.9, hosts: ['*/*']}]}",
+            ),
+            "spec.egress[0].bind",
+            "one address",
+            id="an address of a sidecar's listener",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Sidecar",
+                spec="{egress: [{port: {number: 80, protocol: HTTP, name: a}, captureMode: NONE, hosts: ['*/*']}]}",
+            ),
+            "spec.egress[0].captureMode",
+            "all or nothing",
+            id="a listener that nothing is led to",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Gateway",
+                spec=SERVER.format(
+                    protocol="HTTPS", more="tls: {mode: SIMPLE, serverCertificate: /etc/c, privateKey: /etc/k}"
+                ),
+            ),
+            "spec.servers[0].tls.serverCertificate",
+            "names a file",
+            id="certificates in files at the gateway",
+        ),
+        pytest.param(
+            NETWORKING.format(kind="Gateway", spec=SERVER.format(protocol="HTTP", more="bind: 127.0.0.1")),
+            "spec.servers[0].bind",
+            "one address",
+            id="an address of its own",
+        ),
+        pytest.param(
+            NETWORKING.format(kind="Gateway", spec=SERVER.format(protocol="HTTPS", more="tls: {mode: ISTIO_MUTUAL}")),
+            "spec.servers[0].tls.mode",
+            "mutual TLS between sidecars",
+            id="mutual TLS of the mesh at the gateway",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="DestinationRule",
+                spec="{host: x, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: /etc/ca.pem}}}",
+            ),
+            "spec.trafficPolicy.tls.caCertificates",
+            "names a file",
+            id="authorities in a file",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="ServiceEntry",
+                spec="{hosts: [out.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}",
+            ),
+            "spec.resolution",
+            "outside this machine",
+            id="a host outside",
+        ),
+        pytest.param(
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ntype: kubernetes.io/tls\ndata: {tls.crt: YQ==}\n",
+            "data[tls.key]",
+            "has the key tls.key",
+            id="a certificate without its key",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Gateway",
+                spec=SERVER.format(
+                    protocol="HTTPS",
+                    more="tls: {mode: MUTUAL, credentialName: c, verifyCertificateHash: [short]}",
+                ),
+            ),
+            "spec.servers[0].tls.verifyCertificateHash[0]",
+            "64 hexadecimal digits",
+            id="no fingerprint",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Gateway",
+                spec=SERVER.format(
+                    protocol="HTTPS", more="tls: {mode: MUTUAL, credentialName: c, verifyCertificateSpki: [text]}"
+                ),
+            ),
+            "spec.servers[0].tls.verifyCertificateSpki[0]",
+            "in base64",
+            id="no fingerprint of a key",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Gateway",
+                spec=SERVER.format(
+                    protocol="HTTPS", more="tls: {mode: SIMPLE, credentialName: c, cipherSuites: ['!aNULL']}"
+                ),
+            ),
+            "spec.servers[0].tls.cipherSuites[0]",
+            "no list of ciphers",
+            id="an expression instead of ciphers",
+        ),
+        pytest.param(
+            NETWORKING.format(
+                kind="Gateway",
+                spec=SERVER.format(
+                    protocol="HTTPS", more="tls: {mode: SIMPLE, credentialName: c, subjectAltNames: [alice]}"
+                ),
+            ),
+            "spec.servers[0].tls.subjectAltNames",
+            "trusts no authority",
+            id="names of clients that show nothing",
+        ),
+        pytest.param(deployment("wbe"), "spec.template.spec.containers[0].image", "wbe", id="unknown image"),
+        pytest.param(
+            deployment().replace("matchLabels: {app: x}", "matchLabels: {app: other}"),
+            "spec.selector.matchLabels.app",
+            "'other' here and 'x' in",
+            id="a selector that misses its pods",
+        ),
+        pytest.param(
+            deployment().replace("spec:\n", "spec:\n  replicas: 10000\n", 1),
+            "spec.replicas",
+            "at most",
+            id="too many pods",
+        ),
+        pytest.param(
+            deployment(container=", command: [sh]"),
+            "spec.template.spec.containers[0].command",
+            "command",
+            id="command",
+        ),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_by_name(images: Path, text: str, path: str, words: str) -> None:
+    problem, *_ = problems(parse(read(text)), images)
+    assert problem.path == path
+    assert words in problem.message
+    assert problem.remedy
+    assert problem.line > 0
+
+
+@pytest.mark.parametrize(
+    ("protocol", "tls"),
+    [
+        ("HTTPS", "{mode: SIMPLE, credentialName: shop}"),
+        ("HTTPS", "{mode: MUTUAL, credentialName: shop, caCertificates: /ignored}"),
+        ("HTTPS", "{mode: OPTIONAL_MUTUAL, credentialNames: [shop, other]}"),
+        ("TLS", "{mode: SIMPLE, credentialName: shop, minProtocolVersion: TLSV1_3}"),
+        ("TLS", "{mode: PASSTHROUGH}"),
+        ("TLS", "{mode: SIMPLE, credentialName: shop, cipherSuites: [ALL, -AES128-SHA]}"),
+        ("TLS", "{mode: SIMPLE, credentialName: shop, cipherSuites: ['[AES128-SHA|AES256-SHA]']}"),
+    ],
+)
+def test_tls_at_a_gateway_does_run(images: Path, protocol: str, tls: str) -> None:
+    spec = SERVER.format(protocol=protocol, more=f"tls: {tls}")
+    assert problems(parse(read(NETWORKING.format(kind="Gateway", spec=spec))), images) == []
+
+
+def test_tls_that_a_proxy_begins_runs_where_its_certificates_can_be_had(images: Path) -> None:
+    for tls in ("{mode: SIMPLE}", "{mode: SIMPLE, caCertificates: system}", "{mode: MUTUAL, credentialName: shop}"):
+        spec = f"{{host: x, trafficPolicy: {{tls: {tls}}}}}"
+        assert problems(parse(read(NETWORKING.format(kind="DestinationRule", spec=spec))), images) == []
+
+
+def test_a_redirect_to_https_needs_no_certificate(images: Path) -> None:
+    spec = (
+        "{selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, "
+        "hosts: ['*'], tls: {httpsRedirect: true}}]}"
+    )
+    assert problems(parse(read(NETWORKING.format(kind="Gateway", spec=spec))), images) == []
+
+
+def test_tcp_at_a_gateway_does_run(images: Path) -> None:
+    spec = "{hosts: [x], gateways: [g], tcp: [{route: [{destination: {host: x}}]}]}"
+    assert problems(parse(read(NETWORKING.format(kind="VirtualService", spec=spec))), images) == []
+
+
+def test_images_are_folders_with_a_program(images: Path) -> None:
+    assert known_images(images) == ["client", "web"]
+    (problem,) = problems(parse(read(deployment("nginx"))), images)
+    assert problem.remedy == "Known images: client, web"
+
+
+def test_fields_without_effect_are_named_once() -> None:
+    container = ", resources: {}, imagePullPolicy: Always"
+    one = deployment(container=container)
+    text = f"{one}---{one.replace('name: x', 'name: other', 1)}"
+    assert notes(parse(read(text))) == ["no effect on the embedded mesh: imagePullPolicy, resources"]
+    assert notes(parse(read(deployment()))) == []
+
+
+def test_a_variable_from_nowhere_is_refused() -> None:
+    env = ", env: [{name: A, valueFrom: {configMapKeyRef: {name: absent, key: a}}}]"
+    (problem,) = dangling(parse(read(deployment(container=env))))
+    assert "ConfigMap/absent" in problem.message

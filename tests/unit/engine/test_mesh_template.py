@@ -1,0 +1,101 @@
+"""What a Deployment's pods are."""
+
+from __future__ import annotations
+
+import pytest
+
+from labsupport.engine.podtemplate import MissingReference, environment, image_name, injected, pod_template
+from labsupport.model import Resource, parse
+from labsupport.model.reading.documents import read
+
+
+def deployment(container: str = "", labels: str = "", extra: str = "", pod: str = "") -> Resource:
+    text = f"""
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web, namespace: default}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+  {extra}
+  template:
+    metadata: {{labels: {{app: web{labels}}}}}
+    spec: {{{pod} containers: [{{name: web, image: web{container}}}]}}
+"""
+    return parse(read(text))[0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "namespace", "expected"),
+    [
+        ({}, {}, {}, False),
+        ({}, {}, {"istio-injection": "enabled"}, True),
+        ({"sidecar.istio.io/inject": "false"}, {}, {"istio-injection": "enabled"}, False),
+        ({"sidecar.istio.io/inject": "true"}, {}, {}, True),
+        ({}, {"sidecar.istio.io/inject": "true"}, {}, True),
+        ({"sidecar.istio.io/inject": "false"}, {"sidecar.istio.io/inject": "true"}, {}, False),
+    ],
+)
+def test_injection_follows_label_annotation_and_namespace(
+    labels: dict[str, str], annotations: dict[str, str], namespace: dict[str, str], expected: bool
+) -> None:
+    assert injected(labels, annotations, namespace) is expected
+
+
+@pytest.mark.parametrize(
+    "image", ["web", "web:1.2", "registry.example:5000/course/web:latest", "web@sha256:0123", "a/b/web"]
+)
+def test_an_image_stands_for_the_program_of_its_last_segment(image: str) -> None:
+    assert image_name(image) == "web"
+
+
+def test_only_what_is_in_the_template_replaces_pods() -> None:
+    plain = pod_template(deployment(), {})
+    assert pod_template(deployment(extra="replicas: 3"), {}).digest == plain.digest
+    assert pod_template(deployment(labels=", version: v2"), {}).digest != plain.digest
+    assert pod_template(deployment(container=", env: [{name: A, value: b}]"), {}).digest != plain.digest
+    labelled = pod_template(deployment(), {"istio-injection": "enabled"})
+    assert (labelled.injected, labelled.digest) == (True, plain.digest)
+
+
+def test_the_port_is_the_programs_or_else_the_first_declared() -> None:
+    ports = ", ports: [{containerPort: 5000}, {containerPort: 6000}]"
+    assert pod_template(deployment(), {}).port == 0
+    assert pod_template(deployment(container=ports), {}).port == 5000
+    assert pod_template(deployment(container=ports + ', env: [{name: PORT, value: "6000"}]'), {}).port == 6000
+
+
+@pytest.mark.parametrize(
+    ("strategy", "replicas", "surge"),
+    [("", 1, 1), ("", 10, 3), ("rollingUpdate: {maxSurge: 2}", 10, 2), ("rollingUpdate: {maxSurge: 0}", 4, 1)],
+)
+def test_surge_follows_the_strategy(strategy: str, replicas: int, surge: int) -> None:
+    extra = f"replicas: {replicas}\n  strategy: {{{strategy}}}"
+    assert pod_template(deployment(extra=extra), {}).surge == surge
+
+
+def test_variables_come_from_everywhere_kubernetes_takes_them() -> None:
+    config = parse(
+        read(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: default}\ndata: {k: v, j: w}\n---\n"
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: default}\ndata: {p: c2VjcmV0}\n"
+        )
+    )
+    env = (
+        ", envFrom: [{prefix: C_, configMapRef: {name: c}}], env: ["
+        "{name: A, value: x}, {name: B, value: $(A)-$(NONE)-$$(A)},"
+        "{name: K, valueFrom: {configMapKeyRef: {name: c, key: k}}},"
+        "{name: P, valueFrom: {secretKeyRef: {name: s, key: p}}},"
+        "{name: O, valueFrom: {configMapKeyRef: {name: c, key: none, optional: true}}},"
+        "{name: ME, valueFrom: {fieldRef: {fieldPath: metadata.name}}},"
+        "{name: L, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['app']\"}}}]"
+    )
+    found = environment(deployment(container=env), config, pod={"metadata.name": "web-1"}, labels={"app": "web"})
+    assert found == {
+        "C_k": "v", "C_j": "w", "A": "x", "B": "x-$(NONE)-$(A)", "K": "v", "P": "secret", "ME": "web-1", "L": "web",
+    }  # fmt: skip
+
+
+def test_a_missing_key_is_named() -> None:
+    env = ", env: [{name: K, valueFrom: {configMapKeyRef: {name: c, key: k}}}]"
+    with pytest.raises(MissingReference, match="ConfigMap/c"):
+        environment(deployment(container=env), [], pod={}, labels={})

@@ -1,0 +1,80 @@
+"""Learners' slips that are told in words, and what is worth knowing about a change that was accepted."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import pytest
+from small_engine import SmallEngine
+
+from labsupport.errors import ManifestError, Problem, UsageError
+from labsupport.lab.lab import Lab
+from labsupport.records import Ref
+
+DELEGATE = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+  http: [{route: [{destination: {host: reviews}}]}]
+"""
+SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {mode: slow}\n"
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab(SmallEngine()) as lab:
+        yield lab
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "said"),
+    [
+        ("send", {"sorce": "client"}, r"lab.send\(\) has no option 'sorce'. Did you mean source\?"),
+        ("traffic", {"rat": 5}, "Did you mean rate"),
+        ("explain", {"header": {}}, "Did you mean headers"),
+        ("graph", {"zzz": 1}, "Its options: of, span_s"),
+    ],
+)
+def test_a_mistyped_option_is_told_with_the_nearest_one(lab: Lab, verb: str, options: dict[str, object], said: str):
+    with pytest.raises(UsageError, match=said):
+        getattr(lab, verb)("http://web/", **options)
+
+
+def test_help_still_shows_what_a_verb_takes():
+    assert "source" in inspect.signature(Lab.send).parameters
+    assert Lab.send.__doc__ and Lab.send.__doc__.startswith("Send requests")
+
+
+@pytest.mark.parametrize(("engine", "options"), [("typo", {}), ("embedded", {"namespce": "x"})])
+def test_an_engine_that_is_refused_costs_no_running_lab(lab: Lab, engine: str, options: dict[str, str]):
+    with pytest.raises(UsageError, match=r"installation has|Did you mean namespace\?"):
+        Lab(engine, **options)
+    assert repr(lab.pods()) == "no pods"
+
+
+def test_a_virtual_service_without_hosts_is_noted(lab: Lab):
+    (note,) = lab.apply(DELEGATE).notes
+    assert "has no hosts" in note and "delegate" in note
+
+
+def test_a_changed_config_map_is_noted_and_a_new_one_is_not(lab: Lab):
+    assert lab.apply(SETTINGS).notes == ()
+    (note,) = lab.apply(SETTINGS.replace("slow", "fast")).notes
+    assert "running pods keep their former values" in note
+
+
+def test_pods_are_looked_at_with_their_own_verb(lab: Lab):
+    with pytest.raises(UsageError, match=r"lab\.pods\(\)"):
+        lab.get("pods")
+
+
+def test_a_refused_patch_names_no_line_of_the_manifest_before_it(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    def refuse(ref: Ref, patch: object, *, timeout_s: float) -> None:
+        raise ManifestError([Problem("a weight is missing", "web.yaml", 1, 12, "VirtualService/web", "spec.http[0]")])
+
+    monkeypatch.setattr(lab._engine, "patch", refuse)
+    with pytest.raises(ManifestError) as caught:
+        lab.patch("VirtualService/web", {"spec": {}})
+    assert str(caught.value.problems[0]) == "after the patch, VirtualService/web, spec.http[0]: a weight is missing"

@@ -1,0 +1,143 @@
+"""From documents to objects: what is refused, in which words, and what the objects look like."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from labsupport.errors import ManifestError
+from labsupport.model import Deployment, DestinationRule, Resource, VirtualService, find_kind, loose_fields, parse
+from labsupport.model.reading.documents import read
+
+VS = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: x}\n"
+DR = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: x}\n"
+ROUTE = "route: [{destination: {host: a}}]"
+
+
+def one(text: str) -> Resource:
+    return parse(read(text, file="cell"))[0]
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ManifestError) as caught:
+        parse(read(text, file="cell"))
+    return str(caught.value)
+
+
+def test_attributes_have_istios_proto_names() -> None:
+    rule = one(
+        DR + "spec:\n  host: a\n  trafficPolicy:\n    outlierDetection: {consecutive5xxErrors: 3, interval: 1m30s}\n"
+        "    connectionPool: {http: {http1MaxPendingRequests: 1}}\n"
+    )
+    assert isinstance(rule, DestinationRule)
+    policy = rule.spec.traffic_policy
+    assert policy is not None and policy.outlier_detection is not None and policy.connection_pool is not None
+    assert policy.outlier_detection.consecutive_5xx_errors == 3
+    assert policy.outlier_detection.consecutive_gateway_errors is None
+    assert policy.outlier_detection.interval == timedelta(seconds=90)
+    assert policy.connection_pool.http is not None
+    assert policy.connection_pool.http.http1_max_pending_requests == 1
+
+
+def test_an_object_keeps_its_place_and_its_text() -> None:
+    rule = one("\n\n" + VS + f"spec:\n  hosts: [a]\n  http:\n  - {ROUTE}\n    timeout: 0.5s\n")
+    assert isinstance(rule, VirtualService)
+    assert rule.origin.line == 3
+    assert rule.origin.line_of("spec.http[0].timeout") == 10
+    assert rule.raw["spec"]["http"][0]["timeout"] == "0.5s"
+    timeout = rule.spec.http[0].timeout
+    assert timeout is not None and (timeout.total_seconds(), str(timeout)) == (0.5, "0.5s")
+
+
+def test_both_spellings_of_mirror_percent_are_one_field() -> None:
+    for name in ("mirrorPercent", "mirror_percent"):
+        rule = one(VS + f"spec: {{hosts: [a], http: [{{mirror: {{host: b}}, {name}: 5, {ROUTE}}}]}}")
+        assert isinstance(rule, VirtualService)
+        assert rule.spec.http[0].mirror_percent == 5
+        assert [str(warning.path) for warning in rule.warnings] == ["spec.http[0].mirrorPercent"]
+
+
+def test_nulls_in_kubernetes_kinds_count_as_unset() -> None:
+    found = one("apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: null}\nspec: {ports: null, type: null}")
+    assert found.metadata.labels == {}
+
+
+def test_loose_fields_are_listed() -> None:
+    found = one(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  selector: {matchLabels: {app: a}}\n"
+        "  strategy: {type: Recreate}\n  template:\n    metadata: {labels: {app: a}}\n    spec:\n      containers:\n"
+        "      - {name: a, image: web, resources: {}, env: [{name: X, value: a}]}\n"
+    )
+    assert isinstance(found, Deployment)
+    assert loose_fields(found) == ["spec.strategy", "spec.template.spec.containers[0].resources"]
+
+
+@pytest.mark.parametrize("word", ["vs", "VirtualService", "virtualservices", "VIRTUALSERVICE"])
+def test_kinds_are_found_as_kubectl_finds_them(word: str) -> None:
+    assert find_kind(word) is VirtualService
+    assert find_kind("nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (VS.replace("VirtualService", "VirtualServise"), ["cell:2", "unknown kind", "Did you mean VirtualService?"]),
+        (DR.replace("DestinationRule", "DestinationsRule"), ["Did you mean DestinationRule?"]),
+        (VS.replace("/v1", "/v1alpha1"), ["cell:1", "v1alpha1", "networking.istio.io/v1beta1"]),
+        ("kind: VirtualService\nmetadata: {name: x}\n", ["apiVersion is missing"]),
+        ("apiVersion: v1\nkinds: Service\n", ["kind is missing", "'kinds'"]),
+        (VS.replace("{name: x}", "{}"), ["metadata.name", "no name"]),
+        (VS.replace("{name: x}", "{generateName: x-}"), ["generateName"]),
+        (VS.replace("{name: x}", "{name: A_b}"), ["metadata.name", "'A_b'"]),
+        (VS.replace("{name: x}", "{name: x, lables: {a: b}}"), ["metadata.lables", "Did you mean labels?"]),
+        (VS.replace("{name: x}", "{name: x, labels: {version: 1}}"), ["metadata.labels.version", 'quotes: "1"']),
+        (VS + "spec: null", ["spec", "expected a mapping"]),
+        (VS + "spec: {hosts: reviews}", ["spec.hosts", "expected a list", "[reviews]"]),
+        (
+            VS + f"spec: {{hosts: [a], http: [{{timeOut: 1s, {ROUTE}}}]}}",
+            ["spec.http[0].timeOut", "Did you mean timeout?"],
+        ),
+        (VS + f"spec: {{hosts: [a], http: [{{timeout: 5, {ROUTE}}}]}}", ["spec.http[0].timeout", "such as 5s"]),
+        (VS + f"spec: {{hosts: [a], http: {{{ROUTE}}}}}", ["spec.http", "expected a list", "hyphen"]),
+        (VS + "spec: {hosts: [a], http: [{route: [{destination: {subset: v1}}]}]}", ["destination.host", "required"]),
+        (
+            VS
+            + "spec: {hosts: [a], http: [{route: [{destination: {host: a}, weight: -1}, {destination: {host: b}}]}]}",
+            ["route[0].weight", "must not be negative"],
+        ),
+        (
+            VS + "spec: {hosts: [a], http: [{route: [{destination: {host: a}}, {destination: {host: b}}]}]}",
+            ["spec.http[0].route", "add up to 0"],
+        ),
+        (DR + "spec: {host: a, trafficPolicy: {loadBalancer: {simple: ROUND_ROBBIN}}}", ["Did you mean ROUND_ROBIN?"]),
+        (DR + "spec: {host: a, trafficPolicy: {loadBalancer: {simple: RANDOM, consistentHash: {}}}}", ["only one of"]),
+        (VS + "spec: {hosts: [a], http: [{match: [{uri: {regex: '(?=x)'}}], " + ROUTE + "}]}", ["RE2"]),
+        ("apiVersion: v1\nkind: Service\nmetadata: {name: 1a}\n", ["metadata.name", "starting with a letter"]),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: 1}", ["data.a", 'quotes: "1"']),
+        ("apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: a}", ["Gateway API"]),
+    ],
+)
+def test_a_refusal_says_where_what_and_what_to_do(text: str, words: list[str]) -> None:
+    message = refusal(text)
+    assert "cell:" in message
+    for word in words:
+        assert word in message, message
+
+
+def test_all_problems_of_all_documents_come_together() -> None:
+    text = f"{VS}spec: {{hosts: 5}}\n---\n{DR}spec: {{}}\n---\n{VS}spec: {{hosts: [a], http: [{{{ROUTE}}}]}}\n"
+    with pytest.raises(ManifestError) as caught:
+        parse(read(text, file="cell"))
+    found = [(problem.document, problem.object, problem.path) for problem in caught.value.problems]
+    assert (1, "VirtualService/x", "spec.hosts") in found
+    assert (2, "DestinationRule/x", "spec.host") in found
+    assert (3, "VirtualService/x", "metadata.name") in found  # the same name as the first document's
+
+
+def test_the_same_name_in_another_namespace_or_kind_is_another_object() -> None:
+    ok = f"spec: {{hosts: [a], http: [{{{ROUTE}}}]}}"
+    text = f"{VS}{ok}\n---\n{VS.replace('{name: x}', '{name: x, namespace: b}')}{ok}\n---\n{DR}spec: {{host: a}}\n"
+    assert len(parse(read(text))) == 3
+    again = VS.replace("{name: x}", "{name: x, namespace: default}")
+    assert "given twice" in refusal(f"{VS}{ok}\n---\n{again}{ok}\n")

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from labsupport.explain import Explanation, PredictedOutcome, RoutedTo
+from labsupport.observe.confirm import Explained, compare
+from labsupport.records import AccessRecord, Hop, Response
+
+HOST = "web.default.svc.cluster.local"
+TO_SAFE = RoutedTo(HOST, "safe", 8080, 1.0, ("web-safe-1",))
+FORWARDED = PredictedOutcome("forwarded", 1.0, "web-safe-1 answers", pods=("web-safe-1",))
+BASE = Explanation(
+    *("http://web:8080/", "GET", {}, "client-1", "client-1", "sidecar", "web", 8080),
+    destinations=(TO_SAFE,),
+    outcomes=(FORWARDED,),
+)
+OK = Response(0, 0.0, 0.01, "ok", 200, "id", (Hop("web", "safe", "web-safe-1"),))
+RECORD = AccessRecord(
+    "id", 1.0, "client-1", "outbound", status=200, cluster=f"outbound|8080|safe|{HOST}", upstream_pod="web-safe-1"
+)
+
+
+def says(outcome: PredictedOutcome) -> Explanation:
+    return replace(BASE, outcomes=(outcome,), destinations=())
+
+
+def test_a_request_that_went_where_it_was_to_go_agrees() -> None:
+    explained = compare(BASE, OK, [RECORD])
+    assert explained.agrees is True
+    assert "to web-safe-1 through cluster outbound|8080|safe|" in repr(explained)
+    assert repr(BASE) in repr(explained)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        replace(RECORD, upstream_pod="web-risk-1"),
+        replace(RECORD, cluster=f"outbound|8080|risk|{HOST}"),
+        replace(RECORD, status=503, flags="UH", upstream_pod="", cluster=""),
+    ],
+    ids=["pod", "cluster", "own answer"],
+)
+def test_a_request_that_went_elsewhere_does_not_agree(record: AccessRecord) -> None:
+    explained = compare(BASE, OK, [record])
+    assert explained.agrees is False
+    assert "NOT as explained" in repr(explained)
+
+
+@pytest.mark.parametrize(
+    ("flags", "agrees"),
+    [("NC", True), ("DI,NC", True), ("UH", False), ("", False)],
+    ids=["same", "with", "other", "none"],
+)
+def test_what_the_proxy_answers_itself_is_told_by_status_and_flag(flags: str, agrees: bool) -> None:
+    outcome = PredictedOutcome("no_cluster", 1.0, "503", status=503, flags="NC")
+    record = replace(RECORD, status=503, flags=flags, cluster="", upstream_pod="")
+    assert compare(says(outcome), replace(OK, status=503), [record]).agrees is agrees
+
+
+def test_only_the_proxy_that_decides_is_looked_at() -> None:
+    other = replace(RECORD, pod="web-safe-1", direction="inbound", upstream_pod="web-risk-1")
+    copy = replace(RECORD, mirrored=True, upstream_pod="web-risk-1")
+    assert compare(BASE, OK, [copy, other, RECORD]).agrees is True
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome", "agrees"),
+    [
+        ("connection", "connection", True),
+        ("no_endpoints", "connection", True),
+        ("unknown_destination", "unknown_destination", True),
+        ("forwarded", "connection", False),
+        ("forwarded", "timeout", False),
+    ],
+)
+def test_without_a_proxy_the_client_says_what_happened(kind: str, outcome: str, agrees: bool) -> None:
+    expected = says(PredictedOutcome(kind, 1.0, "x"))  # type: ignore[arg-type]
+    response = Response(0, 0.0, 0.01, outcome)  # type: ignore[arg-type]
+    assert compare(expected, response, []).agrees is agrees
+
+
+def test_without_a_proxy_the_pod_that_answered_counts() -> None:
+    plain = replace(BASE, proxy="", proxy_kind="none")
+    assert compare(plain, OK, []).agrees is True
+    assert compare(plain, replace(OK, path=(Hop("web", "risk", "web-risk-1"),)), []).agrees is False
+
+
+def test_an_explanation_alone_says_nothing_of_agreement() -> None:
+    assert Explained(BASE).agrees is None
+
+
+def over_tcp(outcome: PredictedOutcome) -> Explanation:
+    return replace(says(outcome), url="tcp://gateway:9000")
+
+
+def test_a_connection_is_judged_by_who_answered() -> None:
+    answered = replace(OK, status=0, path=(Hop("", "v1", ""),))
+    assert compare(over_tcp(FORWARDED), answered, []).agrees is True
+    elsewhere = replace(answered, path=(Hop("web", "risk", "web-risk-1"),))
+    assert compare(over_tcp(FORWARDED), elsewhere, []).agrees is False
+    assert "version v1 answered" in repr(compare(over_tcp(FORWARDED), answered, []))
+
+
+def test_a_closed_connection_proves_only_a_prediction_of_it() -> None:
+    closed = replace(OK, outcome="connection", status=0, path=())
+    none = PredictedOutcome("no_cluster", 1.0, "closed", flags="NC")
+    assert compare(over_tcp(none), closed, []).agrees is True
+    # Whoever is reached may close it, too, if it does not speak what the client does.
+    unsure = compare(over_tcp(FORWARDED), closed, [])
+    assert unsure.agrees is None
+    assert "does not tell" in repr(unsure)
+
+
+def test_bytes_at_an_http_server_are_a_bad_request() -> None:
+    bad = PredictedOutcome("direct_response", 1.0, "400", status=400)
+    seen = replace(OK, status=0, path=(), body="HTTP/1.1 400 Bad Request")
+    assert compare(over_tcp(bad), seen, []).agrees is True
+    assert compare(over_tcp(FORWARDED), seen, []).agrees is False
+
+
+def test_what_a_sidecar_lets_pass_is_an_unknown_destination() -> None:
+    passed = replace(RECORD, cluster="PassthroughCluster", upstream_pod="")
+    assert compare(says(PredictedOutcome("unknown_destination", 1.0, "no host")), OK, [passed]).agrees is True
+    assert compare(BASE, OK, [passed]).agrees is False
