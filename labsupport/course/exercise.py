@@ -18,8 +18,8 @@ from labsupport.errors import ConfigRejectedError, LabError, ManifestError, NotF
 from labsupport.lab.sources import has_gap
 
 if TYPE_CHECKING:
-    from labsupport.engine.protocol import ApplyResult
     from labsupport.lab.lab import Lab
+    from labsupport.records import ApplyResult
     from labsupport.traffic.observations import Observations
 
 __all__ = ["Exercise", "ExerciseSpec", "Hint", "Judge", "Solution", "Wrong"]

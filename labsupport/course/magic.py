@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from labsupport.check.result import NOT_ATTEMPTED, CheckOutcome
 from labsupport.course import catalogue
-from labsupport.engine.protocol import ApplyResult
 from labsupport.errors import ConfigRejectedError, ManifestError, UsageError
 from labsupport.lab import current
 from labsupport.lab.sources import has_gap
+from labsupport.records import ApplyResult
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

@@ -13,7 +13,7 @@ from labsupport.errors import UsageError
 from labsupport.statistics import proportion_interval
 
 if TYPE_CHECKING:
-    from labsupport.engine.protocol import Response
+    from labsupport.records import Response
     from labsupport.traffic.observations import Observations
 
 __all__ = ["Asked", "Choice", "Number", "Question"]

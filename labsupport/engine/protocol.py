@@ -8,45 +8,18 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from labsupport.model import Resource
 from labsupport.records import (
     AccessRecord,
-    Action,
     ApplyResult,
-    Direction,
-    Hop,
     Leftovers,
-    ObjectChange,
-    Outcome,
     Pod,
-    ProxyChange,
     ProxyConfig,
     Ref,
     Response,
     RuleStatus,
     Sample,
-    TlsOptions,
     TrafficSpec,
 )
 
-__all__ = [
-    "AccessRecord",
-    "Action",
-    "ApplyResult",
-    "Direction",
-    "Engine",
-    "Hop",
-    "Leftovers",
-    "ObjectChange",
-    "Outcome",
-    "Pod",
-    "ProxyChange",
-    "ProxyConfig",
-    "Ref",
-    "Response",
-    "RuleStatus",
-    "Sample",
-    "Sending",
-    "TlsOptions",
-    "TrafficSpec",
-]
+__all__ = ["Engine", "Sending"]
 
 
 class Sending(Protocol):

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from labsupport import words
-from labsupport.engine.protocol import AccessRecord, Pod, Response, TrafficSpec
 from labsupport.model.schema.base import Resource
 from labsupport.observe.calls import GATEWAY, ClientCall, MeshGraph, mesh_graph
 from labsupport.observe.rule_badges import badges_of
+from labsupport.records import AccessRecord, Pod, Response, TrafficSpec
 from labsupport.traffic.background import TrafficSnapshot
 
 __all__ = ["Mesh", "ServiceGraph", "Traffic", "asked_for", "complete", "ended_s"]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from labsupport import progressbar, words
 from labsupport.cell import Origin
-from labsupport.engine.protocol import Engine, Sending, TrafficSpec
+from labsupport.engine.protocol import Engine, Sending
 from labsupport.errors import LabError, TrafficError, UsageError, WaitTimeoutError
+from labsupport.records import TrafficSpec
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.recorded import RecordedTraffic
 from labsupport.traffic.recording import CAPACITY, CAPACITY_WITH_BODIES, Mark, Recording, State, TrafficSnapshot, When

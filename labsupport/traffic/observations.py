@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, overload
 
 from labsupport import words
-from labsupport.engine.protocol import Response
 from labsupport.errors import UsageError
+from labsupport.records import Response
 from labsupport.traffic.share import NONE, Attribute, By, Share, divide, hop_of, value_of
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from labsupport.course.judging import all_answered, joined, with_reasons
 from labsupport.course.questions import Choice, Number
 
 if TYPE_CHECKING:
-    from labsupport.engine.protocol import Response
     from labsupport.lab.lab import Lab
+    from labsupport.records import Response
 
 __all__ = ["EXERCISES"]
 

@@ -8,8 +8,8 @@ from labsupport import words
 from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
-from labsupport.engine.protocol import ApplyResult, Leftovers, ObjectChange, ProxyChange
 from labsupport.errors import ManifestError, Problem
+from labsupport.records import ApplyResult, Leftovers, ObjectChange, ProxyChange
 
 __all__ = ["apply_html", "leftovers_html", "manifest_error_html"]
 

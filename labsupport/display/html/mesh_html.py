@@ -10,8 +10,8 @@ from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.marks import version_mark
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
-from labsupport.engine.protocol import AccessRecord, Pod, RuleStatus
 from labsupport.observe.tables import AccessLog, LabStatus, Pods
+from labsupport.records import AccessRecord, Pod, RuleStatus
 
 __all__ = ["access_log_html", "pods_html", "status_html", "status_parts", "status_title"]
 

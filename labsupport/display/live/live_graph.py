@@ -11,11 +11,11 @@ from typing import Any
 from labsupport.display.drawing.figure import Figure
 from labsupport.display.live.live_view import LiveView
 from labsupport.display.pictures.graph_picture import graph_figure, graph_parts
-from labsupport.engine.protocol import AccessRecord, Pod
 from labsupport.errors import LabError
 from labsupport.observe.calls import ClientCall, MeshGraph, mesh_graph
 from labsupport.observe.graph import SETTLE_S, Mesh, ServiceGraph, Traffic, asked_for, complete, ended_s
 from labsupport.observe.rule_badges import badges_of
+from labsupport.records import AccessRecord, Pod
 
 __all__ = ["LiveGraph", "live_graph_of"]
 

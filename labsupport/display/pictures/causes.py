@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labsupport.engine.protocol import Response
+from labsupport.records import Response
 
 __all__ = ["cause"]
 

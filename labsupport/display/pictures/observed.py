@@ -21,7 +21,7 @@ from labsupport.display.pictures.share_rows import (
     share_row,
     wanted_shares,
 )
-from labsupport.engine.protocol import Response
+from labsupport.records import Response
 from labsupport.statistics import proportion_interval
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.share import NONE, By, Share

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from labsupport.display.drawing.palette import order_key
 from labsupport.display.pictures.causes import cause
-from labsupport.engine.protocol import Response
+from labsupport.records import Response
 from labsupport.traffic.share import hop_of
 
 __all__ = ["Bin", "Column", "Shares", "Timeline", "nice_scale", "quantile"]
