@@ -47,7 +47,7 @@ class Clone:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "a clone with spaces"
-        (self.root / "labsupport").mkdir(parents=True)
+        (self.root / "labsupport" / "setup").mkdir(parents=True)
         for name in ("workshop", "pyproject.toml", "constraints.txt", "labsupport/setup/platforms.py"):
             shutil.copy(ROOT / name, self.root / name)
         self.bin = folder / "bin"
