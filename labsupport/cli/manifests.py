@@ -114,7 +114,7 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
     judged = [(document, verdict) for document in documents for verdict in judge([document])]
     for document, verdict in judged:
         if output == "json":
-            _print_line(asdict(verdict))
+            _print_line(verdict.as_record())
         else:
             _report(document, verdict)
     refused = [document for document, verdict in judged if verdict.errors]
@@ -129,8 +129,10 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
             if hint := _misspelt(document):
                 click.echo(hint)
         unseen = len(documents) - len(judged)
+        unjudged = sum(bool(verdict.note) for _, verdict in judged)
         click.echo(
-            f"{len(judged) - len(refused)} accepted, {len(refused)} rejected"
+            f"{len(judged) - len(refused) - unjudged} accepted, {len(refused)} rejected"
+            + (f"; {unjudged} known, not judged" if unjudged else "")
             + (f"; {unseen} not looked at, as no Istio kinds" if unseen else "")
         )
     if refused:
@@ -193,6 +195,7 @@ def _report(document: Document, verdict: Verdict) -> None:
     """One object for people: its place, then every error and warning with the line it is about."""
     origin = document.origin
     state = "rejected" if verdict.errors else "accepted with warnings" if verdict.warnings else "accepted"
+    state = verdict.note or state
     click.echo(f"{origin.file or 'input'}:{origin.line}: {verdict.kind}/{verdict.name} ({verdict.namespace}): {state}")
     for label, texts in (("error", verdict.errors), ("warning", verdict.warnings)):
         for text in texts:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from labsupport.model.kinds.apps import DaemonSet, Deployment, ReplicaSet, StatefulSet
 from labsupport.model.kinds.core import ConfigMap, Namespace, Pod, Secret, Service, ServiceAccount
 from labsupport.model.kinds.destinationrule import DestinationRule, Subset
-from labsupport.model.kinds.extensions import TrafficExtension, WasmPlugin
 from labsupport.model.kinds.gateway import Gateway, Server
 from labsupport.model.kinds.index import CLUSTER_SCOPED, KINDS, api_versions, find_kind
 from labsupport.model.kinds.loadbalancer import (
@@ -13,11 +12,9 @@ from labsupport.model.kinds.loadbalancer import (
     LocalityLoadBalancerSetting,
     ZoneAwareLoadBalancerSetting,
 )
-from labsupport.model.kinds.proxies import EnvoyFilter, ProxyConfig, WorkloadGroup
-from labsupport.model.kinds.security import AuthorizationPolicy, PeerAuthentication, RequestAuthentication
+from labsupport.model.kinds.otheristio import OtherIstio
 from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
 from labsupport.model.kinds.sidecar import Sidecar
-from labsupport.model.kinds.telemetry import Telemetry
 from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings, OutlierDetection, TcpKeepalive
 from labsupport.model.kinds.virtualservice import (
     CorsPolicy,
@@ -39,7 +36,6 @@ from labsupport.model.schema.duration import parse_duration
 __all__ = [
     "CLUSTER_SCOPED",
     "KINDS",
-    "AuthorizationPolicy",
     "ConfigMap",
     "ConnectionPoolSettings",
     "CorsPolicy",
@@ -47,7 +43,6 @@ __all__ = [
     "Deployment",
     "Destination",
     "DestinationRule",
-    "EnvoyFilter",
     "Gateway",
     "HTTPMatchRequest",
     "HTTPRedirect",
@@ -59,13 +54,11 @@ __all__ = [
     "LocalityLoadBalancerSetting",
     "Namespace",
     "Origin",
+    "OtherIstio",
     "OutlierDetection",
-    "PeerAuthentication",
     "Percent",
     "Pod",
-    "ProxyConfig",
     "ReplicaSet",
-    "RequestAuthentication",
     "Resource",
     "Schema",
     "Secret",
@@ -78,12 +71,8 @@ __all__ = [
     "StringMatch",
     "Subset",
     "TcpKeepalive",
-    "Telemetry",
-    "TrafficExtension",
     "VirtualService",
-    "WasmPlugin",
     "WorkloadEntry",
-    "WorkloadGroup",
     "ZoneAwareLoadBalancerSetting",
     "api_versions",
     "find_kind",

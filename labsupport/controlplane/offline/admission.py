@@ -7,10 +7,9 @@ and kinds that it does not know. So ``workshop translate`` takes them more lenie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.errors import ManifestError, NotFoundError, Problem
@@ -96,7 +95,7 @@ def read_input(documents: Sequence[Document]) -> Input:
         if is_istio(raw):
             verdict, resource = judge(raw)
             if verdict.errors or resource is None:
-                result.rejected.append({name: _plain(value) for name, value in asdict(verdict).items()})
+                result.rejected.append(dict(verdict.as_record()))
                 continue
         elif (raw.get("apiVersion"), raw.get("kind")) in _UNMODELLED:
             result.extra.append(document)
@@ -113,10 +112,6 @@ def read_input(documents: Sequence[Document]) -> Input:
         seen[key] = document
         result.objects.append(resource)
     return result
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _twice(document: Document, before: Document, resource: Resource) -> ManifestError:

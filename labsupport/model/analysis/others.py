@@ -8,7 +8,7 @@ from labsupport.model.analysis.world import World
 from labsupport.model.kinds.core import Service
 from labsupport.model.kinds.destinationrule import DestinationRule
 from labsupport.model.kinds.gateway import Gateway
-from labsupport.model.kinds.security import AuthorizationPolicy
+from labsupport.model.kinds.otheristio import OtherIstio
 from labsupport.model.kinds.sidecar import Sidecar
 from labsupport.model.validation.common import PROTOCOLS
 
@@ -99,8 +99,10 @@ def analyse_selectors(world: World) -> None:
         if selector and not any(pod.namespace == space and pod.matches(selector) for pod in world.pods):
             text = f"no pod of namespace {space} has the labels {_shown(selector)}"
             world.note("IST0101", "error", sidecar, "spec.workloadSelector", text)
-    for policy in world.of(AuthorizationPolicy):
-        labels = policy.spec.selector.match_labels if policy.spec.selector is not None else None
+    for policy in world.of(OtherIstio):
+        if policy.kind != "AuthorizationPolicy":
+            continue
+        labels = policy.match_labels
         space = world.namespace(policy)
         everywhere = space == "istio-system"
         if labels is None and everywhere:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from labsupport.model.kinds import apps, core, extensions, proxies, security, telemetry
+from labsupport.model.kinds import apps, core
 from labsupport.model.kinds.destinationrule import DestinationRule
 from labsupport.model.kinds.gateway import Gateway
+from labsupport.model.kinds.otheristio import OTHER_KINDS
 from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
 from labsupport.model.kinds.sidecar import Sidecar
 from labsupport.model.kinds.virtualservice import VirtualService
@@ -31,15 +32,7 @@ _CLASSES: Final[tuple[type[Resource], ...]] = (
     ServiceEntry,
     WorkloadEntry,
     Sidecar,
-    proxies.EnvoyFilter,
-    proxies.ProxyConfig,
-    proxies.WorkloadGroup,
-    security.AuthorizationPolicy,
-    security.PeerAuthentication,
-    security.RequestAuthentication,
-    telemetry.Telemetry,
-    extensions.WasmPlugin,
-    extensions.TrafficExtension,
+    *OTHER_KINDS,
 )
 
 KINDS: Final[dict[str, type[Resource]]] = {cls.KIND: cls for cls in _CLASSES}

@@ -1,60 +1,47 @@
-"""What the kinds of Istio that are not about routing have in common: the embedded mesh only knows them by name."""
+"""Kinds of Istio outside the course's subject: known by name, their ``spec`` taken as it is."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Final
 
-from pydantic import Field
+from labsupport.model.schema.base import Resource
+from labsupport.model.schema.types import Loose
 
-from labsupport.model.schema.base import Istio, Schema
-from labsupport.model.schema.types import Rule
-
-__all__ = ["NonEmpty", "OtherIstio", "PolicyTargetReference", "TargetReferences", "WorkloadMode", "matching"]
-
-WorkloadMode = Literal["CLIENT_AND_SERVER", "CLIENT", "SERVER"]
-
-NonEmpty = Annotated[str, Field(min_length=1)]
+__all__ = ["OTHER_KINDS", "OtherIstio"]
 
 
-def matching(pattern: str, message: str) -> Rule:
-    """Make a rule that text matches a pattern as a whole.
+class OtherIstio(Resource):
+    """An object that nothing here runs or judges; the API server and istiod of a cluster do."""
 
-    Args:
-        pattern: a regular expression.
-        message: what is wrong if it does not.
+    KIND: ClassVar[str] = ""
 
-    Returns:
-        the rule.
-    """
-    compiled = re.compile(pattern)
-    return Rule(lambda value: compiled.fullmatch(value) is not None, message)
+    spec: Loose = None
+    status: Loose = None
 
-
-class OtherIstio(Istio):
-    """A kind of Istio outside the course's subject.
-
-    Attributes:
-        PURPOSE: what the kind is for, in a few words.
-    """
-
-    PURPOSE: ClassVar[str] = ""
+    @property
+    def match_labels(self) -> dict[str, str] | None:
+        """Labels of the pods that it is for, None if it has no selector."""
+        selector = self.spec.get("selector") if isinstance(self.spec, dict) else None
+        if not isinstance(selector, dict):
+            return None
+        labels = selector.get("matchLabels")
+        pairs = labels.items() if isinstance(labels, dict) else ()
+        return {key: value for key, value in pairs if isinstance(value, str)}
 
 
-_GROUP = r"(?:[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?"
+def _kind(kind: str, group: str, *versions: str) -> type[OtherIstio]:
+    return type(kind, (OtherIstio,), {"KIND": kind, "GROUP": group, "VERSIONS": versions, "__module__": __name__})
 
 
-class PolicyTargetReference(Schema):
-    """The object that a policy is attached to."""
-
-    group: Annotated[str, Field(max_length=253), matching(_GROUP, "is not an API group")] = ""
-    kind: Annotated[
-        str, Field(min_length=1, max_length=63), matching(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?", "is not a kind")
-    ]
-    name: Annotated[str, Field(min_length=1, max_length=253)]
-    namespace: Annotated[
-        str, Rule(lambda value: not value, "must be left out: policies target only their namespace")
-    ] = ""
-
-
-TargetReferences = Annotated[list[PolicyTargetReference], Field(max_length=16)]
+OTHER_KINDS: Final = (
+    _kind("EnvoyFilter", "networking.istio.io", "v1alpha3"),
+    _kind("ProxyConfig", "networking.istio.io", "v1beta1"),
+    _kind("WorkloadGroup", "networking.istio.io", "v1", "v1beta1", "v1alpha3"),
+    _kind("AuthorizationPolicy", "security.istio.io", "v1", "v1beta1"),
+    _kind("PeerAuthentication", "security.istio.io", "v1", "v1beta1"),
+    _kind("RequestAuthentication", "security.istio.io", "v1", "v1beta1"),
+    _kind("Telemetry", "telemetry.istio.io", "v1", "v1alpha1"),
+    _kind("WasmPlugin", "extensions.istio.io", "v1alpha1"),
+    _kind("TrafficExtension", "extensions.istio.io", "v1alpha1"),
+)
+"""Their classes, one for each kind: name, group and versions, the preferred one first."""

@@ -17,7 +17,7 @@ SelectorValue = Annotated[
 
 
 class WorkloadSelector(Schema):
-    """Selects pods by ``matchLabels`` (``istio.type.v1beta1``): DestinationRule and the security kinds."""
+    """Selects pods by ``matchLabels`` (``istio.type.v1beta1``): as DestinationRule does."""
 
     match_labels: Annotated[
         dict[str, SelectorValue],
@@ -28,6 +28,6 @@ class WorkloadSelector(Schema):
 
 
 class WorkloadLabels(Schema):
-    """Selects pods by ``labels``: ServiceEntry, Sidecar and EnvoyFilter."""
+    """Selects pods by ``labels``: ServiceEntry and Sidecar."""
 
     labels: Annotated[dict[str, SelectorValue], Field(max_length=256)] = Field(default_factory=dict)

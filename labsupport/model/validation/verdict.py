@@ -9,14 +9,11 @@ from typing import Any, Protocol, TypeVar
 from pydantic import ValidationError
 
 from labsupport.model.kinds.destinationrule import DestinationRuleSpec
-from labsupport.model.kinds.extensions import TrafficExtensionSpec, WasmPluginSpec
 from labsupport.model.kinds.gateway import GatewaySpec
 from labsupport.model.kinds.index import KINDS, api_versions
-from labsupport.model.kinds.proxies import EnvoyFilterSpec, ProxyConfigSpec, WorkloadGroupSpec
-from labsupport.model.kinds.security import AuthorizationPolicySpec, PeerAuthenticationSpec, RequestAuthenticationSpec
+from labsupport.model.kinds.otheristio import OtherIstio
 from labsupport.model.kinds.serviceentry import ServiceEntrySpec, WorkloadEntrySpec
 from labsupport.model.kinds.sidecar import SidecarSpec
-from labsupport.model.kinds.telemetry import TelemetrySpec
 from labsupport.model.kinds.virtualservice import VirtualServiceSpec
 from labsupport.model.schema.base import Resource, Schema
 from labsupport.model.schema.issues import Issue, Report
@@ -26,26 +23,19 @@ from labsupport.model.schema.suggest import closest
 from labsupport.model.validation.destinationrule import check_destination_rule
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.gateway import check_gateway
-from labsupport.model.validation.observability import (
-    check_envoy_filter,
-    check_extension,
-    check_proxy_config,
-    check_telemetry,
-    check_workload_group,
-)
-from labsupport.model.validation.security import (
-    check_authorization_policy,
-    check_peer_authentication,
-    check_request_authentication,
-)
 from labsupport.model.validation.serviceentry import check_service_entry, check_workload_entry
 from labsupport.model.validation.sidecar import check_sidecar
 from labsupport.model.validation.virtualservice import check_virtual_service
 
-__all__ = ["Inspection", "Verdict", "inspect", "is_istio", "judge", "validate"]
+__all__ = ["NOT_JUDGED", "Inspection", "Verdict", "inspect", "is_istio", "judge", "validate"]
+
+NOT_JUDGED = (
+    "known, not judged: the API server and istiod of a cluster judge the rest"
+    " (`apply` on a cluster asks them by a dry run)"
+)
+"""What is said of a kind that nothing here runs."""
 
 _DRY_RUN = "istio.io/dry-run"
-_BOOLEANS = frozenset({"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"})
 _CLUSTER_SCOPED = frozenset({"Namespace", "Node", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"})
 T = TypeVar("T", bound=Schema)
 _RESERVED = (
@@ -73,6 +63,7 @@ class Verdict:
         errors: why it is refused, each beginning with who objects: ``strict`` (kubectl), ``crd`` (API server) or
             ``webhook`` (istiod); empty if it is accepted.
         warnings: istiod's admission warnings.
+        note: who judges the object, if nobody does here; empty for a verdict on the whole object.
     """
 
     kind: str
@@ -80,6 +71,13 @@ class Verdict:
     name: str
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
+    note: str = ""
+
+    def as_record(self) -> dict[str, str | list[str]]:
+        """The verdict as JSON has it; a note only if there is one."""
+        record: dict[str, str | list[str]] = {"kind": self.kind, "namespace": self.namespace, "name": self.name}
+        record |= {"errors": list(self.errors), "warnings": list(self.warnings)}
+        return {**record, "note": self.note} if self.note else record
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,8 @@ def judge(raw: dict[str, Any], *, namespace: str = "default") -> tuple[Verdict, 
             # A cluster would not take an object without metadata, but it is for no istiod to say so.
             resource = seen.resource or decode(model, {**raw, "metadata": metadata}, "")
     space = _text(metadata.get("namespace")) or space
-    return Verdict(kind, space, _text(metadata.get("name")), tuple(errors), tuple(warnings)), resource
+    note = NOT_JUDGED if not errors and isinstance(resource, OtherIstio) else ""
+    return Verdict(kind, space, _text(metadata.get("name")), tuple(errors), tuple(warnings), note), resource
 
 
 def _guess(kind: str, version: str) -> str:
@@ -191,7 +190,7 @@ def inspect(raw: dict[str, Any], *, namespace: str = "default") -> Inspection:
         except ValidationError as error:
             # What the shape let through, pydantic must not: a missing metadata is told already, anything else is new.
             errors += [] if errors else [Issue("crd", _path(detail["loc"]), detail["msg"]) for detail in error.errors()]
-    if is_istio(raw):
+    if is_istio(raw) and not issubclass(model, OtherIstio):
         # What the schema accepts is decoded already; the rest istiod reads more leniently.
         spec = cleaned.get("spec") if resource is None else getattr(resource, "spec", None)
         found = _webhook(raw["kind"], raw, spec, namespace)
@@ -222,11 +221,11 @@ def _webhook(kind: str, raw: Mapping[str, Any], spec: object, namespace: str) ->
     found = Findings(
         _text(metadata.get("namespace")) or namespace, strings.get("annotations", {}), strings.get("labels", {})
     )
-    if not _annotations(kind, found):
+    _check_annotations(found)
+    if found.errors:
         return found
     try:
-        if _dry_run(kind, spec, found):
-            _check_spec(kind, spec, _text(metadata.get("name")), found)
+        _check_spec(kind, spec, _text(metadata.get("name")), found)
     except DecodeError as error:
         found.errors.clear()
         found.warnings.clear()
@@ -234,26 +233,12 @@ def _webhook(kind: str, raw: Mapping[str, Any], spec: object, namespace: str) ->
     return found
 
 
-def _annotations(kind: str, found: Findings) -> bool:
-    if _DRY_RUN in found.annotations and kind != "AuthorizationPolicy":
+def _check_annotations(found: Findings) -> None:
+    if _DRY_RUN in found.annotations:
         found.error(f"metadata.annotations.{_DRY_RUN}", "is supported only by AuthorizationPolicy", "Remove it.")
     for name in _RESERVED:
         if name in found.annotations:
             found.error(f"metadata.annotations.{name}", "is reserved for Istio itself", "Remove it.")
-    return not found.errors
-
-
-def _dry_run(kind: str, spec: object, found: Findings) -> bool:
-    """Check the one annotation that only an AuthorizationPolicy may have; istiod looks no further if it is wrong."""
-    value = found.annotations.get(_DRY_RUN)
-    if kind != "AuthorizationPolicy" or value is None:
-        return True
-    action = _decoded(AuthorizationPolicySpec, spec).action
-    if action not in ("ALLOW", "DENY"):
-        found.error(f"metadata.annotations.{_DRY_RUN}", f"goes only with action ALLOW or DENY, not {action}")
-    elif value not in _BOOLEANS:
-        found.error(f"metadata.annotations.{_DRY_RUN}", 'must be "true" or "false"')
-    return not found.errors
 
 
 def _check_spec(kind: str, spec: object, name: str, found: Findings) -> None:
@@ -277,13 +262,4 @@ _CHECKS: dict[str, Callable[[object, Findings], None]] = {
     "ServiceEntry": _check(ServiceEntrySpec, check_service_entry),
     "WorkloadEntry": _check(WorkloadEntrySpec, check_workload_entry),
     "Sidecar": _check(SidecarSpec, check_sidecar),
-    "AuthorizationPolicy": _check(AuthorizationPolicySpec, check_authorization_policy),
-    "PeerAuthentication": _check(PeerAuthenticationSpec, check_peer_authentication),
-    "RequestAuthentication": _check(RequestAuthenticationSpec, check_request_authentication),
-    "Telemetry": _check(TelemetrySpec, check_telemetry),
-    "ProxyConfig": _check(ProxyConfigSpec, check_proxy_config),
-    "WorkloadGroup": _check(WorkloadGroupSpec, check_workload_group),
-    "EnvoyFilter": _check(EnvoyFilterSpec, check_envoy_filter),
-    "WasmPlugin": _check(WasmPluginSpec, check_extension),
-    "TrafficExtension": _check(TrafficExtensionSpec, check_extension),
 }

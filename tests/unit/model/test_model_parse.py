@@ -7,8 +7,20 @@ from datetime import timedelta
 import pytest
 
 from labsupport.errors import ManifestError
-from labsupport.model import Deployment, DestinationRule, Resource, VirtualService, find_kind, loose_fields, parse
+from labsupport.model import (
+    Deployment,
+    DestinationRule,
+    OtherIstio,
+    Resource,
+    VirtualService,
+    api_versions,
+    find_kind,
+    loose_fields,
+    parse,
+)
+from labsupport.model.kinds.otheristio import OTHER_KINDS
 from labsupport.model.reading.documents import read
+from labsupport.model.validation import validate
 
 VS = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: x}\n"
 DR = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: x}\n"
@@ -141,3 +153,38 @@ def test_the_same_name_in_another_namespace_or_kind_is_another_object() -> None:
     assert len(parse(read(text))) == 3
     again = VS.replace("{name: x}", "{name: x, namespace: default}")
     assert "given twice" in refusal(f"{VS}{ok}\n---\n{again}{ok}\n")
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS, ids=lambda kind: kind.KIND)
+def test_a_kind_that_nothing_runs_is_known_and_not_judged(kind: type[OtherIstio]) -> None:
+    head = f"apiVersion: {api_versions(kind)[0]}\nkind: {kind.KIND}\nmetadata: {{name: x}}\n"
+    resource = one(head + "spec: {anything: [1, {a: ~}]}\n")
+    assert isinstance(resource, OtherIstio) and resource.warnings == ()
+    (verdict,) = validate(read(head + "spec: {anything: [1, {a: ~}]}\n"))
+    assert (verdict.errors, verdict.warnings) == ((), ())
+    assert verdict.note.startswith("known, not judged") and verdict.as_record()["note"] == verdict.note
+    (verdict,) = validate(read(head.replace(kind.KIND, kind.KIND.lower())))
+    assert verdict.errors[0].endswith(f"Did you mean {kind.KIND}?") and not verdict.note
+    (verdict,) = validate(read(head.replace(f"/{kind.VERSIONS[0]}", "/v7")))
+    assert "there is no" in verdict.errors[0] and "note" not in verdict.as_record()
+
+
+@pytest.mark.parametrize(
+    ("spec", "labels"),
+    [
+        ("{selector: {matchLabels: {app: a, b: ~}}}", {"app": "a"}),
+        ("{selector: {}}", {}),
+        ("{selector: {matchLabels: [a]}}", {}),
+        ("{selector: a}", None),
+        ("{}", None),
+        ("[]", None),
+    ],
+)
+def test_labels_of_an_object_that_is_not_judged_are_read_as_far_as_they_can_be(
+    spec: str, labels: dict[str, str] | None
+) -> None:
+    resource = one(
+        f"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: x}}\nspec: {spec}\n"
+    )
+    assert isinstance(resource, OtherIstio)
+    assert resource.match_labels == labels
