@@ -6,15 +6,31 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from normalise import TYPES, normalise
+from normalise import TYPES
 
-__all__ = ["CORPUS", "GOLDEN", "Case", "Tables", "ask_oracle", "cases", "pack", "themes", "unpack"]
+__all__ = [
+    "CORPUS",
+    "GOLDEN",
+    "Case",
+    "Tables",
+    "ask_oracle",
+    "cases",
+    "golden_base",
+    "golden_cases",
+    "pack",
+    "read_lines",
+    "themes",
+    "unpack",
+    "write_base",
+    "write_cases",
+    "write_lines",
+]
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
@@ -91,8 +107,9 @@ def pack(tables: Tables, base: Tables) -> dict[str, Any]:
     return packed
 
 
-def unpack(packed: dict[str, Any], base: Tables) -> Tables:
-    """Undo ``pack``."""
+def unpack(packed: dict[str, Any], base: Tables | None) -> Tables:
+    """Undo ``pack``; a base mesh of which istiod makes nothing has no tables."""
+    base = base or {kind: {} for kind in TYPES}
     tables: Tables = {}
     for kind in TYPES:
         kept = {name: value for name, value in base[kind].items() if name not in packed.get(f"no {kind}", ())}
@@ -100,6 +117,53 @@ def unpack(packed: dict[str, Any], base: Tables) -> Tables:
     return tables
 
 
-def golden_of(text: str, proxy: str) -> Tables:
-    """Normalised answer of the oracle."""
-    return normalise(ask_oracle(text, proxy))
+def read_lines(file: Path) -> list[dict[str, Any]]:
+    """The records of a file that has one on each line."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def write_lines(file: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write one record on each line, so that a difference between two versions shows which records have changed."""
+    lines = (json.dumps(record, ensure_ascii=False, separators=(",", ":")) for record in records)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _sorted(value: Any) -> Any:
+    return json.loads(json.dumps(value, sort_keys=True))
+
+
+def golden_base(base: str) -> dict[str, Tables]:
+    """What istiod makes of a base mesh alone, by proxy."""
+    tables: dict[str, Tables] = {}
+    for record in read_lines(_base_file(base)):
+        of_proxy = tables.setdefault(record["proxy"], {kind: {} for kind in TYPES})
+        of_proxy[record["type"]][record["name"]] = record["resource"]
+    return tables
+
+
+def write_base(base: str, tables: Mapping[str, Tables]) -> None:
+    """Write what ``golden_base`` reads: a line for each resource of each proxy."""
+    records = [
+        {"proxy": proxy, "type": kind, "name": name, "resource": _sorted(resource)}
+        for proxy, of_proxy in sorted(tables.items())
+        for kind in TYPES
+        for name, resource in sorted(of_proxy[kind].items())
+    ]
+    write_lines(_base_file(base), records)
+
+
+def _base_file(base: str) -> Path:
+    return GOLDEN / "bases" / f"{base or 'nothing'}.jsonl"
+
+
+def golden_cases(theme: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """What each case of a theme changes in its base mesh, by case and proxy."""
+    records = read_lines(GOLDEN / f"{theme}.jsonl")
+    return {(record["case"], record["proxy"]): record["changes"] for record in records}
+
+
+def write_cases(theme: str, packed: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+    """Write what ``golden_cases`` reads: a line for each proxy of each case."""
+    records = [{"case": case, "proxy": proxy, "changes": _sorted(changes)} for (case, proxy), changes in packed.items()]
+    write_lines(GOLDEN / f"{theme}.jsonl", records)

@@ -2,8 +2,8 @@
 
     ISTIO_ORACLE=/path/to/istio-oracle python tests/fidelity/reading.py
 
-writes ``reading/golden.json``: for each input of ``reading/inputs.txt`` the objects that were judged, each with kind,
-namespace, name and whether it is refused and warned about, or null if the whole input cannot be read.
+writes ``reading/golden.jsonl``: for each input of ``reading/inputs.txt`` a line with the objects that were judged, each
+with kind, namespace, name and whether it is refused and warned about, or null if the whole input cannot be read.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-__all__ = ["GOLDEN", "inputs", "rows"]
+from cases import read_lines, write_lines
+
+__all__ = ["golden", "inputs", "rows"]
 
 HERE = Path(__file__).parent / "reading"
-GOLDEN = HERE / "golden.json"
+GOLDEN = HERE / "golden.jsonl"
 _MARK = "=== "
 
 
@@ -36,6 +38,11 @@ def inputs() -> dict[str, str]:
             else:
                 found[name] += line
     return found
+
+
+def golden() -> dict[str, list[list[Any]] | None]:
+    """istiod's answers by name of the input."""
+    return {record["input"]: record["verdicts"] for record in read_lines(GOLDEN)}
 
 
 def rows(verdicts: list[dict[str, Any]]) -> list[list[Any]]:
@@ -57,7 +64,7 @@ def main() -> None:
     texts = inputs()
     with ThreadPoolExecutor(max_workers=4) as pool:
         answers = dict(zip(texts, pool.map(_ask, texts.values()), strict=True))
-    GOLDEN.write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_lines(GOLDEN, ({"input": name, "verdicts": answer} for name, answer in answers.items()))
     print(f"{len(answers)} inputs, {sum(answer is None for answer in answers.values())} of them unreadable")
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any
 
 import pytest
-from cases import GOLDEN, Case, cases, themes, unpack
+from cases import GOLDEN, Case, cases, golden_base, golden_cases, themes, unpack
 from normalise import differences, normalise
 
 from labsupport.controlplane.offline.translate_files import run
@@ -20,16 +19,13 @@ ALL = [
 ]
 
 
-@cache
-def golden(theme: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((GOLDEN / f"{theme}.json").read_text())
-    return content
+base_of = cache(golden_base)
+changes_of = cache(golden_cases)
 
 
 @pytest.mark.parametrize(("case", "proxy"), ALL)
 def test_translation_equals_istiods(case: Case, proxy: str) -> None:
-    content = golden(case.theme)
-    theirs = unpack(content["cases"][case.name][proxy], content["bases"][case.base][proxy])
+    theirs = unpack(changes_of(case.theme)[case.name, proxy], base_of(case.base).get(proxy))
     found = list(differences(normalise(run([case.text], proxy)), theirs))
     assert not found, "\n".join(found[:20])
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import pytest
-from reading import GOLDEN, inputs, rows
+from reading import golden, inputs, rows
 
 from labsupport.errors import ManifestError
 from labsupport.model.reading.documents import read
 from labsupport.model.validation import validate
 
 TEXTS = inputs()
-ANSWERS = json.loads(GOLDEN.read_text(encoding="utf-8"))
+ANSWERS = golden()
 
 
 @pytest.mark.parametrize("name", TEXTS)
