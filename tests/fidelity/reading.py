@@ -18,11 +18,14 @@ from typing import Any
 
 from cases import read_lines, write_lines
 
+from labsupport.model.kinds.otheristio import OTHER_KINDS
+
 __all__ = ["golden", "inputs", "rows"]
 
 HERE = Path(__file__).parent / "reading"
 GOLDEN = HERE / "golden.jsonl"
 _MARK = "=== "
+_NOT_JUDGED = frozenset(kind.KIND for kind in OTHER_KINDS)
 
 
 def inputs() -> dict[str, str]:
@@ -46,8 +49,9 @@ def golden() -> dict[str, list[list[Any]] | None]:
 
 
 def rows(verdicts: list[dict[str, Any]]) -> list[list[Any]]:
-    """What of verdicts is compared."""
-    return [[v["kind"], v["namespace"], v["name"], bool(v["errors"]), bool(v["warnings"])] for v in verdicts]
+    """What of verdicts is compared: who is refused or warned about, of the kinds that are judged here."""
+    judged = [verdict for verdict in verdicts if verdict["kind"] not in _NOT_JUDGED]
+    return [[v["kind"], v["namespace"], v["name"], bool(v["errors"]), bool(v["warnings"])] for v in judged]
 
 
 def _ask(text: str) -> list[list[Any]] | None:

@@ -305,6 +305,22 @@ def test_people_are_told_of_a_file_without_any_object(tmp_path: Path, text: str)
     assert [json.loads(line)["name"] for line in lines] == ["web"]
 
 
+def test_an_object_that_only_a_cluster_judges_is_said_to_be_known(tmp_path: Path):
+    file = tmp_path / "policy.yaml"
+    policy = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\nspec: {action: [X]}\n"
+    file.write_text(GOOD + "---\n" + policy)
+    done = run("validate", "-f", str(file))
+    assert done.exit_code == 0
+    assert "AuthorizationPolicy/p (default): known, not judged: the API server and istiod" in done.output
+    assert "1 accepted, 0 rejected; 1 known, not judged" in done.output
+    first, second = map(json.loads, run("validate", "--output", "json", "-f", str(file)).output.splitlines())
+    assert "note" not in first and second["note"].startswith("known, not judged")
+    assert second["errors"] == second["warnings"] == []
+    file.write_text(policy.replace("AuthorizationPolicy", "AuthorisationPolicy"))
+    done = run("validate", "-f", str(file))
+    assert done.exit_code == 3 and "Did you mean AuthorizationPolicy?" in done.output
+
+
 def test_people_are_told_what_a_misspelt_kind_may_mean(tmp_path: Path):
     file = tmp_path / "rules.yaml"
     file.write_text(

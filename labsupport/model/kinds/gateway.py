@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from labsupport.model.schema.base import Istio, Schema
-from labsupport.model.schema.types import CLEARABLE, Rule, UInt32, at_most_one
+from labsupport.model.schema.types import Rule, UInt32, at_most_one
 
 __all__ = [
     "Gateway",
@@ -71,7 +71,7 @@ class ServerTLSSettings(Schema):
     min_protocol_version: TLSProtocol = "TLS_AUTO"
     max_protocol_version: TLSProtocol = "TLS_AUTO"
     cipher_suites: list[str] = Field(default_factory=list)
-    insecure_skip_verify: Annotated[bool | None, CLEARABLE] = None
+    insecure_skip_verify: bool | None = None
 
 
 class Server(Schema):

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from labsupport.model.schema.base import Schema
-from labsupport.model.schema.types import CLEARABLE, AnyDuration, Double, Duration, UInt32, UInt64
+from labsupport.model.schema.types import AnyDuration, Double, Duration, UInt32, UInt64
 
 __all__ = [
     "ConsistentHashLB",
@@ -92,24 +92,24 @@ class LocalityLoadBalancerSetting(Schema):
     distribute: list[Distribute] = Field(default_factory=list)
     failover: list[Failover] = Field(default_factory=list)
     failover_priority: list[str] = Field(default_factory=list)
-    enabled: Annotated[bool | None, CLEARABLE] = None
+    enabled: bool | None = None
 
 
 class ZoneAwareLoadBalancerSetting(Schema):
     """Balancing that prefers the caller's zone as far as capacity allows."""
 
-    enabled: Annotated[bool | None, CLEARABLE] = None
+    enabled: bool | None = None
     failover: list[Failover] = Field(default_factory=list)
     failover_priority: list[str] = Field(default_factory=list)
-    min_cluster_size: Annotated[UInt32 | None, Field(ge=1), CLEARABLE] = None
+    min_cluster_size: Annotated[UInt32 | None, Field(ge=1)] = None
 
 
 class WarmupConfiguration(Schema):
     """How a new endpoint gets its share little by little."""
 
     duration: Duration
-    minimum_percent: Annotated[Double | None, Field(ge=0, le=100), CLEARABLE] = None
-    aggression: Annotated[Double | None, Field(ge=0), CLEARABLE] = None
+    minimum_percent: Annotated[Double | None, Field(ge=0, le=100)] = None
+    aggression: Annotated[Double | None, Field(ge=0)] = None
 
 
 class LoadBalancerSettings(Schema):

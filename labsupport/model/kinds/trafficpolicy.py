@@ -9,7 +9,7 @@ from pydantic import Field
 from labsupport.model.kinds.loadbalancer import LoadBalancerSettings
 from labsupport.model.kinds.virtualservice import PortSelector
 from labsupport.model.schema.base import Schema
-from labsupport.model.schema.types import CLEARABLE, AnyDuration, Double, Duration, Int32, UInt32
+from labsupport.model.schema.types import AnyDuration, Double, Duration, Int32, UInt32
 
 __all__ = [
     "ClientTLSMode",
@@ -83,9 +83,9 @@ class OutlierDetection(Schema):
 
     consecutive_errors: Int32 = 0
     split_external_local_origin_errors: bool = False
-    consecutive_local_origin_failures: Annotated[UInt32 | None, CLEARABLE] = None
-    consecutive_gateway_errors: Annotated[UInt32 | None, CLEARABLE] = None
-    consecutive_5xx_errors: Annotated[UInt32 | None, CLEARABLE] = Field(default=None, alias="consecutive5xxErrors")
+    consecutive_local_origin_failures: UInt32 | None = None
+    consecutive_gateway_errors: UInt32 | None = None
+    consecutive_5xx_errors: UInt32 | None = Field(default=None, alias="consecutive5xxErrors")
     interval: Duration | None = None
     base_ejection_time: Duration | None = None
     max_ejection_percent: Int32 = 0
@@ -103,7 +103,7 @@ class ClientTLSSettings(Schema):
     credential_name: str = ""
     subject_alt_names: list[str] = Field(default_factory=list)
     sni: str = ""
-    insecure_skip_verify: Annotated[bool | None, CLEARABLE] = None
+    insecure_skip_verify: bool | None = None
     ca_crl: str = ""
 
 
@@ -134,7 +134,7 @@ class ProxyProtocol(Schema):
 class RetryBudget(Schema):
     """How many of the requests under way may be retries."""
 
-    percent: Annotated[Double | None, Field(ge=0, le=100), CLEARABLE] = None
+    percent: Annotated[Double | None, Field(ge=0, le=100)] = None
     min_retry_concurrency: UInt32 = 0
     budget_interval: AnyDuration | None = None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
 from labsupport.model.schema.base import Istio, Schema
-from labsupport.model.schema.types import CLEARABLE, Bytes, Double, Duration, Int32, UInt32
+from labsupport.model.schema.types import Bytes, Double, Duration, Int32, UInt32
 
 __all__ = [
     "Abort",
@@ -171,8 +171,8 @@ class HTTPRetry(Schema):
     attempts: Int32 = 0
     per_try_timeout: Duration | None = None
     retry_on: str = ""
-    retry_remote_localities: Annotated[bool | None, CLEARABLE] = None
-    retry_ignore_previous_hosts: Annotated[bool | None, CLEARABLE] = None
+    retry_remote_localities: bool | None = None
+    retry_ignore_previous_hosts: bool | None = None
     backoff: Duration | None = None
 
 
@@ -221,7 +221,7 @@ class CorsPolicy(Schema):
     allow_headers: list[str] = Field(default_factory=list)
     expose_headers: list[str] = Field(default_factory=list)
     max_age: Duration | None = None
-    allow_credentials: Annotated[bool | None, CLEARABLE] = None
+    allow_credentials: bool | None = None
     unmatched_preflights: Literal["UNSPECIFIED", "FORWARD", "IGNORE"] = "UNSPECIFIED"
 
 
@@ -241,7 +241,7 @@ class HTTPRoute(Schema):
     mirror: Destination | None = None
     mirrors: list[HTTPMirrorPolicy] = Field(default_factory=list)
     # The CRD has this one field under both spellings.
-    mirror_percent: Annotated[UInt32 | None, CLEARABLE] = Field(
+    mirror_percent: UInt32 | None = Field(
         default=None,
         validation_alias=AliasChoices("mirrorPercent", "mirror_percent"),
         serialization_alias="mirrorPercent",

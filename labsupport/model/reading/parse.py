@@ -112,7 +112,7 @@ def _one(document: Document, namespace: str) -> tuple[Resource | None, list[Prob
     if issues or resource is None:
         return None, [_problem(document, issue) for issue in issues]
     resource._origin = document.origin
-    resource._raw = document.raw
+    resource._raw = found.kept
     resource._warnings = tuple(_problem(document, issue) for issue in found.warnings)
     return resource, []
 

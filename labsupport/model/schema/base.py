@@ -37,7 +37,7 @@ class Schema(BaseModel):
     """Rules over the fields of one mapping (CEL rules of the CRD)."""
 
     NULLS: ClassVar[bool] = False
-    """Whether an explicit null counts as unset, as in Kubernetes' built-in kinds."""
+    """Whether it is part of a built-in kind, of which a Go program reads null in a list or map as an empty value."""
 
 
 class Origin(BaseModel):
@@ -138,7 +138,7 @@ class Resource(Schema):
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The mapping as it was written, untouched."""
+        """The mapping as it was written; of a kind of Istio without the nulls that an API server drops."""
         return self._raw
 
     @property

@@ -21,7 +21,7 @@ from labsupport.model.schema.duration import GoDuration
 from labsupport.model.schema.formats import base64_of, format_problem
 from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.suggest import closest
-from labsupport.model.schema.types import Clearable, Format, IntOrStringMark, LooseMark, Rule, flatten
+from labsupport.model.schema.types import Format, IntOrStringMark, LooseMark, Rule, flatten
 
 __all__ = ["ListShape", "MapShape", "ObjectShape", "Shape", "TextShape", "shape_of"]
 
@@ -44,7 +44,6 @@ class Shape:
     """What a value must look like; the base accepts everything."""
 
     rules: tuple[Rule, ...] = ()
-    nullable: bool = False
     loose: bool = False
 
     def check(self, value: Any, path: str, report: Report) -> Any:
@@ -175,6 +174,13 @@ class IntOrStringShape(Shape):
         return value
 
 
+def _item(shape: Shape, value: Any, path: str, report: Report, *, nulls: bool) -> Any:
+    """Check an item of a list or a map; a Go program reads null as an empty text or an object without fields."""
+    if value is not None or not nulls:
+        return shape.check(value, path, report)
+    return shape.check({}, path, report) if isinstance(shape, ObjectShape) else ""
+
+
 @dataclass(slots=True)
 class ListShape(Shape):
     """A list of equal things."""
@@ -182,6 +188,8 @@ class ListShape(Shape):
     item: Shape = field(default_factory=Shape)
     shortest: int = 0
     longest: int | None = None
+    nulls: bool = False
+    """Whether null stands for an empty value, as in the built-in kinds."""
 
     def check(self, value: Any, path: str, report: Report) -> Any:
         """Check a list and its items."""
@@ -195,7 +203,9 @@ class ListShape(Shape):
             report.crd(path, f"needs at least {self.shortest} {'entry' if self.shortest == 1 else 'entries'}")
         if self.longest is not None and len(value) > self.longest:
             report.crd(path, f"has {len(value)} entries; at most {self.longest} are allowed")
-        cleaned = [self.item.check(item, f"{path}[{index}]", report) for index, item in enumerate(value)]
+        cleaned = [
+            _item(self.item, item, f"{path}[{index}]", report, nulls=self.nulls) for index, item in enumerate(value)
+        ]
         for rule in self.rules:
             report.rules.append((rule, cleaned, path))
         return cleaned
@@ -209,6 +219,7 @@ class MapShape(Shape):
     shortest: int = 0
     longest: int | None = None
     nulls: bool = False
+    """Whether null stands for an empty value, as in the built-in kinds; the API server drops it elsewhere."""
 
     def check(self, value: Any, path: str, report: Report) -> Any:
         """Check a mapping and its values."""
@@ -220,8 +231,9 @@ class MapShape(Shape):
         if self.longest is not None and len(value) > self.longest:
             report.crd(path, f"has {len(value)} entries; at most {self.longest} are allowed")
         cleaned = {
-            key: "" if item is None and self.nulls else self.item.check(item, f"{path}.{key}", report)
+            key: _item(self.item, item, f"{path}.{key}", report, nulls=self.nulls)
             for key, item in value.items()
+            if item is not None or self.nulls
         }
         for rule in self.rules:
             report.rules.append((rule, cleaned, path))
@@ -246,7 +258,6 @@ class ObjectShape(Shape):
             report.crd(path, f"expected a mapping with fields, got {describe(value)}", remedy)
             return value
         cleaned: dict[str, Any] = {}
-        nulls = self.model.NULLS
         for key, item in value.items():
             shape = self.fields.get(key)
             place = f"{path}.{key}" if path else key
@@ -257,9 +268,7 @@ class ObjectShape(Shape):
                     message, remedy = _unknown_field(self, key, place)
                     by: Literal["strict", "object"] = "object" if self.model is Metadata else "strict"
                     report.issues.append(Issue(by, place, message, remedy))
-            elif item is None and (nulls or shape.nullable):
-                continue
-            else:
+            elif item is not None:  # null is unset: an API server drops it before it checks the schema
                 cleaned[key] = shape.check(item, place, report)
         for name in self.required:
             if name in cleaned:
@@ -311,8 +320,8 @@ def shape_of(model: type[Schema]) -> ObjectShape:
     for info in model.model_fields.values():
         names = _yaml_names(info)
         child = _compile(info.annotation, info.metadata)
-        if isinstance(child, MapShape):
-            child.nulls = model.NULLS and isinstance(child.item, TextShape)
+        if isinstance(child, ListShape | MapShape):
+            child.nulls = model.NULLS and isinstance(child.item, TextShape | ObjectShape)
         for name in names:
             shape.fields[name] = child
         if info.is_required():
@@ -344,7 +353,6 @@ def _compile(annotation: Any, metadata: Iterable[Any]) -> Shape:
             break
     shape = _plain(annotation, marks)
     shape.rules = tuple(mark for mark in marks if isinstance(mark, Rule))
-    shape.nullable = any(isinstance(mark, Clearable) for mark in marks)
     shape.loose = any(isinstance(mark, LooseMark) for mark in marks)
     return shape
 

@@ -16,12 +16,10 @@ from pydantic.fields import FieldInfo
 from labsupport.model.schema.duration import GoDuration, parse_duration
 
 __all__ = [
-    "CLEARABLE",
     "LOOSE",
     "AnyDuration",
     "Base64",
     "Bytes",
-    "Clearable",
     "Double",
     "Duration",
     "Format",
@@ -61,11 +59,6 @@ class Format:
 
 
 @dataclass(frozen=True)
-class Clearable:
-    """The CRD says ``nullable``: an explicit null counts as unset instead of as an error."""
-
-
-@dataclass(frozen=True)
 class LooseMark:
     """The field is accepted as it is: Kubernetes knows it, the course does not use it."""
 
@@ -75,7 +68,6 @@ class IntOrStringMark:
     """Kubernetes' ``int-or-string``."""
 
 
-CLEARABLE = Clearable()
 LOOSE = LooseMark()
 
 

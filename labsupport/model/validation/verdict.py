@@ -89,12 +89,14 @@ class Inspection:
         errors: who objects to what.
         warnings: istiod's warnings.
         loose: paths of fields that are accepted without a look inside.
+        kept: the mapping as it was written; for a kind of Istio without the nulls that an API server drops.
     """
 
     resource: Resource | None
     errors: tuple[Issue, ...]
     warnings: tuple[Issue, ...]
     loose: tuple[str, ...]
+    kept: dict[str, Any]
 
 
 def validate(objects: Iterable[HasRaw], *, namespace: str = "default") -> list[Verdict]:
@@ -200,7 +202,18 @@ def inspect(raw: dict[str, Any], *, namespace: str = "default") -> Inspection:
         # istiod cannot read an object whose metadata has a wrong type, so it has nothing to warn about.
         readable = not any(issue.by == "crd" and issue.path.startswith("metadata.") for issue in errors)
         warnings = found.warnings if readable else []
-    return Inspection(resource, tuple(errors), tuple(warnings), tuple(report.loose))
+    kept = _without_nulls(raw, cleaned) if is_istio(raw) else raw
+    return Inspection(resource, tuple(errors), tuple(warnings), tuple(report.loose), kept)
+
+
+def _without_nulls(written: Any, cleaned: Any) -> Any:
+    """What was written, without the nulls that its cleaned form lacks."""
+    if isinstance(written, dict) and isinstance(cleaned, dict):
+        pairs = ((key, value) for key, value in written.items() if value is not None or key in cleaned)
+        return {key: _without_nulls(value, cleaned.get(key)) for key, value in pairs}
+    if isinstance(written, list) and isinstance(cleaned, list):
+        return [_without_nulls(item, kept) for item, kept in zip(written, cleaned, strict=True)]
+    return written
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -104,7 +104,7 @@ def test_kinds_are_found_as_kubectl_finds_them(word: str) -> None:
         (VS.replace("{name: x}", "{name: A_b}"), ["metadata.name", "'A_b'"]),
         (VS.replace("{name: x}", "{name: x, lables: {a: b}}"), ["metadata.lables", "Did you mean labels?"]),
         (VS.replace("{name: x}", "{name: x, labels: {version: 1}}"), ["metadata.labels.version", 'quotes: "1"']),
-        (VS + "spec: null", ["spec", "expected a mapping"]),
+        (VS + "spec: null", ["spec", "there is no rule"]),
         (VS + "spec: {hosts: reviews}", ["spec.hosts", "expected a list", "[reviews]"]),
         (
             VS + f"spec: {{hosts: [a], http: [{{timeOut: 1s, {ROUTE}}}]}}",
@@ -188,3 +188,64 @@ def test_labels_of_an_object_that_is_not_judged_are_read_as_far_as_they_can_be(
     )
     assert isinstance(resource, OtherIstio)
     assert resource.match_labels == labels
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(DR + "spec: {host: a, trafficPolicy: ~}\n", id="object"),
+        pytest.param(VS + f"spec: {{hosts: [a], gateways: , http: [{{{ROUTE}}}]}}\n", id="list"),
+        pytest.param(
+            VS + f"spec: {{hosts: [a], http: [{{{ROUTE}, timeout: ~, name: ~}}]}}\n", id="in an item of a list"
+        ),
+        pytest.param(DR + "spec: {host: a, subsets: [{name: b, labels: {v: ~}}]}\n", id="value of a map"),
+        pytest.param(
+            VS + f"spec: {{hosts: [a], http: [{{match: [{{headers: {{x: ~}}}}], {ROUTE}}}]}}\n", id="object of a map"
+        ),
+        pytest.param(
+            VS + f"spec: {{hosts: [a], http: [{{match: [{{uri: {{exact: b, prefix: ~}}}}], {ROUTE}}}]}}\n", id="oneof"
+        ),
+        pytest.param(VS + f"spec: {{hosts: [a], http: [{{{ROUTE}}}]}}\nstatus: ~\n", id="top level"),
+    ],
+)
+def test_a_null_of_a_field_is_dropped_as_an_api_server_drops_it(text: str) -> None:
+    resource = one(text)
+    assert "None" not in str(resource.raw) and "None" in str(read(text)[0].raw)
+    (verdict,) = validate(read(text))
+    assert not verdict.errors
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param(VS + f"spec: {{hosts: [a, ~], http: [{{{ROUTE}}}]}}\n", "spec.hosts[1]: expected text", id="list"),
+        pytest.param(
+            VS + f"spec: {{hosts: [a], http: [~, {{{ROUTE}}}]}}\n", "spec.http[0]: expected a mapping", id="object"
+        ),
+        pytest.param(DR + "spec: {host: ~}\n", "spec.host: is required", id="required"),
+        pytest.param(
+            DR + "spec: {host: a, subsets: [{name: ~}]}\n", "spec.subsets[0].name: is required", id="required below"
+        ),
+        pytest.param(
+            VS + f"spec: {{hosts: [a], htpp: ~, http: [{{{ROUTE}}}]}}\n", "spec.htpp: unknown field", id="unknown"
+        ),
+    ],
+)
+def test_a_null_that_is_no_field_or_has_to_be_one_is_refused(text: str, words: str) -> None:
+    (verdict,) = validate(read(text))
+    assert any(words in error for error in verdict.errors)
+    with pytest.raises(ManifestError):
+        one(text)
+
+
+def test_no_verdict_is_given_on_the_gateway_api() -> None:
+    assert (
+        validate(read("apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: a}\nspec: {}\n")) == []
+    )
+
+
+def test_a_null_in_metadata_is_an_empty_value() -> None:
+    metadata = "{name: a, labels: {a: ~}, finalizers: [~], ownerReferences: [~], managedFields: [{time: ~}]}"
+    resource = one(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {metadata}\n")
+    assert resource.metadata.labels == {"a": ""} and resource.metadata.finalizers == [""]
+    assert resource.metadata.owner_references[0].name == ""
