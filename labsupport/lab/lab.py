@@ -29,7 +29,7 @@ from labsupport.records import ApplyResult, Leftovers, Ref, Response
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.sending import build_spec, send
-from labsupport.traffic.tls import Authority, ClientCertificate
+from labsupport.traffic.tls import ClientCertificate, TrustAnchor
 
 if TYPE_CHECKING:
     from labsupport.observe.config.view import ConfigView
@@ -224,7 +224,7 @@ class Lab:
         timeout_s: float = 15.0,
         keep_headers: Iterable[str] = (),
         keep_body: bool | None = None,
-        ca: str | Authority | None = None,
+        ca: str | TrustAnchor | None = None,
         certificate: ClientCertificate | tuple[str, str] | None = None,
         tls_version: str | None = None,
     ) -> Observations:
@@ -302,7 +302,7 @@ class Lab:
         reuse_connections: bool = False,
         timeout_s: float = 15.0,
         keep_headers: Iterable[str] = (),
-        ca: str | Authority | None = None,
+        ca: str | TrustAnchor | None = None,
         certificate: ClientCertificate | tuple[str, str] | None = None,
         tls_version: str | None = None,
     ) -> BackgroundTraffic:
