@@ -172,7 +172,7 @@ class AnalysisMessage(Schema):
     documentation_url: str = ""
 
 
-class Condition(Schema):
+class StatusCondition(Schema):
     """A condition in a status."""
 
     type: str = ""
@@ -189,7 +189,7 @@ class IstioStatus(Schema):
 
     model_config = ConfigDict(extra="allow")
 
-    conditions: list[Condition] = Field(default_factory=list)
+    conditions: list[StatusCondition] = Field(default_factory=list)
     validation_messages: list[AnalysisMessage] = Field(default_factory=list)
     observed_generation: IntOrString = 0
 
