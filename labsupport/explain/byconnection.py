@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from labsupport.explain.byrequest import decided
 from labsupport.explain.catalog import Catalog, meant
-from labsupport.explain.connections import Connection, Followed, about, bound_to, follow, name_rank
+from labsupport.explain.connections import ConnectionTraits, Followed, about, bound_to, follow, name_rank
 from labsupport.explain.destinations import Client, reach, resolve
 from labsupport.explain.draft import Draft, ProxyKind
 from labsupport.explain.explanation import Explanation
@@ -150,7 +150,7 @@ class _Gateway:
 
     def _follow(self, entrance: Entrance, kind: RuleKind, name: str) -> Followed:
         view = Viewpoint(entrance.gateway, entrance.server.port.number, self.pod.namespace, self.pod.labels)
-        return follow(self.catalog, self._rules(entrance), kind, view, Connection(server_name=name))
+        return follow(self.catalog, self._rules(entrance), kind, view, ConnectionTraits(server_name=name))
 
     def _end(self, entrance: Entrance, kind: RuleKind, followed: Followed) -> Explanation:
         if not followed.routes:
@@ -181,7 +181,7 @@ def from_sidecar(draft: Draft, catalog: Catalog, client: Client, pod: Pod, servi
     rules = about(catalog, _rules(scope, draft.port), service)
     view = Viewpoint("mesh", draft.port, pod.namespace, pod.labels)
     name = draft.request.host if secure else ""
-    connection = Connection(name, tuple(address for address in service.addresses if "/" not in address))
+    connection = ConnectionTraits(name, tuple(address for address in service.addresses if "/" not in address))
     followed = follow(catalog, rules, kind, view, connection)
     if followed.routes:
         return _connected(draft, catalog, client, pod, "sidecar", kind, followed, ())
