@@ -16,7 +16,7 @@ from labsupport.explain.matching import Viewpoint
 from labsupport.explain.outcomes import either, unreached
 from labsupport.explain.records import Ignored, PredictedOutcome, RoutedTo, RuleKind
 from labsupport.explain.scope import Scope, bound_rules
-from labsupport.explain.servers import Entrance, Port
+from labsupport.explain.servers import GatewayServer, Port
 from labsupport.explain.sidecar import service_names
 from labsupport.model import VirtualService
 from labsupport.model.protocols import is_tls
@@ -79,9 +79,9 @@ def at_gateway_server(
     return decided(draft, catalog, client, table, gateway, "gateway", way.ignored)
 
 
-def _meets(way: _Gateway, servers: Sequence[Entrance], name: str) -> Entrance | None:
+def _meets(way: _Gateway, servers: Sequence[GatewayServer], name: str) -> GatewayServer | None:
     """The server whose filter chain a server name leads to: the closest name counts, of equals the oldest server."""
-    best: tuple[int, Entrance] | None = None
+    best: tuple[int, GatewayServer] | None = None
     for entrance in servers:
         if entrance.passes_on:
             # Here the rules name the server names, and a server without a rule for one of them has no chain.
@@ -123,19 +123,19 @@ class _Gateway:
             decision, [outcome], ignored=self.ignored, proxy=self.pod.name, kind="gateway", hops=hops
         )
 
-    def tcp(self, entrance: Entrance) -> Explanation:
+    def tcp(self, entrance: GatewayServer) -> Explanation:
         """By the ``tcp`` rules of a server."""
         return self._end(entrance, "tcp", self.tcp_rule(entrance))
 
-    def tls(self, entrance: Entrance, name: str) -> Explanation:
+    def tls(self, entrance: GatewayServer, name: str) -> Explanation:
         """By the ``tls`` rules of a server that passes TLS on."""
         return self._end(entrance, "tls", self._follow(entrance, "tls", name))
 
-    def tcp_rule(self, entrance: Entrance) -> Followed:
+    def tcp_rule(self, entrance: GatewayServer) -> Followed:
         """What the ``tcp`` rules of a server decide."""
         return self._follow(entrance, "tcp", "")
 
-    def passing(self, entrance: Entrance, name: str) -> int:
+    def passing(self, entrance: GatewayServer, name: str) -> int:
         """How closely one of the ``tls`` rules of a server fits a server name; -1 if none does."""
         followed = self._follow(entrance, "tls", name)
         if not followed.routes or followed.rule is None:
@@ -144,15 +144,15 @@ class _Gateway:
         matches = followed.rule.spec.tls[index].match
         return max(name_rank(name, host) for match in matches for host in match.sni_hosts)
 
-    def _rules(self, entrance: Entrance) -> list[VirtualService]:
+    def _rules(self, entrance: GatewayServer) -> list[VirtualService]:
         bound = bound_rules(self.catalog, self.client.namespace, entrance.gateway)
         return [rule for rule in bound if bound_to(self.catalog, rule, entrance.spaced_hosts)]
 
-    def _follow(self, entrance: Entrance, kind: RuleKind, name: str) -> Followed:
+    def _follow(self, entrance: GatewayServer, kind: RuleKind, name: str) -> Followed:
         view = Viewpoint(entrance.gateway, entrance.server.port.number, self.pod.namespace, self.pod.labels)
         return follow(self.catalog, self._rules(entrance), kind, view, ConnectionTraits(server_name=name))
 
-    def _end(self, entrance: Entrance, kind: RuleKind, followed: Followed) -> Explanation:
+    def _end(self, entrance: GatewayServer, kind: RuleKind, followed: Followed) -> Explanation:
         if not followed.routes:
             names = {entrance.gateway}
             self.ignored += tuple(unbound(self.catalog, names, self.draft.request.host))

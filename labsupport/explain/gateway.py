@@ -13,7 +13,7 @@ from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives
 from labsupport.explain.scope import bound_rules, rule_hosts
-from labsupport.explain.servers import Entrance
+from labsupport.explain.servers import GatewayServer
 from labsupport.explain.sidecar import Table
 from labsupport.model import VirtualService
 from labsupport.model.hosts import gateway_name, intersection, is_wildcard
@@ -33,7 +33,7 @@ def is_gateway(pod: Pod) -> bool:
     return pod.labels.get("istio") == "ingressgateway" or pod.workload == "istio-ingressgateway"
 
 
-def gateway_table(catalog: Catalog, gateway: Pod, entrances: Sequence[Entrance], host: str) -> Table:
+def gateway_table(catalog: Catalog, gateway: Pod, entrances: Sequence[GatewayServer], host: str) -> Table:
     """Find what decides about a host among servers that share a route table.
 
     Args:

@@ -14,14 +14,14 @@ from labsupport.model import Gateway, Server
 from labsupport.model.protocols import is_http, parse
 from labsupport.records import Pod
 
-__all__ = ["Entrance", "Port", "port_of"]
+__all__ = ["GatewayServer", "Port", "port_of"]
 
 # Target ports of the stock ingress gateway, whose Service may not be among the objects.
 _STOCK_PORTS = {80: 8080, 443: 8443}
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class GatewayServer:
     """One server of one Gateway.
 
     Args:
@@ -111,8 +111,8 @@ class Port:
         ignored: servers that do not fit to those before.
     """
 
-    plain: list[Entrance] = field(default_factory=list)
-    secure: list[Entrance] = field(default_factory=list)
+    plain: list[GatewayServer] = field(default_factory=list)
+    secure: list[GatewayServer] = field(default_factory=list)
     ignored: list[Ignored] = field(default_factory=list)
 
     @property
@@ -161,7 +161,7 @@ def port_of(catalog: Catalog, gateway: Pod, number: int) -> Port:
     return found
 
 
-def _leave_out(port: Port, entrance: Entrance, reason: str) -> None:
+def _leave_out(port: Port, entrance: GatewayServer, reason: str) -> None:
     place = place_of(entrance.owner, f"spec.servers[{entrance.index}]")
     port.ignored.append(
         Ignored(f"Gateway/{entrance.owner.name}", f"server {entrance.index + 1} of it: {reason}", place)
@@ -172,7 +172,7 @@ def _spaced(space: str, host: str) -> str:
     return f"{space}/{host}" if space else host
 
 
-def _selected(catalog: Catalog, gateway: Pod, number: int) -> Iterator[Entrance]:
+def _selected(catalog: Catalog, gateway: Pod, number: int) -> Iterator[GatewayServer]:
     listen = _listen_ports(catalog, gateway)
     wanted = listen.get(number, number)
     for owner in catalog.gateways:
@@ -181,7 +181,7 @@ def _selected(catalog: Catalog, gateway: Pod, number: int) -> Iterator[Entrance]
         namespace = catalog.namespace_of(owner)
         for index, server in enumerate(owner.spec.servers):
             if listen.get(server.port.number, server.port.number) == wanted:
-                yield Entrance(f"{namespace}/{owner.name}", server, owner, namespace, index)
+                yield GatewayServer(f"{namespace}/{owner.name}", server, owner, namespace, index)
 
 
 def _listen_ports(catalog: Catalog, gateway: Pod) -> dict[int, int]:
