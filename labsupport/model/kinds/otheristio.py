@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from labsupport.model.schema.base import Istio, Schema
+from labsupport.model.schema.base import IstioResource, Schema
 from labsupport.model.schema.types import Rule
 
 __all__ = ["NonEmpty", "OtherIstio", "PolicyTargetReference", "TargetReferences", "WorkloadMode", "matching"]
@@ -31,7 +31,7 @@ def matching(pattern: str, message: str) -> Rule:
     return Rule(lambda value: compiled.fullmatch(value) is not None, message)
 
 
-class OtherIstio(Istio):
+class OtherIstio(IstioResource):
     """A kind of Istio outside the course's subject.
 
     Attributes:

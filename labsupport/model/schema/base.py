@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from labsupport.errors import Problem
 from labsupport.model.schema.types import Format, IntOrString, Loose, Rule
 
-__all__ = ["EPOCH", "Istio", "Metadata", "Origin", "Resource", "Schema"]
+__all__ = ["EPOCH", "IstioResource", "Metadata", "Origin", "Resource", "Schema"]
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 """Age of the first object; each one without a creationTimestamp is a second younger than the one before it."""
@@ -194,7 +194,7 @@ class IstioStatus(Schema):
     observed_generation: IntOrString = 0
 
 
-class Istio(Resource):
+class IstioResource(Resource):
     """What the kinds of Istio have in common."""
 
     GROUP: ClassVar[str] = "networking.istio.io"
