@@ -17,7 +17,7 @@ from labsupport.engine.cluster.api.istio import istio_of
 from labsupport.engine.cluster.objects import clean, refuse
 from labsupport.engine.cluster.objects.additions import LAB_LABEL
 from labsupport.engine.cluster.objects.images import Images
-from labsupport.engine.cluster.objects.namespace import Namespace, chosen_name
+from labsupport.engine.cluster.objects.namespace import LabNamespace, chosen_name
 from labsupport.engine.cluster.objects.objects import Objects, Tried
 from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE, Parts
 from labsupport.engine.cluster.objects.rollout import Rollout, workload_of
@@ -98,7 +98,7 @@ class ClusterEngine:
         self.images = Images(registry, tag)
         self.connection = Connection(context)
         self._istio = istio_of(self.connection)
-        self._space = Namespace(self.connection, self.namespace)
+        self._space = LabNamespace(self.connection, self.namespace)
         self._api = Api(self.connection, self.namespace)
         self._objects = Objects(self._api, self.images)
         self._rollout = Rollout(self._api)

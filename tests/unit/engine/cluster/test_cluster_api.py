@@ -15,7 +15,7 @@ from labsupport.cli.state import reset
 from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.objects.images import Images
-from labsupport.engine.cluster.objects.namespace import HOLDER, Namespace
+from labsupport.engine.cluster.objects.namespace import HOLDER, LabNamespace
 from labsupport.engine.cluster.objects.objects import Objects
 from labsupport.engine.cluster.objects.rollout import Rollout
 from labsupport.engine.patching import placed
@@ -256,7 +256,7 @@ def test_pods_that_are_never_made_or_cannot_start_are_told_at_once(server: FakeA
 
 
 def test_a_namespace_that_another_lab_holds_is_told(server: FakeApiServer, api: Api) -> None:
-    space = Namespace(api.connection, "workshop-kim")
+    space = LabNamespace(api.connection, "workshop-kim")
     metadata: dict[str, object] = {"annotations": {HOLDER: space.holder}}
     server.answers["/api/v1/namespaces/workshop-kim"] = (200, {"metadata": metadata})
     space.check(fresh=True)
@@ -268,7 +268,7 @@ def test_a_namespace_that_another_lab_holds_is_told(server: FakeApiServer, api: 
 
 def test_a_namespace_that_is_gone_is_told(api: Api) -> None:
     with pytest.raises(EngineLostError, match=r"is gone.*Lab\(\)"):
-        Namespace(api.connection, "workshop-kim").check(fresh=True)
+        LabNamespace(api.connection, "workshop-kim").check(fresh=True)
 
 
 # --- workshop reset --engine cluster --------------------------------------------------------------------------------
