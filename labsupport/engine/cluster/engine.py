@@ -18,7 +18,7 @@ from labsupport.engine.cluster.objects import clean, refuse
 from labsupport.engine.cluster.objects.additions import LAB_LABEL
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.namespace import LabNamespace, chosen_name
-from labsupport.engine.cluster.objects.objects import Objects, Tried
+from labsupport.engine.cluster.objects.objects import ObjectStore, Tried
 from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE, Parts
 from labsupport.engine.cluster.objects.rollout import Rollout, workload_of
 from labsupport.engine.cluster.watch.podlogs import read_log
@@ -100,7 +100,7 @@ class ClusterEngine:
         self._istio = istio_of(self.connection)
         self._space = LabNamespace(self.connection, self.namespace)
         self._api = Api(self.connection, self.namespace)
-        self._objects = Objects(self._api, self.images)
+        self._objects = ObjectStore(self._api, self.images)
         self._rollout = Rollout(self._api)
         self._parts = Parts(self._api, self.images)
         try:
