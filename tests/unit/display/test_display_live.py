@@ -8,7 +8,7 @@ import weakref
 import pytest
 from display_samples import T0, response
 
-from labsupport.cell import Origin
+from labsupport.cell import CellRun
 from labsupport.display.live.live import LiveTraffic, live_of
 from labsupport.errors import TrafficError, UsageError
 from labsupport.records import Ref, TrafficSpec
@@ -236,7 +236,7 @@ class Kernel:
     """Runs of cells, and what they published."""
 
     def __init__(self, monkeypatch):
-        self.places, self.now = [], Origin("", "")
+        self.places, self.now = [], CellRun("", "")
         monkeypatch.setattr("labsupport.display.live.live_view.cell.here", lambda: self.now)
         monkeypatch.setattr("labsupport.display.live.live_view._publish", self.publish)
         monkeypatch.setattr(threading.Thread, "start", lambda self: None)
@@ -245,7 +245,7 @@ class Kernel:
         self.places.append((place, update, "application/vnd.jupyter.widget-view+json" in data))
 
     def run(self, cell, number):
-        self.now = Origin(cell, f"run-{number}")
+        self.now = CellRun(cell, f"run-{number}")
 
 
 def test_a_picture_ends_when_its_cell_shows_another_one(source, monkeypatch):
