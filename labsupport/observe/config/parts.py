@@ -13,7 +13,7 @@ from labsupport.model.writing.lines import Path
 from labsupport.observe.config.listeners import chains_of_rule, chains_to, gateway_listeners, in_scope, origin, pruned
 from labsupport.records import ProxyConfig
 
-__all__ = ["Part", "find_parts"]
+__all__ = ["ConfigPart", "find_parts"]
 
 Json = Mapping[str, Any]
 
@@ -55,7 +55,7 @@ _CLUSTER_BRIEF = ("name", "lb_policy")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ConfigPart:
     """One piece of configuration.
 
     Args:
@@ -93,7 +93,7 @@ class Part:
         return bool(value == _UNLIMITED)
 
 
-def find_parts(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
+def find_parts(resource: Resource, raw: Json, config: ProxyConfig) -> list[ConfigPart]:
     """Parts of a proxy's configuration that come from an object, each once.
 
     Args:
@@ -105,7 +105,7 @@ def find_parts(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]
         Parts in the order in which a request meets them; of several that differ in their names alone, the first, which
         names the others.
     """
-    found: list[Part] = []
+    found: list[ConfigPart] = []
     places: dict[str, int] = {}
     for part in _every_part(resource, raw, config):
         key = json.dumps([{k: v for k, v in part.content.items() if k not in ("name", "domains")}, part.missing])
@@ -122,11 +122,11 @@ def find_parts(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]
     return found
 
 
-def _domains(part: Part) -> tuple[Any, ...]:
+def _domains(part: ConfigPart) -> tuple[Any, ...]:
     return tuple(part.content.get("domains", ()))
 
 
-def _every_part(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
+def _every_part(resource: Resource, raw: Json, config: ProxyConfig) -> list[ConfigPart]:
     if resource.kind == "VirtualService":
         return _of_virtual_service(resource, raw, config)
     if resource.kind == "DestinationRule":
@@ -141,7 +141,7 @@ def _every_part(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part
     if resource.kind == "ServiceEntry":
         return _of_service_entry(raw, config)
     if resource.kind == "Sidecar":
-        return [Part(*piece) for piece in in_scope(raw, config)]
+        return [ConfigPart(*piece) for piece in in_scope(raw, config)]
     namespace = resource.namespace or "default"
     host = f"{resource.name}.{namespace}."
     return [
@@ -151,7 +151,7 @@ def _every_part(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part
     ]
 
 
-def _hash_policies(clusters: set[str], config: ProxyConfig) -> list[Part]:
+def _hash_policies(clusters: set[str], config: ProxyConfig) -> list[ConfigPart]:
     """The part of a ``consistentHash`` that Envoy has in its routes: what is hashed."""
     parts = []
     for table, value in config.routes.items():
@@ -160,12 +160,12 @@ def _hash_policies(clusters: set[str], config: ProxyConfig) -> list[Part]:
                 policy = (route.get("route") or {}).get("hash_policy")
                 if policy and clusters & set(_clusters_of(route)):
                     content = {"name": str(host["name"]), "hash_policy": pruned(policy)}
-                    parts.append(Part(f"route table {table}, virtual host {host['name']}", content, "RDS"))
+                    parts.append(ConfigPart(f"route table {table}, virtual host {host['name']}", content, "RDS"))
     return parts
 
 
-def _of_virtual_service(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
-    found: list[tuple[bool, str, Part, list[str]]] = []
+def _of_virtual_service(resource: Resource, raw: Json, config: ProxyConfig) -> list[ConfigPart]:
+    found: list[tuple[bool, str, ConfigPart, list[str]]] = []
     for table_name, table in config.routes.items():
         for host in table.get("virtual_hosts", ()):
             routes = [route for route in host.get("routes", ()) if origin(route, resource)]
@@ -173,7 +173,7 @@ def _of_virtual_service(resource: Resource, raw: Json, config: ProxyConfig) -> l
                 continue
             content = {"domains": _short_domains(host["domains"]), "routes": [_route(route) for route in routes]}
             named = [name for route in routes for name in _clusters_of(route)]
-            part = Part(f"route table {table_name}, virtual host {host['name']}", content, "RDS")
+            part = ConfigPart(f"route table {table_name}, virtual host {host['name']}", content, "RDS")
             found.append((any(name in config.clusters for name in named), table_name, part, named))
     # Istio puts a rule into the table of port 80 as well, whatever the ports of its hosts are. Where no such cluster
     # exists, that copy says nothing about any request that somebody sends.
@@ -185,11 +185,11 @@ def _of_virtual_service(resource: Resource, raw: Json, config: ProxyConfig) -> l
     named_by = [*(entry[3] for entry in found), *(entry[2] for entry in chains)]
     clusters = dict.fromkeys(name for named in named_by for name in named)
     parts = [part for _, _, part, _ in found]
-    parts += [Part(f"listener {name}, filter chain", content, "LDS") for name, content, _ in chains]
+    parts += [ConfigPart(f"listener {name}, filter chain", content, "LDS") for name, content, _ in chains]
     return parts + [
         _cluster(config.clusters[name], config, brief=True)
         if name in config.clusters
-        else Part(
+        else ConfigPart(
             f"cluster {name} (missing)",
             {"name": name},
             "CDS",
@@ -199,7 +199,7 @@ def _of_virtual_service(resource: Resource, raw: Json, config: ProxyConfig) -> l
     ]
 
 
-def _of_gateway(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
+def _of_gateway(resource: Resource, raw: Json, config: ProxyConfig) -> list[ConfigPart]:
     hosts = {
         str(host).split("/")[-1]
         for server in (raw.get("spec") or {}).get("servers") or ()
@@ -207,7 +207,7 @@ def _of_gateway(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part
     }
     parts, tables = [], []
     for name, content, used in gateway_listeners(resource, raw, config):
-        parts.append(Part(f"listener {name}", content, "LDS"))
+        parts.append(ConfigPart(f"listener {name}", content, "LDS"))
         tables += used
     for name in dict.fromkeys(tables):
         virtual = [
@@ -221,14 +221,14 @@ def _of_gateway(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part
             if "*" in hosts or hosts & {*host["domains"], "*"}
         ]
         if virtual:
-            parts.append(Part(f"route table {name}", {"virtual_hosts": virtual}, "RDS"))
+            parts.append(ConfigPart(f"route table {name}", {"virtual_hosts": virtual}, "RDS"))
     return parts
 
 
-def _of_service_entry(raw: Json, config: ProxyConfig) -> list[Part]:
+def _of_service_entry(raw: Json, config: ProxyConfig) -> list[ConfigPart]:
     hosts = {str(host) for host in (raw.get("spec") or {}).get("hosts") or ()}
     parts = [
-        Part(
+        ConfigPart(
             f"route table {table}, virtual host {host['name']}",
             {"domains": _short_domains(host["domains"]), "routes": [_route(route) for route in host.get("routes", ())]},
             "RDS",
@@ -237,7 +237,7 @@ def _of_service_entry(raw: Json, config: ProxyConfig) -> list[Part]:
         for host in value.get("virtual_hosts", ())
         if hosts & set(host["domains"])
     ]
-    parts += [Part(f"listener {name}, filter chain", chain, "LDS") for name, chain in chains_to(hosts, config)]
+    parts += [ConfigPart(f"listener {name}, filter chain", chain, "LDS") for name, chain in chains_to(hosts, config)]
     return parts + [
         _cluster(cluster, config)
         for name, cluster in config.clusters.items()
@@ -259,7 +259,7 @@ def _ordered(value: Json, first: Iterable[str]) -> dict[str, Any]:
     return begun | {key: item for key, item in value.items() if key not in begun}
 
 
-def _cluster(cluster: Json, config: ProxyConfig, *, explicit: bool = False, brief: bool = False) -> Part:
+def _cluster(cluster: Json, config: ProxyConfig, *, explicit: bool = False, brief: bool = False) -> ConfigPart:
     name = str(cluster["name"])
     wanted = _CLUSTER_BRIEF if brief else _CLUSTER_SHOWN
     # Proto JSON leaves out the first value of an enum, which says more here than its absence.
@@ -279,7 +279,7 @@ def _cluster(cluster: Json, config: ProxyConfig, *, explicit: bool = False, brie
         short["endpoints"] = [f"{n} × {text}" if n > 1 else text for text, n in Counter(known).items()]
         if not known:
             missing = f"Cluster {name} has no endpoint: such a request gets 503 UH."
-    return Part(f"cluster {name}", short, "CDS", missing, explicit)
+    return ConfigPart(f"cluster {name}", short, "CDS", missing, explicit)
 
 
 def _endpoint(item: Json) -> str:
