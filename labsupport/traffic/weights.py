@@ -15,13 +15,13 @@ from labsupport.model.schema.base import Resource
 from labsupport.model.writing.written import written
 from labsupport.records import Ref
 
-__all__ = ["Part", "Split", "find_split", "in_hundredths", "parse_name", "patch_for"]
+__all__ = ["Split", "SplitPart", "find_split", "in_hundredths", "parse_name", "patch_for"]
 
 _NAME = re.compile(r"(?:VirtualService/)?([a-z0-9][a-z0-9.-]*?)(?:\[(\d+)\])?")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SplitPart:
     """One destination of a split.
 
     Args:
@@ -47,7 +47,7 @@ class Split:
 
     ref: Ref
     rule: int
-    parts: tuple[Part, ...]
+    parts: tuple[SplitPart, ...]
 
     @property
     def weights(self) -> tuple[int, ...]:
@@ -110,10 +110,10 @@ def find_split(objects: Sequence[Resource], text: str) -> Split:
     return Split(ref, place, tuple(map(lambda e, w: _part(e, w, objects), route, shares)))
 
 
-def _part(entry: dict[str, Any], weight: int, objects: Sequence[Resource]) -> Part:
+def _part(entry: dict[str, Any], weight: int, objects: Sequence[Resource]) -> SplitPart:
     destination = entry.get("destination") or {}
     host, subset = str(destination.get("host", "")), str(destination.get("subset") or "")
-    return Part(host, version_of(objects, host, subset) if subset else host, weight)
+    return SplitPart(host, version_of(objects, host, subset) if subset else host, weight)
 
 
 def in_hundredths(weights: Sequence[int]) -> list[int]:

@@ -14,7 +14,7 @@ from labsupport.errors import TrafficError, UsageError
 from labsupport.records import Ref, TrafficSpec
 from labsupport.traffic.background import BackgroundTraffic, TrafficSnapshot
 from labsupport.traffic.recording import Mark, Recording
-from labsupport.traffic.weights import Part, Split
+from labsupport.traffic.weights import Split, SplitPart
 
 
 class Source:
@@ -317,7 +317,7 @@ class Rules:
         return self.shares
 
     def split(self, name):
-        parts = tuple(Part("web", f"v{number}", weight) for number, weight in enumerate((90, 10), start=1))
+        parts = tuple(SplitPart("web", f"v{number}", weight) for number, weight in enumerate((90, 10), start=1))
         return Split(Ref("VirtualService", name), 0, parts)
 
     def turn(self, name, weights):
