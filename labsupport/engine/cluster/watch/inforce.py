@@ -20,7 +20,7 @@ from labsupport.engine.cluster.watch.expected import Expected, Held, Mismatch, e
 from labsupport.engine.cluster.watch.proxies import Proxies
 from labsupport.engine.cluster.watch.received import Received
 from labsupport.engine.cluster.watch.rulebook import RULES, Rulebook, origins_of
-from labsupport.engine.cluster.watch.world import Place, Seen
+from labsupport.engine.cluster.watch.world import NamespaceReader, Seen
 from labsupport.errors import ConfigRejectedError, EngineError, WaitTimeoutError
 from labsupport.model import Resource
 from labsupport.records import ProxyChange, RuleStatus
@@ -93,7 +93,7 @@ class Watcher:
         self._connection = connection
         self._namespace = namespace
         self._istio_namespace = istio_namespace
-        self._place = Place(connection, namespace)
+        self._place = NamespaceReader(connection, namespace)
         self._proxies = Proxies(connection, namespace)
         self._received = Received(connection, namespace)
         self._rules = Rulebook()
