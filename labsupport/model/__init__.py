@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labsupport.model.kinds.apps import DaemonSet, Deployment, ReplicaSet, StatefulSet
-from labsupport.model.kinds.core import ConfigMap, Namespace, Pod, Secret, Service, ServiceAccount
+from labsupport.model.kinds.core import BarePod, ConfigMap, Namespace, Secret, Service, ServiceAccount
 from labsupport.model.kinds.destinationrule import DestinationRule, Subset
 from labsupport.model.kinds.extensions import TrafficExtension, WasmPlugin
 from labsupport.model.kinds.gateway import Gateway, Server
@@ -40,6 +40,7 @@ __all__ = [
     "CLUSTER_SCOPED",
     "KINDS",
     "AuthorizationPolicy",
+    "BarePod",
     "ConfigMap",
     "ConnectionPoolSettings",
     "CorsPolicy",
@@ -62,7 +63,6 @@ __all__ = [
     "OutlierDetection",
     "PeerAuthentication",
     "Percent",
-    "Pod",
     "ProxyConfig",
     "ReplicaSet",
     "RequestAuthentication",
