@@ -34,7 +34,7 @@ from labsupport.controlplane.translate.names import (
     stat_name,
 )
 from labsupport.controlplane.translate.outlier import apply_outlier_detection
-from labsupport.controlplane.translate.policy import Policy, for_port, for_subset, with_mesh_defaults
+from labsupport.controlplane.translate.policy import PortPolicy, for_port, for_subset, with_mesh_defaults
 from labsupport.controlplane.translate.tls import apply_tls
 from labsupport.model.hosts import is_wildcard
 from labsupport.model.protocols import is_http2
@@ -117,7 +117,7 @@ def _outbound(
     service: ServiceRecord,
     port: Port,
     rule: MergedRule | None,
-    policy: Policy | None,
+    policy: PortPolicy | None,
     subset: str,
     discovery: str,
 ) -> Json | None:
@@ -165,7 +165,7 @@ def _outbound(
     return cluster
 
 
-def _origin(rule: MergedRule, policy: Policy | None) -> Json:
+def _origin(rule: MergedRule, policy: PortPolicy | None) -> Json:
     """What the metadata of a cluster says about the rule that shaped it."""
     metadata: Json = {"config": config_path("DestinationRule", rule.namespace, rule.name)}
     tls = policy.tls if policy is not None else None
@@ -289,7 +289,7 @@ def _inbound(context: Context, inbound: InboundPort) -> Json:
     policy = with_mesh_defaults(policy, context.mesh)
     pool = _sidecar_pool(context, inbound.number)
     if pool is not None:
-        policy = replace(policy or Policy(), connection_pool=pool)
+        policy = replace(policy or PortPolicy(), connection_pool=pool)
     apply_connection_pool(cluster, options, policy, context.mesh)
     _finish(cluster, options)
     return cluster

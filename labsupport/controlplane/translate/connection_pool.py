@@ -7,7 +7,7 @@ from typing import Any
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.meshconfig import MeshConfig
 from labsupport.controlplane.translate.names import duration
-from labsupport.controlplane.translate.policy import Policy
+from labsupport.controlplane.translate.policy import PortPolicy
 from labsupport.model.protocols import is_http
 
 __all__ = ["UNLIMITED", "apply_connection_pool", "h2_upgrade", "mesh_timeout"]
@@ -21,7 +21,7 @@ def mesh_timeout(mesh: MeshConfig) -> str:
     return duration(mesh.connect_timeout)
 
 
-def h2_upgrade(policy: Policy | None, protocol: str, mesh: MeshConfig) -> bool:
+def h2_upgrade(policy: PortPolicy | None, protocol: str, mesh: MeshConfig) -> bool:
     """Whether ``h2UpgradePolicy`` makes the cluster speak HTTP/2."""
     http = policy.connection_pool.http if policy is not None and policy.connection_pool is not None else None
     if http is not None:
@@ -32,7 +32,7 @@ def h2_upgrade(policy: Policy | None, protocol: str, mesh: MeshConfig) -> bool:
     return is_http(protocol) and mesh.h2_upgrade
 
 
-def apply_connection_pool(cluster: Json, options: Json, policy: Policy | None, mesh: MeshConfig) -> None:
+def apply_connection_pool(cluster: Json, options: Json, policy: PortPolicy | None, mesh: MeshConfig) -> None:
     """Set thresholds, timeouts, keepalive and connection limits of a cluster.
 
     Args:

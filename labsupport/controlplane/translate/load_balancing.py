@@ -10,7 +10,7 @@ from labsupport.controlplane.translate.connection_pool import percent
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.locality import apply_to_cluster, effective_setting
 from labsupport.controlplane.translate.names import duration
-from labsupport.controlplane.translate.policy import Policy
+from labsupport.controlplane.translate.policy import PortPolicy
 
 __all__ = ["apply_load_balancer"]
 
@@ -18,7 +18,7 @@ _PERSISTENT_SESSION = "istio.io/persistent-session"
 _DEFAULT_RING_SIZE = 1024
 
 
-def apply_load_balancer(context: Context, service: ServiceRecord, cluster: Json, policy: Policy | None) -> None:
+def apply_load_balancer(context: Context, service: ServiceRecord, cluster: Json, policy: PortPolicy | None) -> None:
     """Set ``lb_policy`` with its configuration, and what locality asks for.
 
     Args:

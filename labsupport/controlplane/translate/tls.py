@@ -13,7 +13,7 @@ from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.meshconfig import MeshConfig
 from labsupport.controlplane.registry.services import ServiceRecord
 from labsupport.controlplane.translate.context import Context
-from labsupport.controlplane.translate.policy import Policy
+from labsupport.controlplane.translate.policy import PortPolicy
 
 __all__ = ["TLS_SOCKET", "apply_tls", "credential_secret", "file_secret"]
 
@@ -61,7 +61,7 @@ def apply_tls(
     options: Json,
     service: ServiceRecord,
     rule: MergedRule | None,
-    policy: Policy | None,
+    policy: PortPolicy | None,
 ) -> None:
     """Set the transport socket of a cluster.
 
