@@ -16,7 +16,7 @@ from labsupport.explain.matching import Viewpoint
 from labsupport.explain.outcomes import either, unreached
 from labsupport.explain.records import Ignored, PredictedOutcome, RoutedTo, RuleKind
 from labsupport.explain.scope import Scope, bound_rules
-from labsupport.explain.servers import GatewayServer, Port
+from labsupport.explain.servers import GatewayServer, OpenPort
 from labsupport.explain.sidecar import service_names
 from labsupport.model import VirtualService
 from labsupport.model.protocols import is_tls
@@ -32,7 +32,7 @@ def at_gateway_server(
     client: Client,
     gateway: Pod,
     target: Target,
-    port: Port,
+    port: OpenPort,
     certificate: bool,
 ) -> Explanation:
     """Explain a connection to a gateway's port that is TLS, or that meets a server which is not HTTP.

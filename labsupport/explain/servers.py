@@ -14,7 +14,7 @@ from labsupport.model import Gateway, Server
 from labsupport.model.protocols import is_http, parse
 from labsupport.records import Pod
 
-__all__ = ["GatewayServer", "Port", "port_of"]
+__all__ = ["GatewayServer", "OpenPort", "port_of"]
 
 # Target ports of the stock ingress gateway, whose Service may not be among the objects.
 _STOCK_PORTS = {80: 8080, 443: 8443}
@@ -102,7 +102,7 @@ class GatewayServer:
 
 
 @dataclass(slots=True)
-class Port:
+class OpenPort:
     """What listens on one port of a gateway.
 
     Args:
@@ -121,7 +121,7 @@ class Port:
         return bool(self.plain or self.secure)
 
 
-def port_of(catalog: Catalog, gateway: Pod, number: int) -> Port:
+def port_of(catalog: Catalog, gateway: Pod, number: int) -> OpenPort:
     """The servers behind a port of the gateway's Service.
 
     Args:
@@ -129,7 +129,7 @@ def port_of(catalog: Catalog, gateway: Pod, number: int) -> Port:
         gateway: the gateway's pod.
         number: the port.
     """
-    found = Port()
+    found = OpenPort()
     taken: set[tuple[str, str]] = set()
     tables: set[tuple[str, ...]] = set()
     for entrance in _selected(catalog, gateway, number):
@@ -161,7 +161,7 @@ def port_of(catalog: Catalog, gateway: Pod, number: int) -> Port:
     return found
 
 
-def _leave_out(port: Port, entrance: GatewayServer, reason: str) -> None:
+def _leave_out(port: OpenPort, entrance: GatewayServer, reason: str) -> None:
     place = place_of(entrance.owner, f"spec.servers[{entrance.index}]")
     port.ignored.append(
         Ignored(f"Gateway/{entrance.owner.name}", f"server {entrance.index + 1} of it: {reason}", place)
