@@ -39,10 +39,10 @@ from labsupport.model import Resource
 from labsupport.records import (
     AccessRecord,
     ApplyResult,
+    EnvoyConfig,
     Leftovers,
     ObjectChange,
     Pod,
-    ProxyConfig,
     Ref,
     RuleStatus,
     Sample,
@@ -296,7 +296,7 @@ class ClusterEngine:
             raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
         return matching[0]
 
-    def proxy_config(self, pod: str) -> ProxyConfig:
+    def proxy_config(self, pod: str) -> EnvoyConfig:
         """The configuration that a proxy holds now, from its admin interface."""
         self._check()
         found = self._pod(pod)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from labsupport.model.schema.base import Resource
-from labsupport.records import ProxyConfig
+from labsupport.records import EnvoyConfig
 
 __all__ = ["chains_of_rule", "chains_to", "gateway_listeners", "in_scope", "origin", "pruned"]
 
@@ -30,7 +30,7 @@ def origin(item: Json, resource: Resource) -> bool:
 
 
 def chains_of_rule(
-    resource: Resource, raw: Json, config: ProxyConfig
+    resource: Resource, raw: Json, config: EnvoyConfig
 ) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     """Filter chains that come from the ``tcp`` and ``tls`` rules of a VirtualService.
 
@@ -56,7 +56,7 @@ def chains_of_rule(
             yield listener, _short(chain), clusters
 
 
-def chains_to(hosts: Iterable[str], config: ProxyConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+def chains_to(hosts: Iterable[str], config: EnvoyConfig) -> Iterator[tuple[str, dict[str, Any]]]:
     """Filter chains that lead to clusters of some hosts, by the names of their listeners."""
     wanted = set(hosts)
     for listener, chain in _chains(config):
@@ -65,7 +65,7 @@ def chains_to(hosts: Iterable[str], config: ProxyConfig) -> Iterator[tuple[str, 
 
 
 def gateway_listeners(
-    resource: Resource, raw: Json, config: ProxyConfig
+    resource: Resource, raw: Json, config: EnvoyConfig
 ) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     """Listeners that a Gateway opened, with the filter chains that are its own.
 
@@ -92,7 +92,7 @@ def gateway_listeners(
             yield name, {"name": name, "port": port, "filter_chains": chains}, tables
 
 
-def in_scope(raw: Json, config: ProxyConfig) -> Iterator[tuple[str, dict[str, Any], str]]:
+def in_scope(raw: Json, config: EnvoyConfig) -> Iterator[tuple[str, dict[str, Any], str]]:
     """What a Sidecar left in a proxy, and what it opened.
 
     Yields:
@@ -128,7 +128,7 @@ def _groups(cluster: Json) -> Iterable[Json]:
     return groups
 
 
-def _chains(config: ProxyConfig) -> Iterator[tuple[str, Json]]:
+def _chains(config: EnvoyConfig) -> Iterator[tuple[str, Json]]:
     for name, listener in config.listeners.items():
         for chain in listener.get("filter_chains", ()):
             yield name, chain

@@ -11,7 +11,7 @@ from typing import Any
 from labsupport.model.schema.base import Resource
 from labsupport.model.writing.lines import Path
 from labsupport.observe.config.listeners import chains_of_rule, chains_to, gateway_listeners, in_scope, origin, pruned
-from labsupport.records import ProxyConfig
+from labsupport.records import EnvoyConfig
 
 __all__ = ["ConfigPart", "find_parts"]
 
@@ -93,7 +93,7 @@ class ConfigPart:
         return bool(value == _UNLIMITED)
 
 
-def find_parts(resource: Resource, raw: Json, config: ProxyConfig) -> list[ConfigPart]:
+def find_parts(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
     """Parts of a proxy's configuration that come from an object, each once.
 
     Args:
@@ -126,7 +126,7 @@ def _domains(part: ConfigPart) -> tuple[Any, ...]:
     return tuple(part.content.get("domains", ()))
 
 
-def _every_part(resource: Resource, raw: Json, config: ProxyConfig) -> list[ConfigPart]:
+def _every_part(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
     if resource.kind == "VirtualService":
         return _of_virtual_service(resource, raw, config)
     if resource.kind == "DestinationRule":
@@ -151,7 +151,7 @@ def _every_part(resource: Resource, raw: Json, config: ProxyConfig) -> list[Conf
     ]
 
 
-def _hash_policies(clusters: set[str], config: ProxyConfig) -> list[ConfigPart]:
+def _hash_policies(clusters: set[str], config: EnvoyConfig) -> list[ConfigPart]:
     """The part of a ``consistentHash`` that Envoy has in its routes: what is hashed."""
     parts = []
     for table, value in config.routes.items():
@@ -164,7 +164,7 @@ def _hash_policies(clusters: set[str], config: ProxyConfig) -> list[ConfigPart]:
     return parts
 
 
-def _of_virtual_service(resource: Resource, raw: Json, config: ProxyConfig) -> list[ConfigPart]:
+def _of_virtual_service(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
     found: list[tuple[bool, str, ConfigPart, list[str]]] = []
     for table_name, table in config.routes.items():
         for host in table.get("virtual_hosts", ()):
@@ -199,7 +199,7 @@ def _of_virtual_service(resource: Resource, raw: Json, config: ProxyConfig) -> l
     ]
 
 
-def _of_gateway(resource: Resource, raw: Json, config: ProxyConfig) -> list[ConfigPart]:
+def _of_gateway(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
     hosts = {
         str(host).split("/")[-1]
         for server in (raw.get("spec") or {}).get("servers") or ()
@@ -225,7 +225,7 @@ def _of_gateway(resource: Resource, raw: Json, config: ProxyConfig) -> list[Conf
     return parts
 
 
-def _of_service_entry(raw: Json, config: ProxyConfig) -> list[ConfigPart]:
+def _of_service_entry(raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
     hosts = {str(host) for host in (raw.get("spec") or {}).get("hosts") or ()}
     parts = [
         ConfigPart(
@@ -259,7 +259,7 @@ def _ordered(value: Json, first: Iterable[str]) -> dict[str, Any]:
     return begun | {key: item for key, item in value.items() if key not in begun}
 
 
-def _cluster(cluster: Json, config: ProxyConfig, *, explicit: bool = False, brief: bool = False) -> ConfigPart:
+def _cluster(cluster: Json, config: EnvoyConfig, *, explicit: bool = False, brief: bool = False) -> ConfigPart:
     name = str(cluster["name"])
     wanted = _CLUSTER_BRIEF if brief else _CLUSTER_SHOWN
     # Proto JSON leaves out the first value of an enum, which says more here than its absence.

@@ -13,7 +13,7 @@ from labsupport.model.schema.base import Resource
 from labsupport.model.writing.lines import ConfigLine, block, key, leaves
 from labsupport.model.writing.written import written
 from labsupport.observe.config.parts import ConfigPart, find_parts
-from labsupport.records import Pod, ProxyConfig, Ref
+from labsupport.records import EnvoyConfig, Pod, Ref
 
 __all__ = ["ConfigView", "EnvoyPart", "view"]
 
@@ -105,7 +105,7 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
     raw = written(resource)
     values = {key(path, value) for path, value in leaves(raw.get("spec", {})) if _tells(path, value)}
     tried: list[str] = []
-    chosen: tuple[Pod, ProxyConfig, list[ConfigPart]] | None = None
+    chosen: tuple[Pod, EnvoyConfig, list[ConfigPart]] | None = None
     for pod in _candidates(engine, resource, proxy):
         config = engine.proxy_config(pod.name)
         tried.append(pod.name)

@@ -9,7 +9,7 @@ from typing import Any
 from labsupport.controlplane.desired import Key, changed_fields, key_of
 from labsupport.controlplane.proxies import ProxyResources
 from labsupport.model import Resource
-from labsupport.records import ProxyConfig, Ref, RuleStatus
+from labsupport.records import EnvoyConfig, Ref, RuleStatus
 
 __all__ = ["RULES", "Rulebook", "origins_of"]
 
@@ -18,7 +18,7 @@ RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sideca
 _NOTED = ("VirtualService", "DestinationRule")
 
 
-def origins_of(config: ProxyConfig | ProxyResources) -> frozenset[str]:
+def origins_of(config: EnvoyConfig | ProxyResources) -> frozenset[str]:
     """The config paths that Istio noted on routes and clusters (``filter_metadata.istio.config``)."""
     return frozenset(_origins([*config.routes.values(), *config.clusters.values()]))
 
