@@ -15,7 +15,7 @@ from labsupport.explain.known import KnownService
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.outcomes import either, unreached
 from labsupport.explain.records import Ignored, PredictedOutcome, RoutedTo, RuleKind
-from labsupport.explain.scope import Scope, bound_rules
+from labsupport.explain.scope import ProxyKnowledge, bound_rules
 from labsupport.explain.servers import GatewayServer, OpenPort
 from labsupport.explain.sidecar import service_names
 from labsupport.model import VirtualService
@@ -197,7 +197,7 @@ def from_sidecar(draft: Draft, catalog: Catalog, client: Client, pod: Pod, servi
     return _ended(draft, catalog, pod, "sidecar", decision, [found], followed, ())
 
 
-def _rules(scope: Scope, port: int) -> Sequence[VirtualService]:
+def _rules(scope: ProxyKnowledge, port: int) -> Sequence[VirtualService]:
     listener = scope.listener_for(port)
     return listener.rules if listener is not None else ()
 

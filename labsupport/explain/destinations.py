@@ -9,7 +9,7 @@ from typing import Any
 from labsupport.explain.catalog import Catalog, meant, place_of
 from labsupport.explain.known import KnownService
 from labsupport.explain.records import Place, Policy, RoutedTo
-from labsupport.explain.scope import Scope
+from labsupport.explain.scope import ProxyKnowledge
 from labsupport.explain.whose import rules_for
 from labsupport.explain.words import described
 from labsupport.model import Destination, DestinationRule, Subset
@@ -41,7 +41,7 @@ class Client:
         port: the port the decision is made for, which is the default port of destinations.
     """
 
-    scope: Scope
+    scope: ProxyKnowledge
     labels: Mapping[str, str]
     gateway: bool
     port: int

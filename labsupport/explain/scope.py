@@ -14,7 +14,7 @@ from labsupport.model.kinds.sidecar import IstioEgressListener
 from labsupport.model.protocols import parse
 from labsupport.records import Pod
 
-__all__ = ["Listener", "Scope", "bound_rules", "gateway_scope", "rule_hosts", "sidecar_scope"]
+__all__ = ["Listener", "ProxyKnowledge", "bound_rules", "gateway_scope", "rule_hosts", "sidecar_scope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ProxyKnowledge:
     """What a proxy knows.
 
     Args:
@@ -89,12 +89,12 @@ def bound_rules(catalog: Catalog, namespace: str, gateway: str) -> list[VirtualS
     return sorted((rule for rule in catalog.virtual_services if bound(rule)), key=rank)
 
 
-def gateway_scope(catalog: Catalog, namespace: str) -> Scope:
+def gateway_scope(catalog: Catalog, namespace: str) -> ProxyKnowledge:
     """What gateways of a namespace know: every service that is shown to it."""
-    return Scope(namespace, combined(catalog.visible(namespace)))
+    return ProxyKnowledge(namespace, combined(catalog.visible(namespace)))
 
 
-def sidecar_scope(catalog: Catalog, client: Pod) -> Scope:
+def sidecar_scope(catalog: Catalog, client: Pod) -> ProxyKnowledge:
     """What the sidecar of a pod knows."""
     namespace = client.namespace
     sidecar = catalog.egress(namespace, client.labels)
@@ -111,7 +111,7 @@ def sidecar_scope(catalog: Catalog, client: Pod) -> Scope:
                 found = _target(catalog, namespace, host, listener, ports)
                 if found is not None:
                     services = combined([*services.values(), found])
-    return Scope(namespace, services, tuple(listeners), sidecar)
+    return ProxyKnowledge(namespace, services, tuple(listeners), sidecar)
 
 
 @dataclass(slots=True)

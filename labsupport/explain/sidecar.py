@@ -14,7 +14,7 @@ from labsupport.explain.known import KnownService
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives
-from labsupport.explain.scope import Listener, Scope, rule_hosts
+from labsupport.explain.scope import Listener, ProxyKnowledge, rule_hosts
 from labsupport.model import VirtualService
 from labsupport.model.hosts import gateway_name, is_wildcard, matches
 from labsupport.records import Pod
@@ -55,7 +55,7 @@ class _VirtualHost:
     service: KnownService | None
 
 
-def sidecar_table(catalog: Catalog, scope: Scope, client: Pod, host: str, port: int) -> Table:
+def sidecar_table(catalog: Catalog, scope: ProxyKnowledge, client: Pod, host: str, port: int) -> Table:
     """Find what decides about a host and port in a pod's sidecar.
 
     Args:
