@@ -8,7 +8,7 @@ from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.controlplane.translate.context import Context
-from labsupport.controlplane.translate.gateway.merge import Merged, Server
+from labsupport.controlplane.translate.gateway.merge import Merged, MergedServer
 from labsupport.controlplane.translate.http.match import is_catch_all
 from labsupport.controlplane.translate.http.rules import rule_routes
 from labsupport.controlplane.translate.http.tables import route_config
@@ -18,7 +18,7 @@ from labsupport.model.hosts import host_order, intersection
 __all__ = ["gateway_table", "server_hosts"]
 
 
-def server_hosts(server: Server, namespace: str) -> list[str]:
+def server_hosts(server: MergedServer, namespace: str) -> list[str]:
     """Hosts of a server that VirtualServices of a namespace may be bound to."""
     found = []
     for text in server.hosts:
@@ -88,7 +88,7 @@ def _lookup(context: Context, rule: VirtualServiceRule) -> Any:
     return find
 
 
-def _join(hosts: dict[str, Json], host: str, port: int, routes: list[Json], server: Server) -> None:
+def _join(hosts: dict[str, Json], host: str, port: int, routes: list[Json], server: MergedServer) -> None:
     known = hosts.get(host)
     if known is None:
         known = hosts[host] = {
