@@ -10,7 +10,7 @@ from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import UNSPECIFIED, Port, ServiceRecord
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.names import origin_metadata
-from labsupport.controlplane.translate.targets import Target, service_targets
+from labsupport.controlplane.translate.targets import PortTarget, service_targets
 from labsupport.model.protocols import parse
 
 __all__ = ["InboundPort", "inbound_ports"]
@@ -47,7 +47,7 @@ def inbound_ports(context: Context) -> list[InboundPort]:
     targets = service_targets(context)
     if sidecar is not None and sidecar.spec.ingress:
         return sorted(_ingress(context, sidecar, targets), key=lambda port: port.number)
-    by_number: dict[int, list[Target]] = {}
+    by_number: dict[int, list[PortTarget]] = {}
     for target in targets:
         by_number.setdefault(target.target_port, []).append(target)
     found = []
@@ -62,7 +62,7 @@ def inbound_ports(context: Context) -> list[InboundPort]:
     return found
 
 
-def _ingress(context: Context, sidecar: Any, targets: Sequence[Target]) -> list[InboundPort]:
+def _ingress(context: Context, sidecar: Any, targets: Sequence[PortTarget]) -> list[InboundPort]:
     found: dict[int, InboundPort] = {}
     for listener in sidecar.spec.ingress:
         number = listener.port.number

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labsupport.controlplane.translate.context import Context
-from labsupport.controlplane.translate.targets import Target, service_targets
+from labsupport.controlplane.translate.targets import PortTarget, service_targets
 from labsupport.model.protocols import is_http, parse
 
 __all__ = ["Merged", "MergedServer", "ServerPort", "merge_servers"]
@@ -201,7 +201,7 @@ def _hosts(hosts: Sequence[str], namespace: str) -> tuple[str, ...]:
     return tuple(resolved)
 
 
-def _port(number: int, targets: Sequence[Target]) -> int:
+def _port(number: int, targets: Sequence[PortTarget]) -> int:
     """The port the pod listens on: the target port of its Service, or else the number itself."""
     for target in targets:
         if _KEEP_PORT not in target.service.labels and target.port.number == number:
