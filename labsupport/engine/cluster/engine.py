@@ -50,7 +50,7 @@ from labsupport.records import (
 )
 
 if TYPE_CHECKING:
-    from labsupport.engine.cluster.traffic import Traffic
+    from labsupport.engine.cluster.traffic import ClusterTraffic
     from labsupport.engine.cluster.watch.accesslog import ClusterAccessLog
     from labsupport.engine.cluster.watch.inforce import Mark, Watcher
     from labsupport.engine.cluster.watch.proxies import Proxies
@@ -115,7 +115,7 @@ class ClusterEngine:
         self._watcher: Watcher | None = None
         self._proxies: Proxies | None = None
         self._access: ClusterAccessLog | None = None
-        self._traffic: Traffic | None = None
+        self._traffic: ClusterTraffic | None = None
 
     # --- helpers that need other parts of the engine ------------------------------------------------------------
 
@@ -148,13 +148,13 @@ class ClusterEngine:
             return self._access
 
     @property
-    def traffic(self) -> Traffic:
+    def traffic(self) -> ClusterTraffic:
         """Sends requests."""
         with self._lock:
             if self._traffic is None:
-                from labsupport.engine.cluster.traffic import Traffic
+                from labsupport.engine.cluster.traffic import ClusterTraffic
 
-                self._traffic = Traffic(
+                self._traffic = ClusterTraffic(
                     self.connection,
                     self.namespace,
                     gateway=GATEWAY,

@@ -20,14 +20,14 @@ from labsupport.errors import EngineError, NotFoundError, UsageError
 from labsupport.records import TrafficSpec
 from labsupport.urls import Target, parse_url
 
-__all__ = ["Traffic"]
+__all__ = ["ClusterTraffic"]
 
 _CLIENT = "client"
 _CLIENT_PORT = 5000
 _KEPT_S = 10.0
 
 
-class Traffic:
+class ClusterTraffic:
     """Sends requests in and into one namespace.
 
     Args:
