@@ -14,7 +14,7 @@ from labsupport.observe.rule_badges import badges_of
 from labsupport.records import AccessRecord, Pod, Response, TrafficSpec
 from labsupport.traffic.background import TrafficSnapshot
 
-__all__ = ["Mesh", "ServiceGraph", "Traffic", "asked_for", "complete", "ended_s"]
+__all__ = ["CountedTraffic", "Mesh", "ServiceGraph", "asked_for", "complete", "ended_s"]
 
 # A line is written when its request ends, the caller's after the server's: a call is looked at when both are there.
 SETTLE_S = 2.0
@@ -22,7 +22,7 @@ SETTLE_S = 2.0
 _LOOK_BACK_S = 900.0
 
 
-class Traffic(Protocol):
+class CountedTraffic(Protocol):
     """What the graph needs of traffic in the background."""
 
     @property
@@ -50,7 +50,7 @@ class Mesh(Protocol):
         """Objects of a kind."""
         ...
 
-    def traffic(self, *, running: bool = True) -> Iterable[Traffic]:
+    def traffic(self, *, running: bool = True) -> Iterable[CountedTraffic]:
         """Background traffic."""
         ...
 
