@@ -34,7 +34,7 @@ from labsupport.traffic.tls import ClientCertificate, TrustAnchor
 if TYPE_CHECKING:
     from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
-    from labsupport.traffic.rule_control import World
+    from labsupport.traffic.rule_control import MeshState
 
 __all__ = ["Lab"]
 
@@ -626,12 +626,12 @@ class Lab:
             self._last_error = str(error)
             raise
 
-    def _world(self) -> World:
+    def _world(self) -> MeshState:
         """All there is, for the picture of some traffic."""
-        from labsupport.traffic.rule_control import World
+        from labsupport.traffic.rule_control import MeshState
 
         engine = self._open()
-        return World(engine.get("*"), engine.pods(), engine.namespace)
+        return MeshState(engine.get("*"), engine.pods(), engine.namespace)
 
     def _exists(self, engine: Engine, ref: Ref) -> bool:
         try:
