@@ -26,7 +26,7 @@ MAX_BODY = 1024 * 1024
 
 
 @dataclass(slots=True)
-class _Group:
+class _RouteGroup:
     """Routes and the hosts they are for: services of the registry, and hosts that only a rule knows."""
 
     port: int
@@ -108,7 +108,7 @@ def _groups(
     rules: Sequence[VirtualServiceRule],
     services: Mapping[str, ServiceRecord],
     port: int,
-) -> list[_Group]:
+) -> list[_RouteGroup]:
     groups = []
     routed: set[str] = set()
     for rule in rules:
@@ -124,11 +124,11 @@ def _groups(
                 routed.add(service.hostname)
         if not by_port and port == 80:
             by_port[port] = []
-        groups += [_Group(number, served, hosts, routes) for number, served in by_port.items()]
+        groups += [_RouteGroup(number, served, hosts, routes) for number, served in by_port.items()]
     for service in sorted(services.values(), key=lambda service: service.hostname):
         if service.hostname not in routed and service.resolution != "ALIAS":
             for own in _http_ports(service):
-                groups.append(_Group(own.number, [service], [], [service_route(context, service, own)]))
+                groups.append(_RouteGroup(own.number, [service], [], [service_route(context, service, own)]))
     return groups
 
 
@@ -159,7 +159,7 @@ def _split_hosts(
     return unknown, known
 
 
-def _build(context: Context, groups: Sequence[_Group], port: int) -> list[Json]:
+def _build(context: Context, groups: Sequence[_RouteGroup], port: int) -> list[Json]:
     names: set[str] = set()
     taken: set[str] = set()
     full_names = {
