@@ -18,7 +18,7 @@ __all__ = ["EgressListener", "Scope", "scope_of"]
 
 
 @dataclass(eq=False)
-class _Hosts:
+class _ImportedHosts:
     """The hosts that a Sidecar's egress imports from one namespace."""
 
     exact: set[str] = field(default_factory=set)
@@ -199,7 +199,7 @@ def _sidecar_scope(registry: Registry, namespace: str, sidecar: Any) -> Scope:
     """
     entries = list(sidecar.spec.egress) if sidecar is not None else []
     listeners = [_listener(registry, namespace, entry) for entry in entries] or [
-        _select(registry, namespace, {"*": _Hosts(all=["*"])}, only_exact=False)
+        _select(registry, namespace, {"*": _ImportedHosts(all=["*"])}, only_exact=False)
     ]
     scope = Scope(namespace, listeners, registry, sidecar)
     for listener in listeners:
@@ -254,7 +254,7 @@ def _with_only(service: ServiceRecord, number: int) -> ServiceRecord | None:
 
 
 def _listener(registry: Registry, namespace: str, entry: Any) -> EgressListener:
-    by_namespace: dict[str, _Hosts] = {}
+    by_namespace: dict[str, _ImportedHosts] = {}
     only_exact = True
     for text in entry.hosts:
         space, _, host = text.partition("/")
@@ -262,7 +262,7 @@ def _listener(registry: Registry, namespace: str, entry: Any) -> EgressListener:
         if excluded:
             space = space[1:] or "*"
         space = namespace if space == "." else space
-        hosts = by_namespace.setdefault(space, _Hosts())
+        hosts = by_namespace.setdefault(space, _ImportedHosts())
         if excluded:
             hosts.excluded.append(host)
             continue
@@ -286,7 +286,7 @@ def _listener(registry: Registry, namespace: str, entry: Any) -> EgressListener:
 
 
 def _select(
-    registry: Registry, namespace: str, by_namespace: Mapping[str, _Hosts], *, only_exact: bool, port: int = 0
+    registry: Registry, namespace: str, by_namespace: Mapping[str, _ImportedHosts], *, only_exact: bool, port: int = 0
 ) -> EgressListener:
     everywhere = by_namespace.get("*")
     rules = _select_rules(registry.virtual_services.for_gateway(namespace, "mesh"), by_namespace, everywhere)
@@ -309,7 +309,7 @@ def _select(
 
 
 def _select_rules(
-    rules: Iterable[VirtualServiceRule], by_namespace: Mapping[str, _Hosts], everywhere: _Hosts | None
+    rules: Iterable[VirtualServiceRule], by_namespace: Mapping[str, _ImportedHosts], everywhere: _ImportedHosts | None
 ) -> list[VirtualServiceRule]:
     selected = []
     for rule in rules:
@@ -325,8 +325,8 @@ def _select_rules(
 def _select_services(
     candidates: Iterable[ServiceRecord],
     namespace: str,
-    by_namespace: Mapping[str, _Hosts],
-    everywhere: _Hosts | None,
+    by_namespace: Mapping[str, _ImportedHosts],
+    everywhere: _ImportedHosts | None,
     port: int,
 ) -> list[ServiceRecord]:
     imported = []
@@ -355,7 +355,7 @@ def _select_services(
     return [service for service in imported if owners[service.hostname][0] == service.namespace]
 
 
-def _import_aliases(service: ServiceRecord, hosts: _Hosts) -> ServiceRecord:
+def _import_aliases(service: ServiceRecord, hosts: _ImportedHosts) -> ServiceRecord:
     if not service.aliases:
         return service
     kept = tuple(alias for alias in service.aliases if hosts.has_service(alias[0]))
