@@ -115,7 +115,7 @@ def sidecar_scope(catalog: Catalog, client: Pod) -> ProxyKnowledge:
 
 
 @dataclass(slots=True)
-class _Hosts:
+class _EgressHosts:
     """What an ``egress`` entry names of one namespace."""
 
     named: list[str] = field(default_factory=list)
@@ -140,15 +140,15 @@ class _Hosts:
 def _listener(
     catalog: Catalog, namespace: str, rules: Sequence[VirtualService], entry: IstioEgressListener
 ) -> Listener:
-    by_space: dict[str, _Hosts] = {}
+    by_space: dict[str, _EgressHosts] = {}
     for text in entry.hosts:
         space, _, host = text.partition("/")
         without = space.startswith("~")
         space = (space[1:] or "*") if without else space
-        hosts = by_space.setdefault(namespace if space == "." else space, _Hosts())
+        hosts = by_space.setdefault(namespace if space == "." else space, _EgressHosts())
         (hosts.excluded if without else hosts.named).append(host)
 
-    def asked(space: str) -> list[_Hosts]:
+    def asked(space: str) -> list[_EgressHosts]:
         return [by_space[name] for name in dict.fromkeys((space, "*")) if name in by_space]
 
     port = entry.port.number if entry.port is not None else 0
