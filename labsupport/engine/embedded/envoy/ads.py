@@ -75,7 +75,7 @@ def _reason(message: str) -> str:
     return reason if separator else "its answer is cut off before the reason; the log of this proxy has it all"
 
 
-class _Stream:
+class _AdsStream:
     """The protocol state of one connected proxy."""
 
     def __init__(self) -> None:
@@ -169,7 +169,7 @@ class _ProxyNode:
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
-        self.stream: _Stream | None = None
+        self.stream: _AdsStream | None = None
         self.changed = asyncio.Condition()
         self.rejection: Rejection | None = None
         self.removed = False
@@ -297,7 +297,7 @@ class AdsServer:
         if node is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no such proxy: {first.node.id}")
             return
-        stream = node.stream = _Stream()
+        stream = node.stream = _AdsStream()
         node.rejection = None
         reader = asyncio.create_task(self._read(first, requests, node, stream))
         try:
@@ -316,7 +316,7 @@ class AdsServer:
                 node.stream = None
             await _notify(node)
 
-    async def _read(self, first: Any, requests: AsyncIterator[Any], node: _ProxyNode, stream: _Stream) -> None:
+    async def _read(self, first: Any, requests: AsyncIterator[Any], node: _ProxyNode, stream: _AdsStream) -> None:
         try:
             request = first
             while request is not None:
