@@ -13,7 +13,7 @@ from labsupport.explain.request import Request
 from labsupport.model import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
 from labsupport.model.hosts import gateway_name
 
-__all__ = ["Candidate", "Choice", "EffectiveRule", "choose", "effective_rules", "survives"]
+__all__ = ["Candidate", "EffectiveRule", "RuleOutcome", "choose", "effective_rules", "survives"]
 
 _INHERITED = (
     "rewrite",
@@ -89,7 +89,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RuleOutcome:
     """The outcome of trying rules in order.
 
     Args:
@@ -135,7 +135,9 @@ def survives(rules: Iterable[EffectiveRule], view: Viewpoint) -> list[Candidate]
     return found
 
 
-def choose(rules: Sequence[tuple[EffectiveRule, Viewpoint]], routes: Sequence[Candidate], request: Request) -> Choice:
+def choose(
+    rules: Sequence[tuple[EffectiveRule, Viewpoint]], routes: Sequence[Candidate], request: Request
+) -> RuleOutcome:
     """Try routes in order, the first that fits takes the request.
 
     Args:
@@ -180,7 +182,7 @@ def choose(rules: Sequence[tuple[EffectiveRule, Viewpoint]], routes: Sequence[Ca
                 place=rule.place(),
             )
         )
-    return Choice(tuple(traces), chosen)
+    return RuleOutcome(tuple(traces), chosen)
 
 
 def _may_apply(rule: EffectiveRule, view: Viewpoint) -> bool:
