@@ -52,7 +52,7 @@ from labsupport.records import (
 if TYPE_CHECKING:
     from labsupport.engine.cluster.traffic import ClusterTraffic
     from labsupport.engine.cluster.watch.accesslog import ClusterAccessLog
-    from labsupport.engine.cluster.watch.inforce import Mark, Watcher
+    from labsupport.engine.cluster.watch.inforce import StateBefore, Watcher
     from labsupport.engine.cluster.watch.proxies import Proxies
 
 __all__ = ["ClusterEngine"]
@@ -216,7 +216,7 @@ class ClusterEngine:
 
     def _settle(
         self,
-        mark: Mark,
+        mark: StateBefore,
         after: Sequence[Resource],
         changes: Sequence[ObjectChange],
         began: float,
