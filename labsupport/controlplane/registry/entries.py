@@ -8,7 +8,7 @@ from typing import Any
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.controlplane.registry.addresses import normal_block
 from labsupport.controlplane.registry.kubernetes import traffic_distribution
-from labsupport.controlplane.registry.services import UNSPECIFIED, Endpoint, Port, Resolution, ServiceRecord
+from labsupport.controlplane.registry.services import UNSPECIFIED, Endpoint, RegistryPort, Resolution, ServiceRecord
 from labsupport.controlplane.registry.workloads import (
     WorkloadRecord,
     identity,
@@ -112,7 +112,7 @@ def convert_entry(
     """
     spec, meta = resource.spec, resource.metadata
     resolution = _RESOLUTIONS[spec.resolution or "NONE"]
-    ports = tuple(Port(port.name, port.number, parse(port.protocol or "")) for port in spec.ports)
+    ports = tuple(RegistryPort(port.name, port.number, parse(port.protocol or "")) for port in spec.ports)
     targets = {}
     if resolution == "PASSTHROUGH":
         targets = {port.number: port.target_port for port in spec.ports if port.target_port}

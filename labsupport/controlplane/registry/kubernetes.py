@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from labsupport.controlplane.proxies import PodInfo
-from labsupport.controlplane.registry.services import UNSPECIFIED, Endpoint, Port, ServiceRecord
+from labsupport.controlplane.registry.services import UNSPECIFIED, Endpoint, RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.workloads import (
     WorkloadRecord,
     identity,
@@ -90,7 +90,7 @@ def convert_service(
     """
     spec, meta = resource.spec, resource.metadata
     ports = tuple(
-        Port(
+        RegistryPort(
             port.name or "",
             port.port,
             kubernetes_protocol(port.port, port.name or "", port.protocol, port.app_protocol),

@@ -9,7 +9,7 @@ from typing import Any
 from labsupport.controlplane.proxies import Proxy
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.registry import Registry
-from labsupport.controlplane.registry.services import Port, ServiceRecord
+from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.model.hosts import is_wildcard, matches, most_specific, subset_of
 from labsupport.model.protocols import parse
@@ -249,7 +249,7 @@ def _with_only(service: ServiceRecord, number: int) -> ServiceRecord | None:
         if port.number == number:
             if len(service.ports) == 1:
                 return service
-            return service.with_ports([Port(port.name, port.number, port.protocol)])
+            return service.with_ports([RegistryPort(port.name, port.number, port.protocol)])
     return None
 
 

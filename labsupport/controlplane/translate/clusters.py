@@ -10,7 +10,7 @@ from typing import Any
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.memo import MEMO
-from labsupport.controlplane.registry.services import Port, ServiceRecord, service_target
+from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord, service_target
 from labsupport.controlplane.translate.connection_pool import (
     apply_connection_pool,
     h2_upgrade,
@@ -73,7 +73,7 @@ def build_clusters(context: Context) -> dict[str, Json]:
     return clusters
 
 
-def _known_outbound(context: Context, service: ServiceRecord, port: Port) -> dict[str, Json]:
+def _known_outbound(context: Context, service: ServiceRecord, port: RegistryPort) -> dict[str, Json]:
     rule = context.rule(service.hostname)
     return MEMO.get(
         "clusters",
@@ -84,7 +84,7 @@ def _known_outbound(context: Context, service: ServiceRecord, port: Port) -> dic
 
 
 def _outbound_clusters(
-    context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None
+    context: Context, service: ServiceRecord, port: RegistryPort, rule: MergedRule | None
 ) -> dict[str, Json]:
     """The clusters of one service port: one for all endpoints, and one per subset."""
     policy, _ = for_port(rule.traffic_policy, port.number) if rule is not None else (None, False)
@@ -115,7 +115,7 @@ def _discovery(context: Context, service: ServiceRecord) -> str:
 def _outbound(
     context: Context,
     service: ServiceRecord,
-    port: Port,
+    port: RegistryPort,
     rule: MergedRule | None,
     policy: PortPolicy | None,
     subset: str,
@@ -178,7 +178,7 @@ def _has_protocol(options: Mapping[str, Any]) -> bool:
     return "explicit_http_config" in options or "use_downstream_protocol_config" in options
 
 
-def _dynamic(context: Context, service: ServiceRecord, port: Port, name: str) -> Json:
+def _dynamic(context: Context, service: ServiceRecord, port: RegistryPort, name: str) -> Json:
     """The cluster of a wildcard host whose names are resolved one by one, as they are called (DYNAMIC_DNS)."""
     rule = context.rule(service.hostname)
     policy, _ = for_port(rule.traffic_policy, port.number) if rule is not None else (None, False)

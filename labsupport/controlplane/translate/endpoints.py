@@ -10,7 +10,7 @@ from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.memo import MEMO
-from labsupport.controlplane.registry.services import Endpoint, Port, ServiceRecord
+from labsupport.controlplane.registry.services import Endpoint, RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.workloads import CLUSTER_ID
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.locality import apply_to_endpoints, effective_setting
@@ -46,13 +46,17 @@ def build_endpoints(context: Context, clusters: Mapping[str, Json]) -> dict[str,
     return found
 
 
-def _assignments(context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None) -> dict[str, Json]:
+def _assignments(
+    context: Context, service: ServiceRecord, port: RegistryPort, rule: MergedRule | None
+) -> dict[str, Json]:
     names = ["", *(subset.name for subset in rule.subsets)] if rule is not None else [""]
     assignments = [load_assignment(context, service, port, rule, subset) for subset in names]
     return {assignment["cluster_name"]: assignment for assignment in assignments}
 
 
-def load_assignment(context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None, subset: str) -> Json:
+def load_assignment(
+    context: Context, service: ServiceRecord, port: RegistryPort, rule: MergedRule | None, subset: str
+) -> Json:
     """Endpoints of one service port, or of one subset of it.
 
     Args:
@@ -78,7 +82,13 @@ def load_assignment(context: Context, service: ServiceRecord, port: Port, rule: 
 
 
 def locality_groups(
-    context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None, subset: str, *, names_too: bool
+    context: Context,
+    service: ServiceRecord,
+    port: RegistryPort,
+    rule: MergedRule | None,
+    subset: str,
+    *,
+    names_too: bool,
 ) -> list[tuple[str, list[tuple[Endpoint, Json]]]]:
     """Endpoints that a proxy may use, with their Envoy form, by locality.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labsupport.controlplane.proxies import Json
-from labsupport.controlplane.registry.services import UNSPECIFIED, Port, ServiceRecord
+from labsupport.controlplane.registry.services import UNSPECIFIED, RegistryPort, ServiceRecord
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.names import origin_metadata
 from labsupport.controlplane.translate.targets import PortTarget, service_targets
@@ -33,7 +33,7 @@ class InboundPort:
     """
 
     number: int
-    port: Port
+    port: RegistryPort
     services: Sequence[ServiceRecord]
     bind: str = UNSPECIFIED
     endpoint: tuple[str, int] | None = None
@@ -66,7 +66,7 @@ def _ingress(context: Context, sidecar: Any, targets: Sequence[PortTarget]) -> l
     found: dict[int, InboundPort] = {}
     for listener in sidecar.spec.ingress:
         number = listener.port.number
-        port = Port(listener.port.name, number, parse(listener.port.protocol))
+        port = RegistryPort(listener.port.name, number, parse(listener.port.protocol))
         service = next((target.service for target in targets if target.target_port == number), None)
         if number in found:
             continue

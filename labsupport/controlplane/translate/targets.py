@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labsupport.controlplane.registry.kubernetes import target_port
-from labsupport.controlplane.registry.services import Port, ServiceRecord
+from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
 from labsupport.controlplane.translate.context import Context
 
 __all__ = ["PortTarget", "service_targets"]
@@ -16,7 +16,7 @@ class PortTarget:
     """One port of one service, and the pod's own port behind it."""
 
     service: ServiceRecord
-    port: Port
+    port: RegistryPort
     target_port: int
 
 

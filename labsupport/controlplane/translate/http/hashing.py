@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labsupport.controlplane.proxies import Json
-from labsupport.controlplane.registry.services import Port, ServiceRecord
+from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.names import duration
 
@@ -24,7 +24,7 @@ def _port_hash(policy: Any, port: int) -> Any:
     return None
 
 
-def service_hash(context: Context, service: ServiceRecord, port: Port) -> Any:
+def service_hash(context: Context, service: ServiceRecord, port: RegistryPort) -> Any:
     """The consistentHash for a service that no rule routes; None without one."""
     rule = context.rule(service.hostname)
     if rule is None or rule.traffic_policy is None:

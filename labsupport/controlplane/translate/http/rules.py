@@ -6,7 +6,7 @@ from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.memo import MEMO
-from labsupport.controlplane.registry.services import Port, ServiceRecord
+from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.actions import Lookup, direct_response, forward, redirect
@@ -100,14 +100,14 @@ def _route(
     return route
 
 
-def service_route(context: Context, service: ServiceRecord, port: Port) -> Json:
+def service_route(context: Context, service: ServiceRecord, port: RegistryPort) -> Json:
     """The only route of a service that no VirtualService is about."""
     rule = context.rule(service.hostname)
     key = (service.hostname, port.number)
     return MEMO.get("service route", (rule, context.mesh), key, lambda: _service_route(context, service, port))
 
 
-def _service_route(context: Context, service: ServiceRecord, port: Port) -> Json:
+def _service_route(context: Context, service: ServiceRecord, port: RegistryPort) -> Json:
     action: Json = {
         "cluster": outbound_cluster(service.hostname, port.number),
         **timeouts(None),

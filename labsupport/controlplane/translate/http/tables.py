@@ -10,7 +10,7 @@ from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.controlplane.registry.scope import EgressListener
-from labsupport.controlplane.registry.services import UNSPECIFIED, Port, ServiceRecord
+from labsupport.controlplane.registry.services import UNSPECIFIED, RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.actions import destination_cluster
@@ -84,7 +84,7 @@ def _virtual_hosts(context: Context, port: int, name: str) -> list[Json]:
     return sorted(_build(context, groups, port), key=lambda host: str(host["name"]))
 
 
-def _with_port(service: ServiceRecord, port: Port) -> ServiceRecord:
+def _with_port(service: ServiceRecord, port: RegistryPort) -> ServiceRecord:
     return replace(service, hostname=service.hostname.lower(), ports=(port,))
 
 
@@ -132,7 +132,7 @@ def _groups(
     return groups
 
 
-def _http_ports(service: ServiceRecord) -> list[Port]:
+def _http_ports(service: ServiceRecord) -> list[RegistryPort]:
     return [port for port in service.ports if is_http_or_sniffed(port.protocol)]
 
 
