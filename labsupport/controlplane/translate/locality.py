@@ -85,7 +85,7 @@ def apply_to_cluster(context: Context, cluster: Json, setting: Setting | None, s
 
 
 @dataclass(slots=True)
-class _Group:
+class _LocalityGroup:
     """Endpoints of one locality and priority."""
 
     locality: Locality
@@ -113,7 +113,9 @@ def apply_to_endpoints(
         ``LocalityLbEndpoints`` in proto JSON.
     """
     arranged = [
-        _Group(Locality.parse(locality), list(members), sum(item["load_balancing_weight"] for _, item in members))
+        _LocalityGroup(
+            Locality.parse(locality), list(members), sum(item["load_balancing_weight"] for _, item in members)
+        )
         for locality, members in groups
     ]
     if setting is not None and setting.zone_aware is not None:
@@ -132,7 +134,7 @@ def apply_to_endpoints(
     return [_proto(group) for group in arranged]
 
 
-def _proto(group: _Group) -> Json:
+def _proto(group: _LocalityGroup) -> Json:
     locality = {
         name: value
         for name, value in (
@@ -160,7 +162,7 @@ def _covers(pattern: str, locality: Locality) -> bool:
     )
 
 
-def _distribute(own: Locality, groups: list[_Group], rules: Sequence[Any]) -> None:
+def _distribute(own: Locality, groups: list[_LocalityGroup], rules: Sequence[Any]) -> None:
     """Give every locality its share; localities that the first fitting rule does not name get nothing."""
     rule = next((rule for rule in rules if _covers(rule.from_, own)), None)
     if rule is None:
@@ -186,7 +188,7 @@ def _closeness(own: Locality, other: Locality) -> int:
     return 0 if own.subzone == other.subzone else 1
 
 
-def _by_locality(own: Locality, groups: list[_Group], rules: Sequence[Any]) -> None:
+def _by_locality(own: Locality, groups: list[_LocalityGroup], rules: Sequence[Any]) -> None:
     """Prefer what is close; of other regions the one that a rule names comes first."""
     rule = next((rule for rule in rules if rule.from_ == own.region), None)
     for group in groups:
@@ -197,7 +199,7 @@ def _by_locality(own: Locality, groups: list[_Group], rules: Sequence[Any]) -> N
     _close_gaps(groups)
 
 
-def _by_region(own: Locality, groups: list[_Group], rules: Sequence[Any]) -> None:
+def _by_region(own: Locality, groups: list[_LocalityGroup], rules: Sequence[Any]) -> None:
     rule = next((rule for rule in rules if rule.from_ == own.region), None)
     for group in groups:
         priority = 0
@@ -207,14 +209,16 @@ def _by_region(own: Locality, groups: list[_Group], rules: Sequence[Any]) -> Non
     _close_gaps(groups)
 
 
-def _close_gaps(groups: list[_Group]) -> None:
+def _close_gaps(groups: list[_LocalityGroup]) -> None:
     """Number the priorities from 0 without gaps, as Envoy wants them."""
     ranks = {priority: rank for rank, priority in enumerate(sorted({group.priority for group in groups}))}
     for group in groups:
         group.priority = ranks[group.priority]
 
 
-def _by_labels(labels: Mapping[str, str], groups: list[_Group], priorities: Sequence[str]) -> list[_Group]:
+def _by_labels(
+    labels: Mapping[str, str], groups: list[_LocalityGroup], priorities: Sequence[str]
+) -> list[_LocalityGroup]:
     """Prefer endpoints that share more of the leading labels with the caller."""
     if not labels or not groups:
         return groups
@@ -241,6 +245,6 @@ def _by_labels(labels: Mapping[str, str], groups: list[_Group], priorities: Sequ
         for priority in sorted(split):
             members = split[priority]
             weight = sum(item["load_balancing_weight"] for _, item in members)
-            result.append(_Group(group.locality, members, weight, priority))
+            result.append(_LocalityGroup(group.locality, members, weight, priority))
     _close_gaps(result)
     return result
