@@ -139,7 +139,7 @@ class Encoder:
 
     def _equal(self, kind: XdsType, resource: Json) -> Encoded | None:
         known = self._by_name.get((kind, resource_name(resource)), ())
-        return next((one for one in known if one.json == resource), None)
+        return next((encoded for encoded in known if encoded.json == resource), None)
 
     def _encode(self, kind: XdsType, resource: Json) -> Encoded:
         for name in (_MESSAGES[kind], *_any_types(resource)):
@@ -161,7 +161,7 @@ class Encoder:
         self._made = {key: made for key, made in self._made.items() if key in self._used}
         self._used = set()
         self._by_name = {}
-        for (kind, _), (_, one) in self._made.items():
-            named = self._by_name.setdefault((kind, one.name), [])
-            if one not in named:
-                named.append(one)
+        for (kind, _), (_, encoded) in self._made.items():
+            named = self._by_name.setdefault((kind, encoded.name), [])
+            if encoded not in named:
+                named.append(encoded)

@@ -144,11 +144,11 @@ class DestinationRuleIndex:
         """Rules for a service: of the client's namespace, or else of the service's, or else of the root namespace."""
         if client_namespace != self._root:
             local = self._local.get(client_namespace)
-            found = local.find(hostname) if local else None
+            own = local.find(hostname) if local else None
         else:
-            found = self._root_local.find(hostname)
-        if found is not None:
-            return found
+            own = self._root_local.find(hostname)
+        if own is not None:
+            return own
         for owner in (service_namespace, self._root):
             exported = self._exported.get(owner)
             rules = exported.find(hostname) if exported else None

@@ -49,13 +49,13 @@ def _selected_endpoints(
     spec: Any, pods: Iterable[PodInfo], entries: Iterable[WorkloadRecord], *, dns: bool
 ) -> list[Endpoint]:
     wanted = spec.workload_selector.labels.items()
-    found = []
+    endpoints = []
     for pod in sorted(pods, key=lambda pod: pod.name):
         if not pod.ready or not wanted <= dict(pod.labels).items():
             continue
         for port in spec.ports:
             number = _number(port, pod.ports)
-            found.append(
+            endpoints.append(
                 Endpoint(
                     address=pod.ip,
                     port=number,
@@ -72,8 +72,8 @@ def _selected_endpoints(
             )
     for entry in entries:
         if wanted <= entry.labels.items() and (dns or not entry.by_name):
-            found += [entry.endpoint(port.name, _number(port, entry.ports), port.number) for port in spec.ports]
-    return found
+            endpoints += [entry.endpoint(port.name, _number(port, entry.ports), port.number) for port in spec.ports]
+    return endpoints
 
 
 def _own_host(name: str, namespace: str, host: str, spec: Any) -> list[Endpoint]:

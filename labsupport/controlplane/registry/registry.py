@@ -116,13 +116,13 @@ class Registry:
     def pod_services(self, pod: PodInfo) -> list[tuple[ServiceRecord, Any]]:
         """The Kubernetes Services that select a pod, with their objects, by name."""
         labels = dict(pod.labels).items()
-        found = []
+        services = []
         for resource, _ in sorted(self._by_kind.get("Service", ()), key=lambda item: str(item[0].name)):
             if resource.namespace != pod.namespace or not resource.spec.selector:
                 continue
             if resource.spec.selector.items() <= labels:
-                found.append((self._kubernetes[resource.namespace, resource.name], resource))
-        return found
+                services.append((self._kubernetes[resource.namespace, resource.name], resource))
+        return services
 
     def pods_of(self, namespace: str) -> Sequence[PodInfo]:
         """Pods of a namespace, oldest first."""
@@ -189,11 +189,11 @@ class Registry:
 
     def _pods_by_label(self) -> Mapping[tuple[str, str, str], list[PodInfo]]:
         """Pods by namespace and each of their labels, so that a selector need not be tried on every pod."""
-        found: dict[tuple[str, str, str], list[PodInfo]] = {}
+        pods_by_label: dict[tuple[str, str, str], list[PodInfo]] = {}
         for pod in self.pods:
             for label, value in pod.labels.items():
-                found.setdefault((pod.namespace, label, value), []).append(pod)
-        return found
+                pods_by_label.setdefault((pod.namespace, label, value), []).append(pod)
+        return pods_by_label
 
     def _index(self, service: ServiceRecord) -> None:
         by_namespace = self.by_host_and_namespace.setdefault(service.hostname, {})

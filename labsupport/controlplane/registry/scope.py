@@ -138,13 +138,13 @@ class Scope:
         return None
 
 
-def _mergeable(one: ServiceRecord, other: ServiceRecord) -> bool:
+def _mergeable(service: ServiceRecord, other: ServiceRecord) -> bool:
     return (
-        one.namespace == other.namespace
-        and one.resolution == other.resolution
-        and one.labels == other.labels
-        and (one.selector or {}) == (other.selector or {})
-        and one.export_to == other.export_to
+        service.namespace == other.namespace
+        and service.resolution == other.resolution
+        and service.labels == other.labels
+        and (service.selector or {}) == (other.selector or {})
+        and service.export_to == other.export_to
     )
 
 
@@ -207,8 +207,8 @@ def _sidecar_scope(registry: Registry, namespace: str, sidecar: Any) -> Scope:
             scope.add(service)
         for rule in listener.rules:
             for host, ports in rule.destinations(namespace).items():
-                found = _destination_service(registry, namespace, host)
-                narrowed = _narrow(found, listener, ports) if found is not None else None
+                target = _destination_service(registry, namespace, host)
+                narrowed = _narrow(target, listener, ports) if target is not None else None
                 if narrowed is not None:
                     scope.add(narrowed)
     policy = sidecar.spec.outbound_traffic_policy if sidecar is not None else None
@@ -222,12 +222,12 @@ def _sidecar_scope(registry: Registry, namespace: str, sidecar: Any) -> Scope:
 
 def _destination_service(registry: Registry, namespace: str, host: str) -> ServiceRecord | None:
     """The service a rule sends to: of the own namespace, or else a Kubernetes Service, or else the oldest."""
-    found = registry.by_host_and_namespace.get(host)
-    if not found:
+    by_namespace = registry.by_host_and_namespace.get(host)
+    if not by_namespace:
         return None
-    if namespace in found:
-        return found[namespace]
-    visible = [service for service in found.values() if registry.visible(service, namespace)]
+    if namespace in by_namespace:
+        return by_namespace[namespace]
+    visible = [service for service in by_namespace.values() if registry.visible(service, namespace)]
     if not visible:
         return None
     return min(visible, key=lambda service: (not service.kubernetes, registry.age(service)))
@@ -372,9 +372,9 @@ def _closest(
             (wildcards if is_wildcard(host) else exact).setdefault(host, rule)
     if not wildcards:
         return {service.hostname: exact[service.hostname] for service in services if service.hostname in exact}
-    found = {}
+    closest_by_host = {}
     for service in services:
         closest = most_specific(service.hostname, exact, wildcards)
         if closest is not None:
-            found[service.hostname] = closest
-    return found
+            closest_by_host[service.hostname] = closest
+    return closest_by_host

@@ -130,10 +130,10 @@ class ServiceRecord:
     @cached_property
     def by_port_name(self) -> Mapping[str, tuple[Endpoint, ...]]:
         """Endpoints by the name of their service port."""
-        found: dict[str, list[Endpoint]] = {}
+        by_name: dict[str, list[Endpoint]] = {}
         for endpoint in self.endpoints:
-            found.setdefault(endpoint.port_name, []).append(endpoint)
-        return {name: tuple(endpoints) for name, endpoints in found.items()}
+            by_name.setdefault(endpoint.port_name, []).append(endpoint)
+        return {name: tuple(endpoints) for name, endpoints in by_name.items()}
 
     def endpoints_by_number(self, port: RegistryPort, labels: Mapping[str, str] | None = None) -> list[Endpoint]:
         """Endpoints of one port by its number, as istiod finds those that are part of a cluster or a listener.
@@ -150,11 +150,11 @@ class ServiceRecord:
 
     def endpoints_of(self, port: RegistryPort, labels: Mapping[str, str] | None = None) -> list[Endpoint]:
         """Endpoints of one port that carry all the given labels."""
-        found = self.by_port_name.get(port.name, ())
+        endpoints = self.by_port_name.get(port.name, ())
         if not labels:
-            return list(found)
+            return list(endpoints)
         wanted = labels.items()
-        return [endpoint for endpoint in found if wanted <= endpoint.labels.items()]
+        return [endpoint for endpoint in endpoints if wanted <= endpoint.labels.items()]
 
 
 def service_target(service: ServiceRecord) -> Mapping[str, str]:

@@ -43,13 +43,13 @@ class VirtualServiceRule:
     @cached_property
     def destination_hosts(self) -> tuple[str, ...]:
         """Hosts that its ``http`` rules send to, mirrors included."""
-        found: dict[str, None] = {}
+        hosts: dict[str, None] = {}
         for rule in self.http:
             targets = [route.destination for route in (*rule.route, *rule.mirrors)]
             for target in (*targets, rule.mirror):
                 if target is not None:
-                    found.setdefault(target.host)
-        return tuple(found)
+                    hosts.setdefault(target.host)
+        return tuple(hosts)
 
     @cached_property
     def looks_at_source(self) -> bool:
@@ -58,10 +58,10 @@ class VirtualServiceRule:
 
     def destinations(self, namespace: str) -> dict[str, set[int]]:
         """Hosts and ports (0 for any) that its rules may send to, left out what only other namespaces can match."""
-        found: dict[str, set[int]] = {}
+        ports_by_host: dict[str, set[int]] = {}
 
         def add(destination: Any) -> None:
-            found.setdefault(destination.host, set()).add(destination.port.number if destination.port else 0)
+            ports_by_host.setdefault(destination.host, set()).add(destination.port.number if destination.port else 0)
 
         for rule in self.http:
             sources = [match.source_namespace for match in rule.match if match.source_namespace]
@@ -77,7 +77,7 @@ class VirtualServiceRule:
         for rule in (*self.tcp, *self.tls):
             for route in rule.route:
                 add(route.destination)
-        return found
+        return ports_by_host
 
 
 class VirtualServiceIndex:
@@ -243,13 +243,13 @@ def _merge_matches(root: Sequence[Any], own: Sequence[Any]) -> tuple[Any, ...] |
         return tuple(own)
     if not own:
         return tuple(root)
-    found = []
+    merged = []
     for leaf in own:
         fitting = [_merge_match(match, leaf) for match in root if not _conflict(match, leaf)]
         if not fitting:
             return None
-        found += fitting
-    return tuple(found)
+        merged += fitting
+    return tuple(merged)
 
 
 def _merge_match(root: Any, leaf: Any) -> Any:

@@ -98,9 +98,9 @@ def _outbound_clusters(
         own = subset.traffic_policy.load_balancer if subset.traffic_policy is not None else None
         # A subset is of the type that the whole service's cluster has become, unless it asks for PASSTHROUGH itself.
         discovery = "ORIGINAL_DST" if own is not None and own.simple == "PASSTHROUGH" else str(cluster["type"])
-        found = _outbound(context, service, port, rule, merged, subset.name, discovery)
-        if found is not None:
-            clusters.setdefault(found["name"], found)
+        subset_cluster = _outbound(context, service, port, rule, merged, subset.name, discovery)
+        if subset_cluster is not None:
+            clusters.setdefault(subset_cluster["name"], subset_cluster)
     return clusters
 
 

@@ -33,7 +33,7 @@ def build_endpoints(context: Context, clusters: Mapping[str, Json]) -> dict[str,
     Returns:
         ``ClusterLoadAssignment`` by cluster name.
     """
-    found: dict[str, Json] = {}
+    assignments: dict[str, Json] = {}
     for service in context.scope.services:
         rule = context.rule(service.hostname)
         place = context.place(service, rule)
@@ -42,8 +42,8 @@ def build_endpoints(context: Context, clusters: Mapping[str, Json]) -> dict[str,
             for name, assignment in MEMO.get("endpoints", (service, port, rule, context.mesh), place, make).items():
                 cluster = clusters.get(name)
                 if cluster is not None and cluster.get("type") == "EDS":
-                    found[name] = assignment
-    return found
+                    assignments[name] = assignment
+    return assignments
 
 
 def _assignments(
@@ -162,9 +162,9 @@ def _mutual_tls(rule: MergedRule | None, subset: str, port: int) -> bool | None:
         return None
     mode = None
     if subset:
-        found = rule.subset(subset)
-        mode = _tls_mode(found.traffic_policy, port) if found is not None else None
-        if found is None:
+        chosen = rule.subset(subset)
+        mode = _tls_mode(chosen.traffic_policy, port) if chosen is not None else None
+        if chosen is None:
             return None
     if mode is None:
         mode = _tls_mode(rule.traffic_policy, port)

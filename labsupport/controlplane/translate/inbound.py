@@ -50,7 +50,7 @@ def inbound_ports(context: Context) -> list[InboundPort]:
     by_number: dict[int, list[PortTarget]] = {}
     for target in targets:
         by_number.setdefault(target.target_port, []).append(target)
-    found = []
+    ports = []
     for number, group in sorted(by_number.items()):
         first = group[0]
         services = {
@@ -58,19 +58,19 @@ def inbound_ports(context: Context) -> list[InboundPort]:
             for target in reversed(group)
             if target.port.number == first.port.number
         }
-        found.append(InboundPort(number, first.port, list(reversed(services.values()))))
-    return found
+        ports.append(InboundPort(number, first.port, list(reversed(services.values()))))
+    return ports
 
 
 def _ingress(context: Context, sidecar: Any, targets: Sequence[PortTarget]) -> list[InboundPort]:
-    found: dict[int, InboundPort] = {}
+    by_number: dict[int, InboundPort] = {}
     for listener in sidecar.spec.ingress:
         number = listener.port.number
         port = RegistryPort(listener.port.name, number, parse(listener.port.protocol))
         service = next((target.service for target in targets if target.target_port == number), None)
-        if number in found:
+        if number in by_number:
             continue
-        found[number] = InboundPort(
+        by_number[number] = InboundPort(
             number=number,
             port=port,
             services=[service] if service is not None else [],
@@ -79,7 +79,7 @@ def _ingress(context: Context, sidecar: Any, targets: Sequence[PortTarget]) -> l
             metadata=origin_metadata("Sidecar", context.namespace, sidecar.name),
             bind_to_port=listener.capture_mode == "NONE",
         )
-    return list(found.values())
+    return list(by_number.values())
 
 
 def _endpoint(context: Context, text: str) -> tuple[str, int] | None:

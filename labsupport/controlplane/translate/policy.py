@@ -82,6 +82,6 @@ def rule_policy(rule: MergedRule | None, subset: str, port: int) -> PortPolicy |
     """The policy that a rule gives to a subset (or, for an empty name, to the whole service) on a port."""
     if rule is None:
         return None
-    found = rule.subset(subset) if subset else None
+    chosen = rule.subset(subset) if subset else None
     general, _ = for_port(rule.traffic_policy, port)
-    return for_subset(general, found.traffic_policy if found is not None else None, port)
+    return for_subset(general, chosen.traffic_policy if chosen is not None else None, port)

@@ -23,7 +23,7 @@ class PortTarget:
 def service_targets(context: Context) -> list[PortTarget]:
     """What the proxy's pod serves, oldest service first, ports in their order; equal ports once per service."""
     pod = context.pod
-    found = []
+    targets = []
     selecting = context.registry.pod_services(pod)
     for service, resource in selecting:
         seen = set()
@@ -34,10 +34,10 @@ def service_targets(context: Context) -> list[PortTarget]:
             if number is None or (number, port.protocol) in seen:
                 continue
             seen.add((number, port.protocol))
-            found.append(PortTarget(service, port, number))
-    found += _entry_targets(context) if selecting else _listed_targets(context)
+            targets.append(PortTarget(service, port, number))
+    targets += _entry_targets(context) if selecting else _listed_targets(context)
     age = context.registry.age
-    return sorted(found, key=lambda target: (age(target.service), target.service.hostname))
+    return sorted(targets, key=lambda target: (age(target.service), target.service.hostname))
 
 
 def _listed_targets(context: Context) -> list[PortTarget]:

@@ -30,16 +30,16 @@ def gateway_listeners(context: Context, merged: Merged) -> dict[str, Json]:
         address = bind or UNSPECIFIED
         name = listener_name(address, number)
         places.setdefault(name, (address, number))
-        found = chains.setdefault(name, [])
+        port_chains = chains.setdefault(name, [])
         if is_http(parse(protocol)):
-            found.append(Chain(filters=(gateway_manager(f"outbound_{name}", port.table, parse(protocol)),)))
+            port_chains.append(Chain(filters=(gateway_manager(f"outbound_{name}", port.table, parse(protocol)),)))
             continue
         for server in port.servers:
             if server.terminates_https:
-                found.append(_https(name, server, merged.tls_tables[id(server)]))
+                port_chains.append(_https(name, server, merged.tls_tables[id(server)]))
             else:
-                found += _l4(context, server, number, tls_hosts)
-    return {name: _listener(name, places[name], found) for name, found in chains.items() if found}
+                port_chains += _l4(context, server, number, tls_hosts)
+    return {name: _listener(name, places[name], port_chains) for name, port_chains in chains.items() if port_chains}
 
 
 def _https(name: str, server: MergedServer, table: str) -> Chain:

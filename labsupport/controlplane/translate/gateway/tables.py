@@ -20,14 +20,14 @@ __all__ = ["gateway_table", "server_hosts"]
 
 def server_hosts(server: MergedServer, namespace: str) -> list[str]:
     """Hosts of a server that VirtualServices of a namespace may be bound to."""
-    found = []
+    hosts = []
     for text in server.hosts:
         space, slash, host = text.partition("/")
         if not slash:
-            found.append(text)
+            hosts.append(text)
         elif space in (namespace, "*"):
-            found.append(host)
-    return found
+            hosts.append(host)
+    return hosts
 
 
 def gateway_table(context: Context, merged: Merged, name: str) -> Json:

@@ -152,7 +152,7 @@ def _rewrite(action: Json, rewrite: Any) -> str:
 
 
 def _mirrors(rule: Any, lookup: Lookup, port: int) -> list[Json]:
-    found = []
+    mirrors = []
     if rule.mirror is not None:
         share: Json | None = fraction(100)
         if rule.mirror_percentage is not None:
@@ -160,15 +160,15 @@ def _mirrors(rule: Any, lookup: Lookup, port: int) -> list[Json]:
         elif rule.mirror_percent is not None:
             share = fraction(rule.mirror_percent) if rule.mirror_percent > 0 else None
         if share is not None:
-            found.append(_mirror(destination_cluster(rule.mirror, lookup(rule.mirror.host), port), share))
+            mirrors.append(_mirror(destination_cluster(rule.mirror, lookup(rule.mirror.host), port), share))
     for mirror in rule.mirrors:
         share = fraction(100)
         if mirror.percentage is not None:
             share = percentage(mirror.percentage) if mirror.percentage.value > 0 else None
         if share is not None:
             target = mirror.destination
-            found.append(_mirror(destination_cluster(target, lookup(target.host), port), share))
-    return found
+            mirrors.append(_mirror(destination_cluster(target, lookup(target.host), port), share))
+    return mirrors
 
 
 def _mirror(cluster: str, share: Json) -> Json:

@@ -56,8 +56,8 @@ def sidecar_tables(context: Context, names: Sequence[str]) -> dict[str, Json]:
         if port not in hosts_by_port:
             hosts_by_port[port] = _virtual_hosts(context, port, name)
         if before:
-            found = [host for host in hosts_by_port[port] if name in host["domains"] or before in host["domains"]]
-            virtual_hosts = [{**host, "domains": ["*"]} for host in found] if len(found) == 1 else found
+            asked = [host for host in hosts_by_port[port] if name in host["domains"] or before in host["domains"]]
+            virtual_hosts = [{**host, "domains": ["*"]} for host in asked] if len(asked) == 1 else asked
         else:
             virtual_hosts = [*hosts_by_port[port], _catch_all(context)]
         tables[name] = route_config(name, virtual_hosts)

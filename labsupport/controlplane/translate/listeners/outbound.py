@@ -123,7 +123,7 @@ class _Listeners:
 
 def outbound_listeners(context: Context) -> dict[str, Json]:
     """The listeners of a sidecar for its own pod's calls, by name."""
-    found = _Listeners(context)
+    listeners = _Listeners(context)
     for listener in context.scope.listeners:
         to_port = listener.capture == "NONE" or listener.bind.startswith("unix://")
         bind = listener.bind or (_LOCALHOST if to_port else "")
@@ -132,18 +132,18 @@ def outbound_listeners(context: Context) -> dict[str, Json]:
             port = RegistryPort(listener.port_name, listener.port, protocol)
             if not _reserved(bind, port):
                 for service in listener.services:
-                    found.add(service, port, listener, bind, to_port)
+                    listeners.add(service, port, listener, bind, to_port)
             continue
-        for entry in found.entries.values():
+        for entry in listeners.entries.values():
             entry.locked = True
         for service in listener.services:
             for port in service.ports:
                 if _reserved(bind, port):
                     continue
                 for address in _binds(context, service, port, bind):
-                    found.add(service, port, listener, address, to_port)
+                    listeners.add(service, port, listener, address, to_port)
     result = {}
-    for entry in found.entries.values():
+    for entry in listeners.entries.values():
         built = _listener(context, entry)
         result[built["name"]] = built
     result[VIRTUAL_OUTBOUND] = _virtual_outbound(context)
