@@ -55,27 +55,27 @@ def at_gateway_server(
             return way.no_request(f"port {draft.port} speaks HTTP; write gateway:{draft.port}/")
         return way.tcp(port.plain[0])
     name = target.service
-    found = _meets(way, port.secure, name)
-    if found is None:
+    chain = _meets(way, port.secure, name)
+    if chain is None:
         if port.plain and not port.secure:
             return way.closed(f"port {draft.port} speaks no TLS: its server is {port.plain[0].server.port.protocol}")
         names = ", ".join(sorted({host for entrance in port.secure for host in entrance.server_names}))
         return way.closed(f"no server of port {draft.port} is for the server name {name}; there are {names}")
-    if found.passes_on:
-        return way.tls(found, name)
-    missing = found.lacks(catalog.secrets)
+    if chain.passes_on:
+        return way.tls(chain, name)
+    missing = chain.lacks(catalog.secrets)
     if missing:
         hint = meant(missing, catalog.secrets)
         return way.closed(
             f"the server has no certificate: there is no Secret {missing}" + (f"; {hint}" if hint else "")
         )
-    if found.asks_certificate and not certificate:
+    if chain.asks_certificate and not certificate:
         return way.closed("the server asks for the client's certificate (MUTUAL), and the client shows none")
-    if not found.routes_requests:
-        return way.tcp(found)
+    if not chain.routes_requests:
+        return way.tcp(chain)
     if target.scheme == "tls":
         return way.no_request(f"port {draft.port} speaks HTTP in TLS; write https://{target.authority}/")
-    table = gateway_table(catalog, gateway, [found], draft.request.host)
+    table = gateway_table(catalog, gateway, [chain], draft.request.host)
     return decided(draft, catalog, client, table, gateway, "gateway", way.ignored)
 
 
@@ -192,9 +192,9 @@ def from_sidecar(draft: Draft, catalog: Catalog, client: Client, pod: Pod, servi
         reason = f"port {draft.port} of {service.hostname} is TLS, and the client sends none"
         return draft.unknown(catalog, scope, pod, reason, captured=True)
     port = next(iter(service.ports)) if len(service.ports) == 1 else draft.port
-    found = reach(catalog, client, service, "", port, 1.0, None)
+    destination = reach(catalog, client, service, "", port, 1.0, None)
     decision = f"No {kind} rule is about {service.hostname} here, so the service itself is the destination."
-    return _ended(draft, catalog, pod, "sidecar", decision, [found], followed, ())
+    return _ended(draft, catalog, pod, "sidecar", decision, [destination], followed, ())
 
 
 def _rules(scope: ProxyKnowledge, port: int) -> Sequence[VirtualService]:

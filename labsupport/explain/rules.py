@@ -104,10 +104,10 @@ class RuleOutcome:
 def effective_rules(catalog: Catalog, service: VirtualService) -> list[EffectiveRule]:
     """The rules of a VirtualService in order, with those of its delegates in place of the rules that name them."""
     namespace = catalog.namespace_of(service)
-    found = []
+    rules = []
     for index, rule in enumerate(service.spec.http):
         if rule.delegate is None:
-            found.append(EffectiveRule(service, service, index, rule, namespace))
+            rules.append(EffectiveRule(service, service, index, rule, namespace))
             continue
         where = rule.delegate.namespace or namespace
         for delegate in catalog.virtual_services:
@@ -117,22 +117,22 @@ def effective_rules(catalog: Catalog, service: VirtualService) -> list[Effective
                 for position, own in enumerate(delegate.spec.http):
                     merged = _merge(_full(rule, namespace), _full(own, where))
                     if merged is not None:
-                        found.append(EffectiveRule(service, delegate, position, merged, where, index))
-    return found
+                        rules.append(EffectiveRule(service, delegate, position, merged, where, index))
+    return rules
 
 
 def survives(rules: Iterable[EffectiveRule], view: Viewpoint) -> list[Candidate]:
     """The routes the control plane makes for one proxy: entries that can apply, up to one that takes everything."""
-    found: list[Candidate] = []
+    candidates: list[Candidate] = []
     for rule in rules:
         if not rule.rule.match:
-            return [*found, Candidate(rule, None, view)]
+            return [*candidates, Candidate(rule, None, view)]
         for entry, match in enumerate(rule.rule.match):
             if applies_to_proxy(match, view, rule.namespace):
-                found.append(Candidate(rule, entry, view))
+                candidates.append(Candidate(rule, entry, view))
                 if takes_everything(match):
-                    return found
-    return found
+                    return candidates
+    return candidates
 
 
 def choose(

@@ -56,7 +56,7 @@ class ProxyKnowledge:
 
     def listener_for(self, port: int) -> Listener | None:
         """The listener that serves a port."""
-        return next((one for one in self.listeners if not one.port or one.port == port), None)
+        return next((listener for listener in self.listeners if not listener.port or listener.port == port), None)
 
     @property
     def refuses_unknown(self) -> bool | None:
@@ -108,9 +108,9 @@ def sidecar_scope(catalog: Catalog, client: Pod) -> ProxyKnowledge:
     for listener in listeners:
         for rule in listener.rules:
             for host, ports in _destinations(catalog, rule, namespace).items():
-                found = _target(catalog, namespace, host, listener, ports)
-                if found is not None:
-                    services = combined([*services.values(), found])
+                service = _target(catalog, namespace, host, listener, ports)
+                if service is not None:
+                    services = combined([*services.values(), service])
     return ProxyKnowledge(namespace, services, tuple(listeners), sidecar)
 
 
@@ -177,12 +177,12 @@ def _listener(
 
 def _destinations(catalog: Catalog, rule: VirtualService, namespace: str) -> dict[str, set[int]]:
     """Hosts and ports (0 for any) that a rule may send to, without what only clients elsewhere can match."""
-    found: dict[str, set[int]] = {}
+    ports_by_host: dict[str, set[int]] = {}
 
     def add(destination: Destination | None, owner: str) -> None:
         if destination is not None:
             port = destination.port.number if destination.port is not None else 0
-            found.setdefault(fqdn(destination.host, owner), set()).add(port)
+            ports_by_host.setdefault(fqdn(destination.host, owner), set()).add(port)
 
     for item in effective_rules(catalog, rule):
         sources = [match.source_namespace for match in item.rule.match if match.source_namespace]
@@ -193,7 +193,7 @@ def _destinations(catalog: Catalog, rule: VirtualService, namespace: str) -> dic
         add(item.rule.mirror, item.namespace)
     for target in _targets(*(item.route for item in rule.spec.tcp), *(item.route for item in rule.spec.tls)):
         add(target, catalog.namespace_of(rule))
-    return found
+    return ports_by_host
 
 
 def _targets(*lists: Iterable[object]) -> Iterator[Destination]:
@@ -212,7 +212,7 @@ def _target(catalog: Catalog, namespace: str, host: str, listener: Listener, por
     seen = own or [service for service in named if service.visible(namespace)]
     if not seen:
         return None
-    service = min(seen, key=lambda one: not one.kubernetes)
+    service = min(seen, key=lambda candidate: not candidate.kubernetes)
     if listener.port and listener.protocol != "HTTP_PROXY":
         return service.limited([listener.port])
     return service if not ports or 0 in ports else service.limited(ports)

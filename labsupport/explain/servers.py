@@ -75,16 +75,16 @@ class GatewayServer:
     @property
     def spaced_hosts(self) -> tuple[tuple[str, str], ...]:
         """Its hosts, each behind the namespace that its rules have to be in (empty for any)."""
-        found = []
+        hosts = []
         for text in self.server.hosts:
             space, slash, host = text.partition("/")
             if not slash:
-                found.append(("", text))
+                hosts.append(("", text))
             elif space == "*" and host == "*":
                 return (("", "*"),)
             else:
-                found.append(({".": self.namespace, "*": ""}.get(space, space), host))
-        return tuple(found)
+                hosts.append(({".": self.namespace, "*": ""}.get(space, space), host))
+        return tuple(hosts)
 
     @property
     def server_names(self) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ def port_of(catalog: Catalog, gateway: Pod, number: int) -> OpenPort:
         gateway: the gateway's pod.
         number: the port.
     """
-    found = OpenPort()
+    port = OpenPort()
     taken: set[tuple[str, str]] = set()
     tables: set[tuple[str, ...]] = set()
     for entrance in _selected(catalog, gateway, number):
@@ -138,27 +138,27 @@ def port_of(catalog: Catalog, gateway: Pod, number: int) -> OpenPort:
             # Hosts of servers with a tls block, redirects included, are taken once per address.
             names = {(_spaced(space, host), server.bind) for space, host in entrance.spaced_hosts}
             if names & taken:
-                _leave_out(found, entrance, "one of its hosts is taken by an older server of this port")
+                _leave_out(port, entrance, "one of its hosts is taken by an older server of this port")
                 continue
             taken |= names
-        if found.plain:
-            first = found.plain[0]
+        if port.plain:
+            first = port.plain[0]
             fits = is_http(entrance.protocol) and is_http(first.protocol)
             if not fits:
                 reason = f"an older server makes this port {first.server.port.protocol}"
-                _leave_out(found, entrance, reason)
+                _leave_out(port, entrance, reason)
                 continue
-            found.plain.append(entrance)
+            port.plain.append(entrance)
         elif not entrance.speaks_tls:
-            found.plain.append(entrance)
+            port.plain.append(entrance)
         else:
             table = (str(server.port.number), server.port.name, entrance.gateway, server.bind)
             if entrance.routes_requests and table in tables:
-                _leave_out(found, entrance, "its Gateway has an older server with this port name")
+                _leave_out(port, entrance, "its Gateway has an older server with this port name")
                 continue
             tables.add(table)
-            found.secure.append(entrance)
-    return found
+            port.secure.append(entrance)
+    return port
 
 
 def _leave_out(port: OpenPort, entrance: GatewayServer, reason: str) -> None:
