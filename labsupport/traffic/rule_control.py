@@ -111,7 +111,11 @@ class Steering:
             # What another person or cell has changed since must not be overwritten by the patch.
             world = self._world(fresh=True)
             split = find_split(world.objects, name)
-            resource = next(r for r in world.objects if (r.kind, r.name) == (split.ref.kind, split.ref.name))
+            resource = next(
+                candidate
+                for candidate in world.objects
+                if (candidate.kind, candidate.name) == (split.ref.kind, split.ref.name)
+            )
             patch = patch_for(resource, split, weights)
         return self._patch(split.ref, patch)
 

@@ -64,10 +64,10 @@ def parse_name(text: str) -> tuple[str, int | None]:
     Raises:
         UsageError: it is none of these.
     """
-    found = _NAME.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    match = _NAME.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
         raise UsageError(f"weights={text!r}: name a VirtualService such as 'web', or one of its rules as 'web[1]'.")
-    return found[1], None if found[2] is None else int(found[2])
+    return match[1], None if match[2] is None else int(match[2])
 
 
 def find_split(objects: Sequence[Resource], text: str) -> Split:
@@ -107,7 +107,7 @@ def find_split(objects: Sequence[Resource], text: str) -> Split:
     place = splits[0] if index is None else index
     route = http[place]["route"]
     shares = in_hundredths([int(entry.get("weight") or 0) for entry in route])
-    return Split(ref, place, tuple(map(lambda e, w: _part(e, w, objects), route, shares)))
+    return Split(ref, place, tuple(map(lambda entry, weight: _part(entry, weight, objects), route, shares)))
 
 
 def _part(entry: dict[str, Any], weight: int, objects: Sequence[Resource]) -> SplitPart:

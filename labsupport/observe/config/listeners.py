@@ -117,7 +117,10 @@ def in_scope(raw: Json, config: EnvoyConfig) -> Iterator[tuple[str, dict[str, An
     for table in config.routes.values():
         for host in table.get("virtual_hosts", ()):
             if host["name"] in ("block_all", "allow_any"):
-                routes = [pruned({k: v for k, v in r.items() if k != "name"}) for r in host.get("routes", ())]
+                routes = [
+                    pruned({key: value for key, value in route.items() if key != "name"})
+                    for route in host.get("routes", ())
+                ]
                 rest = {"name": host["name"], "domains": list(host["domains"]), "routes": routes}
                 yield "virtual host for every other name", rest, "RDS"
                 return
@@ -135,9 +138,9 @@ def _chains(config: EnvoyConfig) -> Iterator[tuple[str, Json]]:
 
 
 def _filters(chain: Json, kind: str) -> Iterator[Json]:
-    for one in chain.get("filters", ()):
-        if one.get("name") == f"envoy.filters.network.{kind}":
-            yield one.get("typed_config") or {}
+    for entry in chain.get("filters", ()):
+        if entry.get("name") == f"envoy.filters.network.{kind}":
+            yield entry.get("typed_config") or {}
 
 
 def _tables(chain: Json) -> Iterator[str]:
@@ -155,8 +158,8 @@ def _tcp_clusters(chain: Json) -> Iterator[str]:
 
 
 def _serves(table: Json, hosts: set[str]) -> bool:
-    found = {str(domain) for host in table.get("virtual_hosts", ()) for domain in host["domains"]}
-    return "*" in hosts or bool(found & {*hosts, "*"})
+    domains = {str(domain) for host in table.get("virtual_hosts", ()) for domain in host["domains"]}
+    return "*" in hosts or bool(domains & {*hosts, "*"})
 
 
 def _short(chain: Json) -> dict[str, Any]:

@@ -105,21 +105,23 @@ def find_parts(resource: Resource, raw: Json, config: EnvoyConfig) -> list[Confi
         Parts in the order in which a request meets them; of several that differ in their names alone, the first, which
         names the others.
     """
-    found: list[ConfigPart] = []
+    parts: list[ConfigPart] = []
     places: dict[str, int] = {}
     for part in _every_part(resource, raw, config):
-        key = json.dumps([{k: v for k, v in part.content.items() if k not in ("name", "domains")}, part.missing])
+        key = json.dumps(
+            [{field: value for field, value in part.content.items() if field not in ("name", "domains")}, part.missing]
+        )
         named = {"domains", "name"} & part.content.keys()
         place = places.get(key)
         if place is None or not named or "(missing)" in part.title:
-            places.setdefault(key, len(found))
-            found.append(part)
-        elif len(_domains(part)) > len(_domains(found[place])):
+            places.setdefault(key, len(parts))
+            parts.append(part)
+        elif len(_domains(part)) > len(_domains(parts[place])):
             # The table with the short names is the one that most requests meet.
-            found[place] = replace(part, alike=(*found[place].alike, found[place].title))
-        elif part.title not in (found[place].title, *found[place].alike):
-            found[place] = replace(found[place], alike=(*found[place].alike, part.title))
-    return found
+            parts[place] = replace(part, alike=(*parts[place].alike, parts[place].title))
+        elif part.title not in (parts[place].title, *parts[place].alike):
+            parts[place] = replace(parts[place], alike=(*parts[place].alike, part.title))
+    return parts
 
 
 def _domains(part: ConfigPart) -> tuple[Any, ...]:
@@ -133,7 +135,9 @@ def _every_part(resource: Resource, raw: Json, config: EnvoyConfig) -> list[Conf
         own = [cluster for cluster in config.clusters.values() if origin(cluster, resource)]
         policy = (raw.get("spec") or {}).get("trafficPolicy") or {}
         subsets = (raw.get("spec") or {}).get("subsets") or ()
-        explicit = any("loadBalancer" in (part or {}) for part in (policy, *(s.get("trafficPolicy") for s in subsets)))
+        explicit = any(
+            "loadBalancer" in (part or {}) for part in (policy, *(subset.get("trafficPolicy") for subset in subsets))
+        )
         hashed = _hash_policies({str(cluster["name"]) for cluster in own}, config)
         return [*hashed, *(_cluster(cluster, config, explicit=explicit) for cluster in own)]
     if resource.kind == "Gateway":
@@ -165,7 +169,7 @@ def _hash_policies(clusters: set[str], config: EnvoyConfig) -> list[ConfigPart]:
 
 
 def _of_virtual_service(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
-    found: list[tuple[bool, str, ConfigPart, list[str]]] = []
+    ranked: list[tuple[bool, str, ConfigPart, list[str]]] = []
     for table_name, table in config.routes.items():
         for host in table.get("virtual_hosts", ()):
             routes = [route for route in host.get("routes", ()) if origin(route, resource)]
@@ -174,17 +178,17 @@ def _of_virtual_service(resource: Resource, raw: Json, config: EnvoyConfig) -> l
             content = {"domains": _short_domains(host["domains"]), "routes": [_route(route) for route in routes]}
             named = [name for route in routes for name in _clusters_of(route)]
             part = ConfigPart(f"route table {table_name}, virtual host {host['name']}", content, "RDS")
-            found.append((any(name in config.clusters for name in named), table_name, part, named))
+            ranked.append((any(name in config.clusters for name in named), table_name, part, named))
     # Istio puts a rule into the table of port 80 as well, whatever the ports of its hosts are. Where no such cluster
     # exists, that copy says nothing about any request that somebody sends.
-    if any(known for known, *_ in found):
-        found = [entry for entry in found if entry[0]]
-    elif any(table_name != "80" for _, table_name, *_ in found):
-        found = [entry for entry in found if entry[1] != "80"]
+    if any(known for known, *_ in ranked):
+        ranked = [entry for entry in ranked if entry[0]]
+    elif any(table_name != "80" for _, table_name, *_ in ranked):
+        ranked = [entry for entry in ranked if entry[1] != "80"]
     chains = list(chains_of_rule(resource, raw, config))
-    named_by = [*(entry[3] for entry in found), *(entry[2] for entry in chains)]
+    named_by = [*(entry[3] for entry in ranked), *(entry[2] for entry in chains)]
     clusters = dict.fromkeys(name for named in named_by for name in named)
-    parts = [part for _, _, part, _ in found]
+    parts = [part for _, _, part, _ in ranked]
     parts += [ConfigPart(f"listener {name}, filter chain", content, "LDS") for name, content, _ in chains]
     return parts + [
         _cluster(config.clusters[name], config, brief=True)
@@ -248,7 +252,9 @@ def _of_service_entry(raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
 def _route(route: Json) -> dict[str, Any]:
     short = _ordered({key: pruned(value) for key, value in route.items() if key not in _ROUTE_NOISE}, _ROUTE_ORDER)
     if isinstance(action := short.get("route"), Mapping):
-        short["route"] = _ordered({k: v for k, v in action.items() if k not in _ACTION_NOISE}, _ACTION_ORDER)
+        short["route"] = _ordered(
+            {field: value for field, value in action.items() if field not in _ACTION_NOISE}, _ACTION_ORDER
+        )
         if isinstance(retry := action.get("retry_policy"), Mapping):
             short["route"]["retry_policy"] = {key: value for key, value in retry.items() if key not in _RETRY_NOISE}
     return short
@@ -273,10 +279,10 @@ def _cluster(cluster: Json, config: EnvoyConfig, *, explicit: bool = False, brie
         # Names of the Internet, which a cluster holds itself and looks up.
         ends = [item["endpoint"]["address"] for group in own.get("endpoints", ()) for item in group["lb_endpoints"]]
         sockets = [end.get("socket_address", {}) for end in ends]
-        short["endpoints"] = [f"{one.get('address')}:{one.get('port_value')}" for one in sockets]
+        short["endpoints"] = [f"{socket.get('address')}:{socket.get('port_value')}" for socket in sockets]
     if assignment is not None:
         known = [_endpoint(item) for group in assignment.get("endpoints", ()) for item in group["lb_endpoints"]]
-        short["endpoints"] = [f"{n} × {text}" if n > 1 else text for text, n in Counter(known).items()]
+        short["endpoints"] = [f"{count} × {text}" if count > 1 else text for text, count in Counter(known).items()]
         if not known:
             missing = f"Cluster {name} has no endpoint: such a request gets 503 UH."
     return ConfigPart(f"cluster {name}", short, "CDS", missing, explicit)

@@ -113,8 +113,8 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
         if parts:
             chosen = pod, config, parts
             break
-    found = {key(path, value) for part in (chosen[2] if chosen else ()) for path, value in leaves(part.content)}
-    shown = found & values
+    in_part = {key(path, value) for part in (chosen[2] if chosen else ()) for path, value in leaves(part.content)}
+    shown = in_part & values
     left = block(raw, lambda path, value: "written" if _is_value(path, value, shown) else "")
     ref, source = Ref(resource.kind, resource.name, resource.namespace), resource.origin.file
     if chosen is None:
