@@ -124,7 +124,7 @@ _HOMES = {
     "labsupport.observe.journey": ("Journey",),
     "labsupport.engine.protocol": ("Engine",),
     "labsupport.records": (
-        *("AccessRecord", "ApplyResult", "Hop", "Leftovers", "Pod", "EnvoyConfig", "Ref", "Response"),
+        *("AccessRecord", "ApplyResult", "EnvoyConfig", "Hop", "Leftovers", "Pod", "Ref", "Response"),
         *("RuleStatus", "Sample", "TrafficSpec"),
     ),
     "labsupport.errors": (
