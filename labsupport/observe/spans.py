@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from labsupport.engine.accesslog import NEVER_SENT
 from labsupport.observe.clock_skew import aligned
 from labsupport.observe.workloads import named, service_of
 from labsupport.records import AccessRecord, Pod
@@ -23,8 +24,6 @@ __all__ = ["Call", "Served", "pair"]
 _SLACKS_S = (0.003, 0.05)
 # A proxy learns a little later than its caller that a try was given up.
 _LINGER_S = 0.02
-# Envoy names the upstream that it chose even if a limit (UO) or a refused connection (UF) kept the request from it.
-_NEVER_SENT = frozenset({"UO", "UF"})
 # Flags with which a proxy answers itself, whatever the server says.
 _OWN_ANSWER = frozenset({"UT", "UC", "UR", "DC", "URX", "DT", "SI", "UPE"})
 _IMPOSSIBLE = 1e12
@@ -142,7 +141,7 @@ class _Pairing:
         """How many calls were answered by a pod with a proxy, and have no line of it."""
         return sum(
             not call.tries
-            and not _NEVER_SENT & _flags(call.record)
+            and not NEVER_SENT & _flags(call.record)
             and (pod := self.pods.get(call.record.upstream_pod)) is not None
             and pod.injected
             for call in self.calls
@@ -175,7 +174,7 @@ class _Pairing:
                 return _IMPOSSIBLE
             return (1000 * (_end(sent) - _end(received))) ** 2
 
-        calls = [call for call in self.calls if not call.tries and not _NEVER_SENT & _flags(call.record)]
+        calls = [call for call in self.calls if not call.tries and not NEVER_SENT & _flags(call.record)]
         for call, served in _best(calls, self.free, cost):
             call.tries.append(served)
             self.free.remove(served)
