@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from labsupport.controlplane.proxies import Json
+from labsupport.model.schema.base import Resource
 
 __all__ = [
     "BLACK_HOLE",
@@ -14,6 +15,7 @@ __all__ = [
     "PASSTHROUGH",
     "VIRTUAL_INBOUND",
     "VIRTUAL_OUTBOUND",
+    "config_ending",
     "config_path",
     "dns_cache",
     "domain_port",
@@ -84,6 +86,11 @@ def kebab(kind: str) -> str:
 def config_path(kind: str, namespace: str, name: str) -> str:
     """Where an object lives in the Kubernetes API; Istio always names the storage version."""
     return f"/apis/networking.istio.io/v1/namespaces/{namespace}/{kebab(kind)}/{name}"
+
+
+def config_ending(resource: Resource) -> str:
+    """What a config path ends with if it names an object, whatever API group and version are in front."""
+    return f"/namespaces/{resource.namespace}/{kebab(resource.kind)}/{resource.name}"
 
 
 def origin_metadata(kind: str, namespace: str, name: str) -> Json:

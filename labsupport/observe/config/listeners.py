@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from labsupport.controlplane.translate.names import kebab
 from labsupport.model.schema.base import Resource
 from labsupport.records import EnvoyConfig
 
@@ -12,7 +13,6 @@ __all__ = ["chains_of_rule", "chains_to", "gateway_listeners", "in_scope", "orig
 
 Json = Mapping[str, Any]
 
-_KEBAB = {"VirtualService": "virtual-service", "DestinationRule": "destination-rule", "Gateway": "gateway"}
 # What says nothing about where a connection goes, or whose certificate is shown.
 _NOISE = frozenset({"@type", "sds_config", "stat_prefix", "access_log", "metadata", "transport_socket_connect_timeout"})
 _HIDDEN = frozenset({"inline_bytes", "private_key", "password", "private_key_provider"})
@@ -25,7 +25,7 @@ def origin(item: Json, resource: Resource) -> bool:
     """
     config = item.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("config", "")
     namespace = f"namespaces/{resource.namespace}/" if resource.namespace else ""
-    end = f"{_KEBAB.get(resource.kind, resource.kind.lower())}/{resource.name}"
+    end = f"{kebab(resource.kind)}/{resource.name}"
     return bool(config.endswith(f"/{namespace}{end}"))
 
 

@@ -19,13 +19,13 @@ from labsupport.engine.cluster.api.connect import ApiError, Connection
 from labsupport.engine.cluster.watch.expected import Expected, Held, Mismatch, expectations
 from labsupport.engine.cluster.watch.proxies import Proxies
 from labsupport.engine.cluster.watch.received import Received
-from labsupport.engine.cluster.watch.rulebook import RULES, Rulebook, origins_of
+from labsupport.engine.cluster.watch.rulebook import Rulebook, origins_of
 from labsupport.engine.cluster.watch.world import NamespaceReader, Seen
 from labsupport.errors import ConfigRejectedError, EngineError, WaitTimeoutError
 from labsupport.model import Resource
 from labsupport.records import ProxyChange, RuleStatus
 
-__all__ = ["RULES", "StateBefore", "Watcher"]
+__all__ = ["StateBefore", "Watcher"]
 
 _SHORTEST_S, _LONGEST_S = 0.05, 0.4
 # How long what the proxies hold is taken to be the same, as long as this lab changes nothing.
