@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from labsupport.controlplane.proxies import Proxy
 from labsupport.controlplane.registry.destinationrules import MergedRule
@@ -12,6 +11,8 @@ from labsupport.controlplane.registry.registry import Registry
 from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.model.hosts import is_wildcard, matches, most_specific, subset_of
+from labsupport.model.kinds.sidecar import IstioEgressListener, Sidecar
+from labsupport.model.kinds.virtualservice import Destination
 from labsupport.model.protocols import parse
 
 __all__ = ["EgressListener", "Scope", "scope_of"]
@@ -74,7 +75,7 @@ class Scope:
     """
 
     def __init__(
-        self, namespace: str, listeners: list[EgressListener], registry: Registry, sidecar: Any = None
+        self, namespace: str, listeners: list[EgressListener], registry: Registry, sidecar: Sidecar | None = None
     ) -> None:
         self.namespace = namespace
         self.listeners = listeners
@@ -82,7 +83,7 @@ class Scope:
         self.services: list[ServiceRecord] = []
         self.by_host: dict[str, ServiceRecord] = {}
         self.outbound_traffic_policy: str | None = None
-        self.egress_proxy: Any = None
+        self.egress_proxy: Destination | None = None
         self._registry = registry
         self._positions: dict[str, int] = {}
         self._rules: dict[str, list[MergedRule]] = {}
@@ -164,7 +165,7 @@ def scope_of(registry: Registry, proxy: Proxy) -> Scope:
     return scopes[key]
 
 
-def _sidecar_for(registry: Registry, proxy: Proxy) -> Any:
+def _sidecar_for(registry: Registry, proxy: Proxy) -> Sidecar | None:
     """The Sidecar object that counts for a proxy: its namespace's, or else the root namespace's."""
     labels = dict(proxy.pod.labels).items()
     for sidecar in registry.sidecars:
@@ -186,7 +187,7 @@ def _gateway_scope(registry: Registry, namespace: str) -> Scope:
     return scope
 
 
-def _sidecar_scope(registry: Registry, namespace: str, sidecar: Any) -> Scope:
+def _sidecar_scope(registry: Registry, namespace: str, sidecar: Sidecar | None) -> Scope:
     """What sidecars of a namespace see, as a Sidecar object (or its absence) says.
 
     Args:
@@ -253,7 +254,7 @@ def _with_only(service: ServiceRecord, number: int) -> ServiceRecord | None:
     return None
 
 
-def _listener(registry: Registry, namespace: str, entry: Any) -> EgressListener:
+def _listener(registry: Registry, namespace: str, entry: IstioEgressListener) -> EgressListener:
     by_namespace: dict[str, _ImportedHosts] = {}
     only_exact = True
     for text in entry.hosts:

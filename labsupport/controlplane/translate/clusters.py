@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.destinationrules import MergedRule
@@ -37,6 +35,7 @@ from labsupport.controlplane.translate.outlier import apply_outlier_detection
 from labsupport.controlplane.translate.policy import PortPolicy, for_port, for_subset, with_mesh_defaults
 from labsupport.controlplane.translate.tls import apply_tls
 from labsupport.model.hosts import is_wildcard
+from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings
 from labsupport.model.protocols import is_http2
 
 __all__ = ["HTTP_OPTIONS", "build_clusters"]
@@ -174,7 +173,7 @@ def _origin(rule: MergedRule, policy: PortPolicy | None) -> Json:
     return metadata
 
 
-def _has_protocol(options: Mapping[str, Any]) -> bool:
+def _has_protocol(options: Json) -> bool:
     return "explicit_http_config" in options or "use_downstream_protocol_config" in options
 
 
@@ -295,7 +294,7 @@ def _inbound(context: Context, inbound: InboundPort) -> Json:
     return cluster
 
 
-def _sidecar_pool(context: Context, number: int) -> Any:
+def _sidecar_pool(context: Context, number: int) -> ConnectionPoolSettings | None:
     """The connection pool that a Sidecar object sets for calls to its pods; None without one."""
     sidecar = context.scope.sidecar
     if sidecar is None:

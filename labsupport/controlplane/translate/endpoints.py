@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.addresses import is_ip
@@ -16,6 +15,7 @@ from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.locality import apply_to_endpoints, effective_setting
 from labsupport.controlplane.translate.names import outbound_cluster, socket_address
 from labsupport.controlplane.translate.policy import rule_policy
+from labsupport.model.kinds.trafficpolicy import TrafficPolicy
 
 __all__ = ["build_endpoints", "load_assignment"]
 
@@ -171,7 +171,7 @@ def _mutual_tls(rule: MergedRule | None, subset: str, port: int) -> bool | None:
     return None if mode is None else mode == "ISTIO_MUTUAL"
 
 
-def _tls_mode(policy: Any, port: int) -> str | None:
+def _tls_mode(policy: TrafficPolicy | None, port: int) -> str | None:
     if policy is None:
         return None
     mode = policy.tls.mode if policy.tls is not None else None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import UNSPECIFIED, RegistryPort, ServiceRecord
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.names import origin_metadata
 from labsupport.controlplane.translate.targets import PortTarget, service_targets
+from labsupport.model.kinds.sidecar import Sidecar
 from labsupport.model.protocols import parse
 
 __all__ = ["InboundPort", "inbound_ports"]
@@ -62,7 +62,7 @@ def inbound_ports(context: Context) -> list[InboundPort]:
     return ports
 
 
-def _ingress(context: Context, sidecar: Any, targets: Sequence[PortTarget]) -> list[InboundPort]:
+def _ingress(context: Context, sidecar: Sidecar, targets: Sequence[PortTarget]) -> list[InboundPort]:
     by_number: dict[int, InboundPort] = {}
     for listener in sidecar.spec.ingress:
         number = listener.port.number

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.model.schema.base import Resource
@@ -110,7 +109,7 @@ def dns_cache(host: str) -> Json:
     return {"name": f"{host}_dfp_dns_cache", "dns_lookup_family": "V4_ONLY"}
 
 
-def duration(value: timedelta | Any) -> str:
+def duration(value: timedelta) -> str:
     """A duration in proto JSON: seconds with no, three, six or nine decimals."""
     nanoseconds = getattr(value, "nanoseconds", None)
     if nanoseconds is None:

@@ -7,10 +7,19 @@ as a whole, never merged field by field.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.meshconfig import MeshConfig
+from labsupport.model.kinds.loadbalancer import LoadBalancerSettings
+from labsupport.model.kinds.trafficpolicy import (
+    ClientTLSSettings,
+    ConnectionPoolSettings,
+    OutlierDetection,
+    ProxyProtocol,
+    RetryBudget,
+    TrafficPolicy,
+    TunnelSettings,
+)
 
 __all__ = ["PortPolicy", "for_port", "for_subset", "rule_policy", "with_mesh_defaults"]
 
@@ -22,16 +31,16 @@ _OTHERS = ("proxy_protocol", "tunnel", "retry_budget")
 class PortPolicy:
     """The blocks of a traffic policy that count for one port; each is None if it is not set."""
 
-    connection_pool: Any = None
-    load_balancer: Any = None
-    outlier_detection: Any = None
-    tls: Any = None
-    proxy_protocol: Any = None
-    tunnel: Any = None
-    retry_budget: Any = None
+    connection_pool: ConnectionPoolSettings | None = None
+    load_balancer: LoadBalancerSettings | None = None
+    outlier_detection: OutlierDetection | None = None
+    tls: ClientTLSSettings | None = None
+    proxy_protocol: ProxyProtocol | None = None
+    tunnel: TunnelSettings | None = None
+    retry_budget: RetryBudget | None = None
 
 
-def for_port(policy: Any, port: int) -> tuple[PortPolicy | None, bool]:
+def for_port(policy: TrafficPolicy | None, port: int) -> tuple[PortPolicy | None, bool]:
     """The policy for a port and whether an entry of ``portLevelSettings`` replaced the whole of it."""
     if policy is None:
         return None, False
@@ -54,7 +63,7 @@ def with_mesh_defaults(policy: PortPolicy | None, mesh: MeshConfig) -> PortPolic
     )
 
 
-def for_subset(general: PortPolicy | None, subset: Any, port: int) -> PortPolicy | None:
+def for_subset(general: PortPolicy | None, subset: TrafficPolicy | None, port: int) -> PortPolicy | None:
     """The policy of a subset for a port: its own blocks, and for the missing ones those of the top level.
 
     Args:

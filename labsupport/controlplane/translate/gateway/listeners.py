@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import UNSPECIFIED
@@ -16,6 +15,7 @@ from labsupport.controlplane.translate.listeners.http import gateway_manager
 from labsupport.controlplane.translate.listeners.network import rule_filters
 from labsupport.controlplane.translate.names import listener_name, socket_address
 from labsupport.model.hosts import matches
+from labsupport.model.kinds.virtualservice import L4MatchAttributes, TLSMatchAttributes
 from labsupport.model.protocols import is_http, parse
 
 __all__ = ["gateway_listeners"]
@@ -51,7 +51,7 @@ def _https(name: str, server: MergedServer, table: str) -> Chain:
     return Chain(
         filters=(manager,),
         server_names=server.server_names,
-        transport_socket=downstream_socket(server.tls),
+        transport_socket=downstream_socket(server.tls) if server.tls is not None else None,
     )
 
 
@@ -81,7 +81,7 @@ def _bound(server: MergedServer, rule: VirtualServiceRule) -> bool:
     return False
 
 
-def _applies(match: Any, server: MergedServer) -> bool:
+def _applies(match: L4MatchAttributes | TLSMatchAttributes, server: MergedServer) -> bool:
     return match.port in (0, server.spec.port.number) and (not match.gateways or server.gateway in match.gateways)
 
 

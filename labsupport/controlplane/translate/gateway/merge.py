@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.targets import PortTarget, service_targets
+from labsupport.model.kinds.gateway import Gateway, Server, ServerTLSSettings
 from labsupport.model.protocols import is_http, parse
 
 __all__ = ["Merged", "MergedServer", "ServerPort", "merge_servers"]
@@ -29,7 +29,7 @@ class MergedServer:
         hosts: with the namespaces in front of them resolved.
     """
 
-    spec: Any
+    spec: Server
     gateway: str
     hosts: tuple[str, ...]
 
@@ -39,7 +39,7 @@ class MergedServer:
         return parse(self.spec.port.protocol)
 
     @property
-    def tls(self) -> Any:
+    def tls(self) -> ServerTLSSettings | None:
         """Its ``tls`` block."""
         return self.spec.tls
 
@@ -209,7 +209,7 @@ def _port(number: int, targets: Sequence[PortTarget]) -> int:
     return number
 
 
-def _table(server: MergedServer, number: int, gateway: Any) -> str:
+def _table(server: MergedServer, number: int, gateway: Gateway) -> str:
     bind = f".{server.spec.bind}" if server.spec.bind else ""
     if is_http(server.protocol):
         return f"http.{number}{bind}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.gateway.merge import Merged, MergedServer
+from labsupport.controlplane.translate.http.actions import Lookup
 from labsupport.controlplane.translate.http.match import is_catch_all
 from labsupport.controlplane.translate.http.rules import rule_routes
 from labsupport.controlplane.translate.http.tables import route_config
@@ -76,7 +75,7 @@ def gateway_table(context: Context, merged: Merged, name: str) -> Json:
     return route_config(name, _collapse(hosts))
 
 
-def _lookup(context: Context, rule: VirtualServiceRule) -> Any:
+def _lookup(context: Context, rule: VirtualServiceRule) -> Lookup:
     """Find services of destinations: those of the rule's own namespace first."""
 
     def find(host: str) -> ServiceRecord | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
@@ -16,6 +14,7 @@ from labsupport.controlplane.translate.http.headers import header_operations
 from labsupport.controlplane.translate.http.match import applies, is_catch_all, route_match
 from labsupport.controlplane.translate.http.retries import retry_policy, timeouts
 from labsupport.controlplane.translate.names import origin_metadata, outbound_cluster
+from labsupport.model.kinds.virtualservice import HTTPMatchRequest, HTTPRoute
 
 __all__ = ["rule_routes", "service_route"]
 
@@ -70,8 +69,8 @@ def _routes(
 def _route(
     context: Context,
     service_rule: VirtualServiceRule,
-    rule: Any,
-    match: Any,
+    rule: HTTPRoute,
+    match: HTTPMatchRequest | None,
     lookup: Lookup,
     *,
     port: int,

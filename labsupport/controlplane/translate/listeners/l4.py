@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from labsupport.controlplane.registry.services import UNSPECIFIED, RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
@@ -13,12 +12,13 @@ from labsupport.controlplane.translate.listeners.chains import Chain
 from labsupport.controlplane.translate.listeners.network import destination_filters, rule_filters, sni_proxy
 from labsupport.controlplane.translate.names import origin_metadata, outbound_cluster
 from labsupport.model.hosts import is_wildcard, matches
+from labsupport.model.kinds.virtualservice import L4MatchAttributes, TLSMatchAttributes
 from labsupport.model.protocols import is_tls
 
 __all__ = ["l4_applies", "l4_chains"]
 
 
-def l4_applies(match: Any, context: Context, port: int, gateway: str) -> bool:
+def l4_applies(match: L4MatchAttributes | TLSMatchAttributes, context: Context, port: int, gateway: str) -> bool:
     """Whether a match of a ``tcp`` or ``tls`` rule can hold for connections through one proxy at all."""
     return (
         (not match.gateways or gateway in match.gateways)
