@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     from labsupport.records import (
         AccessRecord,
         ApplyResult,
+        EnvoyConfig,
         Hop,
         Leftovers,
         Pod,
-        ProxyConfig,
         Ref,
         Response,
         RuleStatus,
@@ -79,6 +79,7 @@ __all__ = [
     "Engine",
     "EngineError",
     "EngineLostError",
+    "EnvoyConfig",
     "EnvoyMissingError",
     "Exercise",
     "Explained",
@@ -96,7 +97,6 @@ __all__ = [
     "Pod",
     "Pods",
     "Problem",
-    "ProxyConfig",
     "Ref",
     "Response",
     "RuleStatus",
@@ -124,7 +124,7 @@ _HOMES = {
     "labsupport.observe.journey": ("Journey",),
     "labsupport.engine.protocol": ("Engine",),
     "labsupport.records": (
-        *("AccessRecord", "ApplyResult", "Hop", "Leftovers", "Pod", "ProxyConfig", "Ref", "Response"),
+        *("AccessRecord", "ApplyResult", "EnvoyConfig", "Hop", "Leftovers", "Pod", "Ref", "Response"),
         *("RuleStatus", "Sample", "TrafficSpec"),
     ),
     "labsupport.errors": (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-__all__ = ["Origin", "here"]
+__all__ = ["CellRun", "here"]
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class CellRun:
     """One run of one cell.
 
     Args:
@@ -20,16 +20,16 @@ class Origin:
     cell: str
     run: str
 
-    def reruns(self, former: Origin) -> bool:
+    def reruns(self, former: CellRun) -> bool:
         """Whether this is another run of the same cell."""
         return bool(self.cell) and self.cell == former.cell and self.run != former.run
 
 
-def here() -> Origin:
+def here() -> CellRun:
     """The run of a cell that is executing now; an empty one outside a notebook."""
     # IPython is never imported for this: who does not run in it has no cells.
     interactive = sys.modules.get("IPython")
     shell = interactive.get_ipython() if interactive is not None else None
     parent = getattr(shell, "parent_header", None) or {}
     header, metadata = parent.get("header") or {}, parent.get("metadata") or {}
-    return Origin(str(metadata.get("cellId") or ""), str(header.get("msg_id") or ""))
+    return CellRun(str(metadata.get("cellId") or ""), str(header.get("msg_id") or ""))

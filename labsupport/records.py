@@ -16,13 +16,13 @@ __all__ = [
     "Action",
     "ApplyResult",
     "Direction",
+    "EnvoyConfig",
     "Hop",
     "Leftovers",
     "ObjectChange",
     "Outcome",
     "Pod",
     "ProxyChange",
-    "ProxyConfig",
     "Ref",
     "Response",
     "RuleStatus",
@@ -310,7 +310,7 @@ class AccessRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class ProxyConfig:
+class EnvoyConfig:
     """What one Envoy holds, as proto JSON with proto field names, by resource name.
 
     Args:

@@ -59,17 +59,17 @@ class _Unusable(ValueError):
 
 def references(resources: Iterable[Mapping[str, Any]]) -> dict[str, set[Use]]:
     """Names of the SDS secrets that listeners or clusters refer to, and what they are used for."""
-    found: dict[str, set[Use]] = {}
+    uses_by_name: dict[str, set[Use]] = {}
     for name, use in _references(list(resources)):
-        found.setdefault(name, set()).add(use)
-    return found
+        uses_by_name.setdefault(name, set()).add(use)
+    return uses_by_name
 
 
 def _references(value: Any) -> Iterator[tuple[str, Use]]:
     if isinstance(value, dict):
         for key, item in value.items():
             if key == "tls_certificate_sds_secret_configs":
-                yield from ((one["name"], "certificate") for one in item)
+                yield from ((reference["name"], "certificate") for reference in item)
             elif key == "validation_context_sds_secret_config":
                 yield item["name"], "authority"
             else:
@@ -144,7 +144,7 @@ def _find(scheme: str, place: str, objects: Iterable[Resource], namespaces: Sequ
     else:
         raise _Unusable("Istio knows no credential of this form")
     kind = "ConfigMap" if scheme == "configmap" else "Secret"
-    known = {(one.namespace, one.name): one for one in objects if one.kind == kind}
+    known = {(resource.namespace, resource.name): resource for resource in objects if resource.kind == kind}
     for namespace in wanted:
         for candidate in names:
             if (namespace, candidate) in known:
@@ -155,16 +155,16 @@ def _find(scheme: str, place: str, objects: Iterable[Resource], namespaces: Sequ
     raise _Unusable(f"there is no such {kind}{also} in namespace {' or '.join(wanted)}{hint}")
 
 
-def _values(one: Any) -> dict[str, bytes]:
-    if one.kind == "ConfigMap":
-        return {key: text.encode() for key, text in one.data.items()}
-    found: dict[str, bytes] = {}
-    for key, text in one.data.items():
+def _values(resource: Any) -> dict[str, bytes]:
+    if resource.kind == "ConfigMap":
+        return {key: text.encode() for key, text in resource.data.items()}
+    values: dict[str, bytes] = {}
+    for key, text in resource.data.items():
         try:
-            found[key] = base64.b64decode(text)
+            values[key] = base64.b64decode(text)
         except binascii.Error:
             raise _Unusable(f"its value {key} is not base64") from None
-    return found | {key: text.encode() for key, text in one.string_data.items()}
+    return values | {key: text.encode() for key, text in resource.string_data.items()}
 
 
 def _listed(values: Mapping[str, bytes]) -> str:
@@ -259,11 +259,11 @@ def _mismatch(certificate: Any, key: bytes, certificate_name: str, key_name: str
 
 def _validity(certificates: Sequence[Any], key: str) -> str:
     now = datetime.now(UTC)
-    for one in certificates:
-        if now > one.not_valid_after_utc:
-            return f"{key} expired on {one.not_valid_after_utc:%Y-%m-%d}"
-        if now < one.not_valid_before_utc:
-            return f"{key} is not valid before {one.not_valid_before_utc:%Y-%m-%d}"
+    for certificate in certificates:
+        if now > certificate.not_valid_after_utc:
+            return f"{key} expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
+        if now < certificate.not_valid_before_utc:
+            return f"{key} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
     return ""
 
 

@@ -80,7 +80,7 @@ def merge(
     Returns:
         The new state, and what happened to each object in the order given.
     """
-    state = {key_of(one): one for one in objects}
+    state = {key_of(resource): resource for resource in objects}
     changes = []
     for new in news:
         key = key_of(new)
@@ -103,12 +103,12 @@ def remove(
     Raises:
         NotFoundError: one of them is not there; lists what there is of its kind.
     """
-    state = {key_of(one): one for one in objects}
+    state = {key_of(resource): resource for resource in objects}
     changes = []
     for ref in refs:
         key = (ref.kind, "" if ref.kind in _CLUSTER_WIDE else ref.namespace or namespace, ref.name)
         if state.pop(key, None) is None:
-            there = [one.name for one in objects if one.kind == ref.kind]
+            there = [resource.name for resource in objects if resource.kind == ref.kind]
             known = f"There are: {', '.join(there)}" if there else f"There is no {ref.kind} at all"
             raise NotFoundError(f"{ref} does not exist, so nothing was changed. {known}")
         changes.append(ObjectChange(Ref(ref.kind, ref.name, key[1]), "deleted"))
@@ -123,11 +123,11 @@ class ServiceAddresses:
 
     def of(self, objects: Iterable[Resource]) -> Mapping[tuple[str, str], str]:
         """Addresses by namespace and name; headless Services and aliases have none."""
-        for one in objects:
-            if one.kind != "Service":
+        for resource in objects:
+            if resource.kind != "Service":
                 continue
-            spec: Any = one.spec  # type: ignore[attr-defined]
-            key = (one.namespace, one.name)
+            spec: Any = resource.spec  # type: ignore[attr-defined]
+            key = (resource.namespace, resource.name)
             if key not in self._given and not spec.cluster_ip and spec.type != "ExternalName":
                 number = len(self._given) + 10
                 self._given[key] = f"10.96.{number >> 8 & 255}.{number & 255}"

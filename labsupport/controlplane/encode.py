@@ -17,7 +17,7 @@ from google.protobuf import any_pb2, json_format, symbol_database
 
 from labsupport.controlplane.proxies import Json
 
-__all__ = ["ORDER", "TYPE_URLS", "Encoded", "Encoder", "XdsType", "resource_name"]
+__all__ = ["ORDER", "TYPE_URLS", "Encoded", "Encoder", "XdsType", "origins", "resource_name"]
 
 XdsType = Literal["CDS", "EDS", "LDS", "SRDS", "RDS", "SDS"]
 
@@ -69,17 +69,17 @@ def _any_types(value: Any) -> Iterator[str]:
             yield from _any_types(item)
 
 
-def _origins(value: Any) -> Iterator[str]:
+def origins(value: Any) -> Iterator[str]:
     """Istio marks what a rule made: ``metadata.filter_metadata.istio.config`` is the path of the rule's object."""
     if isinstance(value, dict):
         mark = value.get("filter_metadata", {}).get("istio", {}) if "filter_metadata" in value else {}
         if isinstance(mark, dict) and isinstance(mark.get("config"), str):
             yield mark["config"]
         for item in value.values():
-            yield from _origins(item)
+            yield from origins(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _origins(item)
+            yield from origins(item)
 
 
 def resource_name(resource: Mapping[str, Any]) -> str:
@@ -139,7 +139,7 @@ class Encoder:
 
     def _equal(self, kind: XdsType, resource: Json) -> Encoded | None:
         known = self._by_name.get((kind, resource_name(resource)), ())
-        return next((one for one in known if one.json == resource), None)
+        return next((encoded for encoded in known if encoded.json == resource), None)
 
     def _encode(self, kind: XdsType, resource: Json) -> Encoded:
         for name in (_MESSAGES[kind], *_any_types(resource)):
@@ -152,7 +152,7 @@ class Encoder:
         packed = any_pb2.Any()
         packed.type_url = TYPE_URLS[kind]
         packed.value = message.SerializeToString(deterministic=True)
-        made = Encoded(resource_name(resource), packed, resource, frozenset(_origins(resource)))
+        made = Encoded(resource_name(resource), packed, resource, frozenset(origins(resource)))
         self._by_name.setdefault((kind, made.name), []).append(made)
         return made
 
@@ -161,7 +161,7 @@ class Encoder:
         self._made = {key: made for key, made in self._made.items() if key in self._used}
         self._used = set()
         self._by_name = {}
-        for (kind, _), (_, one) in self._made.items():
-            named = self._by_name.setdefault((kind, one.name), [])
-            if one not in named:
-                named.append(one)
+        for (kind, _), (_, encoded) in self._made.items():
+            named = self._by_name.setdefault((kind, encoded.name), [])
+            if encoded not in named:
+                named.append(encoded)

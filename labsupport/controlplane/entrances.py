@@ -44,24 +44,24 @@ def _scheme(server: Any) -> str:
 
 def schemes(objects: Iterable[Resource], labels: Mapping[str, str]) -> dict[int, str]:
     """What is spoken on each port that Gateways open on a pod, by the number written; the oldest decides."""
-    found: dict[int, str] = {}
-    for one in _gateways(objects, labels):
-        for server in one.spec.servers:
-            found.setdefault(server.port.number, _scheme(server))
-    return dict(sorted(found.items()))
+    scheme_by_port: dict[int, str] = {}
+    for gateway in _gateways(objects, labels):
+        for server in gateway.spec.servers:
+            scheme_by_port.setdefault(server.port.number, _scheme(server))
+    return dict(sorted(scheme_by_port.items()))
 
 
 def _gateways(objects: Iterable[Resource], labels: Mapping[str, str]) -> Iterator[Any]:
-    return (one for one in objects if one.kind == "Gateway" and selects(one, labels))
+    return (resource for resource in objects if resource.kind == "Gateway" and selects(resource, labels))
 
 
 def _services(objects: Iterable[Resource], pod: PodInfo) -> Iterator[Any]:
     labels = dict(pod.labels).items()
-    for one in objects:
-        if one.kind == "Service" and one.namespace == pod.namespace:
-            selector = one.spec.selector  # type: ignore[attr-defined]
+    for resource in objects:
+        if resource.kind == "Service" and resource.namespace == pod.namespace:
+            selector = resource.spec.selector  # type: ignore[attr-defined]
             if selector and selector.items() <= labels:
-                yield one
+                yield resource
 
 
 def container_port(objects: Iterable[Resource], pod: PodInfo, number: int) -> int:
@@ -78,10 +78,10 @@ def port_notes(news: Iterable[Resource], objects: Sequence[Resource], pod: PodIn
     services = list(_services(objects, pod))
     known = {port.port for service in services for port in service.spec.ports}
     lacking: dict[int, str] = {}
-    for one in _gateways(news, pod.labels):
-        for server in one.spec.servers:
+    for gateway in _gateways(news, pod.labels):
+        for server in gateway.spec.servers:
             if server.port.number not in known:
-                lacking.setdefault(server.port.number, f"Gateway/{one.name}")
+                lacking.setdefault(server.port.number, f"Gateway/{gateway.name}")
     name = f"Service {services[0].name}" if services else "the gateway's Service"
     return [
         f"{gateway} opens port {number}, which {name} does not have: here gateway:{number} reaches it all the same, "
@@ -101,20 +101,20 @@ def conflicts(listeners: Mapping[str, Json], objects: Sequence[Resource], pod: P
         objects: the desired state, oldest first.
         pod: the gateway's pod.
     """
-    found = []
+    notes = []
     for listener in listeners.values():
         name = _shared(listener)
         if name is None:
             continue
         number = listener["address"]["socket_address"]["port_value"]
         concerned = [
-            one
-            for one in _gateways(objects, pod.labels)
-            if any(number == container_port(objects, pod, server.port.number) for server in one.spec.servers)
+            gateway
+            for gateway in _gateways(objects, pod.labels)
+            if any(number == container_port(objects, pod, server.port.number) for server in gateway.spec.servers)
         ]
         last = concerned[-1]
-        others = ", ".join(f"Gateway/{one.name}" for one in concerned[:-1]) or "itself"
-        found.append(
+        others = ", ".join(f"Gateway/{gateway.name}" for gateway in concerned[:-1]) or "itself"
+        notes.append(
             Problem(
                 f"two servers of one port both take {f'the server name {name}' if name else 'every connection'} (this "
                 f"conflicts with {others}), and Envoy would refuse the whole listener, on a cluster too",
@@ -126,7 +126,7 @@ def conflicts(listeners: Mapping[str, Json], objects: Sequence[Resource], pod: P
                 "Give each server of the port hosts of its own, or a port of its own",
             )
         )
-    return found
+    return notes
 
 
 def _shared(listener: Json) -> str | None:
@@ -150,4 +150,4 @@ def carries_connections(rule: Any, objects: Iterable[Resource], labels: Mapping[
     if not rule.spec.tcp and not rule.spec.tls:
         return False
     bound = {gateway_name(text, rule.namespace) for text in rule.spec.gateways}
-    return any(f"{one.namespace}/{one.name}" in bound for one in _gateways(objects, labels))
+    return any(f"{gateway.namespace}/{gateway.name}" in bound for gateway in _gateways(objects, labels))

@@ -31,13 +31,15 @@ def referred(kind: XdsType, resources: Iterable[Encoded]) -> frozenset[str]:
     """Names of the endpoints that clusters refer to, or of the route tables that listeners or scopes refer to."""
     if kind == "CDS":
         return frozenset(
-            one.json.get("eds_cluster_config", {}).get("service_name") or one.name
-            for one in resources
-            if one.json.get("type") == "EDS"
+            cluster.json.get("eds_cluster_config", {}).get("service_name") or cluster.name
+            for cluster in resources
+            if cluster.json.get("type") == "EDS"
         )
     if kind == "LDS":
-        return frozenset(rds["route_config_name"] for one in resources for rds in _references(one.json, "rds"))
-    return frozenset(one.json["route_configuration_name"] for one in resources)
+        return frozenset(
+            rds["route_config_name"] for listener in resources for rds in _references(listener.json, "rds")
+        )
+    return frozenset(scope.json["route_configuration_name"] for scope in resources)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Snapshot:
     @cached_property
     def origins(self) -> frozenset[str]:
         """Config paths of all rules that this proxy holds something of."""
-        return frozenset().union(*(one.origins for named in self.resources.values() for one in named.values()))
+        return frozenset().union(*(encoded.origins for named in self.resources.values() for encoded in named.values()))
 
     def check(self) -> None:
         """Verify that everything referred to is there.
@@ -116,7 +118,7 @@ def build(resources: Mapping[XdsType, Iterable[Encoded]], *, previous: Snapshot 
     Raises:
         InconsistentSnapshot: something that is referred to is missing.
     """
-    named = {kind: {one.name: one for one in resources.get(kind, ())} for kind in ORDER}
+    named = {kind: {encoded.name: encoded for encoded in resources.get(kind, ())} for kind in ORDER}
     versions: dict[XdsType, str] = {
         kind: previous.versions[kind] if named[kind] == previous.resources[kind] else version for kind in ORDER
     }

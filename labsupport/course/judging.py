@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import CheckOutcome
+from labsupport.observe.flags import flag_advice
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.traffic.observations import Observations
 
-__all__ = ["FLAGS", "all_answered", "joined", "with_reasons"]
-
-FLAGS = {
-    "NC": "no such cluster: the rule names a subset that no DestinationRule defines, or a host without a Service",
-    "NR": "no route: a rule took the request, but none of its matches fits",
-    "UF": "the pod did not accept the connection",
-    "UH": "no healthy upstream: the subset or the Service is there, but no ready pod has its labels",
-    "UO": "overflow: a connection pool is full",
-    "UT": "the route's timeout was over",
-}
-"""Envoy's response flags in a learner's words (``%RESPONSE_FLAGS%`` of Envoy's access log)."""
+__all__ = ["all_answered", "joined", "with_reasons"]
 
 _LOOK_AT = 20
 
@@ -38,14 +29,15 @@ def with_reasons(lab: Lab, observations: Observations, outcome: CheckOutcome) ->
     failed = observations.errors
     if outcome.passed or not failed:
         return outcome
-    found: dict[tuple[int, str], set[str]] = {}
+    pods_by_answer: dict[tuple[int, str], set[str]] = {}
     for record in lab.access_log([response.request_id for response in failed[:_LOOK_AT] if response.request_id]):
         if record.flags and record.status >= 400:
             for flag in record.flags.split(","):
-                found.setdefault((record.status, flag), set()).add(record.pod)
+                pods_by_answer.setdefault((record.status, flag), set()).add(record.pod)
     lines = []
-    for (status, flag), pods in sorted(found.items()):
-        meaning = f", {FLAGS[flag]}" if flag in FLAGS else ""
+    for (status, flag), pods in sorted(pods_by_answer.items()):
+        advice = flag_advice(flag)
+        meaning = f", {advice}" if advice else ""
         lines.append(f"{status} {flag}{meaning} (access log of {words.join(sorted(pods))}).")
     outcomes = failed.share("outcome")
     if "connection" in outcomes:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from labsupport.records import Response
     from labsupport.traffic.observations import Observations
 
-__all__ = ["Asked", "Choice", "Number", "Question"]
+__all__ = ["Asked", "ChoiceQuestion", "Number", "Question"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChoiceQuestion:
     """A question with choices, of which one is right.
 
     Args:
@@ -166,7 +166,7 @@ class Choice:
         return f"{self.text} ({choices})"
 
 
-Question = Number | Choice
+Question = Number | ChoiceQuestion
 
 
 @dataclass(frozen=True, slots=True, repr=False)

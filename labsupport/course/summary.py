@@ -11,13 +11,13 @@ from labsupport.course import catalogue as exercises
 from labsupport.course import progress
 from labsupport.course.progress import whole
 
-__all__ = ["Done", "Summary", "summary"]
+__all__ = ["ExerciseProgress", "Summary", "summary"]
 
 _MARKS = {PASSED: "✓", FAILED: "✗", NOT_ATTEMPTED: "·"}
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ExerciseProgress:
     """How far one exercise is.
 
     Args:
@@ -47,7 +47,7 @@ class Summary:
         problem: why it cannot be kept or read; empty if it can.
     """
 
-    exercises: tuple[Done, ...]
+    exercises: tuple[ExerciseProgress, ...]
     file: Path | None
     problem: str = ""
 
@@ -78,7 +78,7 @@ def summary() -> Summary:
         state = CheckState(entry["state"]) if entry.get("state") in (PASSED, FAILED) else NOT_ATTEMPTED
         passed_s = entry.get("passed_s")
         done.append(
-            Done(
+            ExerciseProgress(
                 number,
                 spec.title,
                 state,

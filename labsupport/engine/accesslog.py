@@ -15,7 +15,7 @@ from typing import Any
 
 from labsupport.records import AccessRecord
 
-__all__ = ["KEPT", "Line", "Owners", "ProxyLog", "ended_s", "parse_line", "unwritten", "with_mirrors"]
+__all__ = ["KEPT", "NEVER_SENT", "Line", "Owners", "ProxyLog", "ended_s", "parse_line", "unwritten", "with_mirrors"]
 
 Owners = Mapping[int, tuple[str, bool]]
 """By the number of an upstream (here its local port): its pod, and whether a sidecar listens there."""
@@ -97,7 +97,7 @@ class _Accounts:
             if line.record.direction == "inbound" or not sidecar:
                 continue
             request, tries = line.record.request_id, max(1, line.tries)
-            if not _NEVER_SENT & set(line.record.flags.split(",")):
+            if not NEVER_SENT & set(line.record.flags.split(",")):
                 self.last[request, pod, tries] += 1
             self._workloads.setdefault(request, set()).add(_workload(pod))
             self.earlier.update((request, number) for number in range(1, tries))
@@ -128,7 +128,7 @@ class _Accounts:
 
 
 # Envoy names the upstream that it chose even if a limit (UO) or a refused connection (UF) kept the request from it.
-_NEVER_SENT = {"UO", "UF"}
+NEVER_SENT = frozenset({"UO", "UF"})
 
 
 def _workload(pod: str) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from labsupport.controlplane.encode import ORDER, TYPE_URLS, XdsType, resource_name
-from labsupport.records import ProxyConfig, Sample
+from labsupport.records import EnvoyConfig, Sample
 
 __all__ = ["Update", "proxy_config", "samples", "updates"]
 
@@ -77,7 +77,7 @@ def _epoch(text: str) -> float:
         return 0.0
 
 
-def proxy_config(pod: str, text: str | Mapping[str, Any], *, warming: bool = True) -> ProxyConfig:
+def proxy_config(pod: str, text: str | Mapping[str, Any], *, warming: bool = True) -> EnvoyConfig:
     """Read a config dump with endpoints (``/config_dump?include_eds``).
 
     Args:
@@ -101,7 +101,7 @@ def proxy_config(pod: str, text: str | Mapping[str, Any], *, warming: bool = Tru
         whole = (one.get("version_info") for one in dump["configs"] if one["@type"].endswith(f".{_PARTS[kind][0]}"))
         if kind not in versions and (common := next(whole, None)):
             versions[kind] = str(common)
-    return ProxyConfig(
+    return EnvoyConfig(
         pod,
         clusters=held["CDS"],
         listeners=held["LDS"],

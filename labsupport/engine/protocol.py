@@ -9,9 +9,9 @@ from labsupport.model import Resource
 from labsupport.records import (
     AccessRecord,
     ApplyResult,
+    EnvoyConfig,
     Leftovers,
     Pod,
-    ProxyConfig,
     Ref,
     Response,
     RuleStatus,
@@ -100,7 +100,7 @@ class Engine(Protocol):
         """
         ...
 
-    def proxy_config(self, pod: str) -> ProxyConfig:
+    def proxy_config(self, pod: str) -> EnvoyConfig:
         """The configuration a proxy holds now."""
         ...
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from labsupport.explain.byrequest import decided
 from labsupport.explain.catalog import Catalog, meant
-from labsupport.explain.connections import Connection, Followed, about, bound_to, follow, name_rank
+from labsupport.explain.connections import ConnectionTraits, Followed, about, bound_to, follow, name_rank
 from labsupport.explain.destinations import Client, reach, resolve
 from labsupport.explain.draft import Draft, ProxyKind
 from labsupport.explain.explanation import Explanation
@@ -15,8 +15,8 @@ from labsupport.explain.known import KnownService
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.outcomes import either, unreached
 from labsupport.explain.records import Ignored, PredictedOutcome, RoutedTo, RuleKind
-from labsupport.explain.scope import Scope, bound_rules
-from labsupport.explain.servers import Entrance, Port
+from labsupport.explain.scope import ProxyKnowledge, bound_rules
+from labsupport.explain.servers import GatewayServer, OpenPort
 from labsupport.explain.sidecar import service_names
 from labsupport.model import VirtualService
 from labsupport.model.protocols import is_tls
@@ -32,7 +32,7 @@ def at_gateway_server(
     client: Client,
     gateway: Pod,
     target: Target,
-    port: Port,
+    port: OpenPort,
     certificate: bool,
 ) -> Explanation:
     """Explain a connection to a gateway's port that is TLS, or that meets a server which is not HTTP.
@@ -55,33 +55,33 @@ def at_gateway_server(
             return way.no_request(f"port {draft.port} speaks HTTP; write gateway:{draft.port}/")
         return way.tcp(port.plain[0])
     name = target.service
-    found = _meets(way, port.secure, name)
-    if found is None:
+    chain = _meets(way, port.secure, name)
+    if chain is None:
         if port.plain and not port.secure:
             return way.closed(f"port {draft.port} speaks no TLS: its server is {port.plain[0].server.port.protocol}")
         names = ", ".join(sorted({host for entrance in port.secure for host in entrance.server_names}))
         return way.closed(f"no server of port {draft.port} is for the server name {name}; there are {names}")
-    if found.passes_on:
-        return way.tls(found, name)
-    missing = found.lacks(catalog.secrets)
+    if chain.passes_on:
+        return way.tls(chain, name)
+    missing = chain.lacks(catalog.secrets)
     if missing:
         hint = meant(missing, catalog.secrets)
         return way.closed(
             f"the server has no certificate: there is no Secret {missing}" + (f"; {hint}" if hint else "")
         )
-    if found.asks_certificate and not certificate:
+    if chain.asks_certificate and not certificate:
         return way.closed("the server asks for the client's certificate (MUTUAL), and the client shows none")
-    if not found.routes_requests:
-        return way.tcp(found)
+    if not chain.routes_requests:
+        return way.tcp(chain)
     if target.scheme == "tls":
         return way.no_request(f"port {draft.port} speaks HTTP in TLS; write https://{target.authority}/")
-    table = gateway_table(catalog, gateway, [found], draft.request.host)
+    table = gateway_table(catalog, gateway, [chain], draft.request.host)
     return decided(draft, catalog, client, table, gateway, "gateway", way.ignored)
 
 
-def _meets(way: _Gateway, servers: Sequence[Entrance], name: str) -> Entrance | None:
+def _meets(way: _Gateway, servers: Sequence[GatewayServer], name: str) -> GatewayServer | None:
     """The server whose filter chain a server name leads to: the closest name counts, of equals the oldest server."""
-    best: tuple[int, Entrance] | None = None
+    best: tuple[int, GatewayServer] | None = None
     for entrance in servers:
         if entrance.passes_on:
             # Here the rules name the server names, and a server without a rule for one of them has no chain.
@@ -123,19 +123,19 @@ class _Gateway:
             decision, [outcome], ignored=self.ignored, proxy=self.pod.name, kind="gateway", hops=hops
         )
 
-    def tcp(self, entrance: Entrance) -> Explanation:
+    def tcp(self, entrance: GatewayServer) -> Explanation:
         """By the ``tcp`` rules of a server."""
         return self._end(entrance, "tcp", self.tcp_rule(entrance))
 
-    def tls(self, entrance: Entrance, name: str) -> Explanation:
+    def tls(self, entrance: GatewayServer, name: str) -> Explanation:
         """By the ``tls`` rules of a server that passes TLS on."""
         return self._end(entrance, "tls", self._follow(entrance, "tls", name))
 
-    def tcp_rule(self, entrance: Entrance) -> Followed:
+    def tcp_rule(self, entrance: GatewayServer) -> Followed:
         """What the ``tcp`` rules of a server decide."""
         return self._follow(entrance, "tcp", "")
 
-    def passing(self, entrance: Entrance, name: str) -> int:
+    def passing(self, entrance: GatewayServer, name: str) -> int:
         """How closely one of the ``tls`` rules of a server fits a server name; -1 if none does."""
         followed = self._follow(entrance, "tls", name)
         if not followed.routes or followed.rule is None:
@@ -144,15 +144,15 @@ class _Gateway:
         matches = followed.rule.spec.tls[index].match
         return max(name_rank(name, host) for match in matches for host in match.sni_hosts)
 
-    def _rules(self, entrance: Entrance) -> list[VirtualService]:
+    def _rules(self, entrance: GatewayServer) -> list[VirtualService]:
         bound = bound_rules(self.catalog, self.client.namespace, entrance.gateway)
         return [rule for rule in bound if bound_to(self.catalog, rule, entrance.spaced_hosts)]
 
-    def _follow(self, entrance: Entrance, kind: RuleKind, name: str) -> Followed:
+    def _follow(self, entrance: GatewayServer, kind: RuleKind, name: str) -> Followed:
         view = Viewpoint(entrance.gateway, entrance.server.port.number, self.pod.namespace, self.pod.labels)
-        return follow(self.catalog, self._rules(entrance), kind, view, Connection(server_name=name))
+        return follow(self.catalog, self._rules(entrance), kind, view, ConnectionTraits(server_name=name))
 
-    def _end(self, entrance: Entrance, kind: RuleKind, followed: Followed) -> Explanation:
+    def _end(self, entrance: GatewayServer, kind: RuleKind, followed: Followed) -> Explanation:
         if not followed.routes:
             names = {entrance.gateway}
             self.ignored += tuple(unbound(self.catalog, names, self.draft.request.host))
@@ -181,7 +181,7 @@ def from_sidecar(draft: Draft, catalog: Catalog, client: Client, pod: Pod, servi
     rules = about(catalog, _rules(scope, draft.port), service)
     view = Viewpoint("mesh", draft.port, pod.namespace, pod.labels)
     name = draft.request.host if secure else ""
-    connection = Connection(name, tuple(address for address in service.addresses if "/" not in address))
+    connection = ConnectionTraits(name, tuple(address for address in service.addresses if "/" not in address))
     followed = follow(catalog, rules, kind, view, connection)
     if followed.routes:
         return _connected(draft, catalog, client, pod, "sidecar", kind, followed, ())
@@ -192,12 +192,12 @@ def from_sidecar(draft: Draft, catalog: Catalog, client: Client, pod: Pod, servi
         reason = f"port {draft.port} of {service.hostname} is TLS, and the client sends none"
         return draft.unknown(catalog, scope, pod, reason, captured=True)
     port = next(iter(service.ports)) if len(service.ports) == 1 else draft.port
-    found = reach(catalog, client, service, "", port, 1.0, None)
+    destination = reach(catalog, client, service, "", port, 1.0, None)
     decision = f"No {kind} rule is about {service.hostname} here, so the service itself is the destination."
-    return _ended(draft, catalog, pod, "sidecar", decision, [found], followed, ())
+    return _ended(draft, catalog, pod, "sidecar", decision, [destination], followed, ())
 
 
-def _rules(scope: Scope, port: int) -> Sequence[VirtualService]:
+def _rules(scope: ProxyKnowledge, port: int) -> Sequence[VirtualService]:
     listener = scope.listener_for(port)
     return listener.rules if listener is not None else ()
 

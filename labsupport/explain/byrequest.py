@@ -102,8 +102,8 @@ def _destinations(
 ) -> list[tuple[RoutedTo, HTTPRouteDestination | None]]:
     if route is None:
         assert service is not None
-        found = reach(catalog, client, service, "", client.port, 1.0, None)
-        return [(replace(found, authority=request.authority), None)]
+        destination = reach(catalog, client, service, "", client.port, 1.0, None)
+        return [(replace(destination, authority=request.authority), None)]
     rule = route.rule.rule
     if rule.redirect is not None or rule.direct_response is not None:
         return []
@@ -113,10 +113,10 @@ def _destinations(
     for index, (item, weight) in enumerate(zip(rule.route, weights, strict=True)):
         if weight > 0:
             place = route.rule.place(f"route[{index}].destination")
-            found = resolve(catalog, client, item.destination, route.rule.namespace, weight / total, place)
+            destination = resolve(catalog, client, item.destination, route.rule.namespace, weight / total, place)
             headers = request_headers(rule, item, request)
             authority = sent_authority(rule, item, request)
-            pairs.append((replace(found, authority=authority, headers=headers), item))
+            pairs.append((replace(destination, authority=authority, headers=headers), item))
     return pairs
 
 
@@ -125,16 +125,16 @@ def _mirrors(catalog: Catalog, client: Client, route: Candidate | None) -> list[
     if route is None or route.rule.rule.redirect is not None or route.rule.rule.direct_response is not None:
         return []
     rule, owner = route.rule.rule, route.rule.namespace
-    found = []
+    mirrors = []
     if rule.mirror is not None and mirror_percent(rule) > 0:
         share = min(1.0, mirror_percent(rule) / 100)
-        found.append(resolve(catalog, client, rule.mirror, owner, share, route.rule.place("mirror")))
+        mirrors.append(resolve(catalog, client, rule.mirror, owner, share, route.rule.place("mirror")))
     for index, mirror in enumerate(rule.mirrors):
         share = min(1.0, percent_of(mirror.percentage, 100) / 100)
         if mirror.destination is not None and share > 0:
             place = route.rule.place(f"mirrors[{index}]")
-            found.append(resolve(catalog, client, mirror.destination, owner, share, place))
-    return found
+            mirrors.append(resolve(catalog, client, mirror.destination, owner, share, place))
+    return mirrors
 
 
 def _decision(route: Candidate | None, service: KnownService | None) -> str:

@@ -113,18 +113,18 @@ def combined(services: Iterable[KnownService], namespace: str = "") -> dict[str,
             or (service.kubernetes and not known.kubernetes and known.namespace != namespace)
         ):
             owners[service.key] = service
-    found: dict[str, KnownService] = {}
+    by_key: dict[str, KnownService] = {}
     for service in listed:
         if namespace and owners[service.key].namespace != service.namespace:
             continue
-        known = found.get(service.key)
+        known = by_key.get(service.key)
         if known is None or (service.kubernetes and not known.kubernetes):
-            found[service.key] = service
+            by_key[service.key] = service
         elif known.kubernetes == service.kubernetes and _alike(known, service):
             ports = {**service.ports, **known.ports}
             names = {**service.port_names, **known.port_names}
-            found[service.key] = replace(known, ports=ports, port_names=names)
-    return found
+            by_key[service.key] = replace(known, ports=ports, port_names=names)
+    return by_key
 
 
 def exported(resource: Any, owner: str, namespace: str) -> bool:
@@ -139,8 +139,12 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f"did you mean {guess}?" if guess and guess != word else ""
 
 
-def _alike(one: KnownService, other: KnownService) -> bool:
-    return (one.namespace, one.resolution, one.export_to) == (other.namespace, other.resolution, other.export_to)
+def _alike(service: KnownService, other: KnownService) -> bool:
+    return (service.namespace, service.resolution, service.export_to) == (
+        other.namespace,
+        other.resolution,
+        other.export_to,
+    )
 
 
 def _sharing(services: list[KnownService]) -> list[KnownService]:
@@ -150,9 +154,9 @@ def _sharing(services: list[KnownService]) -> list[KnownService]:
         groups.setdefault((service.hostname, service.namespace), []).append(service)
     shared = []
     for service in services:
-        group = sorted(groups[service.hostname, service.namespace], key=lambda one: one.kubernetes)
+        group = sorted(groups[service.hostname, service.namespace], key=lambda member: member.kubernetes)
         if len(group) > 1:
-            service = replace(service, endpoints=tuple(point for one in group for point in one.endpoints))
+            service = replace(service, endpoints=tuple(point for member in group for point in member.endpoints))
         shared.append(service)
     return shared
 

@@ -21,11 +21,11 @@ from labsupport.model.kinds.virtualservice import (
     TLSRoute,
 )
 
-__all__ = ["Connection", "Followed", "about", "bound_to", "follow", "name_rank"]
+__all__ = ["ConnectionTraits", "Followed", "about", "bound_to", "follow", "name_rank"]
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ConnectionTraits:
     """What rules look at of a connection.
 
     Args:
@@ -76,7 +76,7 @@ def name_rank(name: str, pattern: str) -> int:
 
 
 def follow(
-    catalog: Catalog, rules: Sequence[VirtualService], kind: RuleKind, view: Viewpoint, connection: Connection
+    catalog: Catalog, rules: Sequence[VirtualService], kind: RuleKind, view: Viewpoint, connection: ConnectionTraits
 ) -> Followed:
     """Try the ``tcp`` or ``tls`` rules of VirtualServices on a connection.
 
@@ -138,7 +138,7 @@ def _count(rule: VirtualService, kind: RuleKind) -> int:
 
 
 def _tried(
-    catalog: Catalog, rule: VirtualService, kind: RuleKind, index: int, view: Viewpoint, connection: Connection
+    catalog: Catalog, rule: VirtualService, kind: RuleKind, index: int, view: Viewpoint, connection: ConnectionTraits
 ) -> _Tried:
     item: TCPRoute | TLSRoute = rule.spec.tls[index] if kind == "tls" else rule.spec.tcp[index]
     owner = catalog.namespace_of(rule)
@@ -187,7 +187,7 @@ def _about_proxy(
 def _about_connection(
     match: L4MatchAttributes | TLSMatchAttributes,
     view: Viewpoint,
-    connection: Connection,
+    connection: ConnectionTraits,
     at: Callable[[str], Place],
 ) -> Iterator[Condition]:
     if isinstance(match, TLSMatchAttributes):

@@ -66,7 +66,7 @@ def explain(
         raise UsageError(f"source={source!r}: give a pod, or 'outside'.")
     target = parse_url(url)
     given = {name.lower(): value for name, value in (headers or {}).items()}
-    catalog = Catalog([_shown(one, default_export_to) for one in objects], pods, namespace)
+    catalog = Catalog([_shown(resource, default_export_to) for resource in objects], pods, namespace)
     pod = source if isinstance(source, Pod) else None
     inside = pod is not None and not is_gateway(pod)
     gateway = pod if pod is not None and not inside else find_gateway_pod(pods)

@@ -9,7 +9,7 @@ from typing import Any
 from labsupport.explain.catalog import Catalog, meant, place_of
 from labsupport.explain.known import KnownService
 from labsupport.explain.records import Place, Policy, RoutedTo
-from labsupport.explain.scope import Scope
+from labsupport.explain.scope import ProxyKnowledge
 from labsupport.explain.whose import rules_for
 from labsupport.explain.words import described
 from labsupport.model import Destination, DestinationRule, Subset
@@ -41,7 +41,7 @@ class Client:
         port: the port the decision is made for, which is the default port of destinations.
     """
 
-    scope: Scope
+    scope: ProxyKnowledge
     labels: Mapping[str, str]
     gateway: bool
     port: int
@@ -105,8 +105,8 @@ def _named(catalog: Catalog, client: Client, host: str, owner: str) -> KnownServ
     for service in catalog.visible(client.namespace):
         if service.hostname == host and service.namespace == owner:
             return service
-    found = client.scope.services.get(host.lower())
-    return found if found is not None and found.hostname == host else None
+    in_scope = client.scope.services.get(host.lower())
+    return in_scope if in_scope is not None and in_scope.hostname == host else None
 
 
 def _unknown(catalog: Catalog, client: Client, host: str, written: str) -> str:
@@ -143,11 +143,11 @@ def reach(
     labels: Mapping[str, str] = {}
     host = service.hostname
     if subset:
-        found = _subset(rules, subset)
-        if found is None:
+        named = _subset(rules, subset)
+        if named is None:
             reason = _no_subset(rules, subset, host)
             return RoutedTo(host, subset, port, share, problem="NC", reason=reason, place=place)
-        labels = found[1].labels
+        labels = named[1].labels
     policies = tuple(_policies(rules, subset, port))
     endpoints = service.serving(port, labels)
     passes = any(policy.name == "loadBalancer" and policy.text.startswith("PASSTHROUGH") for policy in policies)
@@ -201,9 +201,9 @@ def _policies(rules: list[DestinationRule], subset_name: str, port: int) -> list
     top = next((rule for rule in rules if rule.spec.traffic_policy is not None), None)
     if top is not None:
         blocks, _ = _level(top, top.spec.traffic_policy, "spec.trafficPolicy", port)
-    found = _subset(rules, subset_name) if subset_name else None
-    if found is not None and found[1].traffic_policy is not None:
-        rule, subset, index = found
+    named = _subset(rules, subset_name) if subset_name else None
+    if named is not None and named[1].traffic_policy is not None:
+        rule, subset, index = named
         own, by_port = _level(rule, subset.traffic_policy, f"spec.subsets[{index}].trafficPolicy", port)
         if by_port:
             blocks = {name: value for name, value in blocks.items() if name not in _BLOCKS}

@@ -11,7 +11,7 @@ from labsupport.explain.outcomes import rewritten_path
 from labsupport.explain.records import Ignored, Policy, PredictedOutcome, RoutedTo, RuleTrace
 from labsupport.explain.request import Request
 from labsupport.explain.rules import Candidate
-from labsupport.explain.scope import Scope
+from labsupport.explain.scope import ProxyKnowledge
 from labsupport.explain.sidecar import service_names
 from labsupport.explain.words import limits, rule_policies, tries_of
 from labsupport.records import Pod
@@ -103,7 +103,7 @@ class Draft:
     def unknown(
         self,
         catalog: Catalog,
-        scope: Scope,
+        scope: ProxyKnowledge,
         pod: Pod,
         reason: str,
         *,
@@ -131,7 +131,7 @@ class Draft:
             status=0 if passes else 502,
         )
 
-    def _hint(self, catalog: Catalog, scope: Scope, pod: Pod) -> str:
+    def _hint(self, catalog: Catalog, scope: ProxyKnowledge, pod: Pod) -> str:
         host = self.request.host
         named = [service for service in catalog.services if host in service_names(service, pod.namespace)]
         if not named:

@@ -38,11 +38,11 @@ def wanted_shares(
         url = spec.url
         if elsewhere:
             port = _port(objects, service)
-            caller = next((p for p in pods if p.injected and p.ready and p.service != service), None)
+            caller = next((pod for pod in pods if pod.injected and pod.ready and pod.service != service), None)
             if caller is None or not port:
                 return None
             url, headers = f"http://{service}:{port}/", {}
-        found = explain(
+        explanation = explain(
             objects,
             pods,
             url=url,
@@ -54,10 +54,10 @@ def wanted_shares(
     except LabError:
         return None
     varied = elsewhere or spec.users or any("{" in value for value in (*spec.headers.values(), *spec.cookies.values()))
-    if found.chosen is None or (varied and not _same_for_all(found)):
+    if explanation.chosen is None or (varied and not _same_for_all(explanation)):
         return None
     shares: dict[str, float] = {}
-    for destination in found.destinations:
+    for destination in explanation.destinations:
         version = _version(destination, objects, pods)
         if not version:
             return None
@@ -69,9 +69,9 @@ def _is_target(target: Target, service: str) -> bool:
     return target.via != "gateway" and target.service.split(".")[0] == service
 
 
-def _same_for_all(found: Explanation) -> bool:
+def _same_for_all(explanation: Explanation) -> bool:
     """Whether every request takes the rule: none before it, and nothing in it, depends on the request."""
-    tried = [rule for rule in found.rules if rule.verdict in ("chosen", "no match")]
+    tried = [rule for rule in explanation.rules if rule.verdict in ("chosen", "no match")]
     return len(tried) == 1 and not any(entry.conditions for entry in tried[0].entries)
 
 

@@ -13,7 +13,7 @@ from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives
 from labsupport.explain.scope import bound_rules, rule_hosts
-from labsupport.explain.servers import Entrance
+from labsupport.explain.servers import GatewayServer
 from labsupport.explain.sidecar import Table
 from labsupport.model import VirtualService
 from labsupport.model.hosts import gateway_name, intersection, is_wildcard
@@ -24,8 +24,8 @@ __all__ = ["find_gateway_pod", "gateway_table", "is_gateway", "unbound"]
 
 def find_gateway_pod(pods: Sequence[Pod]) -> Pod | None:
     """The ingress gateway: a pod labelled ``istio: ingressgateway``, a ready one if there is one."""
-    found = [pod for pod in pods if is_gateway(pod)]
-    return next((pod for pod in found if pod.ready), found[0] if found else None)
+    gateways = [pod for pod in pods if is_gateway(pod)]
+    return next((pod for pod in gateways if pod.ready), gateways[0] if gateways else None)
 
 
 def is_gateway(pod: Pod) -> bool:
@@ -33,7 +33,7 @@ def is_gateway(pod: Pod) -> bool:
     return pod.labels.get("istio") == "ingressgateway" or pod.workload == "istio-ingressgateway"
 
 
-def gateway_table(catalog: Catalog, gateway: Pod, entrances: Sequence[Entrance], host: str) -> Table:
+def gateway_table(catalog: Catalog, gateway: Pod, entrances: Sequence[GatewayServer], host: str) -> Table:
     """Find what decides about a host among servers that share a route table.
 
     Args:
@@ -120,7 +120,7 @@ def unbound(catalog: Catalog, names: set[str], host: str) -> list[Ignored]:
         host: host of the request.
     """
     known = {f"{catalog.namespace_of(gateway)}/{gateway.name}" for gateway in catalog.gateways}
-    found = []
+    ignored = []
     for rule in catalog.virtual_services:
         owner = catalog.namespace_of(rule)
         bound = {gateway_name(name, owner) for name in rule.spec.gateways} or {"mesh"}
@@ -137,5 +137,5 @@ def unbound(catalog: Catalog, names: set[str], host: str) -> list[Ignored]:
             if missing:
                 reason = f"it is bound to {', '.join(sorted(bound))}, and there is no Gateway {', '.join(missing)}"
             reason += f"; {hint}" if hint else ""
-        found.append(Ignored(f"VirtualService/{rule.name}", reason, place_of(rule, "spec.gateways")))
-    return found
+        ignored.append(Ignored(f"VirtualService/{rule.name}", reason, place_of(rule, "spec.gateways")))
+    return ignored

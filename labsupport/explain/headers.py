@@ -87,24 +87,24 @@ def allowed_origin(policy: CorsPolicy, request: Request) -> bool:
 
 def cors_headers(policy: CorsPolicy, request: Request) -> dict[str, str | None]:
     """What a CORS policy adds to the answer of a request from an allowed origin."""
-    found: dict[str, str | None] = {"access-control-allow-origin": request.header("origin")}
+    headers: dict[str, str | None] = {"access-control-allow-origin": request.header("origin")}
     if policy.allow_credentials:
-        found["access-control-allow-credentials"] = "true"
+        headers["access-control-allow-credentials"] = "true"
     if policy.expose_headers:
-        found["access-control-expose-headers"] = ",".join(policy.expose_headers)
-    return found
+        headers["access-control-expose-headers"] = ",".join(policy.expose_headers)
+    return headers
 
 
 def preflight_headers(policy: CorsPolicy, request: Request) -> dict[str, str | None]:
     """What a CORS policy answers a preflight from an allowed origin."""
-    found = cors_headers(policy, request)
-    found.pop("access-control-expose-headers", None)
+    headers = cors_headers(policy, request)
+    headers.pop("access-control-expose-headers", None)
     for name, values in (("methods", policy.allow_methods), ("headers", policy.allow_headers)):
         if values:
-            found[f"access-control-allow-{name}"] = ",".join(values)
+            headers[f"access-control-allow-{name}"] = ",".join(values)
     if policy.max_age is not None:
-        found["access-control-max-age"] = str(int(policy.max_age.total_seconds()))
-    return found
+        headers["access-control-max-age"] = str(int(policy.max_age.total_seconds()))
+    return headers
 
 
 def _levels(

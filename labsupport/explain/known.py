@@ -145,8 +145,10 @@ def known_service(
     return KnownService(
         hostname=fqdn(service.name, namespace),
         namespace=namespace,
-        ports={one.port: kubernetes_protocol(one.port, one.name, one.protocol, one.app_protocol) for one in listed},
-        port_names={one.port: one.name for one in listed},
+        ports={
+            port.port: kubernetes_protocol(port.port, port.name, port.protocol, port.app_protocol) for port in listed
+        },
+        port_names={port.port: port.name for port in listed},
         endpoints=tuple(endpoints),
         unready=tuple(pod.name for pod in own if pod not in taking),
         export_to=spaces((part.strip() for part in text.split(",")) if text else (), namespace),
@@ -209,7 +211,7 @@ def _named_ports(service: Service, pod: Pod, deployments: Sequence[Deployment]) 
     """Names of the Service's ports that a pod serves: a ``targetPort`` by name has to be one of its containers'."""
     if not any(isinstance(port.target_port, str) for port in service.spec.ports):
         return None
-    owner = next((one for one in deployments if one.name == pod.workload), None)
+    owner = next((deployment for deployment in deployments if deployment.name == pod.workload), None)
     if owner is None:
         return None
     declared = {port.name for container in owner.spec.template.spec.containers for port in container.ports}

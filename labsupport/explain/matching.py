@@ -62,19 +62,19 @@ def judge(match: HTTPMatchRequest, request: Request, view: Viewpoint, owner: str
         if wanted is not None:
             conditions.append(_text(name, wanted, request.header(f":{name}"), at(name)))
     for name, wanted in match.headers.items():
-        found = _text(f"headers[{name}]", wanted, request.header(name), at(f"headers.{name}"))
-        if not found.holds and request.header(name) is None:
+        condition = _text(f"headers[{name}]", wanted, request.header(name), at(f"headers.{name}"))
+        if not condition.holds and request.header(name) is None:
             hint = absent_header(name, request.headers, request.header("cookie"))
-            found = replace(found, hint=hint)
-        conditions.append(found)
+            condition = replace(condition, hint=hint)
+        conditions.append(condition)
     for name, wanted in match.without_headers.items():
         conditions.append(_without(name, wanted, request.header(name), at(f"withoutHeaders.{name}")))
     values = query_values(request.query)
     for name, wanted in match.query_params.items():
-        found = _text(f"queryParams[{name}]", wanted, values.get(name), at(f"queryParams.{name}"))
-        if not found.holds and name not in values and (guess := closest(name, values)):
-            found = replace(found, hint=f"there is a parameter {guess}")
-        conditions.append(found)
+        condition = _text(f"queryParams[{name}]", wanted, values.get(name), at(f"queryParams.{name}"))
+        if not condition.holds and name not in values and (guess := closest(name, values)):
+            condition = replace(condition, hint=f"there is a parameter {guess}")
+        conditions.append(condition)
     return MatchEntry(name=match.name, conditions=tuple(conditions), place=at(""))
 
 
@@ -95,25 +95,25 @@ def takes_everything(match: HTTPMatchRequest) -> bool:
 
 
 def _about_proxy(match: HTTPMatchRequest, view: Viewpoint, owner: str, at: At) -> list[Condition]:
-    found = []
+    conditions = []
     if match.port:
-        found.append(Condition("port", str(match.port), str(view.port), match.port == view.port, at("port")))
+        conditions.append(Condition("port", str(match.port), str(view.port), match.port == view.port, at("port")))
     if match.gateways:
         names = [gateway_name(name, owner) for name in match.gateways]
         holds = view.gateway in names
         hint = "name mesh, too, for sidecars" if not holds and view.gateway == "mesh" else ""
-        found.append(Condition("gateways", " or ".join(names), view.gateway, holds, at("gateways"), hint))
+        conditions.append(Condition("gateways", " or ".join(names), view.gateway, holds, at("gateways"), hint))
         # As in istiod, an entry that names gateways is not asked about its sources any more.
-        return found
+        return conditions
     for key, value in match.source_labels.items():
         got = view.labels.get(key)
         holds = got == value
         hint = "" if holds else absent_label(key, view.labels) if got is None else about_text("exact", value, got)
         where = at(f"sourceLabels.{key}")
-        found.append(Condition(f"sourceLabels[{key}]", _quoted(value), _quoted(got), holds, where, hint))
+        conditions.append(Condition(f"sourceLabels[{key}]", _quoted(value), _quoted(got), holds, where, hint))
     if match.source_namespace:
         holds = match.source_namespace == view.namespace
-        found.append(
+        conditions.append(
             Condition(
                 "sourceNamespace",
                 _quoted(match.source_namespace),
@@ -122,7 +122,7 @@ def _about_proxy(match: HTTPMatchRequest, view: Viewpoint, owner: str, at: At) -
                 at("sourceNamespace"),
             )
         )
-    return found
+    return conditions
 
 
 def _uri(wanted: StringMatch, ignore_case: bool, path: str, place: Place) -> list[Condition]:

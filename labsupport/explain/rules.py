@@ -13,7 +13,7 @@ from labsupport.explain.request import Request
 from labsupport.model import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
 from labsupport.model.hosts import gateway_name
 
-__all__ = ["Candidate", "Choice", "EffectiveRule", "choose", "effective_rules", "survives"]
+__all__ = ["Candidate", "EffectiveRule", "RuleOutcome", "choose", "effective_rules", "survives"]
 
 _INHERITED = (
     "rewrite",
@@ -89,7 +89,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RuleOutcome:
     """The outcome of trying rules in order.
 
     Args:
@@ -104,10 +104,10 @@ class Choice:
 def effective_rules(catalog: Catalog, service: VirtualService) -> list[EffectiveRule]:
     """The rules of a VirtualService in order, with those of its delegates in place of the rules that name them."""
     namespace = catalog.namespace_of(service)
-    found = []
+    rules = []
     for index, rule in enumerate(service.spec.http):
         if rule.delegate is None:
-            found.append(EffectiveRule(service, service, index, rule, namespace))
+            rules.append(EffectiveRule(service, service, index, rule, namespace))
             continue
         where = rule.delegate.namespace or namespace
         for delegate in catalog.virtual_services:
@@ -117,25 +117,27 @@ def effective_rules(catalog: Catalog, service: VirtualService) -> list[Effective
                 for position, own in enumerate(delegate.spec.http):
                     merged = _merge(_full(rule, namespace), _full(own, where))
                     if merged is not None:
-                        found.append(EffectiveRule(service, delegate, position, merged, where, index))
-    return found
+                        rules.append(EffectiveRule(service, delegate, position, merged, where, index))
+    return rules
 
 
 def survives(rules: Iterable[EffectiveRule], view: Viewpoint) -> list[Candidate]:
     """The routes the control plane makes for one proxy: entries that can apply, up to one that takes everything."""
-    found: list[Candidate] = []
+    candidates: list[Candidate] = []
     for rule in rules:
         if not rule.rule.match:
-            return [*found, Candidate(rule, None, view)]
+            return [*candidates, Candidate(rule, None, view)]
         for entry, match in enumerate(rule.rule.match):
             if applies_to_proxy(match, view, rule.namespace):
-                found.append(Candidate(rule, entry, view))
+                candidates.append(Candidate(rule, entry, view))
                 if takes_everything(match):
-                    return found
-    return found
+                    return candidates
+    return candidates
 
 
-def choose(rules: Sequence[tuple[EffectiveRule, Viewpoint]], routes: Sequence[Candidate], request: Request) -> Choice:
+def choose(
+    rules: Sequence[tuple[EffectiveRule, Viewpoint]], routes: Sequence[Candidate], request: Request
+) -> RuleOutcome:
     """Try routes in order, the first that fits takes the request.
 
     Args:
@@ -180,7 +182,7 @@ def choose(rules: Sequence[tuple[EffectiveRule, Viewpoint]], routes: Sequence[Ca
                 place=rule.place(),
             )
         )
-    return Choice(tuple(traces), chosen)
+    return RuleOutcome(tuple(traces), chosen)
 
 
 def _may_apply(rule: EffectiveRule, view: Viewpoint) -> bool:

@@ -14,7 +14,7 @@ from labsupport.model.kinds.sidecar import IstioEgressListener
 from labsupport.model.protocols import parse
 from labsupport.records import Pod
 
-__all__ = ["Listener", "Scope", "bound_rules", "gateway_scope", "rule_hosts", "sidecar_scope"]
+__all__ = ["Listener", "ProxyKnowledge", "bound_rules", "gateway_scope", "rule_hosts", "sidecar_scope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ProxyKnowledge:
     """What a proxy knows.
 
     Args:
@@ -56,7 +56,7 @@ class Scope:
 
     def listener_for(self, port: int) -> Listener | None:
         """The listener that serves a port."""
-        return next((one for one in self.listeners if not one.port or one.port == port), None)
+        return next((listener for listener in self.listeners if not listener.port or listener.port == port), None)
 
     @property
     def refuses_unknown(self) -> bool | None:
@@ -89,12 +89,12 @@ def bound_rules(catalog: Catalog, namespace: str, gateway: str) -> list[VirtualS
     return sorted((rule for rule in catalog.virtual_services if bound(rule)), key=rank)
 
 
-def gateway_scope(catalog: Catalog, namespace: str) -> Scope:
+def gateway_scope(catalog: Catalog, namespace: str) -> ProxyKnowledge:
     """What gateways of a namespace know: every service that is shown to it."""
-    return Scope(namespace, combined(catalog.visible(namespace)))
+    return ProxyKnowledge(namespace, combined(catalog.visible(namespace)))
 
 
-def sidecar_scope(catalog: Catalog, client: Pod) -> Scope:
+def sidecar_scope(catalog: Catalog, client: Pod) -> ProxyKnowledge:
     """What the sidecar of a pod knows."""
     namespace = client.namespace
     sidecar = catalog.egress(namespace, client.labels)
@@ -108,14 +108,14 @@ def sidecar_scope(catalog: Catalog, client: Pod) -> Scope:
     for listener in listeners:
         for rule in listener.rules:
             for host, ports in _destinations(catalog, rule, namespace).items():
-                found = _target(catalog, namespace, host, listener, ports)
-                if found is not None:
-                    services = combined([*services.values(), found])
-    return Scope(namespace, services, tuple(listeners), sidecar)
+                service = _target(catalog, namespace, host, listener, ports)
+                if service is not None:
+                    services = combined([*services.values(), service])
+    return ProxyKnowledge(namespace, services, tuple(listeners), sidecar)
 
 
 @dataclass(slots=True)
-class _Hosts:
+class _EgressHosts:
     """What an ``egress`` entry names of one namespace."""
 
     named: list[str] = field(default_factory=list)
@@ -140,15 +140,15 @@ class _Hosts:
 def _listener(
     catalog: Catalog, namespace: str, rules: Sequence[VirtualService], entry: IstioEgressListener
 ) -> Listener:
-    by_space: dict[str, _Hosts] = {}
+    by_space: dict[str, _EgressHosts] = {}
     for text in entry.hosts:
         space, _, host = text.partition("/")
         without = space.startswith("~")
         space = (space[1:] or "*") if without else space
-        hosts = by_space.setdefault(namespace if space == "." else space, _Hosts())
+        hosts = by_space.setdefault(namespace if space == "." else space, _EgressHosts())
         (hosts.excluded if without else hosts.named).append(host)
 
-    def asked(space: str) -> list[_Hosts]:
+    def asked(space: str) -> list[_EgressHosts]:
         return [by_space[name] for name in dict.fromkeys((space, "*")) if name in by_space]
 
     port = entry.port.number if entry.port is not None else 0
@@ -177,12 +177,12 @@ def _listener(
 
 def _destinations(catalog: Catalog, rule: VirtualService, namespace: str) -> dict[str, set[int]]:
     """Hosts and ports (0 for any) that a rule may send to, without what only clients elsewhere can match."""
-    found: dict[str, set[int]] = {}
+    ports_by_host: dict[str, set[int]] = {}
 
     def add(destination: Destination | None, owner: str) -> None:
         if destination is not None:
             port = destination.port.number if destination.port is not None else 0
-            found.setdefault(fqdn(destination.host, owner), set()).add(port)
+            ports_by_host.setdefault(fqdn(destination.host, owner), set()).add(port)
 
     for item in effective_rules(catalog, rule):
         sources = [match.source_namespace for match in item.rule.match if match.source_namespace]
@@ -193,7 +193,7 @@ def _destinations(catalog: Catalog, rule: VirtualService, namespace: str) -> dic
         add(item.rule.mirror, item.namespace)
     for target in _targets(*(item.route for item in rule.spec.tcp), *(item.route for item in rule.spec.tls)):
         add(target, catalog.namespace_of(rule))
-    return found
+    return ports_by_host
 
 
 def _targets(*lists: Iterable[object]) -> Iterator[Destination]:
@@ -212,7 +212,7 @@ def _target(catalog: Catalog, namespace: str, host: str, listener: Listener, por
     seen = own or [service for service in named if service.visible(namespace)]
     if not seen:
         return None
-    service = min(seen, key=lambda one: not one.kubernetes)
+    service = min(seen, key=lambda candidate: not candidate.kubernetes)
     if listener.port and listener.protocol != "HTTP_PROXY":
         return service.limited([listener.port])
     return service if not ports or 0 in ports else service.limited(ports)

@@ -14,14 +14,14 @@ from labsupport.model import Gateway, Server
 from labsupport.model.protocols import is_http, parse
 from labsupport.records import Pod
 
-__all__ = ["Entrance", "Port", "port_of"]
+__all__ = ["GatewayServer", "OpenPort", "port_of"]
 
 # Target ports of the stock ingress gateway, whose Service may not be among the objects.
 _STOCK_PORTS = {80: 8080, 443: 8443}
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class GatewayServer:
     """One server of one Gateway.
 
     Args:
@@ -75,16 +75,16 @@ class Entrance:
     @property
     def spaced_hosts(self) -> tuple[tuple[str, str], ...]:
         """Its hosts, each behind the namespace that its rules have to be in (empty for any)."""
-        found = []
+        hosts = []
         for text in self.server.hosts:
             space, slash, host = text.partition("/")
             if not slash:
-                found.append(("", text))
+                hosts.append(("", text))
             elif space == "*" and host == "*":
                 return (("", "*"),)
             else:
-                found.append(({".": self.namespace, "*": ""}.get(space, space), host))
-        return tuple(found)
+                hosts.append(({".": self.namespace, "*": ""}.get(space, space), host))
+        return tuple(hosts)
 
     @property
     def server_names(self) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class Entrance:
 
 
 @dataclass(slots=True)
-class Port:
+class OpenPort:
     """What listens on one port of a gateway.
 
     Args:
@@ -111,8 +111,8 @@ class Port:
         ignored: servers that do not fit to those before.
     """
 
-    plain: list[Entrance] = field(default_factory=list)
-    secure: list[Entrance] = field(default_factory=list)
+    plain: list[GatewayServer] = field(default_factory=list)
+    secure: list[GatewayServer] = field(default_factory=list)
     ignored: list[Ignored] = field(default_factory=list)
 
     @property
@@ -121,7 +121,7 @@ class Port:
         return bool(self.plain or self.secure)
 
 
-def port_of(catalog: Catalog, gateway: Pod, number: int) -> Port:
+def port_of(catalog: Catalog, gateway: Pod, number: int) -> OpenPort:
     """The servers behind a port of the gateway's Service.
 
     Args:
@@ -129,7 +129,7 @@ def port_of(catalog: Catalog, gateway: Pod, number: int) -> Port:
         gateway: the gateway's pod.
         number: the port.
     """
-    found = Port()
+    port = OpenPort()
     taken: set[tuple[str, str]] = set()
     tables: set[tuple[str, ...]] = set()
     for entrance in _selected(catalog, gateway, number):
@@ -138,30 +138,30 @@ def port_of(catalog: Catalog, gateway: Pod, number: int) -> Port:
             # Hosts of servers with a tls block, redirects included, are taken once per address.
             names = {(_spaced(space, host), server.bind) for space, host in entrance.spaced_hosts}
             if names & taken:
-                _leave_out(found, entrance, "one of its hosts is taken by an older server of this port")
+                _leave_out(port, entrance, "one of its hosts is taken by an older server of this port")
                 continue
             taken |= names
-        if found.plain:
-            first = found.plain[0]
+        if port.plain:
+            first = port.plain[0]
             fits = is_http(entrance.protocol) and is_http(first.protocol)
             if not fits:
                 reason = f"an older server makes this port {first.server.port.protocol}"
-                _leave_out(found, entrance, reason)
+                _leave_out(port, entrance, reason)
                 continue
-            found.plain.append(entrance)
+            port.plain.append(entrance)
         elif not entrance.speaks_tls:
-            found.plain.append(entrance)
+            port.plain.append(entrance)
         else:
             table = (str(server.port.number), server.port.name, entrance.gateway, server.bind)
             if entrance.routes_requests and table in tables:
-                _leave_out(found, entrance, "its Gateway has an older server with this port name")
+                _leave_out(port, entrance, "its Gateway has an older server with this port name")
                 continue
             tables.add(table)
-            found.secure.append(entrance)
-    return found
+            port.secure.append(entrance)
+    return port
 
 
-def _leave_out(port: Port, entrance: Entrance, reason: str) -> None:
+def _leave_out(port: OpenPort, entrance: GatewayServer, reason: str) -> None:
     place = place_of(entrance.owner, f"spec.servers[{entrance.index}]")
     port.ignored.append(
         Ignored(f"Gateway/{entrance.owner.name}", f"server {entrance.index + 1} of it: {reason}", place)
@@ -172,7 +172,7 @@ def _spaced(space: str, host: str) -> str:
     return f"{space}/{host}" if space else host
 
 
-def _selected(catalog: Catalog, gateway: Pod, number: int) -> Iterator[Entrance]:
+def _selected(catalog: Catalog, gateway: Pod, number: int) -> Iterator[GatewayServer]:
     listen = _listen_ports(catalog, gateway)
     wanted = listen.get(number, number)
     for owner in catalog.gateways:
@@ -181,7 +181,7 @@ def _selected(catalog: Catalog, gateway: Pod, number: int) -> Iterator[Entrance]
         namespace = catalog.namespace_of(owner)
         for index, server in enumerate(owner.spec.servers):
             if listen.get(server.port.number, server.port.number) == wanted:
-                yield Entrance(f"{namespace}/{owner.name}", server, owner, namespace, index)
+                yield GatewayServer(f"{namespace}/{owner.name}", server, owner, namespace, index)
 
 
 def _listen_ports(catalog: Catalog, gateway: Pod) -> dict[int, int]:

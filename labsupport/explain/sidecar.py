@@ -14,7 +14,7 @@ from labsupport.explain.known import KnownService
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives
-from labsupport.explain.scope import Listener, Scope, rule_hosts
+from labsupport.explain.scope import Listener, ProxyKnowledge, rule_hosts
 from labsupport.model import VirtualService
 from labsupport.model.hosts import gateway_name, is_wildcard, matches
 from labsupport.records import Pod
@@ -55,7 +55,7 @@ class _VirtualHost:
     service: KnownService | None
 
 
-def sidecar_table(catalog: Catalog, scope: Scope, client: Pod, host: str, port: int) -> Table:
+def sidecar_table(catalog: Catalog, scope: ProxyKnowledge, client: Pod, host: str, port: int) -> Table:
     """Find what decides about a host and port in a pod's sidecar.
 
     Args:
@@ -73,20 +73,20 @@ def sidecar_table(catalog: Catalog, scope: Scope, client: Pod, host: str, port: 
     services = listener.at(port)
     effective = {id(rule): effective_rules(catalog, rule) for rule in listener.rules}
     routes = {id(rule): survives(effective[id(rule)], view) for rule in listener.rules}
-    found = None
+    table = None
     if speaks_http(listener, port):
-        found = _look_up(_virtual_hosts(catalog, client.namespace, services, listener.rules, routes, port), host)
-    if found is not None and found.service is not None:
-        hostname = found.service.key
+        table = _look_up(_virtual_hosts(catalog, client.namespace, services, listener.rules, routes, port), host)
+    if table is not None and table.service is not None:
+        hostname = table.service.key
     else:
         named = (service for service in catalog.services if host in service_names(service, client.namespace))
         hostname = next((service.key for service in named), host)
-    winner = found.rule if found is not None else None
+    winner = table.rule if table is not None else None
     losers = _losers(catalog, client.namespace, hostname, port, winner, listener.rules, routes)
     ignored = tuple(
         Ignored(f"VirtualService/{rule.name}", reason, place_of(rule, "spec.hosts")) for rule, reason in losers
     )
-    if found is None:
+    if table is None:
         return Table(known=False, ignored=ignored)
     asked = [winner] if winner is not None else []
     if winner is None:
@@ -94,7 +94,7 @@ def sidecar_table(catalog: Catalog, scope: Scope, client: Pod, host: str, port: 
         asked = [rule for rule in listener.rules if hostname in map(str.lower, rule_hosts(catalog, rule))]
     return Table(
         known=True,
-        service=found.service,
+        service=table.service,
         rules=tuple((rule, view) for owner in asked for rule in effective[id(owner)]),
         routes=tuple(routes[id(winner)]) if winner is not None else (),
         ruled=winner is not None,

@@ -55,8 +55,8 @@ def _asked(catalog: Catalog, namespace: str, service: KnownService) -> list[_Joi
         # As in istiod, rules for other workloads still keep less specific ones from being looked for.
         return own
     for owner in (service.namespace, ROOT_NAMESPACE):
-        found = _best(catalog, host, owner, "shared")
-        seen = [item for item in found if not item.audience or "*" in item.audience or namespace in item.audience]
+        services = _best(catalog, host, owner, "shared")
+        seen = [item for item in services if not item.audience or "*" in item.audience or namespace in item.audience]
         if seen:
             return seen
     return []
@@ -82,19 +82,19 @@ def _best(catalog: Catalog, host: str, namespace: str, for_whom: str) -> list[_J
         if catalog.namespace_of(rule) == namespace and _counts(rule, namespace, for_whom):
             by_host.setdefault(fqdn(rule.spec.host, namespace), []).append(rule)
     covering = [name for name in by_host if is_wildcard(name) and host.endswith(name[1:])]
-    name = host if host in by_host else min(covering, key=lambda one: -len(one)) if covering else ""
+    name = host if host in by_host else min(covering, key=lambda pattern: -len(pattern)) if covering else ""
     return _joined(by_host[name]) if name else []
 
 
 def _joined(rules: list[DestinationRule]) -> list[_Joined]:
     """Rules of one host for the same audience count as one; those with a selector come first."""
-    found: list[_Joined] = []
-    for rule in sorted(rules, key=lambda one: one.spec.workload_selector is None):
+    joined: list[_Joined] = []
+    for rule in sorted(rules, key=lambda candidate: candidate.spec.workload_selector is None):
         audience = _audience(rule)
         chosen = rule.spec.workload_selector
         selector = chosen.match_labels if chosen is not None else None
         alone = True
-        for item in found:
+        for item in joined:
             same = audience == item.audience
             alone = not same
             if not same and not (item.audience and audience >= item.audience):
@@ -106,5 +106,5 @@ def _joined(rules: list[DestinationRule]) -> list[_Joined]:
                 alone = False
             item.rules.append(rule)
         if alone:
-            found.append(_Joined([rule], audience, selector))
-    return found
+            joined.append(_Joined([rule], audience, selector))
+    return joined

@@ -158,19 +158,19 @@ def _fires(what: str, percent: float) -> str:
 
 
 def _balancer(value: LoadBalancerSettings) -> str:
-    found = value.consistent_hash
-    if found is None:
+    hashing = value.consistent_hash
+    if hashing is None:
         simple = value.simple or "LEAST_REQUEST"
         return "LEAST_REQUEST" if simple in ("LEAST_CONN", "UNSPECIFIED") else simple
-    table = "Maglev" if found.maglev is not None else "ring"
-    if found.http_header_name:
-        return f"consistent hash of header {found.http_header_name} ({table})"
-    if found.http_cookie is not None:
-        made = "" if found.http_cookie.ttl is None else f", made with ttl {found.http_cookie.ttl} if missing"
-        return f"consistent hash of cookie {found.http_cookie.name}{made} ({table})"
-    if found.http_query_parameter_name:
-        return f"consistent hash of query parameter {found.http_query_parameter_name} ({table})"
-    return f"consistent hash of the source address ({table})" if found.use_source_ip else f"consistent hash ({table})"
+    table = "Maglev" if hashing.maglev is not None else "ring"
+    if hashing.http_header_name:
+        return f"consistent hash of header {hashing.http_header_name} ({table})"
+    if hashing.http_cookie is not None:
+        made = "" if hashing.http_cookie.ttl is None else f", made with ttl {hashing.http_cookie.ttl} if missing"
+        return f"consistent hash of cookie {hashing.http_cookie.name}{made} ({table})"
+    if hashing.http_query_parameter_name:
+        return f"consistent hash of query parameter {hashing.http_query_parameter_name} ({table})"
+    return f"consistent hash of the source address ({table})" if hashing.use_source_ip else f"consistent hash ({table})"
 
 
 def _outlier(value: OutlierDetection) -> str:

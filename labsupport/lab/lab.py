@@ -29,12 +29,12 @@ from labsupport.records import ApplyResult, Leftovers, Ref, Response
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.sending import build_spec, send
-from labsupport.traffic.tls import Authority, ClientCertificate
+from labsupport.traffic.tls import ClientCertificate, TrustAnchor
 
 if TYPE_CHECKING:
     from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
-    from labsupport.traffic.rule_control import World
+    from labsupport.traffic.rule_control import MeshState
 
 __all__ = ["Lab"]
 
@@ -224,7 +224,7 @@ class Lab:
         timeout_s: float = 15.0,
         keep_headers: Iterable[str] = (),
         keep_body: bool | None = None,
-        ca: str | Authority | None = None,
+        ca: str | TrustAnchor | None = None,
         certificate: ClientCertificate | tuple[str, str] | None = None,
         tls_version: str | None = None,
     ) -> Observations:
@@ -302,7 +302,7 @@ class Lab:
         reuse_connections: bool = False,
         timeout_s: float = 15.0,
         keep_headers: Iterable[str] = (),
-        ca: str | Authority | None = None,
+        ca: str | TrustAnchor | None = None,
         certificate: ClientCertificate | tuple[str, str] | None = None,
         tls_version: str | None = None,
     ) -> BackgroundTraffic:
@@ -626,12 +626,12 @@ class Lab:
             self._last_error = str(error)
             raise
 
-    def _world(self) -> World:
+    def _world(self) -> MeshState:
         """All there is, for the picture of some traffic."""
-        from labsupport.traffic.rule_control import World
+        from labsupport.traffic.rule_control import MeshState
 
         engine = self._open()
-        return World(engine.get("*"), engine.pods(), engine.namespace)
+        return MeshState(engine.get("*"), engine.pods(), engine.namespace)
 
     def _exists(self, engine: Engine, ref: Ref) -> bool:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labsupport.model.kinds.apps import DaemonSet, Deployment, ReplicaSet, StatefulSet
-from labsupport.model.kinds.core import ConfigMap, Namespace, Pod, Secret, Service, ServiceAccount
+from labsupport.model.kinds.core import BarePod, ConfigMap, Namespace, Secret, Service, ServiceAccount
 from labsupport.model.kinds.destinationrule import DestinationRule, Subset
 from labsupport.model.kinds.gateway import Gateway, Server
 from labsupport.model.kinds.index import CLUSTER_SCOPED, KINDS, api_versions, find_kind
@@ -36,6 +36,7 @@ from labsupport.model.schema.duration import parse_duration
 __all__ = [
     "CLUSTER_SCOPED",
     "KINDS",
+    "BarePod",
     "ConfigMap",
     "ConnectionPoolSettings",
     "CorsPolicy",
@@ -57,7 +58,6 @@ __all__ = [
     "OtherIstio",
     "OutlierDetection",
     "Percent",
-    "Pod",
     "ReplicaSet",
     "Resource",
     "Schema",

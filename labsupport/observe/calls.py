@@ -110,14 +110,16 @@ class MeshGraph:
         parts = [self.volume(edge)]
         if edge.errors:
             statuses = ", ".join(
-                f"{s or 'broken'}: {n}" for s, n in sorted(edge.statuses.items()) if s >= 400 or s == 0
+                f"{status or 'broken'}: {count}"
+                for status, count in sorted(edge.statuses.items())
+                if status >= 400 or status == 0
             )
             parts.append(f"{words.percent(edge.errors / edge.count)} errors ({statuses})")
         if edge.count:
             parts.append(f"p95 {words.duration(edge.p95_s)}")
             answered = sorted((version, number) for version, number in edge.versions.items() if version)
             if len(answered) > 1:
-                parts.append(", ".join(f"{version} {words.percent(n / edge.count)}" for version, n in answered))
+                parts.append(", ".join(f"{version} {words.percent(count / edge.count)}" for version, count in answered))
             if edge.copies:
                 parts.append(words.plural(edge.copies, "mirror copy", "mirror copies"))
             if not edge.logged:

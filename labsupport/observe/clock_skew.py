@@ -38,7 +38,7 @@ def _shifts(records: Iterable[AccessRecord]) -> dict[str, float]:
     calls: defaultdict[tuple[str, str, str, int], list[AccessRecord]] = defaultdict(list)
     served: defaultdict[tuple[str, str, str, int], list[AccessRecord]] = defaultdict(list)
     pods: dict[str, None] = {}
-    for record in sorted(records, key=lambda one: one.time_s):
+    for record in sorted(records, key=lambda line: line.time_s):
         if record.direction == "inbound":
             served[record.pod, record.method, record.path, record.status].append(record)
         elif record.upstream_pod:

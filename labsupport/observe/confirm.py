@@ -106,11 +106,11 @@ def _by_connection(explanation: Explanation, response: Response) -> tuple[bool |
     """Of a connection no proxy writes a line with the request's id; only the client tells how it went."""
     if response.outcome == "connection":
         # A server that does not speak what the client does closes it, too.
-        closes = any(one.kind in ("no_cluster", "no_endpoints", "connection") for one in explanation.outcomes)
+        closes = any(outcome.kind in ("no_cluster", "no_endpoints", "connection") for outcome in explanation.outcomes)
         return (True if closes else None), "the connection was closed without an answer"
     if response.body.startswith("HTTP/1.1 400"):
-        return any(one.status == 400 for one in explanation.outcomes), "the gateway answered 400"
-    could = {pod for one in explanation.outcomes for pod in one.pods}
+        return any(outcome.status == 400 for outcome in explanation.outcomes), "the gateway answered 400"
+    could = {pod for outcome in explanation.outcomes for pod in outcome.pods}
     pods = [hop.pod for hop in response.path[:1] if hop.pod]
     if pods:
         return pods[0] in could, f"{pods[0]} answered"

@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
-__all__ = ["flag_words"]
+from typing import NamedTuple
 
-_WORDS = {
-    "DC": "client closed the connection",
-    "DF": "DNS resolution failed",
-    "DI": "delay injected",
-    "DPE": "malformed request",
-    "DT": "duration timeout",
-    "FI": "abort injected",
-    "IH": "invalid header value",
-    "LH": "local health check failed",
-    "LR": "connection reset by this proxy",
-    "NC": "no such cluster",
-    "NFCF": "no filter configuration",
-    "NR": "no route",
-    "OM": "overload manager",
-    "RL": "rate limited",
-    "RLSE": "rate limit service error",
-    "SI": "stream idle timeout",
-    "UAEX": "denied by external authorization",
-    "UC": "upstream closed the connection",
-    "UF": "connection to the upstream failed",
-    "UH": "no healthy upstream",
-    "UMSDR": "maximum stream duration reached",
-    "UO": "circuit breaker overflow",
-    "UPE": "upstream protocol error",
-    "UR": "upstream reset the stream",
-    "URX": "retry limit reached",
-    "UT": "upstream request timeout",
+__all__ = ["flag_advice", "flag_words", "words_of"]
+
+
+class _Flag(NamedTuple):
+    """What a flag says, and what it comes from in a mesh, as far as the course meets it."""
+
+    words: str
+    cause: str = ""
+
+
+_FLAGS = {
+    "DC": _Flag("client closed the connection"),
+    "DF": _Flag("DNS resolution failed"),
+    "DI": _Flag("delay injected"),
+    "DPE": _Flag("malformed request"),
+    "DT": _Flag("duration timeout"),
+    "FI": _Flag("abort injected"),
+    "IH": _Flag("invalid header value"),
+    "LH": _Flag("local health check failed"),
+    "LR": _Flag("connection reset by this proxy"),
+    "NC": _Flag(
+        "no such cluster", "the rule names a subset that no DestinationRule defines, or a host without a Service"
+    ),
+    "NFCF": _Flag("no filter configuration"),
+    "NR": _Flag("no route", "a rule took the request, but none of its matches fits"),
+    "OM": _Flag("overload manager"),
+    "RL": _Flag("rate limited"),
+    "RLSE": _Flag("rate limit service error"),
+    "SI": _Flag("stream idle timeout"),
+    "UAEX": _Flag("denied by external authorization"),
+    "UC": _Flag("upstream closed the connection"),
+    "UF": _Flag("connection to the upstream failed", "the pod did not accept it"),
+    "UH": _Flag("no healthy upstream", "the subset or the Service is there, but no ready pod has its labels"),
+    "UMSDR": _Flag("maximum stream duration reached"),
+    "UO": _Flag("circuit breaker overflow", "a connection pool is full"),
+    "UPE": _Flag("upstream protocol error"),
+    "UR": _Flag("upstream reset the stream"),
+    "URX": _Flag("retry limit reached"),
+    "UT": _Flag("upstream request timeout", "the route's timeout was over"),
 }
+
+
+def words_of(flag: str) -> str:
+    """One flag in words, without its letters."""
+    return _FLAGS[flag].words
 
 
 def flag_words(flags: str) -> str:
     """Flags such as ``UT,URX`` as ``upstream request timeout (UT), retry limit reached (URX)``; empty for none."""
     known = [flag for flag in flags.split(",") if flag and flag != "-"]
-    return ", ".join(f"{_WORDS[flag]} ({flag})" if flag in _WORDS else flag for flag in known)
+    return ", ".join(f"{_FLAGS[flag].words} ({flag})" if flag in _FLAGS else flag for flag in known)
+
+
+def flag_advice(flag: str) -> str:
+    """One flag with what it comes from, such as ``no route: a rule took the request, ...``; empty if unknown."""
+    return ": ".join(text for text in _FLAGS.get(flag, ("",)) if text)

@@ -14,7 +14,7 @@ from labsupport.observe.rule_badges import badges_of
 from labsupport.records import AccessRecord, Pod, Response, TrafficSpec
 from labsupport.traffic.background import TrafficSnapshot
 
-__all__ = ["Mesh", "ServiceGraph", "Traffic", "asked_for", "complete", "ended_s"]
+__all__ = ["CountedTraffic", "Mesh", "ServiceGraph", "asked_for", "complete", "ended_s"]
 
 # A line is written when its request ends, the caller's after the server's: a call is looked at when both are there.
 SETTLE_S = 2.0
@@ -22,7 +22,7 @@ SETTLE_S = 2.0
 _LOOK_BACK_S = 900.0
 
 
-class Traffic(Protocol):
+class CountedTraffic(Protocol):
     """What the graph needs of traffic in the background."""
 
     @property
@@ -50,7 +50,7 @@ class Mesh(Protocol):
         """Objects of a kind."""
         ...
 
-    def traffic(self, *, running: bool = True) -> Iterable[Traffic]:
+    def traffic(self, *, running: bool = True) -> Iterable[CountedTraffic]:
         """Background traffic."""
         ...
 
@@ -74,10 +74,10 @@ def complete(lines: Iterable[AccessRecord], until_s: float) -> Iterator[AccessRe
         until_s: the moment, in seconds since the epoch.
     """
     known = list(lines)
-    later = {one.request_id for one in known if one.direction != "inbound" and ended_s(one) > until_s}
-    for one in known:
-        if ended_s(one) <= until_s and (one.direction != "inbound" or one.request_id not in later):
-            yield one
+    later = {record.request_id for record in known if record.direction != "inbound" and ended_s(record) > until_s}
+    for record in known:
+        if ended_s(record) <= until_s and (record.direction != "inbound" or record.request_id not in later):
+            yield record
 
 
 def asked_for(url: str) -> str:
@@ -126,8 +126,8 @@ class ServiceGraph:
     def now(self) -> MeshGraph:
         """Look at the mesh, and count."""
         if self._of is not None:
-            lines = list(self.mesh.access_log([one.request_id for one in self._of if one.request_id]))
-            sent = [ClientCall("outside", "", one) for one in self._of]
+            lines = list(self.mesh.access_log([response.request_id for response in self._of if response.request_id]))
+            sent = [ClientCall("outside", "", response) for response in self._of]
             self._what = words.plural(len(self._of), "request")
             graph = self._graph(lines, sent, 0.0)
             # These requests are the matter, not the mesh.

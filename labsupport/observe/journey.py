@@ -169,40 +169,40 @@ class _Rows:
     def label(self, pod: str) -> str:
         return " ".join(part for part in named(pod, self.pods) if part)
 
-    def add(self, one: Call | Served, depth: int, caller: str = "client") -> None:
-        if id(one) in self.seen:
+    def add(self, span: Call | Served, depth: int, caller: str = "client") -> None:
+        if id(span) in self.seen:
             return
-        self.seen.add(id(one))
-        if isinstance(one, Served):
-            self.add_served(one, caller, depth, "call", 1, 1)
-            for inner in one.calls:
+        self.seen.add(id(span))
+        if isinstance(span, Served):
+            self.add_served(span, caller, depth, "call", 1, 1)
+            for inner in span.calls:
                 self.add(inner, depth + 1)
             return
-        record = one.record
+        record = span.record
         caller = "gateway" if record.direction == "gateway" else self.label(record.pod)
-        answered = record.upstream_pod or (one.tries[-1].record.pod if len(one.tries) == 1 else "")
+        answered = record.upstream_pod or (span.tries[-1].record.pod if len(span.tries) == 1 else "")
         service, version = named(answered, self.pods) if answered else service_of(record.cluster)
         callee = " ".join(part for part in (service, version) if part) or record.authority
-        first = one.tries[0].record.time_s - self.zero if one.tries else None
-        several = len(one.tries) > 1
+        first = span.tries[0].record.time_s - self.zero if span.tries else None
+        several = len(span.tries) > 1
         # A try that reached no server leaves no line there, but the next one carries its number.
-        tries = max([len(one.tries), *(served.record.attempt for served in one.tries)], default=1)
+        tries = max([len(span.tries), *(served.record.attempt for served in span.tries)], default=1)
         row = HopRow(caller, callee, version, depth, record, record.time_s - self.zero, first)
-        self.rows.append(replace(row, tries=max(1, tries), unsure=one.unsure))
-        for number, served in enumerate(one.tries, start=1):
+        self.rows.append(replace(row, tries=max(1, tries), unsure=span.unsure))
+        for number, served in enumerate(span.tries, start=1):
             if several:
                 self.add_served(served, caller, depth + 1, "try", max(number, served.record.attempt), tries)
             for inner in served.calls:
                 self.add(inner, depth + (2 if several else 1))
-        for served in one.copies:
+        for served in span.copies:
             self.add_served(served, caller, depth + 1, "copy", 1, 1)
             for inner in served.calls:
                 self.add(inner, depth + 2)
-        for behind in one.calls:
+        for behind in span.calls:
             self.add(behind, depth + 1, callee)
 
-    def add_served(self, one: Served, caller: str, depth: int, kind: str, number: int, tries: int) -> None:
-        record = one.record
+    def add_served(self, served: Served, caller: str, depth: int, kind: str, number: int, tries: int) -> None:
+        record = served.record
         version = named(record.pod, self.pods)[1]
         start = record.time_s - self.zero
         row = HopRow(caller, self.label(record.pod), version, depth, record, start, start, kind, number, tries)

@@ -84,7 +84,7 @@ def badges_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
         Short name of a service to badges, without repetition; a rule for a gateway's hosts counts for the services that
         it sends to.
     """
-    found: dict[str, list[str]] = {}
+    badges_by_service: dict[str, list[str]] = {}
     for resource in resources:
         spec: Mapping[str, Any] = resource.raw.get("spec") or {}
         if resource.kind == "VirtualService":
@@ -93,16 +93,16 @@ def badges_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
                 targets = {_host((route.get("destination") or {}).get("host")) for route in entry.get("route") or []}
                 targets = targets or {_host(host) for host in spec.get("hosts") or []}
                 for target in targets:
-                    found.setdefault(target, []).extend(_http(entry))
+                    badges_by_service.setdefault(target, []).extend(_http(entry))
             matching = sum(bool(entry.get("match")) for entry in entries)
             for host in {_host(host) for host in spec.get("hosts") or []}:
-                if matching and host in found:
-                    found[host].append(f"? {words.plural(matching, 'match rule')}")
+                if matching and host in badges_by_service:
+                    badges_by_service[host].append(f"? {words.plural(matching, 'match rule')}")
         elif resource.kind == "DestinationRule":
             policies = [
                 spec.get("trafficPolicy") or {},
-                *(s.get("trafficPolicy") or {} for s in spec.get("subsets") or []),
+                *(subset.get("trafficPolicy") or {} for subset in spec.get("subsets") or []),
             ]
             for policy in policies:
-                found.setdefault(_host(spec.get("host")), []).extend(_policy(policy))
-    return {name: tuple(dict.fromkeys(badges)) for name, badges in found.items() if badges}
+                badges_by_service.setdefault(_host(spec.get("host")), []).extend(_policy(policy))
+    return {name: tuple(dict.fromkeys(badges)) for name, badges in badges_by_service.items() if badges}

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from labsupport.engine.accesslog import NEVER_SENT
 from labsupport.observe.clock_skew import aligned
 from labsupport.observe.workloads import named, service_of
 from labsupport.records import AccessRecord, Pod
@@ -23,8 +24,6 @@ __all__ = ["Call", "Served", "pair"]
 _SLACKS_S = (0.003, 0.05)
 # A proxy learns a little later than its caller that a try was given up.
 _LINGER_S = 0.02
-# Envoy names the upstream that it chose even if a limit (UO) or a refused connection (UF) kept the request from it.
-_NEVER_SENT = frozenset({"UO", "UF"})
 # Flags with which a proxy answers itself, whatever the server says.
 _OWN_ANSWER = frozenset({"UT", "UC", "UR", "DC", "URX", "DT", "SI", "UPE"})
 _IMPOSSIBLE = 1e12
@@ -132,17 +131,17 @@ class _Pairing:
             (roots if behind is None else behind.calls).append(served)
         for call in self.calls:
             rivals = [other for other in self.calls if other is not call and self.alike(call.record, other.record)]
-            call.unsure |= any(len(one.tries) > 1 or one.copies for one in (call, *rivals)) and bool(rivals)
+            call.unsure |= any(len(rival.tries) > 1 or rival.copies for rival in (call, *rivals)) and bool(rivals)
         # A call back to its own maker would be a tree without a root: its lines are shown, though joined to nothing.
         reached = set(map(id, _walk(roots)))
         roots += [call for call in self.calls if id(call) not in reached]
-        return sorted(roots, key=lambda one: one.record.time_s)
+        return sorted(roots, key=lambda served: served.record.time_s)
 
     def lacking(self) -> int:
         """How many calls were answered by a pod with a proxy, and have no line of it."""
         return sum(
             not call.tries
-            and not _NEVER_SENT & _flags(call.record)
+            and not NEVER_SENT & _flags(call.record)
             and (pod := self.pods.get(call.record.upstream_pod)) is not None
             and pod.injected
             for call in self.calls
@@ -153,29 +152,29 @@ class _Pairing:
     def same(self, call: AccessRecord, served: AccessRecord) -> bool:
         return (call.method, call.path) == (served.method, served.path)
 
-    def alike(self, one: AccessRecord, other: AccessRecord) -> bool:
+    def alike(self, record: AccessRecord, other: AccessRecord) -> bool:
         """Whether two calls ask for the same at the same time."""
-        together = one.time_s <= _end(other) and other.time_s <= _end(one)
-        return together and self.same(one, other) and service_of(one.cluster) == service_of(other.cluster)
+        together = record.time_s <= _end(other) and other.time_s <= _end(record)
+        return together and self.same(record, other) and service_of(record.cluster) == service_of(other.cluster)
 
     def join_last_tries(self, slack: float) -> None:
         """Give each call the line of the pod that its proxy names."""
 
         def cost(call: Call, served: Served) -> float:
-            one, two = call.record, served.record
-            if two.mirrored or two.pod != one.upstream_pod or not self.same(one, two):
+            sent, received = call.record, served.record
+            if received.mirrored or received.pod != sent.upstream_pod or not self.same(sent, received):
                 return _IMPOSSIBLE
-            if not one.time_s - slack <= two.time_s <= _end(one) + slack:
+            if not sent.time_s - slack <= received.time_s <= _end(sent) + slack:
                 return _IMPOSSIBLE
-            own = bool(_OWN_ANSWER & _flags(one))
-            if not own and one.status != two.status:
+            own = bool(_OWN_ANSWER & _flags(sent))
+            if not own and sent.status != received.status:
                 return _IMPOSSIBLE
             # What was answered ends before its caller's line does; only what was given up may linger.
-            if not own and _end(two) > _end(one) + slack + (_LINGER_S if _given_up(two) else 0.0):
+            if not own and _end(received) > _end(sent) + slack + (_LINGER_S if _given_up(received) else 0.0):
                 return _IMPOSSIBLE
-            return (1000 * (_end(one) - _end(two))) ** 2
+            return (1000 * (_end(sent) - _end(received))) ** 2
 
-        calls = [call for call in self.calls if not call.tries and not _NEVER_SENT & _flags(call.record)]
+        calls = [call for call in self.calls if not call.tries and not NEVER_SENT & _flags(call.record)]
         for call, served in _best(calls, self.free, cost):
             call.tries.append(served)
             self.free.remove(served)
@@ -184,24 +183,33 @@ class _Pairing:
         """Put before each call's first known try what fits there, from the last to the first."""
 
         def cost(call: Call, served: Served) -> float:
-            one, two = call.record, served.record
+            sent, received = call.record, served.record
             # What was answered well is not tried again.
-            if two.mirrored or 0 < two.status < 400 or not self.same(one, two) or not self.in_cluster(call, two):
+            if (
+                received.mirrored
+                or 0 < received.status < 400
+                or not self.same(sent, received)
+                or not self.in_cluster(call, received)
+            ):
                 return _IMPOSSIBLE
             following = call.tries[0].record if call.tries else None
-            limit = following.time_s if following is not None else _end(one)
-            late = _LINGER_S if _given_up(two) else 0.0
-            if two.time_s < one.time_s - slack or two.time_s > limit + slack or _end(two) > limit + slack + late:
+            limit = following.time_s if following is not None else _end(sent)
+            late = _LINGER_S if _given_up(received) else 0.0
+            if (
+                received.time_s < sent.time_s - slack
+                or received.time_s > limit + slack
+                or _end(received) > limit + slack + late
+            ):
                 return _IMPOSSIBLE
             missing = 0
             if self.counted and following is not None:
-                missing = following.attempt - 1 - two.attempt
+                missing = following.attempt - 1 - received.attempt
                 if missing < 0:
                     return _IMPOSSIBLE
-            return missing * 1e6 + (1000 * (limit - _end(two))) ** 2
+            return missing * 1e6 + (1000 * (limit - _end(received))) ** 2
 
-        while found := _best(self.calls, self.free, cost):
-            for call, served in found:
+        while pairs := _best(self.calls, self.free, cost):
+            for call, served in pairs:
                 call.tries.insert(0, served)
                 self.free.remove(served)
 
@@ -220,16 +228,16 @@ class _Pairing:
         """Give mirror copies, which are sent when a request is and which no caller logs, to the call they are of."""
 
         def cost(call: Call, served: Served) -> float:
-            one, two = call.record, served.record
-            if not self.same(one, two) or not one.time_s - slack <= two.time_s <= _end(one) + slack:
+            sent, received = call.record, served.record
+            if not self.same(sent, received) or not sent.time_s - slack <= received.time_s <= _end(sent) + slack:
                 return _IMPOSSIBLE
-            first = call.tries[0].record.time_s if call.tries else one.time_s
+            first = call.tries[0].record.time_s if call.tries else sent.time_s
             # Most mirrors are another subset of the service that was asked for.
-            elsewhere = service_of(one.cluster)[0] != named(two.pod, self.pods)[0]
-            return elsewhere * 1e6 + (1000 * (two.time_s - first)) ** 2
+            elsewhere = service_of(sent.cluster)[0] != named(received.pod, self.pods)[0]
+            return elsewhere * 1e6 + (1000 * (received.time_s - first)) ** 2
 
-        while found := _best(self.calls, self.free, cost):
-            for call, served in found:
+        while pairs := _best(self.calls, self.free, cost):
+            for call, served in pairs:
                 call.copies.append(served)
                 self.free.remove(served)
 
@@ -237,20 +245,20 @@ class _Pairing:
 
     def makers(self, call: Call) -> list[Served]:
         """What the caller's application was busy with, or had been until its own caller gave up."""
-        one = call.record
-        if one.direction != "outbound":
+        sent = call.record
+        if sent.direction != "outbound":
             return []
         joined = [served for other in self.calls if other is not call for served in (*other.tries, *other.copies)]
-        mine = [served for served in (*joined, *self.free) if served.record.pod == one.pod]
+        mine = [served for served in (*joined, *self.free) if served.record.pod == sent.pod]
         for slack in _SLACKS_S:
-            found = [
+            makers = [
                 served
                 for served in mine
-                if served.record.time_s - slack <= one.time_s
-                and (one.time_s <= _end(served.record) + slack or _given_up(served.record))
+                if served.record.time_s - slack <= sent.time_s
+                and (sent.time_s <= _end(served.record) + slack or _given_up(served.record))
             ]
-            if found:
-                return found
+            if makers:
+                return makers
         return []
 
     def fits(self, maker: Served, call: Call) -> bool:
@@ -266,35 +274,35 @@ class _Pairing:
             if made.record.cluster == call.record.cluster and self.same(made.record, call.record)
         ]
         # An application asks again for what failed, but seldom for what it has, and not for what it still waits for.
-        again = sum(not _failed(one) or _end(one) > call.record.time_s for one in alike)
+        again = sum(not _failed(record) or _end(record) > call.record.time_s for record in alike)
         return 2 * again + (not self.fits(maker, call)), len(alike), maker.record.time_s
 
     def behind(self, served: Served) -> Call | None:
         """The call to a pod without a proxy that a request of unknown origin may have come from."""
-        one = served.record
-        found = [
+        received = served.record
+        calls = [
             call
             for call in self.calls
             if (pod := self.pods.get(call.record.upstream_pod)) is not None
             and not pod.injected
-            and call.record.time_s - _SLACKS_S[0] <= one.time_s <= _end(call.record) + _SLACKS_S[0]
+            and call.record.time_s - _SLACKS_S[0] <= received.time_s <= _end(call.record) + _SLACKS_S[0]
         ]
-        return max(found, key=lambda call: call.record.time_s, default=None)
+        return max(calls, key=lambda call: call.record.time_s, default=None)
 
 
 def _walk(roots: Iterable[Call | Served]) -> Iterable[Call | Served]:
-    for one in roots:
-        yield one
-        if isinstance(one, Call):
-            yield from _walk([*one.tries, *one.copies])
-        yield from _walk(one.calls)
+    for span in roots:
+        yield span
+        if isinstance(span, Call):
+            yield from _walk([*span.tries, *span.copies])
+        yield from _walk(span.calls)
 
 
 def _best(
     calls: Sequence[Call], served: Sequence[Served], cost: Callable[[Call, Served], float]
 ) -> list[tuple[Call, Served]]:
     """Pairs of a call and a server's line, each in one pair at most: as many as possible, at the least cost."""
-    costs = [[cost(call, one) for one in served] for call in calls]
+    costs = [[cost(call, candidate) for candidate in served] for call in calls]
     rows = [place for place, row in enumerate(costs) if min(row, default=_IMPOSSIBLE) < _IMPOSSIBLE]
     columns = [place for place in range(len(served)) if any(costs[row][place] < _IMPOSSIBLE for row in rows)]
     if not rows:

@@ -34,8 +34,8 @@ def named(pod: str, pods: Mapping[str, Pod]) -> tuple[str, str]:
     known = pods.get(pod)
     if known is not None:
         return known.service, known.version
-    found = _POD.match(pod)
-    return (found["service"], found["version"] or "") if found else (pod, "")
+    match = _POD.match(pod)
+    return (match["service"], match["version"] or "") if match else (pod, "")
 
 
 def call_of(record: AccessRecord, pods: Mapping[str, Pod]) -> tuple[tuple[str, str], tuple[str, str]]:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from labsupport import progressbar, words
-from labsupport.cell import Origin
+from labsupport.cell import CellRun
 from labsupport.engine.protocol import Engine, Sending
 from labsupport.errors import LabError, TrafficError, UsageError, WaitTimeoutError
 from labsupport.records import TrafficSpec
@@ -53,10 +53,10 @@ class BackgroundTraffic(RecordedTraffic):
         *,
         capacity: int = CAPACITY,
         steering: Steering | None = None,
-        origin: Origin | None = None,
+        origin: CellRun | None = None,
     ) -> None:
         self.steering = steering
-        self.origin = origin or Origin("", "")
+        self.origin = origin or CellRun("", "")
         self._engine = engine
         self._spec = check_spec(spec, background=True)
         self._rate = check_rate(spec.rate or 0.0)

@@ -14,14 +14,14 @@ from labsupport.model.schema.base import Resource
 from labsupport.records import ApplyResult, Pod, Ref, TrafficSpec
 from labsupport.traffic.weights import Split, find_split, patch_for
 
-__all__ = ["Steering", "World"]
+__all__ = ["MeshState", "Steering"]
 
 # Changes that are made past the lab, with kubectl for instance, are noticed after this many seconds.
 _STALE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class MeshState:
     """What there is in the mesh at one moment.
 
     Args:
@@ -49,7 +49,7 @@ class Steering:
     def __init__(
         self,
         spec: TrafficSpec,
-        look: Callable[[], World],
+        look: Callable[[], MeshState],
         patch: Callable[[Ref, Mapping[str, Any]], ApplyResult],
         changes: Callable[[], int],
         when_closed: Callable[[Callable[[], None]], None],
@@ -58,7 +58,7 @@ class Steering:
         self._spec = spec
         self._look, self._patch, self._changes = look, patch, changes
         self._lock = threading.RLock()
-        self._seen: tuple[int, float, World] | None = None
+        self._seen: tuple[int, float, MeshState] | None = None
         self._wanted: dict[str, Mapping[str, float] | None] = {}
 
     def wanted(self, service: str = "") -> Mapping[str, float] | None:
@@ -111,11 +111,15 @@ class Steering:
             # What another person or cell has changed since must not be overwritten by the patch.
             world = self._world(fresh=True)
             split = find_split(world.objects, name)
-            resource = next(r for r in world.objects if (r.kind, r.name) == (split.ref.kind, split.ref.name))
+            resource = next(
+                candidate
+                for candidate in world.objects
+                if (candidate.kind, candidate.name) == (split.ref.kind, split.ref.name)
+            )
             patch = patch_for(resource, split, weights)
         return self._patch(split.ref, patch)
 
-    def _world(self, *, fresh: bool = False) -> World:
+    def _world(self, *, fresh: bool = False) -> MeshState:
         changes, now = self._changes(), time.monotonic()
         if fresh or self._seen is None or self._seen[0] != changes or now - self._seen[1] > _STALE_S:
             world = self._look()

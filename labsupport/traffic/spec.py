@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from labsupport.errors import UsageError
 from labsupport.records import TrafficSpec
-from labsupport.traffic.tls import Authority, ClientCertificate, check_tls, tls_options
+from labsupport.traffic.tls import ClientCertificate, TrustAnchor, check_tls, tls_options
 from labsupport.urls import parse_url
 
 __all__ = ["MAX_CONCURRENCY", "MAX_COUNT", "MAX_RATE", "build_spec", "check_rate", "check_spec"]
@@ -51,7 +51,7 @@ def build_spec(
     timeout_s: float = 15.0,
     keep_headers: Iterable[str] = (),
     keep_body: bool | None = None,
-    ca: str | Authority | None = None,
+    ca: str | TrustAnchor | None = None,
     certificate: ClientCertificate | tuple[str, str] | None = None,
     tls_version: str | None = None,
     background: bool = False,

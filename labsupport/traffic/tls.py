@@ -7,14 +7,14 @@ from typing import Protocol, runtime_checkable
 from labsupport.errors import UsageError
 from labsupport.records import TlsOptions
 
-__all__ = ["Authority", "ClientCertificate", "check_tls", "tls_options"]
+__all__ = ["ClientCertificate", "TrustAnchor", "check_tls", "tls_options"]
 
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _VERSIONS = ("1.0", "1.1", "1.2", "1.3")
 
 
 @runtime_checkable
-class Authority(Protocol):
+class TrustAnchor(Protocol):
     """Something that has a certificate to trust, such as ``labsupport.certificates.Authority``."""
 
     @property
@@ -24,7 +24,7 @@ class Authority(Protocol):
 
 
 @runtime_checkable
-class ClientCertificate(Authority, Protocol):
+class ClientCertificate(TrustAnchor, Protocol):
     """Something that has a certificate and its key, such as ``labsupport.certificates.Certificate``."""
 
     @property
@@ -34,7 +34,7 @@ class ClientCertificate(Authority, Protocol):
 
 
 def tls_options(
-    ca: str | Authority | None, certificate: ClientCertificate | tuple[str, str] | None, version: str | None
+    ca: str | TrustAnchor | None, certificate: ClientCertificate | tuple[str, str] | None, version: str | None
 ) -> TlsOptions | None:
     """Read the arguments ``ca``, ``certificate`` and ``tls_version`` of a call that sends.
 
@@ -51,7 +51,7 @@ def tls_options(
     """
     if ca is None and certificate is None and version is None:
         return None
-    trusted = ca.certificate if isinstance(ca, Authority) else "" if ca is None else ca
+    trusted = ca.certificate if isinstance(ca, TrustAnchor) else "" if ca is None else ca
     shown, key = ("", "")
     if isinstance(certificate, ClientCertificate):
         shown, key = certificate.certificate, certificate.key

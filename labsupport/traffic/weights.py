@@ -15,13 +15,13 @@ from labsupport.model.schema.base import Resource
 from labsupport.model.writing.written import written
 from labsupport.records import Ref
 
-__all__ = ["Part", "Split", "find_split", "in_hundredths", "parse_name", "patch_for"]
+__all__ = ["Split", "SplitPart", "find_split", "in_hundredths", "parse_name", "patch_for"]
 
 _NAME = re.compile(r"(?:VirtualService/)?([a-z0-9][a-z0-9.-]*?)(?:\[(\d+)\])?")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SplitPart:
     """One destination of a split.
 
     Args:
@@ -47,7 +47,7 @@ class Split:
 
     ref: Ref
     rule: int
-    parts: tuple[Part, ...]
+    parts: tuple[SplitPart, ...]
 
     @property
     def weights(self) -> tuple[int, ...]:
@@ -64,10 +64,10 @@ def parse_name(text: str) -> tuple[str, int | None]:
     Raises:
         UsageError: it is none of these.
     """
-    found = _NAME.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    match = _NAME.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
         raise UsageError(f"weights={text!r}: name a VirtualService such as 'web', or one of its rules as 'web[1]'.")
-    return found[1], None if found[2] is None else int(found[2])
+    return match[1], None if match[2] is None else int(match[2])
 
 
 def find_split(objects: Sequence[Resource], text: str) -> Split:
@@ -107,13 +107,13 @@ def find_split(objects: Sequence[Resource], text: str) -> Split:
     place = splits[0] if index is None else index
     route = http[place]["route"]
     shares = in_hundredths([int(entry.get("weight") or 0) for entry in route])
-    return Split(ref, place, tuple(map(lambda e, w: _part(e, w, objects), route, shares)))
+    return Split(ref, place, tuple(map(lambda entry, weight: _part(entry, weight, objects), route, shares)))
 
 
-def _part(entry: dict[str, Any], weight: int, objects: Sequence[Resource]) -> Part:
+def _part(entry: dict[str, Any], weight: int, objects: Sequence[Resource]) -> SplitPart:
     destination = entry.get("destination") or {}
     host, subset = str(destination.get("host", "")), str(destination.get("subset") or "")
-    return Part(host, version_of(objects, host, subset) if subset else host, weight)
+    return SplitPart(host, version_of(objects, host, subset) if subset else host, weight)
 
 
 def in_hundredths(weights: Sequence[int]) -> list[int]:

@@ -49,7 +49,7 @@ def files_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     return sorted(
-        (found for found in path.rglob("*") if found.suffix in _SUFFIXES and found.is_file()),
+        (file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file()),
         key=lambda file: str(file),
     )
 

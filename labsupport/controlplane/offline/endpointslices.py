@@ -36,7 +36,7 @@ def given_endpoints(
         for resource in objects
         if resource.kind == "Service"
     }
-    found: dict[tuple[str, str], list[Endpoint]] = {}
+    endpoints: dict[tuple[str, str], list[Endpoint]] = {}
     mirrored: dict[tuple[str, str], list[Endpoint]] = {}
     for document in documents:
         raw = document.raw
@@ -44,12 +44,12 @@ def given_endpoints(
         namespace = str(meta.get("namespace") or "default")
         if raw.get("kind") == "EndpointSlice":
             service = str((meta.get("labels") or {}).get(_SERVICE_LABEL, ""))
-            found.setdefault((namespace, service), []).extend(_slice(raw, namespace, finder))
+            endpoints.setdefault((namespace, service), []).extend(_slice(raw, namespace, finder))
         elif raw.get("kind") == "Endpoints":
             key = (namespace, str(meta.get("name", "")))
             if selectors.get(key) is False:
                 mirrored.setdefault(key, []).extend(_endpoints(raw, namespace, finder))
-    return {**mirrored, **found}
+    return {**mirrored, **endpoints}
 
 
 class _Pods:

@@ -161,7 +161,7 @@ def _find(pods: Iterable[PodInfo], name: str, namespace: str) -> PodInfo | None:
 
 
 def _node_localities(extra: Iterable[Document]) -> dict[str, str]:
-    found = {}
+    localities = {}
     for document in extra:
         if document.raw.get("kind") != "Node":
             continue
@@ -172,8 +172,8 @@ def _node_localities(extra: Iterable[Document]) -> dict[str, str]:
             labels.get("topology.kubernetes.io/zone") or labels.get("failure-domain.beta.kubernetes.io/zone", ""),
             labels.get("topology.istio.io/subzone", ""),
         )
-        found[str(meta.get("name", ""))] = "/".join(parts) if any(parts) else ""
-    return found
+        localities[str(meta.get("name", ""))] = "/".join(parts) if any(parts) else ""
+    return localities
 
 
 def _pods(resource: Any, localities: Mapping[str, str], injection: _Injection) -> list[PodInfo]:
@@ -302,10 +302,10 @@ def _with_addresses(pods: Sequence[PodInfo]) -> list[PodInfo]:
 
 
 def _service_addresses(objects: Iterable[Any]) -> dict[tuple[str, str], str]:
-    found: dict[tuple[str, str], str] = {}
+    addresses: dict[tuple[str, str], str] = {}
     for resource in objects:
         if resource.kind != "Service" or resource.spec.type == "ExternalName" or resource.spec.cluster_ip:
             continue
-        count = len(found) + 1
-        found[resource.namespace, resource.name] = f"10.96.{count // 250}.{count % 250 + 1}"
-    return found
+        count = len(addresses) + 1
+        addresses[resource.namespace, resource.name] = f"10.96.{count // 250}.{count % 250 + 1}"
+    return addresses

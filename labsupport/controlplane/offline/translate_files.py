@@ -44,8 +44,8 @@ def run(
         ManifestError: the input is no set of objects.
         UsageError: the proxy is not named in one of these forms.
     """
-    found = read_input([document for source in files for document in documents_of(source)])
-    made_up = make_up(found.objects, found.extra, proxy, labels=labels, inject=inject, mesh_config=mesh_config)
+    given = read_input([document for source in files for document in documents_of(source)])
+    made_up = make_up(given.objects, given.extra, proxy, labels=labels, inject=inject, mesh_config=mesh_config)
     resources = translate(made_up.registry, made_up.proxy)
     pod = made_up.proxy.pod
     targets = service_targets(Context(made_up.registry, made_up.proxy))
@@ -56,9 +56,9 @@ def run(
         "endpoints": _sorted(resources.endpoints),
         "info": {
             "versions": {"istio": "1.31"},
-            "rejected": found.rejected,
-            "ignored": found.ignored,
-            "untranslated": [item for resource in found.objects for item in _untranslated(resource)],
+            "rejected": given.rejected,
+            "ignored": given.ignored,
+            "untranslated": [item for resource in given.objects for item in _untranslated(resource)],
             "proxy": {
                 "type": "router" if made_up.proxy.role == "gateway" else "sidecar",
                 "id": f"{pod.name}.{pod.namespace}",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.model.hosts import fqdn, is_wildcard, most_specific
+from labsupport.model.kinds.destinationrule import DestinationRule, Subset
+from labsupport.model.kinds.trafficpolicy import TrafficPolicy
 
 __all__ = ["DestinationRuleIndex", "MergedRule"]
 
@@ -29,13 +30,13 @@ class MergedRule:
 
     name: str
     namespace: str
-    traffic_policy: Any
-    subsets: tuple[Any, ...]
+    traffic_policy: TrafficPolicy | None
+    subsets: tuple[Subset, ...]
     selector: Mapping[str, str] | None
     export_to: frozenset[str]
-    sources: tuple[Any, ...] = field(default=(), compare=False)
+    sources: tuple[DestinationRule, ...] = field(default=(), compare=False)
 
-    def subset(self, name: str) -> Any:
+    def subset(self, name: str) -> Subset | None:
         """A subset by name, or None."""
         return next((subset for subset in self.subsets if subset.name == name), None)
 
@@ -85,7 +86,7 @@ def _merged(rule: MergedRule, incoming: MergedRule) -> MergedRule:
     )
 
 
-def _single(resource: Any) -> MergedRule:
+def _single(resource: DestinationRule) -> MergedRule:
     spec = resource.spec
     selector = spec.workload_selector
     return MergedRule(
@@ -110,7 +111,7 @@ class DestinationRuleIndex:
 
     def __init__(
         self,
-        objects: Iterable[tuple[Any, float]],
+        objects: Iterable[tuple[DestinationRule, float]],
         root_namespace: str,
         default_export_to: frozenset[str] = frozenset("*"),
     ) -> None:
@@ -126,7 +127,7 @@ class DestinationRuleIndex:
         for resource, _ in ordered:
             self._add(resource)
 
-    def _add(self, resource: Any) -> None:
+    def _add(self, resource: DestinationRule) -> None:
         spec, namespace = resource.spec, resource.namespace
         host = spec.host if is_ip(spec.host) else fqdn(spec.host, namespace)
         rule = MEMO.get("DestinationRule", (resource,), (), partial(_single, resource))
@@ -144,11 +145,11 @@ class DestinationRuleIndex:
         """Rules for a service: of the client's namespace, or else of the service's, or else of the root namespace."""
         if client_namespace != self._root:
             local = self._local.get(client_namespace)
-            found = local.find(hostname) if local else None
+            own = local.find(hostname) if local else None
         else:
-            found = self._root_local.find(hostname)
-        if found is not None:
-            return found
+            own = self._root_local.find(hostname)
+        if own is not None:
+            return own
         for owner in (service_namespace, self._root):
             exported = self._exported.get(owner)
             rules = exported.find(hostname) if exported else None

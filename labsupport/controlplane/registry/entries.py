@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.controlplane.registry.addresses import normal_block
 from labsupport.controlplane.registry.kubernetes import traffic_distribution
-from labsupport.controlplane.registry.services import UNSPECIFIED, Endpoint, Port, Resolution, ServiceRecord
+from labsupport.controlplane.registry.services import UNSPECIFIED, Endpoint, RegistryPort, Resolution, ServiceRecord
 from labsupport.controlplane.registry.workloads import (
     WorkloadRecord,
     identity,
@@ -17,6 +16,7 @@ from labsupport.controlplane.registry.workloads import (
     workload_name,
     workload_record,
 )
+from labsupport.model.kinds.serviceentry import ServiceEntry, ServiceEntrySpec, ServicePort
 from labsupport.model.protocols import parse
 
 __all__ = ["convert_entry"]
@@ -30,11 +30,11 @@ _RESOLUTIONS: Mapping[str, Resolution] = {
 }
 
 
-def _number(port: Any, ports: Mapping[str, int]) -> int:
+def _number(port: ServicePort, ports: Mapping[str, int]) -> int:
     return ports.get(port.name) or port.target_port or port.number
 
 
-def _written_endpoints(name: str, namespace: str, spec: Any) -> list[Endpoint]:
+def _written_endpoints(name: str, namespace: str, spec: ServiceEntrySpec) -> list[Endpoint]:
     records = [
         workload_record(f"{name}-{index}", namespace, entry, entry.labels) for index, entry in enumerate(spec.endpoints)
     ]
@@ -46,16 +46,21 @@ def _written_endpoints(name: str, namespace: str, spec: Any) -> list[Endpoint]:
 
 
 def _selected_endpoints(
-    spec: Any, pods: Iterable[PodInfo], entries: Iterable[WorkloadRecord], *, dns: bool
+    spec: ServiceEntrySpec,
+    labels: Mapping[str, str],
+    pods: Iterable[PodInfo],
+    entries: Iterable[WorkloadRecord],
+    *,
+    dns: bool,
 ) -> list[Endpoint]:
-    wanted = spec.workload_selector.labels.items()
-    found = []
+    wanted = labels.items()
+    endpoints = []
     for pod in sorted(pods, key=lambda pod: pod.name):
         if not pod.ready or not wanted <= dict(pod.labels).items():
             continue
         for port in spec.ports:
             number = _number(port, pod.ports)
-            found.append(
+            endpoints.append(
                 Endpoint(
                     address=pod.ip,
                     port=number,
@@ -72,11 +77,11 @@ def _selected_endpoints(
             )
     for entry in entries:
         if wanted <= entry.labels.items() and (dns or not entry.by_name):
-            found += [entry.endpoint(port.name, _number(port, entry.ports), port.number) for port in spec.ports]
-    return found
+            endpoints += [entry.endpoint(port.name, _number(port, entry.ports), port.number) for port in spec.ports]
+    return endpoints
 
 
-def _own_host(name: str, namespace: str, host: str, spec: Any) -> list[Endpoint]:
+def _own_host(name: str, namespace: str, host: str, spec: ServiceEntrySpec) -> list[Endpoint]:
     """A DNS entry without endpoints: the host itself is called."""
     return [
         Endpoint(
@@ -93,7 +98,7 @@ def _own_host(name: str, namespace: str, host: str, spec: Any) -> list[Endpoint]
 
 
 def convert_entry(
-    resource: Any,
+    resource: ServiceEntry,
     *,
     pods: Sequence[PodInfo],
     entries: Sequence[WorkloadRecord],
@@ -112,7 +117,7 @@ def convert_entry(
     """
     spec, meta = resource.spec, resource.metadata
     resolution = _RESOLUTIONS[spec.resolution or "NONE"]
-    ports = tuple(Port(port.name, port.number, parse(port.protocol or "")) for port in spec.ports)
+    ports = tuple(RegistryPort(port.name, port.number, parse(port.protocol or "")) for port in spec.ports)
     targets = {}
     if resolution == "PASSTHROUGH":
         targets = {port.number: port.target_port for port in spec.ports if port.target_port}
@@ -123,7 +128,7 @@ def convert_entry(
     records = []
     for host in spec.hosts:
         if spec.workload_selector is not None:
-            endpoints = _selected_endpoints(spec, pods, entries, dns=dns)
+            endpoints = _selected_endpoints(spec, spec.workload_selector.labels, pods, entries, dns=dns)
         elif dns and not spec.endpoints:
             endpoints = _own_host(resource.name, resource.namespace, host, spec)
         else:

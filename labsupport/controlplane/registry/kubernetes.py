@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from labsupport.controlplane.proxies import PodInfo
-from labsupport.controlplane.registry.services import UNSPECIFIED, Endpoint, Port, ServiceRecord
+from labsupport.controlplane.registry.services import UNSPECIFIED, Endpoint, RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.workloads import (
     WorkloadRecord,
     identity,
@@ -15,6 +14,7 @@ from labsupport.controlplane.registry.workloads import (
     workload_name,
 )
 from labsupport.model.hosts import CLUSTER_DOMAIN
+from labsupport.model.kinds.core import Service, ServicePortSpec
 from labsupport.model.protocols import kubernetes_protocol
 
 __all__ = ["convert_service", "service_hostname", "target_port", "traffic_distribution"]
@@ -50,7 +50,7 @@ def traffic_distribution(field: str | None, annotations: Mapping[str, str], name
     return ""
 
 
-def target_port(port: Any, pod: PodInfo) -> int | None:
+def target_port(port: ServicePortSpec, pod: PodInfo) -> int | None:
     """Number of the container port behind a Service port; None if the pod has no port of that name."""
     target = port.target_port
     if target is None or target == 0 or target == "":
@@ -60,14 +60,14 @@ def target_port(port: Any, pod: PodInfo) -> int | None:
     return pod.ports.get(target)
 
 
-def _entry_port(port: Any, entry: WorkloadRecord) -> int | None:
+def _entry_port(port: ServicePortSpec, entry: WorkloadRecord) -> int | None:
     if isinstance(port.target_port, str) and port.target_port:
         return entry.ports.get(port.target_port)
     return entry.ports.get(port.name) or port.target_port or int(port.port)
 
 
 def convert_service(
-    resource: Any,
+    resource: Service,
     *,
     address: str,
     pods: Iterable[PodInfo],
@@ -90,7 +90,7 @@ def convert_service(
     """
     spec, meta = resource.spec, resource.metadata
     ports = tuple(
-        Port(
+        RegistryPort(
             port.name or "",
             port.port,
             kubernetes_protocol(port.port, port.name or "", port.protocol, port.app_protocol),

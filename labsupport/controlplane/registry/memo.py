@@ -62,8 +62,8 @@ class Memo:
             if known == value:
                 if position:
                     variants.insert(0, variants.pop(position))
-                found: T = known
-                return found
+                result: T = known
+                return result
         variants.insert(0, value)
         del variants[_VARIANTS:]
         if len(self._known) > self._limit:

@@ -9,15 +9,11 @@ from typing import Any
 
 import yaml
 
-from labsupport.model import (
-    ConnectionPoolSettings,
-    HTTPRetry,
-    LocalityLoadBalancerSetting,
-    OutlierDetection,
-    TcpKeepalive,
-    ZoneAwareLoadBalancerSetting,
-    parse_duration,
-)
+from labsupport.model import ConfigMap, parse_duration
+from labsupport.model.kinds.loadbalancer import LocalityLoadBalancerSetting, ZoneAwareLoadBalancerSetting
+from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings, OutlierDetection, TcpKeepalive
+from labsupport.model.kinds.virtualservice import HTTPRetry
+from labsupport.model.schema.base import Resource, Schema
 from labsupport.model.schema.protojson import decode
 
 __all__ = ["DEFAULT_MESH_CONFIG", "MeshConfig", "read_mesh_config", "unread_fields"]
@@ -50,16 +46,16 @@ class MeshConfig:
     outbound_traffic_policy: str = "ALLOW_ANY"
     root_namespace: str = "istio-system"
     connect_timeout: timedelta = timedelta(seconds=10)
-    default_http_retry_policy: Any = None
-    locality_lb_setting: Any = None
+    default_http_retry_policy: HTTPRetry | None = None
+    locality_lb_setting: LocalityLoadBalancerSetting | None = None
     h2_upgrade: bool = False
-    tcp_keepalive: Any = None
+    tcp_keepalive: TcpKeepalive | None = None
     default_service_export_to: frozenset[str] = frozenset("*")
     default_virtual_service_export_to: frozenset[str] = frozenset("*")
     default_destination_rule_export_to: frozenset[str] = frozenset("*")
-    default_connection_pool: Any = None
-    default_outlier_detection: Any = None
-    zone_aware_lb_setting: Any = None
+    default_connection_pool: ConnectionPoolSettings | None = None
+    default_outlier_detection: OutlierDetection | None = None
+    zone_aware_lb_setting: ZoneAwareLoadBalancerSetting | None = None
     detection_timeout: timedelta = timedelta()
     path_normalization: str = "DEFAULT"
     access_log: tuple[str, str, str] = ("", "TEXT", "")
@@ -98,7 +94,7 @@ _KNOWN = frozenset(
 )
 
 
-def unread_fields(resource: Any) -> list[str]:
+def unread_fields(resource: Resource) -> list[str]:
     """Names of the fields that a ConfigMap with the mesh configuration sets and that play no part here."""
     written = _written((resource,))
     unread = set(written) - _KNOWN
@@ -107,10 +103,10 @@ def unread_fields(resource: Any) -> list[str]:
     return sorted(unread)
 
 
-def _written(objects: Iterable[Any]) -> dict[str, Any]:
+def _written(objects: Iterable[Resource]) -> dict[str, Any]:
     text = ""
     for resource in objects:
-        if (resource.kind, resource.name, resource.namespace) == ("ConfigMap", "istio", "istio-system"):
+        if isinstance(resource, ConfigMap) and (resource.name, resource.namespace) == ("istio", "istio-system"):
             text = resource.data.get("mesh", "")
     written = yaml.load(text, Loader=yaml.CSafeLoader)
     return written if isinstance(written, dict) else {}
@@ -121,7 +117,7 @@ def _block(written: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def read_mesh_config(objects: Iterable[Any], text: str = "") -> MeshConfig:
+def read_mesh_config(objects: Iterable[Resource], text: str = "") -> MeshConfig:
     """Read the mesh configuration where an installation keeps it: ``data.mesh`` of the ConfigMap ``istio``.
 
     Args:
@@ -153,7 +149,7 @@ def read_mesh_config(objects: Iterable[Any], text: str = "") -> MeshConfig:
     fields["ecdh_curves"] = tuple(tls.get("ecdhCurves") or ())
     fields["cipher_suites"] = tuple(tls.get("cipherSuites") or ())
     policies = _block(written, "defaultTrafficPolicy")
-    model: type[Any]
+    model: type[Schema]
     for block, name, field, model in (
         (written, "defaultHttpRetryPolicy", "default_http_retry_policy", HTTPRetry),
         (written, "localityLbSetting", "locality_lb_setting", LocalityLoadBalancerSetting),

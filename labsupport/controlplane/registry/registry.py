@@ -17,6 +17,10 @@ from labsupport.controlplane.registry.services import Endpoint, ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceIndex
 from labsupport.controlplane.registry.workloads import WorkloadRecord, workload_entries
 from labsupport.model import Resource
+from labsupport.model.kinds.core import Service
+from labsupport.model.kinds.gateway import Gateway
+from labsupport.model.kinds.serviceentry import ServiceEntry
+from labsupport.model.kinds.sidecar import Sidecar
 from labsupport.model.schema.base import EPOCH
 
 __all__ = ["Registry"]
@@ -95,12 +99,12 @@ class Registry:
         )
 
     @cached_property
-    def gateways(self) -> list[Any]:
+    def gateways(self) -> list[Gateway]:
         """The Gateways."""
         return self.of_kind("Gateway")
 
     @cached_property
-    def sidecars(self) -> list[Any]:
+    def sidecars(self) -> list[Sidecar]:
         """The Sidecars, those with a selector first."""
         return sorted(self.of_kind("Sidecar"), key=lambda sidecar: sidecar.spec.workload_selector is None)
 
@@ -113,16 +117,16 @@ class Registry:
         shown = service.export_to or self.mesh.default_service_export_to
         return "*" in shown or namespace in shown or ("." in shown and service.namespace == namespace)
 
-    def pod_services(self, pod: PodInfo) -> list[tuple[ServiceRecord, Any]]:
+    def pod_services(self, pod: PodInfo) -> list[tuple[ServiceRecord, Service]]:
         """The Kubernetes Services that select a pod, with their objects, by name."""
         labels = dict(pod.labels).items()
-        found = []
+        services = []
         for resource, _ in sorted(self._by_kind.get("Service", ()), key=lambda item: str(item[0].name)):
             if resource.namespace != pod.namespace or not resource.spec.selector:
                 continue
             if resource.spec.selector.items() <= labels:
-                found.append((self._kubernetes[resource.namespace, resource.name], resource))
-        return found
+                services.append((self._kubernetes[resource.namespace, resource.name], resource))
+        return services
 
     def pods_of(self, namespace: str) -> Sequence[PodInfo]:
         """Pods of a namespace, oldest first."""
@@ -149,7 +153,7 @@ class Registry:
         return services
 
     def _entry(
-        self, resource: Any, entries: Sequence[WorkloadRecord], annotations: Mapping[str, Mapping[str, str]]
+        self, resource: ServiceEntry, entries: Sequence[WorkloadRecord], annotations: Mapping[str, Mapping[str, str]]
     ) -> list[ServiceRecord]:
         selects = resource.spec.workload_selector is not None
         pods = self.pods_of(resource.namespace) if selects else ()
@@ -164,7 +168,7 @@ class Registry:
 
     def _service(
         self,
-        resource: Any,
+        resource: Service,
         by_label: Mapping[tuple[str, str, str], list[PodInfo]],
         entries: Sequence[WorkloadRecord],
         annotations: Mapping[str, Mapping[str, str]],
@@ -189,11 +193,11 @@ class Registry:
 
     def _pods_by_label(self) -> Mapping[tuple[str, str, str], list[PodInfo]]:
         """Pods by namespace and each of their labels, so that a selector need not be tried on every pod."""
-        found: dict[tuple[str, str, str], list[PodInfo]] = {}
+        pods_by_label: dict[tuple[str, str, str], list[PodInfo]] = {}
         for pod in self.pods:
             for label, value in pod.labels.items():
-                found.setdefault((pod.namespace, label, value), []).append(pod)
-        return found
+                pods_by_label.setdefault((pod.namespace, label, value), []).append(pod)
+        return pods_by_label
 
     def _index(self, service: ServiceRecord) -> None:
         by_namespace = self.by_host_and_namespace.setdefault(service.hostname, {})
@@ -208,7 +212,7 @@ class Registry:
                 self._exported.setdefault(space, []).append(service)
 
 
-def _selected(resource: Any, by_label: Mapping[tuple[str, str, str], list[PodInfo]]) -> Iterable[PodInfo]:
+def _selected(resource: Service, by_label: Mapping[tuple[str, str, str], list[PodInfo]]) -> Iterable[PodInfo]:
     selector = resource.spec.selector
     if not selector or resource.spec.type == "ExternalName":
         return ()

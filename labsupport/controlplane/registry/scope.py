@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from labsupport.controlplane.proxies import Proxy
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.registry import Registry
-from labsupport.controlplane.registry.services import Port, ServiceRecord
+from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.model.hosts import is_wildcard, matches, most_specific, subset_of
+from labsupport.model.kinds.sidecar import IstioEgressListener, Sidecar
+from labsupport.model.kinds.virtualservice import Destination
 from labsupport.model.protocols import parse
 
 __all__ = ["EgressListener", "Scope", "scope_of"]
 
 
 @dataclass(eq=False)
-class _Hosts:
+class _ImportedHosts:
     """The hosts that a Sidecar's egress imports from one namespace."""
 
     exact: set[str] = field(default_factory=set)
@@ -74,7 +75,7 @@ class Scope:
     """
 
     def __init__(
-        self, namespace: str, listeners: list[EgressListener], registry: Registry, sidecar: Any = None
+        self, namespace: str, listeners: list[EgressListener], registry: Registry, sidecar: Sidecar | None = None
     ) -> None:
         self.namespace = namespace
         self.listeners = listeners
@@ -82,7 +83,7 @@ class Scope:
         self.services: list[ServiceRecord] = []
         self.by_host: dict[str, ServiceRecord] = {}
         self.outbound_traffic_policy: str | None = None
-        self.egress_proxy: Any = None
+        self.egress_proxy: Destination | None = None
         self._registry = registry
         self._positions: dict[str, int] = {}
         self._rules: dict[str, list[MergedRule]] = {}
@@ -138,13 +139,13 @@ class Scope:
         return None
 
 
-def _mergeable(one: ServiceRecord, other: ServiceRecord) -> bool:
+def _mergeable(service: ServiceRecord, other: ServiceRecord) -> bool:
     return (
-        one.namespace == other.namespace
-        and one.resolution == other.resolution
-        and one.labels == other.labels
-        and (one.selector or {}) == (other.selector or {})
-        and one.export_to == other.export_to
+        service.namespace == other.namespace
+        and service.resolution == other.resolution
+        and service.labels == other.labels
+        and (service.selector or {}) == (other.selector or {})
+        and service.export_to == other.export_to
     )
 
 
@@ -164,7 +165,7 @@ def scope_of(registry: Registry, proxy: Proxy) -> Scope:
     return scopes[key]
 
 
-def _sidecar_for(registry: Registry, proxy: Proxy) -> Any:
+def _sidecar_for(registry: Registry, proxy: Proxy) -> Sidecar | None:
     """The Sidecar object that counts for a proxy: its namespace's, or else the root namespace's."""
     labels = dict(proxy.pod.labels).items()
     for sidecar in registry.sidecars:
@@ -186,7 +187,7 @@ def _gateway_scope(registry: Registry, namespace: str) -> Scope:
     return scope
 
 
-def _sidecar_scope(registry: Registry, namespace: str, sidecar: Any) -> Scope:
+def _sidecar_scope(registry: Registry, namespace: str, sidecar: Sidecar | None) -> Scope:
     """What sidecars of a namespace see, as a Sidecar object (or its absence) says.
 
     Args:
@@ -199,7 +200,7 @@ def _sidecar_scope(registry: Registry, namespace: str, sidecar: Any) -> Scope:
     """
     entries = list(sidecar.spec.egress) if sidecar is not None else []
     listeners = [_listener(registry, namespace, entry) for entry in entries] or [
-        _select(registry, namespace, {"*": _Hosts(all=["*"])}, only_exact=False)
+        _select(registry, namespace, {"*": _ImportedHosts(all=["*"])}, only_exact=False)
     ]
     scope = Scope(namespace, listeners, registry, sidecar)
     for listener in listeners:
@@ -207,8 +208,8 @@ def _sidecar_scope(registry: Registry, namespace: str, sidecar: Any) -> Scope:
             scope.add(service)
         for rule in listener.rules:
             for host, ports in rule.destinations(namespace).items():
-                found = _destination_service(registry, namespace, host)
-                narrowed = _narrow(found, listener, ports) if found is not None else None
+                target = _destination_service(registry, namespace, host)
+                narrowed = _narrow(target, listener, ports) if target is not None else None
                 if narrowed is not None:
                     scope.add(narrowed)
     policy = sidecar.spec.outbound_traffic_policy if sidecar is not None else None
@@ -222,12 +223,12 @@ def _sidecar_scope(registry: Registry, namespace: str, sidecar: Any) -> Scope:
 
 def _destination_service(registry: Registry, namespace: str, host: str) -> ServiceRecord | None:
     """The service a rule sends to: of the own namespace, or else a Kubernetes Service, or else the oldest."""
-    found = registry.by_host_and_namespace.get(host)
-    if not found:
+    by_namespace = registry.by_host_and_namespace.get(host)
+    if not by_namespace:
         return None
-    if namespace in found:
-        return found[namespace]
-    visible = [service for service in found.values() if registry.visible(service, namespace)]
+    if namespace in by_namespace:
+        return by_namespace[namespace]
+    visible = [service for service in by_namespace.values() if registry.visible(service, namespace)]
     if not visible:
         return None
     return min(visible, key=lambda service: (not service.kubernetes, registry.age(service)))
@@ -249,12 +250,12 @@ def _with_only(service: ServiceRecord, number: int) -> ServiceRecord | None:
         if port.number == number:
             if len(service.ports) == 1:
                 return service
-            return service.with_ports([Port(port.name, port.number, port.protocol)])
+            return service.with_ports([RegistryPort(port.name, port.number, port.protocol)])
     return None
 
 
-def _listener(registry: Registry, namespace: str, entry: Any) -> EgressListener:
-    by_namespace: dict[str, _Hosts] = {}
+def _listener(registry: Registry, namespace: str, entry: IstioEgressListener) -> EgressListener:
+    by_namespace: dict[str, _ImportedHosts] = {}
     only_exact = True
     for text in entry.hosts:
         space, _, host = text.partition("/")
@@ -262,7 +263,7 @@ def _listener(registry: Registry, namespace: str, entry: Any) -> EgressListener:
         if excluded:
             space = space[1:] or "*"
         space = namespace if space == "." else space
-        hosts = by_namespace.setdefault(space, _Hosts())
+        hosts = by_namespace.setdefault(space, _ImportedHosts())
         if excluded:
             hosts.excluded.append(host)
             continue
@@ -286,7 +287,7 @@ def _listener(registry: Registry, namespace: str, entry: Any) -> EgressListener:
 
 
 def _select(
-    registry: Registry, namespace: str, by_namespace: Mapping[str, _Hosts], *, only_exact: bool, port: int = 0
+    registry: Registry, namespace: str, by_namespace: Mapping[str, _ImportedHosts], *, only_exact: bool, port: int = 0
 ) -> EgressListener:
     everywhere = by_namespace.get("*")
     rules = _select_rules(registry.virtual_services.for_gateway(namespace, "mesh"), by_namespace, everywhere)
@@ -309,7 +310,7 @@ def _select(
 
 
 def _select_rules(
-    rules: Iterable[VirtualServiceRule], by_namespace: Mapping[str, _Hosts], everywhere: _Hosts | None
+    rules: Iterable[VirtualServiceRule], by_namespace: Mapping[str, _ImportedHosts], everywhere: _ImportedHosts | None
 ) -> list[VirtualServiceRule]:
     selected = []
     for rule in rules:
@@ -325,8 +326,8 @@ def _select_rules(
 def _select_services(
     candidates: Iterable[ServiceRecord],
     namespace: str,
-    by_namespace: Mapping[str, _Hosts],
-    everywhere: _Hosts | None,
+    by_namespace: Mapping[str, _ImportedHosts],
+    everywhere: _ImportedHosts | None,
     port: int,
 ) -> list[ServiceRecord]:
     imported = []
@@ -355,7 +356,7 @@ def _select_services(
     return [service for service in imported if owners[service.hostname][0] == service.namespace]
 
 
-def _import_aliases(service: ServiceRecord, hosts: _Hosts) -> ServiceRecord:
+def _import_aliases(service: ServiceRecord, hosts: _ImportedHosts) -> ServiceRecord:
     if not service.aliases:
         return service
     kept = tuple(alias for alias in service.aliases if hosts.has_service(alias[0]))
@@ -372,9 +373,9 @@ def _closest(
             (wildcards if is_wildcard(host) else exact).setdefault(host, rule)
     if not wildcards:
         return {service.hostname: exact[service.hostname] for service in services if service.hostname in exact}
-    found = {}
+    closest_by_host = {}
     for service in services:
         closest = most_specific(service.hostname, exact, wildcards)
         if closest is not None:
-            found[service.hostname] = closest
-    return found
+            closest_by_host[service.hostname] = closest
+    return closest_by_host

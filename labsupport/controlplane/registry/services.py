@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-__all__ = ["UNSPECIFIED", "Endpoint", "Port", "Resolution", "ServiceRecord", "service_target"]
+__all__ = ["UNSPECIFIED", "Endpoint", "RegistryPort", "Resolution", "ServiceRecord", "service_target"]
 
 Resolution = Literal["EDS", "DNS", "DNS_ROUND_ROBIN", "PASSTHROUGH", "ALIAS", "DYNAMIC_DNS"]
 
@@ -16,7 +16,7 @@ UNSPECIFIED = "0.0.0.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class RegistryPort:
     """A port of a service; an empty protocol means that it is detected per connection."""
 
     name: str
@@ -87,7 +87,7 @@ class ServiceRecord:
     name: str
     namespace: str
     kubernetes: bool
-    ports: tuple[Port, ...]
+    ports: tuple[RegistryPort, ...]
     resolution: Resolution
     addresses: tuple[str, ...] = (UNSPECIFIED,)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -115,27 +115,27 @@ class ServiceRecord:
         return self.addresses[0] if self.addresses else ""
 
     @cached_property
-    def port_by_number(self) -> Mapping[int, Port]:
+    def port_by_number(self) -> Mapping[int, RegistryPort]:
         """Its ports by number; the first of a number counts."""
         return {port.number: port for port in reversed(self.ports)}
 
-    def port(self, number: int) -> Port | None:
+    def port(self, number: int) -> RegistryPort | None:
         """The port of a number, if it has it."""
         return self.port_by_number.get(number)
 
-    def with_ports(self, ports: Sequence[Port]) -> ServiceRecord:
+    def with_ports(self, ports: Sequence[RegistryPort]) -> ServiceRecord:
         """The same service with other ports."""
         return replace(self, ports=tuple(ports))
 
     @cached_property
     def by_port_name(self) -> Mapping[str, tuple[Endpoint, ...]]:
         """Endpoints by the name of their service port."""
-        found: dict[str, list[Endpoint]] = {}
+        by_name: dict[str, list[Endpoint]] = {}
         for endpoint in self.endpoints:
-            found.setdefault(endpoint.port_name, []).append(endpoint)
-        return {name: tuple(endpoints) for name, endpoints in found.items()}
+            by_name.setdefault(endpoint.port_name, []).append(endpoint)
+        return {name: tuple(endpoints) for name, endpoints in by_name.items()}
 
-    def endpoints_by_number(self, port: Port, labels: Mapping[str, str] | None = None) -> list[Endpoint]:
+    def endpoints_by_number(self, port: RegistryPort, labels: Mapping[str, str] | None = None) -> list[Endpoint]:
         """Endpoints of one port by its number, as istiod finds those that are part of a cluster or a listener.
 
         With several ServiceEntries of one host, ports of the same name may have different numbers.
@@ -148,13 +148,13 @@ class ServiceRecord:
             and wanted <= endpoint.labels.items()
         ]
 
-    def endpoints_of(self, port: Port, labels: Mapping[str, str] | None = None) -> list[Endpoint]:
+    def endpoints_of(self, port: RegistryPort, labels: Mapping[str, str] | None = None) -> list[Endpoint]:
         """Endpoints of one port that carry all the given labels."""
-        found = self.by_port_name.get(port.name, ())
+        endpoints = self.by_port_name.get(port.name, ())
         if not labels:
-            return list(found)
+            return list(endpoints)
         wanted = labels.items()
-        return [endpoint for endpoint in found if wanted <= endpoint.labels.items()]
+        return [endpoint for endpoint in endpoints if wanted <= endpoint.labels.items()]
 
 
 def service_target(service: ServiceRecord) -> Mapping[str, str]:

@@ -5,13 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TypeVar
 
 from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.model.hosts import fqdn, gateway_name
+from labsupport.model.kinds.virtualservice import (
+    Destination,
+    HTTPMatchRequest,
+    HTTPMirrorPolicy,
+    HTTPRoute,
+    HTTPRouteDestination,
+    L4MatchAttributes,
+    RouteDestination,
+    StringMatch,
+    TCPRoute,
+    TLSMatchAttributes,
+    TLSRoute,
+    VirtualService,
+)
 
 __all__ = ["VirtualServiceIndex", "VirtualServiceRule"]
+
+_Sends = TypeVar("_Sends", HTTPRouteDestination, RouteDestination, HTTPMirrorPolicy)
+_Matches = TypeVar("_Matches", HTTPMatchRequest, L4MatchAttributes, TLSMatchAttributes)
+_L4Rule = TypeVar("_L4Rule", TCPRoute, TLSRoute)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +48,9 @@ class VirtualServiceRule:
     namespace: str
     hosts: tuple[str, ...]
     gateways: tuple[str, ...]
-    http: tuple[Any, ...]
-    tcp: tuple[Any, ...]
-    tls: tuple[Any, ...]
+    http: tuple[HTTPRoute, ...]
+    tcp: tuple[TCPRoute, ...]
+    tls: tuple[TLSRoute, ...]
     export_to: frozenset[str]
 
     @property
@@ -43,13 +61,13 @@ class VirtualServiceRule:
     @cached_property
     def destination_hosts(self) -> tuple[str, ...]:
         """Hosts that its ``http`` rules send to, mirrors included."""
-        found: dict[str, None] = {}
+        hosts: dict[str, None] = {}
         for rule in self.http:
-            targets = [route.destination for route in (*rule.route, *rule.mirrors)]
-            for target in (*targets, rule.mirror):
+            mirrors = [mirror.destination for mirror in rule.mirrors]
+            for target in (*(route.destination for route in rule.route), *mirrors, rule.mirror):
                 if target is not None:
-                    found.setdefault(target.host)
-        return tuple(found)
+                    hosts.setdefault(target.host)
+        return tuple(hosts)
 
     @cached_property
     def looks_at_source(self) -> bool:
@@ -58,10 +76,10 @@ class VirtualServiceRule:
 
     def destinations(self, namespace: str) -> dict[str, set[int]]:
         """Hosts and ports (0 for any) that its rules may send to, left out what only other namespaces can match."""
-        found: dict[str, set[int]] = {}
+        ports_by_host: dict[str, set[int]] = {}
 
-        def add(destination: Any) -> None:
-            found.setdefault(destination.host, set()).add(destination.port.number if destination.port else 0)
+        def add(destination: Destination) -> None:
+            ports_by_host.setdefault(destination.host, set()).add(destination.port.number if destination.port else 0)
 
         for rule in self.http:
             sources = [match.source_namespace for match in rule.match if match.source_namespace]
@@ -74,10 +92,10 @@ class VirtualServiceRule:
             for mirror in rule.mirrors:
                 if mirror.destination is not None:
                     add(mirror.destination)
-        for rule in (*self.tcp, *self.tls):
-            for route in rule.route:
-                add(route.destination)
-        return found
+        for routes in (*(rule.route for rule in self.tcp), *(rule.route for rule in self.tls)):
+            for target in routes:
+                add(target.destination)
+        return ports_by_host
 
 
 class VirtualServiceIndex:
@@ -89,7 +107,7 @@ class VirtualServiceIndex:
     """
 
     def __init__(
-        self, objects: Iterable[tuple[Any, float]], default_export_to: frozenset[str] = frozenset("*")
+        self, objects: Iterable[tuple[VirtualService, float]], default_export_to: frozenset[str] = frozenset("*")
     ) -> None:
         listed = sorted(objects, key=lambda item: (item[1], item[0].name, item[0].namespace))
         delegates = {(resource.namespace, resource.name): resource for resource, _ in listed if not resource.spec.hosts}
@@ -114,15 +132,19 @@ class VirtualServiceIndex:
         return [*self._private.get(key, ()), *self._exported.get(key, ()), *self._public.get(gateway, ())]
 
 
-def _known_rule(resource: Any, delegates: Mapping[tuple[str, str], Any], default: frozenset[str]) -> VirtualServiceRule:
+def _known_rule(
+    resource: VirtualService, delegates: Mapping[tuple[str, str], VirtualService], default: frozenset[str]
+) -> VirtualServiceRule:
     names = [route.delegate for route in resource.spec.http if route.delegate is not None]
     used = tuple(delegates.get((name.namespace or resource.namespace, name.name)) for name in names)
     return MEMO.get("VirtualServiceRule", (resource, *used), default, lambda: _rule(resource, delegates, default))
 
 
-def _rule(resource: Any, delegates: Mapping[tuple[str, str], Any], default: frozenset[str]) -> VirtualServiceRule:
+def _rule(
+    resource: VirtualService, delegates: Mapping[tuple[str, str], VirtualService], default: frozenset[str]
+) -> VirtualServiceRule:
     spec, namespace = resource.spec, resource.namespace
-    http: list[Any] = []
+    http: list[HTTPRoute] = []
     for route in spec.http:
         if route.delegate is None:
             http.append(_expand_http(route, namespace))
@@ -148,7 +170,7 @@ def _rule(resource: Any, delegates: Mapping[tuple[str, str], Any], default: froz
     )
 
 
-def _export_to(resource: Any, default: frozenset[str]) -> frozenset[str]:
+def _export_to(resource: VirtualService, default: frozenset[str]) -> frozenset[str]:
     written = resource.spec.export_to or default
     return frozenset(resource.namespace if space == "." else space for space in written)
 
@@ -157,12 +179,12 @@ def _fqdn(host: str, namespace: str) -> str:
     return host if is_ip(host) else fqdn(host, namespace)
 
 
-def _expand_destination(destination: Any, namespace: str) -> Any:
+def _expand_destination(destination: Destination, namespace: str) -> Destination:
     host = _fqdn(destination.host, namespace)
     return destination if host == destination.host else destination.model_copy(update={"host": host})
 
 
-def _expand_routes(routes: Sequence[Any], namespace: str) -> tuple[Any, ...]:
+def _expand_routes(routes: Sequence[_Sends], namespace: str) -> tuple[_Sends, ...]:
     expanded = []
     for route in routes:
         if route.destination is None:
@@ -175,7 +197,7 @@ def _expand_routes(routes: Sequence[Any], namespace: str) -> tuple[Any, ...]:
     return tuple(expanded)
 
 
-def _expand_matches(matches: Sequence[Any], namespace: str) -> tuple[Any, ...]:
+def _expand_matches(matches: Sequence[_Matches], namespace: str) -> tuple[_Matches, ...]:
     return tuple(
         match.model_copy(update={"gateways": tuple(gateway_name(name, namespace) for name in match.gateways)})
         if match.gateways
@@ -184,8 +206,8 @@ def _expand_matches(matches: Sequence[Any], namespace: str) -> tuple[Any, ...]:
     )
 
 
-def _expand_http(rule: Any, namespace: str) -> Any:
-    update: dict[str, Any] = {
+def _expand_http(rule: HTTPRoute, namespace: str) -> HTTPRoute:
+    update: dict[str, object] = {
         "match": _expand_matches(rule.match, namespace),
         "route": _expand_routes(rule.route, namespace),
     }
@@ -196,7 +218,7 @@ def _expand_http(rule: Any, namespace: str) -> Any:
     return rule.model_copy(update=update)
 
 
-def _expand_l4(rule: Any, namespace: str) -> Any:
+def _expand_l4(rule: _L4Rule, namespace: str) -> _L4Rule:
     return rule.model_copy(
         update={"match": _expand_matches(rule.match, namespace), "route": _expand_routes(rule.route, namespace)}
     )
@@ -220,14 +242,14 @@ def _join(root: str, own: str) -> str:
     return "-".join(part for part in (root, own) if part)
 
 
-def _merge_delegate(root: Any, rules: Iterable[Any]) -> list[Any]:
+def _merge_delegate(root: HTTPRoute, rules: Iterable[HTTPRoute]) -> list[HTTPRoute]:
     """The delegate's rules as part of the root: fields of the delegate win, matches are combined."""
     merged = []
     for rule in rules:
         matches = _merge_matches(root.match, rule.match)
         if matches is None:
             continue
-        update: dict[str, Any] = {"match": matches, "name": _join(root.name or "", rule.name or "")}
+        update: dict[str, object] = {"match": matches, "name": _join(root.name or "", rule.name or "")}
         for field in _INHERITED:
             if getattr(rule, field) is None and getattr(root, field) is not None:
                 update[field] = getattr(root, field)
@@ -237,23 +259,25 @@ def _merge_delegate(root: Any, rules: Iterable[Any]) -> list[Any]:
     return merged
 
 
-def _merge_matches(root: Sequence[Any], own: Sequence[Any]) -> tuple[Any, ...] | None:
+def _merge_matches(
+    root: Sequence[HTTPMatchRequest], own: Sequence[HTTPMatchRequest]
+) -> tuple[HTTPMatchRequest, ...] | None:
     """Every own match with every root match it is compatible with; None if one of them fits nowhere."""
     if not root:
         return tuple(own)
     if not own:
         return tuple(root)
-    found = []
+    merged = []
     for leaf in own:
         fitting = [_merge_match(match, leaf) for match in root if not _conflict(match, leaf)]
         if not fitting:
             return None
-        found += fitting
-    return tuple(found)
+        merged += fitting
+    return tuple(merged)
 
 
-def _merge_match(root: Any, leaf: Any) -> Any:
-    update: dict[str, Any] = {
+def _merge_match(root: HTTPMatchRequest, leaf: HTTPMatchRequest) -> HTTPMatchRequest:
+    update: dict[str, object] = {
         "name": _join(root.name or "", leaf.name or ""),
         "headers": {**root.headers, **leaf.headers},
         "without_headers": {**root.without_headers, **leaf.without_headers},
@@ -269,7 +293,7 @@ def _merge_match(root: Any, leaf: Any) -> Any:
     return leaf.model_copy(update=update)
 
 
-def _conflict(root: Any, leaf: Any) -> bool:
+def _conflict(root: HTTPMatchRequest, leaf: HTTPMatchRequest) -> bool:
     for field in ("uri", "scheme", "method", "authority"):
         if _text_conflict(getattr(root, field), getattr(leaf, field)):
             return True
@@ -290,7 +314,7 @@ def _conflict(root: Any, leaf: Any) -> bool:
     return False
 
 
-def _text_conflict(root: Any, leaf: Any) -> bool:
+def _text_conflict(root: StringMatch | None, leaf: StringMatch | None) -> bool:
     """Whether a delegate's condition is not a narrower form of the root's, as ``delegate`` documents it."""
     if root is None or leaf is None:
         return False

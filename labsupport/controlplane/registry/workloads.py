@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.controlplane.registry.services import Endpoint
+from labsupport.model.kinds.serviceentry import WorkloadEntry, WorkloadEntrySpec
 
 __all__ = [
     "CLUSTER_ID",
@@ -120,7 +120,7 @@ class WorkloadRecord:
         )
 
 
-def workload_record(name: str, namespace: str, spec: Any, labels: Mapping[str, str]) -> WorkloadRecord:
+def workload_record(name: str, namespace: str, spec: WorkloadEntrySpec, labels: Mapping[str, str]) -> WorkloadRecord:
     """Make the record of a WorkloadEntry's ``spec`` or of one of a ServiceEntry's ``endpoints``."""
     return WorkloadRecord(
         name=name,
@@ -136,12 +136,12 @@ def workload_record(name: str, namespace: str, spec: Any, labels: Mapping[str, s
     )
 
 
-def _entry_record(resource: Any) -> WorkloadRecord:
+def _entry_record(resource: WorkloadEntry) -> WorkloadRecord:
     labels = {**resource.spec.labels, **resource.metadata.labels}
     return workload_record(resource.name, resource.namespace, resource.spec, labels)
 
 
-def workload_entries(resources: Iterable[Any]) -> list[WorkloadRecord]:
+def workload_entries(resources: Iterable[WorkloadEntry]) -> list[WorkloadRecord]:
     """The records of all WorkloadEntries, by name; labels of the object count besides those of its spec."""
     records = [MEMO.get("WorkloadEntry", (resource,), (), partial(_entry_record, resource)) for resource in resources]
     return sorted(records, key=lambda record: (record.namespace, record.name))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.memo import MEMO
-from labsupport.controlplane.registry.services import Port, ServiceRecord, service_target
+from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord, service_target
 from labsupport.controlplane.translate.connection_pool import (
     apply_connection_pool,
     h2_upgrade,
@@ -34,9 +32,10 @@ from labsupport.controlplane.translate.names import (
     stat_name,
 )
 from labsupport.controlplane.translate.outlier import apply_outlier_detection
-from labsupport.controlplane.translate.policy import Policy, for_port, for_subset, with_mesh_defaults
+from labsupport.controlplane.translate.policy import PortPolicy, for_port, for_subset, with_mesh_defaults
 from labsupport.controlplane.translate.tls import apply_tls
 from labsupport.model.hosts import is_wildcard
+from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings
 from labsupport.model.protocols import is_http2
 
 __all__ = ["HTTP_OPTIONS", "build_clusters"]
@@ -73,7 +72,7 @@ def build_clusters(context: Context) -> dict[str, Json]:
     return clusters
 
 
-def _known_outbound(context: Context, service: ServiceRecord, port: Port) -> dict[str, Json]:
+def _known_outbound(context: Context, service: ServiceRecord, port: RegistryPort) -> dict[str, Json]:
     rule = context.rule(service.hostname)
     return MEMO.get(
         "clusters",
@@ -84,7 +83,7 @@ def _known_outbound(context: Context, service: ServiceRecord, port: Port) -> dic
 
 
 def _outbound_clusters(
-    context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None
+    context: Context, service: ServiceRecord, port: RegistryPort, rule: MergedRule | None
 ) -> dict[str, Json]:
     """The clusters of one service port: one for all endpoints, and one per subset."""
     policy, _ = for_port(rule.traffic_policy, port.number) if rule is not None else (None, False)
@@ -98,9 +97,9 @@ def _outbound_clusters(
         own = subset.traffic_policy.load_balancer if subset.traffic_policy is not None else None
         # A subset is of the type that the whole service's cluster has become, unless it asks for PASSTHROUGH itself.
         discovery = "ORIGINAL_DST" if own is not None and own.simple == "PASSTHROUGH" else str(cluster["type"])
-        found = _outbound(context, service, port, rule, merged, subset.name, discovery)
-        if found is not None:
-            clusters.setdefault(found["name"], found)
+        subset_cluster = _outbound(context, service, port, rule, merged, subset.name, discovery)
+        if subset_cluster is not None:
+            clusters.setdefault(subset_cluster["name"], subset_cluster)
     return clusters
 
 
@@ -115,9 +114,9 @@ def _discovery(context: Context, service: ServiceRecord) -> str:
 def _outbound(
     context: Context,
     service: ServiceRecord,
-    port: Port,
+    port: RegistryPort,
     rule: MergedRule | None,
-    policy: Policy | None,
+    policy: PortPolicy | None,
     subset: str,
     discovery: str,
 ) -> Json | None:
@@ -165,7 +164,7 @@ def _outbound(
     return cluster
 
 
-def _origin(rule: MergedRule, policy: Policy | None) -> Json:
+def _origin(rule: MergedRule, policy: PortPolicy | None) -> Json:
     """What the metadata of a cluster says about the rule that shaped it."""
     metadata: Json = {"config": config_path("DestinationRule", rule.namespace, rule.name)}
     tls = policy.tls if policy is not None else None
@@ -174,11 +173,11 @@ def _origin(rule: MergedRule, policy: Policy | None) -> Json:
     return metadata
 
 
-def _has_protocol(options: Mapping[str, Any]) -> bool:
+def _has_protocol(options: Json) -> bool:
     return "explicit_http_config" in options or "use_downstream_protocol_config" in options
 
 
-def _dynamic(context: Context, service: ServiceRecord, port: Port, name: str) -> Json:
+def _dynamic(context: Context, service: ServiceRecord, port: RegistryPort, name: str) -> Json:
     """The cluster of a wildcard host whose names are resolved one by one, as they are called (DYNAMIC_DNS)."""
     rule = context.rule(service.hostname)
     policy, _ = for_port(rule.traffic_policy, port.number) if rule is not None else (None, False)
@@ -289,13 +288,13 @@ def _inbound(context: Context, inbound: InboundPort) -> Json:
     policy = with_mesh_defaults(policy, context.mesh)
     pool = _sidecar_pool(context, inbound.number)
     if pool is not None:
-        policy = replace(policy or Policy(), connection_pool=pool)
+        policy = replace(policy or PortPolicy(), connection_pool=pool)
     apply_connection_pool(cluster, options, policy, context.mesh)
     _finish(cluster, options)
     return cluster
 
 
-def _sidecar_pool(context: Context, number: int) -> Any:
+def _sidecar_pool(context: Context, number: int) -> ConnectionPoolSettings | None:
     """The connection pool that a Sidecar object sets for calls to its pods; None without one."""
     sidecar = context.scope.sidecar
     if sidecar is None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.meshconfig import MeshConfig
 from labsupport.controlplane.translate.names import duration
-from labsupport.controlplane.translate.policy import Policy
+from labsupport.controlplane.translate.policy import PortPolicy
+from labsupport.model.kinds.trafficpolicy import HTTPSettings, RetryBudget, TcpKeepalive, TCPSettings
 from labsupport.model.protocols import is_http
 
 __all__ = ["UNLIMITED", "apply_connection_pool", "h2_upgrade", "mesh_timeout"]
@@ -21,7 +20,7 @@ def mesh_timeout(mesh: MeshConfig) -> str:
     return duration(mesh.connect_timeout)
 
 
-def h2_upgrade(policy: Policy | None, protocol: str, mesh: MeshConfig) -> bool:
+def h2_upgrade(policy: PortPolicy | None, protocol: str, mesh: MeshConfig) -> bool:
     """Whether ``h2UpgradePolicy`` makes the cluster speak HTTP/2."""
     http = policy.connection_pool.http if policy is not None and policy.connection_pool is not None else None
     if http is not None:
@@ -32,7 +31,7 @@ def h2_upgrade(policy: Policy | None, protocol: str, mesh: MeshConfig) -> bool:
     return is_http(protocol) and mesh.h2_upgrade
 
 
-def apply_connection_pool(cluster: Json, options: Json, policy: Policy | None, mesh: MeshConfig) -> None:
+def apply_connection_pool(cluster: Json, options: Json, policy: PortPolicy | None, mesh: MeshConfig) -> None:
     """Set thresholds, timeouts, keepalive and connection limits of a cluster.
 
     Args:
@@ -70,7 +69,7 @@ def use_client_protocol(options: Json) -> None:
     options["use_downstream_protocol_config"] = {"http_protocol_options": {}, "http2_protocol_options": {}}
 
 
-def _limit_connections(options: Json, http: Any, tcp: Any) -> None:
+def _limit_connections(options: Json, http: HTTPSettings | None, tcp: TCPSettings | None) -> None:
     idle = http.idle_timeout if http is not None else None
     if idle is None and tcp is not None:
         idle = tcp.idle_timeout
@@ -100,7 +99,7 @@ def _limit_connections(options: Json, http: Any, tcp: Any) -> None:
         }
 
 
-def _retry_budget(budget: Any) -> Json:
+def _retry_budget(budget: RetryBudget) -> Json:
     result: Json = {
         "budget_percent": percent(20.0 if budget.percent is None else budget.percent),
         "min_retry_concurrency": budget.min_retry_concurrency or 3,
@@ -115,7 +114,7 @@ def percent(value: float) -> Json:
     return {"value": int(value) if value == int(value) else value} if value else {}
 
 
-def _keepalive(*settings: Any) -> Json | None:
+def _keepalive(*settings: TcpKeepalive | None) -> Json | None:
     result: Json | None = None
     for setting in settings:
         if setting is None:

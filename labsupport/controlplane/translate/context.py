@@ -12,6 +12,7 @@ from labsupport.controlplane.registry.meshconfig import MeshConfig
 from labsupport.controlplane.registry.registry import Registry
 from labsupport.controlplane.registry.scope import Scope, scope_of
 from labsupport.controlplane.registry.services import ServiceRecord
+from labsupport.model.kinds.trafficpolicy import PortTrafficPolicy, TrafficPolicy
 
 __all__ = ["Context", "Locality"]
 
@@ -105,9 +106,10 @@ class Context:
         if rule is None:
             return False
         policies = [rule.traffic_policy, *(subset.traffic_policy for subset in rule.subsets)]
-        settings = [
-            setting for policy in policies if policy is not None for setting in (policy, *policy.port_level_settings)
-        ]
+        settings: list[TrafficPolicy | PortTrafficPolicy] = []
+        for policy in policies:
+            if policy is not None:
+                settings += [policy, *policy.port_level_settings]
         balancers = [setting.load_balancer for setting in settings if setting.load_balancer is not None]
         return any(
             setting is not None and setting.failover_priority

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.memo import MEMO
-from labsupport.controlplane.registry.services import Endpoint, Port, ServiceRecord
+from labsupport.controlplane.registry.services import Endpoint, RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.workloads import CLUSTER_ID
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.locality import apply_to_endpoints, effective_setting
 from labsupport.controlplane.translate.names import outbound_cluster, socket_address
 from labsupport.controlplane.translate.policy import rule_policy
+from labsupport.model.kinds.trafficpolicy import TrafficPolicy
 
 __all__ = ["build_endpoints", "load_assignment"]
 
@@ -33,7 +33,7 @@ def build_endpoints(context: Context, clusters: Mapping[str, Json]) -> dict[str,
     Returns:
         ``ClusterLoadAssignment`` by cluster name.
     """
-    found: dict[str, Json] = {}
+    assignments: dict[str, Json] = {}
     for service in context.scope.services:
         rule = context.rule(service.hostname)
         place = context.place(service, rule)
@@ -42,17 +42,21 @@ def build_endpoints(context: Context, clusters: Mapping[str, Json]) -> dict[str,
             for name, assignment in MEMO.get("endpoints", (service, port, rule, context.mesh), place, make).items():
                 cluster = clusters.get(name)
                 if cluster is not None and cluster.get("type") == "EDS":
-                    found[name] = assignment
-    return found
+                    assignments[name] = assignment
+    return assignments
 
 
-def _assignments(context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None) -> dict[str, Json]:
+def _assignments(
+    context: Context, service: ServiceRecord, port: RegistryPort, rule: MergedRule | None
+) -> dict[str, Json]:
     names = ["", *(subset.name for subset in rule.subsets)] if rule is not None else [""]
     assignments = [load_assignment(context, service, port, rule, subset) for subset in names]
     return {assignment["cluster_name"]: assignment for assignment in assignments}
 
 
-def load_assignment(context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None, subset: str) -> Json:
+def load_assignment(
+    context: Context, service: ServiceRecord, port: RegistryPort, rule: MergedRule | None, subset: str
+) -> Json:
     """Endpoints of one service port, or of one subset of it.
 
     Args:
@@ -78,7 +82,13 @@ def load_assignment(context: Context, service: ServiceRecord, port: Port, rule: 
 
 
 def locality_groups(
-    context: Context, service: ServiceRecord, port: Port, rule: MergedRule | None, subset: str, *, names_too: bool
+    context: Context,
+    service: ServiceRecord,
+    port: RegistryPort,
+    rule: MergedRule | None,
+    subset: str,
+    *,
+    names_too: bool,
 ) -> list[tuple[str, list[tuple[Endpoint, Json]]]]:
     """Endpoints that a proxy may use, with their Envoy form, by locality.
 
@@ -152,16 +162,16 @@ def _mutual_tls(rule: MergedRule | None, subset: str, port: int) -> bool | None:
         return None
     mode = None
     if subset:
-        found = rule.subset(subset)
-        mode = _tls_mode(found.traffic_policy, port) if found is not None else None
-        if found is None:
+        chosen = rule.subset(subset)
+        mode = _tls_mode(chosen.traffic_policy, port) if chosen is not None else None
+        if chosen is None:
             return None
     if mode is None:
         mode = _tls_mode(rule.traffic_policy, port)
     return None if mode is None else mode == "ISTIO_MUTUAL"
 
 
-def _tls_mode(policy: Any, port: int) -> str | None:
+def _tls_mode(policy: TrafficPolicy | None, port: int) -> str | None:
     if policy is None:
         return None
     mode = policy.tls.mode if policy.tls is not None else None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
-from labsupport.controlplane.registry.services import UNSPECIFIED, Port, ServiceRecord
+from labsupport.controlplane.registry.services import UNSPECIFIED, RegistryPort, ServiceRecord
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.names import origin_metadata
-from labsupport.controlplane.translate.targets import Target, service_targets
+from labsupport.controlplane.translate.targets import PortTarget, service_targets
+from labsupport.model.kinds.sidecar import Sidecar
 from labsupport.model.protocols import parse
 
 __all__ = ["InboundPort", "inbound_ports"]
@@ -33,7 +33,7 @@ class InboundPort:
     """
 
     number: int
-    port: Port
+    port: RegistryPort
     services: Sequence[ServiceRecord]
     bind: str = UNSPECIFIED
     endpoint: tuple[str, int] | None = None
@@ -47,10 +47,10 @@ def inbound_ports(context: Context) -> list[InboundPort]:
     targets = service_targets(context)
     if sidecar is not None and sidecar.spec.ingress:
         return sorted(_ingress(context, sidecar, targets), key=lambda port: port.number)
-    by_number: dict[int, list[Target]] = {}
+    by_number: dict[int, list[PortTarget]] = {}
     for target in targets:
         by_number.setdefault(target.target_port, []).append(target)
-    found = []
+    ports = []
     for number, group in sorted(by_number.items()):
         first = group[0]
         services = {
@@ -58,19 +58,19 @@ def inbound_ports(context: Context) -> list[InboundPort]:
             for target in reversed(group)
             if target.port.number == first.port.number
         }
-        found.append(InboundPort(number, first.port, list(reversed(services.values()))))
-    return found
+        ports.append(InboundPort(number, first.port, list(reversed(services.values()))))
+    return ports
 
 
-def _ingress(context: Context, sidecar: Any, targets: Sequence[Target]) -> list[InboundPort]:
-    found: dict[int, InboundPort] = {}
+def _ingress(context: Context, sidecar: Sidecar, targets: Sequence[PortTarget]) -> list[InboundPort]:
+    by_number: dict[int, InboundPort] = {}
     for listener in sidecar.spec.ingress:
         number = listener.port.number
-        port = Port(listener.port.name, number, parse(listener.port.protocol))
+        port = RegistryPort(listener.port.name, number, parse(listener.port.protocol))
         service = next((target.service for target in targets if target.target_port == number), None)
-        if number in found:
+        if number in by_number:
             continue
-        found[number] = InboundPort(
+        by_number[number] = InboundPort(
             number=number,
             port=port,
             services=[service] if service is not None else [],
@@ -79,7 +79,7 @@ def _ingress(context: Context, sidecar: Any, targets: Sequence[Target]) -> list[
             metadata=origin_metadata("Sidecar", context.namespace, sidecar.name),
             bind_to_port=listener.capture_mode == "NONE",
         )
-    return list(found.values())
+    return list(by_number.values())
 
 
 def _endpoint(context: Context, text: str) -> tuple[str, int] | None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import ServiceRecord
 from labsupport.controlplane.translate.connection_pool import percent
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.locality import apply_to_cluster, effective_setting
 from labsupport.controlplane.translate.names import duration
-from labsupport.controlplane.translate.policy import Policy
+from labsupport.controlplane.translate.policy import PortPolicy
+from labsupport.model.kinds.loadbalancer import ConsistentHashLB, LoadBalancerSettings
 
 __all__ = ["apply_load_balancer"]
 
@@ -18,7 +17,7 @@ _PERSISTENT_SESSION = "istio.io/persistent-session"
 _DEFAULT_RING_SIZE = 1024
 
 
-def apply_load_balancer(context: Context, service: ServiceRecord, cluster: Json, policy: Policy | None) -> None:
+def apply_load_balancer(context: Context, service: ServiceRecord, cluster: Json, policy: PortPolicy | None) -> None:
     """Set ``lb_policy`` with its configuration, and what locality asks for.
 
     Args:
@@ -55,7 +54,7 @@ def apply_load_balancer(context: Context, service: ServiceRecord, cluster: Json,
         _consistent_hash(cluster, settings.consistent_hash)
 
 
-def _slow_start(cluster: Json, name: str, settings: Any) -> None:
+def _slow_start(cluster: Json, name: str, settings: LoadBalancerSettings | None) -> None:
     if settings is None:
         return
     if settings.warmup is not None:
@@ -76,7 +75,7 @@ def _number(value: float) -> float | int:
     return int(value) if value == int(value) else value
 
 
-def _consistent_hash(cluster: Json, consistent: Any) -> None:
+def _consistent_hash(cluster: Json, consistent: ConsistentHashLB) -> None:
     if consistent.maglev is not None:
         cluster["lb_policy"] = "MAGLEV"
         if consistent.maglev.table_size:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.meshconfig import MeshConfig
 from labsupport.controlplane.registry.services import Endpoint, ServiceRecord
 from labsupport.controlplane.translate.context import Context, Locality
+from labsupport.model.kinds.loadbalancer import (
+    Distribute,
+    Failover,
+    LoadBalancerSettings,
+    LocalityLoadBalancerSetting,
+    ZoneAwareLoadBalancerSetting,
+)
 
 __all__ = ["Setting", "apply_to_cluster", "apply_to_endpoints", "effective_setting"]
 
@@ -33,14 +39,16 @@ class Setting:
         zone_aware: the ``zoneAwareLbSetting`` it stands for, if it is one.
     """
 
-    distribute: Sequence[Any] = ()
-    failover: Sequence[Any] = ()
+    distribute: Sequence[Distribute] = ()
+    failover: Sequence[Failover] = ()
     failover_priority: Sequence[str] = ()
     force: bool = False
-    zone_aware: Any = None
+    zone_aware: ZoneAwareLoadBalancerSetting | None = None
 
 
-def effective_setting(mesh: MeshConfig, load_balancer: Any, service: ServiceRecord) -> Setting | None:
+def effective_setting(
+    mesh: MeshConfig, load_balancer: LoadBalancerSettings | None, service: ServiceRecord
+) -> Setting | None:
     """The setting that counts: the rule's, or else the Service's, or else the mesh's; None if it is off."""
     if load_balancer is not None and load_balancer.zone_aware_lb_setting is not None:
         return _zone_aware(load_balancer.zone_aware_lb_setting)
@@ -56,11 +64,11 @@ def effective_setting(mesh: MeshConfig, load_balancer: Any, service: ServiceReco
     return Setting() if mesh.locality_lb_setting is None else _setting(mesh.locality_lb_setting)
 
 
-def _zone_aware(aware: Any) -> Setting:
+def _zone_aware(aware: ZoneAwareLoadBalancerSetting) -> Setting:
     return Setting(failover=aware.failover, failover_priority=aware.failover_priority, zone_aware=aware)
 
 
-def _setting(written: Any) -> Setting | None:
+def _setting(written: LocalityLoadBalancerSetting) -> Setting | None:
     if written.enabled is False:
         return None
     return Setting(written.distribute, written.failover, written.failover_priority)
@@ -85,7 +93,7 @@ def apply_to_cluster(context: Context, cluster: Json, setting: Setting | None, s
 
 
 @dataclass(slots=True)
-class _Group:
+class _LocalityGroup:
     """Endpoints of one locality and priority."""
 
     locality: Locality
@@ -113,7 +121,9 @@ def apply_to_endpoints(
         ``LocalityLbEndpoints`` in proto JSON.
     """
     arranged = [
-        _Group(Locality.parse(locality), list(members), sum(item["load_balancing_weight"] for _, item in members))
+        _LocalityGroup(
+            Locality.parse(locality), list(members), sum(item["load_balancing_weight"] for _, item in members)
+        )
         for locality, members in groups
     ]
     if setting is not None and setting.zone_aware is not None:
@@ -132,7 +142,7 @@ def apply_to_endpoints(
     return [_proto(group) for group in arranged]
 
 
-def _proto(group: _Group) -> Json:
+def _proto(group: _LocalityGroup) -> Json:
     locality = {
         name: value
         for name, value in (
@@ -160,7 +170,7 @@ def _covers(pattern: str, locality: Locality) -> bool:
     )
 
 
-def _distribute(own: Locality, groups: list[_Group], rules: Sequence[Any]) -> None:
+def _distribute(own: Locality, groups: list[_LocalityGroup], rules: Sequence[Distribute]) -> None:
     """Give every locality its share; localities that the first fitting rule does not name get nothing."""
     rule = next((rule for rule in rules if _covers(rule.from_, own)), None)
     if rule is None:
@@ -186,7 +196,7 @@ def _closeness(own: Locality, other: Locality) -> int:
     return 0 if own.subzone == other.subzone else 1
 
 
-def _by_locality(own: Locality, groups: list[_Group], rules: Sequence[Any]) -> None:
+def _by_locality(own: Locality, groups: list[_LocalityGroup], rules: Sequence[Failover]) -> None:
     """Prefer what is close; of other regions the one that a rule names comes first."""
     rule = next((rule for rule in rules if rule.from_ == own.region), None)
     for group in groups:
@@ -197,7 +207,7 @@ def _by_locality(own: Locality, groups: list[_Group], rules: Sequence[Any]) -> N
     _close_gaps(groups)
 
 
-def _by_region(own: Locality, groups: list[_Group], rules: Sequence[Any]) -> None:
+def _by_region(own: Locality, groups: list[_LocalityGroup], rules: Sequence[Failover]) -> None:
     rule = next((rule for rule in rules if rule.from_ == own.region), None)
     for group in groups:
         priority = 0
@@ -207,14 +217,16 @@ def _by_region(own: Locality, groups: list[_Group], rules: Sequence[Any]) -> Non
     _close_gaps(groups)
 
 
-def _close_gaps(groups: list[_Group]) -> None:
+def _close_gaps(groups: list[_LocalityGroup]) -> None:
     """Number the priorities from 0 without gaps, as Envoy wants them."""
     ranks = {priority: rank for rank, priority in enumerate(sorted({group.priority for group in groups}))}
     for group in groups:
         group.priority = ranks[group.priority]
 
 
-def _by_labels(labels: Mapping[str, str], groups: list[_Group], priorities: Sequence[str]) -> list[_Group]:
+def _by_labels(
+    labels: Mapping[str, str], groups: list[_LocalityGroup], priorities: Sequence[str]
+) -> list[_LocalityGroup]:
     """Prefer endpoints that share more of the leading labels with the caller."""
     if not labels or not groups:
         return groups
@@ -241,6 +253,6 @@ def _by_labels(labels: Mapping[str, str], groups: list[_Group], priorities: Sequ
         for priority in sorted(split):
             members = split[priority]
             weight = sum(item["load_balancing_weight"] for _, item in members)
-            result.append(_Group(group.locality, members, weight, priority))
+            result.append(_LocalityGroup(group.locality, members, weight, priority))
     _close_gaps(result)
     return result

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
+from labsupport.model.schema.base import Resource
 
 __all__ = [
     "BLACK_HOLE",
@@ -14,6 +14,7 @@ __all__ = [
     "PASSTHROUGH",
     "VIRTUAL_INBOUND",
     "VIRTUAL_OUTBOUND",
+    "config_ending",
     "config_path",
     "dns_cache",
     "domain_port",
@@ -86,6 +87,11 @@ def config_path(kind: str, namespace: str, name: str) -> str:
     return f"/apis/networking.istio.io/v1/namespaces/{namespace}/{kebab(kind)}/{name}"
 
 
+def config_ending(resource: Resource) -> str:
+    """What a config path ends with if it names an object, whatever API group and version are in front."""
+    return f"/namespaces/{resource.namespace}/{kebab(resource.kind)}/{resource.name}"
+
+
 def origin_metadata(kind: str, namespace: str, name: str) -> Json:
     """Metadata that names the object an Envoy resource was made from."""
     return {"filter_metadata": {"istio": {"config": config_path(kind, namespace, name)}}}
@@ -103,7 +109,7 @@ def dns_cache(host: str) -> Json:
     return {"name": f"{host}_dfp_dns_cache", "dns_lookup_family": "V4_ONLY"}
 
 
-def duration(value: timedelta | Any) -> str:
+def duration(value: timedelta) -> str:
     """A duration in proto JSON: seconds with no, three, six or nine decimals."""
     nanoseconds = getattr(value, "nanoseconds", None)
     if nanoseconds is None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.translate.connection_pool import percent
 from labsupport.controlplane.translate.names import duration
-from labsupport.controlplane.translate.policy import Policy
+from labsupport.controlplane.translate.policy import PortPolicy
 
 __all__ = ["apply_outlier_detection"]
 
 
-def apply_outlier_detection(cluster: Json, policy: Policy | None) -> None:
+def apply_outlier_detection(cluster: Json, policy: PortPolicy | None) -> None:
     """Set outlier detection and the panic threshold of a cluster; nothing without the block."""
     rule = policy.outlier_detection if policy is not None else None
     if rule is None:

@@ -7,46 +7,55 @@ as a whole, never merged field by field.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.meshconfig import MeshConfig
+from labsupport.model.kinds.loadbalancer import LoadBalancerSettings
+from labsupport.model.kinds.trafficpolicy import (
+    ClientTLSSettings,
+    ConnectionPoolSettings,
+    OutlierDetection,
+    ProxyProtocol,
+    RetryBudget,
+    TrafficPolicy,
+    TunnelSettings,
+)
 
-__all__ = ["Policy", "for_port", "for_subset", "rule_policy", "with_mesh_defaults"]
+__all__ = ["PortPolicy", "for_port", "for_subset", "rule_policy", "with_mesh_defaults"]
 
 _BLOCKS = ("connection_pool", "load_balancer", "outlier_detection", "tls")
 _OTHERS = ("proxy_protocol", "tunnel", "retry_budget")
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class PortPolicy:
     """The blocks of a traffic policy that count for one port; each is None if it is not set."""
 
-    connection_pool: Any = None
-    load_balancer: Any = None
-    outlier_detection: Any = None
-    tls: Any = None
-    proxy_protocol: Any = None
-    tunnel: Any = None
-    retry_budget: Any = None
+    connection_pool: ConnectionPoolSettings | None = None
+    load_balancer: LoadBalancerSettings | None = None
+    outlier_detection: OutlierDetection | None = None
+    tls: ClientTLSSettings | None = None
+    proxy_protocol: ProxyProtocol | None = None
+    tunnel: TunnelSettings | None = None
+    retry_budget: RetryBudget | None = None
 
 
-def for_port(policy: Any, port: int) -> tuple[Policy | None, bool]:
+def for_port(policy: TrafficPolicy | None, port: int) -> tuple[PortPolicy | None, bool]:
     """The policy for a port and whether an entry of ``portLevelSettings`` replaced the whole of it."""
     if policy is None:
         return None, False
     for setting in policy.port_level_settings:
         if setting.port is not None and setting.port.number == port:
-            return Policy(**{block: getattr(setting, block) for block in _BLOCKS}), True
-    return Policy(**{block: getattr(policy, block) for block in (*_BLOCKS, *_OTHERS)}), False
+            return PortPolicy(**{block: getattr(setting, block) for block in _BLOCKS}), True
+    return PortPolicy(**{block: getattr(policy, block) for block in (*_BLOCKS, *_OTHERS)}), False
 
 
-def with_mesh_defaults(policy: Policy | None, mesh: MeshConfig) -> Policy | None:
+def with_mesh_defaults(policy: PortPolicy | None, mesh: MeshConfig) -> PortPolicy | None:
     """The policy with the blocks of the mesh's ``defaultTrafficPolicy`` that it does not set itself."""
     pool, outlier = mesh.default_connection_pool, mesh.default_outlier_detection
     if pool is None and outlier is None:
         return policy
-    policy = policy or Policy()
+    policy = policy or PortPolicy()
     return replace(
         policy,
         connection_pool=policy.connection_pool if policy.connection_pool is not None else pool,
@@ -54,7 +63,7 @@ def with_mesh_defaults(policy: Policy | None, mesh: MeshConfig) -> Policy | None
     )
 
 
-def for_subset(general: Policy | None, subset: Any, port: int) -> Policy | None:
+def for_subset(general: PortPolicy | None, subset: TrafficPolicy | None, port: int) -> PortPolicy | None:
     """The policy of a subset for a port: its own blocks, and for the missing ones those of the top level.
 
     Args:
@@ -75,13 +84,13 @@ def for_subset(general: Policy | None, subset: Any, port: int) -> Policy | None:
         value = getattr(own, block)
         replaces = value is not None or (port_level and block in _BLOCKS)
         blocks[block] = value if replaces else getattr(general, block)
-    return Policy(**blocks)
+    return PortPolicy(**blocks)
 
 
-def rule_policy(rule: MergedRule | None, subset: str, port: int) -> Policy | None:
+def rule_policy(rule: MergedRule | None, subset: str, port: int) -> PortPolicy | None:
     """The policy that a rule gives to a subset (or, for an empty name, to the whole service) on a port."""
     if rule is None:
         return None
-    found = rule.subset(subset) if subset else None
+    chosen = rule.subset(subset) if subset else None
     general, _ = for_port(rule.traffic_policy, port)
-    return for_subset(general, found.traffic_policy if found is not None else None, port)
+    return for_subset(general, chosen.traffic_policy if chosen is not None else None, port)

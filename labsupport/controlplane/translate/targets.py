@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labsupport.controlplane.registry.kubernetes import target_port
-from labsupport.controlplane.registry.services import Port, ServiceRecord
+from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
 from labsupport.controlplane.translate.context import Context
 
-__all__ = ["Target", "service_targets"]
+__all__ = ["PortTarget", "service_targets"]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PortTarget:
     """One port of one service, and the pod's own port behind it."""
 
     service: ServiceRecord
-    port: Port
+    port: RegistryPort
     target_port: int
 
 
-def service_targets(context: Context) -> list[Target]:
+def service_targets(context: Context) -> list[PortTarget]:
     """What the proxy's pod serves, oldest service first, ports in their order; equal ports once per service."""
     pod = context.pod
-    found = []
+    targets = []
     selecting = context.registry.pod_services(pod)
     for service, resource in selecting:
         seen = set()
@@ -34,18 +34,18 @@ def service_targets(context: Context) -> list[Target]:
             if number is None or (number, port.protocol) in seen:
                 continue
             seen.add((number, port.protocol))
-            found.append(Target(service, port, number))
-    found += _entry_targets(context) if selecting else _listed_targets(context)
+            targets.append(PortTarget(service, port, number))
+    targets += _entry_targets(context) if selecting else _listed_targets(context)
     age = context.registry.age
-    return sorted(found, key=lambda target: (age(target.service), target.service.hostname))
+    return sorted(targets, key=lambda target: (age(target.service), target.service.hostname))
 
 
-def _listed_targets(context: Context) -> list[Target]:
+def _listed_targets(context: Context) -> list[PortTarget]:
     """Ports of services without a selector that have the pod's address among their endpoints, and of ServiceEntries."""
     return [
         *_entry_targets(context),
         *(
-            Target(service, port, endpoint.port)
+            PortTarget(service, port, endpoint.port)
             for service in context.registry.services
             if service.kubernetes and service.namespace == context.namespace
             for endpoint in service.endpoints
@@ -55,10 +55,10 @@ def _listed_targets(context: Context) -> list[Target]:
     ]
 
 
-def _entry_targets(context: Context) -> list[Target]:
+def _entry_targets(context: Context) -> list[PortTarget]:
     """Ports of ServiceEntries that have the pod among their endpoints."""
     return [
-        Target(service, port, endpoint.port)
+        PortTarget(service, port, endpoint.port)
         for service in context.registry.services
         if not service.kubernetes
         for port in service.ports

@@ -6,14 +6,13 @@ Istio agent that would serve the certificates.
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.meshconfig import MeshConfig
 from labsupport.controlplane.registry.services import ServiceRecord
 from labsupport.controlplane.translate.context import Context
-from labsupport.controlplane.translate.policy import Policy
+from labsupport.controlplane.translate.policy import PortPolicy
+from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, ProxyProtocol
 
 __all__ = ["TLS_SOCKET", "apply_tls", "credential_secret", "file_secret"]
 
@@ -61,7 +60,7 @@ def apply_tls(
     options: Json,
     service: ServiceRecord,
     rule: MergedRule | None,
-    policy: Policy | None,
+    policy: PortPolicy | None,
 ) -> None:
     """Set the transport socket of a cluster.
 
@@ -89,7 +88,7 @@ def apply_tls(
         _proxy_protocol(cluster, policy.proxy_protocol, chooses=chooses)
 
 
-def _check_called_name(cluster: Json, options: Json, service: ServiceRecord, settings: Any) -> None:
+def _check_called_name(cluster: Json, options: Json, service: ServiceRecord, settings: ClientTLSSettings) -> None:
     """Let Envoy send and check the name that was called, where the rule does not say names of its own."""
     # With names that are found out per request, the certificate is always checked against the name that was called.
     dynamic = service.resolution == "DYNAMIC_DNS"
@@ -104,7 +103,9 @@ def _check_called_name(cluster: Json, options: Json, service: ServiceRecord, set
         cluster["cluster_type"]["typed_config"]["allow_insecure_cluster_options"] = True
 
 
-def _originate(cluster: Json, options: Json, service: ServiceRecord, settings: Any, mesh: MeshConfig) -> None:
+def _originate(
+    cluster: Json, options: Json, service: ServiceRecord, settings: ClientTLSSettings, mesh: MeshConfig
+) -> None:
     names = list(settings.subject_alt_names)
     skip = bool(settings.insecure_skip_verify)
     _check_called_name(cluster, options, service, settings)
@@ -147,7 +148,7 @@ def _originate(cluster: Json, options: Json, service: ServiceRecord, settings: A
     cluster["transport_socket"] = {"name": TLS_SOCKET, "typed_config": typed}
 
 
-def _proxy_protocol(cluster: Json, settings: Any, *, chooses: bool) -> None:
+def _proxy_protocol(cluster: Json, settings: ProxyProtocol, *, chooses: bool) -> None:
     version = {"version": "V2"} if settings.version == "V2" else {}
     inner = cluster.get("transport_socket") or {
         "name": "envoy.transport_sockets.raw_buffer" if chooses else "raw_buffer",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.registry.meshconfig import unread_fields
+from labsupport.model.kinds.gateway import Gateway
+from labsupport.model.schema.base import Resource
 
 __all__ = ["unsupported"]
 
@@ -22,7 +22,7 @@ _KINDS = {
 }
 
 
-def unsupported(resource: Any) -> list[tuple[str, str]]:
+def unsupported(resource: Resource) -> list[tuple[str, str]]:
     """List what of an object has no translation.
 
     Args:
@@ -37,7 +37,7 @@ def unsupported(resource: Any) -> list[tuple[str, str]]:
     if resource.kind == "ConfigMap":
         reason = "this field of the mesh configuration plays no part in routing here; works on a cluster with Istio"
         return [(f"data.mesh.{field}", reason) for field in unread_fields(resource)]
-    if resource.kind == "Gateway":
+    if isinstance(resource, Gateway):
         return [
             (f"spec.servers[{index}].tls.mode", _gateway_reason(server.tls.mode))
             for index, server in enumerate(resource.spec.servers)

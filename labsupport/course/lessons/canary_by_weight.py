@@ -10,7 +10,7 @@ from labsupport import check
 from labsupport.check.result import FAILED, PASSED, CheckOutcome
 from labsupport.course.exercise import ExerciseSpec, Wrong
 from labsupport.course.judging import all_answered, joined, with_reasons
-from labsupport.course.questions import Choice, Number
+from labsupport.course.questions import ChoiceQuestion, Number
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
@@ -268,7 +268,7 @@ EXERCISES = (
         ),
         needs=(f"{_LESSON}/web", "apps/client", f"{_LESSON}/virtual-service-web-50-50.yaml"),
         questions=(
-            Choice(
+            ChoiceQuestion(
                 name="flag of an undefined subset",
                 text="A VirtualService names a subset that no DestinationRule defines. Which flag does Envoy log?",
                 choices=("UH, no healthy upstream", "NC, no such cluster", "NR, no route"),

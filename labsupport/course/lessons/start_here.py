@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from labsupport.course.exercise import ExerciseSpec, Wrong
 from labsupport.course.judging import all_answered
-from labsupport.course.questions import Choice
+from labsupport.course.questions import ChoiceQuestion
 
 if TYPE_CHECKING:
     from labsupport.check.result import CheckOutcome
@@ -53,7 +53,7 @@ EXERCISES = (
         ),
         needs=_NEEDS,
         questions=(
-            Choice(
+            ChoiceQuestion(
                 name="proxies",
                 text="client and details both have a sidecar. How many proxies does a request between them pass?",
                 choices=("none", "one", "two", "three"),
@@ -64,7 +64,7 @@ EXERCISES = (
                     ("three", "The ingress gateway is only passed by requests from outside."),
                 ),
             ),
-            Choice(
+            ChoiceQuestion(
                 name="chooser",
                 text="Which proxy chose the pod that answered?",
                 choices=("the sidecar of client", "the sidecar of details", "the ingress gateway"),

@@ -29,7 +29,7 @@ from labsupport.traffic.background import BackgroundTraffic, Mark, TrafficSnapsh
 from labsupport.traffic.rule_control import Steering
 from labsupport.traffic.spec import MAX_RATE
 
-__all__ = ["LiveTraffic", "Traffic", "Wanted", "live_of"]
+__all__ = ["LiveTraffic", "Wanted", "WatchedTraffic", "live_of"]
 
 Wanted = Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None
 """Weights by version, or a function that returns the present ones."""
@@ -63,7 +63,7 @@ _BINS_S = (
 )
 
 
-class Traffic(Protocol):
+class WatchedTraffic(Protocol):
     """What the picture needs of ``BackgroundTraffic``."""
 
     steering: Steering | None
@@ -103,7 +103,9 @@ class LiveTraffic(LiveView):
             later through ``wanted``.
     """
 
-    def __init__(self, traffic: Traffic | BackgroundTraffic, *, service: str = "", wanted: Wanted = None) -> None:
+    def __init__(
+        self, traffic: WatchedTraffic | BackgroundTraffic, *, service: str = "", wanted: Wanted = None
+    ) -> None:
         self.wanted = wanted
         self._traffic = traffic
         self._steering = traffic.steering

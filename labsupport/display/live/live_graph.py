@@ -13,7 +13,7 @@ from labsupport.display.live.live_view import LiveView
 from labsupport.display.pictures.graph_picture import graph_figure, graph_parts
 from labsupport.errors import LabError
 from labsupport.observe.calls import ClientCall, MeshGraph, mesh_graph
-from labsupport.observe.graph import SETTLE_S, Mesh, ServiceGraph, Traffic, asked_for, complete, ended_s
+from labsupport.observe.graph import SETTLE_S, CountedTraffic, Mesh, ServiceGraph, asked_for, complete, ended_s
 from labsupport.observe.rule_badges import badges_of
 from labsupport.records import AccessRecord, Pod
 
@@ -46,7 +46,7 @@ class LiveGraph(LiveView):
         self._lines: deque[AccessRecord] = deque()
         self._known: set[_Key] = set()
         self._calls: deque[ClientCall] = deque()
-        self._read: weakref.WeakKeyDictionary[Traffic, int] = weakref.WeakKeyDictionary()
+        self._read: weakref.WeakKeyDictionary[CountedTraffic, int] = weakref.WeakKeyDictionary()
         self._carried: dict[tuple[str, str], float] = {}
         self._last: tuple[MeshGraph, float] | None = None
         self._looked_s = clock() - span_s
@@ -119,7 +119,7 @@ class LiveGraph(LiveView):
         while self._calls and _answered_s(self._calls[0]) < now - SETTLE_S - self._span_s:
             self._calls.popleft()
 
-    def _new(self, traffic: Traffic) -> Iterable[ClientCall]:
+    def _new(self, traffic: CountedTraffic) -> Iterable[ClientCall]:
         seen = traffic.snapshot(self._read.get(traffic, 0))
         self._read[traffic] = seen.next
         target = asked_for(traffic.spec.url)

@@ -15,7 +15,7 @@ import anywidget
 import traitlets
 
 from labsupport import cell
-from labsupport.cell import Origin
+from labsupport.cell import CellRun
 from labsupport.display.drawing.theme import STATIC, style
 from labsupport.display.live.scripts import script
 from labsupport.errors import TrafficError
@@ -74,7 +74,7 @@ class LiveView(anywidget.AnyWidget):
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         # Where it is shown: display id, and the run of the cell that showed it.
-        self._places: dict[str, Origin] = {}
+        self._places: dict[str, CellRun] = {}
         super().__init__(size=dict(size))
         self.on_msg(self._receive)
 
@@ -179,7 +179,7 @@ class LiveView(anywidget.AnyWidget):
         for view in list(_shown):
             view._left_by(now)
 
-    def _left_by(self, now: Origin) -> None:
+    def _left_by(self, now: CellRun) -> None:
         """Forget the places that a cell has cleared by running again; without any left, end."""
         left = {place: shown for place, shown in self._places.items() if not now.reruns(shown)}
         if left != self._places:

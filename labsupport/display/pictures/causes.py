@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from labsupport.observe.flags import words_of
 from labsupport.records import Response
 
 __all__ = ["cause"]
 
 # Envoy's local replies (source/common/http, source/common/router): the beginning of the body -> words.
 _ENVOY = (
-    ("no healthy upstream", "no healthy upstream"),
-    ("no_healthy_upstream", "no healthy upstream"),
-    ("upstream request timeout", "upstream request timeout"),
+    ("no healthy upstream", words_of("UH")),
+    ("no_healthy_upstream", words_of("UH")),
+    ("upstream request timeout", words_of("UT")),
     ("fault filter abort", "injected by a fault rule"),
-    ("local_rate_limited", "rate limited"),
+    ("local_rate_limited", words_of("RL")),
     ("RBAC: access denied", "access denied"),
     ("stream timeout", "stream timeout"),
 )
 _RESET = (
-    ("overflow", "circuit breaker overflow"),
-    ("connection failure", "connection to the upstream failed"),
-    ("remote connection failure", "connection to the upstream failed"),
-    ("connection termination", "upstream closed the connection"),
+    ("overflow", words_of("UO")),
+    ("connection failure", words_of("UF")),
+    ("remote connection failure", words_of("UF")),
+    ("connection termination", words_of("UC")),
     ("connection timeout", "connection to the upstream timed out"),
 )
 _REASONS = {
-    404: "no route",
+    404: words_of("NR"),
     429: "too many requests",
     500: "server error",
     502: "bad gateway",

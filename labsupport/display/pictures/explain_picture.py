@@ -20,7 +20,7 @@ _SIGNS = {"chosen": "✓", "no match": "✗", "not reached": "·", "not for this
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class _ExplainFrame:
     """Where things are: rules on the left, what they lead to on the right.
 
     Args:
@@ -34,7 +34,7 @@ class _Frame:
     ends: float
 
 
-_WIDE, _NARROW = _Frame(920.0, 520.0, 310.0), _Frame(640.0, 350.0, 236.0)
+_WIDE, _NARROW = _ExplainFrame(920.0, 520.0, 310.0), _ExplainFrame(640.0, 350.0, 236.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def _drawn(box: _Box, x: float, y: float, wide: float) -> str:
     return el("g", *parts, opacity=".6" if box.look == "off" else None)
 
 
-def _way(told: Explanation, frame: _Frame) -> tuple[str, float, float]:
+def _way(told: Explanation, frame: _ExplainFrame) -> tuple[str, float, float]:
     rules, ends = _rules(told, frame.rules - 32), _ends(told)
     headers = "".join(f", {name}: {value}" for name, value in told.headers.items())
     asked = f"{told.method} {told.url}{headers}"

@@ -20,7 +20,7 @@ _INDENT = 12.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class _JourneyFrame:
     """Where things are: names on the left, the time axis, the status on the right.
 
     Args:
@@ -36,8 +36,8 @@ class _Frame:
     ticks: int
 
 
-_WIDE = _Frame(960.0, 270.0, 610.0, 6)
-_NARROW = _Frame(640.0, 190.0, 385.0, 4)
+_WIDE = _JourneyFrame(960.0, 270.0, 610.0, 6)
+_NARROW = _JourneyFrame(640.0, 190.0, 385.0, 4)
 
 
 def _said(row: HopRow) -> list[str]:
@@ -49,7 +49,7 @@ def _said(row: HopRow) -> list[str]:
     return list(dict.fromkeys(form for form in (*forms, row.remark, row.short_remark) if form))
 
 
-def _bar(row: HopRow, y: float, scale: float, frame: _Frame) -> str:
+def _bar(row: HopRow, y: float, scale: float, frame: _JourneyFrame) -> str:
     x, wide = frame.x + row.start_s * scale, max(3.0, row.record.duration_s * scale)
     top = y - _BAR / 2
     slot = slot_of(row.version) if row.version else NEUTRAL
@@ -73,7 +73,7 @@ def _bar(row: HopRow, y: float, scale: float, frame: _Frame) -> str:
     return "".join(parts)
 
 
-def _beside(row: HopRow, forms: Sequence[str], x: float, wide: float, y: float, frame: _Frame) -> str:
+def _beside(row: HopRow, forms: Sequence[str], x: float, wide: float, y: float, frame: _JourneyFrame) -> str:
     """The words of a bar: inside it, else where there is more room."""
     right, left = frame.x + frame.span + 30 - x - wide, x - frame.x
     room = max(wide - 14, right - 12, left - 12)
@@ -89,7 +89,7 @@ def _beside(row: HopRow, forms: Sequence[str], x: float, wide: float, y: float, 
     return el("text", esc(clip(said, left - 12)), x=x - 6, y=y + 4.2, text_anchor="end", class_=kind)
 
 
-def _axis(total_s: float, scale: float, bottom: float, frame: _Frame) -> str:
+def _axis(total_s: float, scale: float, bottom: float, frame: _JourneyFrame) -> str:
     # Nothing shorter than what a label can say.
     step = max(1e-4, nice_scale(total_s * 1e6 / frame.ticks) / 1e6)
     parts, at = [], 0.0
@@ -101,7 +101,7 @@ def _axis(total_s: float, scale: float, bottom: float, frame: _Frame) -> str:
     return "".join(parts)
 
 
-def _drawn(rows: Sequence[HopRow], total_s: float, frame: _Frame) -> tuple[str, float, float]:
+def _drawn(rows: Sequence[HopRow], total_s: float, frame: _JourneyFrame) -> tuple[str, float, float]:
     scale = frame.span / total_s
     bottom = _TOP + _ROW * len(rows)
     parts = [_axis(total_s, scale, bottom, frame)]

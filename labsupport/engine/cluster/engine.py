@@ -17,8 +17,8 @@ from labsupport.engine.cluster.api.istio import istio_of
 from labsupport.engine.cluster.objects import clean, refuse
 from labsupport.engine.cluster.objects.additions import LAB_LABEL
 from labsupport.engine.cluster.objects.images import Images
-from labsupport.engine.cluster.objects.namespace import Namespace, chosen_name
-from labsupport.engine.cluster.objects.objects import Objects, Tried
+from labsupport.engine.cluster.objects.namespace import LabNamespace, chosen_name
+from labsupport.engine.cluster.objects.objects import ObjectStore, Tried
 from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE, Parts
 from labsupport.engine.cluster.objects.rollout import Rollout, workload_of
 from labsupport.engine.cluster.watch.podlogs import read_log
@@ -39,10 +39,10 @@ from labsupport.model import Resource
 from labsupport.records import (
     AccessRecord,
     ApplyResult,
+    EnvoyConfig,
     Leftovers,
     ObjectChange,
     Pod,
-    ProxyConfig,
     Ref,
     RuleStatus,
     Sample,
@@ -50,9 +50,9 @@ from labsupport.records import (
 )
 
 if TYPE_CHECKING:
-    from labsupport.engine.cluster.traffic import Traffic
+    from labsupport.engine.cluster.traffic import ClusterTraffic
     from labsupport.engine.cluster.watch.accesslog import ClusterAccessLog
-    from labsupport.engine.cluster.watch.inforce import Mark, Watcher
+    from labsupport.engine.cluster.watch.inforce import StateBefore, Watcher
     from labsupport.engine.cluster.watch.proxies import Proxies
 
 __all__ = ["ClusterEngine"]
@@ -98,9 +98,9 @@ class ClusterEngine:
         self.images = Images(registry, tag)
         self.connection = Connection(context)
         self._istio = istio_of(self.connection)
-        self._space = Namespace(self.connection, self.namespace)
+        self._space = LabNamespace(self.connection, self.namespace)
         self._api = Api(self.connection, self.namespace)
-        self._objects = Objects(self._api, self.images)
+        self._objects = ObjectStore(self._api, self.images)
         self._rollout = Rollout(self._api)
         self._parts = Parts(self._api, self.images)
         try:
@@ -115,7 +115,7 @@ class ClusterEngine:
         self._watcher: Watcher | None = None
         self._proxies: Proxies | None = None
         self._access: ClusterAccessLog | None = None
-        self._traffic: Traffic | None = None
+        self._traffic: ClusterTraffic | None = None
 
     # --- helpers that need other parts of the engine ------------------------------------------------------------
 
@@ -148,13 +148,13 @@ class ClusterEngine:
             return self._access
 
     @property
-    def traffic(self) -> Traffic:
+    def traffic(self) -> ClusterTraffic:
         """Sends requests."""
         with self._lock:
             if self._traffic is None:
-                from labsupport.engine.cluster.traffic import Traffic
+                from labsupport.engine.cluster.traffic import ClusterTraffic
 
-                self._traffic = Traffic(
+                self._traffic = ClusterTraffic(
                     self.connection,
                     self.namespace,
                     gateway=GATEWAY,
@@ -216,7 +216,7 @@ class ClusterEngine:
 
     def _settle(
         self,
-        mark: Mark,
+        mark: StateBefore,
         after: Sequence[Resource],
         changes: Sequence[ObjectChange],
         began: float,
@@ -296,7 +296,7 @@ class ClusterEngine:
             raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
         return matching[0]
 
-    def proxy_config(self, pod: str) -> ProxyConfig:
+    def proxy_config(self, pod: str) -> EnvoyConfig:
         """The configuration that a proxy holds now, from its admin interface."""
         self._check()
         found = self._pod(pod)

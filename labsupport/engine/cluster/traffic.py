@@ -12,7 +12,7 @@ from labsupport.engine.cluster.api.podroute import PodRoute
 from labsupport.engine.cluster.localclient import LocalClient
 from labsupport.engine.cluster.objects.rollout import is_ready, workload_of
 from labsupport.engine.cluster.watch.accesslog import ClusterAccessLog
-from labsupport.engine.cluster.watch.entrances import Entrance, Reach, entrances, hosts
+from labsupport.engine.cluster.watch.entrances import EntrancePort, Reach, entrances, hosts
 from labsupport.engine.cluster.watch.pods import program
 from labsupport.engine.protocol import Sending
 from labsupport.engine.sending import ClientSending, LocalRoute, Route
@@ -20,14 +20,14 @@ from labsupport.errors import EngineError, NotFoundError, UsageError
 from labsupport.records import TrafficSpec
 from labsupport.urls import Target, parse_url
 
-__all__ = ["Traffic"]
+__all__ = ["ClusterTraffic"]
 
 _CLIENT = "client"
 _CLIENT_PORT = 5000
 _KEPT_S = 10.0
 
 
-class Traffic:
+class ClusterTraffic:
     """Sends requests in and into one namespace.
 
     Args:
@@ -147,7 +147,7 @@ class Traffic:
 
     # --- to where ----------------------------------------------------------------------------------------------
 
-    def _entrance(self, target: Target) -> Entrance:
+    def _entrance(self, target: Target) -> EntrancePort:
         known = self._entrances()
         if target.via == "nodeport":
             key = f"nodeport:{target.service}"
@@ -166,9 +166,9 @@ class Traffic:
         gateway = next((pod for pod in self._pods() if workload_of(pod) == self._gateway and is_ready(pod)), None)
         if gateway is None:
             raise EngineError("the ingress gateway is not ready. lab.pods() shows its state")
-        return Entrance(key, port, 0, gateway["status"]["podIP"])
+        return EntrancePort(key, port, 0, gateway["status"]["podIP"])
 
-    def _entrances(self) -> dict[str, Entrance]:
+    def _entrances(self) -> dict[str, EntrancePort]:
         services = self._connection.get(f"/api/v1/namespaces/{self._namespace}/services")["items"]
         return entrances(services, self._gateway)
 
@@ -195,7 +195,7 @@ class Traffic:
         return [pod["metadata"]["name"] for pod in self._pods() if workload_of(pod) == self._gateway]
 
 
-def _within(entrance: Entrance) -> str:
+def _within(entrance: EntrancePort) -> str:
     return f"{entrance.cluster_ip}:{entrance.port}"
 
 

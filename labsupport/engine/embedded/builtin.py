@@ -62,8 +62,8 @@ class BuiltIn:
         self._addresses = addresses
         self._control = control
         self._plain: EnvoyUnit | None = None
-        self._plain_ports: dict[str, ports.Port] = {}
-        self._node_ports: dict[tuple[str, str, int], ports.Port] = {}
+        self._plain_ports: dict[str, ports.ReservedPort] = {}
+        self._node_ports: dict[tuple[str, str, int], ports.ReservedPort] = {}
         self.outside_port = ports.reserve()
         self._outside: Process | None = None
         self.gateway: LivePod | None = None

@@ -24,7 +24,7 @@ from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.tables import sidecar_tables
 from labsupport.engine.embedded.envoy.ads import AdsServer, Delivery
 from labsupport.engine.embedded.envoy.kubeproxy import NodePort, balance
-from labsupport.engine.embedded.envoy.localize import LocalResources, Memo, Site, localize, needs
+from labsupport.engine.embedded.envoy.localize import LocalizedResources, LocalResources, Site, localize, needs
 from labsupport.engine.embedded.pods.pods import POD_NETWORK, Addresses, LivePod
 from labsupport.errors import ConfigRejectedError, ManifestError, WaitTimeoutError
 from labsupport.model import Resource
@@ -91,7 +91,7 @@ class ControlPlane:
         self._addresses = addresses
         self._services = services
         self._encoder = Encoder()
-        self._memo = Memo()
+        self._memo = LocalizedResources()
         self._credentials: dict[str, tuple[Credential, ...]] = {}
         self._lock = asyncio.Lock()
         self._revision = 0

@@ -30,9 +30,9 @@ from labsupport.model.validation import validate
 from labsupport.records import (
     AccessRecord,
     ApplyResult,
+    EnvoyConfig,
     Leftovers,
     Pod,
-    ProxyConfig,
     Ref,
     RuleStatus,
     Sample,
@@ -188,7 +188,7 @@ class EmbeddedEngine:
         found: list[RuleStatus] = self._call("rules")
         return found
 
-    def proxy_config(self, pod: str) -> ProxyConfig:
+    def proxy_config(self, pod: str) -> EnvoyConfig:
         """The configuration that a proxy holds now, from its admin interface."""
         name, dump = self._call("config_dump", pod)
         return dumps.proxy_config(name, dump)

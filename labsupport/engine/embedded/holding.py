@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from labsupport.controlplane import entrances
+from labsupport.controlplane.translate.names import config_ending
 from labsupport.model import Resource
 
 __all__ = ["proxies"]
@@ -31,19 +32,13 @@ def proxies(
         gateway: name and labels of the gateway's pod.
         concerned: pods that learnt of the rule's last change.
     """
-    mark = _mark(one)
-    found = {name for name, marks in origins.items() if any(path.endswith(mark) for path in marks)}
+    ending = config_ending(one)
+    found = {name for name, marks in origins.items() if any(path.endswith(ending) for path in marks)}
     if gateway is not None and _at_gateway(one, objects, gateway[1]):
         found.add(gateway[0])
     if one.kind in ("ServiceEntry", "Sidecar"):
         found |= concerned & origins.keys()
     return found
-
-
-def _mark(one: Resource) -> str:
-    """The config path by which istiod marks what a rule made."""
-    kebab = "".join(f"-{char.lower()}" if char.isupper() else char for char in one.kind).lstrip("-")
-    return f"/namespaces/{one.namespace}/{kebab}/{one.name}"
 
 
 def _at_gateway(one: Any, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from labsupport.model.kinds.apps import DaemonSet, Deployment, ReplicaSet, StatefulSet
-from labsupport.model.kinds.core import Namespace, Pod, Service
+from labsupport.model.kinds.core import BarePod, Namespace, Service
 from labsupport.model.kinds.serviceentry import ServiceEntry
 from labsupport.model.schema.base import Resource
 
@@ -137,7 +137,7 @@ class World:
         }
         for entry in self.objects:
             space = self.namespace(entry)
-            if isinstance(entry, Pod):
+            if isinstance(entry, BarePod):
                 metadata, spec = entry.metadata, entry.spec
             elif isinstance(entry, Deployment | ReplicaSet | StatefulSet | DaemonSet):
                 metadata, spec = entry.spec.template.metadata, entry.spec.template.spec

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from labsupport.model.kinds.pods import KubeSchema, PodTemplate
+from labsupport.model.kinds.pods import KubeSchema, PodTemplateSpec
 from labsupport.model.schema.base import Resource
 from labsupport.model.schema.types import Int32, Loose
 
@@ -36,7 +36,7 @@ class DeploymentSpec(KubeSchema):
 
     replicas: Int32 | None = Field(default=None, ge=0)
     selector: LabelSelector
-    template: PodTemplate
+    template: PodTemplateSpec
     min_ready_seconds: Loose = None
     paused: Loose = None
     progress_deadline_seconds: Loose = None
@@ -66,7 +66,7 @@ class ReplicaSetSpec(KubeSchema):
 
     replicas: Int32 | None = Field(default=None, ge=0)
     selector: LabelSelector
-    template: PodTemplate
+    template: PodTemplateSpec
     min_ready_seconds: Loose = None
 
 
@@ -84,7 +84,7 @@ class StatefulSetSpec(KubeSchema):
 
     replicas: Int32 | None = Field(default=None, ge=0)
     selector: LabelSelector
-    template: PodTemplate
+    template: PodTemplateSpec
     service_name: str = ""
     min_ready_seconds: Loose = None
     ordinals: Loose = None
@@ -108,7 +108,7 @@ class DaemonSetSpec(KubeSchema):
     """``spec`` of a DaemonSet."""
 
     selector: LabelSelector
-    template: PodTemplate
+    template: PodTemplateSpec
     min_ready_seconds: Loose = None
     revision_history_limit: Loose = None
     update_strategy: Loose = None

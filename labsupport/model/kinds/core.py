@@ -11,12 +11,12 @@ from labsupport.model.schema.base import Resource
 from labsupport.model.schema.types import Base64, Int32, IntOrString, Loose
 
 __all__ = [
+    "BarePod",
     "ConfigMap",
     "Core",
     "LoadBalancerIngress",
     "LoadBalancerStatus",
     "Namespace",
-    "Pod",
     "Secret",
     "Service",
     "ServiceAccount",
@@ -142,7 +142,7 @@ class ServiceAccount(Core):
     automount_service_account_token: Loose = None
 
 
-class Pod(Core):
+class BarePod(Core):
     """A pod of its own, without a workload."""
 
     KIND = "Pod"

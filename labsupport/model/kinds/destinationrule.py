@@ -6,7 +6,7 @@ from pydantic import Field
 
 from labsupport.model.kinds.selector import WorkloadSelector
 from labsupport.model.kinds.trafficpolicy import TrafficPolicy
-from labsupport.model.schema.base import Istio, Schema
+from labsupport.model.schema.base import IstioResource, Schema
 
 __all__ = ["DestinationRule", "DestinationRuleSpec", "Subset"]
 
@@ -29,7 +29,7 @@ class DestinationRuleSpec(Schema):
     workload_selector: WorkloadSelector | None = None
 
 
-class DestinationRule(Istio):
+class DestinationRule(IstioResource):
     """Subsets of a host, and the policies for calls to it."""
 
     KIND = "DestinationRule"

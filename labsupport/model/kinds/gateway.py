@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from labsupport.model.schema.base import Istio, Schema
+from labsupport.model.schema.base import IstioResource, Schema
 from labsupport.model.schema.types import Rule, UInt32, at_most_one
 
 __all__ = [
@@ -92,7 +92,7 @@ class GatewaySpec(Schema):
     selector: dict[str, str] = Field(default_factory=dict)
 
 
-class Gateway(Istio):
+class Gateway(IstioResource):
     """What the proxies selected by labels listen to at the edge of the mesh."""
 
     KIND = "Gateway"

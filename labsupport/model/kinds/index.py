@@ -21,7 +21,7 @@ _CLASSES: Final[tuple[type[Resource], ...]] = (
     core.ConfigMap,
     core.Secret,
     core.ServiceAccount,
-    core.Pod,
+    core.BarePod,
     apps.Deployment,
     apps.ReplicaSet,
     apps.StatefulSet,

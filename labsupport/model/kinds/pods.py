@@ -23,7 +23,7 @@ __all__ = [
     "KubeSchema",
     "ObjectFieldSelector",
     "PodSpec",
-    "PodTemplate",
+    "PodTemplateSpec",
     "SecretEnvSource",
     "SecretKeySelector",
 ]
@@ -188,7 +188,7 @@ class PodSpec(KubeSchema):
     volumes: Loose = None
 
 
-class PodTemplate(KubeSchema):
+class PodTemplateSpec(KubeSchema):
     """``template`` of a workload: labels, annotations and the pod's spec."""
 
     metadata: Metadata = Field(default_factory=Metadata)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from labsupport.model.kinds.selector import WorkloadLabels
-from labsupport.model.schema.base import Istio, Schema
+from labsupport.model.schema.base import IstioResource, Schema
 from labsupport.model.schema.types import PortNumber, Rule, UInt32, at_most_one
 
 __all__ = ["ServiceEntry", "ServiceEntrySpec", "ServicePort", "WorkloadEntry", "WorkloadEntrySpec"]
@@ -109,7 +109,7 @@ class ServiceEntrySpec(Schema):
     subject_alt_names: list[str] = Field(default_factory=list)
 
 
-class ServiceEntry(Istio):
+class ServiceEntry(IstioResource):
     """A service that is not in Kubernetes' registry."""
 
     KIND = "ServiceEntry"
@@ -117,7 +117,7 @@ class ServiceEntry(Istio):
     spec: ServiceEntrySpec
 
 
-class WorkloadEntry(Istio):
+class WorkloadEntry(IstioResource):
     """An endpoint that is not a pod."""
 
     KIND = "WorkloadEntry"

@@ -10,7 +10,7 @@ from labsupport.model.kinds.gateway import ServerTLSSettings
 from labsupport.model.kinds.selector import WorkloadLabels
 from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings
 from labsupport.model.kinds.virtualservice import Destination
-from labsupport.model.schema.base import Istio, Schema
+from labsupport.model.schema.base import IstioResource, Schema
 from labsupport.model.schema.types import UInt32
 
 __all__ = [
@@ -72,7 +72,7 @@ class SidecarSpec(Schema):
     outbound_traffic_policy: OutboundTrafficPolicy | None = None
 
 
-class Sidecar(Istio):
+class Sidecar(IstioResource):
     """What the sidecars of some pods know and accept."""
 
     KIND = "Sidecar"

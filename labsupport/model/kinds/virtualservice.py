@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
-from labsupport.model.schema.base import Istio, Schema
+from labsupport.model.schema.base import IstioResource, Schema
 from labsupport.model.schema.types import Bytes, Double, Duration, Int32, UInt32
 
 __all__ = [
@@ -305,7 +305,7 @@ class VirtualServiceSpec(Schema):
     export_to: list[str] = Field(default_factory=list)
 
 
-class VirtualService(Istio):
+class VirtualService(IstioResource):
     """How requests to some hosts are routed."""
 
     KIND = "VirtualService"

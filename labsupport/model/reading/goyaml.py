@@ -64,7 +64,7 @@ class Tree:
 
 
 @dataclass(slots=True)
-class _Node:
+class _YamlNode:
     value: Any  # a scalar, list[_Node] or list[tuple[_Node, _Node]]
     kind: str  # scalar, list, mapping
     line: int
@@ -160,16 +160,16 @@ class Composer:
         column = f", column {mark.column + 1}" if mark is not None else ""
         return YamlProblem(f"this is not YAML: {what}{column}", line, remedy)
 
-    def _compose(self, events: Iterator[yaml.Event]) -> _Node:
-        anchors: dict[str, _Node] = {}
-        stack: list[_Node] = []
-        pending: list[_Node | None] = []  # key of an unfinished mapping entry, by level
+    def _compose(self, events: Iterator[yaml.Event]) -> _YamlNode:
+        anchors: dict[str, _YamlNode] = {}
+        stack: list[_YamlNode] = []
+        pending: list[_YamlNode | None] = []  # key of an unfinished mapping entry, by level
         while True:
             event = next(events)
             line = event.start_mark.line + 1 if event.start_mark is not None else 0
-            node: _Node
+            node: _YamlNode
             if isinstance(event, yaml.ScalarEvent):
-                node = _Node(self._scalar(event, line), "scalar", line)
+                node = _YamlNode(self._scalar(event, line), "scalar", line)
             elif isinstance(event, yaml.AliasEvent):
                 if event.anchor not in anchors:
                     raise YamlProblem(f"there is no anchor &{event.anchor} before this alias", line)
@@ -178,7 +178,7 @@ class Composer:
                     raise YamlProblem(f"the anchor &{event.anchor} contains itself", line)
             elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
                 kind = "list" if isinstance(event, yaml.SequenceStartEvent) else "mapping"
-                node = _Node([], kind, line, closed=False)
+                node = _YamlNode([], kind, line, closed=False)
                 if event.anchor:
                     anchors[event.anchor] = node
                 stack.append(node)
@@ -207,7 +207,7 @@ class Composer:
                 pending[-1] = None
 
     @staticmethod
-    def _count(node: _Node, line: int) -> None:
+    def _count(node: _YamlNode, line: int) -> None:
         if node.depth > MAX_DEPTH:
             raise YamlProblem(f"the aliases nest it more than {MAX_DEPTH} levels deep", line)
         if node.size > MAX_NODES:
@@ -235,12 +235,12 @@ class Composer:
             raise YamlProblem(f"the tag {event.tag} does not fit here", line, "Leave it out.")
         return float(value) if isinstance(value, int) and short == "float" else value
 
-    def _construct(self, root: _Node) -> Tree:
+    def _construct(self, root: _YamlNode) -> Tree:
         tree = Tree(None, root.line)
         value = self._value(root, "", tree)
         return Tree(value, tree.line, tree.lines, tree.problems)
 
-    def _value(self, node: _Node, path: str, tree: Tree) -> Any:
+    def _value(self, node: _YamlNode, path: str, tree: Tree) -> Any:
         # Recursion is bounded by MAX_DEPTH, the work by MAX_NODES; aliases are counted in both.
         if node.kind == "scalar":
             if isinstance(node.value, float) and not math.isfinite(node.value):
@@ -271,7 +271,7 @@ class Composer:
             result[name] = self._value(child, place, tree)
         return result
 
-    def _merge(self, node: _Node, path: str, result: dict[str, Any], tree: Tree) -> None:
+    def _merge(self, node: _YamlNode, path: str, result: dict[str, Any], tree: Tree) -> None:
         """Take the keys of other mappings over: also those that were written before, but none that comes after."""
         sources = node.value if node.kind == "list" else [node]
         for source in sources:
@@ -285,7 +285,7 @@ class Composer:
                 tree.lines[f"{path}.{name}" if path else name] = node.line
 
     @staticmethod
-    def _key(key: _Node, path: str, tree: Tree) -> str:
+    def _key(key: _YamlNode, path: str, tree: Tree) -> str:
         if isinstance(key.value, str):
             return key.value
         if key.kind != "scalar" or key.value is None:

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from labsupport.errors import Problem
 from labsupport.model.schema.types import Format, IntOrString, Loose, Rule
 
-__all__ = ["EPOCH", "Istio", "Metadata", "Origin", "Resource", "Schema"]
+__all__ = ["EPOCH", "IstioResource", "Metadata", "Origin", "Resource", "Schema"]
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 """Age of the first object; each one without a creationTimestamp is a second younger than the one before it."""
@@ -172,7 +172,7 @@ class AnalysisMessage(Schema):
     documentation_url: str = ""
 
 
-class Condition(Schema):
+class StatusCondition(Schema):
     """A condition in a status."""
 
     type: str = ""
@@ -189,12 +189,12 @@ class IstioStatus(Schema):
 
     model_config = ConfigDict(extra="allow")
 
-    conditions: list[Condition] = Field(default_factory=list)
+    conditions: list[StatusCondition] = Field(default_factory=list)
     validation_messages: list[AnalysisMessage] = Field(default_factory=list)
     observed_generation: IntOrString = 0
 
 
-class Istio(Resource):
+class IstioResource(Resource):
     """What the kinds of Istio have in common."""
 
     GROUP: ClassVar[str] = "networking.istio.io"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from labsupport.controlplane.translate.names import kebab
 from labsupport.model.schema.base import Resource
-from labsupport.records import ProxyConfig
+from labsupport.records import EnvoyConfig
 
 __all__ = ["chains_of_rule", "chains_to", "gateway_listeners", "in_scope", "origin", "pruned"]
 
 Json = Mapping[str, Any]
 
-_KEBAB = {"VirtualService": "virtual-service", "DestinationRule": "destination-rule", "Gateway": "gateway"}
 # What says nothing about where a connection goes, or whose certificate is shown.
 _NOISE = frozenset({"@type", "sds_config", "stat_prefix", "access_log", "metadata", "transport_socket_connect_timeout"})
 _HIDDEN = frozenset({"inline_bytes", "private_key", "password", "private_key_provider"})
@@ -25,12 +25,12 @@ def origin(item: Json, resource: Resource) -> bool:
     """
     config = item.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("config", "")
     namespace = f"namespaces/{resource.namespace}/" if resource.namespace else ""
-    end = f"{_KEBAB.get(resource.kind, resource.kind.lower())}/{resource.name}"
+    end = f"{kebab(resource.kind)}/{resource.name}"
     return bool(config.endswith(f"/{namespace}{end}"))
 
 
 def chains_of_rule(
-    resource: Resource, raw: Json, config: ProxyConfig
+    resource: Resource, raw: Json, config: EnvoyConfig
 ) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     """Filter chains that come from the ``tcp`` and ``tls`` rules of a VirtualService.
 
@@ -56,7 +56,7 @@ def chains_of_rule(
             yield listener, _short(chain), clusters
 
 
-def chains_to(hosts: Iterable[str], config: ProxyConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+def chains_to(hosts: Iterable[str], config: EnvoyConfig) -> Iterator[tuple[str, dict[str, Any]]]:
     """Filter chains that lead to clusters of some hosts, by the names of their listeners."""
     wanted = set(hosts)
     for listener, chain in _chains(config):
@@ -65,7 +65,7 @@ def chains_to(hosts: Iterable[str], config: ProxyConfig) -> Iterator[tuple[str, 
 
 
 def gateway_listeners(
-    resource: Resource, raw: Json, config: ProxyConfig
+    resource: Resource, raw: Json, config: EnvoyConfig
 ) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     """Listeners that a Gateway opened, with the filter chains that are its own.
 
@@ -92,7 +92,7 @@ def gateway_listeners(
             yield name, {"name": name, "port": port, "filter_chains": chains}, tables
 
 
-def in_scope(raw: Json, config: ProxyConfig) -> Iterator[tuple[str, dict[str, Any], str]]:
+def in_scope(raw: Json, config: EnvoyConfig) -> Iterator[tuple[str, dict[str, Any], str]]:
     """What a Sidecar left in a proxy, and what it opened.
 
     Yields:
@@ -117,7 +117,10 @@ def in_scope(raw: Json, config: ProxyConfig) -> Iterator[tuple[str, dict[str, An
     for table in config.routes.values():
         for host in table.get("virtual_hosts", ()):
             if host["name"] in ("block_all", "allow_any"):
-                routes = [pruned({k: v for k, v in r.items() if k != "name"}) for r in host.get("routes", ())]
+                routes = [
+                    pruned({key: value for key, value in route.items() if key != "name"})
+                    for route in host.get("routes", ())
+                ]
                 rest = {"name": host["name"], "domains": list(host["domains"]), "routes": routes}
                 yield "virtual host for every other name", rest, "RDS"
                 return
@@ -128,16 +131,16 @@ def _groups(cluster: Json) -> Iterable[Json]:
     return groups
 
 
-def _chains(config: ProxyConfig) -> Iterator[tuple[str, Json]]:
+def _chains(config: EnvoyConfig) -> Iterator[tuple[str, Json]]:
     for name, listener in config.listeners.items():
         for chain in listener.get("filter_chains", ()):
             yield name, chain
 
 
 def _filters(chain: Json, kind: str) -> Iterator[Json]:
-    for one in chain.get("filters", ()):
-        if one.get("name") == f"envoy.filters.network.{kind}":
-            yield one.get("typed_config") or {}
+    for entry in chain.get("filters", ()):
+        if entry.get("name") == f"envoy.filters.network.{kind}":
+            yield entry.get("typed_config") or {}
 
 
 def _tables(chain: Json) -> Iterator[str]:
@@ -155,8 +158,8 @@ def _tcp_clusters(chain: Json) -> Iterator[str]:
 
 
 def _serves(table: Json, hosts: set[str]) -> bool:
-    found = {str(domain) for host in table.get("virtual_hosts", ()) for domain in host["domains"]}
-    return "*" in hosts or bool(found & {*hosts, "*"})
+    domains = {str(domain) for host in table.get("virtual_hosts", ()) for domain in host["domains"]}
+    return "*" in hosts or bool(domains & {*hosts, "*"})
 
 
 def _short(chain: Json) -> dict[str, Any]:

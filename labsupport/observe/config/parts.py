@@ -11,9 +11,9 @@ from typing import Any
 from labsupport.model.schema.base import Resource
 from labsupport.model.writing.lines import Path
 from labsupport.observe.config.listeners import chains_of_rule, chains_to, gateway_listeners, in_scope, origin, pruned
-from labsupport.records import ProxyConfig
+from labsupport.records import EnvoyConfig
 
-__all__ = ["Part", "find_parts"]
+__all__ = ["ConfigPart", "find_parts"]
 
 Json = Mapping[str, Any]
 
@@ -55,7 +55,7 @@ _CLUSTER_BRIEF = ("name", "lb_policy")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ConfigPart:
     """One piece of configuration.
 
     Args:
@@ -93,7 +93,7 @@ class Part:
         return bool(value == _UNLIMITED)
 
 
-def find_parts(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
+def find_parts(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
     """Parts of a proxy's configuration that come from an object, each once.
 
     Args:
@@ -105,35 +105,39 @@ def find_parts(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]
         Parts in the order in which a request meets them; of several that differ in their names alone, the first, which
         names the others.
     """
-    found: list[Part] = []
+    parts: list[ConfigPart] = []
     places: dict[str, int] = {}
     for part in _every_part(resource, raw, config):
-        key = json.dumps([{k: v for k, v in part.content.items() if k not in ("name", "domains")}, part.missing])
+        key = json.dumps(
+            [{field: value for field, value in part.content.items() if field not in ("name", "domains")}, part.missing]
+        )
         named = {"domains", "name"} & part.content.keys()
         place = places.get(key)
         if place is None or not named or "(missing)" in part.title:
-            places.setdefault(key, len(found))
-            found.append(part)
-        elif len(_domains(part)) > len(_domains(found[place])):
+            places.setdefault(key, len(parts))
+            parts.append(part)
+        elif len(_domains(part)) > len(_domains(parts[place])):
             # The table with the short names is the one that most requests meet.
-            found[place] = replace(part, alike=(*found[place].alike, found[place].title))
-        elif part.title not in (found[place].title, *found[place].alike):
-            found[place] = replace(found[place], alike=(*found[place].alike, part.title))
-    return found
+            parts[place] = replace(part, alike=(*parts[place].alike, parts[place].title))
+        elif part.title not in (parts[place].title, *parts[place].alike):
+            parts[place] = replace(parts[place], alike=(*parts[place].alike, part.title))
+    return parts
 
 
-def _domains(part: Part) -> tuple[Any, ...]:
+def _domains(part: ConfigPart) -> tuple[Any, ...]:
     return tuple(part.content.get("domains", ()))
 
 
-def _every_part(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
+def _every_part(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
     if resource.kind == "VirtualService":
         return _of_virtual_service(resource, raw, config)
     if resource.kind == "DestinationRule":
         own = [cluster for cluster in config.clusters.values() if origin(cluster, resource)]
         policy = (raw.get("spec") or {}).get("trafficPolicy") or {}
         subsets = (raw.get("spec") or {}).get("subsets") or ()
-        explicit = any("loadBalancer" in (part or {}) for part in (policy, *(s.get("trafficPolicy") for s in subsets)))
+        explicit = any(
+            "loadBalancer" in (part or {}) for part in (policy, *(subset.get("trafficPolicy") for subset in subsets))
+        )
         hashed = _hash_policies({str(cluster["name"]) for cluster in own}, config)
         return [*hashed, *(_cluster(cluster, config, explicit=explicit) for cluster in own)]
     if resource.kind == "Gateway":
@@ -141,7 +145,7 @@ def _every_part(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part
     if resource.kind == "ServiceEntry":
         return _of_service_entry(raw, config)
     if resource.kind == "Sidecar":
-        return [Part(*piece) for piece in in_scope(raw, config)]
+        return [ConfigPart(*piece) for piece in in_scope(raw, config)]
     namespace = resource.namespace or "default"
     host = f"{resource.name}.{namespace}."
     return [
@@ -151,7 +155,7 @@ def _every_part(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part
     ]
 
 
-def _hash_policies(clusters: set[str], config: ProxyConfig) -> list[Part]:
+def _hash_policies(clusters: set[str], config: EnvoyConfig) -> list[ConfigPart]:
     """The part of a ``consistentHash`` that Envoy has in its routes: what is hashed."""
     parts = []
     for table, value in config.routes.items():
@@ -160,12 +164,12 @@ def _hash_policies(clusters: set[str], config: ProxyConfig) -> list[Part]:
                 policy = (route.get("route") or {}).get("hash_policy")
                 if policy and clusters & set(_clusters_of(route)):
                     content = {"name": str(host["name"]), "hash_policy": pruned(policy)}
-                    parts.append(Part(f"route table {table}, virtual host {host['name']}", content, "RDS"))
+                    parts.append(ConfigPart(f"route table {table}, virtual host {host['name']}", content, "RDS"))
     return parts
 
 
-def _of_virtual_service(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
-    found: list[tuple[bool, str, Part, list[str]]] = []
+def _of_virtual_service(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
+    ranked: list[tuple[bool, str, ConfigPart, list[str]]] = []
     for table_name, table in config.routes.items():
         for host in table.get("virtual_hosts", ()):
             routes = [route for route in host.get("routes", ()) if origin(route, resource)]
@@ -173,23 +177,23 @@ def _of_virtual_service(resource: Resource, raw: Json, config: ProxyConfig) -> l
                 continue
             content = {"domains": _short_domains(host["domains"]), "routes": [_route(route) for route in routes]}
             named = [name for route in routes for name in _clusters_of(route)]
-            part = Part(f"route table {table_name}, virtual host {host['name']}", content, "RDS")
-            found.append((any(name in config.clusters for name in named), table_name, part, named))
+            part = ConfigPart(f"route table {table_name}, virtual host {host['name']}", content, "RDS")
+            ranked.append((any(name in config.clusters for name in named), table_name, part, named))
     # Istio puts a rule into the table of port 80 as well, whatever the ports of its hosts are. Where no such cluster
     # exists, that copy says nothing about any request that somebody sends.
-    if any(known for known, *_ in found):
-        found = [entry for entry in found if entry[0]]
-    elif any(table_name != "80" for _, table_name, *_ in found):
-        found = [entry for entry in found if entry[1] != "80"]
+    if any(known for known, *_ in ranked):
+        ranked = [entry for entry in ranked if entry[0]]
+    elif any(table_name != "80" for _, table_name, *_ in ranked):
+        ranked = [entry for entry in ranked if entry[1] != "80"]
     chains = list(chains_of_rule(resource, raw, config))
-    named_by = [*(entry[3] for entry in found), *(entry[2] for entry in chains)]
+    named_by = [*(entry[3] for entry in ranked), *(entry[2] for entry in chains)]
     clusters = dict.fromkeys(name for named in named_by for name in named)
-    parts = [part for _, _, part, _ in found]
-    parts += [Part(f"listener {name}, filter chain", content, "LDS") for name, content, _ in chains]
+    parts = [part for _, _, part, _ in ranked]
+    parts += [ConfigPart(f"listener {name}, filter chain", content, "LDS") for name, content, _ in chains]
     return parts + [
         _cluster(config.clusters[name], config, brief=True)
         if name in config.clusters
-        else Part(
+        else ConfigPart(
             f"cluster {name} (missing)",
             {"name": name},
             "CDS",
@@ -199,7 +203,7 @@ def _of_virtual_service(resource: Resource, raw: Json, config: ProxyConfig) -> l
     ]
 
 
-def _of_gateway(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part]:
+def _of_gateway(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
     hosts = {
         str(host).split("/")[-1]
         for server in (raw.get("spec") or {}).get("servers") or ()
@@ -207,7 +211,7 @@ def _of_gateway(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part
     }
     parts, tables = [], []
     for name, content, used in gateway_listeners(resource, raw, config):
-        parts.append(Part(f"listener {name}", content, "LDS"))
+        parts.append(ConfigPart(f"listener {name}", content, "LDS"))
         tables += used
     for name in dict.fromkeys(tables):
         virtual = [
@@ -221,14 +225,14 @@ def _of_gateway(resource: Resource, raw: Json, config: ProxyConfig) -> list[Part
             if "*" in hosts or hosts & {*host["domains"], "*"}
         ]
         if virtual:
-            parts.append(Part(f"route table {name}", {"virtual_hosts": virtual}, "RDS"))
+            parts.append(ConfigPart(f"route table {name}", {"virtual_hosts": virtual}, "RDS"))
     return parts
 
 
-def _of_service_entry(raw: Json, config: ProxyConfig) -> list[Part]:
+def _of_service_entry(raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
     hosts = {str(host) for host in (raw.get("spec") or {}).get("hosts") or ()}
     parts = [
-        Part(
+        ConfigPart(
             f"route table {table}, virtual host {host['name']}",
             {"domains": _short_domains(host["domains"]), "routes": [_route(route) for route in host.get("routes", ())]},
             "RDS",
@@ -237,7 +241,7 @@ def _of_service_entry(raw: Json, config: ProxyConfig) -> list[Part]:
         for host in value.get("virtual_hosts", ())
         if hosts & set(host["domains"])
     ]
-    parts += [Part(f"listener {name}, filter chain", chain, "LDS") for name, chain in chains_to(hosts, config)]
+    parts += [ConfigPart(f"listener {name}, filter chain", chain, "LDS") for name, chain in chains_to(hosts, config)]
     return parts + [
         _cluster(cluster, config)
         for name, cluster in config.clusters.items()
@@ -248,7 +252,9 @@ def _of_service_entry(raw: Json, config: ProxyConfig) -> list[Part]:
 def _route(route: Json) -> dict[str, Any]:
     short = _ordered({key: pruned(value) for key, value in route.items() if key not in _ROUTE_NOISE}, _ROUTE_ORDER)
     if isinstance(action := short.get("route"), Mapping):
-        short["route"] = _ordered({k: v for k, v in action.items() if k not in _ACTION_NOISE}, _ACTION_ORDER)
+        short["route"] = _ordered(
+            {field: value for field, value in action.items() if field not in _ACTION_NOISE}, _ACTION_ORDER
+        )
         if isinstance(retry := action.get("retry_policy"), Mapping):
             short["route"]["retry_policy"] = {key: value for key, value in retry.items() if key not in _RETRY_NOISE}
     return short
@@ -259,7 +265,7 @@ def _ordered(value: Json, first: Iterable[str]) -> dict[str, Any]:
     return begun | {key: item for key, item in value.items() if key not in begun}
 
 
-def _cluster(cluster: Json, config: ProxyConfig, *, explicit: bool = False, brief: bool = False) -> Part:
+def _cluster(cluster: Json, config: EnvoyConfig, *, explicit: bool = False, brief: bool = False) -> ConfigPart:
     name = str(cluster["name"])
     wanted = _CLUSTER_BRIEF if brief else _CLUSTER_SHOWN
     # Proto JSON leaves out the first value of an enum, which says more here than its absence.
@@ -273,13 +279,13 @@ def _cluster(cluster: Json, config: ProxyConfig, *, explicit: bool = False, brie
         # Names of the Internet, which a cluster holds itself and looks up.
         ends = [item["endpoint"]["address"] for group in own.get("endpoints", ()) for item in group["lb_endpoints"]]
         sockets = [end.get("socket_address", {}) for end in ends]
-        short["endpoints"] = [f"{one.get('address')}:{one.get('port_value')}" for one in sockets]
+        short["endpoints"] = [f"{socket.get('address')}:{socket.get('port_value')}" for socket in sockets]
     if assignment is not None:
         known = [_endpoint(item) for group in assignment.get("endpoints", ()) for item in group["lb_endpoints"]]
-        short["endpoints"] = [f"{n} × {text}" if n > 1 else text for text, n in Counter(known).items()]
+        short["endpoints"] = [f"{count} × {text}" if count > 1 else text for text, count in Counter(known).items()]
         if not known:
             missing = f"Cluster {name} has no endpoint: such a request gets 503 UH."
-    return Part(f"cluster {name}", short, "CDS", missing, explicit)
+    return ConfigPart(f"cluster {name}", short, "CDS", missing, explicit)
 
 
 def _endpoint(item: Json) -> str:

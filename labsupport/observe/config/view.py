@@ -12,8 +12,8 @@ from labsupport.errors import UsageError
 from labsupport.model.schema.base import Resource
 from labsupport.model.writing.lines import ConfigLine, block, key, leaves
 from labsupport.model.writing.written import written
-from labsupport.observe.config.parts import Part, find_parts
-from labsupport.records import Pod, ProxyConfig, Ref
+from labsupport.observe.config.parts import ConfigPart, find_parts
+from labsupport.records import EnvoyConfig, Pod, Ref
 
 __all__ = ["ConfigView", "EnvoyPart", "view"]
 
@@ -105,7 +105,7 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
     raw = written(resource)
     values = {key(path, value) for path, value in leaves(raw.get("spec", {})) if _tells(path, value)}
     tried: list[str] = []
-    chosen: tuple[Pod, ProxyConfig, list[Part]] | None = None
+    chosen: tuple[Pod, EnvoyConfig, list[ConfigPart]] | None = None
     for pod in _candidates(engine, resource, proxy):
         config = engine.proxy_config(pod.name)
         tried.append(pod.name)
@@ -113,8 +113,8 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
         if parts:
             chosen = pod, config, parts
             break
-    found = {key(path, value) for part in (chosen[2] if chosen else ()) for path, value in leaves(part.content)}
-    shown = found & values
+    in_part = {key(path, value) for part in (chosen[2] if chosen else ()) for path, value in leaves(part.content)}
+    shown = in_part & values
     left = block(raw, lambda path, value: "written" if _is_value(path, value, shown) else "")
     ref, source = Ref(resource.kind, resource.name, resource.namespace), resource.origin.file
     if chosen is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labsupport.errors import EngineError, UsageError
-from labsupport.setup.cluster.programs import Done, ask
+from labsupport.setup.cluster.programs import EndedProgram, ask
 
 __all__ = ["PROVIDERS", "Containers", "find"]
 
@@ -83,7 +83,7 @@ def find(provider: str | None = None) -> Containers:
     raise EngineError("\n".join(problems))
 
 
-def _read(name: str, done: Done) -> Containers | None:
+def _read(name: str, done: EndedProgram) -> Containers | None:
     try:
         told = json.loads(done.output) if done.status == 0 else None
     except ValueError:
@@ -132,13 +132,13 @@ def missing_controllers(engine: Containers) -> list[str]:
     return [name for name in _NEEDED_BY_KIND if name not in engine.controllers]
 
 
-def _problem(name: str, done: Done) -> str:
+def _problem(name: str, done: EndedProgram) -> str:
     """Why an engine that is installed cannot be used, and what to do."""
     said = done.said.lower()
     with contextlib.suppress(ValueError, AttributeError):
         # Docker's client puts what is wrong into its JSON, or beside it; the rest of it says nothing without an engine.
         wrong = json.loads(done.output).get("ServerErrors") or ()
-        done = Done(done.command, done.status, "\n".join(map(str, wrong)), done.errors)
+        done = EndedProgram(done.command, done.status, "\n".join(map(str, wrong)), done.errors)
     title = name.capitalize()
     user = os.environ.get("USER") or "$USER"
     if "permission denied" in said:

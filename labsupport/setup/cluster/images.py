@@ -240,7 +240,7 @@ def _environment() -> dict[str, str]:
     return {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 
 
-def _failure(what: str, done: programs.Done, log: Path | None) -> EngineError:
+def _failure(what: str, done: programs.EndedProgram, log: Path | None) -> EngineError:
     kept = f"\n  Everything that was written is in {log}" if log else ""
     return programs.ProgramError(
         f"{what} ({done.command[0]} ended with status {done.status}):\n{done.last_lines()}\n"

@@ -222,12 +222,12 @@ class Kind:
 
     # --- programs ----------------------------------------------------------------------------------------------
 
-    def _ask(self, *arguments: str) -> programs.Done:
+    def _ask(self, *arguments: str) -> programs.EndedProgram:
         return programs.ask([self.tool.path, *arguments], environment=self.engine.environment)
 
     def _run(
         self, *arguments: str, timeout_s: float = _CREATE_S, on_line: Callable[[str], None] | None = None
-    ) -> programs.Done:
+    ) -> programs.EndedProgram:
         command = [self.tool.path, *arguments]
         return programs.run(
             command, timeout_s=timeout_s, environment=self.engine.environment, on_line=on_line, log=self.log
@@ -237,7 +237,7 @@ class Kind:
         done = programs.ask([self.engine.program, "container", "inspect", "--format", template, node])
         return done.output.strip()
 
-    def _failure(self, what: str, done: programs.Done, remedy: str) -> EngineError:
+    def _failure(self, what: str, done: programs.EndedProgram, remedy: str) -> EngineError:
         return programs.ProgramError(
             f"{what} (kind ended with status {done.status}):\n{done.last_lines()}\n  {remedy}\n"
             f"  Everything that was written is in {self.log}",

@@ -12,13 +12,13 @@ from typing import IO
 
 from labsupport.errors import EngineError
 
-__all__ = ["Done", "ProgramError", "ask", "run"]
+__all__ = ["EndedProgram", "ProgramError", "ask", "run"]
 
 _ASK_S = 9.0
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class EndedProgram:
     """A program that has ended.
 
     Args:
@@ -51,12 +51,14 @@ class ProgramError(EngineError):
         done: the program's end.
     """
 
-    def __init__(self, text: str, done: Done) -> None:
+    def __init__(self, text: str, done: EndedProgram) -> None:
         super().__init__(text)
         self.done = done
 
 
-def ask(command: Sequence[str], *, timeout_s: float = _ASK_S, environment: Mapping[str, str] | None = None) -> Done:
+def ask(
+    command: Sequence[str], *, timeout_s: float = _ASK_S, environment: Mapping[str, str] | None = None
+) -> EndedProgram:
     """Run a program that answers at once; standard output and standard error are kept apart.
 
     Args:
@@ -77,10 +79,10 @@ def ask(command: Sequence[str], *, timeout_s: float = _ASK_S, environment: Mappi
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Done(tuple(command), -1, "", f"no answer within {timeout_s:.0f} s")
+        return EndedProgram(tuple(command), -1, "", f"no answer within {timeout_s:.0f} s")
     except OSError as error:
-        return Done(tuple(command), 127, "", f"{command[0]} cannot be started: {error.strerror}")
-    return Done(tuple(command), ended.returncode, _text(ended.stdout), _text(ended.stderr))
+        return EndedProgram(tuple(command), 127, "", f"{command[0]} cannot be started: {error.strerror}")
+    return EndedProgram(tuple(command), ended.returncode, _text(ended.stdout), _text(ended.stderr))
 
 
 def run(
@@ -90,7 +92,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] | None = None,
     log: Path | None = None,
-) -> Done:
+) -> EndedProgram:
     """Run a program that takes a while.
 
     Args:
@@ -117,7 +119,7 @@ def run(
                 errors="replace",
             )
         except OSError as error:
-            return Done(tuple(command), 127, f"{command[0]} cannot be started: {error.strerror}")
+            return EndedProgram(tuple(command), 127, f"{command[0]} cannot be started: {error.strerror}")
         assert process.stdout is not None
         # Reading ends when the last holder of the pipe does; a program that leaves children must not keep us.
         reader = threading.Thread(target=_read, args=(process.stdout, lines, kept, on_line), daemon=True)
@@ -135,7 +137,7 @@ def run(
             reader.join(5)
             process.stdout.close()
         kept.write(f"exit status {status}\n\n")
-    return Done(tuple(command), status, "\n".join(lines))
+    return EndedProgram(tuple(command), status, "\n".join(lines))
 
 
 def _read(stream: IO[str], lines: list[str], kept: IO[str], on_line: Callable[[str], None] | None) -> None:

@@ -10,7 +10,7 @@ from labsupport.controlplane.encode import Encoder
 from labsupport.controlplane.proxies import ProxyResources
 from labsupport.controlplane.snapshot import InconsistentSnapshot, build
 from labsupport.engine.embedded.envoy.kubeproxy import NodePort, balance, node_port_cluster
-from labsupport.engine.embedded.envoy.localize import Memo
+from labsupport.engine.embedded.envoy.localize import LocalizedResources
 
 
 def cluster(name: str, **more: Any) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def test_callers_without_a_sidecar_get_names_and_pods_but_no_rule() -> None:
         endpoints={("10.244.0.1", 80): 4711},
         listeners={"default": 15001},
         node_ports=[NodePort(name, "nodeport_web", 31532), NodePort("outbound|1||absent", "nodeport_absent", 31533)],
-        memo=Memo(),
+        memo=LocalizedResources(),
     )
     action = made.routes["default/8080"]["virtual_hosts"][0]["routes"][0]["route"]
     assert action.keys() == {"cluster", "timeout", "hash_policy"}

@@ -10,7 +10,7 @@ import pytest
 
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED
 from labsupport.course import catalogue, progress
-from labsupport.course.summary import Done, summary
+from labsupport.course.summary import ExerciseProgress, summary
 
 FIRST = next(iter(catalogue.every()))
 
@@ -22,7 +22,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def first() -> Done:
+def first() -> ExerciseProgress:
     return summary().exercises[0]
 
 

@@ -8,13 +8,13 @@ import weakref
 import pytest
 from display_samples import T0, response
 
-from labsupport.cell import Origin
+from labsupport.cell import CellRun
 from labsupport.display.live.live import LiveTraffic, live_of
 from labsupport.errors import TrafficError, UsageError
 from labsupport.records import Ref, TrafficSpec
 from labsupport.traffic.background import BackgroundTraffic, TrafficSnapshot
 from labsupport.traffic.recording import Mark, Recording
-from labsupport.traffic.weights import Part, Split
+from labsupport.traffic.weights import Split, SplitPart
 
 
 class Source:
@@ -236,7 +236,7 @@ class Kernel:
     """Runs of cells, and what they published."""
 
     def __init__(self, monkeypatch):
-        self.places, self.now = [], Origin("", "")
+        self.places, self.now = [], CellRun("", "")
         monkeypatch.setattr("labsupport.display.live.live_view.cell.here", lambda: self.now)
         monkeypatch.setattr("labsupport.display.live.live_view._publish", self.publish)
         monkeypatch.setattr(threading.Thread, "start", lambda self: None)
@@ -245,7 +245,7 @@ class Kernel:
         self.places.append((place, update, "application/vnd.jupyter.widget-view+json" in data))
 
     def run(self, cell, number):
-        self.now = Origin(cell, f"run-{number}")
+        self.now = CellRun(cell, f"run-{number}")
 
 
 def test_a_picture_ends_when_its_cell_shows_another_one(source, monkeypatch):
@@ -317,7 +317,7 @@ class Rules:
         return self.shares
 
     def split(self, name):
-        parts = tuple(Part("web", f"v{number}", weight) for number, weight in enumerate((90, 10), start=1))
+        parts = tuple(SplitPart("web", f"v{number}", weight) for number, weight in enumerate((90, 10), start=1))
         return Split(Ref("VirtualService", name), 0, parts)
 
     def turn(self, name, weights):

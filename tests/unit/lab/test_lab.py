@@ -10,7 +10,7 @@ import pytest
 import yaml
 from small_engine import SmallEngine
 
-from labsupport.cell import Origin, here
+from labsupport.cell import CellRun, here
 from labsupport.engine.protocol import Engine
 from labsupport.errors import EngineLostError, ManifestError, NotFoundError, UsageError
 from labsupport.lab import current
@@ -280,7 +280,7 @@ def test_the_lab_ends_with_the_process(tmp_path: Path) -> None:
 
 
 def in_cell(monkeypatch: pytest.MonkeyPatch, cell: str, run: str) -> None:
-    monkeypatch.setattr("labsupport.cell.here", lambda: Origin(cell, run))
+    monkeypatch.setattr("labsupport.cell.here", lambda: CellRun(cell, run))
 
 
 def test_a_cell_that_is_run_again_ends_the_traffic_of_its_run_before(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,7 +297,7 @@ def test_a_cell_that_is_run_again_ends_the_traffic_of_its_run_before(lab: Lab, m
 
 
 def test_a_script_has_no_cells_so_that_all_of_its_traffic_runs(lab: Lab) -> None:
-    assert here() == Origin("", "")
+    assert here() == CellRun("", "")
     several = [lab.traffic("http://web:8080/", source="client", rate=20).start() for _ in range(3)]
     assert [live.state for live in several] == ["running"] * 3
 

@@ -13,7 +13,7 @@ from labsupport.lab.sources import read
 from labsupport.model.writing.lines import block, key, leaves
 from labsupport.observe.config.listeners import pruned
 from labsupport.observe.config.view import ConfigView, view
-from labsupport.records import Pod, ProxyConfig
+from labsupport.records import EnvoyConfig, Pod
 
 LESSON = paths.manifests() / "02-canary-by-weight"
 FILES = (
@@ -40,11 +40,11 @@ def pod(name: str, *, injected: bool = True, app: str = "") -> Pod:
     return Pod(f"{name}-1", "default", name, labels, injected, True, concurrency=1)
 
 
-def config(proxy: str, name: str, files: tuple[Path | str, ...]) -> ProxyConfig:
+def config(proxy: str, name: str, files: tuple[Path | str, ...]) -> EnvoyConfig:
     made = run(files, proxy)
     named = {kind: {item["name"]: item for item in made[kind]} for kind in ("clusters", "listeners", "routes")}
     endpoints = {item["cluster_name"]: item for item in made["endpoints"]}
-    return ProxyConfig(name, **named, endpoints=endpoints, versions={"RDS": "12", "CDS": "3", "LDS": "1"})
+    return EnvoyConfig(name, **named, endpoints=endpoints, versions={"RDS": "12", "CDS": "3", "LDS": "1"})
 
 
 def engine_of(*files: Path | str) -> SmallEngine:

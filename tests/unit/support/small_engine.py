@@ -12,12 +12,12 @@ from labsupport.model.schema.base import Resource
 from labsupport.records import (
     AccessRecord,
     ApplyResult,
+    EnvoyConfig,
     Hop,
     Leftovers,
     ObjectChange,
     Pod,
     ProxyChange,
-    ProxyConfig,
     Ref,
     Response,
     RuleStatus,
@@ -59,7 +59,7 @@ class SmallEngine:
         self.specs: list[TrafficSpec] = []
         self.patches: list[tuple[Ref, Mapping[str, Any]]] = []
         self.refusal: Exception | None = None
-        self.configs: dict[str, ProxyConfig] = {}
+        self.configs: dict[str, EnvoyConfig] = {}
         self.busy = 0
         self.most_busy = 0
         self._pods = list(pods)
@@ -127,7 +127,7 @@ class SmallEngine:
             for name in request_ids or ()
         ]
 
-    def proxy_config(self, pod: str) -> ProxyConfig:
+    def proxy_config(self, pod: str) -> EnvoyConfig:
         return self.configs[pod]
 
     def metrics(self) -> list[Sample]:

@@ -15,7 +15,7 @@ from labsupport.errors import ManifestError, NotFoundError, Problem, UsageError
 from labsupport.explain.expected_shares import version_of, wanted_shares
 from labsupport.model.reading import documents
 from labsupport.records import ApplyResult, Ref, TrafficSpec
-from labsupport.traffic.rule_control import Steering, World
+from labsupport.traffic.rule_control import MeshState, Steering
 from labsupport.traffic.weights import find_split, in_hundredths, patch_for
 
 REVIEWS = TrafficSpec("http://reviews:9080/reviews/0", source="client-v1")
@@ -167,11 +167,11 @@ class Mesh:
     def put(self, *weights: int):
         self.objects = rules(SUBSETS, virtual_service(f"[{split_of(*weights)}]"))
 
-    def look(self) -> World:
+    def look(self) -> MeshState:
         self.looks += 1
         if self.refuse is not None and self.refuse.args == ("closed",):
             raise self.refuse
-        return World(self.objects, PODS, "default")
+        return MeshState(self.objects, PODS, "default")
 
     def patch(self, ref, patch):
         if self.refuse is not None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import UNSPECIFIED
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.controlplane.translate.context import Context
-from labsupport.controlplane.translate.gateway.merge import Merged, Server, duplicate_hosts
+from labsupport.controlplane.translate.gateway.merge import Merged, MergedServer, duplicate_hosts
 from labsupport.controlplane.translate.gateway.tls import downstream_socket
 from labsupport.controlplane.translate.listeners.chains import TLS_INSPECTOR, Chain
 from labsupport.controlplane.translate.listeners.http import gateway_manager
 from labsupport.controlplane.translate.listeners.network import rule_filters
 from labsupport.controlplane.translate.names import listener_name, socket_address
 from labsupport.model.hosts import matches
+from labsupport.model.kinds.virtualservice import L4MatchAttributes, TLSMatchAttributes
 from labsupport.model.protocols import is_http, parse
 
 __all__ = ["gateway_listeners"]
@@ -30,19 +30,19 @@ def gateway_listeners(context: Context, merged: Merged) -> dict[str, Json]:
         address = bind or UNSPECIFIED
         name = listener_name(address, number)
         places.setdefault(name, (address, number))
-        found = chains.setdefault(name, [])
+        port_chains = chains.setdefault(name, [])
         if is_http(parse(protocol)):
-            found.append(Chain(filters=(gateway_manager(f"outbound_{name}", port.table, parse(protocol)),)))
+            port_chains.append(Chain(filters=(gateway_manager(f"outbound_{name}", port.table, parse(protocol)),)))
             continue
         for server in port.servers:
             if server.terminates_https:
-                found.append(_https(name, server, merged.tls_tables[id(server)]))
+                port_chains.append(_https(name, server, merged.tls_tables[id(server)]))
             else:
-                found += _l4(context, server, number, tls_hosts)
-    return {name: _listener(name, places[name], found) for name, found in chains.items() if found}
+                port_chains += _l4(context, server, number, tls_hosts)
+    return {name: _listener(name, places[name], port_chains) for name, port_chains in chains.items() if port_chains}
 
 
-def _https(name: str, server: Server, table: str) -> Chain:
+def _https(name: str, server: MergedServer, table: str) -> Chain:
     prefix = server.spec.name or f"outbound_{name}"
     manager = gateway_manager(prefix, table, server.protocol)
     if server.spec.name:
@@ -51,11 +51,11 @@ def _https(name: str, server: Server, table: str) -> Chain:
     return Chain(
         filters=(manager,),
         server_names=server.server_names,
-        transport_socket=downstream_socket(server.tls),
+        transport_socket=downstream_socket(server.tls) if server.tls is not None else None,
     )
 
 
-def _l4(context: Context, server: Server, number: int, tls_hosts: dict[int, dict[str, str]]) -> list[Chain]:
+def _l4(context: Context, server: MergedServer, number: int, tls_hosts: dict[int, dict[str, str]]) -> list[Chain]:
     rules = [
         rule
         for rule in context.registry.virtual_services.for_gateway(context.namespace, server.gateway)
@@ -70,7 +70,7 @@ def _l4(context: Context, server: Server, number: int, tls_hosts: dict[int, dict
     return [Chain(filters=filters, server_names=server.server_names, transport_socket=socket)]
 
 
-def _bound(server: Server, rule: VirtualServiceRule) -> bool:
+def _bound(server: MergedServer, rule: VirtualServiceRule) -> bool:
     """Whether a host of the rule is one of the server, namespaces considered."""
     for text in server.hosts:
         space, slash, host = text.partition("/")
@@ -81,7 +81,7 @@ def _bound(server: Server, rule: VirtualServiceRule) -> bool:
     return False
 
 
-def _applies(match: Any, server: Server) -> bool:
+def _applies(match: L4MatchAttributes | TLSMatchAttributes, server: MergedServer) -> bool:
     return match.port in (0, server.spec.port.number) and (not match.gateways or server.gateway in match.gateways)
 
 
@@ -89,7 +89,7 @@ def _owner(rule: VirtualServiceRule) -> str:
     return f"{rule.name}.{rule.namespace}"
 
 
-def _tcp_filters(context: Context, server: Server, rules: Sequence[VirtualServiceRule]) -> tuple[Json, ...]:
+def _tcp_filters(context: Context, server: MergedServer, rules: Sequence[VirtualServiceRule]) -> tuple[Json, ...]:
     for rule in rules:
         for item in rule.tcp:
             if item.route and (not item.match or any(_applies(match, server) for match in item.match)):
@@ -98,7 +98,7 @@ def _tcp_filters(context: Context, server: Server, rules: Sequence[VirtualServic
 
 
 def _passthrough(
-    context: Context, server: Server, rules: Sequence[VirtualServiceRule], taken: dict[str, str]
+    context: Context, server: MergedServer, rules: Sequence[VirtualServiceRule], taken: dict[str, str]
 ) -> list[Chain]:
     chains = []
     for rule in rules:

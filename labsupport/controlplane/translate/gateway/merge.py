@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from labsupport.controlplane.translate.context import Context
-from labsupport.controlplane.translate.targets import Target, service_targets
+from labsupport.controlplane.translate.targets import PortTarget, service_targets
+from labsupport.model.kinds.gateway import Gateway, Server, ServerTLSSettings
 from labsupport.model.protocols import is_http, parse
 
-__all__ = ["Merged", "Server", "ServerPort", "merge_servers"]
+__all__ = ["Merged", "MergedServer", "ServerPort", "merge_servers"]
 
 _KEEP_PORT = "experimental.istio.io/disable-gateway-port-translation"
 
 
 @dataclass(frozen=True, eq=False)
-class Server:
+class MergedServer:
     """One server of one Gateway.
 
     Args:
@@ -29,7 +29,7 @@ class Server:
         hosts: with the namespaces in front of them resolved.
     """
 
-    spec: Any
+    spec: Server
     gateway: str
     hosts: tuple[str, ...]
 
@@ -39,7 +39,7 @@ class Server:
         return parse(self.spec.port.protocol)
 
     @property
-    def tls(self) -> Any:
+    def tls(self) -> ServerTLSSettings | None:
         """Its ``tls`` block."""
         return self.spec.tls
 
@@ -80,7 +80,7 @@ ServerPort = tuple[int, str, str]
 
 @dataclass(slots=True)
 class _Port:
-    servers: list[Server]
+    servers: list[MergedServer]
     table: str = ""
 
 
@@ -95,14 +95,14 @@ class Merged:
     """
 
     ports: dict[ServerPort, _Port] = field(default_factory=dict)
-    tables: dict[str, list[Server]] = field(default_factory=dict)
+    tables: dict[str, list[MergedServer]] = field(default_factory=dict)
     tls_tables: dict[int, str] = field(default_factory=dict)
     plain: dict[int, ServerPort] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
     tls_hosts: dict[int, dict[str, str]] = field(default_factory=dict)
     tls_binds: dict[int, set[str]] = field(default_factory=dict)
 
-    def add(self, server: Server, number: int, table: str) -> None:
+    def add(self, server: MergedServer, number: int, table: str) -> None:
         """Take in one server on one port, unless it conflicts with one that is there."""
         spec = server.spec
         if server.tls is not None:
@@ -124,14 +124,14 @@ class Merged:
         else:
             self._join_tls(server, port, table)
 
-    def _start(self, server: Server, port: ServerPort, table: str) -> None:
+    def _start(self, server: MergedServer, port: ServerPort, table: str) -> None:
         if not server.is_tls:
             self.plain[port[0]] = port
         if server.is_http:
             self.tables[table] = [server]
         self.ports[port] = _Port([server], table)
 
-    def _join(self, server: Server, port: ServerPort, table: str) -> None:
+    def _join(self, server: MergedServer, port: ServerPort, table: str) -> None:
         current = self.plain[port[0]]
         same_bind = current[2] == port[2]
         if same_bind:
@@ -148,7 +148,7 @@ class Merged:
             self.ports[port].servers.append(server)
             self.tables.setdefault(table, []).append(server)
 
-    def _join_tls(self, server: Server, port: ServerPort, table: str) -> None:
+    def _join_tls(self, server: MergedServer, port: ServerPort, table: str) -> None:
         number = port[0]
         if server.is_http:
             if not table or table in self.tables:
@@ -178,7 +178,7 @@ def merge_servers(context: Context) -> Merged:
         if not gateway.spec.selector.items() <= labels:
             continue
         for spec in gateway.spec.servers:
-            server = Server(spec, f"{gateway.namespace}/{gateway.name}", _hosts(spec.hosts, gateway.namespace))
+            server = MergedServer(spec, f"{gateway.namespace}/{gateway.name}", _hosts(spec.hosts, gateway.namespace))
             number = _port(spec.port.number, targets)
             merged.add(server, number, _table(server, number, gateway))
     return merged
@@ -201,7 +201,7 @@ def _hosts(hosts: Sequence[str], namespace: str) -> tuple[str, ...]:
     return tuple(resolved)
 
 
-def _port(number: int, targets: Sequence[Target]) -> int:
+def _port(number: int, targets: Sequence[PortTarget]) -> int:
     """The port the pod listens on: the target port of its Service, or else the number itself."""
     for target in targets:
         if _KEEP_PORT not in target.service.labels and target.port.number == number:
@@ -209,7 +209,7 @@ def _port(number: int, targets: Sequence[Target]) -> int:
     return number
 
 
-def _table(server: Server, number: int, gateway: Any) -> str:
+def _table(server: MergedServer, number: int, gateway: Gateway) -> str:
     bind = f".{server.spec.bind}" if server.spec.bind else ""
     if is_http(server.protocol):
         return f"http.{number}{bind}"

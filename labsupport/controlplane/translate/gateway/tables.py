@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.controlplane.translate.context import Context
-from labsupport.controlplane.translate.gateway.merge import Merged, Server
+from labsupport.controlplane.translate.gateway.merge import Merged, MergedServer
+from labsupport.controlplane.translate.http.actions import Lookup
 from labsupport.controlplane.translate.http.match import is_catch_all
 from labsupport.controlplane.translate.http.rules import rule_routes
 from labsupport.controlplane.translate.http.tables import route_config
@@ -18,16 +17,16 @@ from labsupport.model.hosts import host_order, intersection
 __all__ = ["gateway_table", "server_hosts"]
 
 
-def server_hosts(server: Server, namespace: str) -> list[str]:
+def server_hosts(server: MergedServer, namespace: str) -> list[str]:
     """Hosts of a server that VirtualServices of a namespace may be bound to."""
-    found = []
+    hosts = []
     for text in server.hosts:
         space, slash, host = text.partition("/")
         if not slash:
-            found.append(text)
+            hosts.append(text)
         elif space in (namespace, "*"):
-            found.append(host)
-    return found
+            hosts.append(host)
+    return hosts
 
 
 def gateway_table(context: Context, merged: Merged, name: str) -> Json:
@@ -76,7 +75,7 @@ def gateway_table(context: Context, merged: Merged, name: str) -> Json:
     return route_config(name, _collapse(hosts))
 
 
-def _lookup(context: Context, rule: VirtualServiceRule) -> Any:
+def _lookup(context: Context, rule: VirtualServiceRule) -> Lookup:
     """Find services of destinations: those of the rule's own namespace first."""
 
     def find(host: str) -> ServiceRecord | None:
@@ -88,7 +87,7 @@ def _lookup(context: Context, rule: VirtualServiceRule) -> Any:
     return find
 
 
-def _join(hosts: dict[str, Json], host: str, port: int, routes: list[Json], server: Server) -> None:
+def _join(hosts: dict[str, Json], host: str, port: int, routes: list[Json], server: MergedServer) -> None:
     known = hosts.get(host)
     if known is None:
         known = hosts[host] = {

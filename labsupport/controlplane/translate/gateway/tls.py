@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.translate.tls import TLS_SOCKET, credential_secret, file_secret
+from labsupport.model.kinds.gateway import ServerTLSSettings
 
 __all__ = ["CIPHERS", "downstream_socket"]
 
@@ -26,7 +25,7 @@ def _known(suite: str) -> bool:
     return suite in ("", "ALL") or not suite[0].isalnum() or suite in CIPHERS
 
 
-def downstream_socket(settings: Any) -> Json | None:
+def downstream_socket(settings: ServerTLSSettings) -> Json | None:
     """The transport socket of a server.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import ServiceRecord
@@ -13,6 +12,15 @@ from labsupport.controlplane.translate.http.hashing import destination_hash, has
 from labsupport.controlplane.translate.http.headers import HEADER_FIELDS, header_operations
 from labsupport.controlplane.translate.http.retries import retry_policy, timeouts
 from labsupport.controlplane.translate.names import outbound_cluster
+from labsupport.model.kinds.virtualservice import (
+    Destination,
+    Headers,
+    HTTPDirectResponse,
+    HTTPRedirect,
+    HTTPRewrite,
+    HTTPRoute,
+    HTTPRouteDestination,
+)
 
 __all__ = ["Lookup", "destination_cluster", "direct_response", "forward", "redirect"]
 
@@ -30,7 +38,7 @@ _REDIRECT_CODES = {
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def destination_cluster(destination: Any, service: ServiceRecord | None, port: int) -> str:
+def destination_cluster(destination: Destination, service: ServiceRecord | None, port: int) -> str:
     """The cluster a destination stands for.
 
     Args:
@@ -51,7 +59,7 @@ def destination_cluster(destination: Any, service: ServiceRecord | None, port: i
     return outbound_cluster(host, port, destination.subset)
 
 
-def redirect(route: Json, rule: Any, *, port: int, tls: bool) -> None:
+def redirect(route: Json, rule: HTTPRedirect, *, port: int, tls: bool) -> None:
     """Make a route answer with ``redirect``.
 
     Args:
@@ -82,7 +90,7 @@ def redirect(route: Json, rule: Any, *, port: int, tls: bool) -> None:
     route["redirect"] = action
 
 
-def direct_response(route: Json, rule: Any) -> None:
+def direct_response(route: Json, rule: HTTPDirectResponse) -> None:
     """Make a route answer with ``directResponse``."""
     action: Json = {"status": rule.status}
     if rule.body is not None:
@@ -93,7 +101,7 @@ def direct_response(route: Json, rule: Any) -> None:
     route["direct_response"] = action
 
 
-def forward(context: Context, route: Json, rule: Any, lookup: Lookup, *, authority: str, port: int) -> None:
+def forward(context: Context, route: Json, rule: HTTPRoute, lookup: Lookup, *, authority: str, port: int) -> None:
     """Make a route forward to the rule's destinations.
 
     Args:
@@ -139,7 +147,7 @@ def forward(context: Context, route: Json, rule: Any, lookup: Lookup, *, authori
         action["retry_policy"] = policy
 
 
-def _rewrite(action: Json, rewrite: Any) -> str:
+def _rewrite(action: Json, rewrite: HTTPRewrite) -> str:
     if rewrite.uri_regex_rewrite is not None:
         pattern = rewrite.uri_regex_rewrite
         action["regex_rewrite"] = {
@@ -151,8 +159,8 @@ def _rewrite(action: Json, rewrite: Any) -> str:
     return str(rewrite.authority)
 
 
-def _mirrors(rule: Any, lookup: Lookup, port: int) -> list[Json]:
-    found = []
+def _mirrors(rule: HTTPRoute, lookup: Lookup, port: int) -> list[Json]:
+    mirrors = []
     if rule.mirror is not None:
         share: Json | None = fraction(100)
         if rule.mirror_percentage is not None:
@@ -160,15 +168,15 @@ def _mirrors(rule: Any, lookup: Lookup, port: int) -> list[Json]:
         elif rule.mirror_percent is not None:
             share = fraction(rule.mirror_percent) if rule.mirror_percent > 0 else None
         if share is not None:
-            found.append(_mirror(destination_cluster(rule.mirror, lookup(rule.mirror.host), port), share))
+            mirrors.append(_mirror(destination_cluster(rule.mirror, lookup(rule.mirror.host), port), share))
     for mirror in rule.mirrors:
         share = fraction(100)
         if mirror.percentage is not None:
             share = percentage(mirror.percentage) if mirror.percentage.value > 0 else None
         if share is not None:
             target = mirror.destination
-            found.append(_mirror(destination_cluster(target, lookup(target.host), port), share))
-    return found
+            mirrors.append(_mirror(destination_cluster(target, lookup(target.host), port), share))
+    return mirrors
 
 
 def _mirror(cluster: str, share: Json) -> Json:
@@ -180,7 +188,7 @@ def _mirror(cluster: str, share: Json) -> Json:
     }
 
 
-def _append_headers(route: Json, action: Json, headers: Any) -> None:
+def _append_headers(route: Json, action: Json, headers: Headers | None) -> None:
     """The header changes of the only destination come after those of the rule."""
     operations, authority = header_operations(headers)
     for field in HEADER_FIELDS:
@@ -190,7 +198,7 @@ def _append_headers(route: Json, action: Json, headers: Any) -> None:
         action.setdefault("host_rewrite_literal", authority)
 
 
-def _weighted(destination: Any, lookup: Lookup, port: int) -> Json:
+def _weighted(destination: HTTPRouteDestination, lookup: Lookup, port: int) -> Json:
     operations, authority = header_operations(destination.headers)
     weighted: Json = {
         "name": destination_cluster(destination.destination, lookup(destination.destination.host), port),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.translate.http.match import string_match
 from labsupport.controlplane.translate.names import duration
+from labsupport.model.kinds.virtualservice import CorsPolicy, HTTPFaultInjection, HTTPRoute, Percent
 from labsupport.model.validation.httppolicy import GRPC_CODES
 
 __all__ = ["CORS", "FAULT", "fraction", "percentage", "route_filters"]
@@ -17,7 +16,7 @@ _FAULT_TYPE = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFa
 _CORS_TYPE = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
 
 
-def percentage(percent: Any) -> Json:
+def percentage(percent: Percent) -> Json:
     """A ``Percent`` in millionths, as Istio keeps its decimals."""
     return _fractional(int(percent.value * 10000), "MILLION")
 
@@ -34,7 +33,7 @@ def _fractional(numerator: int, denominator: str) -> Json:
     return result
 
 
-def route_filters(rule: Any) -> Json:
+def route_filters(rule: HTTPRoute) -> Json:
     """``typed_per_filter_config`` of a rule's routes; empty without faults and CORS."""
     result: Json = {}
     if rule.fault is not None:
@@ -44,7 +43,7 @@ def route_filters(rule: Any) -> Json:
     return result
 
 
-def _fault(fault: Any) -> Json:
+def _fault(fault: HTTPFaultInjection) -> Json:
     result: Json = {}
     delay, abort = fault.delay, fault.abort
     if delay is not None and delay.fixed_delay is not None:
@@ -63,7 +62,7 @@ def _fault(fault: Any) -> Json:
     return result
 
 
-def _cors(policy: Any) -> Json:
+def _cors(policy: CorsPolicy) -> Json:
     result: Json = {
         "filter_enabled": {"default_value": fraction(100)},
         "forward_not_matching_preflights": policy.unmatched_preflights != "IGNORE",

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.proxies import Json
-from labsupport.controlplane.registry.services import Port, ServiceRecord
+from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.names import duration
+from labsupport.model.kinds.loadbalancer import ConsistentHashLB
+from labsupport.model.kinds.trafficpolicy import PortTrafficPolicy, TrafficPolicy
+from labsupport.model.kinds.virtualservice import Destination
 
 __all__ = ["destination_hash", "hash_policy", "service_hash"]
 
 
-def _hash_of(policy: Any) -> Any:
+def _hash_of(policy: TrafficPolicy | PortTrafficPolicy | None) -> ConsistentHashLB | None:
     balancer = policy.load_balancer if policy is not None else None
     return balancer.consistent_hash if balancer is not None else None
 
 
-def _port_hash(policy: Any, port: int) -> Any:
+def _port_hash(policy: TrafficPolicy | None, port: int) -> ConsistentHashLB | None:
     for setting in policy.port_level_settings if policy is not None else ():
         if setting.port is not None and setting.port.number == port:
             return _hash_of(setting)
     return None
 
 
-def service_hash(context: Context, service: ServiceRecord, port: Port) -> Any:
+def service_hash(context: Context, service: ServiceRecord, port: RegistryPort) -> ConsistentHashLB | None:
     """The consistentHash for a service that no rule routes; None without one."""
     rule = context.rule(service.hostname)
     if rule is None or rule.traffic_policy is None:
@@ -33,7 +34,7 @@ def service_hash(context: Context, service: ServiceRecord, port: Port) -> Any:
     return own if own is not None else _hash_of(rule.traffic_policy)
 
 
-def destination_hash(context: Context, destination: Any) -> Any:
+def destination_hash(context: Context, destination: Destination) -> ConsistentHashLB | None:
     """The consistentHash for a destination of a rule: that of its subset and port, if the port is given, first."""
     rule = context.rule(destination.host)
     if rule is None:
@@ -48,7 +49,7 @@ def destination_hash(context: Context, destination: Any) -> Any:
     return next((candidate for candidate in candidates if candidate is not None), None)
 
 
-def hash_policy(consistent: Any) -> Json | None:
+def hash_policy(consistent: ConsistentHashLB | None) -> Json | None:
     """What of a request is hashed, as Envoy's HashPolicy; None if it names nothing."""
     if consistent is None:
         return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
+from labsupport.model.kinds.virtualservice import HeaderOperations, Headers
 
 __all__ = ["HEADER_FIELDS", "header_operations"]
 
@@ -17,7 +17,7 @@ HEADER_FIELDS = (
 )
 
 
-def header_operations(headers: Any) -> tuple[Json, str]:
+def header_operations(headers: Headers | None) -> tuple[Json, str]:
     """Translate header changes.
 
     Args:
@@ -47,7 +47,7 @@ def _authority(values: Mapping[str, str]) -> str:
     return next((value for name, value in values.items() if name.lower() in (":authority", "host")), "")
 
 
-def _additions(changes: Any) -> list[Json]:
+def _additions(changes: HeaderOperations | None) -> list[Json]:
     if changes is None:
         return []
     return [
@@ -61,5 +61,5 @@ def _additions(changes: Any) -> list[Json]:
     ]
 
 
-def _removals(changes: Any) -> list[str]:
+def _removals(changes: HeaderOperations | None) -> list[str]:
     return [name for name in changes.remove if not _is_internal(name)] if changes is not None else []

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
+from labsupport.model.kinds.virtualservice import HTTPMatchRequest, StringMatch
 
 __all__ = ["applies", "is_catch_all", "route_match", "string_match"]
 
 _CLAIM = "@request.auth.claims"
 
 
-def applies(match: Any, *, port: int, gateways: frozenset[str], labels: Mapping[str, str], namespace: str) -> bool:
+def applies(
+    match: HTTPMatchRequest | None, *, port: int, gateways: frozenset[str], labels: Mapping[str, str], namespace: str
+) -> bool:
     """Whether a ``match`` entry can hold for requests through one proxy at all.
 
     Args:
@@ -36,7 +38,7 @@ def applies(match: Any, *, port: int, gateways: frozenset[str], labels: Mapping[
     return not match.source_namespace or bool(match.source_namespace == namespace)
 
 
-def string_match(text: Any) -> Json | None:
+def string_match(text: StringMatch) -> Json | None:
     """A StringMatch as Envoy's StringMatcher; None without an operator."""
     if text.exact is not None:
         return {"exact": text.exact}
@@ -47,7 +49,7 @@ def string_match(text: Any) -> Json | None:
     return None
 
 
-def route_match(match: Any) -> Json:
+def route_match(match: HTTPMatchRequest | None) -> Json:
     """The RouteMatch of one ``match`` entry; None stands for a rule without any."""
     if match is None:
         return {"prefix": "/"}
@@ -79,9 +81,9 @@ def route_match(match: Any) -> Json:
             matcher["treat_missing_header_as_empty"] = True
         headers.append(matcher)
     headers.sort(key=lambda matcher: str(matcher["name"]))
-    for name, text in ((":method", match.method), (":authority", match.authority), (":scheme", match.scheme)):
-        if text is not None:
-            headers.append(_header(name, text))
+    for name, wanted in ((":method", match.method), (":authority", match.authority), (":scheme", match.scheme)):
+        if wanted is not None:
+            headers.append(_header(name, wanted))
     if headers:
         result["headers"] = headers
     if match.query_params:
@@ -91,7 +93,7 @@ def route_match(match: Any) -> Json:
     return result
 
 
-def is_catch_all(route: Mapping[str, Any]) -> bool:
+def is_catch_all(route: Json) -> bool:
     """Whether a route takes every request that reaches it."""
     match = route["match"]
     everything = (
@@ -102,11 +104,11 @@ def is_catch_all(route: Mapping[str, Any]) -> bool:
     return everything and not any(key in match for key in ("headers", "query_parameters", "dynamic_metadata"))
 
 
-def _asks_for_presence(text: Any) -> bool:
+def _asks_for_presence(text: StringMatch) -> bool:
     return text.exact is None and text.prefix is None and text.regex in (None, "*")
 
 
-def _condition(name: str, text: Any) -> Json:
+def _condition(name: str, text: StringMatch) -> Json:
     if _asks_for_presence(text):
         return {"name": name, "present_match": True}
     return {"name": name, "string_match": string_match(text)}
@@ -115,7 +117,7 @@ def _condition(name: str, text: Any) -> Json:
 _header = _condition
 
 
-def _claim(name: str, text: Any) -> Json:
+def _claim(name: str, text: StringMatch) -> Json:
     """A condition on a claim of the request's JWT, as ``@request.auth.claims`` keys ask for it."""
     rest = name[len(_CLAIM) :]
     claims = rest[1:].split(".") if rest.startswith(".") else rest[1:-1].split("][")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.translate.names import duration
+from labsupport.model.kinds.virtualservice import HTTPRetry
 
 __all__ = ["retry_policy", "timeouts"]
 
@@ -27,13 +28,13 @@ _PREVIOUS_PRIORITIES = {
 }
 
 
-def timeouts(timeout: Any) -> Json:
+def timeouts(timeout: timedelta | None) -> Json:
     """``timeout`` and the limit for gRPC's own header; Istio's default is none, unlike Envoy's 15 s."""
     text = "0s" if timeout is None else duration(timeout)
     return {"timeout": text, "max_grpc_timeout": text}
 
 
-def retry_policy(retries: Any, *, hashed: bool = False) -> Json | None:
+def retry_policy(retries: HTTPRetry | None, *, hashed: bool = False) -> Json | None:
     """The retry policy of a route.
 
     Args:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.memo import MEMO
-from labsupport.controlplane.registry.services import Port, ServiceRecord
+from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.actions import Lookup, direct_response, forward, redirect
@@ -16,6 +14,7 @@ from labsupport.controlplane.translate.http.headers import header_operations
 from labsupport.controlplane.translate.http.match import applies, is_catch_all, route_match
 from labsupport.controlplane.translate.http.retries import retry_policy, timeouts
 from labsupport.controlplane.translate.names import origin_metadata, outbound_cluster
+from labsupport.model.kinds.virtualservice import HTTPMatchRequest, HTTPRoute
 
 __all__ = ["rule_routes", "service_route"]
 
@@ -70,8 +69,8 @@ def _routes(
 def _route(
     context: Context,
     service_rule: VirtualServiceRule,
-    rule: Any,
-    match: Any,
+    rule: HTTPRoute,
+    match: HTTPMatchRequest | None,
     lookup: Lookup,
     *,
     port: int,
@@ -100,14 +99,14 @@ def _route(
     return route
 
 
-def service_route(context: Context, service: ServiceRecord, port: Port) -> Json:
+def service_route(context: Context, service: ServiceRecord, port: RegistryPort) -> Json:
     """The only route of a service that no VirtualService is about."""
     rule = context.rule(service.hostname)
     key = (service.hostname, port.number)
     return MEMO.get("service route", (rule, context.mesh), key, lambda: _service_route(context, service, port))
 
 
-def _service_route(context: Context, service: ServiceRecord, port: Port) -> Json:
+def _service_route(context: Context, service: ServiceRecord, port: RegistryPort) -> Json:
     action: Json = {
         "cluster": outbound_cluster(service.hostname, port.number),
         **timeouts(None),

@@ -10,7 +10,7 @@ from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.controlplane.registry.scope import EgressListener
-from labsupport.controlplane.registry.services import UNSPECIFIED, Port, ServiceRecord
+from labsupport.controlplane.registry.services import UNSPECIFIED, RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.actions import destination_cluster
@@ -26,7 +26,7 @@ MAX_BODY = 1024 * 1024
 
 
 @dataclass(slots=True)
-class _Group:
+class _RouteGroup:
     """Routes and the hosts they are for: services of the registry, and hosts that only a rule knows."""
 
     port: int
@@ -56,8 +56,8 @@ def sidecar_tables(context: Context, names: Sequence[str]) -> dict[str, Json]:
         if port not in hosts_by_port:
             hosts_by_port[port] = _virtual_hosts(context, port, name)
         if before:
-            found = [host for host in hosts_by_port[port] if name in host["domains"] or before in host["domains"]]
-            virtual_hosts = [{**host, "domains": ["*"]} for host in found] if len(found) == 1 else found
+            asked = [host for host in hosts_by_port[port] if name in host["domains"] or before in host["domains"]]
+            virtual_hosts = [{**host, "domains": ["*"]} for host in asked] if len(asked) == 1 else asked
         else:
             virtual_hosts = [*hosts_by_port[port], _catch_all(context)]
         tables[name] = route_config(name, virtual_hosts)
@@ -84,7 +84,7 @@ def _virtual_hosts(context: Context, port: int, name: str) -> list[Json]:
     return sorted(_build(context, groups, port), key=lambda host: str(host["name"]))
 
 
-def _with_port(service: ServiceRecord, port: Port) -> ServiceRecord:
+def _with_port(service: ServiceRecord, port: RegistryPort) -> ServiceRecord:
     return replace(service, hostname=service.hostname.lower(), ports=(port,))
 
 
@@ -108,7 +108,7 @@ def _groups(
     rules: Sequence[VirtualServiceRule],
     services: Mapping[str, ServiceRecord],
     port: int,
-) -> list[_Group]:
+) -> list[_RouteGroup]:
     groups = []
     routed: set[str] = set()
     for rule in rules:
@@ -124,15 +124,15 @@ def _groups(
                 routed.add(service.hostname)
         if not by_port and port == 80:
             by_port[port] = []
-        groups += [_Group(number, served, hosts, routes) for number, served in by_port.items()]
+        groups += [_RouteGroup(number, served, hosts, routes) for number, served in by_port.items()]
     for service in sorted(services.values(), key=lambda service: service.hostname):
         if service.hostname not in routed and service.resolution != "ALIAS":
             for own in _http_ports(service):
-                groups.append(_Group(own.number, [service], [], [service_route(context, service, own)]))
+                groups.append(_RouteGroup(own.number, [service], [], [service_route(context, service, own)]))
     return groups
 
 
-def _http_ports(service: ServiceRecord) -> list[Port]:
+def _http_ports(service: ServiceRecord) -> list[RegistryPort]:
     return [port for port in service.ports if is_http_or_sniffed(port.protocol)]
 
 
@@ -159,7 +159,7 @@ def _split_hosts(
     return unknown, known
 
 
-def _build(context: Context, groups: Sequence[_Group], port: int) -> list[Json]:
+def _build(context: Context, groups: Sequence[_RouteGroup], port: int) -> list[Json]:
     names: set[str] = set()
     taken: set[str] = set()
     full_names = {

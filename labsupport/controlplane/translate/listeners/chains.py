@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import UNSPECIFIED
@@ -48,8 +47,8 @@ class Chain:
     subnets: tuple[str, ...] = ()
     application_protocols: tuple[str, ...] = ()
     transport_protocol: str = ""
-    metadata: Any = None
-    transport_socket: Any = None
+    metadata: Json | None = None
+    transport_socket: Json | None = None
 
     @property
     def matches_all(self) -> bool:

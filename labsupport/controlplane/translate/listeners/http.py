@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.translate.names import dns_cache, stat_name
 
@@ -42,7 +40,7 @@ _REQUEST_ID: Json = {
 }
 
 
-def _manager(stat_prefix: str, protocol: str, *, dynamic_host: str = "", **fields: Any) -> Json:
+def _manager(stat_prefix: str, protocol: str, *, dynamic_host: str = "", **fields: object) -> Json:
     filters = [_GRPC_WEB, *_FILTERS] if protocol == "GRPC-Web" else _FILTERS
     if dynamic_host:
         config = {"@type": _DYNAMIC_PROXY, "dns_cache_config": dns_cache(dynamic_host)}

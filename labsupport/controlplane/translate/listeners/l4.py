@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from labsupport.controlplane.registry.services import UNSPECIFIED, Port, ServiceRecord
+from labsupport.controlplane.registry.services import UNSPECIFIED, RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.tables import abbreviations
@@ -13,12 +12,13 @@ from labsupport.controlplane.translate.listeners.chains import Chain
 from labsupport.controlplane.translate.listeners.network import destination_filters, rule_filters, sni_proxy
 from labsupport.controlplane.translate.names import origin_metadata, outbound_cluster
 from labsupport.model.hosts import is_wildcard, matches
+from labsupport.model.kinds.virtualservice import L4MatchAttributes, TLSMatchAttributes
 from labsupport.model.protocols import is_tls
 
 __all__ = ["l4_applies", "l4_chains"]
 
 
-def l4_applies(match: Any, context: Context, port: int, gateway: str) -> bool:
+def l4_applies(match: L4MatchAttributes | TLSMatchAttributes, context: Context, port: int, gateway: str) -> bool:
     """Whether a match of a ``tcp`` or ``tls`` rule can hold for connections through one proxy at all."""
     return (
         (not match.gateways or gateway in match.gateways)
@@ -31,7 +31,7 @@ def l4_applies(match: Any, context: Context, port: int, gateway: str) -> bool:
 def l4_chains(
     context: Context,
     service: ServiceRecord,
-    port: Port,
+    port: RegistryPort,
     rules: Sequence[VirtualServiceRule],
     *,
     bind: str,
@@ -57,7 +57,7 @@ def l4_chains(
 
 
 def _default(
-    context: Context, service: ServiceRecord, port: Port, subnets: tuple[str, ...], names: tuple[str, ...] = ()
+    context: Context, service: ServiceRecord, port: RegistryPort, subnets: tuple[str, ...], names: tuple[str, ...] = ()
 ) -> Chain:
     number = service.ports[0].number if len(service.ports) == 1 else port.number
     cluster = outbound_cluster(service.hostname, number)
@@ -74,7 +74,7 @@ def _owner(rule: VirtualServiceRule) -> str:
 def _tls_chains(
     context: Context,
     service: ServiceRecord,
-    port: Port,
+    port: RegistryPort,
     rules: Sequence[VirtualServiceRule],
     *,
     bind: str,
@@ -118,7 +118,7 @@ def _tls_chains(
 def _tcp_chains(
     context: Context,
     service: ServiceRecord,
-    port: Port,
+    port: RegistryPort,
     rules: Sequence[VirtualServiceRule],
     subnets: tuple[str, ...],
 ) -> list[Chain]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.actions import destination_cluster
 from labsupport.controlplane.translate.names import dns_cache, domain_port, duration
+from labsupport.model.kinds.virtualservice import RouteDestination
 
 __all__ = ["TCP_PROXY", "destination_filters", "rule_filters", "sni_proxy", "tcp_proxy"]
 
@@ -57,7 +57,9 @@ def destination_filters(
     return _stack(protocol, proxy, stat_prefix)
 
 
-def rule_filters(context: Context, routes: Sequence[Any], port: int, protocol: str, owner: str) -> tuple[Json, ...]:
+def rule_filters(
+    context: Context, routes: Sequence[RouteDestination], port: int, protocol: str, owner: str
+) -> tuple[Json, ...]:
     """Filters for the destinations of a ``tcp`` or ``tls`` rule.
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.scope import EgressListener
-from labsupport.controlplane.registry.services import UNSPECIFIED, Port, ServiceRecord
+from labsupport.controlplane.registry.services import UNSPECIFIED, RegistryPort, ServiceRecord
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.actions import destination_cluster
 from labsupport.controlplane.translate.listeners.chains import HTTP_INSPECTOR, PLAINTEXT_HTTP, TLS_INSPECTOR, Chain
@@ -40,7 +40,7 @@ class _Entry:
     """A listener in the making."""
 
     bind: str
-    port: Port
+    port: RegistryPort
     chains: list[Chain]
     protocol: str
     bind_to_port: bool
@@ -54,7 +54,9 @@ class _Listeners:
     context: Context
     entries: dict[tuple[str, int], _Entry] = field(default_factory=dict)
 
-    def add(self, service: ServiceRecord, port: Port, listener: EgressListener, bind: str, to_port: bool) -> None:
+    def add(
+        self, service: ServiceRecord, port: RegistryPort, listener: EgressListener, bind: str, to_port: bool
+    ) -> None:
         """Take in one service port; what is there already decides whether and how it fits."""
         if service.resolution == "ALIAS":
             return
@@ -107,7 +109,7 @@ class _Listeners:
         if not (kind == "tcp" and not is_http(current.protocol)):
             current.protocol = ""
 
-    def _http(self, service: ServiceRecord, port: Port, bind: str, kind: str) -> Chain:
+    def _http(self, service: ServiceRecord, port: RegistryPort, bind: str, kind: str) -> Chain:
         table = str(port.number)
         if not port.number:
             table = bind
@@ -121,40 +123,40 @@ class _Listeners:
 
 def outbound_listeners(context: Context) -> dict[str, Json]:
     """The listeners of a sidecar for its own pod's calls, by name."""
-    found = _Listeners(context)
+    listeners = _Listeners(context)
     for listener in context.scope.listeners:
         to_port = listener.capture == "NONE" or listener.bind.startswith("unix://")
         bind = listener.bind or (_LOCALHOST if to_port else "")
         if listener.port or listener.protocol:
             protocol = "" if listener.protocol == "AUTO" else listener.protocol
-            port = Port(listener.port_name, listener.port, protocol)
+            port = RegistryPort(listener.port_name, listener.port, protocol)
             if not _reserved(bind, port):
                 for service in listener.services:
-                    found.add(service, port, listener, bind, to_port)
+                    listeners.add(service, port, listener, bind, to_port)
             continue
-        for entry in found.entries.values():
+        for entry in listeners.entries.values():
             entry.locked = True
         for service in listener.services:
             for port in service.ports:
                 if _reserved(bind, port):
                     continue
                 for address in _binds(context, service, port, bind):
-                    found.add(service, port, listener, address, to_port)
+                    listeners.add(service, port, listener, address, to_port)
     result = {}
-    for entry in found.entries.values():
+    for entry in listeners.entries.values():
         built = _listener(context, entry)
         result[built["name"]] = built
     result[VIRTUAL_OUTBOUND] = _virtual_outbound(context)
     return result
 
 
-def _reserved(bind: str, port: Port) -> bool:
+def _reserved(bind: str, port: RegistryPort) -> bool:
     if bind not in ("", UNSPECIFIED) or (not bind and not is_http(port.protocol)):
         return False
     return port.number in RESERVED_PORTS
 
 
-def _binds(context: Context, service: ServiceRecord, port: Port, bind: str) -> Sequence[str]:
+def _binds(context: Context, service: ServiceRecord, port: RegistryPort, bind: str) -> Sequence[str]:
     """Addresses to listen on: those of its pods for a service that has none of its own and is not HTTP."""
     detected = not is_http(port.protocol) and port.protocol != "UDP"
     if bind or service.resolution != "PASSTHROUGH" or service.address != UNSPECIFIED or not detected:

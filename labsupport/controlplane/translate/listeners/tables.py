@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+
+from labsupport.controlplane.proxies import Json
 
 __all__ = ["table_names"]
 
 
-def table_names(listeners: Iterable[Mapping[str, Any]]) -> list[str]:
+def table_names(listeners: Iterable[Json]) -> list[str]:
     """Names of the tables that listeners get over RDS, sorted."""
     names = set()
     for listener in listeners:

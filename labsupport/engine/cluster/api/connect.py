@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from labsupport.engine.cluster.api.apierror import ApiError, first_line, refusal, words_of
 from labsupport.errors import EngineError, EngineLostError, UsageError
 
-__all__ = ["FIELD_MANAGER", "MANAGED_BY", "TIMEOUT_S", "ApiError", "Connection", "Reply"]
+__all__ = ["FIELD_MANAGER", "MANAGED_BY", "TIMEOUT_S", "ApiError", "ApiReply", "Connection"]
 
 FIELD_MANAGER = "istio-traffic-workshop"
 MANAGED_BY = ("app.kubernetes.io/managed-by", "istio-traffic-workshop")
@@ -31,7 +31,7 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ApiReply:
     """What the API server answered.
 
     Args:
@@ -141,7 +141,7 @@ class Connection:
         body: Any = None,
         content_type: str = "application/json",
         timeout_s: float | None = None,
-    ) -> Reply:
+    ) -> ApiReply:
         """Send one request to the API server and read the whole answer.
 
         Args:
@@ -180,7 +180,7 @@ class Connection:
             raise refusal(response.status, text, response.reason or "", self.context)
         found = response.headers.getlist("Warning") if "Warning" in response.headers else []
         warnings = tuple(_unescaped(one) for line in found for one in _WARNING.findall(line))
-        return Reply(response.status, text, warnings, dict(response.headers))
+        return ApiReply(response.status, text, warnings, dict(response.headers))
 
     def open(
         self,

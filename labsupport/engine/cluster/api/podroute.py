@@ -23,7 +23,7 @@ _ALIVE_S = 3.0
 _ATTEMPTS, _PAUSE_S = 8, 0.02
 
 
-class _Stream:
+class _PodStream:
     def __init__(self, response: Any) -> None:
         self.status: int = response.status
         self._response = response
@@ -84,7 +84,7 @@ class PodRoute:
             return _Text(status, text)
         response = self._connection.open("GET", target, timeout_s=_SILENCE_S)
         if response.status == 200:
-            return _Stream(response)
+            return _PodStream(response)
         text = response.data.decode("utf-8", "replace")
         response.release_conn()
         return _Text(*self._answer(response.status, text, response.reason or ""))

@@ -8,7 +8,7 @@ from typing import Any
 from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.api.connect import ApiError
 from labsupport.engine.cluster.objects.additions import PART_LABEL
-from labsupport.engine.cluster.objects.objects import Objects
+from labsupport.engine.cluster.objects.objects import ObjectStore
 from labsupport.engine.cluster.objects.rollout import Rollout
 from labsupport.records import Ref
 
@@ -18,7 +18,7 @@ TIMEOUT_S = 30.0
 
 
 def remove(
-    api: Api, objects: Objects, rollout: Rollout, *, timeout_s: float = TIMEOUT_S
+    api: Api, objects: ObjectStore, rollout: Rollout, *, timeout_s: float = TIMEOUT_S
 ) -> tuple[list[Ref], list[str]]:
     """Delete all objects and pods but the engine's own, and wait until they are gone.
 

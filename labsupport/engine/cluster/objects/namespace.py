@@ -15,7 +15,7 @@ from labsupport.engine.cluster.api.istio import istio_of
 from labsupport.engine.cluster.api.rights import require
 from labsupport.errors import EngineError, EngineLostError, UsageError, WaitTimeoutError
 
-__all__ = ["HOLDER", "Namespace", "chosen_name"]
+__all__ = ["HOLDER", "LabNamespace", "chosen_name"]
 
 HOLDER = "istio-traffic-workshop/holder"
 _VARIABLE = "WORKSHOP_NAMESPACE"
@@ -41,7 +41,7 @@ def chosen_name(given: str | None) -> str:
     return name
 
 
-class Namespace:
+class LabNamespace:
     """The namespace of one lab, and who holds it.
 
     Args:

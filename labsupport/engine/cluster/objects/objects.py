@@ -23,7 +23,7 @@ from labsupport.model.reading.documents import Document
 from labsupport.model.validation import validate
 from labsupport.records import Ref
 
-__all__ = ["Objects", "Tried"]
+__all__ = ["ObjectStore", "Tried"]
 
 # What controllers make of Deployments, and what is not in a namespace.
 _MADE_BY_OTHERS = frozenset({*CLUSTER_SCOPED, "Pod", "ReplicaSet"})
@@ -87,7 +87,7 @@ def _rank(kind: str) -> int:
     return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
 
 
-class Objects:
+class ObjectStore:
     """Reads and writes the objects of one namespace.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labsupport.engine.cluster.api.connect import Connection
-from labsupport.engine.cluster.objects.namespace import Namespace, chosen_name
+from labsupport.engine.cluster.objects.namespace import LabNamespace, chosen_name
 
 __all__ = ["remove_namespace"]
 
@@ -26,6 +26,6 @@ def remove_namespace(*, namespace: str | None = None, context: str | None = None
     name = chosen_name(namespace)
     connection = Connection(context)
     try:
-        return name, Namespace(connection, name).delete()
+        return name, LabNamespace(connection, name).delete()
     finally:
         connection.close()

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["PROBE", "Entrance", "Reach", "entrances", "hosts"]
+__all__ = ["PROBE", "EntrancePort", "Reach", "entrances", "hosts"]
 
 PROBE = "workshop-probe-"
 """Begins the authority of the requests by which a gateway is recognised; no Envoy routes them to anybody."""
@@ -30,7 +30,7 @@ _GOOD_S, _BAD_S = 60.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class EntrancePort:
     """A port through which requests come in.
 
     Args:
@@ -56,14 +56,14 @@ class Entrance:
         return "localhost" if shown == 80 else f"localhost:{shown}"
 
 
-def entrances(services: Iterable[Mapping[str, Any]], gateway: str) -> dict[str, Entrance]:
+def entrances(services: Iterable[Mapping[str, Any]], gateway: str) -> dict[str, EntrancePort]:
     """The entrances of a namespace by name, the gateway's first.
 
     Args:
         services: its Services as the API server has them.
         gateway: name of the gateway's Service.
     """
-    found: dict[str, Entrance] = {}
+    found: dict[str, EntrancePort] = {}
     status_port = 0
     for service in sorted(services, key=lambda one: one["metadata"]["name"] != gateway):
         spec, name = service["spec"], service["metadata"]["name"]
@@ -79,7 +79,7 @@ def entrances(services: Iterable[Mapping[str, Any]], gateway: str) -> dict[str, 
                 status_port = port.get("nodePort") or 0
                 continue
             key = f"nodeport:{name}" if name != gateway else "gateway" if number == 80 else f"gateway:{number}"
-            entrance = Entrance(key, number, port.get("nodePort") or 0, spec.get("clusterIP") or "", balancers)
+            entrance = EntrancePort(key, number, port.get("nodePort") or 0, spec.get("clusterIP") or "", balancers)
             found.setdefault(key, entrance)
     return {key: replace(one, status_port=status_port) for key, one in found.items()}
 
@@ -114,7 +114,7 @@ class Reach:
         self._known: dict[tuple[str, int], tuple[bool, float]] = {}
         self._own_gateway: set[tuple[str, int]] = set()
 
-    def address(self, entrance: Entrance, nodes: Sequence[str]) -> tuple[str, int] | None:
+    def address(self, entrance: EntrancePort, nodes: Sequence[str]) -> tuple[str, int] | None:
         """Host and port by which an entrance can be reached from this machine; None if by none.
 
         Args:

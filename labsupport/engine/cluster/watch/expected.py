@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from labsupport.controlplane.encode import ORDER, XdsType
 from labsupport.controlplane.proxies import ProxyResources
-from labsupport.records import ProxyConfig
+from labsupport.records import EnvoyConfig
 
 __all__ = ["Expected", "Held", "Mismatch", "Named", "expectations"]
 
@@ -91,7 +91,7 @@ class Held:
         config: from its config dump.
     """
 
-    def __init__(self, config: ProxyConfig) -> None:
+    def __init__(self, config: EnvoyConfig) -> None:
         self._config = config
         self._read: dict[tuple[XdsType, str], Any] = {}
 

@@ -19,13 +19,13 @@ from labsupport.engine.cluster.api.connect import ApiError, Connection
 from labsupport.engine.cluster.watch.expected import Expected, Held, Mismatch, expectations
 from labsupport.engine.cluster.watch.proxies import Proxies
 from labsupport.engine.cluster.watch.received import Received
-from labsupport.engine.cluster.watch.rulebook import RULES, Rulebook, origins_of
-from labsupport.engine.cluster.watch.world import Place, Seen
+from labsupport.engine.cluster.watch.rulebook import Rulebook, origins_of
+from labsupport.engine.cluster.watch.world import NamespaceReader, Seen
 from labsupport.errors import ConfigRejectedError, EngineError, WaitTimeoutError
 from labsupport.model import Resource
 from labsupport.records import ProxyChange, RuleStatus
 
-__all__ = ["RULES", "Mark", "Watcher"]
+__all__ = ["StateBefore", "Watcher"]
 
 _SHORTEST_S, _LONGEST_S = 0.05, 0.4
 # How long what the proxies hold is taken to be the same, as long as this lab changes nothing.
@@ -43,7 +43,7 @@ _NO_EXEC = (
 
 
 @dataclass(frozen=True)
-class Mark:
+class StateBefore:
     """The state before a change.
 
     Args:
@@ -93,7 +93,7 @@ class Watcher:
         self._connection = connection
         self._namespace = namespace
         self._istio_namespace = istio_namespace
-        self._place = Place(connection, namespace)
+        self._place = NamespaceReader(connection, namespace)
         self._proxies = Proxies(connection, namespace)
         self._received = Received(connection, namespace)
         self._rules = Rulebook()
@@ -103,7 +103,7 @@ class Watcher:
 
     # --- waiting for a change ----------------------------------------------------------------------------------
 
-    def before(self, objects: Sequence[Resource]) -> Mark:
+    def before(self, objects: Sequence[Resource]) -> StateBefore:
         """Note the state before a change.
 
         Args:
@@ -112,7 +112,7 @@ class Watcher:
         began, began_s = time.monotonic(), time.time()
         seen = self._place.look()
         received = {} if self.may_exec() else self._received.totals(seen.proxies)
-        return Mark(began, began_s, tuple(objects), seen, received)
+        return StateBefore(began, began_s, tuple(objects), seen, received)
 
     def may_exec(self) -> bool:
         """Whether the right to create ``pods/exec`` is there, asked once."""
@@ -129,7 +129,7 @@ class Watcher:
         return self._may_exec
 
     def wait(
-        self, mark: Mark, objects: Sequence[Resource], deadline: float
+        self, mark: StateBefore, objects: Sequence[Resource], deadline: float
     ) -> tuple[tuple[ProxyChange, ...], tuple[str, ...]]:
         """Wait until a change is in force.
 
@@ -172,7 +172,7 @@ class Watcher:
             time.sleep(max(0.0, min(called + _KUBE_PROXY_S, deadline) - time.monotonic()))
         return tuple(_change(name, when, wanted) for name, (when, wanted) in sorted(done.items())), tuple(notes)
 
-    def _concerned(self, mark: Mark, objects: Sequence[Resource], seen: Seen) -> dict[str, _Waiting]:
+    def _concerned(self, mark: StateBefore, objects: Sequence[Resource], seen: Seen) -> dict[str, _Waiting]:
         mesh = self._place.mesh
         old, new = mark.seen.registry(mark.objects, mesh), seen.registry(objects, mesh)
         found = {}
@@ -187,7 +187,7 @@ class Watcher:
 
     def _ask(
         self,
-        mark: Mark,
+        mark: StateBefore,
         waiting: dict[str, _Waiting],
         done: dict[str, tuple[float, list[Expected]]],
         notes: list[str],
@@ -227,7 +227,11 @@ class Watcher:
         return found
 
     def _by_receipt(
-        self, mark: Mark, waiting: dict[str, _Waiting], done: dict[str, tuple[float, list[Expected]]], deadline: float
+        self,
+        mark: StateBefore,
+        waiting: dict[str, _Waiting],
+        done: dict[str, tuple[float, list[Expected]]],
+        deadline: float,
     ) -> str:
         """Without the right to ask the proxies: watch what they receive from istiod, or at least wait a while."""
         took, how = self._received.wait(mark.received, list(waiting), began=mark.began, deadline=deadline)
@@ -281,7 +285,7 @@ def _change(name: str, when: float, wanted: Sequence[Expected]) -> ProxyChange:
     return ProxyChange(name, when, tuple(kind for kind in ORDER if kind in types))
 
 
-def _when(mark: Mark, one: _Waiting, updates: Mapping[tuple[XdsType, str], dumps.Update], now: float) -> float:
+def _when(mark: StateBefore, one: _Waiting, updates: Mapping[tuple[XdsType, str], dumps.Update], now: float) -> float:
     """When a proxy took the change in: by its own clock, as far as that agrees with when it was asked."""
     touched = {(entry.xds, entry.resource) for entry in one.wanted}
     times = [updates[key].time_s - mark.began_s for key in touched if key in updates]

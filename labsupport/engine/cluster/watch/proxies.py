@@ -16,7 +16,7 @@ from labsupport.engine.cluster.api.podexec import run_in_pod
 from labsupport.engine.cluster.objects.rollout import statuses
 from labsupport.engine.cluster.watch.pods import PROXY
 from labsupport.errors import EngineError, EngineLostError
-from labsupport.records import ProxyConfig, Sample
+from labsupport.records import EnvoyConfig, Sample
 
 __all__ = ["Proxies", "proxy_runs"]
 
@@ -59,7 +59,7 @@ class Proxies:
         command = ("pilot-agent", "request", "GET", path)
         return run_in_pod(self._connection, self._namespace, pod, PROXY, command, timeout_s=timeout_s)
 
-    def config(self, pod: str, *, timeout_s: float = _TIMEOUT_S) -> ProxyConfig:
+    def config(self, pod: str, *, timeout_s: float = _TIMEOUT_S) -> EnvoyConfig:
         """The configuration that a pod's Envoy holds now."""
         return dumps.proxy_config(pod, self.exec(pod, "config_dump?include_eds", timeout_s=timeout_s))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from labsupport.controlplane.desired import Key, changed_fields, key_of
+from labsupport.controlplane.encode import origins
 from labsupport.controlplane.proxies import ProxyResources
+from labsupport.controlplane.translate.names import config_ending
 from labsupport.model import Resource
-from labsupport.records import ProxyConfig, Ref, RuleStatus
+from labsupport.records import EnvoyConfig, Ref, RuleStatus
 
 __all__ = ["RULES", "Rulebook", "origins_of"]
 
@@ -18,26 +19,9 @@ RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sideca
 _NOTED = ("VirtualService", "DestinationRule")
 
 
-def origins_of(config: ProxyConfig | ProxyResources) -> frozenset[str]:
+def origins_of(config: EnvoyConfig | ProxyResources) -> frozenset[str]:
     """The config paths that Istio noted on routes and clusters (``filter_metadata.istio.config``)."""
-    return frozenset(_origins([*config.routes.values(), *config.clusters.values()]))
-
-
-def _origins(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        note = (value.get("filter_metadata") or {}).get("istio") or {}
-        if isinstance(note.get("config"), str):
-            yield note["config"]
-        for item in value.values():
-            yield from _origins(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _origins(item)
-
-
-def _config_path(rule: Resource) -> str:
-    kebab = "".join(f"-{char.lower()}" if char.isupper() else char for char in rule.kind).lstrip("-")
-    return f"/namespaces/{rule.namespace}/{kebab}/{rule.name}"
+    return frozenset(origins([*config.routes.values(), *config.clusters.values()]))
 
 
 class Rulebook:
@@ -91,8 +75,8 @@ class Rulebook:
             if rule.kind not in RULES:
                 continue
             since, after, concerned = known.get(key_of(rule), (0.0, 0.0, frozenset()))
-            mark = _config_path(rule)
-            holders = {name for name, paths in origins.items() if any(path.endswith(mark) for path in paths)}
+            ending = config_ending(rule)
+            holders = {name for name, paths in origins.items() if any(path.endswith(ending) for path in paths)}
             if rule.kind not in _NOTED:
                 holders |= concerned & (gateways if rule.kind == "Gateway" else origins.keys())
             created = rule.metadata.creation_timestamp

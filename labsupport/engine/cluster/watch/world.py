@@ -20,7 +20,7 @@ from labsupport.engine.cluster.watch.proxies import proxy_runs
 from labsupport.model import CLUSTER_SCOPED, Origin, Resource, parse
 from labsupport.model.reading.documents import Document
 
-__all__ = ["Place", "Seen", "is_gateway", "pod_info"]
+__all__ = ["NamespaceReader", "Seen", "is_gateway", "pod_info"]
 
 _REGION = ("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region")
 _ZONE = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
@@ -105,7 +105,7 @@ class Seen:
         return Proxy("gateway" if pod.name in self.gateways else "sidecar", pod)
 
 
-class Place:
+class NamespaceReader:
     """Looks at one namespace.
 
     Args:

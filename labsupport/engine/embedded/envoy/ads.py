@@ -75,7 +75,7 @@ def _reason(message: str) -> str:
     return reason if separator else "its answer is cut off before the reason; the log of this proxy has it all"
 
 
-class _Stream:
+class _AdsStream:
     """The protocol state of one connected proxy."""
 
     def __init__(self) -> None:
@@ -164,18 +164,18 @@ class _Stream:
         return missing
 
 
-class _Node:
+class _ProxyNode:
     """A proxy that is to be configured, connected or not."""
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
-        self.stream: _Stream | None = None
+        self.stream: _AdsStream | None = None
         self.changed = asyncio.Condition()
         self.rejection: Rejection | None = None
         self.removed = False
 
 
-async def _notify(node: _Node) -> None:
+async def _notify(node: _ProxyNode) -> None:
     async with node.changed:
         node.changed.notify_all()
 
@@ -184,7 +184,7 @@ class AdsServer:
     """Serves snapshots to the proxies of one lab."""
 
     def __init__(self) -> None:
-        self._nodes: dict[str, _Node] = {}
+        self._nodes: dict[str, _ProxyNode] = {}
         self._server: Any = None
         self._wake: asyncio.Future[None] | None = None
 
@@ -208,7 +208,7 @@ class AdsServer:
 
     def add(self, node: str, snapshot: Snapshot) -> None:
         """Prepare the configuration of a proxy that is about to start."""
-        self._nodes.setdefault(node, _Node()).snapshot = snapshot
+        self._nodes.setdefault(node, _ProxyNode()).snapshot = snapshot
 
     def remove(self, node: str) -> None:
         """Forget a proxy that has been stopped; whoever waits for it need not any more."""
@@ -297,7 +297,7 @@ class AdsServer:
         if node is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no such proxy: {first.node.id}")
             return
-        stream = node.stream = _Stream()
+        stream = node.stream = _AdsStream()
         node.rejection = None
         reader = asyncio.create_task(self._read(first, requests, node, stream))
         try:
@@ -316,7 +316,7 @@ class AdsServer:
                 node.stream = None
             await _notify(node)
 
-    async def _read(self, first: Any, requests: AsyncIterator[Any], node: _Node, stream: _Stream) -> None:
+    async def _read(self, first: Any, requests: AsyncIterator[Any], node: _ProxyNode, stream: _AdsStream) -> None:
         try:
             request = first
             while request is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from labsupport.controlplane.proxies import Json, ProxyResources
 from labsupport.engine.embedded.envoy import httpconn
-from labsupport.engine.embedded.envoy.localize import LocalResources, Memo, moved, scope
+from labsupport.engine.embedded.envoy.localize import LocalizedResources, LocalResources, moved, scope
 
 __all__ = ["NodePort", "balance", "node_port_cluster"]
 
@@ -164,7 +164,7 @@ def balance(
     endpoints: Mapping[tuple[str, int], int],
     listeners: Mapping[str, int],
     node_ports: Iterable[NodePort],
-    memo: Memo,
+    memo: LocalizedResources,
 ) -> LocalResources:
     """Make the configuration of the shared Envoy.
 

@@ -15,7 +15,17 @@ from typing import Any, Literal
 from labsupport.controlplane.proxies import Json, ProxyResources
 from labsupport.engine.embedded.envoy import httpconn
 
-__all__ = ["LocalResources", "Memo", "Needs", "Site", "lb_addresses", "localize", "moved", "needs", "scope"]
+__all__ = [
+    "LocalResources",
+    "LocalizedResources",
+    "Needs",
+    "Site",
+    "lb_addresses",
+    "localize",
+    "moved",
+    "needs",
+    "scope",
+]
 
 # A listener waits so long for a certificate before it listens without (15 s in Istio). One that exists comes along with
 # the listener; for one that does not, nobody should wait to see what that looks like.
@@ -71,7 +81,7 @@ class LocalResources:
     routes: Mapping[str, Json] = field(default_factory=dict)
 
 
-class Memo:
+class LocalizedResources:
     """Remembers the localised form of a resource, so that what is shared before is shared after.
 
     Keys are dict objects by identity; an entry holds its key, which keeps the identity from being reused.
@@ -138,7 +148,7 @@ def needs(resources: ProxyResources, role: Literal["sidecar", "gateway"]) -> Nee
     return Needs(frozenset(found), frozenset(port for port, _ in _inbound_chains(resources.listeners)), frozenset())
 
 
-def localize(resources: ProxyResources, site: Site, memo: Memo | None = None) -> LocalResources:
+def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | None = None) -> LocalResources:
     """Turn istiod's configuration of one proxy into that of a proxy on this machine.
 
     A pure function: equal arguments give equal results, and nothing given is changed.
@@ -148,7 +158,7 @@ def localize(resources: ProxyResources, site: Site, memo: Memo | None = None) ->
         site: the local ports.
         memo: shares results between proxies and calls with the same endpoints; may be left out.
     """
-    memo = memo or Memo()
+    memo = memo or LocalizedResources()
 
     def move(assignment: Json) -> Json:
         return moved(assignment, site.endpoints)

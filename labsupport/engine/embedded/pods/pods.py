@@ -212,7 +212,7 @@ class LivePod:
         self._listens_on = app_port_number
         self.app_port = ports.reserve()
         self.outbound = ports.reserve()
-        self.listeners: dict[int, ports.Port] = {}
+        self.listeners: dict[int, ports.ReservedPort] = {}
         self.node = binary.node_id(role, info.ip, info.name, info.namespace)
         self._env = dict(env or {})
         self._proxy = f"http://{ports.LOOPBACK}:{self.outbound.number}" if info.injected else proxy

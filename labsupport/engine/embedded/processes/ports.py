@@ -15,7 +15,7 @@ from __future__ import annotations
 import socket
 import sys
 
-__all__ = ["LOOPBACK", "Port", "listen", "reserve", "reserve_refusing"]
+__all__ = ["LOOPBACK", "ReservedPort", "listen", "reserve", "reserve_refusing"]
 
 LOOPBACK = "127.0.0.1"
 _KEEPS = sys.platform.startswith("linux")
@@ -34,7 +34,7 @@ def _bind(number: int) -> socket.socket:
     return sock
 
 
-class Port:
+class ReservedPort:
     """A reserved port of 127.0.0.1; ``int(port)`` is its number."""
 
     __slots__ = ("_holder", "number")
@@ -58,18 +58,18 @@ class Port:
             self._holder = None
 
 
-def reserve() -> Port:
+def reserve() -> ReservedPort:
     """Reserve a free port for one listener."""
     while True:
-        port = Port(_bind(0), hold=_KEEPS)
+        port = ReservedPort(_bind(0), hold=_KEEPS)
         if _KEEPS or port.number not in _given:
             _given.add(port.number)
             return port
 
 
-def reserve_refusing() -> Port:
+def reserve_refusing() -> ReservedPort:
     """Reserve a port on which nobody will ever listen: connections are refused, as by a pod that has no such port."""
-    return Port(_bind(0), hold=True)
+    return ReservedPort(_bind(0), hold=True)
 
 
 def listen(number: int, *, backlog: int = 2048) -> socket.socket:

@@ -15,8 +15,8 @@ from labsupport.cli.state import reset
 from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.objects.images import Images
-from labsupport.engine.cluster.objects.namespace import HOLDER, Namespace
-from labsupport.engine.cluster.objects.objects import Objects
+from labsupport.engine.cluster.objects.namespace import HOLDER, LabNamespace
+from labsupport.engine.cluster.objects.objects import ObjectStore
 from labsupport.engine.cluster.objects.rollout import Rollout
 from labsupport.engine.patching import placed
 from labsupport.errors import EngineError, EngineLostError, ManifestError, UsageError, WaitTimeoutError
@@ -96,8 +96,8 @@ def test_after_an_error_nothing_more_is_begun(api: Api) -> None:
 
 
 @pytest.fixture
-def store(api: Api) -> Objects:
-    return Objects(api, Images("registry.test", "1"))
+def store(api: Api) -> ObjectStore:
+    return ObjectStore(api, Images("registry.test", "1"))
 
 
 def taken(method: str, path: str, body: object) -> tuple[int, object] | None:
@@ -113,7 +113,7 @@ def taken(method: str, path: str, body: object) -> tuple[int, object] | None:
     return None
 
 
-def test_a_node_port_of_somebody_else_is_replaced_and_told(server: FakeApiServer, store: Objects) -> None:
+def test_a_node_port_of_somebody_else_is_replaced_and_told(server: FakeApiServer, store: ObjectStore) -> None:
     server.respond = taken
     tried = store.dry_run([service()])
     assert tried.bodies[0]["spec"]["ports"] == [{"port": 80}]
@@ -125,7 +125,7 @@ def test_a_node_port_of_somebody_else_is_replaced_and_told(server: FakeApiServer
 
 
 def test_what_the_server_or_a_webhook_refuses_is_a_problem_with_its_place(
-    server: FakeApiServer, store: Objects
+    server: FakeApiServer, store: ObjectStore
 ) -> None:
     said = 'admission webhook "rev.validation.istio.io" denied the request: configuration is invalid: no'
     server.respond = lambda method, path, body: (400, status_object(400, "", said)) if method == "PATCH" else None
@@ -133,7 +133,7 @@ def test_what_the_server_or_a_webhook_refuses_is_a_problem_with_its_place(
         store.dry_run([service()])
 
 
-def test_a_missing_right_is_no_fault_of_the_manifest(server: FakeApiServer, store: Objects) -> None:
+def test_a_missing_right_is_no_fault_of_the_manifest(server: FakeApiServer, store: ObjectStore) -> None:
     said = 'services "web" is forbidden: User "kim" cannot patch resource "services" in API group ""'
     refusal = (403, status_object(403, "Forbidden", said))
     server.respond = lambda method, path, body: refusal if method == "PATCH" else None
@@ -141,7 +141,7 @@ def test_a_missing_right_is_no_fault_of_the_manifest(server: FakeApiServer, stor
         store.dry_run([service()])
 
 
-def test_a_quota_is_told_as_a_problem_of_the_object(server: FakeApiServer, store: Objects) -> None:
+def test_a_quota_is_told_as_a_problem_of_the_object(server: FakeApiServer, store: ObjectStore) -> None:
     said = 'services "web" is forbidden: exceeded quota: services, requested: 1, used: 5, limited: 5'
     refusal = (403, status_object(403, "Forbidden", said))
     server.respond = lambda method, path, body: refusal if method == "PATCH" else None
@@ -149,7 +149,7 @@ def test_a_quota_is_told_as_a_problem_of_the_object(server: FakeApiServer, store
         store.dry_run([service()])
 
 
-def test_a_set_that_fails_in_the_middle_is_put_back(server: FakeApiServer, store: Objects) -> None:
+def test_a_set_that_fails_in_the_middle_is_put_back(server: FakeApiServer, store: ObjectStore) -> None:
     rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: web}\nspec: {host: web}\n"
     both = [service("ports: [{port: 80}]"), placed(parse(read(rule))[0], "workshop-kim")]
 
@@ -256,7 +256,7 @@ def test_pods_that_are_never_made_or_cannot_start_are_told_at_once(server: FakeA
 
 
 def test_a_namespace_that_another_lab_holds_is_told(server: FakeApiServer, api: Api) -> None:
-    space = Namespace(api.connection, "workshop-kim")
+    space = LabNamespace(api.connection, "workshop-kim")
     metadata: dict[str, object] = {"annotations": {HOLDER: space.holder}}
     server.answers["/api/v1/namespaces/workshop-kim"] = (200, {"metadata": metadata})
     space.check(fresh=True)
@@ -268,7 +268,7 @@ def test_a_namespace_that_another_lab_holds_is_told(server: FakeApiServer, api: 
 
 def test_a_namespace_that_is_gone_is_told(api: Api) -> None:
     with pytest.raises(EngineLostError, match=r"is gone.*Lab\(\)"):
-        Namespace(api.connection, "workshop-kim").check(fresh=True)
+        LabNamespace(api.connection, "workshop-kim").check(fresh=True)
 
 
 # --- workshop reset --engine cluster --------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.watch.expected import Expected, Held, Named, expectations
 from labsupport.engine.cluster.watch.inforce import Watcher
 from labsupport.engine.cluster.watch.rulebook import Rulebook
-from labsupport.engine.cluster.watch.world import Place, Seen
+from labsupport.engine.cluster.watch.world import NamespaceReader, Seen
 from labsupport.errors import ConfigRejectedError, WaitTimeoutError
 from labsupport.model import Resource, parse
 from labsupport.model.reading.documents import read
@@ -188,11 +188,11 @@ def connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Conn
     with fake_api_server() as server:
         monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server.url)))
         monkeypatch.setattr(
-            Place,
+            NamespaceReader,
             "look",
             lambda self: Seen("lab", PODS, proxies=frozenset(["client-1-a"]), addresses=ADDRESSES),
         )
-        monkeypatch.setattr(Place, "mesh", DEFAULT_MESH_CONFIG)
+        monkeypatch.setattr(NamespaceReader, "mesh", DEFAULT_MESH_CONFIG)
         one = Connection(timeout_s=2.0)
         one.server_of_the_test = server  # type: ignore[attr-defined]
         yield one

@@ -18,7 +18,7 @@ from fake_api_server import FakeApiServer, fake_api_server, status_object, write
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.api.podroute import PodRoute
 from labsupport.engine.cluster.localclient import LocalClient
-from labsupport.engine.cluster.watch.entrances import PROBE, Entrance, Reach, entrances, hosts
+from labsupport.engine.cluster.watch.entrances import PROBE, EntrancePort, Reach, entrances, hosts
 from labsupport.engine.sending import ClientSending
 from labsupport.errors import EngineError, EngineLostError, UsageError
 from labsupport.records import TrafficSpec
@@ -47,7 +47,7 @@ CLIENT = {"metadata": {"name": "client"}, "spec": {"type": "ClusterIP", "ports":
 def test_entrances_are_the_gateways_ports_and_node_ports() -> None:
     found = entrances([WEB, CLIENT, GATEWAY], "istio-ingressgateway")
     assert list(found) == ["gateway", "gateway:443", "nodeport:web"]
-    assert found["gateway"] == Entrance("gateway", 80, 31080, "10.96.0.7", ("192.0.2.7",), 30021)
+    assert found["gateway"] == EntrancePort("gateway", 80, 31080, "10.96.0.7", ("192.0.2.7",), 30021)
     assert [one.authority for one in found.values()] == ["localhost", "localhost:443", "localhost:31532"]
 
 
@@ -111,13 +111,13 @@ LOCAL, REMOTE = "https://127.0.0.1:6443", "https://cluster.example:6443"
 
 
 def test_a_port_of_this_machine_is_taken_once_the_gateways_own_log_proves_it(envoy: Gateway) -> None:
-    entrance = Entrance("gateway", 80, envoy.port, "10.96.0.7")
+    entrance = EntrancePort("gateway", 80, envoy.port, "10.96.0.7")
     assert Reach(LOCAL, lambda authority: authority in envoy.asked).address(entrance, []) == ("127.0.0.1", envoy.port)
     assert envoy.asked[0].startswith(PROBE)
 
 
 def test_the_gateway_of_another_cluster_on_this_machine_is_not_taken(envoy: Gateway) -> None:
-    entrance = Entrance("gateway", 80, envoy.port, "10.96.0.7")
+    entrance = EntrancePort("gateway", 80, envoy.port, "10.96.0.7")
     assert Reach(LOCAL, lambda authority: False).address(entrance, []) is None
     assert Reach(REMOTE, lambda authority: True).address(entrance, []) is None
 
@@ -125,7 +125,7 @@ def test_the_gateway_of_another_cluster_on_this_machine_is_not_taken(envoy: Gate
 def test_what_is_no_envoy_is_not_taken() -> None:
     other = Gateway("nginx")
     try:
-        assert Reach(LOCAL, lambda authority: True).address(Entrance("gateway", 80, other.port, ""), []) is None
+        assert Reach(LOCAL, lambda authority: True).address(EntrancePort("gateway", 80, other.port, ""), []) is None
     finally:
         other.close()
 
@@ -133,7 +133,7 @@ def test_what_is_no_envoy_is_not_taken() -> None:
 def test_a_node_is_there_if_any_port_of_the_gateway_answers(envoy: Gateway) -> None:
     reach = Reach(REMOTE, lambda authority: False)
     nobody = closed_port()
-    entrance = Entrance("gateway", 80, nobody, "10.96.0.7")
+    entrance = EntrancePort("gateway", 80, nobody, "10.96.0.7")
     assert reach.address(entrance, ["127.0.0.1"]) is None
     assert reach.address(replace(entrance, status_port=envoy.port), ["127.0.0.1"]) == ("127.0.0.1", nobody)
     assert reach.address(replace(entrance, node_port=envoy.port), ["127.0.0.1"]) == ("127.0.0.1", envoy.port)

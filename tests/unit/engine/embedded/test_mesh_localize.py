@@ -18,7 +18,7 @@ from labsupport.controlplane.proxies import ProxyResources
 from labsupport.controlplane.snapshot import build
 from labsupport.controlplane.translate import translate
 from labsupport.engine.embedded.envoy import httpconn
-from labsupport.engine.embedded.envoy.localize import Memo, Site, localize, needs
+from labsupport.engine.embedded.envoy.localize import LocalizedResources, Site, localize, needs
 from labsupport.errors import LabError
 from labsupport.model import Resource, parse
 from labsupport.model.reading.documents import read
@@ -101,7 +101,7 @@ def check(resources: ProxyResources, role: str) -> None:
     site = site_of(resources, role)
     local = localize(resources, site)
     assert resources == before
-    assert localize(resources, site, Memo()) == local
+    assert localize(resources, site, LocalizedResources()) == local
 
     assert blanked(local.endpoints) == blanked(resources.endpoints)
     left_out = set(resources.clusters) - set(local.clusters) - {"PassthroughCluster", "InboundPassthroughCluster"}
