@@ -103,7 +103,7 @@ def test_a_hold_ends_by_itself(safe: App) -> None:
 
 
 def test_latency_and_errors_spare_the_health_check(start_app: StartApp) -> None:
-    bad = start_app("web", SERVICE_VERSION="bad", POD_NAME="web-bad-1", LATENCY_S="0.2", ERROR_RATE="1")
+    bad = start_app("web", SERVICE_VERSION="bad", POD_NAME="web-bad-1", DELAY_S="0.2", FAIL_RATE="1", FAIL_STATUS="500")
     failed = bad.get("/name")
     assert failed.status_code == 500
     assert failed.elapsed.total_seconds() >= 0.2
@@ -115,8 +115,8 @@ def test_latency_and_errors_spare_the_health_check(start_app: StartApp) -> None:
     ("env", "message"),
     [
         ({"ENDPOINTS": "name,nmae"}, "ENDPOINTS names nmae"),
-        ({"LATENCY_S": "slow"}, "LATENCY_S must be a number"),
-        ({"ERROR_RATE": "7"}, "ERROR_RATE must lie between 0 and 1"),
+        ({"DELAY_S": "slow"}, "DELAY_S must be a number"),
+        ({"FAIL_RATE": "7"}, "FAIL_RATE must lie between 0 and 1"),
     ],
 )
 def test_a_wrong_variable_stops_the_program_with_its_name(env: dict[str, str], message: str) -> None:
