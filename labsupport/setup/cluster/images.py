@@ -78,8 +78,9 @@ def reference(name: str, *, prefix: str | None = None, tag: str | None = None) -
 def source_digest(name: str) -> str:
     """A checksum of the files that an image is built from."""
     digest = hashlib.sha256()
-    folder, shared = _folder(name), paths.images()
-    for file in sorted((*folder.glob("*.py"), *shared.glob("*.py"), folder / "requirements.txt", *_recipe(shared))):
+    shared = paths.images()
+    recipe = [shared / "Dockerfile", shared / ".dockerignore", shared / name / "requirements.txt"]
+    for file in sorted((*shared.glob("*.py"), *(shared / name).glob("*.py"), *filter(Path.is_file, recipe))):
         digest.update(f"{file.relative_to(shared)}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
@@ -223,19 +224,11 @@ def _json(archive: tarfile.TarFile, member: tarfile.TarInfo | None) -> Any:
     return json.loads(stream.read()) if stream is not None else None
 
 
-def _folder(name: str) -> Path:
-    if name not in names():
-        raise NotFoundError(f"there is no image {name!r}. The course has: {', '.join(names())}.")
-    return paths.images() / name
-
-
-def _recipe(folder: Path) -> tuple[Path, Path]:
-    return folder / "Dockerfile", folder / ".dockerignore"
-
-
 def _build_arguments(name: str) -> list[str]:
     # One Dockerfile builds every image. The proxies are predefined in each, and kept out of the image by both engines.
-    image = ["--build-arg", f"IMAGE={_folder(name).name}"]
+    if name not in names():
+        raise NotFoundError(f"there is no image {name!r}. The course has: {', '.join(names())}.")
+    image = ["--build-arg", f"IMAGE={name}"]
     return [*image, *(part for proxy in _PROXIES if proxy in os.environ for part in ("--build-arg", proxy))]
 
 
