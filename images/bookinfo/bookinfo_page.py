@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from bookinfo_upstream import Answer
+from service_calls import Answer
 
 __all__ = ["render"]
 

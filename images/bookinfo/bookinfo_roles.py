@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, unquote
 
 from bookinfo_page import render
-from bookinfo_upstream import Answer, Caller, flag
+from service import Service
+from service_calls import Caller
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 __all__ = ["ROLES", "Details", "ProductPage", "Ratings", "Reviews", "Role"]
@@ -39,37 +40,18 @@ class Role(ABC):
     """One service.
 
     Args:
-        env: the pod's environment.
-        identity: service, version and pod, which every JSON body tells.
+        service: what every application of the course does.
     """
 
     calls: ClassVar[Mapping[str, tuple[float, int]]] = {}
 
-    def __init__(self, env: Mapping[str, str], identity: Mapping[str, str]) -> None:
-        self.identity = dict(identity)
-        self.path = "/".join(identity.values())
-        self.caller = Caller(env, self.calls)
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.caller = Caller(service.settings, self.calls)
 
     @abstractmethod
     def routes(self) -> list[Route]:
-        """The routes that the service answers, besides ``/healthz``."""
-
-    def json(
-        self,
-        data: Mapping[str, Any],
-        *,
-        used: Sequence[Answer] = (),
-        status: int = 200,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        """JSON that names this pod, with ``x-path``: this pod, then whoever took part in the answers used."""
-        return JSONResponse(
-            {**self.identity, **data}, status_code=status, headers={"x-path": self.took_part(used), **(headers or {})}
-        )
-
-    def took_part(self, used: Sequence[Answer]) -> str:
-        """The value of ``x-path``."""
-        return ", ".join([self.path, *(answer.path for answer in used if answer.path)])
+        """The routes that the service answers."""
 
 
 class Details(Role):
@@ -80,7 +62,7 @@ class Details(Role):
         return [Route("/details/{id:int}", self._details)]
 
     async def _details(self, request: Request) -> Response:
-        return self.json({"id": request.path_params["id"], **BOOK})
+        return self.service.json({"id": request.path_params["id"], **BOOK})
 
 
 class Ratings(Role):
@@ -91,7 +73,7 @@ class Ratings(Role):
         return [Route("/ratings/{id:int}", self._ratings)]
 
     async def _ratings(self, request: Request) -> Response:
-        return self.json({"id": request.path_params["id"], "ratings": STARS})
+        return self.service.json({"id": request.path_params["id"], "ratings": STARS})
 
 
 class Reviews(Role):
@@ -99,10 +81,10 @@ class Reviews(Role):
 
     calls: ClassVar = {"ratings": (10.0, 1)}
 
-    def __init__(self, env: Mapping[str, str], identity: Mapping[str, str]) -> None:
-        super().__init__(env, identity)
-        self._color = env.get("STAR_COLOR", "").strip()
-        self._forward_query = flag(env, "FORWARD_QUERY")
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self._color = service.settings.text("STAR_COLOR")
+        self._forward_query = service.settings.flag("FORWARD_QUERY")
 
     def routes(self) -> list[Route]:
         """``/reviews/{id}`` and anything below it."""
@@ -112,16 +94,16 @@ class Reviews(Role):
         number = request.path_params["id"]
         reviews: list[dict[str, Any]] = [{"reviewer": reviewer, "text": text} for reviewer, text in REVIEWS]
         if not self._color:
-            return self.json({"id": number, "reviews": reviews})
+            return self.service.json({"id": number, "reviews": reviews})
         query = request.url.query if self._forward_query else ""
-        answer = await self.caller.get("ratings", f"/ratings/{number}", request, query=query)
+        answer = await self.caller.ask("ratings", f"/ratings/{number}", request, query=query)
         stars = answer.data.get("ratings", {}) if answer.ok and isinstance(answer.data, dict) else {}
         for review in reviews:
             if answer.ok:
                 review["rating"] = {"stars": stars.get(review["reviewer"], 0), "color": self._color}
             else:
                 review["rating"] = answer.failure
-        return self.json({"id": number, "reviews": reviews}, used=[answer])
+        return self.service.json({"id": number, "reviews": reviews}, used=[answer])
 
 
 class ProductPage(Role):
@@ -129,10 +111,10 @@ class ProductPage(Role):
 
     calls: ClassVar = {"details": (3.0, 1), "reviews": (3.0, 2), "ratings": (10.0, 1)}
 
-    def __init__(self, env: Mapping[str, str], identity: Mapping[str, str]) -> None:
-        super().__init__(env, identity)
-        self._forward_query = flag(env, "FORWARD_QUERY")
-        self._forward_path = flag(env, "FORWARD_PATH")
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self._forward_query = service.settings.flag("FORWARD_QUERY")
+        self._forward_path = service.settings.flag("FORWARD_PATH")
 
     def routes(self) -> list[Route]:
         """The page, the API, and who is reading."""
@@ -155,15 +137,15 @@ class ProductPage(Role):
         rest = _raw_rest(request, "/productpage") if self._forward_path else ""
         query = request.url.query if self._forward_query else ""
         details, reviews = await asyncio.gather(
-            self.caller.get("details", "/details/0", request, extra=extra),
-            self.caller.get("reviews", f"/reviews/0{rest}", request, query=query, extra=extra),
+            self.caller.ask("details", "/details/0", request, extra=extra),
+            self.caller.ask("reviews", f"/reviews/0{rest}", request, query=query, extra=extra),
         )
         used = [details, reviews]
         parts = ", ".join(f"{answer.service}={answer.status or 'failed'}" for answer in used)
         headers = {"x-parts": parts, "vary": "accept, cookie", "cache-control": "no-store"}
         if "text/html" in request.headers.get("accept", ""):
-            html = render(self.identity, details, reviews, user=user, journey=self.took_part(used))
-            return HTMLResponse(html, headers={"x-path": self.took_part(used), **headers})
+            html = render(self.service.identity, details, reviews, user=user, journey=self.service.took_part(used))
+            return HTMLResponse(html, headers={"x-path": self.service.took_part(used), **headers})
         data = {
             "id": 0,
             "title": PRODUCTS[0],
@@ -171,21 +153,23 @@ class ProductPage(Role):
             "details": details.data if details.ok else details.failure,
             "reviews": reviews.data if reviews.ok else reviews.failure,
         }
-        return self.json(data, used=used, headers=headers)
+        return self.service.json(data, used=used, headers=headers)
 
     async def _products(self, request: Request) -> Response:
-        return self.json({"products": [{"id": number, "title": title} for number, title in PRODUCTS.items()]})
+        return self.service.json({"products": [{"id": number, "title": title} for number, title in PRODUCTS.items()]})
 
     async def _part(self, request: Request) -> Response:
         part = request.path_params.get("part", "details")
         if part not in self.calls:
             raise HTTPException(404, f"a product has {', '.join(self.calls)}, but no {part}")
         _, extra = self._user(request)
-        answer = await self.caller.get(part, f"/{part}/{request.path_params['id']}", request, extra=extra)
+        answer = await self.caller.ask(part, f"/{part}/{request.path_params['id']}", request, extra=extra)
         if answer.ok:
-            return self.json({part: answer.data}, used=[answer])
+            return self.service.json({part: answer.data}, used=[answer])
         # A program is told the truth: the other service's own status, or that of a gateway without an answer.
-        return self.json({part: answer.failure}, used=[answer], status=answer.status if answer.status >= 400 else 504)
+        return self.service.json(
+            {part: answer.failure}, used=[answer], status=answer.status if answer.status >= 400 else 504
+        )
 
     async def _login(self, request: Request) -> Response:
         form = parse_qs((await request.body()).decode("utf-8", "replace"))

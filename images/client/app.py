@@ -17,20 +17,21 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 # Loaded by path, this file's folder is not where Python looks for modules. The modules of each image have names that
-# no other image uses, so several images can be loaded into one process.
-sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+# no other image uses, so several images can be loaded into one process. What all images share lies in the folder above;
+# in a container it lies beside this file.
+sys.path.extend(os.path.join(os.path.dirname(os.path.abspath(__file__)), folder) for folder in ("", ".."))
 
 from client_run import Run
 from client_send import Record
 from client_spec import RunSpec, SpecError, parse_rate, parse_spec
+from service import Service, serve
 
 __all__ = ["create_app"]
 
@@ -40,7 +41,6 @@ FLUSH_S = 0.04
 HEARTBEAT_S = 2.0
 # Runs that were prepared and never started; each is a few hundred bytes.
 MAX_PREPARED = 100
-KEEP_ALIVE_S = 3900
 
 
 def create_app(env: Mapping[str, str]) -> ASGIApp:
@@ -52,17 +52,13 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
     Returns:
         An ASGI application without global state.
     """
-    identity = {
-        "service": env.get("SERVICE_NAME") or "client",
-        "version": env.get("SERVICE_VERSION", ""),
-        "pod": env.get("POD_NAME") or "local",
-    }
+    service = Service(env, name="client")
     proxy = env.get("http_proxy") or env.get("HTTP_PROXY") or None
     runs: dict[str, Run] = {}
     prepared: dict[str, RunSpec] = {}
 
     async def index(request: Request) -> JSONResponse:
-        return JSONResponse({**identity, "runs": sorted(runs)})
+        return service.json({"runs": sorted(runs)})
 
     async def start(request: Request) -> ASGIApp:
         spec = parse_spec(await _json(request))
@@ -76,7 +72,7 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
         while len(prepared) >= MAX_PREPARED:
             del prepared[next(iter(prepared))]
         prepared[name] = spec
-        return JSONResponse({**identity, "run": name, "prepared": True})
+        return service.json({"run": name, "prepared": True})
 
     async def start_prepared(request: Request) -> ASGIApp:
         name = request.path_params["run"]
@@ -95,14 +91,11 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
         run = find(request)
         rate = parse_rate(await _json(request) if "rate" not in request.query_params else _rate(request))
         run.set_rate(rate)
-        return JSONResponse({**identity, "run": request.path_params["run"], "rate": rate})
+        return service.json({"run": request.path_params["run"], "rate": rate})
 
     async def stop(request: Request) -> JSONResponse:
         find(request).stop()
-        return JSONResponse({**identity, "run": request.path_params["run"], "stopped": True})
-
-    async def healthz(request: Request) -> JSONResponse:
-        return JSONResponse({"status": "ok"})
+        return service.json({"run": request.path_params["run"], "stopped": True})
 
     def find(request: Request) -> Run:
         name = request.path_params["run"]
@@ -110,26 +103,20 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
             raise HTTPException(404, f"no run named {name} is under way")
         return runs[name]
 
-    async def refuse(request: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, SpecError):
-            return JSONResponse({**identity, "error": str(error), "field": error.field}, status_code=400)
-        code = error.status_code if isinstance(error, HTTPException) else 500
-        detail = error.detail if isinstance(error, HTTPException) else "internal error"
-        return JSONResponse({**identity, "error": detail}, status_code=code)
+    async def refuse(request: Request, error: SpecError) -> JSONResponse:
+        return service.json({"error": str(error), "field": error.field}, status=400)
 
-    app = Starlette(
-        routes=[
+    return service.app(
+        [
             Route("/", index, methods=["GET"]),
             Route("/run", start, methods=["POST"]),
             Route("/run/{run}", prepare, methods=["PUT"]),
             Route("/run/{run}", start_prepared, methods=["GET"]),
             Route("/run/{run}", change, methods=["PATCH"]),
             Route("/run/{run}", stop, methods=["DELETE"]),
-            Route("/healthz", healthz, methods=["GET"]),
         ],
-        exception_handlers={SpecError: refuse, HTTPException: refuse, Exception: refuse},
+        errors={SpecError: refuse},
     )
-    return _with_path(app, "/".join(identity.values()))
 
 
 class Stream:
@@ -204,35 +191,5 @@ def _line(record: Record) -> str:
     return json.dumps(record, separators=(",", ":")) + "\n"
 
 
-def _with_path(app: ASGIApp, path: str) -> ASGIApp:
-    """Name the pod in every reply, as each application of the course does."""
-    header = (b"x-path", path.encode("latin-1", "replace"))
-
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        async def marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], header]
-            await send(message)
-
-        await app(scope, receive, marked if scope["type"] == "http" else send)
-
-    return wrapped
-
-
-def main() -> None:
-    """Serve on ``HOST``:``PORT`` (127.0.0.1:5000 unless the environment says otherwise)."""
-    import uvicorn
-
-    uvicorn.run(
-        create_app(os.environ),
-        host=os.environ.get("HOST", "127.0.0.1"),
-        port=int(os.environ.get("PORT", "5000")),
-        log_level="warning",
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=5,
-    )
-
-
 if __name__ == "__main__":
-    main()
+    serve(create_app, port=5000)

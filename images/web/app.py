@@ -9,28 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import ssl
+import sys
 import tempfile
 from collections.abc import Mapping
-from http import HTTPStatus
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
+
+# Loaded by path, this file's folder is not where Python looks for modules. The modules of each image have names that
+# no other image uses, so several images can be loaded into one process. What all images share lies in the folder above;
+# in a container it lies beside this file.
+sys.path.extend(os.path.join(os.path.dirname(os.path.abspath(__file__)), folder) for folder in ("", ".."))
+
+from service import LONGEST_S, METHODS, Service, serve
 
 __all__ = ["create_app", "ssl_context"]
 
 OPTIONAL_ENDPOINTS = ("name", "slow", "status", "headers", "hold")
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-MAX_WAIT_S = 300.0
-
-# Longer than Envoy keeps an idle upstream connection (1 h): a server that closes first can lose a request that is
-# already on its way, and this service must never be the reason for a failed request.
-KEEP_ALIVE_S = 3900
 
 
 def create_app(env: Mapping[str, str]) -> ASGIApp:
@@ -45,38 +44,35 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
     Raises:
         ValueError: a variable has a value that makes no sense.
     """
-    identity = {
-        "service": env.get("SERVICE_NAME") or "web",
-        "version": env.get("SERVICE_VERSION", ""),
-        "pod": env.get("POD_NAME") or "local",
-    }
+    service = Service(env, name="web")
     enabled = _endpoints(env.get("ENDPOINTS"))
-    holds = Holds()
+
+    def seconds(request: Request, *, default: float) -> float:
+        return _seconds(request, default=default) / service.settings.time_scale
 
     async def index(request: Request) -> JSONResponse:
-        return JSONResponse(identity)
+        return service.json()
 
     async def name(request: Request) -> JSONResponse:
-        return JSONResponse({**identity, "name": f"{identity['service']} {identity['version']}".strip()})
+        return service.json({"name": f"{service.identity['service']} {service.identity['version']}".strip()})
 
     async def slow(request: Request) -> JSONResponse:
-        seconds = _seconds(request, default=1.0)
-        await asyncio.sleep(seconds)
-        return JSONResponse({**identity, "slept_s": seconds})
+        slept_s = seconds(request, default=1.0)
+        await asyncio.sleep(slept_s)
+        return service.json({"slept_s": slept_s})
 
     async def status(request: Request) -> JSONResponse:
         code = request.path_params["code"]
         if not 200 <= code <= 599:
             raise HTTPException(400, f"the status must lie between 200 and 599, not {code}")
-        return JSONResponse(identity, status_code=code)
+        return service.json(status=code)
 
     async def headers(request: Request) -> JSONResponse:
         seen: dict[str, str] = {}
         for key, value in request.headers.items():
             seen[key] = f"{seen[key]}, {value}" if key in seen else value
-        return JSONResponse(
+        return service.json(
             {
-                **identity,
                 "method": request.method,
                 "path": request.url.path,
                 "query": dict(request.query_params),
@@ -86,26 +82,8 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
         )
 
     async def hold(request: Request) -> JSONResponse:
-        seconds = _seconds(request, default=30.0)
-        released = await holds.wait(request.query_params.get("key", ""), seconds)
-        return JSONResponse({**identity, "released": released})
-
-    async def held(request: Request) -> JSONResponse:
-        return JSONResponse({**identity, "held": holds.count(request.query_params.get("key", ""))})
-
-    async def release(request: Request) -> JSONResponse:
-        return JSONResponse({**identity, "released": holds.release(request.query_params.get("key", ""))})
-
-    async def healthz(request: Request) -> JSONResponse:
-        return JSONResponse({"status": "ok"})
-
-    async def refuse(request: Request, error: Exception) -> JSONResponse:
-        code = error.status_code if isinstance(error, HTTPException) else 500
-        detail = error.detail if isinstance(error, HTTPException) else "internal error"
-        extra = error.headers if isinstance(error, HTTPException) else None
-        if code == 404:
-            detail = f"{request.url.path} does not exist in {identity['service']} {identity['version']}".rstrip()
-        return JSONResponse({**identity, "error": detail}, status_code=code, headers=extra)
+        key = request.query_params.get("key", "")
+        return service.json({"released": await service.faults.holds.wait(key, seconds(request, default=30.0))})
 
     optional = {
         "name": [Route("/name", name, methods=METHODS)],
@@ -117,19 +95,13 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
         ],
         "hold": [
             Route("/hold", hold, methods=METHODS),
-            Route("/held", held, methods=["GET"]),
-            Route("/release", release, methods=["POST"]),
+            Route("/held", service.held, methods=["GET"]),
+            Route("/release", service.release, methods=["POST"]),
         ],
     }
-    routes = [Route("/", index, methods=METHODS), Route("/healthz", healthz, methods=["GET"])]
+    routes = [Route("/", index, methods=METHODS)]
     routes += [route for key in OPTIONAL_ENDPOINTS if key in enabled for route in optional[key]]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: refuse, Exception: refuse})
-    return Pod(
-        app,
-        identity=identity,
-        latency_s=_number(env, "LATENCY_S", maximum=MAX_WAIT_S),
-        error_rate=_number(env, "ERROR_RATE", maximum=1.0),
-    )
+    return service.app(routes)
 
 
 def ssl_context(env: Mapping[str, str]) -> ssl.SSLContext | None:
@@ -161,80 +133,6 @@ def ssl_context(env: Mapping[str, str]) -> ssl.SSLContext | None:
     return context
 
 
-class Holds:
-    """Requests that are held open until somebody releases them, by key."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
-
-    async def wait(self, key: str, seconds: float) -> bool:
-        """Hold until released or for so many seconds; says whether it was released."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(key, set())
-        waiting.add(future)
-        try:
-            await asyncio.wait_for(future, seconds)
-            return True
-        except TimeoutError:
-            return False
-        finally:
-            waiting.discard(future)
-            if not waiting and self._waiting.get(key) is waiting:
-                del self._waiting[key]
-
-    def count(self, key: str) -> int:
-        """How many requests are held under this key."""
-        return len(self._waiting.get(key, ()))
-
-    def release(self, key: str) -> int:
-        """Let every request go that is held under this key; returns how many there were."""
-        waiting = self._waiting.pop(key, set())
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
-        return len(waiting)
-
-
-class Pod:
-    """Wraps the service with what is the same for all its endpoints: ``x-path``, added latency, added errors.
-
-    The knobs leave ``/healthz`` alone, because a pod that is merely slow or faulty stays ready.
-
-    Args:
-        app: the service.
-        identity: service, version and pod, as told in ``x-path`` and in JSON bodies.
-        latency_s: added before each answer.
-        error_rate: share of requests that are answered 500 instead.
-    """
-
-    def __init__(self, app: ASGIApp, *, identity: Mapping[str, str], latency_s: float, error_rate: float) -> None:
-        self._app = app
-        self._identity = dict(identity)
-        self._path = (b"x-path", "/".join(identity.values()).encode("latin-1", "replace"))
-        self._latency_s = latency_s
-        self._error_rate = error_rate
-        self._random = random.Random()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI)."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"].append(self._path)
-            await send(message)
-
-        if (self._latency_s or self._error_rate) and scope["path"] != "/healthz":
-            await asyncio.sleep(self._latency_s)
-            if self._random.random() < self._error_rate:
-                body = {**self._identity, "error": "this version fails some requests (ERROR_RATE)"}
-                await JSONResponse(body, status_code=HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, marked)
-                return
-        await self._app(scope, receive, marked)
-
-
 def _endpoints(text: str | None) -> set[str]:
     """The optional endpoints that exist: all of them unless ``ENDPOINTS`` names them, separated by commas."""
     if text is None:
@@ -246,17 +144,6 @@ def _endpoints(text: str | None) -> set[str]:
     return names
 
 
-def _number(env: Mapping[str, str], key: str, *, maximum: float) -> float:
-    text = env.get(key) or "0"
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"{key} must be a number, not {text!r}") from None
-    if not 0 <= value <= maximum:
-        raise ValueError(f"{key} must lie between 0 and {maximum:g}, not {text}")
-    return value
-
-
 def _seconds(request: Request, *, default: float) -> float:
     text = request.query_params.get("seconds")
     if text is None:
@@ -265,28 +152,10 @@ def _seconds(request: Request, *, default: float) -> float:
         value = float(text)
     except ValueError:
         raise HTTPException(400, f"seconds must be a number, not {text!r}") from None
-    if not 0 <= value <= MAX_WAIT_S:
-        raise HTTPException(400, f"seconds must lie between 0 and {MAX_WAIT_S:g}, not {text}")
+    if not 0 <= value <= LONGEST_S:
+        raise HTTPException(400, f"seconds must lie between 0 and {LONGEST_S:g}, not {text}")
     return value
 
 
-def main() -> None:
-    """Serve on ``HOST``:``PORT`` (127.0.0.1:5000 unless the environment says otherwise)."""
-    import uvicorn
-
-    config = uvicorn.Config(
-        create_app(os.environ),
-        host=os.environ.get("HOST", "127.0.0.1"),
-        port=int(os.environ.get("PORT", "5000")),
-        log_level="warning",
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=5,
-    )
-    config.load()
-    config.ssl = ssl_context(os.environ)
-    uvicorn.Server(config).run()
-
-
 if __name__ == "__main__":
-    main()
+    serve(create_app, port=5000, ssl_context=ssl_context)

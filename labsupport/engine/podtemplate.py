@@ -33,7 +33,7 @@ class PodTemplate:
         workload, namespace: name and namespace of the Deployment.
         replicas: how many pods are wanted.
         digest: changes when the pods have to be replaced.
-        image: name of the local program.
+        image: as it is written.
         labels, annotations: of the pods, without the hash label.
         injected: whether they get a sidecar.
         concurrency: worker threads of the sidecar.
@@ -117,7 +117,7 @@ def pod_template(deployment: Any, namespace_labels: Mapping[str, str]) -> PodTem
         namespace=deployment.namespace,
         replicas=replicas,
         digest=digest,
-        image=image_name(container.image),
+        image=container.image,
         labels=labels,
         annotations=annotations,
         injected=has_sidecar,

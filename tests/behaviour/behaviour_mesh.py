@@ -87,7 +87,7 @@ APPLICATIONS = yaml.safe_dump_all(
         _service("empty", {"app": "nobody-has-this"}, (8080, 5000)),
         # Two sound pods and one that fails whatever it is asked.
         _service("mixed", {"pool": "mixed"}, (8080, 5000)),
-        _deployment("faulty", {"app": "faulty", "version": "v1", "pool": "mixed"}, ERROR_RATE="1"),
+        _deployment("faulty", {"app": "faulty", "version": "v1", "pool": "mixed"}, FAIL_RATE="1", FAIL_STATUS="500"),
         # A pod without a sidecar, and a port at which nothing listens.
         _service("bare", _BARE, (8080, 5000)),
         _service("refusing", _BARE, (8080, 5999)),

@@ -24,6 +24,7 @@ class App:
     """A running program of an image."""
 
     name: str
+    image: str
     port: int
     process: subprocess.Popen[bytes]
     scheme: str = "http"
@@ -83,7 +84,7 @@ def start(image: str, **env: str) -> App:
         [sys.executable, "app.py"], cwd=IMAGES / image, env=environment(port, env), stdin=subprocess.DEVNULL
     )
     scheme = "https" if env.get("TLS_CERT") else "http"
-    return App(name=env.get("POD_NAME", image), port=port, process=process, scheme=scheme)
+    return App(name=env.get("POD_NAME", image), image=image, port=port, process=process, scheme=scheme)
 
 
 def stop(apps: list[App]) -> None:

@@ -113,7 +113,7 @@ def test_background_traffic_is_paused_changed_stopped_and_begun_again(engine: On
 
 
 def test_stop_lets_requests_under_way_complete(client: App, start_app: StartApp) -> None:
-    slow = start_app("web", LATENCY_S="0.4")
+    slow = start_app("web", DELAY_S="0.4")
     live = sending.BackgroundTraffic(
         OneClient(client, slow), sending.build_spec("gateway:/", rate=50, background=True)
     ).start()

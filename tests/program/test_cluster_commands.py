@@ -34,8 +34,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     (repository / "manifests").mkdir(parents=True)
     for image in ("client", "web"):
         (repository / "images" / image).mkdir(parents=True)
-        (repository / "images" / image / "Dockerfile").write_text("FROM python:3.12-slim\n")
         (repository / "images" / image / "app.py").write_text("print('hello')\n")
+    (repository / "images" / "Dockerfile").write_text("FROM python:3.12-slim\n")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setenv("WORKSHOP_ROOT", str(repository))
     monkeypatch.setenv("WORKSHOP_CACHE", str(tmp_path / "cache"))
@@ -100,7 +100,17 @@ def test_a_changed_program_is_built_and_loaded_again(world: World, api: ApiServe
     world.forget_calls()
     (tmp_path / "repository" / "images" / "web" / "app.py").write_text("print('goodbye')\n")
     assert run("up").exit_code == 0
-    assert [call[3].partition(":")[0] for call in world.calls("docker", "build")] == [f"docker.io/{NAME}/web"]
+    (build,) = world.calls("docker", "build")
+    assert build[3].partition(":")[0] == f"docker.io/{NAME}/web"
+    assert build[build.index("--build-arg") + 1] == "IMAGE=web" and build[-1] == str(tmp_path / "repository" / "images")
+
+
+def test_what_all_images_share_builds_all_of_them_again(world: World, api: ApiServer, tmp_path: Path):
+    assert run("up").exit_code == 0
+    world.forget_calls()
+    (tmp_path / "repository" / "images" / "service.py").write_text("print('hello')\n")
+    assert run("up").exit_code == 0
+    assert len(world.calls("docker", "build")) == 2
 
 
 @pytest.mark.parametrize(

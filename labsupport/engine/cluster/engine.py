@@ -69,9 +69,10 @@ class ClusterEngine:
         context: context of the kubeconfig; ``WORKSHOP_CONTEXT``, else the current one.
         registry: where the course's images are; ``WORKSHOP_REGISTRY``, else as ``workshop cluster up`` loads them.
         tag: their tag; ``WORKSHOP_IMAGE_TAG``, else the version of this package.
+        images: refused, as a cluster pulls its images and runs no local programs.
 
     Raises:
-        UsageError: no such context, or not a name of a namespace.
+        UsageError: no such context, not a name of a namespace, or ``images`` are given.
         EngineLostError: the cluster does not answer.
         EngineError: there is no Istio, or an old one; rights are missing; the namespace is not the workshop's.
         WaitTimeoutError: the ingress gateway does not become ready.
@@ -91,7 +92,14 @@ class ClusterEngine:
         context: str | None = None,
         registry: str | None = None,
         tag: str | None = None,
+        images: object = None,
     ) -> None:
+        if images is not None:
+            raise UsageError(
+                "Lab(images=...) lets local programs stand for images, and a cluster runs none: its nodes pull images. "
+                "Build yours (images/README.md), name it in the manifest with its registry or tag, and leave images "
+                'out; or open Lab(engine="embedded").'
+            )
         self.namespace = chosen_name(namespace)
         self._closed: Leftovers | None = None
         self._lock = threading.RLock()

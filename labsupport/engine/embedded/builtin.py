@@ -96,7 +96,7 @@ class BuiltIn:
             folder = self._place.folder / "outside"
             folder.mkdir(mode=0o700, exist_ok=True)
             self._outside = await self._place.spawner.start_app(
-                self._place.images / "client" / "app.py",
+                self._place.programs.path("client"),
                 env={"SERVICE_NAME": "outside", "POD_NAME": "outside", "PORT": str(self.outside_port.number)},
                 port=self.outside_port.number,
                 log=folder / "app.log",

@@ -19,6 +19,7 @@ from labsupport.controlplane.entrances import Entrance
 from labsupport.engine import dumps
 from labsupport.engine.embedded.accesslog import AccessLogReader
 from labsupport.engine.embedded.envoy import binary
+from labsupport.engine.embedded.pods.programs import Programs, find_programs
 from labsupport.engine.embedded.processes import rundir
 from labsupport.engine.embedded.processes.link import Link
 from labsupport.engine.patching import patched, placed
@@ -50,9 +51,11 @@ class EmbeddedEngine:
 
     Args:
         namespace: the lab's namespace; its pods get sidecars unless they opt out.
-        images: folder of the programs that stand for images; the course's own by default.
+        images: what stands for images besides the course's own programs and those in the folders of
+            ``WORKSHOP_IMAGES``: names of images, each with the program that stands for it, or a folder of programs.
 
     Raises:
+        UsageError: ``images`` or ``WORKSHOP_IMAGES`` names no program.
         EnvoyMissingError: there is no Envoy for this platform.
         StorageError: the temporary folder cannot be written.
         EngineError: the mesh does not start; carries the last words of what failed.
@@ -63,11 +66,11 @@ class EmbeddedEngine:
     counts_tries = True
     default_export_to: Sequence[str] = ()
 
-    def __init__(self, *, namespace: str = "default", images: Path | str | None = None) -> None:
+    def __init__(self, *, namespace: str = "default", images: Mapping[str, str] | Path | str | None = None) -> None:
         self.namespace = namespace
         self._closed: Leftovers | None = None
         binary.binary()
-        programs = Path(images) if images is not None else paths.images()
+        programs = find_programs(images)
         rundir.sweep()
         self._folder = rundir.create()
         try:
@@ -77,7 +80,7 @@ class EmbeddedEngine:
             raise
         self._access = AccessLogReader(lambda: self._call("access_logs"), self._folder)
 
-    def _start(self, programs: Path) -> None:
+    def _start(self, programs: Programs) -> None:
         ours, theirs = socket.socketpair()
         # The folder is removed before anybody could read a log in it, but an open file stays readable.
         self._log = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - open as long as the engine
@@ -92,7 +95,7 @@ class EmbeddedEngine:
                     "labsupport.engine.embedded.launch",
                     str(theirs.fileno()),
                     str(self._folder),
-                    str(programs.resolve()),
+                    programs.encoded(),
                     self.namespace,
                 ],
                 pass_fds=(theirs.fileno(),),

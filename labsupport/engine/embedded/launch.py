@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,8 +13,8 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str]) -> None:
-    """Run a lab: ``<file descriptor of the kernel's socket> <run folder> <images folder> <namespace>``."""
-    descriptor, folder, images, namespace = arguments
+    """Run a lab: ``<file descriptor of the kernel's socket> <run folder> <programs> <namespace>``."""
+    descriptor, folder, written, namespace = arguments
     from labsupport.engine.embedded.processes import rundir
 
     kernel = socket.socket(fileno=int(descriptor))
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> None:
         kernel.close()
         ours.close()
         os.setpgid(0, 0)
-        spawner.serve(theirs, Path(folder))
+        spawner.serve(theirs, Path(folder), Path(json.loads(written)[0]))
         os._exit(0)
     theirs.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -40,10 +41,11 @@ def main(arguments: list[str]) -> None:
 
     import asyncio
 
+    from labsupport.engine.embedded.pods.programs import Programs
     from labsupport.engine.embedded.service import serve
 
     try:
-        asyncio.run(serve(kernel, ours, pid, Path(folder), Path(images), namespace))
+        asyncio.run(serve(kernel, ours, pid, Path(folder), Programs.decoded(written), namespace))
     finally:
         # The spawner ends with its socket, kills what it started and removes the run folder.
         ours.close()

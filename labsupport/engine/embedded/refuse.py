@@ -5,18 +5,17 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic.alias_generators import to_camel
 
 from labsupport.controlplane.translate import unsupported
 from labsupport.controlplane.translate.gateway.tls import CIPHERS
-from labsupport.engine.podtemplate import image_name
+from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.errors import Problem
 from labsupport.model import Resource
 
-__all__ = ["known_images", "notes", "problems"]
+__all__ = ["notes", "problems"]
 
 _RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
 _RULES = ("VirtualService", "DestinationRule", "Gateway", "Sidecar", "ServiceEntry")
@@ -48,15 +47,7 @@ _NO_EFFECT = {
 }  # fmt: skip
 
 
-def known_images(images: Path) -> list[str]:
-    """Names of the programs that can be run as images."""
-    try:
-        return sorted(entry.name for entry in images.iterdir() if (entry / "app.py").is_file())
-    except OSError:
-        return []
-
-
-def problems(objects: Iterable[Resource], images: Path) -> list[Problem]:
+def problems(objects: Iterable[Resource], images: Programs) -> list[Problem]:
     """Everything that this mesh cannot do, as problems with place and remedy."""
     found: list[Problem] = []
     for one in objects:
@@ -67,7 +58,7 @@ def problems(objects: Iterable[Resource], images: Path) -> list[Problem]:
     return found
 
 
-def _refused(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+def _refused(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
     if one.kind in _NEEDS_ISTIO:
         yield "", f"the embedded mesh has no {one.kind}: {_NEEDS_ISTIO[one.kind]}", _CLUSTER
         return
@@ -83,11 +74,11 @@ class _Kinds:
     """One function per kind."""
 
     @staticmethod
-    def nothing(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+    def nothing(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
         return iter(())
 
     @staticmethod
-    def Deployment(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+    def Deployment(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
         pod = one.spec.template.spec
         at = "spec.template.spec"
         if len(pod.containers) > 1:
@@ -112,13 +103,8 @@ class _Kinds:
                 _CLUSTER,
             )
         container = pod.containers[0]
-        known = known_images(images)
-        if image_name(container.image) not in known:
-            yield (
-                f"{at}.containers[0].image",
-                f"there is no image {container.image!r}; the embedded mesh runs local programs",
-                f"Known images: {', '.join(known) or '(none)'}",
-            )
+        if not images.name(container.image):
+            yield f"{at}.containers[0].image", *images.unknown(container.image)
         for field in ("command", "args"):
             if getattr(container, field):
                 yield f"{at}.containers[0].{field}", f"the embedded mesh does not honour {field}", _CLUSTER
@@ -127,14 +113,14 @@ class _Kinds:
             yield "spec.template.metadata.annotations", "the embedded mesh captures all or nothing", _CLUSTER
 
     @staticmethod
-    def Service(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+    def Service(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
         if one.spec.cluster_ip == "None":
             yield "spec.clusterIP", "a headless Service needs pods with addresses of their own", _CLUSTER
         if one.spec.type == "ExternalName":
             yield "spec.type", "the embedded mesh reaches nothing outside this machine", _CLUSTER
 
     @staticmethod
-    def Secret(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+    def Secret(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
         # What the API server asks of the type; whether a certificate is one shows where a rule names the Secret.
         if one.type != "kubernetes.io/tls":
             return
@@ -144,7 +130,7 @@ class _Kinds:
                 yield f"data[{key}]", f"a Secret of type kubernetes.io/tls has the key {key}", remedy
 
     @staticmethod
-    def VirtualService(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+    def VirtualService(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
         for index, rule in enumerate(one.spec.http):
             code = rule.redirect.redirect_code if rule.redirect is not None else 0
             if code and code not in _REDIRECT_CODES:
@@ -165,7 +151,7 @@ class _Kinds:
                 )
 
     @staticmethod
-    def DestinationRule(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+    def DestinationRule(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
         policies = [("spec.trafficPolicy", one.spec.traffic_policy)]
         policies += [
             (f"spec.subsets[{index}].trafficPolicy", subset.traffic_policy)
@@ -184,7 +170,7 @@ class _Kinds:
                 yield from _originated(getattr(level, "tls", None), f"{place}.tls")
 
     @staticmethod
-    def Gateway(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+    def Gateway(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
         for index, server in enumerate(one.spec.servers):
             if server.bind not in ("", "0.0.0.0"):
                 reason = "the gateway of the embedded mesh has one address"
@@ -194,7 +180,7 @@ class _Kinds:
                 yield from _unreadable(server.tls, f"spec.servers[{index}].tls")
 
     @staticmethod
-    def ServiceEntry(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+    def ServiceEntry(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
         resolution = one.spec.resolution or "NONE"
         if resolution == "NONE":
             yield "spec.resolution", "resolution NONE needs captured connections", _CLUSTER
@@ -206,7 +192,7 @@ class _Kinds:
             )
 
     @staticmethod
-    def Sidecar(one: Any, images: Path) -> Iterator[tuple[str, str, str]]:
+    def Sidecar(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
         if one.spec.ingress:
             yield "spec.ingress", "what reaches a pod of the embedded mesh goes to the ports of its container", _CLUSTER
         for index, listener in enumerate(one.spec.egress):

@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.embedded.processes import rundir, wire
 from labsupport.engine.embedded.processes.spawner_client import Spawner
 from labsupport.engine.embedded.supervisor import Supervisor
@@ -56,7 +57,12 @@ async def _answer(
 
 
 async def serve(
-    kernel: socket.socket, spawner_end: socket.socket, spawner_pid: int, folder: Path, images: Path, namespace: str
+    kernel: socket.socket,
+    spawner_end: socket.socket,
+    spawner_pid: int,
+    folder: Path,
+    programs: Programs,
+    namespace: str,
 ) -> None:
     """Run a lab until its kernel is gone or asks to close it.
 
@@ -67,7 +73,7 @@ async def serve(
     await spawner.open()
     assert spawner.lost is not None
     reader, writer = await asyncio.open_unix_connection(sock=kernel, limit=1 << 26)
-    supervisor = Supervisor(folder, images, namespace, spawner, spawner_pid)
+    supervisor = Supervisor(folder, programs, namespace, spawner, spawner_pid)
     tasks: set[asyncio.Task[None]] = set()
     order = asyncio.Lock()
 

@@ -23,6 +23,8 @@ from labsupport.engine.embedded.envoy import admin, binary
 from labsupport.engine.embedded.envoy.ads import AdsServer
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
 from labsupport.engine.embedded.pods.pods import APP_LOG, ENVOY_LOG, Addresses, LivePod, Workplace, check_storage
+from labsupport.engine.embedded.pods.programs import Programs
+from labsupport.engine.embedded.pods.trial import Trials
 from labsupport.engine.embedded.processes.spawner_client import Spawner
 from labsupport.engine.embedded.workloads import Workloads
 from labsupport.engine.podtemplate import MissingReference
@@ -52,19 +54,20 @@ class Supervisor:
 
     Args:
         folder: run folder, also the working directory.
-        images: folder of the local programs.
+        programs: the programs that stand for images.
         namespace: the lab's namespace.
         spawner: starts processes.
         spawner_pid: its process.
     """
 
-    def __init__(self, folder: Path, images: Path, namespace: str, spawner: Spawner, spawner_pid: int) -> None:
+    def __init__(self, folder: Path, programs: Programs, namespace: str, spawner: Spawner, spawner_pid: int) -> None:
         self._folder = folder
         self._namespace = namespace
         self._spawner = spawner
         self._spawner_pid = spawner_pid
         self._ads = AdsServer()
-        self._place = Workplace(folder, images, spawner, self._ads, self._changed)
+        self._place = Workplace(folder, programs, spawner, self._ads, self._changed)
+        self._trials = Trials(self._place)
         self._addresses = Addresses()
         self._control = ControlPlane(self._ads, self._addresses, ServiceAddresses(), namespace)
         self._workloads = Workloads(self._place, self._addresses, self._control)
@@ -108,7 +111,8 @@ class Supervisor:
 
     async def apply(self, objects: Sequence[Resource], *, wait_s: float, began: float) -> ApplyResult:
         """Create or change objects; see ``Engine.apply``."""
-        found = refuse.problems(objects, self._place.images)
+        found = refuse.problems(objects, self._place.programs)
+        found = found or await self._trials.problems(objects, timeout_s=wait_s)
         if found:
             raise ManifestError(found)
         async with self._changing:

@@ -194,7 +194,7 @@ class Workloads:
             self._addresses,
             info,
             digest=plan.digest,
-            image=plan.image,
+            image=self._place.programs.name(plan.image),
             app_port_number=plan.port,
             concurrency=plan.concurrency,
             grace_s=plan.grace_s,

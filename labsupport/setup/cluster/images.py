@@ -37,8 +37,8 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy"
 
 
 def names() -> list[str]:
-    """The course's images: the folders of ``images`` that have a Dockerfile."""
-    return sorted(file.parent.name for file in paths.images().glob("*/Dockerfile"))
+    """The course's images: the folders of ``images`` that have a program."""
+    return list(Images().known)
 
 
 def full_name(reference_: str) -> str:
@@ -78,9 +78,10 @@ def reference(name: str, *, prefix: str | None = None, tag: str | None = None) -
 def source_digest(name: str) -> str:
     """A checksum of the files that an image is built from."""
     digest = hashlib.sha256()
-    for file in sorted(paths.images().joinpath(name).iterdir()):
-        if file.suffix == ".py" or file.name in ("Dockerfile", "requirements.txt", ".dockerignore"):
-            digest.update(f"{file.name}\0".encode() + file.read_bytes() + b"\0")
+    shared = paths.images()
+    recipe = [shared / "Dockerfile", shared / ".dockerignore", shared / name / "requirements.txt"]
+    for file in sorted((*shared.glob("*.py"), *(shared / name).glob("*.py"), *filter(Path.is_file, recipe))):
+        digest.update(f"{file.relative_to(shared)}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
@@ -99,7 +100,7 @@ def build(
     Raises:
         EngineError: that failed; says why and what to do.
     """
-    command = [engine.program, "build", "--tag", target, *_build_arguments(), str(_folder(name))]
+    command = [engine.program, "build", "--tag", target, *_build_arguments(name), str(paths.images())]
     done = programs.run(command, timeout_s=_BUILD_S, environment=_environment(), on_line=on_line, log=log)
     if done.status:
         raise _failure(f"image {name} could not be built", done, log)
@@ -133,17 +134,17 @@ def build_platforms(
         EngineError: that failed; says why and what to do.
     """
     listed = ",".join(platforms)
-    common = ["--platform", listed, *_build_arguments()]
+    common = ["--platform", listed, *_build_arguments(name)]
     if engine.program == "podman":
         programs.ask(["podman", "manifest", "rm", target])  # else the images are added to those of last time
         commands = [
-            ["podman", "build", "--manifest", target, *common, str(_folder(name))],
+            ["podman", "build", "--manifest", target, *common, str(paths.images())],
             ["podman", "manifest", "push", "--all", target, f"docker://{target}"],
         ]
     else:
         _make_builder(log)
         builder = ["docker", "buildx", "build", "--builder", _BUILDER]
-        commands = [[*builder, *common, "--tag", target, "--push", str(_folder(name))]]
+        commands = [[*builder, *common, "--tag", target, "--push", str(paths.images())]]
     for command in commands:
         done = programs.run(command, timeout_s=_BUILD_S, environment=_environment(), on_line=on_line, log=log)
         if done.status:
@@ -223,16 +224,12 @@ def _json(archive: tarfile.TarFile, member: tarfile.TarInfo | None) -> Any:
     return json.loads(stream.read()) if stream is not None else None
 
 
-def _folder(name: str) -> Path:
-    folder = paths.images() / name
-    if not (folder / "Dockerfile").is_file():
+def _build_arguments(name: str) -> list[str]:
+    # One Dockerfile builds every image. The proxies are predefined in each, and kept out of the image by both engines.
+    if name not in names():
         raise NotFoundError(f"there is no image {name!r}. The course has: {', '.join(names())}.")
-    return folder
-
-
-def _build_arguments() -> list[str]:
-    # Predefined in every Dockerfile, and kept out of the image by both engines.
-    return [part for name in _PROXIES if name in os.environ for part in ("--build-arg", name)]
+    image = ["--build-arg", f"IMAGE={name}"]
+    return [*image, *(part for proxy in _PROXIES if proxy in os.environ for part in ("--build-arg", proxy))]
 
 
 def _environment() -> dict[str, str]:

@@ -42,7 +42,7 @@ class Images:
         self.registry = (registry or os.environ.get(_REGISTRY_VARIABLE) or DEFAULT_REGISTRY).rstrip("/")
         self.tag = tag or os.environ.get(_TAG_VARIABLE) or version("istio-traffic-workshop")
         folder = paths.images()
-        self.known = tuple(sorted(one.name for one in folder.iterdir() if (one / "Dockerfile").is_file()))
+        self.known = tuple(sorted(program.parent.name for program in folder.glob("*/app.py")))
 
     def full(self, image: str) -> str:
         """Where a cluster gets an image: a short name of the course in full, every other name as it is."""
@@ -85,7 +85,8 @@ class Images:
                         yield (
                             f"{path}.{field}[{index}].image",
                             f"there is no image {image!r}",
-                            f"Known images: {', '.join(self.known)}; any other needs its registry or tag",
+                            f"Known images: {', '.join(self.known)}. A cluster pulls any other: write it with its "
+                            "registry or tag (WORKSHOP_IMAGES and Lab(images=...) are for the embedded engine)",
                         )
 
 

@@ -14,6 +14,7 @@ from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.envoy import admin, binary
 from labsupport.engine.embedded.envoy.ads import AdsServer
 from labsupport.engine.embedded.pods.probes import healthy, listening
+from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.embedded.processes import ports, rundir
 from labsupport.engine.embedded.processes.keeper import Keeper
 from labsupport.engine.embedded.processes.spawner_client import Process, Spawner
@@ -74,7 +75,7 @@ class Workplace:
     """What pods need to run: where, who starts their processes, and who configures their proxies."""
 
     folder: Path
-    images: Path
+    programs: Programs
     spawner: Spawner
     ads: AdsServer
     changed: Callable[[], None]
@@ -133,9 +134,9 @@ class EnvoyUnit:
         quiet = 0
         while time.monotonic() < deadline and self.keeper.ready:
             with contextlib.suppress(OSError):
-                found = await admin.statistics(self.admin, r"^http\.inbound.*downstream_(cx|rq)_active$")
-                connections = sum(value for name, value in found.items() if name.endswith("cx_active"))
-                requests = sum(value for name, value in found.items() if name.endswith("rq_active"))
+                counts = await admin.statistics(self.admin, r"^http\.inbound.*downstream_(cx|rq)_active$")
+                connections = sum(value for name, value in counts.items() if name.endswith("cx_active"))
+                requests = sum(value for name, value in counts.items() if name.endswith("rq_active"))
                 # Callers close their idle connections once the endpoint is gone: none left means none can call.
                 quiet = quiet + 1 if requests == 0 else 0
                 if connections == 0 or quiet >= 20:
@@ -147,8 +148,8 @@ class EnvoyUnit:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self.keeper.ready:
             with contextlib.suppress(OSError):
-                found = await admin.statistics(self.admin, r"^listener_manager\.total_listeners_warming$")
-                if not any(found.values()):
+                warming = await admin.statistics(self.admin, r"^listener_manager\.total_listeners_warming$")
+                if not any(warming.values()):
                     return
             await asyncio.sleep(0.01)
 
@@ -162,7 +163,7 @@ class EnvoyUnit:
         await self._place.ads.settled(self.node, timeout_s=60.0)
         # An acknowledged listener is bound, but it listens only once its route tables are there too.
         listeners = self._place.ads.snapshot(self.node).resources["LDS"].values()
-        bound = [one.json["address"]["socket_address"]["port_value"] for one in listeners]
+        bound = [listener.json["address"]["socket_address"]["port_value"] for listener in listeners]
         await asyncio.gather(*(listening(port) for port in bound))
 
 
@@ -245,7 +246,7 @@ class LivePod:
 
     @property
     def _program(self) -> Path:
-        return self._place.images / self.image / "app.py"
+        return self._place.programs.path(self.image)
 
     @property
     def info(self) -> PodInfo:
@@ -259,7 +260,8 @@ class LivePod:
 
     @property
     def _keepers(self) -> list[Keeper]:
-        return [one for one in (self.app, self.envoy.keeper if self.envoy else None) if one is not None]
+        keepers = (self.app, self.envoy.keeper if self.envoy else None)
+        return [keeper for keeper in keepers if keeper is not None]
 
     @property
     def pid(self) -> int:
@@ -269,22 +271,22 @@ class LivePod:
     @property
     def ready(self) -> bool:
         """Whether it takes traffic."""
-        return bool(self._keepers) and all(one.ready for one in self._keepers) and not self.terminating
+        return bool(self._keepers) and all(keeper.ready for keeper in self._keepers) and not self.terminating
 
     @property
     def restarts(self) -> int:
         """How often its program or its Envoy was started again."""
-        return sum(one.restarts for one in self._keepers)
+        return sum(keeper.restarts for keeper in self._keepers)
 
     @property
     def last_words(self) -> str:
         """Last line of the log of whatever crashed last."""
-        return next((one.last_words for one in self._keepers if one.last_words), "")
+        return next((keeper.last_words for keeper in self._keepers if keeper.last_words), "")
 
     @property
     def failure(self) -> Exception | None:
         """What keeps it from starting, if a new start will not cure it."""
-        return next((one.failure for one in self._keepers if isinstance(one.failure, Exception)), None)
+        return next((keeper.failure for keeper in self._keepers if isinstance(keeper.failure, Exception)), None)
 
     def listener(self, number: int) -> int:
         """The local port of its proxy's listener for a port of the pod."""

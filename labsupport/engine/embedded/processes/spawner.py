@@ -25,6 +25,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 from labsupport.engine.embedded.processes import ports, rundir, wire
@@ -79,7 +80,7 @@ class StartApp:
         order: number of the order, repeated in the answer.
         program: path of the ``app.py``.
         env: the environment handed to it.
-        port: reserved port to listen on.
+        port: reserved port to listen on; 0 only tries whether the program can be loaded.
         log: file that its output is appended to.
         grace_s: how long a request may take after the order to end.
     """
@@ -123,8 +124,9 @@ def _libc() -> Any:
 
 
 class _Spawner:
-    def __init__(self, control: socket.socket, folder: Path) -> None:
+    def __init__(self, control: socket.socket, folder: Path, library: Path | None = None) -> None:
         self._control = control
+        self._library = library
         self._folder = folder
         self._decoder = wire.Decoder()
         self._children: set[int] = set()
@@ -206,7 +208,7 @@ class _Spawner:
             self._control.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
-            status = _run_app(order)
+            status = _run_app(order, self._library) if order.port else _try_app(order, self._library)
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1
         except BaseException:
@@ -251,23 +253,50 @@ def _pipe() -> tuple[int, int]:
     return ends
 
 
-def _run_app(order: StartApp) -> int:
-    """Serve an application until it is told to end; returns the exit status."""
-    import uvicorn
-
+def _load(order: StartApp, library: Path | None) -> ModuleType:
     # uvicorn's log lines and tracebacks go to the pod's log, which is this process's stderr.
     sys.stdout = os.fdopen(1, "w", buffering=1)
     sys.stderr = os.fdopen(2, "w", buffering=1)
     # Libraries that look at the process's environment see what they would see in a container.
     os.environ.update(order.env)
     path = Path(order.program)
-    sys.path.insert(0, str(path.parent))
+    sys.path[:0] = [str(folder) for folder in (path.parent, library) if folder is not None]
     spec = importlib.util.spec_from_file_location("app", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules["app"] = module
     spec.loader.exec_module(module)
+    return module
+
+
+def _try_app(order: StartApp, library: Path | None) -> int:
+    """Load an application and no more; the last line of the log says what is wrong, with file and line."""
+    try:
+        module = _load(order, library)
+        if callable(getattr(module, "create_app", None)) or callable(getattr(module, "create_server", None)):
+            return 0
+        failure = f"{order.program}:1: it has no create_app(env)"
+    except BaseException as error:
+        failure = f"{_place(error, order.program)}: {type(error).__name__}: {' '.join(str(error).split())}"
+    print(failure, file=sys.stderr, flush=True)
+    return 1
+
+
+def _place(error: BaseException, program: str) -> str:
+    """File and line of an error: the innermost of the learner's own files."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno or 1}"
+    folder = os.path.dirname(program) + os.sep
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else f"{program}:1"
+
+
+def _run_app(order: StartApp, library: Path | None) -> int:
+    """Serve an application until it is told to end; returns the exit status."""
+    import uvicorn
+
+    module = _load(order, library)
     if hasattr(module, "create_server"):
         import uvloop
 
@@ -293,6 +322,12 @@ def _run_app(order: StartApp) -> int:
     return 0 if server.started else 3
 
 
-def serve(control: socket.socket, folder: Path) -> None:
-    """Run the spawner in this process until the other end of the control socket is closed."""
-    _Spawner(control, folder).run()
+def serve(control: socket.socket, folder: Path, library: Path | None = None) -> None:
+    """Run the spawner in this process until the other end of the control socket is closed.
+
+    Args:
+        control: where orders come from.
+        folder: run folder, removed at the end.
+        library: folder of modules that every application may import.
+    """
+    _Spawner(control, folder, library).run()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from labsupport.engine.dangling import dangling
-from labsupport.engine.embedded.refuse import known_images, notes, problems
+from labsupport.engine.embedded.pods.programs import Programs
+from labsupport.engine.embedded.refuse import notes, problems
 from labsupport.model import parse
 from labsupport.model.reading.documents import read
 
@@ -28,12 +29,12 @@ spec:
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Programs:
     for name in ("web", "client"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "app.py").touch()
     (tmp_path / "notes").mkdir()
-    return tmp_path
+    return Programs(tmp_path)
 
 
 def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
@@ -208,7 +209,7 @@ def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
         ),
     ],
 )
-def test_what_cannot_be_shown_is_refused_by_name(images: Path, text: str, path: str, words: str) -> None:
+def test_what_cannot_be_shown_is_refused_by_name(images: Programs, text: str, path: str, words: str) -> None:
     problem, *_ = problems(parse(read(text)), images)
     assert problem.path == path
     assert words in problem.message
@@ -228,18 +229,18 @@ def test_what_cannot_be_shown_is_refused_by_name(images: Path, text: str, path: 
         ("TLS", "{mode: SIMPLE, credentialName: shop, cipherSuites: ['[AES128-SHA|AES256-SHA]']}"),
     ],
 )
-def test_tls_at_a_gateway_does_run(images: Path, protocol: str, tls: str) -> None:
+def test_tls_at_a_gateway_does_run(images: Programs, protocol: str, tls: str) -> None:
     spec = SERVER.format(protocol=protocol, more=f"tls: {tls}")
     assert problems(parse(read(NETWORKING.format(kind="Gateway", spec=spec))), images) == []
 
 
-def test_tls_that_a_proxy_begins_runs_where_its_certificates_can_be_had(images: Path) -> None:
+def test_tls_that_a_proxy_begins_runs_where_its_certificates_can_be_had(images: Programs) -> None:
     for tls in ("{mode: SIMPLE}", "{mode: SIMPLE, caCertificates: system}", "{mode: MUTUAL, credentialName: shop}"):
         spec = f"{{host: x, trafficPolicy: {{tls: {tls}}}}}"
         assert problems(parse(read(NETWORKING.format(kind="DestinationRule", spec=spec))), images) == []
 
 
-def test_a_redirect_to_https_needs_no_certificate(images: Path) -> None:
+def test_a_redirect_to_https_needs_no_certificate(images: Programs) -> None:
     spec = (
         "{selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, "
         "hosts: ['*'], tls: {httpsRedirect: true}}]}"
@@ -247,15 +248,17 @@ def test_a_redirect_to_https_needs_no_certificate(images: Path) -> None:
     assert problems(parse(read(NETWORKING.format(kind="Gateway", spec=spec))), images) == []
 
 
-def test_tcp_at_a_gateway_does_run(images: Path) -> None:
+def test_tcp_at_a_gateway_does_run(images: Programs) -> None:
     spec = "{hosts: [x], gateways: [g], tcp: [{route: [{destination: {host: x}}]}]}"
     assert problems(parse(read(NETWORKING.format(kind="VirtualService", spec=spec))), images) == []
 
 
-def test_images_are_folders_with_a_program(images: Path) -> None:
-    assert known_images(images) == ["client", "web"]
+def test_images_are_folders_with_a_program(images: Programs) -> None:
+    assert images.known() == ["client", "web"]
     (problem,) = problems(parse(read(deployment("nginx"))), images)
-    assert problem.remedy == "Known images: client, web"
+    assert problem.remedy.startswith("Known images: client, web. ")
+    assert "FOLDER/nginx/app.py" in problem.remedy and "WORKSHOP_IMAGES=FOLDER" in problem.remedy
+    assert "Lab(images={'nginx': 'web'})" in problem.remedy
 
 
 def test_fields_without_effect_are_named_once() -> None:

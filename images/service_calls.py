@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from service_settings import LONGEST_S, Settings
 from starlette.requests import Request
 from yarl import URL
 
-__all__ = ["Answer", "Caller", "flag", "number"]
+__all__ = ["Answer", "Caller"]
 
 # A service that drops these tears the trace of a request apart: nobody can tell any more which calls belong together.
 TRACE_HEADERS = ("x-request-id", "traceparent", "tracestate", "b3")
 TRACE_PREFIX = "x-b3-"
 DEFAULT_FORWARD = "end-user,x-user,cookie,user-agent"
 MAX_TRIES = 10
-MAX_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +55,41 @@ class Caller:
     """Calls other services by name, with what belongs to the incoming request.
 
     Args:
-        env: the pod's environment. ``<SERVICE>_URL``, ``<SERVICE>_TIMEOUT_S`` and ``<SERVICE>_TRIES`` say how each
+        settings: the pod's environment. ``<SERVICE>_URL``, ``<SERVICE>_TIMEOUT_S`` and ``<SERVICE>_TRIES`` say how each
             service is called, ``FORWARD_HEADERS`` which headers go along, and ``HTTP_PROXY`` or ``http_proxy`` that
-            every call goes through a proxy.
+            every call goes through a proxy: the sidecar, where one does not capture connections.
         services: the services that will be called, with their time limit in seconds and number of tries by default.
+        port: theirs, unless their URL says otherwise.
+
+    Raises:
+        ValueError: a variable has a value that makes no sense.
     """
 
-    def __init__(self, env: Mapping[str, str], services: Mapping[str, tuple[float, int]]) -> None:
+    def __init__(self, settings: Settings, services: Mapping[str, tuple[float, int]], *, port: int = 9080) -> None:
+        env = settings.env
         self._urls: dict[str, str] = {}
         self._timeouts: dict[str, float] = {}
         self._tries: dict[str, int] = {}
         for name, (timeout_s, tries) in services.items():
-            key = name.upper()
-            self._urls[name] = (env.get(f"{key}_URL") or f"http://{name}:9080").rstrip("/")
-            self._timeouts[name] = number(env, f"{key}_TIMEOUT_S", default=timeout_s, low=0.001, high=MAX_SECONDS)
-            self._tries[name] = int(number(env, f"{key}_TRIES", default=tries, low=1, high=MAX_TRIES))
+            key = name.upper().replace("-", "_")
+            self._urls[name] = settings.text(f"{key}_URL", f"http://{name}:{port}").rstrip("/")
+            self._timeouts[name] = settings.seconds(f"{key}_TIMEOUT_S", default=timeout_s, low=0.001, high=LONGEST_S)
+            self._tries[name] = settings.whole(f"{key}_TRIES", default=tries, low=1, high=MAX_TRIES)
         listed = env.get("FORWARD_HEADERS", DEFAULT_FORWARD)
         self._forward = tuple(name.strip().lower() for name in listed.split(",") if name.strip())
         self._proxy = env.get("http_proxy") or env.get("HTTP_PROXY") or None
         self._session: aiohttp.ClientSession | None = None
 
-    async def get(
-        self, service: str, path: str, request: Request, *, query: str = "", extra: Sequence[tuple[str, str]] = ()
+    async def ask(
+        self,
+        service: str,
+        path: str,
+        request: Request,
+        *,
+        method: str = "GET",
+        query: str = "",
+        body: bytes | None = None,
+        extra: Sequence[tuple[str, str]] = (),
     ) -> Answer:
         """Ask another service for JSON.
 
@@ -87,7 +100,9 @@ class Caller:
             service: its name.
             path: path of the call, as it goes on the wire.
             request: the incoming request, whose headers are forwarded.
+            method: of the call.
             query: query string of the call.
+            body: of the call.
             extra: headers in place of forwarded ones of the same name.
 
         Returns:
@@ -97,7 +112,7 @@ class Caller:
         headers = {**self.forwarded(request), **dict(extra)}
         answer = Answer(service, reason="it was not asked")
         for _ in range(self._tries[service]):
-            answer = await self._try(service, url, headers)
+            answer = await self._try(service, method, url, headers, body)
             if answer.ok or 0 < answer.status < 500:
                 break
         return answer
@@ -117,12 +132,12 @@ class Caller:
         if self._session is not None:
             await self._session.close()
 
-    async def _try(self, service: str, url: URL, headers: Mapping[str, str]) -> Answer:
+    async def _try(self, service: str, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
         timeout_s = self._timeouts[service]
         limit = aiohttp.ClientTimeout(total=timeout_s, ceil_threshold=math.inf)
         try:
-            async with self._open().get(
-                url, headers=headers, proxy=self._proxy, timeout=limit, allow_redirects=False
+            async with self._open().request(
+                method, url, headers=headers, data=body, proxy=self._proxy, timeout=limit, allow_redirects=False
             ) as reply:
                 path = reply.headers.get("x-path", "")
                 if reply.status != 200:
@@ -146,33 +161,3 @@ class Caller:
                 trust_env=False,
             )
         return self._session
-
-
-def number(env: Mapping[str, str], key: str, *, default: float, low: float, high: float) -> float:
-    """A number from the environment.
-
-    Raises:
-        ValueError: it is none, or lies outside ``low`` to ``high``.
-    """
-    text = env.get(key) or str(default)
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"{key} must be a number, not {text!r}") from None
-    if not low <= value <= high:
-        raise ValueError(f"{key} must lie between {low:g} and {high:g}, not {text}")
-    return value
-
-
-def flag(env: Mapping[str, str], key: str) -> bool:
-    """A switch from the environment: off unless it is ``true``, ``yes``, ``on`` or ``1``.
-
-    Raises:
-        ValueError: it is something else than a switch.
-    """
-    text = env.get(key, "").strip().lower()
-    if text in ("true", "yes", "on", "1"):
-        return True
-    if text in ("", "false", "no", "off", "0"):
-        return False
-    raise ValueError(f"{key} must be true or false, not {env[key]!r}")

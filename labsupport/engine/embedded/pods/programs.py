@@ -1,0 +1,130 @@
+"""Which local program stands for an image: the course's own, and those that a learner adds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labsupport import paths
+from labsupport.engine.podtemplate import image_name
+from labsupport.errors import UsageError
+
+__all__ = ["Programs", "find_programs"]
+
+VARIABLE = "WORKSHOP_IMAGES"
+PROGRAM = "app.py"
+
+
+def find_programs(images: Mapping[str, str] | Path | str | None = None) -> Programs:
+    """The programs of a lab: the course's own, those in the folders of ``WORKSHOP_IMAGES``, and what a lab adds.
+
+    Args:
+        images: names of images and the program that stands for each, or one more folder of programs.
+
+    Raises:
+        UsageError: a folder has no program, two programs have one name, or a name of an image leads to none.
+    """
+    folders = [(VARIABLE, folder) for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder]
+    if images is not None and not isinstance(images, Mapping):
+        folders.append(("images", str(images)))
+    course = paths.images().resolve()
+    learners: list[Path] = []
+    for origin, written in folders:
+        folder = Path(written).expanduser().resolve()
+        if not any(folder.glob(f"*/{PROGRAM}")):
+            raise UsageError(
+                f"{origin}={written!r} holds no program. Name the folder above the one with {PROGRAM}: "
+                f"{folder / 'hello' / PROGRAM} would be the image hello."
+            )
+        if folder not in (course, *learners):
+            learners.append(folder)
+    programs = Programs(course, tuple(learners), dict(images) if isinstance(images, Mapping) else {})
+    programs.check()
+    return programs
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Programs by the names of images.
+
+    Args:
+        course: folder of the course's own.
+        learners: folders of the learner's.
+        stand_ins: names of images, with or without a tag, and the program that stands for each.
+    """
+
+    course: Path
+    learners: tuple[Path, ...] = ()
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def decoded(cls, text: str) -> Programs:
+        """What ``encoded`` wrote."""
+        course, learners, stand_ins = json.loads(text)
+        return cls(Path(course), tuple(map(Path, learners)), stand_ins)
+
+    def encoded(self) -> str:
+        """As one argument of a process; the first part is the course's folder."""
+        return json.dumps([str(self.course), [str(folder) for folder in self.learners], dict(self.stand_ins)])
+
+    def check(self) -> None:
+        """See that every name leads to one program.
+
+        Raises:
+            UsageError: one leads to none, or to two.
+        """
+        owners: dict[str, Path] = {}
+        for folder in (self.course, *self.learners):
+            for name in _names(folder):
+                if name in owners:
+                    raise UsageError(
+                        f"There are two programs for the image {name!r}: {owners[name] / name} and {folder / name}. "
+                        "Rename the folder of yours."
+                    )
+                owners[name] = folder
+        for image, name in self.stand_ins.items():
+            if name not in owners:
+                raise UsageError(
+                    f"images={{{image!r}: {name!r}}}: there is no program {name!r}. There are {', '.join(owners)}."
+                )
+
+    def known(self) -> list[str]:
+        """Names of the images that run here."""
+        names = {name for folder in (self.course, *self.learners) for name in _names(folder)}
+        return [*sorted(names), *sorted(self.stand_ins)]
+
+    def name(self, image: str) -> str:
+        """The program that stands for an image as manifests write it; empty if there is none."""
+        whole = image.partition("@")[0]
+        folder, slash, last = whole.rpartition("/")
+        for written in (image, whole, f"{folder}{slash}{last.partition(':')[0]}"):
+            if written in self.stand_ins:
+                return self.stand_ins[written]
+        name = image_name(image)
+        return name if self.path(name).is_file() else ""
+
+    def path(self, name: str) -> Path:
+        """The file of a program; the course's own place for one that does not exist."""
+        places = [folder / name / PROGRAM for folder in (self.course, *self.learners)]
+        return next((place for place in places if place.is_file()), places[0])
+
+    def is_learners(self, name: str) -> bool:
+        """Whether a program is the learner's own, of which nobody knows that it runs."""
+        return self.path(name).parent.parent in self.learners
+
+    def unknown(self, image: str) -> tuple[str, str]:
+        """Message and remedy for an image that no program stands for."""
+        name = image_name(image) or "NAME"
+        return (
+            f"there is no image {image!r}; the embedded mesh runs local programs",
+            f"Known images: {', '.join(self.known()) or '(none)'}. "
+            f"A program of your own: write FOLDER/{name}/{PROGRAM} and open the lab with {VARIABLE}=FOLDER in the "
+            f"environment. A known one in its place: Lab(images={{{image!r}: 'web'}})",
+        )
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(program.parent.name for program in folder.glob(f"*/{PROGRAM}"))

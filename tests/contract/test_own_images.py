@@ -1,0 +1,64 @@
+"""Programs that a learner brings: they run as any other, and one that cannot be loaded changes nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from contract_mesh import SERVICE, SUBSETS, URL, Mesh, deployment, eventually, weights
+
+from labsupport.engine.embedded.engine import EmbeddedEngine
+from labsupport.errors import ManifestError
+
+pytestmark = pytest.mark.embedded
+README = Path(__file__).parents[2] / "images" / "README.md"
+
+
+def page_program() -> str:
+    """The program that the page on images shows, as a learner would copy it."""
+    shown = re.search(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert shown is not None
+    assert len(shown[1].splitlines()) <= 20
+    return shown[1]
+
+
+def write(folder: Path, text: str, name: str = "hello") -> Path:
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / name / "app.py").write_text(text)
+    return folder
+
+
+def test_the_program_of_the_page_runs_from_a_folder_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKSHOP_IMAGES", str(write(tmp_path, page_program())))
+    with EmbeddedEngine(images={"gcr.io/shop/hello-canary": "hello"}) as engine:
+        mesh = Mesh(engine)
+        own = deployment("web-safe", "safe", image="hello")
+        canary = deployment("web-risk", "risk", image="gcr.io/shop/hello-canary:v2")
+        mesh.apply(SERVICE, SUBSETS, own + canary, "apps/client", weights(safe=0, risk=100))
+        assert mesh.versions(URL, 20) == {"risk": 20}
+        assert {pod.image for pod in engine.pods() if pod.workload.startswith("web-")} == {"hello"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def create_app(env)\n    pass\n", r"hello/app\.py:1: SyntaxError"),
+        ("import os\nimport no_such_module\n", r"hello/app\.py:2: ModuleNotFoundError: No module named"),
+        ("\n\nLIMIT = int('many')\n", r"hello/app\.py:3: ValueError"),
+        ("raise SystemExit(0)\n", r"hello/app\.py:1: SystemExit"),
+        ("def make_app(env):\n    pass\n", r"hello/app\.py:1: it has no create_app\(env\)"),
+    ],
+)
+def test_a_program_that_cannot_be_loaded_changes_nothing(tmp_path: Path, text: str, words: str) -> None:
+    with EmbeddedEngine(images=write(tmp_path, text)) as engine:
+        mesh = Mesh(engine)
+        with pytest.raises(ManifestError, match=words):
+            mesh.apply(SERVICE + deployment("web-safe", "safe", image="hello"))
+        assert engine.get("Service") == []
+        assert [pod.workload for pod in engine.pods()] == ["istio-ingressgateway"]
+        write(tmp_path, page_program())
+        mesh.apply(SERVICE + deployment("web-safe", "safe", image="hello"))
+        eventually(lambda: all(pod.ready for pod in engine.pods()), engine.pods)
