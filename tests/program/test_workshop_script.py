@@ -355,6 +355,9 @@ def test_it_is_a_portable_executable_script() -> None:
 
 def test_this_machine_passes_the_platform_check() -> None:
     checked = subprocess.run(
-        [sys.executable, "-I", ROOT / "labsupport" / "setup" / "platforms.py"], capture_output=True, text=True, check=False
+        [sys.executable, "-I", ROOT / "labsupport" / "setup" / "platforms.py"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (checked.returncode, checked.stdout) == (0, "")
