@@ -85,3 +85,19 @@ def test_a_line_for_the_shell_is_a_command_with_its_options(line: str) -> None:
     known = {option for parameter in command.params for option in parameter.opts}
     named = {word.partition("=")[0] for word in words if word.startswith("-") and word != "--"}
     assert command.ignore_unknown_options or named <= known, f"{line}: {named - known} are no options"
+
+
+def test_every_folder_of_the_unit_tests_is_a_room() -> None:
+    rooms = {path.parent.name for path in (ROOT / "labsupport").glob("*/__init__.py")}
+    folders = {path.parent for path in (ROOT / "tests" / "unit").rglob("test_*.py")}
+    for folder in folders - {ROOT / "tests" / "unit"}:
+        place = folder.relative_to(ROOT / "tests" / "unit")
+        assert place.parts[0] in rooms, f"{folder} is a folder of tests for a room that is not there"
+        assert (ROOT / "labsupport" / place / "__init__.py").is_file(), f"{folder} has no counterpart in labsupport"
+
+
+def test_every_room_is_in_the_picture_with_what_it_is_for() -> None:
+    rooms = made_by("rooms")
+    drawn = {name for row in rooms.layers() for name in row} - {rooms.FACE, rooms.PLAIN}
+    assert drawn == {path.parent.name for path in (ROOT / "labsupport").glob("*/__init__.py")}
+    assert drawn <= rooms.ABOUT.keys()
