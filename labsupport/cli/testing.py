@@ -18,6 +18,8 @@ __all__ = ["pytest_arguments", "test"]
 
 SUITES = (
     "unit",
+    "properties",
+    "servers",
     "program",
     "fidelity",
     "images",

@@ -68,7 +68,7 @@ class Lab:
             seen = lab.send("http://web:8080/name", source="client", count=300)
             seen.share(by="version")                        # who answered, with intervals
             with lab.traffic("http://web:8080/name", source="client", rate=50) as live:
-                lab.patch("VirtualService/web", {...})      # a mark in the picture of the traffic
+                lab.scale("Deployment/web-safe", 2)         # a mark in the picture of the traffic
             lab.explain("http://web:8080/name", source="client")
             lab.close()                                     # shows that nothing is left
     """

@@ -2,9 +2,6 @@
 
 import dataclasses
 import importlib
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -205,17 +202,6 @@ def test_ipython_shows_records_as_html_after_one_or_several_installs():
     data, _ = shell.display_formatter.format(RESULT)
     assert "In force after" in data["text/html"]
     assert data["text/plain"] == repr(RESULT)
-
-
-def test_registering_imports_nothing_heavy():
-    code = (
-        "import json, sys; from IPython.core.interactiveshell import InteractiveShell as S; s = S();"
-        "from labsupport import display; display.install(s); print(json.dumps(sorted(sys.modules)))"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(json.loads(run.stdout))
-    heavy = {"anywidget", "ipywidgets", "scipy", "pydantic", "matplotlib"}
-    assert not loaded & {*heavy, "labsupport.traffic.observations"}
 
 
 def test_no_module_takes_the_place_of_a_function_of_the_same_name():

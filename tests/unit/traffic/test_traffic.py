@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from small_mesh import PacedMesh, SteppedMesh, response
 
 from labsupport import progressbar
@@ -98,17 +96,6 @@ def test_other_urls_are_refused_with_what_was_probably_meant(url, remedy):
     with pytest.raises(UsageError) as error:
         sending.parse_url(url)
     assert remedy in str(error.value)
-
-
-@given(st.text(max_size=40))
-@settings(max_examples=60)
-def test_any_text_is_a_target_or_a_usage_error(text):
-    for prefix in ("", "gateway:", "nodeport:", "http://", "https://", "tcp://", "tls://", "tcp://gateway:"):
-        try:
-            target = sending.parse_url(prefix + text)
-        except UsageError:
-            continue
-        assert target.path.startswith("/") == (target.scheme in ("http", "https")) and "\n" not in target.path
 
 
 def test_defaults_follow_what_was_asked_for():

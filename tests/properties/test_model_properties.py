@@ -18,7 +18,7 @@ from labsupport.model.reading.documents import Document, read
 from labsupport.model.schema.duration import parse_duration
 from labsupport.model.validation import validate
 
-VALID = Path(__file__).parents[2] / "fidelity" / "validation" / "valid.yaml"
+VALID = Path(__file__).parents[1] / "fidelity" / "validation" / "valid.yaml"
 TEXT = VALID.read_text(encoding="utf-8")
 QUICK = settings(
     max_examples=100,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,7 @@ from labsupport.errors import LabError
 from labsupport.model import Resource, parse
 from labsupport.model.reading.documents import read
 
-CORPUS = Path(__file__).parents[3] / "fidelity"
-sys.path.insert(0, str(CORPUS))
+CORPUS = Path(__file__).parent
 
 SHOP = """
 apiVersion: v1

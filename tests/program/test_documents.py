@@ -1,0 +1,103 @@
+"""What the pages for people say is so: paths lead somewhere, what a script makes is up to date, examples are right."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from labsupport.cli import workshop
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))])
+_CODE = re.compile(r"`([^`\n]+)`")
+_LINK = re.compile(r"\]\(([^)#:]+)\)")
+_TOP = {path.name for path in ROOT.iterdir()}
+# Made when something runs, or written by who adds a lesson.
+_NOT_IN_THE_REPOSITORY = re.compile(r"^(\.venv|test-results)\b|NN|[*<>]")
+
+
+def made_by(script: str) -> Any:
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        return importlib.import_module(script)
+    finally:
+        sys.path.remove(str(ROOT / "docs"))
+
+
+def paths_in(page: Path) -> set[str]:
+    """Links, and what stands in code and begins with a folder or file of the repository."""
+    text = page.read_text(encoding="utf-8")
+    named = {word for code in _CODE.findall(text) for word in code.split() if "/" in word or "." in word}
+    return {word for word in named if word.removeprefix("./").split("/")[0] in _TOP and "(" not in word}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_a_page_names_exists(page: Path) -> None:
+    for name in paths_in(page):
+        if not _NOT_IN_THE_REPOSITORY.search(name):
+            assert (ROOT / name.rstrip(",.;:")).exists(), f"{page.name} names {name}"
+    for link in _LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_paths_are_found_in_the_page_on_the_architecture() -> None:
+    assert len(paths_in(ROOT / "docs" / "architecture.md")) >= 40
+
+
+def test_the_picture_of_the_rooms_is_up_to_date() -> None:
+    rooms = made_by("rooms")
+    assert rooms.PICTURE.read_text(encoding="utf-8") == rooms.picture(), "run python docs/rooms.py"
+
+
+def test_the_page_on_the_api_is_up_to_date() -> None:
+    api = made_by("api")
+    assert api.PAGE.read_text(encoding="utf-8") == api.page(), "run python docs/api.py"
+
+
+def shell_lines() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", "".join(page.read_text(encoding="utf-8") for page in PAGES), re.DOTALL)
+    lines = (line.partition(" #")[0] for block in blocks for line in block.splitlines())
+    commands = (part.strip().removeprefix("./") for line in lines for part in line.split("&&"))
+    return sorted({command for command in commands if command.startswith("workshop ")})
+
+
+def test_lines_for_the_shell_are_found() -> None:
+    assert len(shell_lines()) >= 8
+
+
+@pytest.mark.parametrize("line", shell_lines())
+def test_a_line_for_the_shell_is_a_command_with_its_options(line: str) -> None:
+    command: click.Command = workshop
+    words = shlex.split(line)[1:]
+    context = click.Context(command, info_name="workshop")
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name = words.pop(0)
+        following = command.get_command(context, name)
+        assert following is not None, f"{line}: there is no command {name}"
+        command, context = following, click.Context(following, context, info_name=name)
+    known = {option for parameter in command.params for option in parameter.opts}
+    named = {word.partition("=")[0] for word in words if word.startswith("-") and word != "--"}
+    assert command.ignore_unknown_options or named <= known, f"{line}: {named - known} are no options"
+
+
+def test_every_folder_of_the_unit_tests_is_a_room() -> None:
+    rooms = {path.parent.name for path in (ROOT / "labsupport").glob("*/__init__.py")}
+    folders = {path.parent for path in (ROOT / "tests" / "unit").rglob("test_*.py")}
+    for folder in folders - {ROOT / "tests" / "unit"}:
+        place = folder.relative_to(ROOT / "tests" / "unit")
+        assert place.parts[0] in rooms, f"{folder} is a folder of tests for a room that is not there"
+        assert (ROOT / "labsupport" / place / "__init__.py").is_file(), f"{folder} has no counterpart in labsupport"
+
+
+def test_every_room_is_in_the_picture_with_what_it_is_for() -> None:
+    rooms = made_by("rooms")
+    drawn = {name for row in rooms.layers() for name in row} - {rooms.FACE, rooms.PLAIN}
+    assert drawn == {path.parent.name for path in (ROOT / "labsupport").glob("*/__init__.py")}
+    assert drawn <= rooms.ABOUT.keys()
