@@ -25,9 +25,9 @@ from labsupport.engine.embedded.processes.link import Link
 from labsupport.engine.patching import patched, placed
 from labsupport.engine.protocol import Sending
 from labsupport.engine.sending import HttpSending
+from labsupport.engine.warned import warnings
 from labsupport.errors import EngineError, EngineLostError, NotFoundError, UsageError
 from labsupport.model import Resource
-from labsupport.model.validation import validate
 from labsupport.records import (
     AccessRecord,
     ApplyResult,
@@ -143,7 +143,7 @@ class EmbeddedEngine:
         began = time.perf_counter()
         ours = [placed(one, self.namespace) for one in objects]
         result: ApplyResult = self._call("apply", ours, timeout_s=timeout_s + 10.0, wait_s=timeout_s)
-        return _measured(result, time.perf_counter() - began, _warnings(ours))
+        return _measured(result, time.perf_counter() - began, warnings(ours))
 
     def delete(self, refs: Iterable[Ref], *, timeout_s: float = 60.0) -> ApplyResult:
         """Delete objects; ``NotFoundError`` if one does not exist, and then nothing is deleted."""
@@ -333,11 +333,6 @@ def _listening(session: int, ports: Iterable[int]) -> list[int]:
                     if os.getsid(one.pid) == session:
                         found.add(one.laddr.port)
     return sorted(found)
-
-
-def _warnings(objects: Sequence[Resource]) -> tuple[str, ...]:
-    """Istiod's admission warnings; what it refuses has been refused when the manifests were read."""
-    return tuple(f"{found.kind}/{found.name}: {text}" for found in validate(objects) for text in found.warnings)
 
 
 def _measured(result: ApplyResult, seconds: float, warnings: tuple[str, ...]) -> ApplyResult:

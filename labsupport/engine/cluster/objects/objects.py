@@ -17,10 +17,10 @@ from labsupport.engine.cluster.api.connect import FIELD_MANAGER, ApiError
 from labsupport.engine.cluster.objects.additions import PART_LABEL, added, taken_away
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.owned import written
+from labsupport.engine.warned import warnings
 from labsupport.errors import EngineLostError, LabError, ManifestError, Problem
 from labsupport.model import CLUSTER_SCOPED, KINDS, Origin, Resource, parse
 from labsupport.model.reading.documents import Document
-from labsupport.model.validation import validate
 from labsupport.records import Ref
 
 __all__ = ["ObjectStore", "Tried"]
@@ -73,14 +73,12 @@ class Tried:
         Args:
             objects: all objects that were given, also those that were not sent because they are there already.
         """
-        found: dict[str, None] = {}
+        told: dict[str, None] = {}
         for (kind, _, name), texts in self.warnings.items():
-            found |= {f"{kind}/{name}: {text}": None for text in texts}
+            told |= {f"{kind}/{name}: {text}": None for text in texts}
         said = {(kind, name) for (kind, _, name), texts in self.warnings.items() if texts}
-        for verdict in validate(objects):
-            if (verdict.kind, verdict.name) not in said:
-                found |= {f"{verdict.kind}/{verdict.name}: {text}": None for text in verdict.warnings}
-        return tuple(found)
+        unsaid = [resource for resource in objects if (resource.kind, resource.name) not in said]
+        return tuple(told | dict.fromkeys(warnings(unsaid)))
 
 
 def _rank(kind: str) -> int:
