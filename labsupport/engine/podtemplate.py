@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from labsupport.engine.additions import PROXY_CONFIG, proxy_config, variables
 from labsupport.model import Resource
 
 __all__ = ["MissingReference", "PodTemplate", "concurrency", "environment", "image_name", "injected", "pod_template"]
@@ -76,13 +75,9 @@ def injected(labels: Mapping[str, str], annotations: Mapping[str, str], namespac
 
 
 def concurrency(annotations: Mapping[str, str]) -> int:
-    """``concurrency`` of the ``proxy.istio.io/config`` annotation; 1 by default, as exact counts need one worker."""
-    try:
-        config = yaml.safe_load(annotations.get("proxy.istio.io/config", ""))
-    except yaml.YAMLError:
-        return 1
-    wanted = config.get("concurrency") if isinstance(config, dict) else None
-    return min(wanted, 8) if isinstance(wanted, int) and wanted > 0 else 1
+    """Worker threads of a pod's Envoy, by its annotation ``proxy.istio.io/config`` and what is added to it."""
+    workers = (proxy_config(annotations) or PROXY_CONFIG)["concurrency"]
+    return min(workers, 8) if isinstance(workers, int) and workers > 0 else 1
 
 
 def _surge(strategy: Any, replicas: int) -> int:
@@ -158,7 +153,7 @@ def _field(path: str, pod: Mapping[str, str], labels: Mapping[str, str], annotat
 def environment(
     deployment: Any, objects: Sequence[Resource], *, pod: Mapping[str, str], labels: Mapping[str, str]
 ) -> dict[str, str]:
-    """The variables that the manifest gives to a pod's program.
+    """The variables of a pod's program: those of the manifest, and those that are added to them.
 
     Args:
         deployment: the Deployment.
@@ -198,6 +193,10 @@ def environment(
                     raise MissingReference(f"{kind}/{reference.name} has no key {reference.key}")
         if origin.field_ref is not None:
             found[variable.name] = _field(origin.field_ref.field_path, pod, labels, template.metadata.annotations)
+    written = container.model_dump(by_alias=True, include={"env", "env_from"})
+    for added in variables(written, template.metadata.labels, deployment.name):
+        path = "" if "value" in added else added["valueFrom"]["fieldRef"]["fieldPath"]
+        found[added["name"]] = _field(path, pod, labels, template.metadata.annotations) if path else added["value"]
     return found
 
 

@@ -92,6 +92,7 @@ def test_variables_come_from_everywhere_kubernetes_takes_them() -> None:
     found = environment(deployment(container=env), config, pod={"metadata.name": "web-1"}, labels={"app": "web"})
     assert found == {
         "C_k": "v", "C_j": "w", "A": "x", "B": "x-$(NONE)-$(A)", "K": "v", "P": "secret", "ME": "web-1", "L": "web",
+        "POD_NAME": "web-1", "POD_NAMESPACE": "",
     }  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from labsupport.engine import additions
 from labsupport.engine.cluster.objects.graceful import add_pause, remove_pause
-from labsupport.engine.cluster.objects.images import Images
+from labsupport.engine.cluster.objects.images import Images, pod_specs
 
 __all__ = ["EXPORT_TO", "LAB_LABEL", "PART_LABEL", "added", "taken_away"]
 
@@ -36,6 +37,7 @@ def added(raw: dict[str, Any], namespace: str, images: Images, version: tuple[in
     """
     kind = raw["kind"]
     made = images.filled(kind, raw)
+    additions.add(made)
     add_pause(kind, made, version)
     metadata = made["metadata"] = dict(made["metadata"])
     metadata["namespace"] = namespace
@@ -62,7 +64,12 @@ def taken_away(raw: dict[str, Any], images: Images) -> dict[str, Any]:
     """An object as a person wrote it: the opposite of ``added``."""
     kind = raw["kind"]
     made = images.hidden(kind, raw)
+    additions.take_away(made)
     remove_pause(kind, made)
+    for _, pod in pod_specs(kind, made):
+        for container in pod.get("containers") or ():
+            if container.get("image") in images.known and container.get("imagePullPolicy") == "IfNotPresent":
+                del container["imagePullPolicy"]
     spec = made.get("spec")
     if kind in _EXPORTED and isinstance(spec, dict) and spec.get("exportTo") == ["."]:
         del spec["exportTo"]

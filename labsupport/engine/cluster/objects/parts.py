@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from labsupport.engine.additions import proxy_config_text
 from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.api.connect import FIELD_MANAGER, MANAGED_BY, ApiError
 from labsupport.engine.cluster.objects.additions import EXPORT_TO, LAB_LABEL, PART_LABEL
@@ -26,11 +27,6 @@ GATEWAY_TIMEOUT_S = 120.0
 # Service port, port of the gateway's pod, node port that is asked for (0: any); as in Istio's own gateway, whose status
 # port tells where the nodes can be reached while no Gateway has opened another one.
 _PORTS = (("status-port", 15021, 15021, 0), ("http2", 80, 8080, 31080), ("https", 443, 8443, 31443))
-# One worker and all counters: as every pod template of the course has it.
-_PROXY_CONFIG = """concurrency: 1
-proxyStatsMatcher:
-  inclusionPrefixes: ["cluster.outbound", "cluster.inbound", "http.outbound", "http.inbound"]
-"""
 _ACCESS_LOG = "workshop-access-log"
 _REQUEST_IDS = "workshop-request-ids"
 
@@ -133,7 +129,7 @@ class Parts:
         labels["sidecar.istio.io/inject"] = "true"
         if "istio.io/rev" in injection:
             labels["istio.io/rev"] = injection["istio.io/rev"]
-        annotations = {"inject.istio.io/templates": "gateway", "proxy.istio.io/config": _PROXY_CONFIG}
+        annotations = {"inject.istio.io/templates": "gateway", "proxy.istio.io/config": proxy_config_text()}
         container = {
             "name": "istio-proxy",
             # The injector puts its own image here; without a policy the API server takes a name without tag for latest.

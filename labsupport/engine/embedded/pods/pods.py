@@ -338,14 +338,9 @@ class LivePod:
             port.close()
 
     async def _start_app(self) -> Process:
-        labels = self._info.labels
         proxies = {"HTTP_PROXY": self._proxy, "http_proxy": self._proxy} if self._proxy else {}
         env = {
             "PORT": str(self._listens_on or self.app_port.number),
-            "POD_NAME": self.name,
-            "POD_NAMESPACE": self._info.namespace,
-            "SERVICE_NAME": labels.get("app", self._info.workload),
-            "SERVICE_VERSION": labels.get("version", ""),
             **self._env,
             **proxies,
         }
