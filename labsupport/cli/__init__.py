@@ -23,6 +23,7 @@ _COMMANDS = {
         "labsupport.cli.doctor",
         "Look for what could go wrong on this machine, with a remedy for each finding.",
     ),
+    "explain-additions": ("labsupport.cli.additions", "Tell what the engines add to a Deployment that is applied."),
     "lab": ("labsupport.cli.lab", "Open JupyterLab on the first notebook."),
     "progress": ("labsupport.cli.state", "Show which exercises are done."),
     "reset": ("labsupport.cli.state", "Forget progress and settings, and remove what killed labs left behind."),
@@ -51,7 +52,7 @@ class _Workshop(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

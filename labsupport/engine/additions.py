@@ -46,8 +46,8 @@ def proxy_config(annotations: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def proxy_config_text(config: Mapping[str, Any] = PROXY_CONFIG) -> str:
-    """A proxy's configuration as the annotation holds it."""
-    return yaml.safe_dump(dict(config), sort_keys=False, width=200)
+    """A proxy's configuration as the annotation holds it, on one line."""
+    return yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=True, width=10_000).strip()
 
 
 def variables(container: Mapping[str, Any], labels: Mapping[str, str], workload: str) -> list[dict[str, Any]]:
@@ -111,7 +111,7 @@ def take_away(raw: dict[str, Any]) -> None:
     if _CONFIG in annotations and (config := proxy_config(annotations)) is not None:
         own = {name: value for name, value in config.items() if PROXY_CONFIG.get(name) != value}
         if own:
-            annotations[_CONFIG] = proxy_config_text(own)
+            annotations[_CONFIG] = yaml.safe_dump(own, sort_keys=False)
         else:
             del annotations[_CONFIG]
         if not annotations:
