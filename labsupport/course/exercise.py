@@ -6,14 +6,15 @@ Nothing here draws or imports IPython: records carry text, and ``labsupport.disp
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from labsupport import paths, words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import progress
+from labsupport.course.judging import judged
 from labsupport.course.questions import Asked, Question
+from labsupport.course.spec import ExerciseSpec
 from labsupport.errors import ConfigRejectedError, LabError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
 from labsupport.lab.sources import has_gap
 
@@ -22,63 +23,10 @@ if TYPE_CHECKING:
     from labsupport.records import ApplyResult
     from labsupport.traffic.observations import Observations
 
-__all__ = ["Exercise", "ExerciseSpec", "Hint", "Judge", "Solution", "Wrong"]
-
-Judge = Callable[["Lab"], CheckOutcome]
-"""Looks at the mesh and sends what it needs; says whether the behaviour is the one asked for."""
-
-Kind = Literal["write", "diagnose", "predict", "find"]
+__all__ = ["Exercise", "Hint", "Solution"]
 
 # What a learner's answer can bring about; anything else is a fault of the mesh and must not look like a wrong answer.
 _LEARNERS_ERRORS = (ManifestError, ConfigRejectedError, NotFoundError, UsageError, WaitTimeoutError)
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """A typical wrong answer, which must be recognised.
-
-    Args:
-        path: its manifest, below ``manifests``.
-        words: what the outcome must say.
-    """
-
-    path: str
-    words: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ExerciseSpec:
-    """One exercise as a lesson module defines it.
-
-    Args:
-        number: lesson and number, such as ``02.1``.
-        title: what to do, in a few words.
-        task: the whole task, one sentence per line.
-        kind: ``write`` a manifest, ``diagnose`` a broken one, ``predict``, or ``find`` something out.
-        hints: from mild to concrete, three at least.
-        judge: whether the behaviour is there; None for questions only.
-        start: the text that the notebook's cell begins with; empty without a cell.
-        solution: a manifest that solves it, as a path below ``manifests``; empty for questions only.
-        wrong: typical wrong answers.
-        needs: manifests that must be there before, in this order.
-        absent: objects that must not be there before, such as ``DestinationRule/web``.
-        untouched: whether the mesh is still as given, for exercises that are not done in a cell.
-        questions: what can be answered with ``predict``.
-    """
-
-    number: str
-    title: str
-    task: str
-    kind: Kind
-    hints: tuple[str, ...]
-    judge: Judge | None = None
-    start: str = ""
-    solution: str = ""
-    wrong: tuple[Wrong, ...] = ()
-    needs: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
-    untouched: Callable[[Lab], bool] | None = None
-    questions: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,21 +232,10 @@ class Exercise:
         try:
             if spec.untouched is not None and spec.untouched(self.lab):
                 return CheckOutcome(NOT_ATTEMPTED, title, ("The mesh is still as given.",))
-            outcome = spec.judge(self.lab)
+            outcome = judged(self.lab, spec.judge(self.lab), spec.reasons)
         except _LEARNERS_ERRORS as error:
             return CheckOutcome(FAILED, title, (*str(error).splitlines(),))
-        return CheckOutcome(
-            outcome.state,
-            title,
-            outcome.lines,
-            n=outcome.n,
-            seen=outcome.seen,
-            interval=outcome.interval,
-            expected=outcome.expected,
-            p_value=outcome.p_value,
-            alpha=outcome.alpha,
-            rejects=outcome.rejects,
-        )
+        return replace(outcome, title=title)
 
     def _judge_answers(self, title: str) -> CheckOutcome:
         """Questions alone: right answers pass, whatever the traffic was."""

@@ -7,8 +7,9 @@ import pytest
 from labsupport import paths
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import catalogue
-from labsupport.course.exercise import Exercise, ExerciseSpec, Wrong
+from labsupport.course.exercise import Exercise
 from labsupport.course.magic import manifest
+from labsupport.course.spec import ExerciseSpec, Wrong
 from labsupport.lab.lab import Lab
 from labsupport.statistics import ALPHA
 
@@ -108,18 +109,3 @@ def test_predictions_are_held_against_what_was_seen(lab: Lab) -> None:
     assert outcome.seen["seen"] == seen.count(status=404)
     exercise.predict(150)
     assert exercise.compare(seen).state is FAILED
-
-
-def test_the_manifests_of_the_lessons_are_all_used_or_given(lab: Lab) -> None:
-    """A file in ``solution`` or ``wrong`` that no exercise names would never be tried."""
-    folders = {spec.number.split(".")[0] for spec in SPECS}
-    named = {path for spec in SPECS for path in (spec.solution, *(wrong.path for wrong in spec.wrong))}
-    base = paths.manifests()
-    there = {
-        str(found.relative_to(base))
-        for lesson in base.iterdir()
-        if lesson.name[:2] in folders
-        for kind in ("solution", "wrong")
-        for found in (lesson / kind).glob("*.yaml")
-    }
-    assert there == named - {""}

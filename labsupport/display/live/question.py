@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labsupport.course.questions import Asked, Choice
+from labsupport.course.questions import Asked, ChoiceQuestion
 from labsupport.errors import UsageError
 
 __all__ = ["question_widget"]
@@ -27,7 +27,7 @@ def question_widget(asked: Asked) -> Any:
     # Plain text in an HTML widget, so that nothing in a question is taken for markup.
     text.value = question.text.replace("&", "&amp;").replace("<", "&lt;")
     control: Any
-    if isinstance(question, Choice):
+    if isinstance(question, ChoiceQuestion):
         control = widgets.RadioButtons(
             options=list(question.choices),
             value=answer,

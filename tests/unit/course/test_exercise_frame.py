@@ -11,17 +11,19 @@ from small_engine import SmallEngine
 
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import catalogue
-from labsupport.course.exercise import Exercise, ExerciseSpec
+from labsupport.course.exercise import Exercise
 from labsupport.course.judging import all_answered, joined
-from labsupport.course.questions import Choice, Number
+from labsupport.course.questions import ChoiceQuestion, NumberQuestion
+from labsupport.course.spec import ExerciseSpec
 from labsupport.display.live.question import question_widget
 from labsupport.errors import EngineLostError, ManifestError, NotFoundError, Problem, UsageError, WaitTimeoutError
 from labsupport.lab.lab import Lab
 from labsupport.records import AccessRecord, Hop, Response
 from labsupport.traffic.observations import Observations
 
-COLOUR = Choice("colour", "Which <colour>?", ("red", "green"), "green", "It is green.", (("red", "Red is dead."),))
-COUNT = Number("count", "How many?", 90, 110, "About 100.", of=1000, hits=lambda response: response.status == 404)
+BECAUSE = (("red", "Red is dead."),)
+COLOUR = ChoiceQuestion("colour", "Which <colour>?", ("red", "green"), "green", "It is green.", BECAUSE)
+COUNT = NumberQuestion("count", "How many?", 90, 110, "About 100.", of=1000, counts={"status": 404})
 START = "kind: Nothing  # given\n"
 
 
