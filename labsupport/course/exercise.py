@@ -146,7 +146,7 @@ class Exercise:
         return result
 
     def predict(self, value: float | str, *, question: int = 1) -> Exercise:
-        """Answer a question before looking.
+        """Answer a question before looking; a cell before that of the traffic is the place for it.
 
         Args:
             value: a number, or one of the choices (its text or its letter).
@@ -159,17 +159,34 @@ class Exercise:
             UsageError: the question does not take such an answer.
         """
         asked = self._question(question)
-        self._answers[asked.name] = asked.parse(value)
+        answer = self._answers[asked.name] = asked.parse(value)
+        progress.record_prediction(self.spec.number, asked.name, answer)
+        return self
+
+    def skip(self, question: int = 1) -> Exercise:
+        """Go on without a prediction, which is noted as skipped.
+
+        Args:
+            question: which one, from 1.
+
+        Returns:
+            This exercise.
+        """
+        asked = self._question(question)
+        self._answers.pop(asked.name, None)
+        progress.record_prediction(self.spec.number, asked.name, None)
         return self
 
     def compare(self, observations: Observations | None = None, *, question: int = 1) -> CheckOutcome:
-        """Hold a prediction against what was seen.
+        """Hold a prediction against what was seen, both in one picture; without a prediction it counts as skipped.
 
         Args:
             observations: what was seen; None if the question is not about traffic.
             question: which one, from 1.
         """
         asked = self._question(question)
+        if observations is not None and asked.name not in self._answers:
+            self.skip(question)
         if self.spec.judge is None:
             progress.record(self.spec.number, self._judge().state, hints=self._hints)
         return asked.compare(self._answers.get(asked.name), observations)

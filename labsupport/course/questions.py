@@ -15,10 +15,25 @@ from labsupport.statistics import proportion_interval
 if TYPE_CHECKING:
     from labsupport.traffic.observations import Observations
 
-__all__ = ["COUNTED", "Asked", "ChoiceQuestion", "NumberQuestion", "Question"]
+__all__ = ["COUNTED", "Asked", "ChoiceQuestion", "Compared", "NumberQuestion", "Question"]
 
 COUNTED = {"version", "pod", "service", "status", "outcome", "user"}
 """What a question about a number of responses can count them by."""
+
+
+LEVEL = 0.999
+"""Confidence of the interval beside a prediction."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Compared(CheckOutcome):
+    """A prediction beside what was seen, for one picture.
+
+    Args:
+        predicted: the predicted share; None if the prediction was skipped.
+    """
+
+    predicted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,26 +98,29 @@ class NumberQuestion:
     def compare(self, answer: float | str | None, observations: Observations | None) -> CheckOutcome:
         """Hold an answer against what was seen; the answer is judged, the sample shows why."""
         outcome = self.judge(answer)
-        if answer is None or observations is None or not self.counts:
+        if observations is None or not self.counts:
             return outcome
         n = len(observations)
         if not n:
             return CheckOutcome(FAILED, self.text, ("There are no responses: nothing was shown. Send requests first.",))
         count = observations.count(**self.counts)
-        interval = proportion_interval(count, n, level=0.999)
-        said = float(answer) * n / self.of if self.of else float(answer)
-        lines = (
-            f"You said {said:g} of {n:,} {self.unit}; {count:,} were seen ({words.percent(count / n)}).",
-            f"Chance alone explains a share of {words.percent_range(*interval)} (99.9 % interval).",
-            self.reason,
-        )
-        return CheckOutcome(
+        interval = proportion_interval(count, n, level=LEVEL)
+        seen = f"{count:,} of {n:,} {self.unit} were seen ({words.percent(count / n)})."
+        chance = f"Chance alone explains a share of {words.percent_range(*interval)} (99.9 % interval)."
+        if answer is None:
+            lines, said = ("The prediction was skipped.", seen, chance), None
+        else:
+            said = float(answer) * n / self.of if self.of else float(answer)
+            lines = (f"You said {said:g}. {seen}", chance, self.reason)
+        return Compared(
             outcome.state,
             self.text,
             lines,
             n=n,
-            seen={"predicted": round(said), "seen": count},
+            seen={"seen": count} if said is None else {"predicted": round(said), "seen": count},
             interval={"seen": interval},
+            level=LEVEL,
+            predicted=None if said is None else said / n,
         )
 
     def __str__(self) -> str:
