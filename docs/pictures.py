@@ -10,7 +10,7 @@ LESSON = "02-canary-by-weight"
 STEPS = (
     f"{LESSON}/virtual-service-reviews-0-0-100.yaml",
     f"{LESSON}/virtual-service-reviews-100-0-0.yaml",
-    f"{LESSON}/solution/virtual-service-reviews-10-10-80.yaml",
+    f"{LESSON}/exercises/02.3/solution.yaml",
 )
 REQUESTS_PER_STEP = 310
 

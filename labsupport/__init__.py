@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labsupport import check
-    from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+    from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
     from labsupport.course.catalogue import exercise
     from labsupport.course.exercise import Exercise
     from labsupport.display import compare, show, watch
@@ -68,6 +68,7 @@ __all__ = [
     "FAILED",
     "NOT_ATTEMPTED",
     "PASSED",
+    "TOO_LITTLE_DATA",
     "AccessLog",
     "AccessRecord",
     "ApplyResult",
@@ -138,7 +139,7 @@ _HOMES = {
     "labsupport.lab.lab": ("Lab",),
     "labsupport.lab.objects": ("Objects",),
     "labsupport.traffic.observations": ("Observations",),
-    "labsupport.check.result": ("FAILED", "NOT_ATTEMPTED", "PASSED", "CheckOutcome"),
+    "labsupport.check.result": ("FAILED", "NOT_ATTEMPTED", "PASSED", "TOO_LITTLE_DATA", "CheckOutcome"),
     "labsupport.traffic.share": ("Share",),
     "labsupport.observe.tables": ("AccessLog", "LabStatus", "Pods"),
 }

@@ -1,7 +1,8 @@
 """Expectations about observations; every function looks at responses and says what they show, none sends or draws.
 
 Exact expectations (``exactly``, ``only``, ``none`` ...) hold or do not. Shares are random: ``share`` and ``same_share``
-fail for a correct mesh with a probability of at most ``alpha``, which their outcome states.
+fail for a correct mesh with a probability of at most ``alpha``, which their outcome states. A sample that fits but
+is too small to rule anything out gives TOO_LITTLE_DATA, and how many more requests it takes.
 
 Whatever is expected, no responses at all is a failure: nothing was shown. ``None`` instead of observations means that
 nothing was tried, and gives NOT_ATTEMPTED.
@@ -19,7 +20,7 @@ from labsupport.check.expectations import (
     status,
     sticky,
 )
-from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome, CheckState, all_of
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome, CheckState, all_of
 from labsupport.check.times import duration, slower
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "NOT_ATTEMPTED",
     "PASSED",
     "RANDOM_CHECKS",
+    "TOO_LITTLE_DATA",
     "CheckOutcome",
     "CheckState",
     "all_of",

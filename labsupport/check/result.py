@@ -1,4 +1,4 @@
-"""What a check found: passed, failed or not attempted, and why."""
+"""What a check found: passed, failed, too little data to tell, or not attempted; and why."""
 
 from __future__ import annotations
 
@@ -10,18 +10,29 @@ from labsupport.errors import CheckFailed
 from labsupport.statistics import Interval
 from labsupport.traffic.observations import Observations
 
-__all__ = ["FAILED", "NOT_ATTEMPTED", "PASSED", "CheckOutcome", "CheckState", "all_of", "level_text", "unusable"]
+__all__ = [
+    "FAILED",
+    "NOT_ATTEMPTED",
+    "PASSED",
+    "TOO_LITTLE_DATA",
+    "CheckOutcome",
+    "CheckState",
+    "all_of",
+    "level_text",
+    "unusable",
+]
 
 
 class CheckState(StrEnum):
-    """The three results of a check."""
+    """The results of a check; ``TOO_LITTLE_DATA`` is no failure: a larger sample decides."""
 
     PASSED = "PASSED"
     FAILED = "FAILED"
     NOT_ATTEMPTED = "NOT_ATTEMPTED"
+    TOO_LITTLE_DATA = "TOO_LITTLE_DATA"
 
 
-PASSED, FAILED, NOT_ATTEMPTED = CheckState
+PASSED, FAILED, NOT_ATTEMPTED, TOO_LITTLE_DATA = CheckState
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +40,7 @@ class CheckOutcome:
     """The result of one check; true in a condition if it passed.
 
     Args:
-        state: PASSED, FAILED or NOT_ATTEMPTED.
+        state: PASSED, FAILED, TOO_LITTLE_DATA or NOT_ATTEMPTED.
         title: what was expected.
         lines: the explanation, one sentence each.
         n: number of independent choices that were judged.
@@ -66,7 +77,7 @@ class CheckOutcome:
             This outcome.
 
         Raises:
-            CheckFailed: with the explanation, if it failed or was not attempted.
+            CheckFailed: with the explanation, if it failed, was not attempted or had too little data.
         """
         if not self.passed:
             raise CheckFailed(repr(self))
@@ -80,7 +91,7 @@ class CheckOutcome:
 
 
 def all_of(title: str, *outcomes: CheckOutcome) -> CheckOutcome:
-    """Join several checks: failed if one failed, not attempted if one was not, else passed.
+    """Join several checks: the state is the worst one, from passed over too little data to failed.
 
     Args:
         title: what is expected in all.
@@ -90,7 +101,8 @@ def all_of(title: str, *outcomes: CheckOutcome) -> CheckOutcome:
         One outcome with the explanations of all parts; ``alpha`` is their sum.
     """
     states = {outcome.state for outcome in outcomes}
-    state = FAILED if FAILED in states or not outcomes else NOT_ATTEMPTED if NOT_ATTEMPTED in states else PASSED
+    worst = (FAILED, NOT_ATTEMPTED, TOO_LITTLE_DATA, PASSED)
+    state = next(state for state in worst if state in states) if outcomes else FAILED
     lines = []
     for outcome in outcomes:
         lines.append(f"{outcome.state} {outcome.title}")

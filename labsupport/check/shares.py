@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from labsupport import statistics, words
-from labsupport.check.result import FAILED, PASSED, CheckOutcome, level_text, unusable
+from labsupport.check.result import FAILED, PASSED, TOO_LITTLE_DATA, CheckOutcome, level_text, unusable
 from labsupport.errors import UsageError
 from labsupport.statistics import ALPHA, proportions
 from labsupport.traffic.observations import NONE, By, Choice, Observations, value_of
@@ -67,9 +67,10 @@ def check_share(
         lines.append(f"does not reject: {'; '.join(open_ones)}")
     enough = len(sample) >= needed
     if not enough:
-        lines.append(f"too few to say more: send at least {words.plural(_rounded_up(needed), per)}")
+        more = _rounded_up(needed) - len(sample)
+        lines.append(f"too little data: {words.plural(more, f'more {per}')}")
     return CheckOutcome(
-        PASSED if consistent and enough else FAILED,
+        FAILED if not consistent else PASSED if enough else TOO_LITTLE_DATA,
         title,
         tuple(lines),
         n=len(sample),

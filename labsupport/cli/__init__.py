@@ -25,6 +25,7 @@ _COMMANDS = {
     ),
     "explain-additions": ("labsupport.cli.additions", "Tell what the engines add to a Deployment that is applied."),
     "lab": ("labsupport.cli.lab", "Open JupyterLab on the first notebook."),
+    "lesson": ("labsupport.cli.lesson", "Begin a lesson of the course, or check one."),
     "progress": ("labsupport.cli.state", "Show which exercises are done."),
     "reset": ("labsupport.cli.state", "Forget progress and settings, and remove what killed labs left behind."),
     "test": ("labsupport.cli.testing", "Run the tests of the workshop."),

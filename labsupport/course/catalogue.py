@@ -1,42 +1,61 @@
-"""The exercises of the course: one module per notebook in ``lessons``, with a tuple ``EXERCISES``."""
+"""The exercises of the course: folders ``manifests/NN-topic/exercises/NN.k``, judged by the modules of ``lessons``."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 import pkgutil
+import re
 import weakref
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labsupport import paths, words
 from labsupport.course import lessons
-from labsupport.errors import NotFoundError
+from labsupport.course.judging import JUDGES, UNTOUCHED
+from labsupport.course.reading import FILE, language, read_exercise
+from labsupport.errors import NotFoundError, UsageError
 from labsupport.lab import current
 
 if TYPE_CHECKING:
-    from labsupport.course.exercise import Exercise, ExerciseSpec
+    from labsupport.course.exercise import Exercise
+    from labsupport.course.spec import ExerciseSpec
     from labsupport.lab.lab import Lab
 
 __all__ = ["every", "exercise", "find"]
+
+_NUMBER = re.compile(r"\d\d\.[1-9]\d*")
 
 # An exercise does not keep its lab, so that both go when the notebook lets go of the lab.
 _begun: weakref.WeakKeyDictionary[Lab, dict[str, Exercise]] = weakref.WeakKeyDictionary()
 
 
-@cache
 def every() -> dict[str, ExerciseSpec]:
     """All exercises by number, in order.
 
     Raises:
-        RuntimeError: two exercises have the same number.
+        UsageError: the folder of an exercise is not complete, or two exercises have the same number.
     """
-    found: dict[str, ExerciseSpec] = {}
-    for module in [module.name for module in pkgutil.iter_modules(lessons.__path__)]:
-        for spec in importlib.import_module(f"{lessons.__name__}.{module}").EXERCISES:
-            if spec.number in found:
-                raise RuntimeError(f"exercise {spec.number} is defined twice, the second time in {module}")
-            found[spec.number] = spec
-    return dict(sorted(found.items()))
+    return _read(paths.manifests(), language())
+
+
+@cache
+def _read(base: Path, _language: str) -> dict[str, ExerciseSpec]:
+    for module in pkgutil.iter_modules(lessons.__path__):
+        importlib.import_module(f"{lessons.__name__}.{module.name}")
+    specs: dict[str, ExerciseSpec] = {}
+    for folder in sorted(base.glob("[0-9][0-9]-*/exercises/*/")):
+        number, lesson = folder.name, folder.parents[1].name[:2]
+        where = folder.relative_to(base.parent)
+        if not _NUMBER.fullmatch(number) or number[:2] != lesson:
+            raise UsageError(f"{where}: an exercise of this lesson is called {lesson}.1, {lesson}.2 and so on.")
+        if number in specs:
+            raise UsageError(f"{where}: there is another exercise {number}. Give this one the next number.")
+        specs[number] = read_exercise(folder, base, judge=JUDGES.get(number), untouched=UNTOUCHED.get(number))
+    for number in sorted({*JUDGES, *UNTOUCHED} - {*specs}):
+        raise UsageError(f"course/lessons judges {number}, but there is no folder exercises/{number} with {FILE}.")
+    return dict(sorted(specs.items(), key=lambda entry: words.natural_key(entry[0])))
 
 
 def find(number: str) -> ExerciseSpec:

@@ -6,14 +6,15 @@ Nothing here draws or imports IPython: records carry text, and ``labsupport.disp
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from labsupport import paths, words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import progress
+from labsupport.course.judging import judged
 from labsupport.course.questions import Asked, Question
+from labsupport.course.spec import ExerciseSpec
 from labsupport.errors import ConfigRejectedError, LabError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
 from labsupport.lab.sources import has_gap
 
@@ -22,63 +23,10 @@ if TYPE_CHECKING:
     from labsupport.records import ApplyResult
     from labsupport.traffic.observations import Observations
 
-__all__ = ["Exercise", "ExerciseSpec", "Hint", "Judge", "Solution", "Wrong"]
-
-Judge = Callable[["Lab"], CheckOutcome]
-"""Looks at the mesh and sends what it needs; says whether the behaviour is the one asked for."""
-
-Kind = Literal["write", "diagnose", "predict", "find"]
+__all__ = ["Exercise", "Hint", "Solution"]
 
 # What a learner's answer can bring about; anything else is a fault of the mesh and must not look like a wrong answer.
 _LEARNERS_ERRORS = (ManifestError, ConfigRejectedError, NotFoundError, UsageError, WaitTimeoutError)
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """A typical wrong answer, which must be recognised.
-
-    Args:
-        path: its manifest, below ``manifests``.
-        words: what the outcome must say.
-    """
-
-    path: str
-    words: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ExerciseSpec:
-    """One exercise as a lesson module defines it.
-
-    Args:
-        number: lesson and number, such as ``02.1``.
-        title: what to do, in a few words.
-        task: the whole task, one sentence per line.
-        kind: ``write`` a manifest, ``diagnose`` a broken one, ``predict``, or ``find`` something out.
-        hints: from mild to concrete, three at least.
-        judge: whether the behaviour is there; None for questions only.
-        start: the text that the notebook's cell begins with; empty without a cell.
-        solution: a manifest that solves it, as a path below ``manifests``; empty for questions only.
-        wrong: typical wrong answers.
-        needs: manifests that must be there before, in this order.
-        absent: objects that must not be there before, such as ``DestinationRule/web``.
-        untouched: whether the mesh is still as given, for exercises that are not done in a cell.
-        questions: what can be answered with ``predict``.
-    """
-
-    number: str
-    title: str
-    task: str
-    kind: Kind
-    hints: tuple[str, ...]
-    judge: Judge | None = None
-    start: str = ""
-    solution: str = ""
-    wrong: tuple[Wrong, ...] = ()
-    needs: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
-    untouched: Callable[[Lab], bool] | None = None
-    questions: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +146,7 @@ class Exercise:
         return result
 
     def predict(self, value: float | str, *, question: int = 1) -> Exercise:
-        """Answer a question before looking.
+        """Answer a question before looking; a cell before that of the traffic is the place for it.
 
         Args:
             value: a number, or one of the choices (its text or its letter).
@@ -211,17 +159,34 @@ class Exercise:
             UsageError: the question does not take such an answer.
         """
         asked = self._question(question)
-        self._answers[asked.name] = asked.parse(value)
+        answer = self._answers[asked.name] = asked.parse(value)
+        progress.record_prediction(self.spec.number, asked.name, answer)
+        return self
+
+    def skip(self, question: int = 1) -> Exercise:
+        """Go on without a prediction, which is noted as skipped.
+
+        Args:
+            question: which one, from 1.
+
+        Returns:
+            This exercise.
+        """
+        asked = self._question(question)
+        self._answers.pop(asked.name, None)
+        progress.record_prediction(self.spec.number, asked.name, None)
         return self
 
     def compare(self, observations: Observations | None = None, *, question: int = 1) -> CheckOutcome:
-        """Hold a prediction against what was seen.
+        """Hold a prediction against what was seen, both in one picture; without a prediction it counts as skipped.
 
         Args:
             observations: what was seen; None if the question is not about traffic.
             question: which one, from 1.
         """
         asked = self._question(question)
+        if observations is not None and asked.name not in self._answers:
+            self.skip(question)
         if self.spec.judge is None:
             progress.record(self.spec.number, self._judge().state, hints=self._hints)
         return asked.compare(self._answers.get(asked.name), observations)
@@ -284,21 +249,10 @@ class Exercise:
         try:
             if spec.untouched is not None and spec.untouched(self.lab):
                 return CheckOutcome(NOT_ATTEMPTED, title, ("The mesh is still as given.",))
-            outcome = spec.judge(self.lab)
+            outcome = judged(self.lab, spec.judge(self.lab), spec.reasons)
         except _LEARNERS_ERRORS as error:
             return CheckOutcome(FAILED, title, (*str(error).splitlines(),))
-        return CheckOutcome(
-            outcome.state,
-            title,
-            outcome.lines,
-            n=outcome.n,
-            seen=outcome.seen,
-            interval=outcome.interval,
-            expected=outcome.expected,
-            p_value=outcome.p_value,
-            alpha=outcome.alpha,
-            rejects=outcome.rejects,
-        )
+        return replace(outcome, title=title)
 
     def _judge_answers(self, title: str) -> CheckOutcome:
         """Questions alone: right answers pass, whatever the traffic was."""

@@ -1,21 +1,109 @@
-"""What the judges of several lessons share: sending, and saying why requests failed."""
+"""How a judge of ``course/lessons`` is found, and what the frame adds to what it shows.
+
+A judge returns checks and the responses that they are about, several as a tuple, or yields them one by one::
+
+    @judge("03.1")
+    def testers_only(lab):
+        seen = lab.send(WEB, source="client", headers=TESTER, count=200)
+        return seen, check.only(seen, version="v2")
+
+Responses stand for the expectation that all of them were answered. The first expectation that does not hold is the
+outcome, and the access log of the responses says why; a generator is not asked for what comes after it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from labsupport import check, words
-from labsupport.check.result import CheckOutcome
+from labsupport.check.result import FAILED, CheckOutcome
+from labsupport.course.spec import Because, Judge, Shown, Untouched
+from labsupport.errors import UsageError
 from labsupport.observe.flags import flag_advice
+from labsupport.traffic.observations import Observations
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
-    from labsupport.traffic.observations import Observations
 
-__all__ = ["all_answered", "joined", "with_reasons"]
+__all__ = ["JUDGES", "UNTOUCHED", "all_answered", "joined", "judge", "judged", "untouched", "with_reasons"]
 
+JUDGES: dict[str, Judge] = {}
+"""By number of the exercise, from the modules of ``course/lessons`` that were imported."""
+
+UNTOUCHED: dict[str, Untouched] = {}
+
+_Hook = TypeVar("_Hook")
 _LOOK_AT = 20
+
+
+def judge(number: str) -> Callable[[Judge], Judge]:
+    """Make a function the judge of an exercise.
+
+    Args:
+        number: such as ``"03.1"``.
+
+    Raises:
+        UsageError: that exercise has a judge already.
+    """
+    return _registered(JUDGES, number)
+
+
+def untouched(number: str) -> Callable[[Untouched], Untouched]:
+    """Make a function say whether the mesh is still as an exercise without a cell was given.
+
+    Args:
+        number: such as ``"01.2"``.
+
+    Raises:
+        UsageError: that exercise has such a function already.
+    """
+    return _registered(UNTOUCHED, number)
+
+
+def judged(lab: Lab, shown: Shown | Iterable[Shown], reasons: Mapping[str, str]) -> CheckOutcome:
+    """The outcome of what a judge shows.
+
+    Args:
+        lab: where it happened.
+        shown: what the judge returned.
+        reasons: the texts that it names.
+
+    Raises:
+        UsageError: it shows nothing, or names a text that there is not.
+    """
+    seen: Observations | None = None
+    outcomes = []
+    for part in [shown] if isinstance(shown, CheckOutcome | Observations | Because) else shown:
+        if isinstance(part, Observations):
+            seen, outcome = part, check.ok(part)
+        else:
+            outcome = _explained(part, reasons) if isinstance(part, Because) else part
+        outcomes.append(outcome if seen is None else with_reasons(lab, seen, outcome))
+        if not outcome.passed:
+            break
+    if not outcomes:
+        raise UsageError("The judge of this exercise shows nothing: let it return responses or checks.")
+    return joined(*outcomes)
+
+
+def _explained(part: Because, reasons: Mapping[str, str]) -> CheckOutcome:
+    if part.reason not in reasons:
+        raise UsageError(f"There is no text {part.reason!r} below [en.reasons] of this exercise.")
+    if part.outcome.state is not FAILED:
+        return part.outcome
+    return replace(part.outcome, lines=(reasons[part.reason], *part.outcome.lines))
+
+
+def _registered(hooks: dict[str, _Hook], number: str) -> Callable[[_Hook], _Hook]:
+    def register(hook: _Hook) -> _Hook:
+        if number in hooks:
+            raise UsageError(f"Exercise {number} has two functions for the same: {hooks[number]} and {hook}.")
+        hooks[number] = hook
+        return hook
+
+    return register
 
 
 def with_reasons(lab: Lab, observations: Observations, outcome: CheckOutcome) -> CheckOutcome:
@@ -29,13 +117,13 @@ def with_reasons(lab: Lab, observations: Observations, outcome: CheckOutcome) ->
     failed = observations.errors
     if outcome.passed or not failed:
         return outcome
-    pods_by_answer: dict[tuple[int, str], set[str]] = {}
+    found: dict[tuple[int, str], set[str]] = {}
     for record in lab.access_log([response.request_id for response in failed[:_LOOK_AT] if response.request_id]):
         if record.flags and record.status >= 400:
             for flag in record.flags.split(","):
-                pods_by_answer.setdefault((record.status, flag), set()).add(record.pod)
+                found.setdefault((record.status, flag), set()).add(record.pod)
     lines = []
-    for (status, flag), pods in sorted(pods_by_answer.items()):
+    for (status, flag), pods in sorted(found.items()):
         advice = flag_advice(flag)
         meaning = f", {advice}" if advice else ""
         lines.append(f"{status} {flag}{meaning} (access log of {words.join(sorted(pods))}).")

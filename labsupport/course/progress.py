@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from labsupport import paths
 from labsupport.check.result import FAILED, PASSED, CheckState
 from labsupport.errors import LabError
 
-__all__ = ["Kept", "read", "record", "reset", "whole"]
+__all__ = ["Kept", "read", "record", "record_prediction", "reset", "whole"]
 
 _FORMAT = 1
 
@@ -36,19 +36,46 @@ def record(number: str, state: CheckState | None, *, hints: int = 0) -> bool:
     Returns:
         Whether it could be kept.
     """
+
+    def change(entry: dict[str, Any]) -> None:
+        entry["hints"] = max(whole(entry.get("hints")), hints)
+        if state in (PASSED, FAILED):
+            entry["checks"] = whole(entry.get("checks")) + 1
+            # Who has solved it once has solved it, also when a later cell breaks it again.
+            if entry.get("state") != PASSED:
+                entry["state"] = str(state)
+                entry |= {"passed_s": time.time()} if state is PASSED else {}
+
+    return _update(number, change)
+
+
+def record_prediction(number: str, question: str, value: float | str | None) -> bool:
+    """Note a prediction with its time, or that it was skipped.
+
+    Args:
+        number: the exercise.
+        question: the name of the question.
+        value: the prediction; None if there was none.
+
+    Returns:
+        Whether it could be kept.
+    """
+
+    def change(entry: dict[str, Any]) -> None:
+        kept = entry.get("predictions")
+        said = {"skipped": True} if value is None else {"value": value}
+        entry["predictions"] = (kept if isinstance(kept, dict) else {}) | {question: {**said, "at_s": time.time()}}
+
+    return _update(number, change)
+
+
+def _update(number: str, change: Callable[[dict[str, Any]], None]) -> bool:
     try:
         file = paths.state_file()
         file.parent.mkdir(parents=True, exist_ok=True)
         with _locked(file):
             kept, _ = _read(file)
-            entry = kept.setdefault(number, {})
-            entry["hints"] = max(whole(entry.get("hints")), hints)
-            if state in (PASSED, FAILED):
-                entry["checks"] = whole(entry.get("checks")) + 1
-                # Who has solved it once has solved it, also when a later cell breaks it again.
-                if entry.get("state") != PASSED:
-                    entry["state"] = str(state)
-                    entry |= {"passed_s": time.time()} if state is PASSED else {}
+            change(kept.setdefault(number, {}))
             _write(file, kept)
     except (OSError, LabError):
         return False

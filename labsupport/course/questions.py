@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
@@ -13,14 +13,31 @@ from labsupport.errors import UsageError
 from labsupport.statistics import proportion_interval
 
 if TYPE_CHECKING:
-    from labsupport.records import Response
     from labsupport.traffic.observations import Observations
 
-__all__ = ["Asked", "ChoiceQuestion", "Number", "Question"]
+__all__ = ["COUNTED", "Asked", "ChoiceQuestion", "Compared", "NumberQuestion", "Question"]
+
+COUNTED = {"version", "pod", "service", "status", "outcome", "user"}
+"""What a question about a number of responses can count them by."""
+
+
+LEVEL = 0.999
+"""Confidence of the interval beside a prediction."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Compared(CheckOutcome):
+    """A prediction beside what was seen, for one picture.
+
+    Args:
+        predicted: the predicted share; None if the prediction was skipped.
+    """
+
+    predicted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class NumberQuestion:
     """A question for a number.
 
     Args:
@@ -30,7 +47,7 @@ class Number:
         high: largest answer that is right.
         reason: why, shown once it was answered.
         of: the number of requests that the answer is a part of; 0 if it is not about requests.
-        hits: which responses are the ones asked about.
+        counts: which responses are the ones asked about, as for ``Observations.count``; empty if it is not about any.
         unit: what is counted.
     """
 
@@ -40,7 +57,7 @@ class Number:
     high: float
     reason: str
     of: int = 0
-    hits: Callable[[Response], bool] | None = None
+    counts: Mapping[str, Any] = field(default_factory=dict)
     unit: str = "requests"
 
     def parse(self, value: float | str) -> float:
@@ -81,26 +98,29 @@ class Number:
     def compare(self, answer: float | str | None, observations: Observations | None) -> CheckOutcome:
         """Hold an answer against what was seen; the answer is judged, the sample shows why."""
         outcome = self.judge(answer)
-        if answer is None or observations is None or self.hits is None:
+        if observations is None or not self.counts:
             return outcome
         n = len(observations)
         if not n:
             return CheckOutcome(FAILED, self.text, ("There are no responses: nothing was shown. Send requests first.",))
-        count = observations.count(self.hits)
-        interval = proportion_interval(count, n, level=0.999)
-        said = float(answer) * n / self.of if self.of else float(answer)
-        lines = (
-            f"You said {said:g} of {n:,} {self.unit}; {count:,} were seen ({words.percent(count / n)}).",
-            f"Chance alone explains a share of {words.percent_range(*interval)} (99.9 % interval).",
-            self.reason,
-        )
-        return CheckOutcome(
+        count = observations.count(**self.counts)
+        interval = proportion_interval(count, n, level=LEVEL)
+        seen = f"{count:,} of {n:,} {self.unit} were seen ({words.percent(count / n)})."
+        chance = f"Chance alone explains a share of {words.percent_range(*interval)} (99.9 % interval)."
+        if answer is None:
+            lines, said = ("The prediction was skipped.", seen, chance), None
+        else:
+            said = float(answer) * n / self.of if self.of else float(answer)
+            lines = (f"You said {said:g}. {seen}", chance, self.reason)
+        return Compared(
             outcome.state,
             self.text,
             lines,
             n=n,
-            seen={"predicted": round(said), "seen": count},
+            seen={"seen": count} if said is None else {"predicted": round(said), "seen": count},
             interval={"seen": interval},
+            level=LEVEL,
+            predicted=None if said is None else said / n,
         )
 
     def __str__(self) -> str:
@@ -166,7 +186,7 @@ class ChoiceQuestion:
         return f"{self.text} ({choices})"
 
 
-Question = Number | ChoiceQuestion
+Question = NumberQuestion | ChoiceQuestion
 
 
 @dataclass(frozen=True, slots=True, repr=False)

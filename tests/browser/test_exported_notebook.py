@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CELLS = (
     "from labsupport import Lab, check, compare, show, watch\nlab = Lab()\n"
     'lab.apply("02-canary-by-weight/web", "apps/client", "02-canary-by-weight/destination-rule-web-versions.yaml")',
-    'lab.apply("02-canary-by-weight/solution/virtual-service-web-90-10.yaml")',
+    'lab.apply("02-canary-by-weight/exercises/02.1/solution.yaml")',
     'live = lab.traffic("http://web:8080/", source="client", rate=50).start()\nwatch(live, weights="web")',
     "before = live.collect(100)\n"
     'lab.apply("02-canary-by-weight/virtual-service-web-50-50.yaml")\n'

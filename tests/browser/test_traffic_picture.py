@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 OPEN = (
     "from labsupport import Lab, watch\nlab = Lab()\n"
     'lab.apply("02-canary-by-weight/web", "apps/client", "02-canary-by-weight/destination-rule-web-versions.yaml",\n'
-    '          "02-canary-by-weight/solution/virtual-service-web-90-10.yaml")'
+    '          "02-canary-by-weight/exercises/02.1/solution.yaml")'
 )
 TRAFFIC = 'live = lab.traffic("http://web:8080/", source="client", rate=40).start()\nwatch(live, weights="web")'
 # Everything that has text in a picture: how high it is on the screen, and whether it sticks out of its panel.

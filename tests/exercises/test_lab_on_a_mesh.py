@@ -59,7 +59,7 @@ def test_the_moment_of_a_change_divides_the_traffic(web: Lab) -> None:
 def test_a_refused_rule_leaves_everything_as_it_was(web: Lab) -> None:
     before = web.get("vs", "web").yaml
     with pytest.raises(ManifestError):
-        web.apply(f"{LESSON}/virtual-service-web-50-50.yaml", f"{LESSON}/wrong/virtual-service-web-90-minus-10.yaml")
+        web.apply(f"{LESSON}/virtual-service-web-50-50.yaml", f"{LESSON}/exercises/02.1/wrong/negative-weight.yaml")
     assert web.get("vs", "web").yaml == before
     assert "weight" in web.status().last_error
     assert check.only(web.send(URL, source="client", count=50), version="safe")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from labsupport import paths
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import catalogue
-from labsupport.course.exercise import Exercise, ExerciseSpec, Wrong
+from labsupport.course.exercise import Exercise
 from labsupport.course.magic import manifest
+from labsupport.course.shortcuts import short_cuts_of, take
+from labsupport.course.spec import ExerciseSpec, Wrong
 from labsupport.lab.lab import Lab
 from labsupport.statistics import ALPHA
 
@@ -19,6 +24,12 @@ MISTAKES = [
     pytest.param(spec, wrong, id=f"{spec.number}-{wrong.path.split('/')[-1]}")
     for spec in JUDGED
     for wrong in spec.wrong
+]
+
+SHORT_CUTS = [
+    pytest.param(spec, short_cut, id=f"{spec.number}-{short_cut}")
+    for spec in JUDGED
+    for short_cut in short_cuts_of(spec)
 ]
 
 
@@ -70,6 +81,18 @@ def test_a_typical_mistake_fails_and_is_explained(lab: Lab, spec: ExerciseSpec, 
         assert word in repr(outcome)
 
 
+@pytest.mark.parametrize(("spec", "short_cut"), SHORT_CUTS)
+def test_a_short_cut_is_no_solution(lab: Lab, spec: ExerciseSpec, short_cut: str) -> None:
+    """A wrong answer does not become right because nobody is left to be sent to, or the labels are others."""
+    exercise = begun(lab, spec)
+    for wrong in spec.wrong:
+        if not isinstance(answer(lab, spec, wrong.path), CheckOutcome):
+            break
+    take(lab, spec, short_cut)
+    outcome = exercise.check()
+    assert outcome.state is FAILED, outcome
+
+
 @pytest.mark.parametrize("spec", numbered(ASKING))
 def test_questions_accept_right_answers_and_explain_wrong_ones(lab: Lab, spec: ExerciseSpec) -> None:
     exercise = catalogue.exercise(spec.number)
@@ -110,16 +133,27 @@ def test_predictions_are_held_against_what_was_seen(lab: Lab) -> None:
     assert exercise.compare(seen).state is FAILED
 
 
-def test_the_manifests_of_the_lessons_are_all_used_or_given(lab: Lab) -> None:
-    """A file in ``solution`` or ``wrong`` that no exercise names would never be tried."""
-    folders = {spec.number.split(".")[0] for spec in SPECS}
-    named = {path for spec in SPECS for path in (spec.solution, *(wrong.path for wrong in spec.wrong))}
-    base = paths.manifests()
-    there = {
-        str(found.relative_to(base))
-        for lesson in base.iterdir()
-        if lesson.name[:2] in folders
-        for kind in ("solution", "wrong")
-        for found in (lesson / kind).glob("*.yaml")
-    }
-    assert there == named - {""}
+@pytest.mark.parametrize("spec", numbered(SPECS))
+def test_no_comment_of_a_given_manifest_tells_the_answer(spec: ExerciseSpec) -> None:
+    """What stands in the solution and not in the start text stands in no comment that a learner is given."""
+    if not spec.solution:
+        pytest.skip("questions only")
+    solved = (paths.manifests() / spec.solution).read_text(encoding="utf-8")
+    secret = {*code_words(solved)} - {*code_words(spec.start)}
+    kinds = {*re.findall(r"^kind: \w+", solved, re.MULTILINE)}
+    files = [file for path in spec.needs for file in yaml_files(paths.manifests() / path)]
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    # Objects of other kinds are about something else, and their words mean other things.
+    given = [spec.start, *(text for text in texts if kinds & {*re.findall(r"^kind: \w+", text, re.MULTILINE)})]
+    # What a given manifest says in its own lines is no secret.
+    secret -= {word for text in given for word in code_words(text)}
+    comments = " ".join(line.partition("#")[2] for text in given for line in text.splitlines() if "#" in line)
+    assert not secret & {*re.findall(r"[\w.-]+", comments)}
+
+
+def code_words(text: str) -> list[str]:
+    return re.findall(r"[\w.-]+", re.sub(r"#.*", "", text))
+
+
+def yaml_files(place: Path) -> list[Path]:
+    return sorted(place.glob("*.yaml")) if place.is_dir() else [place]

@@ -10,7 +10,7 @@ import pytest
 
 from labsupport import paths
 from labsupport.course import catalogue
-from labsupport.course.exercise import ExerciseSpec
+from labsupport.course.spec import ExerciseSpec
 from labsupport.statistics import ALPHA
 
 SPECS = catalogue.every()

@@ -10,15 +10,18 @@ from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.palette import order_key, slot_of
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
+from labsupport.display.pictures.prediction import prediction_figure
 
 if TYPE_CHECKING:
     from labsupport.course.exercise import Exercise, Hint
+    from labsupport.course.questions import Compared
 
-__all__ = ["check_html", "exercise_html", "hint_html"]
+__all__ = ["check_html", "exercise_html", "hint_html", "prediction_html"]
 
 _FACES = {
     CheckState.PASSED: ("✓", "var(--ws-ok)", "PASSED"),
     CheckState.FAILED: ("✗", "var(--ws-ce)", "FAILED"),
+    CheckState.TOO_LITTLE_DATA: ("◔", "var(--ws-c1)", "TOO LITTLE DATA"),
     CheckState.NOT_ATTEMPTED: ("○", "var(--ws-dim)", "NOT ATTEMPTED"),
 }
 
@@ -62,6 +65,11 @@ def _numbers(outcome: CheckOutcome) -> str:
         caption="the numbers of the check",
     )
     return el("details", el("summary", "the numbers"), inner)
+
+
+def prediction_html(compared: Compared) -> str:
+    """What a prediction is worth in words, and the picture of it below."""
+    return check_html(compared) + prediction_figure(compared)._repr_html_()
 
 
 def hint_html(hint: Hint) -> str:

@@ -101,9 +101,14 @@ def test_a_version_that_is_not_expected_fails():
 
 def test_too_few_requests_say_how_many_are_needed():
     outcome = check.share(seen({"v1": 9, "v2": 1}), {"v1": 90, "v2": 10})
-    assert outcome.state is check.FAILED and "send at least 60 requests" in repr(outcome)
+    assert outcome.state is check.TOO_LITTLE_DATA and "too little data: 50 more requests" in repr(outcome)
+    with pytest.raises(CheckFailed, match="too little data: 50 more requests"):
+        outcome.require()
+    assert check.all_of("both", outcome, check.ok(seen({"v1": 1}))).state is check.TOO_LITTLE_DATA
     named = check.share(seen({"v1": 270, "v2": 30}), {"v1": 90, "v2": 10}, against=[{"v1": 80, "v2": 20}])
-    assert named.state is check.FAILED and "send at least 600 requests" in repr(named)
+    assert named.state is check.TOO_LITTLE_DATA and "too little data: 300 more requests" in repr(named)
+    wrong = check.share(seen({"v1": 1, "v2": 9}), {"v1": 99, "v2": 1}, against=[{"v1": 98, "v2": 2}])
+    assert wrong.state is check.FAILED
 
 
 def test_alternatives_without_a_name_are_named_by_their_shares():

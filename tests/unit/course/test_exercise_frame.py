@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,23 @@ from typing import Any
 import pytest
 from small_engine import SmallEngine
 
-from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
 from labsupport.course import catalogue
-from labsupport.course.exercise import Exercise, ExerciseSpec
+from labsupport.course.exercise import Exercise
 from labsupport.course.judging import all_answered, joined
-from labsupport.course.questions import ChoiceQuestion, Number
+from labsupport.course.questions import ChoiceQuestion, Compared, NumberQuestion
+from labsupport.course.spec import Because, ExerciseSpec
+from labsupport.display.html.outcomes import prediction_html
 from labsupport.display.live.question import question_widget
+from labsupport.display.pictures.prediction import prediction_figure
 from labsupport.errors import EngineLostError, ManifestError, NotFoundError, Problem, UsageError, WaitTimeoutError
 from labsupport.lab.lab import Lab
 from labsupport.records import AccessRecord, Hop, Response
 from labsupport.traffic.observations import Observations
 
-COLOUR = ChoiceQuestion(
-    "colour", "Which <colour>?", ("red", "green"), "green", "It is green.", (("red", "Red is dead."),)
-)
-COUNT = Number("count", "How many?", 90, 110, "About 100.", of=1000, hits=lambda response: response.status == 404)
+BECAUSE = (("red", "Red is dead."),)
+COLOUR = ChoiceQuestion("colour", "Which <colour>?", ("red", "green"), "green", "It is green.", BECAUSE)
+COUNT = NumberQuestion("count", "How many?", 90, 110, "About 100.", of=1000, counts={"status": 404})
 START = "kind: Nothing  # given\n"
 
 
@@ -230,3 +233,57 @@ def test_of_several_expectations_the_first_that_fails_is_told() -> None:
     assert joined(good, bad, good) is bad
     both = joined(good, good)
     assert (both.lines, both.alpha) == (("fine", "fine"), 2e-5)
+
+
+def answered(n: int, missing: int) -> Observations:
+    return Observations(Response(i, 0.0, 0.0, "ok", 404 if i < missing else 200) for i in range(n))
+
+
+def test_a_prediction_is_kept_with_its_time_and_drawn_beside_the_result(lab: Lab, progress_file: Path) -> None:
+    before_s = time.time()
+    asked = exercise(lab, judge=None, start="", questions=(COUNT,)).predict(300)
+    kept = json.loads(progress_file.read_text())["exercises"]["99.1"]["predictions"]["count"]
+    assert kept["value"] == 300 and kept["at_s"] >= before_s
+    compared = asked.compare(answered(500, 50))
+    assert isinstance(compared, Compared)
+    figure = prediction_figure(compared)
+    assert repr(figure).startswith("Predicted: 30.0 %. Seen: 10.0 % of 500 (99.9 % interval")
+    assert "l-5-8h10z" in figure.svg()
+    assert prediction_html(compared).count("<svg") == 1
+
+
+def test_a_prediction_may_be_skipped_and_is_marked_so(lab: Lab, progress_file: Path) -> None:
+    asked = exercise(lab, judge=None, start="", questions=(COUNT,))
+    compared = asked.compare(answered(500, 50))
+    assert (compared.state, compared.lines[0]) == (NOT_ATTEMPTED, "The prediction was skipped.")
+    assert isinstance(compared, Compared)
+    figure = prediction_figure(compared)
+    assert repr(figure).startswith("Predicted: skipped.")
+    assert "l-5-8h10z" not in figure.svg()
+    kept = json.loads(progress_file.read_text())["exercises"]["99.1"]["predictions"]["count"]
+    assert kept["skipped"] is True
+    assert asked.predict(100).skip().compare().state is NOT_ATTEMPTED
+
+
+def test_too_little_data_is_neither_done_nor_a_failed_attempt(lab: Lab, progress_file: Path) -> None:
+    tried = exercise(lab, judge=lambda lab: CheckOutcome(TOO_LITTLE_DATA, "inner", ("too little data",)))
+    tried.note_applied("kind: Something")
+    assert tried.check().state is TOO_LITTLE_DATA
+    assert "state" not in json.loads(progress_file.read_text())["exercises"]["99.1"]
+
+
+def test_the_frame_adds_whether_all_were_answered_and_stops_at_the_first_failure(lab: Lab) -> None:
+    bad = CheckOutcome(FAILED, "b", ("not fine",))
+
+    def shows(lab: Lab) -> Any:
+        yield answered(3, 0)
+        yield Because("why", bad)
+        raise AssertionError("asked for more")
+
+    tried = exercise(lab, judge=shows, reasons={"why": "It leans."})
+    tried.note_applied("kind: Something")
+    assert tried.check().lines == ("It leans.", "not fine")
+    unanswered = exercise(lab, judge=lambda lab: (Observations([Response(0, 0.0, 0.0, "timeout")]), bad))
+    unanswered.note_applied("kind: Something")
+    outcome = unanswered.check()
+    assert outcome.state is FAILED and "not fine" not in repr(outcome)

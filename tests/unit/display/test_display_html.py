@@ -8,7 +8,7 @@ import pytest
 from display_samples import T0, Page, parsed, response
 
 from labsupport import display
-from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
 from labsupport.display import compare, show
 from labsupport.display.formatters import HTML, install
 from labsupport.errors import ManifestError, Problem
@@ -116,7 +116,13 @@ def test_no_address_of_an_unknown_scheme_becomes_a_link():
 
 
 @pytest.mark.parametrize(
-    ("state", "word"), [(PASSED, "✓ PASSED"), (FAILED, "✗ FAILED"), (NOT_ATTEMPTED, "NOT ATTEMPTED")]
+    ("state", "word"),
+    [
+        (PASSED, "✓ PASSED"),
+        (FAILED, "✗ FAILED"),
+        (NOT_ATTEMPTED, "○ NOT ATTEMPTED"),
+        (TOO_LITTLE_DATA, "◔ TOO LITTLE DATA"),
+    ],
 )
 def test_an_outcome_is_said_in_words(state, word):
     assert word in Page(html_of(dataclasses.replace(OUTCOME, state=state))).text

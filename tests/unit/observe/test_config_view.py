@@ -18,7 +18,7 @@ from labsupport.records import EnvoyConfig, Pod
 LESSON = paths.manifests() / "02-canary-by-weight"
 FILES = (
     *(LESSON / "web", LESSON / "destination-rule-web-versions.yaml"),
-    *(LESSON / "solution" / "virtual-service-web-90-10.yaml", LESSON / "bookinfo"),
+    *(LESSON / "exercises" / "02.1" / "solution.yaml", LESSON / "bookinfo"),
     *(paths.manifests() / "apps" / "client", paths.manifests() / "apps" / "bookinfo"),
 )
 POLICIES = """
@@ -275,7 +275,7 @@ def test_numbers_that_mean_the_same_are_the_same() -> None:
 
 def test_a_missing_cluster_is_noted() -> None:
     rule = (
-        LESSON / "solution" / "virtual-service-web-90-10.yaml",
+        LESSON / "exercises" / "02.1" / "solution.yaml",
         LESSON / "web",
         paths.manifests() / "apps" / "client",
     )

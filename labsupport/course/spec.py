@@ -1,0 +1,98 @@
+"""What an exercise consists of, once its folder was read; how it is judged comes from ``course/lessons``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from labsupport.check.result import CheckOutcome
+from labsupport.course.questions import Question
+from labsupport.traffic.observations import Observations
+
+if TYPE_CHECKING:
+    from labsupport.lab.lab import Lab
+
+__all__ = ["KINDS", "SHORT_CUTS", "Because", "ExerciseSpec", "Judge", "Kind", "ShortCut", "Shown", "Untouched", "Wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """A check whose failure has a reason in the texts of the exercise.
+
+    Args:
+        reason: its name below ``[en.reasons]``.
+        outcome: the check.
+    """
+
+    reason: str
+    outcome: CheckOutcome
+
+
+Shown = CheckOutcome | Observations | Because
+"""What a judge shows: responses, all of which must have been answered, or a check."""
+
+Judge = Callable[["Lab"], Shown | Iterable[Shown]]
+"""Looks at the mesh and sends what it needs; says whether the behaviour is the one asked for."""
+
+Untouched = Callable[["Lab"], bool]
+"""Whether the mesh is still as given, for exercises that are not done in a cell."""
+
+Kind = Literal["write", "diagnose", "predict", "find"]
+KINDS: tuple[Kind, ...] = ("write", "diagnose", "predict", "find")
+
+ShortCut = Literal["delete", "relabel", "scale-to-zero"]
+SHORT_CUTS: tuple[ShortCut, ...] = ("delete", "relabel", "scale-to-zero")
+"""Ways around every exercise that is judged: what is done to the Deployments that it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A typical wrong answer, which must be recognised.
+
+    Args:
+        path: its manifest, below ``manifests``.
+        words: what the outcome must say: the comment lines that the file begins with.
+    """
+
+    path: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExerciseSpec:
+    """One exercise.
+
+    Args:
+        number: lesson and number, such as ``02.1``: the name of its folder.
+        title: what to do, in a few words.
+        task: the whole task, one sentence per line.
+        kind: ``write`` a manifest, ``diagnose`` a broken one, ``predict``, or ``find`` something out.
+        hints: from mild to concrete, three at least.
+        judge: whether the behaviour is there; None for questions only.
+        start: the text that the notebook's cell begins with; empty without a cell.
+        solution: a manifest that solves it, as a path below ``manifests``; empty for questions only.
+        wrong: typical wrong answers.
+        needs: manifests that must be there before, in this order.
+        absent: objects that must not be there before, such as ``DestinationRule/web``.
+        untouched: whether the mesh is still as given, for exercises that are not done in a cell.
+        questions: what can be answered with ``predict``.
+        reasons: what a judge says by name, see ``Because``.
+        short_cuts: manifests below ``manifests`` that must not help either, besides ``SHORT_CUTS``.
+    """
+
+    number: str
+    title: str
+    task: str
+    kind: Kind
+    hints: tuple[str, ...]
+    judge: Judge | None = None
+    start: str = ""
+    solution: str = ""
+    wrong: tuple[Wrong, ...] = ()
+    needs: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    untouched: Untouched | None = None
+    questions: tuple[Question, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    short_cuts: tuple[str, ...] = ()

@@ -1,0 +1,56 @@
+"""A prediction and what was seen, in one picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labsupport import words
+from labsupport.display.drawing.figure import Figure
+from labsupport.display.drawing.text import el, esc
+
+if TYPE_CHECKING:
+    from labsupport.course.questions import Compared
+
+__all__ = ["prediction_figure"]
+
+_WIDE = 460.0
+_LEFT, _ROOM = 84.0, 300.0
+
+
+def prediction_figure(compared: Compared) -> Figure:
+    """The predicted share above the one that was seen, on one scale.
+
+    Args:
+        compared: what was predicted and seen.
+
+    Returns:
+        A static picture; without a prediction it says so.
+    """
+    share = compared.seen["seen"] / compared.n
+    low, high = compared.interval["seen"]
+    predicted = compared.predicted
+    skipped = predicted is None
+    said = "skipped" if predicted is None else words.percent(predicted)
+    whisker = f"M{_x(low):.1f} 57H{_x(high):.1f}" + "".join(f"M{_x(end):.1f} 53v8" for end in (low, high))
+    parts = [
+        el("text", "predicted", x=6.0, y=27.0, class_="b"),
+        el("text", "seen", x=6.0, y=61.0, class_="b"),
+        *(el("rect", x=_LEFT, y=y, width=_ROOM, height=14.0, rx=2.0, fill="var(--ws-track)") for y in (16.0, 50.0)),
+        el("rect", x=_LEFT, y=50.0, width=_ROOM * share, height=14.0, rx=2.0, fill="var(--ws-bar)"),
+        el("path", d=whisker, stroke="var(--ws-bg)", stroke_width=3.6, fill="none", opacity=".75"),
+        el("path", d=whisker, stroke="var(--ws-fg)", stroke_width=1.4, fill="none"),
+        el("text", esc(said), x=_LEFT + _ROOM + 8, y=27.0, class_="d" if skipped else "b"),
+        el("text", words.percent(share), x=_LEFT + _ROOM + 8, y=61.0, class_="b"),
+    ]
+    if predicted is not None:
+        x = _x(predicted)
+        parts.append(el("path", d=f"M{x:.1f} 16V64", stroke="var(--ws-fg)", stroke_width=1.6, stroke_dasharray="4 3"))
+        parts.append(el("path", d=f"M{x:.1f} 16l-5-8h10z", fill="var(--ws-fg)"))
+    interval = f"{100 * compared.level:g} % interval {words.percent_range(low, high)}"
+    parts.append(el("text", interval, x=_LEFT, y=80.0, class_="d"))
+    summary = f"Predicted: {said}. Seen: {words.percent(share)} of {compared.n:,} ({interval})."
+    return Figure("Prediction and result", compared.title, "".join(parts), _WIDE, 88.0, summary)
+
+
+def _x(share: float) -> float:
+    return _LEFT + _ROOM * min(1.0, share)
