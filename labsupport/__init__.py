@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import Share
+    from labsupport.traffic.tls import Tls
 
 __all__ = [
     "FAILED",
@@ -104,6 +105,7 @@ __all__ = [
     "ServiceGraph",
     "Share",
     "StorageError",
+    "Tls",
     "TrafficError",
     "TrafficSpec",
     "UsageError",
@@ -140,6 +142,7 @@ _HOMES = {
     "labsupport.traffic.observations": ("Observations",),
     "labsupport.check.result": ("FAILED", "NOT_ATTEMPTED", "PASSED", "CheckOutcome"),
     "labsupport.traffic.share": ("Share",),
+    "labsupport.traffic.tls": ("Tls",),
     "labsupport.observe.tables": ("AccessLog", "LabStatus", "Pods"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

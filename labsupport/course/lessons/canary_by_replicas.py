@@ -60,7 +60,7 @@ def _one_in_ten(lab: Lab) -> CheckOutcome:
     counted = CheckOutcome(PASSED, "pods in the proportion 9 : 1", (f"{share}.",))
     seen_by_clients = lab.send(_URL, count=_CONNECTIONS)
     measured = check.share(
-        seen_by_clients, {"safe": 9, "risk": 1}, per="connection", against={"1 in 3": {"safe": 2, "risk": 1}}
+        seen_by_clients, {"safe": 9, "risk": 1}, per="connection", reject={"1 in 3": {"safe": 2, "risk": 1}}
     )
     return joined(counted, with_reasons(lab, seen_by_clients, measured))
 
@@ -71,7 +71,7 @@ def _both_versions(lab: Lab) -> CheckOutcome:
         line = f"safe has {words.plural(pods['safe'], 'pod')}, risk has {words.plural(pods['risk'], 'pod')}."
         return CheckOutcome(FAILED, "pods of both versions", (line, "Give each at least one again, by lab.scale."))
     seen = lab.send(_URL, count=_CONNECTIONS)
-    outcome = check.share(seen, pods, per="connection", against={"safe only": {"safe": 1}, "risk only": {"risk": 1}})
+    outcome = check.share(seen, pods, per="connection", reject={"safe only": {"safe": 1}, "risk only": {"risk": 1}})
     if not outcome.passed and not seen.errors:
         answered = words.join(seen.share("version"))
         line = f"Only {answered} answered: a Service sends to the pods that carry all labels of its selector."

@@ -101,11 +101,11 @@ spec:
 
 
 def _split(
-    lab: Lab, *, weights: Mapping[str, float], count: int, against: Mapping[str, Mapping[str, float]]
+    lab: Lab, *, weights: Mapping[str, float], count: int, reject: Mapping[str, Mapping[str, float]]
 ) -> CheckOutcome:
     """Requests from client to web are divided like this; behind a sidecar each request is a choice of its own."""
     seen = lab.send("http://web:8080/", source="client", count=count, reuse_connections=True)
-    return joined(all_answered(lab, seen), check.share(seen, weights, against=against))
+    return joined(all_answered(lab, seen), check.share(seen, weights, reject=reject))
 
 
 def _two_pods(lab: Lab) -> CheckOutcome:
@@ -113,19 +113,19 @@ def _two_pods(lab: Lab) -> CheckOutcome:
     fine = len(pods) == 2 and {pod.version for pod in pods} == {"safe", "risk"}
     line = f"web has {len(pods)} pods: {', '.join(pod.name for pod in pods) or 'none'}."
     counted = CheckOutcome(PASSED if fine else FAILED, "one pod of each version", (line,))
-    against = {"3 in 100": {"safe": 97, "risk": 3}, "none at all": {"safe": 1}}
-    return joined(counted, _split(lab, weights={"safe": 99, "risk": 1}, count=2500, against=against))
+    reject = {"3 in 100": {"safe": 97, "risk": 3}, "none at all": {"safe": 1}}
+    return joined(counted, _split(lab, weights={"safe": 99, "risk": 1}, count=2500, reject=reject))
 
 
 def _halves(lab: Lab) -> CheckOutcome:
-    return _split(lab, weights={"safe": 50, "risk": 50}, count=300, against={"70 : 30": {"safe": 70, "risk": 30}})
+    return _split(lab, weights={"safe": 50, "risk": 50}, count=300, reject={"70 : 30": {"safe": 70, "risk": 30}})
 
 
 def _reviews(lab: Lab) -> CheckOutcome:
     seen = lab.send("gateway:/productpage", count=400, reuse_connections=True)
     answered = all_answered(lab, seen)
     weights = {"v1": 10, "v2": 10, "v3": 80}
-    outcome = check.share(seen, weights, service="reviews", against={"a third each": {"v1": 1, "v2": 1, "v3": 1}})
+    outcome = check.share(seen, weights, service="reviews", reject={"a third each": {"v1": 1, "v2": 1, "v3": 1}})
     if answered.passed and not outcome.passed:
         even = check.share(seen, {"v1": 1, "v2": 1, "v3": 1}, service="reviews")
         if even.passed:
@@ -156,7 +156,7 @@ EXERCISES = (
             _split,
             weights={"safe": 90, "risk": 10},
             count=1500,
-            against={"80 : 20": {"safe": 80, "risk": 20}, "95 : 5": {"safe": 95, "risk": 5}},
+            reject={"80 : 20": {"safe": 80, "risk": 20}, "95 : 5": {"safe": 95, "risk": 5}},
         ),
         start=_WEIGHTS,
         solution=f"{_LESSON}/solution/virtual-service-web-90-10.yaml",

@@ -56,7 +56,7 @@ def test_nothing_sent_is_not_attempted(name):
 
 
 def test_consistent_share_passes_and_says_what_it_rules_out():
-    outcome = check.share(seen({"v1": 902, "v2": 98}), {"v1": 90, "v2": 10}, against={"pods 8:2": {"v1": 8, "v2": 2}})
+    outcome = check.share(seen({"v1": 902, "v2": 98}), {"v1": 90, "v2": 10}, reject={"pods 8:2": {"v1": 8, "v2": 2}})
     assert outcome and outcome.n == 1000 and outcome.alpha == statistics.ALPHA
     assert outcome.rejects == ("pods 8:2",)
     assert outcome.interval["v2"].holds(0.098) and outcome.expected == {"v1": 0.9, "v2": 0.1}
@@ -102,12 +102,12 @@ def test_a_version_that_is_not_expected_fails():
 def test_too_few_requests_say_how_many_are_needed():
     outcome = check.share(seen({"v1": 9, "v2": 1}), {"v1": 90, "v2": 10})
     assert outcome.state is check.FAILED and "send at least 60 requests" in repr(outcome)
-    named = check.share(seen({"v1": 270, "v2": 30}), {"v1": 90, "v2": 10}, against=[{"v1": 80, "v2": 20}])
+    named = check.share(seen({"v1": 270, "v2": 30}), {"v1": 90, "v2": 10}, reject=[{"v1": 80, "v2": 20}])
     assert named.state is check.FAILED and "send at least 600 requests" in repr(named)
 
 
 def test_alternatives_without_a_name_are_named_by_their_shares():
-    outcome = check.share(seen({"v1": 900, "v2": 100}), {"v1": 90, "v2": 10}, against=[{"v1": 1, "v2": 1}])
+    outcome = check.share(seen({"v1": 900, "v2": 100}), {"v1": 90, "v2": 10}, reject=[{"v1": 1, "v2": 1}])
     assert outcome.rejects == ("50 % v1 : 50 % v2",)
 
 
@@ -135,8 +135,8 @@ def test_share_of_a_service_behind_the_one_that_answered():
         lambda obs: check.share(obs, {"v1": 0, "v2": 0}),
         lambda obs: check.share(obs, {"v1": -1, "v2": 2}),
         lambda obs: check.share(obs, {"v1": 1, "v2": 1}, alpha=0),
-        lambda obs: check.share(obs, {"v1": 1, "v2": 1}, against=[{"v1": 5, "v2": 5}]),
-        lambda obs: check.share(obs, {"v1": 1, "v2": 1}, against=[0.5]),
+        lambda obs: check.share(obs, {"v1": 1, "v2": 1}, reject=[{"v1": 5, "v2": 5}]),
+        lambda obs: check.share(obs, {"v1": 1, "v2": 1}, reject=[0.5]),
         lambda obs: check.status(obs),
         lambda obs: check.duration(obs),
     ],
