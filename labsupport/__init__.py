@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import Share
+    from labsupport.traffic.tls import Tls
 
 __all__ = [
     "FAILED",
@@ -105,6 +106,7 @@ __all__ = [
     "ServiceGraph",
     "Share",
     "StorageError",
+    "Tls",
     "TrafficError",
     "TrafficSpec",
     "UsageError",
@@ -141,6 +143,7 @@ _HOMES = {
     "labsupport.traffic.observations": ("Observations",),
     "labsupport.check.result": ("FAILED", "NOT_ATTEMPTED", "PASSED", "TOO_LITTLE_DATA", "CheckOutcome"),
     "labsupport.traffic.share": ("Share",),
+    "labsupport.traffic.tls": ("Tls",),
     "labsupport.observe.tables": ("AccessLog", "LabStatus", "Pods"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

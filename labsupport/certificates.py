@@ -6,7 +6,7 @@ What an ``openssl`` session makes in Istio's documentation is made here in two l
 
     authority = Authority("Workshop CA")
     lab.apply(authority.server("shop.example").secret("shop-cert"), "gateway.yaml")
-    lab.send("https://shop.example/", ca=authority)
+    lab.send("https://shop.example/", tls=Tls(ca=authority))
 
 Nothing here is meant for anything but a lab: keys live in memory, in the clear, for as long as the notebook does.
 """

@@ -44,7 +44,7 @@ def share(
     by: By = "version",
     service: str | None = None,
     per: Choice = "request",
-    against: Alternatives = (),
+    reject: Alternatives = (),
     alpha: float = ALPHA,
     title: str = "",
 ) -> CheckOutcome:
@@ -61,7 +61,7 @@ def share(
         by: what the keys are, as for ``Observations.share``.
         service: whose version or pod, as for ``Observations.share``.
         per: what makes an independent choice, as for ``Observations.independent_choices``; their number is n.
-        against: other proportions that must be told apart from the expected ones, as a mapping from a name to
+        reject: other proportions that must be told apart from the expected ones, as a mapping from a name to
             weights, or a sequence of weights. Too few requests for that is a failure. Without any, there must be
             enough requests to rule out an even split or that all go one way, whichever is easier.
         alpha: probability that the check fails although the expectation is right.
@@ -73,9 +73,7 @@ def share(
     Raises:
         UsageError: if the weights make no sense.
     """
-    return check_share(
-        observations, expected, by=by, service=service, per=per, against=against, alpha=alpha, title=title
-    )
+    return check_share(observations, expected, by=by, service=service, per=per, reject=reject, alpha=alpha, title=title)
 
 
 def same_share(

@@ -24,7 +24,7 @@ def check_share(
     by: By = "version",
     service: str | None = None,
     per: Choice = "request",
-    against: Alternatives = (),
+    reject: Alternatives = (),
     alpha: float = ALPHA,
     title: str = "",
 ) -> CheckOutcome:
@@ -34,7 +34,7 @@ def check_share(
     if not 0 < alpha < 1:
         raise UsageError(f"alpha={alpha!r}: a probability between 0 and 1, such as 1e-5")
     wanted = _by_text(proportions(expected))
-    named = _named(against)
+    named = _named(reject)
     title = title or f"{words.join(wanted)} as {' : '.join(f'{weight:g}' for weight in expected.values())}"
     if not observations:
         return unusable(observations, title)
@@ -112,7 +112,7 @@ def _told_apart(
     for name, other in {**plain, **named}.items():
         keys = {*expected, *other}
         if all(math.isclose(expected.get(key, 0.0), other.get(key, 0.0), abs_tol=1e-12) for key in keys):
-            raise UsageError(f"against: {name} is what is expected, so that nothing can tell them apart")
+            raise UsageError(f"reject: {name} is what is expected, so that nothing can tell them apart")
         rejected[name] = _p_value(seen, {key: other.get(key, 0.0) for key in keys}) < alpha
         needs.append(_needed(expected, other, alpha))
     if not needs:
@@ -145,23 +145,23 @@ def _plain(expected: Mapping[str, float]) -> dict[str, dict[str, float]]:
     }
 
 
-def _named(against: Alternatives) -> dict[str, dict[str, float]]:
-    if isinstance(against, Mapping):
-        entries = list(against.items())
+def _named(reject: Alternatives) -> dict[str, dict[str, float]]:
+    if isinstance(reject, Mapping):
+        entries = list(reject.items())
     else:
         entries = [
             (" : ".join(f"{weight:g} % {key}" for key, weight in _percent(weights).items()), weights)
-            for weights in against
+            for weights in reject
         ]
     for name, weights in entries:
         if not isinstance(weights, Mapping):
-            raise UsageError(f"against {name!r}: write weights, such as {{'v1': 50, 'v2': 50}}, not {weights!r}")
+            raise UsageError(f"reject {name!r}: write weights, such as {{'v1': 50, 'v2': 50}}, not {weights!r}")
     return {str(name): _by_text(proportions(weights)) for name, weights in entries}
 
 
 def _percent(weights: Mapping[str, float]) -> dict[str, float]:
     if not isinstance(weights, Mapping):
-        raise UsageError(f"against={weights!r}: write weights, such as [{{'v1': 50, 'v2': 50}}]")
+        raise UsageError(f"reject={weights!r}: write weights, such as [{{'v1': 50, 'v2': 50}}]")
     return {str(key): round(100 * share, 1) for key, share in proportions(weights).items()}
 
 

@@ -168,7 +168,7 @@ def _notebook(number: str, topic: str) -> str:
     add("markdown", f"# {number} · {title}\n\nWRITE why.\n\n{objectives}")
     add("code", 'from labsupport import Lab, exercise\n\nlab = Lab()\nlab.apply("apps/client", "apps/web")')
     add("markdown", "## Watch\n\nWRITE what is seen.")
-    add("code", 'live = lab.traffic("http://web:8080/", source="client", rate=20).start()\nlive')
+    add("code", 'live = lab.traffic("http://web:8080/", source="client", rate=20)\nlive')
     for place in ("1", "2"):
         above = "## Do\n\n" if place == "1" else ""
         add("markdown", f"{above}### Exercise {number}.{place}\n\nWRITE what is to be done.")

@@ -4,8 +4,8 @@ Takes records and knows no engine. ``install`` registers everything with IPython
 with more to say than the default one::
 
     watch(lab)
-    watch(traffic, service="reviews", wanted={"v1": 90, "v2": 10})
-    show(observations, wanted={"v1": 90, "v2": 10})
+    watch(traffic, service="reviews", expected={"v1": 90, "v2": 10})
+    show(observations, expected={"v1": 90, "v2": 10})
     compare(before, after)
     show(lab.journey(response)).save("journey.svg")
     show(lab.graph(observations)).save("graph.svg")
@@ -21,7 +21,7 @@ from labsupport.errors import UsageError
 
 if TYPE_CHECKING:
     from labsupport.display.drawing.figure import Figure
-    from labsupport.display.live.live import LiveTraffic, Wanted
+    from labsupport.display.live.live import Expected, LiveTraffic
     from labsupport.display.live.live_graph import LiveGraph
     from labsupport.display.live.live_status import LiveStatus
     from labsupport.explain import Explanation
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from labsupport.observe.confirm import Explained
     from labsupport.observe.graph import ServiceGraph
     from labsupport.observe.journey import Journey
+    from labsupport.records import Ref
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import By, Share
@@ -42,14 +43,14 @@ def watch(of: Lab) -> LiveStatus: ...
 def watch(of: ServiceGraph) -> LiveGraph: ...
 @overload
 def watch(
-    of: BackgroundTraffic, *, service: str | None = None, wanted: Wanted = None, weights: str | None = None
+    of: BackgroundTraffic, *, service: str | None = None, expected: Expected = None, rule: str | Ref | None = None
 ) -> LiveTraffic: ...
 def watch(
     of: BackgroundTraffic | Lab | ServiceGraph,
     *,
     service: str | None = None,
-    wanted: Wanted = None,
-    weights: str | None = None,
+    expected: Expected = None,
+    rule: str | Ref | None = None,
 ) -> LiveTraffic | LiveStatus | LiveGraph:
     """A live picture: of background traffic, with a button and a slider for the rate; of a lab, or of its graph.
 
@@ -57,10 +58,10 @@ def watch(
         of: what ``lab.traffic(...)`` returned (it need not run yet), the lab itself (pods, proxies, rules with when
             each came into force, the last error), or ``lab.graph()`` while traffic runs. The options are for traffic.
         service: count the versions of this service on the way of the requests; by default, of whoever answers.
-        wanted: weights by version to compare with, or a function that returns the present ones; by default, what the
+        expected: weights by version to compare with, or a function that returns the present ones; by default, what the
             rules in force want of this traffic.
-        weights: show sliders for the weights of this rule: the name of a VirtualService such as ``"web"``, or one of
-            its rules as ``"web[1]"``. Moving one patches the VirtualService.
+        rule: show sliders for the weights of this rule: a VirtualService such as ``"vs/web"``, or one of
+            its rules as ``"vs/web[1]"``. Moving one patches the VirtualService.
 
     Returns:
         A widget to put at the end of a cell. ``snapshot()`` makes a static figure of it; ``close()`` ends it, and so
@@ -77,13 +78,13 @@ def watch(
     if isinstance(of, BackgroundTraffic):
         from labsupport.display.live.live import live_of
 
-        return live_of(of, service=service, wanted=wanted, weights=weights)
+        return live_of(of, service=service, expected=expected, rule=rule)
     if not isinstance(of, Lab | ServiceGraph):
         raise UsageError(
             f"A {type(of).__name__} does not change by itself. Watch a lab, its lab.traffic(...) or its lab.graph()."
         )
-    if (service, wanted, weights) != (None, None, None):
-        raise UsageError("service=, wanted= and weights= are for the picture of traffic: watch(lab.traffic(...)).")
+    if (service, expected, rule) != (None, None, None):
+        raise UsageError("service=, expected= and rule= are for the picture of traffic: watch(lab.traffic(...)).")
     if isinstance(of, Lab):
         from labsupport.display.live.live_status import LiveStatus
 
@@ -98,7 +99,7 @@ def watch(
 def show(
     record: Observations | Share | Journey | ServiceGraph | BackgroundTraffic | Explained | Explanation,
     *,
-    wanted: Mapping[str, float] | None = None,
+    expected: Mapping[str, float] | None = None,
     by: By = "version",
     service: str | None = None,
     **options: Any,
@@ -108,7 +109,7 @@ def show(
     Args:
         record: what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
             ``lab.traffic(...)`` or ``lab.explain(...)``; the options are for shares.
-        wanted: relative weights by key.
+        expected: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
         service: count the version or pod of this service.
         **options: ``title``.
@@ -130,7 +131,7 @@ def show(
     if isinstance(record, Observations | Share):
         from labsupport.display.pictures.observed import share_figure
 
-        return share_figure(record, wanted=wanted, by=by, service=service, **options)
+        return share_figure(record, expected=expected, by=by, service=service, **options)
     if isinstance(record, Journey):
         from labsupport.display.pictures.journey_picture import journey_figure
 
@@ -157,7 +158,7 @@ def compare(before: Observations, after: Observations, **options: Any) -> Figure
     Args:
         before: the first observations.
         after: the second ones.
-        **options: ``wanted`` and ``wanted_before`` (weights), ``by``, ``service``, ``labels`` and ``title``.
+        **options: ``expected`` and ``expected_before`` (weights), ``by``, ``service``, ``labels`` and ``title``.
 
     Returns:
         The figure.

@@ -75,8 +75,11 @@ class Engine(Protocol):
         """Set the number of replicas of a Deployment."""
         ...
 
-    def get(self, kind: str, name: str | None = None) -> list[Resource]:
-        """Objects of a kind in the lab's namespace, oldest first; all kinds for ``*``."""
+    def get(self, kind: str, name: str | None = None, *, namespace: str = "") -> list[Resource]:
+        """Objects of a kind in a namespace (the lab's own by default), oldest first; all kinds for ``*``.
+
+        An engine that works in one namespace only refuses another one with a ``UsageError``.
+        """
         ...
 
     def pods(self) -> list[Pod]:

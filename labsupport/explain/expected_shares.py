@@ -12,10 +12,10 @@ from labsupport.model.writing.written import written
 from labsupport.records import Pod, TrafficSpec
 from labsupport.urls import Target, parse_url
 
-__all__ = ["version_of", "wanted_shares"]
+__all__ = ["expected_shares", "version_of"]
 
 
-def wanted_shares(
+def expected_shares(
     objects: Sequence[Resource], pods: Sequence[Pod], spec: TrafficSpec, *, service: str = "", namespace: str
 ) -> dict[str, float] | None:
     """What the rules in force want of some traffic.
@@ -79,7 +79,7 @@ def _version(destination: RoutedTo, objects: Sequence[Resource], pods: Sequence[
     versions = {pod.version for pod in pods if pod.name in destination.pods}
     if versions:
         return versions.pop() if len(versions) == 1 else ""
-    # A subset whose pods are gone is wanted all the same.
+    # A subset whose pods are gone is expected all the same.
     return version_of(objects, destination.host, destination.subset) if destination.subset else ""
 
 

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +17,7 @@ from labsupport.lab.callbacks import Callbacks
 from labsupport.lab.mesh_view import MeshView
 from labsupport.lab.objects import Objects
 from labsupport.lab.options import checked
-from labsupport.lab.refs import as_ref, kind_name, looks_like_ref, ref_of
+from labsupport.lab.refs import as_ref, checked_namespace, kind_name, looks_like_ref, ref_of
 from labsupport.lab.running import Running
 from labsupport.lab.sources import Source, is_text, read
 from labsupport.model.schema.base import Resource
@@ -29,7 +28,7 @@ from labsupport.records import ApplyResult, Leftovers, Ref, Response
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.sending import build_spec, send
-from labsupport.traffic.tls import ClientCertificate, TrustAnchor
+from labsupport.traffic.tls import Tls
 
 if TYPE_CHECKING:
     from labsupport.observe.config.view import ConfigView
@@ -68,7 +67,7 @@ class Lab:
             seen = lab.send("http://web:8080/name", source="client", count=300)
             seen.share(by="version")                        # who answered, with intervals
             with lab.traffic("http://web:8080/name", source="client", rate=50) as live:
-                lab.scale("Deployment/web-safe", 2)         # a mark in the picture of the traffic
+                lab.scale("deploy/web-safe", 2)             # a mark in the picture of the traffic
             lab.explain("http://web:8080/name", source="client")
             lab.close()                                     # shows that nothing is left
     """
@@ -116,12 +115,18 @@ class Lab:
         return self._change("apply", lambda engine, wait: engine.apply(resources, timeout_s=wait), timeout_s, resources)
 
     def delete(
-        self, *targets: str | Path | Ref | Resource, timeout_s: float | None = None, missing_ok: bool = False
+        self,
+        *targets: Source | Ref,
+        namespace: str | None = None,
+        timeout_s: float | None = None,
+        missing_ok: bool = False,
     ) -> ApplyResult:
         """Delete objects; all of them, or none.
 
         Args:
-            *targets: ``"VirtualService/web"``, a file or folder of manifests, YAML text, or objects.
+            *targets: ``"vs/web"`` (``"vs/web.shop"`` in another namespace), a file or folder of manifests, YAML text,
+                or objects.
+            namespace: where the objects named by references are.
             timeout_s: how long to wait until it is in force, in seconds.
             missing_ok: leave out objects that do not exist instead of refusing.
 
@@ -132,11 +137,11 @@ class Lab:
             NotFoundError: an object does not exist; nothing was deleted.
         """
         if not targets:
-            raise UsageError("Nothing was given. Name what to delete, such as lab.delete('VirtualService/web').")
+            raise UsageError("Nothing was given. Name what to delete, such as lab.delete('vs/web').")
         refs: list[Ref] = []
         for target in targets:
             if isinstance(target, Ref) or (isinstance(target, str) and not is_text(target) and looks_like_ref(target)):
-                refs.append(as_ref(target))
+                refs.append(self._named(target, namespace))
             else:
                 refs += [ref_of(resource) for resource in read([target])]
 
@@ -146,12 +151,20 @@ class Lab:
 
         return self._change("delete", act, timeout_s)
 
-    def patch(self, target: str | Ref, patch: Mapping[str, Any], *, timeout_s: float | None = None) -> ApplyResult:
+    def patch(
+        self,
+        target: str | Ref | Resource,
+        patch: Mapping[str, Any],
+        *,
+        namespace: str | None = None,
+        timeout_s: float | None = None,
+    ) -> ApplyResult:
         """Change some fields of an object by a JSON merge patch (RFC 7386): null removes, a list is replaced whole.
 
         Args:
-            target: such as ``"VirtualService/web"``.
+            target: such as ``"vs/web"``, in another namespace ``"vs/web.shop"``.
             patch: the fields to change, such as ``{"spec": {"replicas": 3}}``.
+            namespace: where the object is.
             timeout_s: how long to wait until it is in force, in seconds.
 
         Returns:
@@ -163,15 +176,23 @@ class Lab:
         """
         if not isinstance(patch, Mapping):
             raise UsageError(f"A patch is a mapping such as {{'spec': {{...}}}}, not a {type(patch).__name__}.")
-        ref = as_ref(target)
+        ref = self._named(target, namespace)
         return self._change("patch", lambda engine, wait: advice.patch(engine, ref, patch, wait), timeout_s)
 
-    def scale(self, target: str | Ref, replicas: int, *, timeout_s: float | None = None) -> ApplyResult:
+    def scale(
+        self,
+        target: str | Ref | Resource,
+        replicas: int,
+        *,
+        namespace: str | None = None,
+        timeout_s: float | None = None,
+    ) -> ApplyResult:
         """Set the number of pods of a Deployment.
 
         Args:
-            target: its name, such as ``"web-safe"``.
+            target: its name, such as ``"web-safe"`` or ``"deploy/web-safe"``.
             replicas: number of pods, from 0.
+            namespace: where it is.
             timeout_s: how long to wait until they are ready (and known to every proxy), in seconds.
 
         Returns:
@@ -180,7 +201,7 @@ class Lab:
         Raises:
             NotFoundError: there is no such Deployment.
         """
-        ref = as_ref(target, default_kind="Deployment")
+        ref = self._named(target, namespace, default_kind="Deployment")
         if ref.kind != "Deployment":
             raise UsageError(f"{ref} cannot be scaled; only a Deployment has replicas.")
         if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
@@ -224,9 +245,7 @@ class Lab:
         timeout_s: float = 15.0,
         keep_headers: Iterable[str] = (),
         keep_body: bool | None = None,
-        ca: str | TrustAnchor | None = None,
-        certificate: ClientCertificate | tuple[str, str] | None = None,
-        tls_version: str | None = None,
+        tls: Tls | None = None,
     ) -> Observations:
         """Send requests and wait for all responses; what goes wrong with a request is a record, never an exception.
 
@@ -251,11 +270,8 @@ class Lab:
             timeout_s: seconds until the client gives up.
             keep_headers: response headers to keep in the records.
             keep_body: keep response bodies; by default only over ``tcp`` and ``tls``.
-            ca: with TLS, whom the client trusts: a ``labsupport.certificates.Authority``, or certificates as PEM
-                text; by default it trusts every server.
-            certificate: with TLS, what the client shows: what ``Authority.client`` makes, or certificate and key as
-                two PEM texts.
-            tls_version: the only version of TLS that the client speaks, such as ``"1.2"``.
+            tls: over TLS, whom the client trusts, what it shows, and its version: ``Tls(ca=authority)``. By default it
+                trusts every server and shows nothing.
 
         Returns:
             One response per request, in order of completion.
@@ -280,9 +296,7 @@ class Lab:
             timeout_s=timeout_s,
             keep_headers=keep_headers,
             keep_body=keep_body,
-            ca=ca,
-            certificate=certificate,
-            tls_version=tls_version,
+            tls=tls,
         )
         return send(self._open(), spec)
 
@@ -302,9 +316,7 @@ class Lab:
         reuse_connections: bool = False,
         timeout_s: float = 15.0,
         keep_headers: Iterable[str] = (),
-        ca: str | TrustAnchor | None = None,
-        certificate: ClientCertificate | tuple[str, str] | None = None,
-        tls_version: str | None = None,
+        tls: Tls | None = None,
     ) -> BackgroundTraffic:
         """Send requests in the background, while the next cells work; every change of the mesh is marked in it.
 
@@ -322,13 +334,12 @@ class Lab:
             reuse_connections: keep connections; False opens one for each request.
             timeout_s: seconds until the client gives up on a request.
             keep_headers: response headers to keep in the records.
-            ca: with TLS, whom the client trusts, as for ``send``.
-            certificate: with TLS, what the client shows, as for ``send``.
-            tls_version: the only version of TLS that the client speaks.
+            tls: over TLS, as for ``send``.
 
         Returns:
-            A handle with ``start``, ``stop``, ``set_rate`` and the observations so far; as a context manager it runs
-            while the block does. Running its cell again ends what the cell had started before.
+            A handle with ``stop``, ``set_rate`` and the observations so far, that sends already; ``start`` begins again
+            after ``stop``. As a context manager it stops at the end of the block. Running its cell again ends what
+            the cell had started before.
         """
         from labsupport.traffic.rule_control import Steering
 
@@ -346,15 +357,13 @@ class Lab:
             reuse_connections=reuse_connections,
             timeout_s=timeout_s,
             keep_headers=keep_headers,
-            ca=ca,
-            certificate=certificate,
-            tls_version=tls_version,
+            tls=tls,
             background=True,
         )
         steering = Steering(spec, self._world, self.patch, lambda: self._changes, self.when_closed)
         live = BackgroundTraffic(self._open(), spec, steering=steering, origin=cell.here())
         self._running.adopt(live)
-        return live
+        return live.start()
 
     def explain(
         self,
@@ -364,7 +373,7 @@ class Lab:
         headers: Mapping[str, str] | None = None,
         method: str = "GET",
         body: str | None = None,
-        certificate: ClientCertificate | tuple[str, str] | None = None,
+        tls: Tls | None = None,
         confirm: bool = True,
     ) -> Explained:
         """Say why a request goes where it goes: every rule in order, the route, the endpoints, the policies in force.
@@ -377,7 +386,7 @@ class Lab:
             headers: request headers.
             method: HTTP method.
             body: request body; over ``tcp`` and ``tls`` what is sent.
-            certificate: with TLS, what the client shows, as for ``send``.
+            tls: over TLS, as for ``send``.
             confirm: send the request once, where the source can send.
 
         Returns:
@@ -390,32 +399,41 @@ class Lab:
         # A lab that explains nothing opens sooner without it.
         from labsupport.observe.confirm import explained
 
-        spec = build_spec(
-            url, source=source, headers=headers, method=method, body=body, certificate=certificate, count=1
-        )
-        return explained(self._open(), spec, certificate=certificate is not None, confirm=confirm)
+        spec = build_spec(url, source=source, headers=headers, method=method, body=body, tls=tls, count=1)
+        shown = spec.tls is not None and bool(spec.tls.certificate)
+        return explained(self._open(), spec, certificate=shown, confirm=confirm)
 
     # --- looking at the mesh ------------------------------------------------------------------------------------
 
-    def get(self, kind: str, name: str | None = None) -> Objects:
-        """Objects of a kind, oldest first.
+    def get(self, kind: str | Ref | Resource, name: str | None = None, *, namespace: str | None = None) -> Objects:
+        """Objects of a kind, oldest first, or one object.
 
         Args:
-            kind: such as ``VirtualService``, ``vs`` or ``deploy``; ``all`` for every kind.
+            kind: such as ``VirtualService``, ``vs`` or ``deploy``; ``all`` for every kind; ``"vs/web"`` for one object.
             name: only the one of this name.
+            namespace: where to look; the lab's own by default.
 
         Raises:
             NotFoundError: there is no object of that name; the message lists what there is.
         """
-        known = kind_name(kind)
+        if isinstance(kind, str) and "/" not in kind:
+            known, within = kind_name(kind), checked_namespace(namespace)
+            if name is not None and not isinstance(name, str):
+                raise UsageError(f"name={name!r}: write the name of one object, such as 'web', or leave it out.")
+        elif name is None:
+            ref = self._named(kind, namespace)
+            known, name, within = ref.kind, ref.name, ref.namespace
+        else:
+            raise UsageError(f"{kind!r} names an object already, so name={name!r} has no place.")
         engine = self._open()
-        found = engine.get(known, name)
-        if known == "Pod" and not found:
+        resources = engine.get(known, name, namespace=within)
+        if known == "Pod" and not resources:
             raise UsageError("Pods come from Deployments, nobody applies them. Look at them with lab.pods().")
-        if name is not None and not found:
-            names = ", ".join(resource.name for resource in engine.get(known)) or "none"
-            raise NotFoundError(f"There is no {known}/{name}. Objects of this kind: {names}.")
-        return Objects(found)
+        if name is not None and not resources:
+            names = ", ".join(resource.name for resource in engine.get(known, namespace=within)) or "none"
+            where = f" in the namespace {within}" if within else ""
+            raise NotFoundError(f"There is no {known}/{name}{where}. Objects of this kind: {names}.")
+        return Objects(resources)
 
     def pods(self) -> Pods:
         """All pods, the ingress gateway included."""
@@ -472,17 +490,19 @@ class Lab:
         ids = (of,) if isinstance(of, str) else of.request_ids if isinstance(of, Observations) else of
         return AccessLog(self._open().access_records(request_ids=ids, since_s=since_s))
 
-    def config(self, kind: str, name: str, *, proxy: str | None = None) -> ConfigView:
+    def config(
+        self, target: str | Ref | Resource, *, namespace: str | None = None, proxy: str | None = None
+    ) -> ConfigView:
         """What a rule looks like inside a proxy: the YAML as written, beside the part of Envoy's configuration.
 
         Args:
-            kind: kind of the rule, such as ``VirtualService``.
-            name: its name.
+            target: the rule, such as ``"vs/web"``.
+            namespace: where it is.
             proxy: pod (or Deployment) to look into; by default one that holds something of the rule.
         """
         from labsupport.observe.config import view
 
-        resource = self.get(kind, name)[0]
+        resource = self.get(self._named(target, namespace))[0]
         return view.view(self._open(), resource, proxy=self._pod_name(proxy) if proxy else "")
 
     def journey(self, of: Response | Observations | str) -> Journey:
@@ -633,9 +653,17 @@ class Lab:
         engine = self._open()
         return MeshState(engine.get("*"), engine.pods(), engine.namespace)
 
+    def _named(self, given: str | Ref | Resource, namespace: str | None = None, *, default_kind: str = "") -> Ref:
+        """The object that a learner names; a dot may part its namespace, or belong to its name."""
+        ref = as_ref(given, namespace=namespace, default_kind=default_kind)
+        if isinstance(given, str) and namespace is None and ref.namespace:
+            dotted = Ref(ref.kind, f"{ref.name}.{ref.namespace}")
+            return dotted if self._exists(self._open(), dotted) else ref
+        return ref
+
     def _exists(self, engine: Engine, ref: Ref) -> bool:
         try:
-            return bool(engine.get(ref.kind, ref.name))
+            return bool(engine.get(ref.kind, ref.name, namespace=ref.namespace))
         except NotFoundError:
             return False
 

@@ -1,14 +1,18 @@
-"""How a learner names an object: ``VirtualService/web``, as with kubectl, short names and plurals included."""
+"""How a learner names an object: ``vs/web``, ``VirtualService/web`` or ``vs/web.shop``, as with kubectl."""
 
 from __future__ import annotations
 
 import difflib
+import re
 
 from labsupport.errors import UsageError
 from labsupport.model.schema.base import Resource
 from labsupport.records import Ref
+from labsupport.traffic.weights import RuleName
 
-__all__ = ["as_ref", "kind_name", "looks_like_ref", "ref_of"]
+__all__ = ["as_ref", "checked_namespace", "kind_name", "looks_like_ref", "ref_of", "rule_of"]
+
+_INDEXED = re.compile(r"(.*?)(?:\[(\d+)\])?", re.DOTALL)
 
 
 def kind_name(text: str) -> str:
@@ -47,30 +51,78 @@ def looks_like_ref(text: str) -> bool:
     return bool(slash) and bool(name) and "/" not in name and find_kind(kind) is not None
 
 
-def as_ref(given: str | Ref | Resource, *, default_kind: str = "") -> Ref:
+def checked_namespace(namespace: str | None) -> str:
+    """The name of a namespace; empty for the lab's own.
+
+    Raises:
+        UsageError: it is something else than a name.
+    """
+    if namespace is None:
+        return ""
+    if not isinstance(namespace, str) or not namespace.strip():
+        raise UsageError(f"namespace={namespace!r}: write the name of a namespace, such as 'shop', or leave it out.")
+    return namespace.strip()
+
+
+def as_ref(given: str | Ref | Resource, *, namespace: str | None = None, default_kind: str = "") -> Ref:
     """Turn what a learner wrote into a reference.
 
     Args:
-        given: ``"VirtualService/web"``, a ``Ref``, or an object as ``lab.get`` returns it.
+        given: ``"vs/web"``, ``"VirtualService/web.shop"``, a ``Ref``, or an object as ``lab.get`` returns it.
+        namespace: the namespace of the object; dots then belong to its name.
         default_kind: the kind of a bare name; empty refuses bare names.
 
+    Returns:
+        The reference; without a namespace, the lab's own is meant.
+
     Raises:
-        UsageError: the text does not name one object.
+        UsageError: it does not name one object, or names two namespaces.
     """
-    if isinstance(given, Ref):
-        return Ref(kind_name(given.kind), given.name, given.namespace)
-    if isinstance(given, Resource):
-        return ref_of(given)
+    within = checked_namespace(namespace)
+    if isinstance(given, Ref | Resource):
+        ref = given if isinstance(given, Ref) else ref_of(given)
+        if within and ref.namespace not in ("", within):
+            raise UsageError(
+                f"{ref} is in the namespace {ref.namespace}, and namespace={namespace!r} says another one."
+            )
+        return Ref(kind_name(ref.kind), ref.name, within or ref.namespace)
     text = given.strip() if isinstance(given, str) else ""
     kind, slash, name = text.partition("/")
-    if not slash and default_kind and kind:
-        return Ref(default_kind, kind)
-    if slash and name and "/" not in name:
+    if not slash and default_kind:
+        kind, name = default_kind, text
+    if name and "/" not in name:
         known = kind_name(kind)
-        if known != "*":
+        if known != "*" and within:
+            return Ref(known, name, within)
+        # The name of a namespace has no dots, that of an object may.
+        own, dot, last = name.rpartition(".")
+        if known != "*" and not dot:
             return Ref(known, name)
+        if known != "*" and own and last:
+            return Ref(known, own, last)
     example = f"'{default_kind or 'VirtualService'}/web'"
-    raise UsageError(f"{given!r} does not name one object; write kind and name, such as {example}.")
+    raise UsageError(
+        f"{given!r} does not name one object; write kind and name, such as {example} (in another namespace: "
+        f"{example[:-1]}.shop')."
+    )
+
+
+def rule_of(given: str | Ref | Resource) -> RuleName:
+    """Turn what a learner wrote into the name of one rule of a VirtualService.
+
+    Args:
+        given: ``"vs/web"`` or ``"web"``, a reference or an object; ``"vs/web[1]"`` for ``spec.http[1]`` of it.
+
+    Raises:
+        UsageError: it names no VirtualService.
+    """
+    text, place = given, None
+    if isinstance(given, str) and (parts := _INDEXED.fullmatch(given.strip())) is not None:
+        text, place = parts[1], None if parts[2] is None else int(parts[2])
+    ref = as_ref(text, default_kind="VirtualService")
+    if ref.kind != "VirtualService":
+        raise UsageError(f"rule={given!r}: only a VirtualService has weights, such as 'vs/web' or 'vs/web[1]'.")
+    return RuleName(ref, place)
 
 
 def ref_of(resource: Resource) -> Ref:

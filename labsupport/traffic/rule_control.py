@@ -1,4 +1,4 @@
-"""What the picture of some traffic asks of its lab: the wanted shares, and the weights of a rule to turn."""
+"""What the picture of some traffic asks of its lab: the expected shares, and the weights of a rule to turn."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from labsupport.errors import LabError
-from labsupport.explain.expected_shares import wanted_shares
+from labsupport.explain.expected_shares import expected_shares
 from labsupport.model.schema.base import Resource
 from labsupport.records import ApplyResult, Pod, Ref, TrafficSpec
-from labsupport.traffic.weights import Split, find_split, patch_for
+from labsupport.traffic.weights import RuleName, Split, find_split, patch_for
 
 __all__ = ["MeshState", "Steering"]
 
@@ -59,10 +59,10 @@ class Steering:
         self._look, self._patch, self._changes = look, patch, changes
         self._lock = threading.RLock()
         self._seen: tuple[int, float, MeshState] | None = None
-        self._wanted: dict[str, Mapping[str, float] | None] = {}
+        self._expected: dict[str, Mapping[str, float] | None] = {}
 
-    def wanted(self, service: str = "") -> Mapping[str, float] | None:
-        """Wanted share by version; see ``labsupport.explain.expected_shares``.
+    def expected(self, service: str = "") -> Mapping[str, float] | None:
+        """Expected share by version; see ``labsupport.explain.expected_shares``.
 
         Args:
             service: the versions of this service count; empty: of whoever answers.
@@ -74,31 +74,32 @@ class Steering:
             try:
                 world = self._world()
             except LabError:
-                return self._wanted.get(service)
-            if service not in self._wanted:
-                self._wanted[service] = wanted_shares(
+                return self._expected.get(service)
+            if service not in self._expected:
+                self._expected[service] = expected_shares(
                     world.objects, world.pods, self._spec, service=service, namespace=world.namespace
                 )
-            return self._wanted[service]
+            return self._expected[service]
 
-    def split(self, name: str) -> Split:
+    def split(self, rule: RuleName) -> Split:
         """The weights of a rule; see ``labsupport.traffic.weights``.
 
         Args:
-            name: such as ``web``, or ``web[1]`` for one of several rules.
+            rule: the name of the rule.
 
         Raises:
             NotFoundError: there is no such VirtualService.
             UsageError: it does not split.
         """
         with self._lock:
-            return find_split(self._world().objects, name)
+            world = self._world()
+            return find_split(world.objects, rule, namespace=world.namespace)
 
-    def turn(self, name: str, weights: Sequence[int]) -> ApplyResult:
+    def turn(self, rule: RuleName, weights: Sequence[int]) -> ApplyResult:
         """Give a rule new weights.
 
         Args:
-            name: as for ``split``.
+            rule: as for ``split``.
             weights: parts of 100 in the order of its destinations.
 
         Returns:
@@ -110,12 +111,9 @@ class Steering:
         with self._lock:
             # What another person or cell has changed since must not be overwritten by the patch.
             world = self._world(fresh=True)
-            split = find_split(world.objects, name)
-            resource = next(
-                candidate
-                for candidate in world.objects
-                if (candidate.kind, candidate.name) == (split.ref.kind, split.ref.name)
-            )
+            split = find_split(world.objects, rule, namespace=world.namespace)
+            named = (split.ref.kind, split.ref.name, split.ref.namespace or world.namespace)
+            resource = next(r for r in world.objects if (r.kind, r.name, r.namespace or world.namespace) == named)
             patch = patch_for(resource, split, weights)
         return self._patch(split.ref, patch)
 
@@ -124,5 +122,5 @@ class Steering:
         if fresh or self._seen is None or self._seen[0] != changes or now - self._seen[1] > _STALE_S:
             world = self._look()
             self._seen = (changes, now, world)
-            self._wanted.clear()
+            self._expected.clear()
         return self._seen[2]

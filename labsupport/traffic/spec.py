@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from labsupport.errors import UsageError
 from labsupport.records import TrafficSpec
-from labsupport.traffic.tls import ClientCertificate, TrustAnchor, check_tls, tls_options
+from labsupport.traffic.tls import Tls, check_tls, tls_options
 from labsupport.urls import parse_url
 
 __all__ = ["MAX_CONCURRENCY", "MAX_COUNT", "MAX_RATE", "build_spec", "check_rate", "check_spec"]
@@ -51,9 +51,7 @@ def build_spec(
     timeout_s: float = 15.0,
     keep_headers: Iterable[str] = (),
     keep_body: bool | None = None,
-    ca: str | TrustAnchor | None = None,
-    certificate: ClientCertificate | tuple[str, str] | None = None,
-    tls_version: str | None = None,
+    tls: Tls | None = None,
     background: bool = False,
 ) -> TrafficSpec:
     """Describe traffic.
@@ -75,9 +73,7 @@ def build_spec(
         timeout_s: seconds until the client gives up on a request.
         keep_headers: response headers to keep in the records.
         keep_body: keep response bodies; by default only over ``tcp`` and ``tls``, which have nothing else to show.
-        ca: with TLS, whom the client trusts: an authority, or certificates in PEM; None trusts every server.
-        certificate: with TLS, what the client shows: a certificate with its key; None shows none.
-        tls_version: the only version of TLS that the client speaks; None for 1.2 and 1.3.
+        tls: over TLS, whom the client trusts, what it shows and its version; None trusts every server.
         background: it goes on until it is stopped, and needs a rate.
 
     Returns:
@@ -110,7 +106,7 @@ def build_spec(
         timeout_s=timeout_s,
         keep_headers=_names(keep_headers),
         keep_body=parse_url(url).scheme in ("tcp", "tls") if keep_body is None else keep_body,
-        tls=tls_options(ca, certificate, tls_version),
+        tls=tls_options(tls),
     )
     return check_spec(spec, background=background)
 
@@ -162,9 +158,7 @@ def _check_target(spec: TrafficSpec) -> None:
             "behind a sidecar send plain HTTP: write http://<service>[:port]/path, or leave source out"
         )
     if spec.tls is not None and not target.secure:
-        raise UsageError(
-            f"url={spec.url!r} is not TLS, so ca, certificate and tls_version have no place: write https://<host>/path"
-        )
+        raise UsageError(f"url={spec.url!r} is not TLS, so tls has no place: write https://<host>/path")
     if spec.tls is not None:
         check_tls(spec.tls)
     if target.scheme in ("tcp", "tls"):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from labsupport.errors import UsageError
 from labsupport.records import TlsOptions
 
-__all__ = ["ClientCertificate", "TrustAnchor", "check_tls", "tls_options"]
+__all__ = ["ClientCertificate", "Tls", "TrustAnchor", "check_tls", "tls_options"]
 
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _VERSIONS = ("1.0", "1.1", "1.2", "1.3")
@@ -33,15 +34,28 @@ class ClientCertificate(TrustAnchor, Protocol):
         ...
 
 
-def tls_options(
-    ca: str | TrustAnchor | None, certificate: ClientCertificate | tuple[str, str] | None, version: str | None
-) -> TlsOptions | None:
-    """Read the arguments ``ca``, ``certificate`` and ``tls_version`` of a call that sends.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How a client outside speaks TLS: ``lab.send(url, tls=Tls(ca=authority))``. A ``repr`` shows no key.
 
     Args:
-        ca: whom the client trusts: an authority, or certificates as PEM text; None trusts every server.
-        certificate: what the client shows: a certificate with its key, or both as PEM texts; None shows none.
+        ca: whom the client trusts: a ``labsupport.certificates.Authority``, or certificates as PEM text; None trusts
+            every server.
+        certificate: what the client shows: what ``Authority.client`` makes, or certificate and key as two PEM texts;
+            None shows none.
         version: the only version of TLS that the client speaks, such as ``"1.2"``; None for 1.2 and 1.3.
+    """
+
+    ca: str | TrustAnchor | None = field(default=None, repr=False)
+    certificate: ClientCertificate | tuple[str, str] | None = field(default=None, repr=False)
+    version: str | None = None
+
+
+def tls_options(tls: Tls | None) -> TlsOptions | None:
+    """Read the argument ``tls`` of a call that sends.
+
+    Args:
+        tls: what the notebook gives.
 
     Returns:
         The options; None if nothing was given.
@@ -49,8 +63,11 @@ def tls_options(
     Raises:
         UsageError: one of them makes no sense; no message shows a key.
     """
-    if ca is None and certificate is None and version is None:
+    if tls is not None and not isinstance(tls, Tls):
+        raise UsageError(f"tls: this is a {type(tls).__name__}; write tls=Tls(ca=..., certificate=..., version=...)")
+    if tls is None or tls == Tls():
         return None
+    ca, certificate, version = tls.ca, tls.certificate, tls.version
     trusted = ca.certificate if isinstance(ca, TrustAnchor) else "" if ca is None else ca
     shown, key = ("", "")
     if isinstance(certificate, ClientCertificate):
@@ -59,7 +76,7 @@ def tls_options(
         pair = tuple(certificate) if isinstance(certificate, tuple | list) else ()
         if len(pair) != 2:
             raise UsageError(
-                "certificate: give what authority.client(...) makes, or certificate and key as two PEM texts"
+                "tls: certificate: give what authority.client(...) makes, or certificate and key as two PEM texts"
             )
         shown, key = pair
     return check_tls(TlsOptions(trusted, shown, key, "" if version is None else version))
@@ -78,12 +95,12 @@ def check_tls(options: TlsOptions) -> TlsOptions:
         UsageError: one of them makes no sense.
     """
     if options.version not in ("", *_VERSIONS):
-        raise UsageError(f"tls_version={options.version!r}: write one of {', '.join(map(repr, _VERSIONS))}")
+        raise UsageError(f"tls: version={options.version!r}: write one of {', '.join(map(repr, _VERSIONS))}")
     for name, text in (("ca", options.ca), ("certificate", options.certificate)):
         if not isinstance(text, str) or (text and _BEGIN not in text):
-            raise UsageError(f"{name}: this is no certificate in PEM, which begins with {_BEGIN}")
+            raise UsageError(f"tls: {name} is no certificate in PEM, which begins with {_BEGIN}")
     if not isinstance(options.key, str) or bool(options.certificate) != bool(options.key):
-        raise UsageError("certificate: a certificate and its private key belong together, as two PEM texts")
+        raise UsageError("tls: certificate: a certificate and its private key belong together, as two PEM texts")
     if options.key and "PRIVATE KEY-----" not in options.key:
-        raise UsageError("certificate: its second part is no private key in PEM")
+        raise UsageError("tls: certificate: its second part is no private key in PEM")
     return options

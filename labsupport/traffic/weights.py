@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,20 @@ from labsupport.model.schema.base import Resource
 from labsupport.model.writing.written import written
 from labsupport.records import Ref
 
-__all__ = ["Split", "SplitPart", "find_split", "in_hundredths", "parse_name", "patch_for"]
+__all__ = ["RuleName", "Split", "SplitPart", "find_split", "in_hundredths", "patch_for"]
 
-_NAME = re.compile(r"(?:VirtualService/)?([a-z0-9][a-z0-9.-]*?)(?:\[(\d+)\])?")
+
+@dataclass(frozen=True, slots=True)
+class RuleName:
+    """Names one rule of a VirtualService.
+
+    Args:
+        ref: the VirtualService.
+        place: index in ``spec.http``; None for the only rule with several destinations.
+    """
+
+    ref: Ref
+    place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +68,13 @@ class Split:
         return f"{self.ref}, http[{self.rule}]"
 
 
-def parse_name(text: str) -> tuple[str, int | None]:
-    """``web``, ``VirtualService/web`` or ``web[1]`` as name and index in ``spec.http``.
-
-    Raises:
-        UsageError: it is none of these.
-    """
-    match = _NAME.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        raise UsageError(f"weights={text!r}: name a VirtualService such as 'web', or one of its rules as 'web[1]'.")
-    return match[1], None if match[2] is None else int(match[2])
-
-
-def find_split(objects: Sequence[Resource], text: str) -> Split:
+def find_split(objects: Sequence[Resource], rule: RuleName, *, namespace: str = "") -> Split:
     """The split that a name stands for.
 
     Args:
         objects: objects of the mesh; the VirtualServices and DestinationRules count.
-        text: such as ``web``, or ``web[1]`` for ``spec.http[1]``.
+        rule: the name of the rule.
+        namespace: the lab's own, where a name without one looks.
 
     Returns:
         The split, with weights that add up to 100 as shares of 100.
@@ -84,13 +83,14 @@ def find_split(objects: Sequence[Resource], text: str) -> Split:
         NotFoundError: there is no such VirtualService.
         UsageError: it has no rule with several destinations, or several and none is named.
     """
-    name, index = parse_name(text)
-    rules = [resource for resource in objects if resource.kind == "VirtualService"]
-    resource = next((rule for rule in rules if rule.name == name), None)
+    ref, index = rule.ref, rule.place
+    within = ref.namespace or namespace
+    services = [resource for resource in objects if resource.kind == "VirtualService"]
+    there = [resource for resource in services if not within or resource.namespace in ("", within)]
+    resource = next((service for service in there if service.name == ref.name), None)
     if resource is None:
-        known = ", ".join(rule.name for rule in rules) or "none"
-        raise NotFoundError(f"There is no VirtualService/{name}, whose weights could be turned. There are: {known}.")
-    ref = Ref("VirtualService", name)
+        known = ", ".join(service.name for service in there) or "none"
+        raise NotFoundError(f"There is no {ref}, whose weights could be turned. There are: {known}.")
     http = (written(resource).get("spec") or {}).get("http") or []
     splits = [place for place, rule in enumerate(http) if len(rule.get("route") or []) > 1]
     if index is not None and index not in splits:
@@ -102,8 +102,8 @@ def find_split(objects: Sequence[Resource], text: str) -> Split:
             "List every version, with weight: 0 where it is to get nothing."
         )
     if index is None and len(splits) > 1:
-        several = words.join((f"'{name}[{place}]'" for place in splits), "or")
-        raise UsageError(f"{ref} has {len(splits)} rules with several destinations. Name one: weights={several}.")
+        several = words.join((f"'vs/{ref.name}[{place}]'" for place in splits), "or")
+        raise UsageError(f"{ref} has {len(splits)} rules with several destinations. Name one: rule={several}.")
     place = splits[0] if index is None else index
     route = http[place]["route"]
     shares = in_hundredths([int(entry.get("weight") or 0) for entry in route])

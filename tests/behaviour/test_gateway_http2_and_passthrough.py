@@ -21,6 +21,7 @@ from behaviour_mesh import (
 from plain_http2 import get, negotiated
 
 from labsupport.certificates import Authority
+from labsupport.traffic.tls import Tls
 
 Json = dict[str, Any]
 V1, V2 = "v1.secure.example", "v2.secure.example"
@@ -73,10 +74,10 @@ def test_clients_that_offer_it_speak_http_2(mesh: Mesh, authority: Authority) ->
 def test_the_server_name_chooses_the_version(mesh: Mesh, authority: Authority) -> None:
     mesh.apply(subsets("secure"), gateway(passing()), tls_rules(by_name(V1, "v1"), by_name(V2, "v2")))
     for host, version in ((V1, "v1"), (V2, "v2")):
-        seen = mesh.send(f"https://{host}/", 5, ca=authority)
+        seen = mesh.send(f"https://{host}/", 5, tls=Tls(ca=authority))
         assert versions_of(seen) == {version: 5}
         assert {one.tls["names"] for one in seen} == {f"{V1}, {V2}, secure.{NAMESPACE}.svc.cluster.local"}
-    assert mesh.one(f"https://{V1}/name", ca=authority).tls["alpn"] == "http/1.1"
+    assert mesh.one(f"https://{V1}/name", tls=Tls(ca=authority)).tls["alpn"] == "http/1.1"
     elsewhere = mesh.one("https://else.example/")
     assert elsewhere.outcome == "connection"
 
@@ -84,7 +85,7 @@ def test_the_server_name_chooses_the_version(mesh: Mesh, authority: Authority) -
 @pytest.mark.usefixtures("secured")
 def test_what_passes_through_is_a_connection_in_the_log_and_not_a_request(mesh: Mesh, authority: Authority) -> None:
     mesh.apply(subsets("secure"), gateway(passing()), tls_rules(by_name(V1, "v1")))
-    seen = mesh.one(f"https://{V1}/", ca=authority)
+    seen = mesh.one(f"https://{V1}/", tls=Tls(ca=authority))
     lines = mesh.connections(seen, V1)
     assert [(one.method, one.status, one.cluster, one.protocol) for one in lines] == [
         ("", 0, f"outbound|443|v1|secure.{NAMESPACE}.svc.cluster.local", "TCP")
@@ -96,8 +97,8 @@ def test_what_passes_through_is_a_connection_in_the_log_and_not_a_request(mesh: 
 def test_weights_count_connections(mesh: Mesh, authority: Authority) -> None:
     halves = {"match": [{"sniHosts": [V1, V2]}], "route": [to("secure", "v1", weight=100), to("secure", "v2")]}
     mesh.apply(subsets("secure"), gateway(passing()), tls_rules(halves))
-    assert versions_of(mesh.send(f"https://{V1}/", 20, ca=authority)) == {"v1": 20}
-    one_connection = mesh.send(f"https://{V1}/", 10, ca=authority, reuse_connections=True)
+    assert versions_of(mesh.send(f"https://{V1}/", 20, tls=Tls(ca=authority))) == {"v1": 20}
+    one_connection = mesh.send(f"https://{V1}/", 10, tls=Tls(ca=authority), reuse_connections=True)
     assert {one.connection for one in one_connection} == {0}
 
 
@@ -122,8 +123,8 @@ def test_passing_on_and_ending_share_a_port_by_name(mesh: Mesh, authority: Autho
         tls_rules(by_name(V2, "v2")),
         virtual_service({"route": [to()]}, hosts=["shop.example"], gateways=["entrance"], name="ending"),
     )
-    assert versions_of(mesh.send(f"https://{V2}/", 3, ca=authority)) == {"v2": 3}
-    assert mesh.one("https://shop.example/", ca=authority).path[0].service == "web"
+    assert versions_of(mesh.send(f"https://{V2}/", 3, tls=Tls(ca=authority))) == {"v2": 3}
+    assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).path[0].service == "web"
 
 
 @pytest.mark.usefixtures("secured")

@@ -8,6 +8,7 @@ import pytest
 from behaviour_mesh import Mesh, gateway, secret, server, subsets, to, versions_of, virtual_service
 
 from labsupport.certificates import Authority
+from labsupport.traffic.tls import Tls
 
 pytestmark = pytest.mark.usefixtures("secured")
 Json = dict[str, Any]
@@ -117,11 +118,11 @@ def test_tls_ends_at_the_gateway_and_a_connection_goes_on(mesh: Mesh, authority:
         tcp_rules({"route": [to("echo", "v1", port=9000)]}, hosts=("a.example",), name="a"),
         tcp_rules({"route": [to("echo", "v2", port=9000)]}, hosts=("b.example",), name="b"),
     )
-    seen = mesh.one("tls://a.example:9443", body="hello", ca=authority)
+    seen = mesh.one("tls://a.example:9443", body="hello", tls=Tls(ca=authority))
     assert (seen.outcome, seen.body, seen.tls["names"]) == ("ok", "v1 hello", "a.example")
     alice = authority.client("alice")
-    assert mesh.one("tls://b.example:9443", body="hello", ca=authority, certificate=alice).body == "v2 hello"
-    assert "client certificate" in mesh.one("tls://b.example:9443", body="hello", ca=authority).error
+    assert mesh.one("tls://b.example:9443", body="hello", tls=Tls(ca=authority, certificate=alice)).body == "v2 hello"
+    assert "client certificate" in mesh.one("tls://b.example:9443", body="hello", tls=Tls(ca=authority)).error
     assert mesh.one("tls://c.example:9443", body="hello").outcome == "connection"
 
 

@@ -9,6 +9,7 @@ from behaviour_mesh import Mesh, gateway, secret, server, to, versions, versions
 
 from labsupport.certificates import Authority
 from labsupport.records import Response
+from labsupport.traffic.tls import Tls
 
 Json = dict[str, Any]
 
@@ -38,48 +39,48 @@ def closed(seen: Response) -> bool:
 
 
 def test_a_client_that_trusts_the_authority_is_served(shop: Mesh, authority: Authority) -> None:
-    seen = shop.one("https://shop.example/name", ca=authority)
+    seen = shop.one("https://shop.example/name", tls=Tls(ca=authority))
     assert shop.verdict(seen) == (200, "", "via_upstream")
     assert (seen.tls["version"], seen.tls["alpn"], seen.tls["names"]) == ("TLSv1.3", "http/1.1", "shop.example")
     assert shop.own(seen).authority == "shop.example"
 
 
 def test_the_scheme_that_applications_are_told_is_https(shop: Mesh, authority: Authority) -> None:
-    told = shop.echo("https://shop.example/headers", ca=authority)
+    told = shop.echo("https://shop.example/headers", tls=Tls(ca=authority))
     assert told["headers"]["x-forwarded-proto"] == "https"
     assert told["headers"]["host"] == "shop.example"
 
 
 def test_a_client_that_trusts_somebody_else_ends_the_handshake(shop: Mesh) -> None:
-    seen = shop.one("https://shop.example/", ca=Authority("Behaviour CA"))
+    seen = shop.one("https://shop.example/", tls=Tls(ca=Authority("Behaviour CA")))
     assert (seen.outcome, seen.status) == ("connection", 0)
     assert "does not trust who signed" in seen.error
 
 
 def test_a_server_name_that_nobody_serves_is_closed_and_logged(shop: Mesh, authority: Authority) -> None:
-    seen = shop.one("https://else.example/", ca=authority)
+    seen = shop.one("https://else.example/", tls=Tls(ca=authority))
     assert closed(seen)
     assert [(one.flags, one.status) for one in shop.connections(seen, "else.example")] == [("NR", 0)]
 
 
 def test_a_host_that_the_server_does_not_have_is_404_under_its_certificate(shop: Mesh, authority: Authority) -> None:
-    seen = shop.one("https://shop.example/", ca=authority, headers={"Host": "else.example"})
+    seen = shop.one("https://shop.example/", tls=Tls(ca=authority), headers={"Host": "else.example"})
     assert shop.verdict(seen) == (404, "NR", "route_not_found")
 
 
 def test_a_server_without_rules_and_a_path_without_rule_are_404(mesh: Mesh, authority: Authority) -> None:
     mesh.apply(secret(authority.server("shop.example").secret("shop")), gateway(https()))
-    assert mesh.verdict(mesh.one("https://shop.example/", ca=authority)) == (404, "NR", "route_not_found")
+    assert mesh.verdict(mesh.one("https://shop.example/", tls=Tls(ca=authority))) == (404, "NR", "route_not_found")
     only = {"match": [{"uri": {"exact": "/only"}}], "route": [to()]}
     mesh.apply(virtual_service(only, hosts=["shop.example"], gateways=["entrance"]))
-    assert mesh.verdict(mesh.one("https://shop.example/else", ca=authority)) == (404, "NR", "route_not_found")
-    assert mesh.one("https://shop.example/only", ca=authority).outcome == "http_error"
+    assert mesh.verdict(mesh.one("https://shop.example/else", tls=Tls(ca=authority))) == (404, "NR", "route_not_found")
+    assert mesh.one("https://shop.example/only", tls=Tls(ca=authority)).outcome == "http_error"
 
 
 def test_a_destination_that_does_not_exist_is_503_as_without_tls(mesh: Mesh, authority: Authority) -> None:
     wrong = virtual_service({"route": [to(subset="v9")]}, hosts=["*"], gateways=["entrance"])
     mesh.apply(secret(authority.server("shop.example").secret("shop")), gateway(https()), wrong)
-    assert mesh.verdict(mesh.one("https://shop.example/", ca=authority)) == (503, "NC", "cluster_not_found")
+    assert mesh.verdict(mesh.one("https://shop.example/", tls=Tls(ca=authority))) == (503, "NC", "cluster_not_found")
 
 
 def test_plain_http_on_a_port_of_tls_is_no_http(shop: Mesh) -> None:
@@ -110,16 +111,18 @@ def mutual(mesh: Mesh, authority: Authority, request: pytest.FixtureRequest) -> 
 
 
 def test_mutual_serves_clients_of_its_authority_only(mutual: Mesh, authority: Authority) -> None:
-    assert mutual.one("https://shop.example/", ca=authority, certificate=authority.client("alice")).status == 200
-    nobody = mutual.one("https://shop.example/", ca=authority)
+    assert (
+        mutual.one("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("alice"))).status == 200
+    )
+    nobody = mutual.one("https://shop.example/", tls=Tls(ca=authority))
     assert (nobody.outcome, nobody.error) == (
         "connection",
         "TLS: the server wants a client certificate, and none was shown",
     )
     stranger = Authority("Behaviour CA").client("alice")
-    other = mutual.one("https://shop.example/", ca=authority, certificate=stranger)
+    other = mutual.one("https://shop.example/", tls=Tls(ca=authority, certificate=stranger))
     assert other.outcome == "connection" and "client's certificate" in other.error
-    expired = mutual.one("https://shop.example/", ca=authority, certificate=authority.client("alice", days=-1))
+    expired = mutual.one("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("alice", days=-1)))
     assert expired.outcome == "connection" and "client's certificate" in expired.error
 
 
@@ -128,7 +131,7 @@ def test_an_application_is_told_who_the_client_is(mutual: Mesh, authority: Autho
     mutual.apply(virtual_service({"route": [to(service)]}, hosts=["*"], gateways=["entrance"], name="everywhere"))
     claims = {"x-forwarded-client-cert": 'Subject="CN=mallory"'}
     alice = authority.client("alice")
-    told = mutual.echo("https://shop.example/headers", ca=authority, certificate=alice, headers=claims)
+    told = mutual.echo("https://shop.example/headers", tls=Tls(ca=authority, certificate=alice), headers=claims)
     shown = told["headers"]["x-forwarded-client-cert"]
     assert "CN=alice" in shown and "mallory" not in shown
 
@@ -142,18 +145,18 @@ def test_nobody_inside_can_claim_to_be_a_client_of_the_gateway(mesh: Mesh, url: 
 def test_optional_mutual_serves_who_shows_nothing_but_not_a_stranger(mesh: Mesh, authority: Authority) -> None:
     own = authority.server("shop.example").secret("shop", ca=authority)
     mesh.apply(secret(own), gateway(https(mode="OPTIONAL_MUTUAL")), everywhere())
-    assert mesh.one("https://shop.example/", ca=authority).status == 200
-    assert mesh.one("https://shop.example/", ca=authority, certificate=authority.client("alice")).status == 200
+    assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).status == 200
+    assert mesh.one("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("alice"))).status == 200
     stranger = Authority("Behaviour CA").client("alice")
-    assert mesh.one("https://shop.example/", ca=authority, certificate=stranger).outcome == "connection"
+    assert mesh.one("https://shop.example/", tls=Tls(ca=authority, certificate=stranger)).outcome == "connection"
 
 
 def test_subject_alt_names_restrict_whom_a_gateway_takes(mesh: Mesh, authority: Authority) -> None:
     own = authority.server("shop.example").secret("shop", ca=authority)
     only = https(mode="MUTUAL", subjectAltNames=["alice@workshop.example"])
     mesh.apply(secret(own), gateway(only), everywhere())
-    assert mesh.one("https://shop.example/", ca=authority, certificate=authority.client("alice")).status == 200
-    bob = mesh.one("https://shop.example/", ca=authority, certificate=authority.client("bob"))
+    assert mesh.one("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("alice"))).status == 200
+    bob = mesh.one("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("bob")))
     assert bob.outcome == "connection"
 
 
@@ -170,7 +173,7 @@ def test_each_server_name_has_its_own_certificate_and_rules(mesh: Mesh, authorit
         virtual_service({"route": [to(subset="v2")]}, hosts=["b.example"], gateways=["entrance"], name="b"),
     )
     for name, version in (("a", "v1"), ("b", "v2")):
-        seen = mesh.send(f"https://{name}.example/", 6, ca=authority)
+        seen = mesh.send(f"https://{name}.example/", 6, tls=Tls(ca=authority))
         assert versions_of(seen) == {version: 6}
         assert {one.tls["names"] for one in seen} == {f"{name}.example"}
 
@@ -183,7 +186,7 @@ def test_a_wildcard_serves_the_names_below_it_and_an_exact_name_comes_first(mesh
         everywhere(),
     )
     for host, shown in (("a", "*"), ("b", "*"), ("vip", "vip")):
-        seen = mesh.one(f"https://{host}.shop.example/", ca=authority)
+        seen = mesh.one(f"https://{host}.shop.example/", tls=Tls(ca=authority))
         assert (seen.status, seen.tls["names"]) == (200, f"{shown}.shop.example")
     assert closed(mesh.one("https://shop.example/"))
 
@@ -199,8 +202,8 @@ def test_gateways_are_merged_and_the_older_one_keeps_a_name(mesh: Mesh, authorit
         gateway(https("a.example", credential="b"), https("b.example", credential="b"), name="second"),
         virtual_service({"route": [to()]}, hosts=["b.example"], gateways=["second"], name="second"),
     )
-    assert mesh.one("https://a.example/", ca=authority).tls["names"] == "a.example"
-    assert mesh.one("https://b.example/", ca=authority).tls["names"] == "a.example, b.example"
+    assert mesh.one("https://a.example/", tls=Tls(ca=authority)).tls["names"] == "a.example"
+    assert mesh.one("https://b.example/", tls=Tls(ca=authority)).tls["names"] == "a.example, b.example"
 
 
 def test_other_ports_speak_tls_too(mesh: Mesh, authority: Authority) -> None:
@@ -212,9 +215,12 @@ def test_other_ports_speak_tls_too(mesh: Mesh, authority: Authority) -> None:
         everywhere(),
     )
     # 8443 is what port 443 of the gateway's Service leads to, so the same server name is taken there.
-    prints = [mesh.one(f"https://shop.example:{port}/", ca=authority).tls["fingerprint"] for port in (443, 8443, 9443)]
+    prints = [
+        mesh.one(f"https://shop.example:{port}/", tls=Tls(ca=authority)).tls["fingerprint"]
+        for port in (443, 8443, 9443)
+    ]
     assert len(set(prints)) == 1
-    assert mesh.one("https://shop.example:9443/", ca=authority).status == 200
+    assert mesh.one("https://shop.example:9443/", tls=Tls(ca=authority)).status == 200
     assert mesh.lab.urls()["gateway:9443"].startswith("https://127.0.0.1:")
 
 
@@ -227,7 +233,7 @@ def test_plain_http_is_sent_to_https(mesh: Mesh, authority: Authority) -> None:
     seen = mesh.one("gateway:/cart?a=1", headers={"Host": "shop.example"})
     assert (seen.status, seen.headers["location"]) == (301, "https://shop.example/cart?a=1")
     assert mesh.own(seen).flags == ""
-    assert mesh.one("https://shop.example/", ca=authority).status == 200
+    assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -249,7 +255,7 @@ def test_plain_http_is_sent_to_https(mesh: Mesh, authority: Authority) -> None:
 def test_versions_of_tls(mesh: Mesh, authority: Authority, limits: Json, spoken: dict[str, str]) -> None:
     mesh.apply(secret(authority.server("shop.example").secret("shop")), gateway(https(**limits)), everywhere())
     for version in ("1.0", "1.1", "1.2", "1.3"):
-        seen = mesh.one("https://shop.example/", tls_version=version)
+        seen = mesh.one("https://shop.example/", tls=Tls(version=version))
         if version in spoken:
             assert (seen.status, seen.tls["version"]) == (200, spoken[version]), seen.error
         else:
@@ -259,5 +265,5 @@ def test_versions_of_tls(mesh: Mesh, authority: Authority, limits: Json, spoken:
 def test_cipher_suites_are_those_of_the_server(mesh: Mesh, authority: Authority) -> None:
     only = https(cipherSuites=["ECDHE-ECDSA-AES256-GCM-SHA384"])
     mesh.apply(secret(authority.server("shop.example").secret("shop")), gateway(only), everywhere())
-    seen = mesh.one("https://shop.example/", tls_version="1.2")
+    seen = mesh.one("https://shop.example/", tls=Tls(version="1.2"))
     assert (seen.status, seen.tls["cipher"]) == (200, "ECDHE-ECDSA-AES256-GCM-SHA384")

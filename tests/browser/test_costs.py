@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-TRAFFIC = 'live = lab.traffic("http://web:8080/", source="client", rate=100).start()\nwatch(live, weights="web")'
+TRAFFIC = 'live = lab.traffic("http://web:8080/", source="client", rate=100)\nwatch(live, rule="vs/web")'
 MEASURED_S = 15.0
 
 

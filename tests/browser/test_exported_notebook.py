@@ -18,12 +18,12 @@ CELLS = (
     "from labsupport import Lab, check, compare, show, watch\nlab = Lab()\n"
     'lab.apply("02-canary-by-weight/web", "apps/client", "02-canary-by-weight/destination-rule-web-versions.yaml")',
     'lab.apply("02-canary-by-weight/exercises/02.1/solution.yaml")',
-    'live = lab.traffic("http://web:8080/", source="client", rate=50).start()\nwatch(live, weights="web")',
+    'live = lab.traffic("http://web:8080/", source="client", rate=50)\nwatch(live, rule="vs/web")',
     "before = live.collect(100)\n"
     'lab.apply("02-canary-by-weight/virtual-service-web-50-50.yaml")\n'
     "after = live.collect(100)\nafter",
-    'show(after, wanted={"safe": 50, "risk": 50})',
-    'compare(before, after, wanted={"safe": 50, "risk": 50}, wanted_before={"safe": 90, "risk": 10})',
+    'show(after, expected={"safe": 50, "risk": 50})',
+    'compare(before, after, expected={"safe": 50, "risk": 50}, expected_before={"safe": 90, "risk": 10})',
     "show(live)",
     "watch(lab)",
     "lab.status()",

@@ -47,13 +47,13 @@ CELLS = (
     "from labsupport import Lab\nlab = Lab()\n"
     'lab.apply("apps/bookinfo", "apps/client", "apps/client-plain", "02-canary-by-weight/bookinfo")',
     RULES,
-    'live = lab.traffic("gateway:/productpage", rate=30).start()\n'
-    'bare = lab.traffic("http://details:9080/details/0", source="client-plain", rate=3).start()',
+    'live = lab.traffic("gateway:/productpage", rate=30)\n'
+    'bare = lab.traffic("http://details:9080/details/0", source="client-plain", rate=3)',
     "lab.graph()",
     "enough = live.collect(150)",
     'lab.journey(lab.send("gateway:/productpage", headers={"end-user": "tester"}))',
     'lab.explain("http://reviews:9080/reviews/0", source="client", headers={"end-user": "someone"})',
-    'lab.config("VirtualService", "reviews")',
+    'lab.config("vs/reviews")',
 )
 END = ("live.stop()\nbare.stop()\nlab.graph(enough)", "lab.close()")
 

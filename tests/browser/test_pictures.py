@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CELLS = (
     'from labsupport import Lab, watch\nlab = Lab()\nlab.apply("apps/bookinfo", "apps/client", "00-start-here")',
-    'live = lab.traffic("gateway:/productpage", rate=40).start()\nwatch(live, service="reviews")',
+    'live = lab.traffic("gateway:/productpage", rate=40)\nwatch(live, service="reviews")',
     "lab.graph()",
 )
 

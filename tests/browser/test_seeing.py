@@ -58,7 +58,7 @@ def figure() -> str:
         TrafficPicture(timeline),
         now_s=T0 + 29,
         changes=[Change(T0 + 12, "apply 40/30/30", 0.004)],
-        wanted={"v1": 40, "v2": 30, "v3": 30},
+        expected={"v1": 40, "v2": 30, "v3": 30},
         subtitle="productpage → reviews",
     )
     return shown._repr_html_()

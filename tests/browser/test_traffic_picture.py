@@ -22,7 +22,7 @@ OPEN = (
     'lab.apply("02-canary-by-weight/web", "apps/client", "02-canary-by-weight/destination-rule-web-versions.yaml",\n'
     '          "02-canary-by-weight/exercises/02.1/solution.yaml")'
 )
-TRAFFIC = 'live = lab.traffic("http://web:8080/", source="client", rate=40).start()\nwatch(live, weights="web")'
+TRAFFIC = 'live = lab.traffic("http://web:8080/", source="client", rate=40)\nwatch(live, rule="vs/web")'
 # Everything that has text in a picture: how high it is on the screen, and whether it sticks out of its panel.
 LETTERS = """(root) => {
     const panel = root.querySelector('.ws-panel').getBoundingClientRect();
@@ -46,7 +46,7 @@ Keep = Callable[["JupyterPage", str], None]
 def picture_of(page: JupyterPage) -> Locator:
     picture = page.live_picture()
     picture.scroll_into_view_if_needed()
-    page.until(lambda: "wanted" in (picture.text_content() or ""), "no shares in the picture")
+    page.until(lambda: "expected" in (picture.text_content() or ""), "no shares in the picture")
     return picture
 
 
@@ -63,7 +63,7 @@ def test_weights_are_turned_by_hand_and_by_key(theme: str, jupyterlab: Server, p
     page.run()
     picture = picture_of(page)
     text = lambda: picture.text_content() or ""  # noqa: E731
-    assert "wanted 90," in text()
+    assert "expected 90," in text()
     slider = picture.get_by_role("slider", name="weight of safe in VirtualService/web")
     assert slider.input_value() == "90"
 
@@ -72,16 +72,16 @@ def test_weights_are_turned_by_hand_and_by_key(theme: str, jupyterlab: Server, p
     assert 45 <= dragged <= 55
     assert f"safe {dragged}, risk {100 - dragged}" == slider.get_attribute("aria-valuetext")
     page.until(lambda: f"patch {dragged}/{100 - dragged}" in text(), "no line for the change of the weights")
-    page.until(lambda: f"wanted {dragged}," in text(), "the wanted shares are still those of before")
+    page.until(lambda: f"expected {dragged}," in text(), "the expected shares are still those of before")
     assert re.search(r"patch \d+/\d+ · in force after [\d.]+ m?s", text())
 
     slider.focus()
     slider.press("ArrowLeft")
-    page.until(lambda: f"wanted {dragged - 1}," in text(), "the key changed no weight")
+    page.until(lambda: f"expected {dragged - 1}," in text(), "the key changed no weight")
     slider.press("Home")
-    page.until(lambda: "wanted 100," in text(), "the key Home changed no weight")
+    page.until(lambda: "expected 100," in text(), "the key Home changed no weight")
     slider.press("End")
-    page.until(lambda: "patch 100/0 · in force" in text() and "wanted 0," in text(), "the key End changed no weight")
+    page.until(lambda: "patch 100/0 · in force" in text() and "expected 0," in text(), "the key End changed no weight")
     keep_picture(page, "wide")
 
     page.width(700)
@@ -184,7 +184,7 @@ def test_pictures_work_in_notebook_7(notebook7: Server, page: JupyterPage, keep_
     slider = picture.get_by_role("slider", name="weight of safe in VirtualService/web")
     slider.focus()
     slider.press("ArrowLeft")
-    page.until(lambda: "wanted 89," in (picture.text_content() or ""), "the key changed no weight")
+    page.until(lambda: "expected 89," in (picture.text_content() or ""), "the key changed no weight")
     picture.get_by_role("button", name="Stop").click()
     picture.get_by_role("button", name="Start").wait_for(timeout=20_000)
     keep_picture(page, "traffic")

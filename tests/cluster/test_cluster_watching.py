@@ -190,7 +190,7 @@ def test_explanations_are_confirmed_and_configurations_found(web: Mesh) -> None:
             explained = lab.explain(url, source=source)
             assert explained.agrees is True, explained.findings
         for kind in ("VirtualService", "DestinationRule", "Gateway", "Service"):
-            view = lab.config(kind, "web")
+            view = lab.config(f"{kind}/web")
             assert view.envoy_parts, view.note
             shown = "\n".join(line.text for part in view.envoy_parts for line in part.lines)
             for foreign in ("istio.", "spiffe", "transport_socket", "access_log", "tlsMode"):

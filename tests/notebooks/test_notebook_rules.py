@@ -26,7 +26,7 @@ def notebook(*extra: Any) -> rules.Notebook:
             markdown("# Canary by weight\n\n**You will be able to**\n\n- split traffic;\n- watch it\n  move."),
             code("from labsupport import Lab\nlab = Lab()"),
             code("live = lab.traffic('gateway:/')"),
-            code("lab.config('VirtualService', 'web')"),
+            code("lab.config('vs/web')"),
             code("exercise('02.1')"),
             code(YAML),
             *extra,

@@ -44,7 +44,7 @@ def one_in_ten(lab: Lab) -> Iterator[Shown]:
     yield CheckOutcome(PASSED, title, (f"{share}.",))
     clients = lab.send(_URL, count=_CONNECTIONS)
     yield clients
-    yield check.share(clients, {"safe": 9, "risk": 1}, per="connection", against={"1 in 3": {"safe": 2, "risk": 1}})
+    yield check.share(clients, {"safe": 9, "risk": 1}, per="connection", reject={"1 in 3": {"safe": 2, "risk": 1}})
 
 
 @judge("01.3")
@@ -56,7 +56,7 @@ def both_versions(lab: Lab) -> Iterator[Shown]:
         yield CheckOutcome(FAILED, "pods of both versions", (line, "Give each at least one again, by lab.scale."))
     seen = lab.send(_URL, count=_CONNECTIONS)
     yield seen
-    outcome = check.share(seen, pods, per="connection", against={"safe only": {"safe": 1}, "risk only": {"risk": 1}})
+    outcome = check.share(seen, pods, per="connection", reject={"safe only": {"safe": 1}, "risk only": {"risk": 1}})
     answered = seen.share("version")
     if not outcome.passed and len(answered) == 1:
         why = "a Service sends to the pods that carry all labels of its selector"

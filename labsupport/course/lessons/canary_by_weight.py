@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def _split(
-    lab: Lab, weights: Mapping[str, float], *, count: int, against: Mapping[str, Mapping[str, float]]
+    lab: Lab, weights: Mapping[str, float], *, count: int, reject: Mapping[str, Mapping[str, float]]
 ) -> Iterator[Shown]:
     """Requests from client to web are divided like this; behind a sidecar each request is a choice of its own."""
     seen = lab.send("http://web:8080/", source="client", count=count, reuse_connections=True)
     yield seen
-    yield check.share(seen, weights, against=against)
+    yield check.share(seen, weights, reject=reject)
 
 
 @judge("02.1")
 def one_in_ten(lab: Lab) -> Iterator[Shown]:
     """90 : 10."""
-    against = {"80 : 20": {"safe": 80, "risk": 20}, "95 : 5": {"safe": 95, "risk": 5}}
-    return _split(lab, {"safe": 90, "risk": 10}, count=1500, against=against)
+    reject = {"80 : 20": {"safe": 80, "risk": 20}, "95 : 5": {"safe": 95, "risk": 5}}
+    return _split(lab, {"safe": 90, "risk": 10}, count=1500, reject=reject)
 
 
 @judge("02.2")
@@ -37,8 +37,8 @@ def one_in_a_hundred(lab: Lab) -> Iterator[Shown]:
     fine = len(pods) == 2 and {pod.version for pod in pods} == {"safe", "risk"}
     line = f"web has {len(pods)} pods: {', '.join(pod.name for pod in pods) or 'none'}."
     yield CheckOutcome(PASSED if fine else FAILED, "one pod of each version", (line,))
-    against = {"3 in 100": {"safe": 97, "risk": 3}, "none at all": {"safe": 1}}
-    yield from _split(lab, {"safe": 99, "risk": 1}, count=2500, against=against)
+    reject = {"3 in 100": {"safe": 97, "risk": 3}, "none at all": {"safe": 1}}
+    yield from _split(lab, {"safe": 99, "risk": 1}, count=2500, reject=reject)
 
 
 @judge("02.3")
@@ -47,7 +47,7 @@ def most_to_v3(lab: Lab) -> Iterator[Shown]:
     seen = lab.send("gateway:/productpage", count=400, reuse_connections=True)
     yield seen
     even = {"v1": 1, "v2": 1, "v3": 1}
-    outcome = check.share(seen, {"v1": 10, "v2": 10, "v3": 80}, service="reviews", against={"a third each": even})
+    outcome = check.share(seen, {"v1": 10, "v2": 10, "v3": 80}, service="reviews", reject={"a third each": even})
     unruled = not outcome.passed and check.share(seen, even, service="reviews").passed
     yield Because("even", outcome) if unruled else outcome
 
@@ -55,7 +55,7 @@ def most_to_v3(lab: Lab) -> Iterator[Shown]:
 @judge("02.4")
 def halves(lab: Lab) -> Iterator[Shown]:
     """50 : 50, and not one request fails."""
-    return _split(lab, {"safe": 50, "risk": 50}, count=300, against={"70 : 30": {"safe": 70, "risk": 30}})
+    return _split(lab, {"safe": 50, "risk": 50}, count=300, reject={"70 : 30": {"safe": 70, "risk": 30}})
 
 
 judge("02.5")(halves)

@@ -25,13 +25,15 @@ from labsupport.display.pictures.traffic_picture import (
     traffic_figure,
 )
 from labsupport.errors import LabError, TrafficError, UsageError
+from labsupport.lab.refs import rule_of
+from labsupport.records import Ref
 from labsupport.traffic.background import BackgroundTraffic, Mark, TrafficSnapshot
 from labsupport.traffic.rule_control import Steering
 from labsupport.traffic.spec import MAX_RATE
 
-__all__ = ["LiveTraffic", "Wanted", "WatchedTraffic", "live_of"]
+__all__ = ["Expected", "LiveTraffic", "WatchedTraffic", "live_of"]
 
-Wanted = Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None
+Expected = Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None
 """Weights by version, or a function that returns the present ones."""
 
 _SENDING = ("running", "paused", "stopping")
@@ -99,14 +101,14 @@ class LiveTraffic(LiveView):
     Args:
         traffic: the background traffic.
         service: count the versions of this service on the requests' way; empty: of whoever answers the client.
-        wanted: wanted weights by version, to be compared with, instead of those of the rules in force; may be set
-            later through ``wanted``.
+        expected: expected weights by version, to be compared with, instead of those of the rules in force; may be set
+            later through ``expected``.
     """
 
     def __init__(
-        self, traffic: WatchedTraffic | BackgroundTraffic, *, service: str = "", wanted: Wanted = None
+        self, traffic: WatchedTraffic | BackgroundTraffic, *, service: str = "", expected: Expected = None
     ) -> None:
-        self.wanted = wanted
+        self.expected = expected
         self._traffic = traffic
         self._steering = traffic.steering
         self._dial: WeightDial | None = None
@@ -145,11 +147,11 @@ class LiveTraffic(LiveView):
             del _pictures[self._traffic]
         super().close()
 
-    def turn(self, rule: str) -> WeightDial:
+    def turn(self, rule: str | Ref) -> WeightDial:
         """Show sliders for the weights of a rule.
 
         Args:
-            rule: name of the VirtualService, or such as ``web[1]`` for ``spec.http[1]`` of it.
+            rule: the VirtualService such as ``vs/web``, or ``vs/web[1]`` for ``spec.http[1]`` of it.
 
         Returns:
             What turns them.
@@ -160,8 +162,9 @@ class LiveTraffic(LiveView):
         """
         if self._steering is None:
             raise UsageError("This traffic was not made by lab.traffic(), so there is no rule whose weights to turn.")
-        if self._dial is None or self._dial.name != rule:
-            self._dial = WeightDial(self._steering, rule, self._wake.set)
+        name = rule_of(rule)
+        if self._dial is None or self._dial.rule != name:
+            self._dial = WeightDial(self._steering, name, self._wake.set)
         return self._dial
 
     def snapshot(self, *, last_s: float | None = None) -> Figure:
@@ -186,7 +189,7 @@ class LiveTraffic(LiveView):
             TrafficPicture(timeline),
             now_s=now,
             changes=tuple(map(_change, snap.marks)),
-            wanted=self._goals(snap),
+            expected=self._goals(snap),
             subtitle=self._what(snap),
         )
 
@@ -258,11 +261,11 @@ class LiveTraffic(LiveView):
         return self._frozen_s
 
     def _goals(self, snap: TrafficSnapshot) -> Mapping[str, float] | None:
-        if self.wanted is not None:
-            return self.wanted() if callable(self.wanted) else self.wanted
-        # What was wanted of traffic that has ended stays, whatever is done to the mesh later.
+        if self.expected is not None:
+            return self.expected() if callable(self.expected) else self.expected
+        # What was expected of traffic that has ended stays, whatever is done to the mesh later.
         if self._steering is not None and (snap.state in _SENDING or self._goal is None):
-            self._goal = self._steering.wanted(self.service)
+            self._goal = self._steering.expected(self.service)
         return self._goal
 
     def _what(self, snap: TrafficSnapshot) -> str:
@@ -302,7 +305,7 @@ _pictures: weakref.WeakKeyDictionary[BackgroundTraffic, LiveTraffic] = weakref.W
 
 
 def live_of(
-    traffic: BackgroundTraffic, *, service: str | None = None, wanted: Wanted = None, weights: str | None = None
+    traffic: BackgroundTraffic, *, service: str | None = None, expected: Expected = None, rule: str | Ref | None = None
 ) -> LiveTraffic:
     """The picture of some traffic: one per handle, however often it is shown.
 
@@ -310,8 +313,8 @@ def live_of(
         traffic: the background traffic.
         service: count the versions of this service; None leaves a picture that exists as it is, and counts those of
             the rule's destination in a new one.
-        wanted: wanted weights; None leaves those of a picture that exists.
-        weights: the rule whose weights are to be turned; None leaves a picture that exists as it is.
+        expected: expected weights; None leaves those of a picture that exists.
+        rule: the rule whose weights are to be turned; None leaves a picture that exists as it is.
 
     Returns:
         The picture: a new one if there is none yet, it was closed, or it counted another service.
@@ -322,19 +325,19 @@ def live_of(
     """
     made = _pictures.get(traffic)
     if made is None or made.comm is None or (service is not None and service != made.service):
-        made = LiveTraffic(traffic, service=_counted(traffic, weights) if service is None else service)
-    if weights is not None:
-        made.turn(weights)
-    if wanted is not None:
-        made.wanted = wanted
+        made = LiveTraffic(traffic, service=_counted(traffic, rule) if service is None else service)
+    if rule is not None:
+        made.turn(rule)
+    if expected is not None:
+        made.expected = expected
     _pictures[traffic] = made
     return made
 
 
-def _counted(traffic: BackgroundTraffic, weights: str | None) -> str:
+def _counted(traffic: BackgroundTraffic, rule: str | Ref | None) -> str:
     """The service whose versions the weights divide, where it is not the one that answers; else an empty text."""
-    if weights is None or traffic.steering is None:
+    if rule is None or traffic.steering is None:
         return ""
-    host = traffic.steering.split(weights).parts[0].host.split(".")[0]
+    host = traffic.steering.split(rule_of(rule)).parts[0].host.split(".")[0]
     asked = urlsplit(traffic.spec.url).hostname or ""
     return "" if asked.split(".")[0] == host else host

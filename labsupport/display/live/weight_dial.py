@@ -12,7 +12,7 @@ from labsupport.display.drawing.palette import slot_of
 from labsupport.display.drawing.text import el
 from labsupport.errors import LabError
 from labsupport.traffic.rule_control import Steering
-from labsupport.traffic.weights import Split
+from labsupport.traffic.weights import RuleName, Split
 
 __all__ = ["WeightDial"]
 
@@ -27,7 +27,7 @@ class WeightDial:
 
     Args:
         steering: reads and writes the rule.
-        name: of the rule, such as ``web`` or ``web[1]``.
+        rule: its name.
         wake: called from any thread when there is something new to show.
 
     Raises:
@@ -35,15 +35,15 @@ class WeightDial:
         UsageError: it does not split.
     """
 
-    def __init__(self, steering: Steering, name: str, wake: Callable[[], None]) -> None:
-        self.name = name
+    def __init__(self, steering: Steering, rule: RuleName, wake: Callable[[], None]) -> None:
+        self.rule = rule
         self.problem = ""
         self._steering, self._wake = steering, wake
         self._lock = threading.Lock()
         self._asked: list[int] | None = None
         self._doing: list[int] | None = None
         self._working = False
-        self._split = steering.split(name)
+        self._split = steering.split(rule)
 
     @property
     def split(self) -> Split:
@@ -81,7 +81,7 @@ class WeightDial:
 
     def _turn(self, weights: list[int]) -> str:
         try:
-            self._steering.turn(self.name, weights)
+            self._steering.turn(self.rule, weights)
         except LabError as error:
             return f"The weights were not changed. {error}"
         # Nobody sees this thread; what goes wrong in it is to be seen where the slider is.
@@ -93,7 +93,7 @@ class WeightDial:
         """What the sliders show."""
         problem = ""
         try:
-            self._split = self._steering.split(self.name)
+            self._split = self._steering.split(self.rule)
         except LabError as error:
             problem = str(error)
         with self._lock:

@@ -14,12 +14,12 @@ from labsupport.display.pictures.causes import cause
 from labsupport.display.pictures.share_rows import (
     LEVEL,
     ShareRow,
+    expected_shares,
     label_width,
     legend,
     make_rows,
     rows_table,
     share_row,
-    wanted_shares,
 )
 from labsupport.records import Response
 from labsupport.statistics import proportion_interval
@@ -41,9 +41,9 @@ def _slot(by: str, key: str) -> Slot:
     return slot_of(key)
 
 
-def _rows(share: Share, wanted: Mapping[str, float] | None) -> list[ShareRow]:
-    rows = make_rows(share.counts, share.n, wanted)
-    return [ShareRow(row.key, row.count, row.total, row.wanted, _slot(share.by, row.key)) for row in rows]
+def _rows(share: Share, expected: Mapping[str, float] | None) -> list[ShareRow]:
+    rows = make_rows(share.counts, share.n, expected)
+    return [ShareRow(row.key, row.count, row.total, row.expected, _slot(share.by, row.key)) for row in rows]
 
 
 def _draw(rows: Sequence[ShareRow]) -> tuple[str, float]:
@@ -55,16 +55,16 @@ def _draw(rows: Sequence[ShareRow]) -> tuple[str, float]:
 def share_figure(
     observations: Observations | Share,
     *,
-    wanted: Mapping[str, float] | None = None,
+    expected: Mapping[str, float] | None = None,
     by: By = "version",
     service: str | None = None,
     title: str = "Shares",
 ) -> Figure:
-    """How responses are divided, each share with its exact interval, beside the wanted ones.
+    """How responses are divided, each share with its exact interval, beside the expected ones.
 
     Args:
         observations: observations, or a share of them.
-        wanted: relative weights by key.
+        expected: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
         service: count the version or pod of this service.
         title: title of the figure.
@@ -73,9 +73,9 @@ def share_figure(
         A figure.
     """
     share = observations if isinstance(observations, Share) else observations.share(by, service=service)
-    rows = _rows(share, wanted)
+    rows = _rows(share, expected)
     body, height = _draw(rows)
-    body += legend(0.0, height + 14, wanted=bool(wanted))
+    body += legend(0.0, height + 14, expected=bool(expected))
     of = f" of {share.service}" if share.service else ""
     subtitle = f"by {share.by}{of}, n = {share.n:,}"
     summary = f"{title} {subtitle}: " + ("; ".join(row.in_words() for row in rows) or "no responses") + "."
@@ -86,8 +86,8 @@ def compare_figure(
     before: Observations,
     after: Observations,
     *,
-    wanted: Mapping[str, float] | None = None,
-    wanted_before: Mapping[str, float] | None = None,
+    expected: Mapping[str, float] | None = None,
+    expected_before: Mapping[str, float] | None = None,
     by: By = "version",
     service: str | None = None,
     labels: tuple[str, str] = ("before", "after"),
@@ -98,8 +98,8 @@ def compare_figure(
     Args:
         before: the first observations.
         after: the second ones.
-        wanted: relative weights by key that hold for ``after``.
-        wanted_before: the same for ``before``.
+        expected: relative weights by key that hold for ``after``.
+        expected_before: the same for ``before``.
         by: what to divide by, as for ``Observations.share``.
         service: count the version or pod of this service.
         labels: what the two are called.
@@ -109,15 +109,15 @@ def compare_figure(
         A figure.
     """
     shares = [seen.share(by, service=service) for seen in (before, after)]
-    keys = {key for share in shares for key in share.counts} | set(wanted or {}) | set(wanted_before or {})
+    keys = {key for share in shares for key in share.counts} | set(expected or {}) | set(expected_before or {})
     half, gap = 430.0, 40.0
     columns, tables, said = [], [], []
-    sides = zip((before, after), shares, labels, (wanted_before, wanted), strict=True)
+    sides = zip((before, after), shares, labels, (expected_before, expected), strict=True)
     for seen, share, label, goals in sides:
         counts = {key: share.count(key) for key in keys}
         rows = [
-            ShareRow(row.key, row.count, row.total, row.wanted, _slot(share.by, row.key))
-            for row in make_rows(counts, share.n, goals if wanted_shares(goals) else None)
+            ShareRow(row.key, row.count, row.total, row.expected, _slot(share.by, row.key))
+            for row in make_rows(counts, share.n, goals if expected_shares(goals) else None)
         ]
         names = label_width(rows)
         bars = "".join(share_row(row, 26 + _ROW * index, wide=half, names=names) for index, row in enumerate(rows))

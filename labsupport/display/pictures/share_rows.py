@@ -1,4 +1,4 @@
-"""Rows of shares: bar, exact interval and wanted share of each version, the same in live and static pictures."""
+"""Rows of shares: bar, exact interval and expected share of each version, the same in live and static pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from labsupport.display.drawing.text import clip, el, esc, width
 from labsupport.statistics import Interval, proportion_interval, proportions
 from labsupport.traffic.share import NONE
 
-__all__ = ["LEVEL", "ShareRow", "label_width", "legend", "make_rows", "rows_table", "share_row", "wanted_shares"]
+__all__ = ["LEVEL", "ShareRow", "expected_shares", "label_width", "legend", "make_rows", "rows_table", "share_row"]
 
 LEVEL = 0.999
 """Confidence of the intervals in pictures."""
@@ -26,14 +26,14 @@ class ShareRow:
         key: version, or another key of a ``Share``.
         count: requests that fell on it.
         total: requests in all.
-        wanted: wanted share from 0 to 1; None if not known.
+        expected: expected share from 0 to 1; None if not known.
         slot: its look.
     """
 
     key: str
     count: int
     total: int
-    wanted: float | None
+    expected: float | None
     slot: Slot
 
     @property
@@ -53,18 +53,18 @@ class ShareRow:
 
     def in_words(self) -> str:
         """The row as a sentence part."""
-        wanted = "" if self.wanted is None else f", wanted {words.percent(self.wanted)}"
-        return f"{self.label} {words.percent(self.share)} (interval {words.percent_range(*self.interval)}{wanted})"
+        expected = "" if self.expected is None else f", expected {words.percent(self.expected)}"
+        return f"{self.label} {words.percent(self.share)} (interval {words.percent_range(*self.interval)}{expected})"
 
 
-def wanted_shares(wanted: Mapping[str, float] | None) -> dict[str, float]:
+def expected_shares(expected: Mapping[str, float] | None) -> dict[str, float]:
     """Weights as shares that add up to 1; nothing for weights that say nothing."""
-    return proportions(wanted) if wanted and sum(wanted.values()) > 0 else {}
+    return proportions(expected) if expected and sum(expected.values()) > 0 else {}
 
 
-def make_rows(counts: Mapping[str, int], total: int, wanted: Mapping[str, float] | None = None) -> list[ShareRow]:
-    """Rows for every key that was seen or is wanted, in the order of pictures, ``none`` last."""
-    goals = wanted_shares(wanted)
+def make_rows(counts: Mapping[str, int], total: int, expected: Mapping[str, float] | None = None) -> list[ShareRow]:
+    """Rows for every key that was seen or is expected, in the order of pictures, ``none`` last."""
+    goals = expected_shares(expected)
     keys = sorted({*counts, *goals}, key=lambda key: (key == NONE, order_key(key)))
     return [
         ShareRow(
@@ -122,12 +122,12 @@ def share_row(row: ShareRow, y: float, *, wide: float, names: float) -> str:
         # A halo in the background's colour keeps the line readable on the bar and off it.
         parts.append(el("path", d=whisker + ends, stroke="var(--ws-bg)", stroke_width=3.6, fill="none", opacity=".75"))
         parts.append(el("path", d=whisker + ends, stroke="var(--ws-fg)", stroke_width=1.4, fill="none"))
-    if row.wanted is not None:
-        parts.append(el("path", d=f"M{x + room * row.wanted:.1f} {middle - 9:.1f}l-4.5-6.5h9z", fill="var(--ws-fg)"))
+    if row.expected is not None:
+        parts.append(el("path", d=f"M{x + room * row.expected:.1f} {middle - 9:.1f}l-4.5-6.5h9z", fill="var(--ws-fg)"))
     value = words.percent(row.share) if row.total else "–"
     goal = (
-        f"wanted {words.percent(row.wanted).removesuffix('.0 %').removesuffix(' %')}, "
-        if row.wanted is not None
+        f"expected {words.percent(row.expected).removesuffix('.0 %').removesuffix(' %')}, "
+        if row.expected is not None
         else ""
     )
     detail = f"{goal}interval {words.percent_range(low, high)}" if row.total else goal.removesuffix(", ")
@@ -136,22 +136,22 @@ def share_row(row: ShareRow, y: float, *, wide: float, names: float) -> str:
     return "".join(parts)
 
 
-def legend(x: float, y: float, *, wanted: bool) -> str:
+def legend(x: float, y: float, *, expected: bool) -> str:
     """What the triangle and the line with ends mean.
 
     Args:
         x: left edge.
         y: baseline of the text.
-        wanted: whether there are wanted shares.
+        expected: whether there are expected shares.
 
     Returns:
         SVG markup.
     """
     parts = []
-    if wanted:
+    if expected:
         parts.append(el("path", d=f"M{x + 4.5:.1f} {y - 1:.1f}l-4.5-6.5h9z", fill="var(--ws-dim)"))
-        parts.append(el("text", "wanted share", x=x + 14, y=y, class_="d"))
-        x += 14 + width("wanted share") + 18
+        parts.append(el("text", "expected share", x=x + 14, y=y, class_="d"))
+        x += 14 + width("expected share") + 18
     line = f"M{x:.1f} {y - 4:.1f}h22M{x:.1f} {y - 7:.1f}v6M{x + 22:.1f} {y - 7:.1f}v6"
     parts.append(el("path", d=line, stroke="var(--ws-dim)", stroke_width=1.4, fill="none"))
     parts.append(el("text", f"{100 * LEVEL:g} % interval", x=x + 29, y=y, class_="d"))
@@ -160,14 +160,14 @@ def legend(x: float, y: float, *, wanted: bool) -> str:
 
 def rows_table(rows: Sequence[ShareRow]) -> str:
     """The rows as an HTML table."""
-    goals = any(row.wanted is not None for row in rows)
-    heads = ["version", "requests", "share", "99.9 % interval"] + (["wanted"] if goals else [])
+    goals = any(row.expected is not None for row in rows)
+    heads = ["version", "requests", "share", "99.9 % interval"] + (["expected"] if goals else [])
     head = "".join(el("th", text, scope="col", class_="n" if place else None) for place, text in enumerate(heads))
     lines = []
     for row in rows:
         cells = [f"{row.count:,}", words.percent(row.share), words.percent_range(*row.interval)]
         if goals:
-            cells.append("" if row.wanted is None else words.percent(row.wanted))
+            cells.append("" if row.expected is None else words.percent(row.expected))
         lines.append(
             el("tr", el("th", esc(row.label), scope="row"), *(el("td", esc(cell), class_="n") for cell in cells))
         )

@@ -256,9 +256,9 @@ class TrafficPicture:
         parts.append(el("path", d=f"M{LEFT} {num(_STRIP_BASE)}h{num(SPAN)}", stroke="var(--ws-line)"))
         return "".join(parts)
 
-    def shares(self, shares: Shares, wanted: Mapping[str, float] | None, *, now_s: float) -> tuple[str, float]:
+    def shares(self, shares: Shares, expected: Mapping[str, float] | None, *, now_s: float) -> tuple[str, float]:
         """The rows of versions beside the plot, and their height in pixels."""
-        rows = make_rows(shares.versions, shares.requests, wanted)
+        rows = make_rows(shares.versions, shares.requests, expected)
         names = label_width(rows)
         span = now_s - shares.since_s
         since = f"{span:.0f} s" if span >= self.timeline.recent_s - 0.5 else f"{max(span, 0.0):.0f} s, since the change"
@@ -273,14 +273,14 @@ class TrafficPicture:
             height += 14
         return "".join(parts), height
 
-    def notes(self, shares: Shares, wanted: Mapping[str, float] | None, height: float) -> str:
+    def notes(self, shares: Shares, expected: Mapping[str, float] | None, height: float) -> str:
         """The legend, and the errors with their causes below it, where more of them move nothing else."""
         one = "one mark = one request" if self.per_mark == 1 else f"one mark = {self.per_mark} requests"
         if self.timeline.bin_s != 0.5:
             one += f", one column = {self.timeline.bin_s:g} s"
         elif self.per_mark > 1:
             one += " (errors: the first counts)"
-        parts = [el("text", one, x=0.0, y=16.0, class_="d"), legend(0.0, 34.0, wanted=bool(wanted))]
+        parts = [el("text", one, x=0.0, y=16.0, class_="d"), legend(0.0, 34.0, expected=bool(expected))]
         if not shares.requests:
             return "".join(parts)
         y = _NOTES + 5
@@ -301,11 +301,11 @@ class TrafficPicture:
             parts.append(el("text", esc(clip(line, SHARES_WIDTH - 20)), x=20.0, y=y + 4.5, class_="d"))
         return "".join(parts)
 
-    def summary(self, shares: Shares, wanted: Mapping[str, float] | None) -> str:
+    def summary(self, shares: Shares, expected: Mapping[str, float] | None) -> str:
         """The picture in words, for screen readers and plain front ends."""
         if not shares.requests:
             return "No requests yet."
-        rows = make_rows(shares.versions, shares.requests, wanted)
+        rows = make_rows(shares.versions, shares.requests, expected)
         said = "; ".join(row.in_words() for row in rows)
         failed = ", ".join(f"{why}: {count}" for why, count in sorted(shares.causes.items(), key=lambda item: -item[1]))
         errors = f"{words.percent(shares.errors / shares.requests)} errors ({failed})" if failed else "no errors"
@@ -321,7 +321,7 @@ def traffic_figure(
     *,
     now_s: float,
     changes: Sequence[Change] = (),
-    wanted: Mapping[str, float] | None = None,
+    expected: Mapping[str, float] | None = None,
     subtitle: str = "",
 ) -> Figure:
     """The whole picture as a static figure.
@@ -330,7 +330,7 @@ def traffic_figure(
         picture: the picture, whose timeline has the requests.
         now_s: right edge of the time axis, seconds since the epoch.
         changes: changes of the mesh, oldest first.
-        wanted: wanted weights by version.
+        expected: expected weights by version.
         subtitle: what was sent where.
 
     Returns:
@@ -341,7 +341,7 @@ def traffic_figure(
         (change.time_s + (change.in_force_s or 0.0) for change in changes if change.time_s <= now_s), default=0.0
     )
     shares = picture.timeline.shares(now_s, since_s=since)
-    rows, high = picture.shares(shares, wanted, now_s=now_s)
+    rows, high = picture.shares(shares, expected, now_s=now_s)
     plot = (
         picture.frame("end")
         + el(
@@ -357,9 +357,9 @@ def traffic_figure(
         return el("g", markup, transform=f"translate({num(x)} {num(y)})")
 
     side, low = PLOT_WIDTH + 20, max(high, NOTES_HEIGHT)
-    wide = beside(side, 0, rows) + beside(side, high, picture.notes(shares, wanted, HEIGHT - high))
-    below = beside(LEFT, HEIGHT, rows) + beside(LEFT + SHARES_WIDTH + 30, HEIGHT, picture.notes(shares, wanted, low))
-    table = rows_table(make_rows(shares.versions, shares.requests, wanted))
-    summary = picture.summary(shares, wanted)
+    wide = beside(side, 0, rows) + beside(side, high, picture.notes(shares, expected, HEIGHT - high))
+    below = beside(LEFT, HEIGHT, rows) + beside(LEFT + SHARES_WIDTH + 30, HEIGHT, picture.notes(shares, expected, low))
+    table = rows_table(make_rows(shares.versions, shares.requests, expected))
+    summary = picture.summary(shares, expected)
     narrow = (plot + below, PLOT_WIDTH, HEIGHT + low)
     return Figure("Traffic", subtitle, plot + wide, side + SHARES_WIDTH, HEIGHT, summary, table, narrow)

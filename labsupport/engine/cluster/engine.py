@@ -246,6 +246,8 @@ class ClusterEngine:
         """Delete objects; ``NotFoundError`` if one does not exist, and then nothing is deleted."""
         began, started_s = time.monotonic(), time.time()
         refs = list(refs)
+        for ref in refs:
+            self._own(ref.namespace)
         with self._lock:
             self._check(fresh=True)
             before = self._objects.read()
@@ -267,18 +269,28 @@ class ClusterEngine:
         """Set the number of replicas of a Deployment."""
         return self.patch(ref, {"spec": {"replicas": replicas}}, timeout_s=timeout_s)
 
+    def _own(self, namespace: str) -> None:
+        """Refuse what is in another namespace: the lab neither shows nor changes what is somebody else's."""
+        if namespace not in ("", self.namespace):
+            raise UsageError(
+                f"On a cluster the lab works in its own namespace {self.namespace} only, and leaves {namespace} alone. "
+                "Leave the namespace out, or use kubectl."
+            )
+
     def _one(self, ref: Ref) -> Resource:
+        self._own(ref.namespace)
         objects = self._objects.read()
         for one in objects:
-            if (one.kind, one.name) == (ref.kind, ref.name) and ref.namespace in ("", self.namespace):
+            if (one.kind, one.name) == (ref.kind, ref.name):
                 return one
         there = ", ".join(one.name for one in objects if one.kind == ref.kind)
         raise NotFoundError(f"{ref} does not exist. There are: {there or f'no {ref.kind} at all'}")
 
     # --- questions ----------------------------------------------------------------------------------------------
 
-    def get(self, kind: str, name: str | None = None) -> list[Resource]:
+    def get(self, kind: str, name: str | None = None, *, namespace: str = "") -> list[Resource]:
         """Objects of a kind in the lab's namespace, oldest first; all kinds for ``*``."""
+        self._own(namespace)
         self._check()
         return [one for one in self._objects.read() if kind in ("*", one.kind) and name in (None, one.name)]
 

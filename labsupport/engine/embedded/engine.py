@@ -170,15 +170,15 @@ class EmbeddedEngine:
 
     # --- questions ----------------------------------------------------------------------------------------------
 
-    def get(self, kind: str, name: str | None = None) -> list[Resource]:
-        """Objects of a kind in the lab's namespace, oldest first; all kinds for ``*``."""
+    def get(self, kind: str, name: str | None = None, *, namespace: str = "") -> list[Resource]:
+        """Objects of a kind in a namespace (the lab's own by default), oldest first; all kinds for ``*``."""
         objects: list[Resource] = self._call("get")
         return [
-            one
-            for one in objects
-            if kind in ("*", one.kind)
-            and name in (None, one.name)
-            and (one.kind == "Namespace" or one.namespace == self.namespace)
+            resource
+            for resource in objects
+            if kind in ("*", resource.kind)
+            and name in (None, resource.name)
+            and (resource.kind == "Namespace" or resource.namespace == (namespace or self.namespace))
         ]
 
     def pods(self) -> list[Pod]:

@@ -56,7 +56,7 @@ def test_nothing_sent_is_not_attempted(name):
 
 
 def test_consistent_share_passes_and_says_what_it_rules_out():
-    outcome = check.share(seen({"v1": 902, "v2": 98}), {"v1": 90, "v2": 10}, against={"pods 8:2": {"v1": 8, "v2": 2}})
+    outcome = check.share(seen({"v1": 902, "v2": 98}), {"v1": 90, "v2": 10}, reject={"pods 8:2": {"v1": 8, "v2": 2}})
     assert outcome and outcome.n == 1000 and outcome.alpha == statistics.ALPHA
     assert outcome.rejects == ("pods 8:2",)
     assert outcome.interval["v2"].holds(0.098) and outcome.expected == {"v1": 0.9, "v2": 0.1}
@@ -105,14 +105,14 @@ def test_too_few_requests_say_how_many_are_needed():
     with pytest.raises(CheckFailed, match="too little data: 50 more requests"):
         outcome.require()
     assert check.all_of("both", outcome, check.ok(seen({"v1": 1}))).state is check.TOO_LITTLE_DATA
-    named = check.share(seen({"v1": 270, "v2": 30}), {"v1": 90, "v2": 10}, against=[{"v1": 80, "v2": 20}])
+    named = check.share(seen({"v1": 270, "v2": 30}), {"v1": 90, "v2": 10}, reject=[{"v1": 80, "v2": 20}])
     assert named.state is check.TOO_LITTLE_DATA and "too little data: 300 more requests" in repr(named)
-    wrong = check.share(seen({"v1": 1, "v2": 9}), {"v1": 99, "v2": 1}, against=[{"v1": 98, "v2": 2}])
+    wrong = check.share(seen({"v1": 1, "v2": 9}), {"v1": 99, "v2": 1}, reject=[{"v1": 98, "v2": 2}])
     assert wrong.state is check.FAILED
 
 
 def test_alternatives_without_a_name_are_named_by_their_shares():
-    outcome = check.share(seen({"v1": 900, "v2": 100}), {"v1": 90, "v2": 10}, against=[{"v1": 1, "v2": 1}])
+    outcome = check.share(seen({"v1": 900, "v2": 100}), {"v1": 90, "v2": 10}, reject=[{"v1": 1, "v2": 1}])
     assert outcome.rejects == ("50 % v1 : 50 % v2",)
 
 
@@ -140,8 +140,8 @@ def test_share_of_a_service_behind_the_one_that_answered():
         lambda obs: check.share(obs, {"v1": 0, "v2": 0}),
         lambda obs: check.share(obs, {"v1": -1, "v2": 2}),
         lambda obs: check.share(obs, {"v1": 1, "v2": 1}, alpha=0),
-        lambda obs: check.share(obs, {"v1": 1, "v2": 1}, against=[{"v1": 5, "v2": 5}]),
-        lambda obs: check.share(obs, {"v1": 1, "v2": 1}, against=[0.5]),
+        lambda obs: check.share(obs, {"v1": 1, "v2": 1}, reject=[{"v1": 5, "v2": 5}]),
+        lambda obs: check.share(obs, {"v1": 1, "v2": 1}, reject=[0.5]),
         lambda obs: check.status(obs),
         lambda obs: check.duration(obs),
     ],

@@ -169,10 +169,10 @@ def test_a_response_in_tls_shows_the_certificate_and_one_without_http_no_status(
 
 
 def test_a_share_figure_has_three_forms_that_say_the_same():
-    figure = show(SEEN, wanted={"v1" + EVIL: 90, "v2": 10})
+    figure = show(SEEN, expected={"v1" + EVIL: 90, "v2": 10})
     bundle = figure._repr_mimebundle_()
-    assert "wanted 10.0 %" in bundle["text/plain"] == repr(figure)
-    assert "wanted 10" in Page(bundle["text/html"]).text
+    assert "expected 10.0 %" in bundle["text/plain"] == repr(figure)
+    assert "expected 10" in Page(bundle["text/html"]).text
     parsed(bundle["image/svg+xml"])
     assert "prefers-color-scheme" in bundle["image/svg+xml"]
 
@@ -184,7 +184,7 @@ def test_a_figure_can_be_saved(tmp_path):
 
 def test_a_comparison_shows_both_sides_even_where_a_version_is_on_one_only():
     after = Observations([response(i / 10, "v3", index=i) for i in range(20)])
-    figure = compare(SEEN, after, labels=("old", "new"), wanted={"v3": 1})
+    figure = compare(SEEN, after, labels=("old", "new"), expected={"v3": 1})
     for words in ("old", "new", "v3 100 %", "v3 0 %"):
         assert words in figure.summary
     assert len(Page(figure._repr_html_()).all("table")) == 2

@@ -11,7 +11,7 @@ from display_samples import T0, response
 from labsupport.cell import CellRun
 from labsupport.display.live.live import LiveTraffic, live_of
 from labsupport.errors import TrafficError, UsageError
-from labsupport.records import Ref, TrafficSpec
+from labsupport.records import TrafficSpec
 from labsupport.traffic.background import BackgroundTraffic, TrafficSnapshot
 from labsupport.traffic.recording import Mark, Recording
 from labsupport.traffic.weights import Split, SplitPart
@@ -61,7 +61,7 @@ def source():
 @pytest.fixture
 def live(source, monkeypatch):
     monkeypatch.setattr("labsupport.display.live.live.time.time", lambda: T0)
-    picture = LiveTraffic(source, wanted={"v1": 90, "v2": 10})
+    picture = LiveTraffic(source, expected={"v1": 90, "v2": 10})
     picture.sent = []
     monkeypatch.setattr(picture, "send", lambda message, buffers=None: picture.sent.append(message))
     yield picture
@@ -197,7 +197,7 @@ def test_a_snapshot_is_a_static_figure_with_the_same_words(live, source):
     fill(source, 0, 5)
     figure = live.snapshot()
     assert "v1 100 %" in figure.summary
-    assert "wanted 90" in figure._repr_html_()
+    assert "expected 90" in figure._repr_html_()
 
 
 def test_at_100_requests_a_second_messages_are_few_and_small(live, source):
@@ -312,16 +312,16 @@ class Rules:
     def __init__(self):
         self.shares, self.asked, self.turned = {"v1": 0.9, "v2": 0.1}, [], []
 
-    def wanted(self, service=""):
+    def expected(self, service=""):
         self.asked.append(service)
         return self.shares
 
-    def split(self, name):
+    def split(self, rule):
         parts = tuple(SplitPart("web", f"v{number}", weight) for number, weight in enumerate((90, 10), start=1))
-        return Split(Ref("VirtualService", name), 0, parts)
+        return Split(rule.ref, 0, parts)
 
-    def turn(self, name, weights):
-        self.turned.append((name, weights))
+    def turn(self, rule, weights):
+        self.turned.append((rule.ref.name, weights))
 
     def when_closed(self, act):
         pass
@@ -338,16 +338,16 @@ def ruled(source, monkeypatch):
     picture.close()
 
 
-def test_the_wanted_shares_are_those_of_the_rules_and_change_with_them(ruled, source):
+def test_the_expected_shares_are_those_of_the_rules_and_change_with_them(ruled, source):
     fill(source, 0, 1)
     ruled._step()
-    assert "wanted 90," in ruled.sent[-1]["parts"]["shares"]
+    assert "expected 90," in ruled.sent[-1]["parts"]["shares"]
     source.steering.shares = {"v1": 0.5, "v2": 0.5}
     ruled._step()
-    assert "wanted 50," in ruled.sent[-1]["parts"]["shares"]
-    ruled.wanted = {"v1": 1, "v2": 3}
+    assert "expected 50," in ruled.sent[-1]["parts"]["shares"]
+    ruled.expected = {"v1": 1, "v2": 3}
     ruled._step()
-    assert "wanted 25," in ruled.sent[-1]["parts"]["shares"]
+    assert "expected 25," in ruled.sent[-1]["parts"]["shares"]
 
 
 def test_what_was_wanted_of_traffic_that_has_ended_stays(ruled, source):
@@ -355,7 +355,7 @@ def test_what_was_wanted_of_traffic_that_has_ended_stays(ruled, source):
     ruled._step()
     source.state, source.steering.shares = "stopped", {"v2": 1.0}
     ruled._step()
-    assert "wanted 90 " in ruled.snapshot().summary or "wanted 90.0 %" in ruled.snapshot().summary
+    assert "expected 90 " in ruled.snapshot().summary or "expected 90.0 %" in ruled.snapshot().summary
 
 
 def test_weights_that_are_turned_reach_the_rule_and_the_sliders_show_it(ruled, source):
@@ -387,7 +387,7 @@ def test_the_versions_counted_are_those_that_the_weights_divide(url, counted):
         name = "nobody"
 
     traffic = BackgroundTraffic(Nobody(), TrafficSpec(url=url, rate=1.0), steering=Rules())
-    picture = live_of(traffic, weights="web")
+    picture = live_of(traffic, rule="vs/web")
     assert picture.service == counted
     assert live_of(traffic) is picture
     picture.close()

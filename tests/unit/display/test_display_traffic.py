@@ -95,15 +95,15 @@ def test_shares_are_shown_against_the_wanted_ones():
     shares = drawing.timeline.shares(T0 + 10)
     body, height = drawing.shares(shares, {"v1": 90, "v2": 10}, now_s=T0 + 10)
     shown = texts(body)
-    assert "90.0 % wanted 90, interval" in shown
-    assert "10.0 % wanted 10, interval" in shown
+    assert "90.0 % expected 90, interval" in shown
+    assert "10.0 % expected 10, interval" in shown
     assert height <= 230
 
 
 def test_a_wanted_version_that_nobody_reached_is_a_row_of_its_own():
     drawing = picture([response(i / 10) for i in range(100)])
     body, _ = drawing.shares(drawing.timeline.shares(T0 + 10), {"v1": 50, "v2": 50}, now_s=T0 + 10)
-    assert "0 % wanted 50, interval 0" in texts(body)
+    assert "0 % expected 50, interval 0" in texts(body)
 
 
 def test_errors_are_named_with_their_cause_and_everything_from_outside_is_escaped():

@@ -40,7 +40,7 @@ def test_what_does_not_change_cannot_be_watched(lab: Lab) -> None:
     with pytest.raises(UsageError, match="Observations does not change"):
         watch(lab.send(URL, source="client"))  # type: ignore[call-overload]
     with pytest.raises(UsageError, match="picture of traffic"):
-        watch(lab, weights="web")  # type: ignore[call-overload]
+        watch(lab, rule="vs/web")  # type: ignore[call-overload]
 
 
 def test_traffic_and_reasons_are_figures_too(lab: Lab) -> None:

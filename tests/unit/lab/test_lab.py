@@ -194,10 +194,10 @@ def test_changes_leave_marks_in_running_traffic(lab: Lab) -> None:
 
 
 def test_reset_and_close_stop_traffic(lab: Lab) -> None:
-    first = lab.traffic("http://web:8080/name", rate=100).start()
+    first = lab.traffic("http://web:8080/name", rate=100)
     lab.reset()
     assert first.state == "stopped"
-    second = lab.traffic("http://web:8080/name", rate=100).start()
+    second = lab.traffic("http://web:8080/name", rate=100)
     lab.close()
     assert second.state == "stopped"
 
@@ -269,7 +269,7 @@ def test_the_lab_ends_with_the_process(tmp_path: Path) -> None:
         "from small_engine import SmallEngine\nfrom labsupport.lab.lab import Lab\n"
         "class Loud(SmallEngine):\n"
         "    def close(self):\n        print('closed', flush=True); return super().close()\n"
-        "lab = Lab(Loud())\nlab.traffic('http://web:8080/', rate=10).start()\n"
+        "lab = Lab(Loud())\nlab.traffic('http://web:8080/', rate=10)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "closed\n"
@@ -285,20 +285,20 @@ def in_cell(monkeypatch: pytest.MonkeyPatch, cell: str, run: str) -> None:
 
 def test_a_cell_that_is_run_again_ends_the_traffic_of_its_run_before(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     in_cell(monkeypatch, "cell-1", "run-1")
-    first = lab.traffic("http://web:8080/", source="client", rate=20).start()
-    beside = lab.traffic("http://web:8080/", source="client", rate=20).start()
+    first = lab.traffic("http://web:8080/", source="client", rate=20)
+    beside = lab.traffic("http://web:8080/", source="client", rate=20)
     in_cell(monkeypatch, "cell-2", "run-2")
-    other = lab.traffic("http://web:8080/", source="client", rate=20).start()
+    other = lab.traffic("http://web:8080/", source="client", rate=20)
     assert [live.running for live in (first, beside, other)] == [True, True, True]
     in_cell(monkeypatch, "cell-1", "run-3")
-    again = lab.traffic("http://web:8080/", source="client", rate=30).start()
+    again = lab.traffic("http://web:8080/", source="client", rate=30)
     assert [live.state in ("stopping", "stopped") for live in (first, beside)] == [True, True]
     assert [live.state for live in (other, again)] == ["running", "running"]
 
 
 def test_a_script_has_no_cells_so_that_all_of_its_traffic_runs(lab: Lab) -> None:
     assert here() == CellRun("", "")
-    several = [lab.traffic("http://web:8080/", source="client", rate=20).start() for _ in range(3)]
+    several = [lab.traffic("http://web:8080/", source="client", rate=20) for _ in range(3)]
     assert [live.state for live in several] == ["running"] * 3
 
 

@@ -104,8 +104,14 @@ class SmallEngine:
     def scale(self, ref: Ref, replicas: int, *, timeout_s: float = 60.0) -> ApplyResult:
         return self.patch(ref, {"spec": {"replicas": replicas}}, timeout_s=timeout_s)
 
-    def get(self, kind: str, name: str | None = None) -> list[Resource]:
-        return [found for (known, own), found in self.objects.items() if kind in (known, "*") and name in (None, own)]
+    def get(self, kind: str, name: str | None = None, *, namespace: str = "") -> list[Resource]:
+        return [
+            resource
+            for (known, own), resource in self.objects.items()
+            if kind in (known, "*")
+            and name in (None, own)
+            and (resource.namespace or self.namespace) == (namespace or self.namespace)
+        ]
 
     def pods(self) -> list[Pod]:
         return list(self._pods)

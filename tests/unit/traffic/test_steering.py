@@ -1,4 +1,4 @@
-"""What the picture of traffic asks of its lab: wanted shares from the rules in force, and weights to turn."""
+"""What the picture of traffic asks of its lab: expected shares from the rules in force, and weights to turn."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from explain_world import GATEWAY, PODS, SUBSETS, rules, to, virtual_service
 from labsupport import model
 from labsupport.display.live.weight_dial import WeightDial
 from labsupport.errors import ManifestError, NotFoundError, Problem, UsageError
-from labsupport.explain.expected_shares import version_of, wanted_shares
+from labsupport.explain.expected_shares import expected_shares, version_of
+from labsupport.lab.refs import rule_of
 from labsupport.model.reading import documents
 from labsupport.records import ApplyResult, Ref, TrafficSpec
 from labsupport.traffic.rule_control import MeshState, Steering
 from labsupport.traffic.weights import find_split, in_hundredths, patch_for
 
 REVIEWS = TrafficSpec("http://reviews:9080/reviews/0", source="client-v1")
+
+
+RULE = rule_of("reviews")
 
 
 def split_of(*weights: int, subsets: str = "v1 v2 v3") -> str:
@@ -29,49 +33,49 @@ def split_of(*weights: int, subsets: str = "v1 v2 v3") -> str:
     return f"{{route: [{entries}]}}"
 
 
-def wanted(*texts: str, spec: TrafficSpec = REVIEWS, pods=PODS, service: str = ""):
-    return wanted_shares(rules(*texts), pods, spec, service=service, namespace="default")
+def expected(*texts: str, spec: TrafficSpec = REVIEWS, pods=PODS, service: str = ""):
+    return expected_shares(rules(*texts), pods, spec, service=service, namespace="default")
 
 
-# --- wanted shares ----------------------------------------------------------------------------------------------------
+# --- expected shares --------------------------------------------------------------------------------------------------
 
 
-def test_weights_are_the_wanted_shares():
+def test_weights_are_the_expected_shares():
     rule = virtual_service(f"[{split_of(10, 10, 80)}]")
-    assert wanted(SUBSETS, rule) == pytest.approx({"v1": 0.1, "v2": 0.1, "v3": 0.8})
+    assert expected(SUBSETS, rule) == pytest.approx({"v1": 0.1, "v2": 0.1, "v3": 0.8})
 
 
 def test_one_destination_gets_everything():
-    assert wanted(SUBSETS, virtual_service(f"[{to('v2')}]")) == {"v2": 1.0}
+    assert expected(SUBSETS, virtual_service(f"[{to('v2')}]")) == {"v2": 1.0}
 
 
 def test_without_a_rule_nothing_is_wanted():
-    assert wanted() is None
-    assert wanted(SUBSETS) is None
+    assert expected() is None
+    assert expected(SUBSETS) is None
 
 
 def test_a_destination_with_several_versions_wants_none_in_particular():
-    assert wanted(virtual_service("[{route: [{destination: {host: reviews}}]}]")) is None
+    assert expected(virtual_service("[{route: [{destination: {host: reviews}}]}]")) is None
 
 
 def test_a_version_whose_pods_are_gone_is_wanted_all_the_same():
     left = [pod for pod in PODS if pod.version != "v2"]
     rule = virtual_service(f"[{split_of(50, 50)}]")
-    assert wanted(SUBSETS, rule, pods=left) == {"v1": 0.5, "v2": 0.5}
+    assert expected(SUBSETS, rule, pods=left) == {"v1": 0.5, "v2": 0.5}
 
 
 def test_headers_of_the_traffic_choose_among_the_rules():
     chosen = to("v2", match="[{headers: {end-user: {exact: jason}}}]")
     rule = virtual_service(f"[{chosen}, {split_of(100, 0)}]")
     jason = dataclasses.replace(REVIEWS, headers={"end-user": "jason"})
-    assert wanted(SUBSETS, rule, spec=jason) == {"v2": 1.0}
-    assert wanted(SUBSETS, rule) == {"v1": 1.0}
+    assert expected(SUBSETS, rule, spec=jason) == {"v2": 1.0}
+    assert expected(SUBSETS, rule) == {"v1": 1.0}
 
 
 def test_requests_that_differ_want_nothing_together():
     chosen = to("v2", match="[{headers: {end-user: {exact: user-1}}}]")
     rule = virtual_service(f"[{chosen}, {to('v1')}]")
-    assert wanted(SUBSETS, rule, spec=dataclasses.replace(REVIEWS, headers={"end-user": "{user}"}, users=3)) is None
+    assert expected(SUBSETS, rule, spec=dataclasses.replace(REVIEWS, headers={"end-user": "{user}"}, users=3)) is None
 
 
 def test_a_service_on_the_way_has_its_own_shares():
@@ -80,18 +84,18 @@ def test_a_service_on_the_way_has_its_own_shares():
     )
     reviews = virtual_service(f"[{split_of(25, 75)}]")
     page = TrafficSpec("gateway:/productpage")
-    assert wanted(SUBSETS, GATEWAY, front, reviews, spec=page, service="reviews") == {"v1": 0.25, "v2": 0.75}
-    assert wanted(SUBSETS, GATEWAY, front, reviews, spec=page) == {"v1": 1.0}
+    assert expected(SUBSETS, GATEWAY, front, reviews, spec=page, service="reviews") == {"v1": 0.25, "v2": 0.75}
+    assert expected(SUBSETS, GATEWAY, front, reviews, spec=page) == {"v1": 1.0}
 
 
 def test_who_calls_a_service_on_the_way_is_not_known_so_that_a_match_leaves_nothing_to_say():
     rule = virtual_service(f"[{to('v2', match='[{headers: {end-user: {exact: jason}}}]')}, {to('v1')}]")
-    assert wanted(SUBSETS, rule, spec=TrafficSpec("gateway:/productpage"), service="reviews") is None
+    assert expected(SUBSETS, rule, spec=TrafficSpec("gateway:/productpage"), service="reviews") is None
 
 
 def test_a_service_that_there_is_not_wants_nothing():
-    assert wanted(SUBSETS, spec=TrafficSpec("gateway:/"), service="nobody") is None
-    assert wanted(SUBSETS, spec=TrafficSpec("no url at all")) is None
+    assert expected(SUBSETS, spec=TrafficSpec("gateway:/"), service="nobody") is None
+    assert expected(SUBSETS, spec=TrafficSpec("no url at all")) is None
 
 
 def test_a_subset_stands_for_its_version_label_else_for_its_name():
@@ -104,10 +108,15 @@ def test_a_subset_stands_for_its_version_label_else_for_its_name():
 
 
 def test_a_split_is_found_by_the_rules_name():
-    found = find_split(rules(SUBSETS, virtual_service(f"[{to('v1', name='x')}, {split_of(90, 10)}]")), "reviews")
+    found = find_split(rules(SUBSETS, virtual_service(f"[{to('v1', name='x')}, {split_of(90, 10)}]")), RULE)
     assert (found.ref, found.rule, found.weights) == (Ref("VirtualService", "reviews"), 1, (90, 10))
     assert [part.version for part in found.parts] == ["v1", "v2"]
-    assert find_split(rules(SUBSETS, virtual_service(f"[{split_of(90, 10)}]")), "VirtualService/reviews").rule == 0
+    assert (
+        find_split(
+            rules(SUBSETS, virtual_service(f"[{split_of(90, 10)}]")), rule_of("VirtualService/reviews.default")
+        ).rule
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,14 +124,15 @@ def test_a_split_is_found_by_the_rules_name():
     [
         ("nobody", f"[{to('v1')}]", NotFoundError, "There are: reviews"),
         ("reviews", f"[{to('v1')}]", UsageError, "weight: 0"),
-        ("reviews", f"[{split_of(1, 1)}, {split_of(2, 2)}]", UsageError, r"'reviews\[0\]' or 'reviews\[1\]'"),
+        ("reviews", f"[{split_of(1, 1)}, {split_of(2, 2)}]", UsageError, r"'vs/reviews\[0\]' or 'vs/reviews\[1\]'"),
         ("reviews[0]", f"[{to('v1')}, {split_of(50, 50)}]", UsageError, r"Rules that have: http\[1\]"),
-        ("reviews weights", f"[{to('v1')}]", UsageError, "name a VirtualService"),
+        ("vs/reviews/0", f"[{to('v1')}]", UsageError, "does not name one object"),
+        ("dr/reviews", f"[{to('v1')}]", UsageError, "only a VirtualService has weights"),
     ],
 )
 def test_what_cannot_be_turned_is_said(name, http, error, words):
     with pytest.raises(error, match=words):
-        find_split(rules(SUBSETS, virtual_service(http)), name)
+        find_split(rules(SUBSETS, virtual_service(http)), rule_of(name))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +147,7 @@ def test_weights_become_parts_of_100(given, made):
 def test_a_patch_holds_the_whole_list_and_changes_only_the_weights():
     (resource,) = model.parse(documents.read(virtual_service(f"[{to('v1', name='x')}, {split_of(90, 10)}]"), file="f"))
     before = resource.model_dump_json()
-    patch = patch_for(resource, find_split([resource], "reviews"), [30, 70])
+    patch = patch_for(resource, find_split([resource], RULE), [30, 70])
     http = patch["spec"]["http"]
     assert [entry["weight"] for entry in http[1]["route"]] == [30, 70]
     assert http[0]["name"] == "x"
@@ -148,7 +158,7 @@ def test_a_patch_holds_the_whole_list_and_changes_only_the_weights():
 def test_weights_that_make_no_sense_are_refused(weights):
     (resource,) = model.parse(documents.read(virtual_service(f"[{split_of(90, 10)}]"), file="f"))
     with pytest.raises(UsageError):
-        patch_for(resource, find_split([resource], "reviews"), weights)
+        patch_for(resource, find_split([resource], RULE), weights)
 
 
 # --- asked by a picture -----------------------------------------------------------------------------------------------
@@ -186,28 +196,28 @@ class Mesh:
 def test_the_mesh_is_read_again_only_when_it_was_changed():
     mesh = Mesh(90, 10)
     for _ in range(5):
-        assert mesh.steering.wanted() == {"v1": 0.9, "v2": 0.1}
+        assert mesh.steering.expected() == {"v1": 0.9, "v2": 0.1}
     assert mesh.looks == 1
     mesh.put(50, 50)
-    assert mesh.steering.wanted() == {"v1": 0.9, "v2": 0.1}
+    assert mesh.steering.expected() == {"v1": 0.9, "v2": 0.1}
     mesh.changes += 1
-    assert mesh.steering.wanted() == {"v1": 0.5, "v2": 0.5}
+    assert mesh.steering.expected() == {"v1": 0.5, "v2": 0.5}
 
 
 def test_what_is_changed_past_the_lab_is_noticed_after_a_while(monkeypatch):
     mesh = Mesh(90, 10)
-    mesh.steering.wanted()
+    mesh.steering.expected()
     mesh.put(50, 50)
     then = time.monotonic()
     monkeypatch.setattr("labsupport.traffic.rule_control.time.monotonic", lambda: then + 60)
-    assert mesh.steering.wanted() == {"v1": 0.5, "v2": 0.5}
+    assert mesh.steering.expected() == {"v1": 0.5, "v2": 0.5}
 
 
-def test_a_closed_lab_leaves_the_last_wanted_shares():
+def test_a_closed_lab_leaves_the_last_expected_shares():
     mesh = Mesh(90, 10)
-    mesh.steering.wanted()
+    mesh.steering.expected()
     mesh.refuse, mesh.changes = UsageError("closed"), 9
-    assert mesh.steering.wanted() == {"v1": 0.9, "v2": 0.1}
+    assert mesh.steering.expected() == {"v1": 0.9, "v2": 0.1}
 
 
 def settled(dial: WeightDial, condition):
@@ -219,7 +229,7 @@ def settled(dial: WeightDial, condition):
 
 def test_a_dial_puts_the_last_position_in_force_and_skips_those_before():
     mesh, woken = Mesh(90, 10), threading.Event()
-    dial = WeightDial(mesh.steering, "reviews", woken.set)
+    dial = WeightDial(mesh.steering, RULE, woken.set)
     assert dial.state()["weights"] == [90, 10]
     for second in range(11, 41):
         dial.ask([100 - second, second])
@@ -233,7 +243,7 @@ def test_a_dial_puts_the_last_position_in_force_and_skips_those_before():
 
 def test_what_went_wrong_is_shown_and_the_sliders_go_back():
     mesh = Mesh(90, 10)
-    dial = WeightDial(mesh.steering, "reviews", lambda: None)
+    dial = WeightDial(mesh.steering, RULE, lambda: None)
     mesh.refuse = ManifestError([Problem("weights are refused today", "f.yaml", 2)])
     dial.ask([10, 90])
     settled(dial, lambda state: not state["busy"])
@@ -247,7 +257,7 @@ def test_what_went_wrong_is_shown_and_the_sliders_go_back():
 
 def test_an_error_that_nobody_foresaw_is_shown_too():
     mesh = Mesh(90, 10)
-    dial = WeightDial(mesh.steering, "reviews", lambda: None)
+    dial = WeightDial(mesh.steering, RULE, lambda: None)
     mesh.refuse = ZeroDivisionError("oops")
     dial.ask([10, 90])
     settled(dial, lambda state: "ZeroDivisionError: oops" in state["problem"])
@@ -256,7 +266,7 @@ def test_an_error_that_nobody_foresaw_is_shown_too():
 @pytest.mark.parametrize("nonsense", [None, "90/10", [1.5, 98.5], {"v1": 3}, 7])
 def test_nonsense_from_a_browser_turns_nothing(nonsense):
     mesh = Mesh(90, 10)
-    dial = WeightDial(mesh.steering, "reviews", lambda: None)
+    dial = WeightDial(mesh.steering, RULE, lambda: None)
     dial.ask(nonsense)
     assert dial.state()["busy"] is False
     assert mesh.patches == []
@@ -264,7 +274,7 @@ def test_nonsense_from_a_browser_turns_nothing(nonsense):
 
 def test_a_rule_that_is_gone_stops_the_sliders_and_says_so():
     mesh = Mesh(90, 10)
-    dial = WeightDial(mesh.steering, "reviews", lambda: None)
+    dial = WeightDial(mesh.steering, RULE, lambda: None)
     mesh.objects, mesh.changes = rules(SUBSETS), 1
     state = dial.state()
     assert not state["ready"]

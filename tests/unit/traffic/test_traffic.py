@@ -12,6 +12,7 @@ from labsupport.errors import EngineLostError, UsageError
 from labsupport.records import TrafficSpec
 from labsupport.traffic import sending
 from labsupport.traffic.observations import Observations
+from labsupport.traffic.tls import Tls
 
 
 @pytest.mark.parametrize(
@@ -213,14 +214,15 @@ KEY = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
 @pytest.mark.parametrize(
     ("url", "options", "named"),
     [
-        ("gateway:/", {"ca": PEM}, "not TLS"),
-        ("http://web/", {"tls_version": "1.2", "source": "client"}, "not TLS"),
+        ("gateway:/", {"tls": Tls(ca=PEM)}, "not TLS"),
+        ("http://web/", {"tls": Tls(version="1.2"), "source": "client"}, "not TLS"),
         ("https://a.example/", {"source": "client"}, "inside"),
-        ("https://a.example/", {"ca": "no certificate"}, "ca: "),
-        ("https://a.example/", {"tls_version": "1.4"}, "tls_version="),
-        ("https://a.example/", {"certificate": (PEM, "")}, "belong together"),
-        ("https://a.example/", {"certificate": (PEM, "text")}, "no private key"),
-        ("https://a.example/", {"certificate": PEM}, "authority.client"),
+        ("https://a.example/", {"tls": Tls(ca="no certificate")}, "tls: ca"),
+        ("https://a.example/", {"tls": Tls(version="1.4")}, "version="),
+        ("https://a.example/", {"tls": Tls(certificate=(PEM, ""))}, "belong together"),
+        ("https://a.example/", {"tls": Tls(certificate=(PEM, "text"))}, "no private key"),
+        ("https://a.example/", {"tls": Tls(certificate=PEM)}, "authority.client"),
+        ("https://a.example/", {"tls": PEM}, "write tls=Tls("),
         ("tcp://gateway:9000", {}, "body="),
         ("tcp://gateway:9000", {"body": "x", "headers": {"a": "b"}}, "headers"),
         ("tls://a.example", {"body": "x", "reuse_connections": True}, "connection of its own"),
@@ -233,7 +235,7 @@ def test_what_a_scheme_does_not_allow_is_refused(url, options, named):
 
 
 def test_options_for_tls_are_taken_and_not_shown():
-    spec = sending.build_spec("https://a.example/", ca=PEM, certificate=(PEM, KEY), tls_version="1.3")
+    spec = sending.build_spec("https://a.example/", tls=Tls(ca=PEM, certificate=(PEM, KEY), version="1.3"))
     assert (spec.tls.ca, spec.tls.key, spec.tls.version) == (PEM, KEY, "1.3")
     assert "BEGIN" not in repr(spec) and "secret" not in repr(spec)
     assert sending.build_spec("https://a.example/").tls is None

@@ -1,0 +1,46 @@
+"""How a learner names an object: one form everywhere, one way to be told what is wrong with it."""
+
+import pytest
+
+from labsupport.errors import UsageError
+from labsupport.lab.refs import as_ref, rule_of
+from labsupport.records import Ref
+from labsupport.traffic.weights import RuleName
+
+WEB = Ref("VirtualService", "web")
+SHOP = Ref("VirtualService", "web", "shop")
+
+
+@pytest.mark.parametrize("text", ["vs/web", "VirtualService/web", "virtualservices/web", " vs/web "])
+def test_a_kind_may_be_written_as_with_kubectl(text):
+    assert as_ref(text) == WEB
+
+
+def test_a_namespace_is_a_part_of_the_text_or_an_option():
+    assert as_ref("vs/web.shop") == as_ref("vs/web", namespace="shop") == as_ref(WEB, namespace="shop") == SHOP
+    assert as_ref("vs/a.b", namespace="shop") == Ref("VirtualService", "a.b", "shop")
+
+
+@pytest.mark.parametrize(
+    "given", ["", "web", "vs/", "/web", "vs/web/0", "vs/.shop", "vs/web.", "all/web", None, 3, ["vs/web"]]
+)
+def test_what_names_no_object_is_refused(given):
+    with pytest.raises(UsageError):
+        as_ref(given)
+
+
+def test_what_is_wrong_is_named():
+    with pytest.raises(UsageError, match="Did you mean VirtualService"):
+        as_ref("VirtualServce/web")
+    with pytest.raises(UsageError, match="namespace='cart' says another one"):
+        as_ref(SHOP, namespace="cart")
+    with pytest.raises(UsageError, match="name of a namespace"):
+        as_ref("vs/web", namespace=3)
+
+
+def test_a_bare_name_stands_for_the_kind_that_is_meant():
+    assert as_ref("web", default_kind="Deployment") == Ref("Deployment", "web")
+    assert rule_of("web") == rule_of("vs/web") == rule_of(WEB) == RuleName(WEB)
+    assert rule_of("vs/web.shop[1]") == RuleName(SHOP, 1)
+    with pytest.raises(UsageError, match="only a VirtualService"):
+        rule_of("dr/web")
