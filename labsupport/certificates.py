@@ -1,7 +1,8 @@
 """Certificates for a lab: an authority of one's own, what it signs, and the Kubernetes Secrets that carry them.
 
-What an ``openssl`` session makes in Istio's documentation is made here in two lines::
+What an ``openssl`` session makes in Istio's documentation is made here in a few lines::
 
+    from labsupport import Tls
     from labsupport.certificates import Authority
 
     authority = Authority("Workshop CA")

@@ -66,10 +66,10 @@ def test_a_refused_rule_leaves_everything_as_it_was(web: Lab) -> None:
 
 
 def test_a_rule_is_shown_as_the_proxies_hold_it(web: Lab) -> None:
-    seen = web.config("VirtualService", "web")
+    seen = web.config("vs/web")
     assert seen.proxy == web.pods().of("client")[0].name
     assert "name: outbound|8080|safe|web.default.svc.cluster.local" in repr(seen)
-    other = web.config("DestinationRule", "web", proxy="web-safe")
+    other = web.config("dr/web", proxy="web-safe")
     assert other.proxy == web.pods().of("web-safe")[0].name
     assert "- web-risk (healthy)" in repr(other)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -196,6 +197,7 @@ def test_the_test_command_ends_as_pytest_does(tmp_path: Path):
 
 
 def test_progress_lists_exercises_and_reset_forgets_them(own_state: Path):
+    shutil.copytree(ROOT / "manifests", own_state / "manifests", dirs_exist_ok=True)
     paths.state_file().parent.mkdir()
     paths.state_file().write_text('{"format": 1, "exercises": {"02.1": {"state": "PASSED", "checks": 1, "hints": 0}}}')
     assert "✓ 02.1" in run("progress").output
