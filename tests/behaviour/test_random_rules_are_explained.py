@@ -23,6 +23,7 @@ from labsupport.errors import ConfigRejectedError, ManifestError
 from labsupport.explain import Explanation, PredictedOutcome, RoutedTo
 from labsupport.lab.lab import Lab
 from labsupport.records import AccessRecord, Ref, Response
+from labsupport.traffic.tls import Tls
 
 SETS = int(os.environ.get("BEHAVIOUR_SETS", "50"))
 SEED = int(os.environ.get("BEHAVIOUR_SEED", "7000"))
@@ -273,7 +274,7 @@ def judge(mesh: Mesh, shown: Certificate, seed: int, met: Counter[str]) -> list[
             "method": request.method,
             "headers": request.headers,
             "body": request.body,
-            "certificate": shown if request.certificate else None,
+            "tls": Tls(certificate=shown) if request.certificate else None,
         }
         why = mesh.lab.explain(request.url, confirm=False, **options).explanation
         if request.body is None:
