@@ -66,7 +66,7 @@ def test_every_picture_is_in_the_export(
             (1, "In force after"),
             (LIVE, "one mark = one request"),
             (3, "100 responses"),
-            (4, "wanted share"),
+            (4, "expected share"),
             (5, "before"),
             (6, "latency p95"),
             (STATUS, "VirtualService/web"),
