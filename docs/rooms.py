@@ -83,10 +83,15 @@ def picture() -> str:
         x, y = places[name]
         for other in sorted(others):
             to_x, to_y = places[other]
-            parts.append(
-                f'<path d="M{x:.0f} {y + HEIGHT:.0f}C{x:.0f} {y + HEIGHT + 26:.0f} {to_x:.0f} {to_y - 26:.0f} '
-                f'{to_x:.0f} {to_y:.0f}" fill="none" stroke="#57606a" marker-end="url(#tip)"/>'
-            )
+            bend = f"{x:.0f} {y + HEIGHT + 26:.0f} {to_x:.0f} {to_y - 26:.0f}"
+            way = f"M{x:.0f} {y + HEIGHT:.0f}C{bend} {to_x:.0f} {to_y:.0f}"
+            if to_y - y > ROW:
+                # Past the rooms between, not behind one of them: from side to side, along the edge of the picture.
+                side, edge = (-1, 0) if to_x < WIDTH / 2 else (1, WIDTH)
+                start, end = x + side * BOX / 2, to_x + side * BOX / 2
+                middle, to_middle = y + HEIGHT / 2, to_y + HEIGHT / 2
+                way = f"M{start:.0f} {middle:.0f}C{edge} {middle:.0f} {edge} {to_middle:.0f} {end:.0f} {to_middle:.0f}"
+            parts.append(f'<path d="{way}" fill="none" stroke="#57606a" marker-end="url(#tip)"/>')
     for name, (x, y) in places.items():
         about = ABOUT[name] or ", ".join(plain_modules())
         width = BOX if name != PLAIN else WIDTH - 2 * MARGIN
