@@ -16,7 +16,7 @@ from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives
 from labsupport.explain.scope import Listener, ProxyKnowledge, rule_hosts
 from labsupport.model import VirtualService
-from labsupport.model.hosts import gateway_name, is_wildcard, matches
+from labsupport.model.hosts import fqdn, gateway_name, is_wildcard, matches
 from labsupport.records import Pod
 
 __all__ = ["Table", "service_names", "sidecar_table"]
@@ -205,6 +205,21 @@ def _look_up(hosts: Sequence[_VirtualHost], host: str) -> _VirtualHost | None:
     return best[1] if best else None
 
 
+def _about(catalog: Catalog, rule: VirtualService, hostname: str) -> bool:
+    """Whether a rule names a host or leads to it, rather than only covering it as one of any.
+
+    A gateway's rule for ``*`` is about what it leads to; no sidecar lacks it.
+    """
+    if hostname in map(str.lower, rule_hosts(catalog, rule)):
+        return True
+    led = (
+        fqdn(item.destination.host, effective.namespace)
+        for effective in effective_rules(catalog, rule)
+        for item in effective.rule.route
+    )
+    return hostname in map(str.lower, led)
+
+
 def _losers(
     catalog: Catalog,
     namespace: str,
@@ -223,6 +238,8 @@ def _losers(
         if not exported(rule, owner, namespace):
             yield rule, f"its exportTo does not show it to namespace {namespace}"
         elif "mesh" not in (rule.spec.gateways or ["mesh"]):
+            if not _about(catalog, rule, hostname):
+                continue
             names = ", ".join(gateway_name(name, owner) for name in rule.spec.gateways)
             yield rule, f"it is bound to {names} only; name mesh among its gateways to have it in sidecars"
         elif rule not in bound:

@@ -121,6 +121,22 @@ def test_a_rule_for_sidecars_is_named_as_one_that_does_not_count() -> None:
     assert "for sidecars only" in seen.ignored[0].reason
 
 
+@pytest.mark.parametrize(
+    ("hosts", "leads_to", "told"),
+    [
+        ('["*"]', "details", False),
+        ('["*.default.svc.cluster.local"]', "details", False),
+        ('["*"]', "reviews", True),
+        ('["reviews"]', "details", True),
+    ],
+)
+def test_a_gateways_rule_is_missed_in_sidecars_only_where_it_is_about_the_host(
+    hosts: str, leads_to: str, told: bool
+) -> None:
+    rule = virtual_service(f"[{{route: [{{destination: {{host: {leads_to}}}}}]}}]", hosts=hosts, extra=BOUND)
+    assert bool(ask(GATEWAY, rule).ignored) is told
+
+
 def test_match_gateways_tells_the_gateway_from_the_mesh() -> None:
     rules = f"[{to('v1', match='[{gateways: [mesh]}]')}, {to('v2', match='[{gateways: [front]}]')}]"
     service = virtual_service(rules, hosts='["reviews.default.svc.cluster.local"]', extra=", gateways: [front, mesh]")
