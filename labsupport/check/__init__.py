@@ -6,6 +6,9 @@ is too small to rule anything out gives TOO_LITTLE_DATA, and how many more reque
 
 Whatever is expected, no responses at all is a failure: nothing was shown. ``None`` instead of observations means that
 nothing was tried, and gives NOT_ATTEMPTED.
+
+Observations of long traffic are a window: its last responses. The outcome says so, and errors before the window fail
+it, unless errors in it were judged or left out by their outcome.
 """
 
 from labsupport.check.expectations import (

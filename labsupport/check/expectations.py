@@ -13,6 +13,7 @@ from labsupport.check.result import (
     unusable,
 )
 from labsupport.check.shares import Alternatives, check_share
+from labsupport.check.window import tells_window
 from labsupport.errors import UsageError
 from labsupport.records import Response
 from labsupport.statistics import ALPHA
@@ -37,6 +38,7 @@ RANDOM_CHECKS = frozenset({"share", "same_share"})
 _SHOWN = 4
 
 
+@tells_window
 def share(
     observations: Observations | None,
     expected: Mapping[str, float],
@@ -76,6 +78,7 @@ def share(
     return check_share(observations, expected, by=by, service=service, per=per, reject=reject, alpha=alpha, title=title)
 
 
+@tells_window
 def same_share(
     observations: Observations | None,
     other: Observations | None,
@@ -130,6 +133,7 @@ def same_share(
     )
 
 
+@tells_window
 def exactly(
     observations: Observations | None,
     expected: Mapping[str | int, int],
@@ -163,6 +167,7 @@ def exactly(
     return _exact(same, title, lines, observations, seen)
 
 
+@tells_window
 def only(
     observations: Observations | None,
     predicate: Callable[[Response], bool] | None = None,
@@ -202,6 +207,7 @@ def only(
     return _strays(title, observations, observations.filter(lambda response: id(response) not in ids), service)
 
 
+@tells_window
 def none(
     observations: Observations | None,
     predicate: Callable[[Response], bool] | None = None,
@@ -240,6 +246,7 @@ def none(
     return _strays(title, observations, hits, service)
 
 
+@tells_window
 def status(observations: Observations | None, *statuses: int, title: str = "") -> CheckOutcome:
     """Expect every response to have this HTTP status (or one of these)."""
     if not statuses:
@@ -247,11 +254,13 @@ def status(observations: Observations | None, *statuses: int, title: str = "") -
     return only(observations, status=statuses, title=title or f"status {words.join(statuses, 'or')} only")
 
 
+@tells_window
 def ok(observations: Observations | None, *, title: str = "") -> CheckOutcome:
     """Expect every request to succeed (status below 400)."""
     return only(observations, outcome="ok", title=title or "not one request failed")
 
 
+@tells_window
 def even(
     observations: Observations | None,
     *,
@@ -287,6 +296,7 @@ def even(
     return _exact(len(seen) == among and spread <= within, title, lines, observations, seen)
 
 
+@tells_window
 def sticky(
     observations: Observations | None,
     *,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from labsupport import words
 from labsupport.check.result import FAILED, PASSED, CheckOutcome, unusable
+from labsupport.check.window import tells_window
 from labsupport.errors import UsageError
 from labsupport.traffic.observations import Observations
 
 __all__ = ["duration", "slower"]
 
 
+@tells_window
 def duration(
     observations: Observations | None,
     *,
@@ -48,6 +50,7 @@ def duration(
     return CheckOutcome(PASSED if held else FAILED, title, tuple(lines), n=len(observations))
 
 
+@tells_window
 def slower(
     observations: Observations | None,
     other: Observations | None,

@@ -31,9 +31,9 @@ _LOOK_S = 0.05
 class BackgroundTraffic(RecordedTraffic):
     """Requests sent in the background, from ``start`` (or entering a ``with`` block) to ``stop``.
 
-    The last 20,000 responses are kept (500 with their bodies), and counts of all. A thread reads the responses; it
-    never prints, and an error in it is raised by the next call on this handle. All methods may be called from any
-    thread.
+    The last 20,000 responses are kept (500 with their bodies), counts of all, and the first and the last error. A
+    thread reads the responses; it never prints, and an error in it is raised by the next call on this handle. All
+    methods may be called from any thread.
 
     Args:
         engine: where to send.
@@ -255,7 +255,7 @@ class BackgroundTraffic(RecordedTraffic):
                         raise WaitTimeoutError(
                             f"{len(found)} of {count} responses after {timeout_s:g} s, at a rate of "
                             f"{words.rate(self._rate)} with at most {self._spec.concurrency} requests under way. "
-                            "Raise the rate, or look at live.errors"
+                            "Raise the rate, or look at first_error and last_error"
                         )
                     self._changed.wait(min(left, _LOOK_S))
                 reached(len(found))
@@ -290,11 +290,20 @@ class BackgroundTraffic(RecordedTraffic):
         total = sum(outcomes.values())
         failed = total - outcomes.get("ok", 0)
         spread = "" if not total else f", {failed:,} not ok" if failed else ", all ok"
+        if total > self._recording.capacity:
+            spread += f"{self._span_of_errors()}; the last {self._recording.capacity:,} are kept"
         text = (
             f"traffic to {self._spec.url} from {self._spec.source}, {words.rate(self._rate)}, {self._state}: "
             f"{words.plural(total, 'response')}{spread}"
         )
         return f"{text}\n{_reason(self._error)}" if self._error is not None else text
+
+    def _span_of_errors(self) -> str:
+        first, last = self.first_error, self.last_error
+        if first is None or last is None:
+            return ""
+        times = dict.fromkeys(time.strftime("%H:%M:%S", time.localtime(error.started_s)) for error in (first, last))
+        return f" ({' to '.join(times)})"
 
     # --- inside -------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, overload
@@ -13,6 +14,7 @@ from labsupport import words
 from labsupport.errors import UsageError
 from labsupport.records import Response
 from labsupport.traffic.share import NONE, Attribute, By, Share, divide, hop_of, value_of
+from labsupport.traffic.window import Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,18 +36,28 @@ class Observations(Sequence[Response]):
 
     Args:
         responses: what the client saw; one batch, whose connections are numbered together.
+        window: what there was besides, if these are only the last ones.
     """
 
-    def __init__(self, responses: Iterable[Response] = ()) -> None:
+    def __init__(self, responses: Iterable[Response] = (), *, window: Window | None = None) -> None:
         self._responses = tuple(responses)
+        self._window = window
         # Connections are numbered per batch of requests, so that a response keeps the batch it came with.
         self._batch: tuple[int, ...] = (next(_batches),) * len(self._responses)
 
     @classmethod
-    def _of(cls, responses: Iterable[Response], batch: Iterable[int]) -> Observations:
+    def _of(cls, responses: Iterable[Response], batch: Iterable[int], window: Window | None = None) -> Observations:
         made = cls.__new__(cls)
-        made._responses, made._batch = tuple(responses), tuple(batch)
+        made._responses, made._batch, made._window = tuple(responses), tuple(batch), window
         return made
+
+    @property
+    def window(self) -> Window | None:
+        """What there was besides, if these come from the last responses of longer traffic; None if nothing is left out.
+
+        What is filtered is still from a window; a slice says itself what it leaves out.
+        """
+        return self._window
 
     def __len__(self) -> int:
         return len(self._responses)
@@ -65,7 +77,9 @@ class Observations(Sequence[Response]):
     def __add__(self, other: Observations) -> Observations:
         if not isinstance(other, Observations):
             return NotImplemented
-        return self._of(self._responses + other._responses, self._batch + other._batch)
+        mine, its = (seen._window or Window(len(seen), len(seen)) for seen in (self, other))
+        window = mine + its if self._window or other._window else None
+        return self._of(self._responses + other._responses, self._batch + other._batch, window)
 
     def __eq__(self, other: object) -> bool:
         return self._responses == other._responses if isinstance(other, Observations) else NotImplemented
@@ -116,8 +130,12 @@ class Observations(Sequence[Response]):
                 return False
             return predicate is None or bool(predicate(response))
 
-        chosen = [index for index, response in enumerate(self._responses) if holds(response)]
-        return self._take(chosen)
+        chosen = self._take([index for index, response in enumerate(self._responses) if holds(response)])
+        if chosen._window is not None and (outcome is not None or status is not None):
+            # Who chooses by how requests ended has decided about errors, those outside the window, too.
+            window = replace(chosen._window, errors=0)
+            chosen = self._of(chosen._responses, chosen._batch, window)
+        return chosen
 
     def independent_choices(self, *, per: Choice = "request") -> Observations:
         """One response for each independent choice of a destination; their number is the n of a test.
@@ -308,11 +326,13 @@ class Observations(Sequence[Response]):
 
     def __repr__(self) -> str:
         if not self._responses:
-            return "no responses"
+            return "no responses" + (f" among {self._window}" if self._window else "")
         outcomes = self.outcomes
         rate = f" ({words.rate(self.rate)})" if len(self) > 1 and self.rate else ""
         spread = "all ok" if outcomes.counts == {"ok": len(self)} else _outcome_text(self)
         lines = [f"{words.plural(len(self), 'response')} in {words.duration(self.duration_s)}{rate}: {spread}"]
+        if self._window is not None:
+            lines.append(f"from {self._window} responses" + _left_out(self._window))
         share = self.share()
         if set(share.counts) != {NONE}:
             lines.append(repr(share))
@@ -325,11 +345,15 @@ class Observations(Sequence[Response]):
     def _take(self, indices: Sequence[int]) -> Observations:
         if len(indices) == len(self._responses):
             return self
-        return self._of((self._responses[i] for i in indices), (self._batch[i] for i in indices))
+        return self._of((self._responses[i] for i in indices), (self._batch[i] for i in indices), self._window)
 
 
 def _texts(value: Wanted) -> set[str]:
     return {str(value)} if isinstance(value, (str, int)) else {str(item) for item in value}
+
+
+def _left_out(window: Window) -> str:
+    return f"; {window.errors:,} of those before failed" if window.errors else ""
 
 
 def _outcome_text(responses: Observations) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 
+from labsupport.records import Response
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.recording import Mark, Recording, When
 
@@ -23,14 +24,31 @@ class RecordedTraffic(ABC):
 
     @property
     def observations(self) -> Observations:
-        """All responses that are kept, in order of completion."""
+        """All responses that are kept, in order of completion; ``window`` tells if there were more."""
         self._raise_stored()
-        return Observations(self._recording.kept)
+        with self._recording.lock:
+            kept = self._recording.kept
+            return Observations(kept, window=self._recording.window(len(kept)))
 
     @property
     def total(self) -> int:
         """Number of responses since the start, whether kept or not."""
         return self._recording.total
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Outcome to count, of all responses since the start, whether kept or not."""
+        return self._recording.outcomes
+
+    @property
+    def first_error(self) -> Response | None:
+        """The first response that failed since the start, whether kept or not; None without any."""
+        return self._recording.first_error
+
+    @property
+    def last_error(self) -> Response | None:
+        """The last response that failed since the start, whether kept or not; None without any."""
+        return self._recording.last_error
 
     def last(self, seconds: float) -> Observations:
         """Responses to the requests that were sent in the last ``seconds``."""
@@ -91,7 +109,9 @@ class RecordedTraffic(ABC):
 
     def _between(self, begin_s: float, end_s: float | None = None, *, settled: bool = True) -> Observations:
         self._raise_stored()
-        return Observations(self._recording.between(begin_s, end_s, settled=settled))
+        with self._recording.lock:
+            kept = self._recording.between(begin_s, end_s, settled=settled)
+            return Observations(kept, window=self._recording.window(len(kept), begin_s, end_s))
 
     @abstractmethod
     def _raise_stored(self) -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 from labsupport import words
 from labsupport.errors import UsageError
 from labsupport.records import ApplyResult, Response, TrafficSpec
+from labsupport.traffic.window import Window
 
 __all__ = ["CAPACITY", "Mark", "Recording", "State", "TrafficSnapshot", "When"]
 
@@ -25,6 +26,27 @@ CAPACITY_WITH_BODIES = 500
 """How many are kept with their bodies, which may have 64 KiB each."""
 
 _MARKS = 1_000
+
+
+@dataclass(slots=True)
+class _Dropped:
+    """What is left of the responses to one second's requests that are not kept any more."""
+
+    first_s: float
+    last_s: float
+    count: int = 0
+    errors: int = 0
+    first_error_s: float = 0.0
+    last_error_s: float = 0.0
+
+    def add(self, response: Response) -> None:
+        self.first_s, self.last_s = min(self.first_s, response.started_s), max(self.last_s, response.started_s)
+        self.count += 1
+        if response.outcome != "ok":
+            known = self.errors > 0
+            self.first_error_s = min(self.first_error_s, response.started_s) if known else response.started_s
+            self.last_error_s = max(self.last_error_s, response.started_s)
+            self.errors += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +122,9 @@ class Recording:
         self._kept: deque[Response] = deque(maxlen=capacity)
         self._marks: deque[Mark] = deque(maxlen=_MARKS)
         self._outcomes: Counter[str] = Counter()
+        self._first_error: Response | None = None
+        self._last_error: Response | None = None
+        self._dropped: dict[int, _Dropped] = {}
         self._total = 0
         # Numbers of requests and connections go on over a stop and a new start.
         self._first_index = self._first_connection = 0
@@ -118,6 +143,16 @@ class Recording:
         """Outcome to count, of all responses since the start."""
         with self.lock:
             return dict(self._outcomes)
+
+    @property
+    def first_error(self) -> Response | None:
+        """The first response of all that failed, kept or not; None without any."""
+        return self._first_error
+
+    @property
+    def last_error(self) -> Response | None:
+        """The last response of all that failed, kept or not; None without any."""
+        return self._last_error
 
     @property
     def kept(self) -> tuple[Response, ...]:
@@ -151,7 +186,11 @@ class Recording:
                     index=response.index + self._first_index,
                     connection=response.connection + self._first_connection if known else -1,
                 )
+            if len(self._kept) == self.capacity and self._kept:
+                self._drop(self._kept[0])
             self._kept.append(response)
+            if response.outcome != "ok":
+                self._first_error, self._last_error = self._first_error or response, response
             self._total += 1
             self._outcomes[response.outcome] += 1
             self._next_index = max(self._next_index, response.index + 1)
@@ -183,6 +222,33 @@ class Recording:
             end = float("inf") if end_s is None else end_s
             below = self._settled if settled else self._next_index
             return [r for r in self._kept if begin_s <= r.started_s < end and r.index < below]
+
+    def window(self, kept: int, begin_s: float = float("-inf"), end_s: float | None = None) -> Window | None:
+        """What is not kept any more of a stretch of time.
+
+        Args:
+            kept: how many responses to its requests are kept.
+            begin_s: its beginning, in seconds since the epoch.
+            end_s: its end (exclusive); None for now.
+
+        Returns:
+            None if nothing of it was dropped. Whether errors were is exact; at the borders, the numbers are counts of
+            whole seconds.
+        """
+        with self.lock:
+            end = float("inf") if end_s is None else end_s
+            gone = [second for second in self._dropped.values() if second.last_s >= begin_s and second.first_s < end]
+            if not gone:
+                return None
+            failed = [second for second in gone if second.errors]
+            errors = sum(s.errors for s in failed if s.last_error_s >= begin_s and s.first_error_s < end)
+            total = kept + sum(second.count for second in gone)
+            return Window(kept, total, errors, self._first_error, self._last_error)
+
+    def _drop(self, response: Response) -> None:
+        second = int(response.started_s)
+        known = self._dropped.setdefault(second, _Dropped(response.started_s, response.started_s))
+        known.add(response)
 
     def moment(self, when: When, *, end: bool = False) -> float:
         """The time that a moment stands for.

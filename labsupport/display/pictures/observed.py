@@ -167,12 +167,15 @@ def _facts(seen: Observations) -> str:
     ranked = sorted(causes.items(), key=lambda item: -item[1])
     failed = sum(causes.values())
     if not failed:
-        errors = "✓ all ok"
+        # One that is not kept has failed, too: a tick would tell of more than was looked at.
+        errors = "✓ all ok" if seen.window is None else "no errors among these"
     else:
         shown = [f"{esc(why)}: {count:,}" for why, count in ranked[:5]]
         more = [f"and {len(ranked) - 5} more causes"] if len(ranked) > 5 else []
         head = el("b", f"✗ {words.percent(failed / len(seen))} errors", class_="e")
         errors = "<br>".join([head, *shown, *more])
+    if seen.window is not None and seen.window.errors:
+        errors += el("div", f"✗ {seen.window.errors:,} requests before these failed", class_="e")
     quantiles = [[f"p{100 * q:g}", words.duration(seen.quantile(q))] for q in (0.5, 0.9, 0.99)]
     quantiles.append(["longest", words.duration(seen.max_s)])
     times = table(["latency", ""], [[esc(name), value] for name, value in quantiles], numeric=frozenset({1}))
@@ -182,9 +185,11 @@ def _facts(seen: Observations) -> str:
 def observations_html(seen: Observations) -> str:
     """Observations at a glance: who answered, what failed, how long it took."""
     if not seen:
-        return panel("Observations", "no responses")
+        return panel("Observations", "no responses" + (f" among {seen.window}" if seen.window else ""))
     rate = f", {words.rate(seen.rate)}" if len(seen) > 1 and seen.rate else ""
     subtitle = f"{words.plural(len(seen), 'response')} in {words.duration(seen.duration_s)}{rate}"
+    if seen.window is not None:
+        subtitle += f", from {seen.window}"
     share = seen.share()
     rows = _rows(share, None)
     picture = ""

@@ -11,6 +11,7 @@ from labsupport import check, statistics
 from labsupport.errors import CheckFailed, UsageError
 from labsupport.records import Hop
 from labsupport.traffic.observations import Observations
+from labsupport.traffic.window import Window
 
 
 def seen(counts: dict[str, int], **fields) -> Observations:
@@ -218,3 +219,42 @@ def test_joined_checks_are_as_good_as_their_worst_part():
     assert check.all_of("all").state is check.FAILED
     share = check.share(seen({"v1": 90, "v2": 10}), {"v1": 90, "v2": 10})
     assert check.all_of("all", share, share).alpha == 2 * statistics.ALPHA
+
+
+# --- windows ------------------------------------------------------------------------------------------------------
+
+
+def windowed(*, errors: int) -> Observations:
+    seen = [response(index) for index in range(20)]
+    return Observations(seen, window=Window(20, 570, errors, response(3, outcome="http_error", status=503)))
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        check.ok,
+        lambda seen: check.status(seen, 200),
+        lambda seen: check.only(seen, version="v1"),
+        lambda seen: check.none(seen, version="v2"),
+        lambda seen: check.exactly(seen, {"v1": 20}),
+        lambda seen: check.even(seen, among=1, by="version"),
+        lambda seen: check.duration(seen, at_most_s=60),
+    ],
+)
+def test_errors_before_a_window_fail_whatever_is_checked_in_it(judge) -> None:
+    assert judge(windowed(errors=0)).passed
+    outcome = judge(windowed(errors=550))
+    assert outcome.state is check.FAILED
+    assert "a window: the last 20 of 570 responses were looked at" in outcome.lines
+    assert any(line.startswith("550 requests before them failed; the first error at ") for line in outcome.lines)
+
+
+def test_who_chooses_by_outcome_has_decided_about_errors() -> None:
+    outcome = check.only(windowed(errors=550).filter(outcome="ok"), version="v1")
+    assert outcome.passed
+    assert "a window: the last 20 of 570 responses were looked at" in outcome.lines
+
+
+def test_errors_that_a_check_accepts_in_its_window_are_accepted_before_it() -> None:
+    seen = Observations([response(0, outcome="http_error", status=503)] * 20, window=Window(20, 570, 550))
+    assert check.status(seen, 503).passed

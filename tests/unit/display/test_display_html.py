@@ -11,6 +11,7 @@ from labsupport import display
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
 from labsupport.display import compare, show
 from labsupport.display.formatters import HTML, install
+from labsupport.display.pictures.observed import observations_html
 from labsupport.errors import ManifestError, Problem
 from labsupport.observe.tables import AccessLog, LabStatus, Pods
 from labsupport.records import (
@@ -25,6 +26,7 @@ from labsupport.records import (
 )
 from labsupport.statistics import Interval
 from labsupport.traffic.observations import Observations
+from labsupport.traffic.window import Window
 
 EVIL = '"><script>alert(1)</script>'
 VS = Ref("VirtualService", "reviews" + EVIL)
@@ -216,3 +218,10 @@ def test_no_module_takes_the_place_of_a_function_of_the_same_name():
         if file.stem != "__init__":
             importlib.import_module(".".join(["labsupport.display", *file.relative_to(root).with_suffix("").parts]))
     assert all(callable(getattr(display, name)) for name in display.__all__)
+
+
+def test_observations_of_a_window_say_so_and_tell_errors_before_it() -> None:
+    seen = Observations([response(0), response(1)], window=Window(2, 570, 550))
+    page = observations_html(seen)
+    assert "from the last 2 of 570" in page
+    assert "550 requests before these failed" in page and "✓ all ok" not in page

@@ -361,3 +361,64 @@ def test_readers_and_writers_do_not_disturb_each_other():
     for reader in readers:
         reader.join(10)
     assert not failures and recording.total == 5000
+
+
+# --- a window over longer traffic ---------------------------------------------------------------------------------
+
+
+def recorded(*, errors: range, count: int = 100, capacity: int = 20) -> BackgroundTraffic:
+    """Traffic at one request a second, from second 1,000, whose errors are those with these numbers."""
+    traffic = BackgroundTraffic(SteppedMesh(), spec(), capacity=capacity)
+    for index in range(count):
+        failed = index in errors
+        answer = response(
+            index, started_s=1_000.0 + index, outcome="http_error" if failed else "ok", status=503 if failed else 200
+        )
+        traffic._recording.add(answer)
+    return traffic
+
+
+def test_counts_and_the_first_and_last_error_are_for_ever() -> None:
+    traffic = recorded(errors=range(10, 13))
+    assert traffic.total == 100
+    assert traffic.outcomes == {"ok": 97, "http_error": 3}
+    assert traffic.first_error is not None and traffic.first_error.index == 10
+    assert traffic.last_error is not None and traffic.last_error.index == 12
+    assert "100 responses, 3 not ok (" in repr(traffic) and "the last 20 are kept" in repr(traffic)
+
+
+def test_observations_say_that_they_are_a_window() -> None:
+    seen = recorded(errors=range(10, 13)).observations
+    assert str(seen.window) == "the last 20 of 100"
+    assert "from the last 20 of 100 responses; 3 of those before failed" in repr(seen)
+    assert recorded(errors=range(0), count=20).observations.window is None
+    assert str(seen.filter(version="v1").window) == "the last 20 of 100"
+    assert seen[-5:].window is None
+
+
+@pytest.mark.parametrize(
+    ("look", "total", "errors"),
+    [
+        (lambda traffic: traffic.since(1_050.0), 50, 0),
+        (lambda traffic: traffic.since(1_012.0), 88, 1),
+        (lambda traffic: traffic.during(1_000.0, 1_011.0), 11, 1),
+        (lambda traffic: traffic.during(1_011.5, 1_012.0), 0, 0),
+    ],
+)
+def test_a_stretch_knows_what_it_lost(look, total: int, errors: int) -> None:
+    traffic = recorded(errors=range(10, 13))
+    traffic._recording.end_run()
+    window = look(traffic).window
+    assert (window.total, window.errors) == (total, errors) if window else (total, errors) == (0, 0)
+
+
+def test_a_stretch_that_is_kept_whole_is_no_window() -> None:
+    traffic = recorded(errors=range(10, 13))
+    traffic._recording.end_run()
+    assert traffic.since(1_080.0).window is None
+
+
+def test_windows_add_up() -> None:
+    seen = recorded(errors=range(10, 13)).observations + recorded(errors=range(0), count=5).observations
+    assert str(seen.window) == "the last 25 of 105"
+    assert seen.window is not None and seen.window.errors == 3
