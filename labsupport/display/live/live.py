@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from labsupport import words
 from labsupport.display.drawing.figure import Figure
 from labsupport.display.live.live_view import LiveView
 from labsupport.display.live.weight_dial import WeightDial
+from labsupport.display.pictures.phases import phases_of
 from labsupport.display.pictures.timeline import Timeline, nice_scale
 from labsupport.display.pictures.traffic_picture import (
     HEIGHT,
@@ -93,6 +95,15 @@ class WatchedTraffic(Protocol):
 
 def _change(mark: Mark) -> Change:
     return Change(mark.began_s, mark.label, mark.in_force_s or None, mark.detail)
+
+
+def _window(snap: TrafficSnapshot) -> str:
+    """What the picture leaves out, as far as it leaves anything out."""
+    if not snap.missed:
+        return ""
+    failed = snap.total - snap.outcomes.get("ok", 0)
+    errors = f", {failed:,} of all failed" if failed else ", none of all failed"
+    return f", the last {len(snap.responses):,} of {words.plural(snap.total, 'request')}{errors}"
 
 
 class LiveTraffic(LiveView):
@@ -182,7 +193,7 @@ class LiveTraffic(LiveView):
         sent = [response.started_s for response in snap.responses]
         now = snap.time_s if snap.state in _SENDING or not sent else max(sent)
         reach = now - min(sent, default=now) if last_s is None else last_s
-        bin_s = next((width for width in _BINS_S if width * _BINS >= reach), _BINS_S[-1])
+        bin_s = next((width for width in _BINS_S if width * _BINS >= reach), 600.0 * math.ceil(reach / 600 / _BINS))
         timeline = Timeline(origin_s=now - bin_s * _BINS, service=self.service, bin_s=bin_s, bins=_BINS)
         timeline.add(snap.responses)
         return traffic_figure(
@@ -190,7 +201,8 @@ class LiveTraffic(LiveView):
             now_s=now,
             changes=tuple(map(_change, snap.marks)),
             expected=self._goals(snap),
-            subtitle=self._what(snap),
+            subtitle=self._what(snap) + _window(snap),
+            phases=phases_of(snap.responses, snap.marks, service=self.service),
         )
 
     def __repr__(self) -> str:

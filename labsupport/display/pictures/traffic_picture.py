@@ -7,7 +7,6 @@ bin is drawn again only when its counts change.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from labsupport.display.drawing.figure import Figure
 from labsupport.display.drawing.marks import column, mark
 from labsupport.display.drawing.palette import ERROR, slot_of
 from labsupport.display.drawing.text import clip, el, esc, num, width
+from labsupport.display.pictures.phases import Phase, phases_summary, phases_table
 from labsupport.display.pictures.share_rows import label_width, legend, make_rows, rows_table, share_row
 from labsupport.display.pictures.timeline import Shares, Timeline, nice_scale
 
@@ -39,6 +39,8 @@ _ROOM = 169.0
 _STRIP_BASE, _STRIP_HIGH = 286.0, 34.0
 _LABEL_ROWS = (12.0, 27.0, 42.0)
 _LONGEST_LABEL = 250.0
+# Room for "+ 999 more changes".
+_MORE = 130.0
 _ROW, _ROWS = 46.0, 4
 _SCALES = (1, 2, 3, 5)
 # A bin that is slower than the usual ones by more than this factor is cut.
@@ -47,6 +49,14 @@ _CUT = 2.5
 _NOTES, _CAUSES = 46.0, 5
 NOTES_HEIGHT = _NOTES + 18 + 17 * _CAUSES
 _TICKS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
+
+
+def _ago(back: int, step: int) -> str:
+    """A time back in the largest unit that all ticks are whole numbers of."""
+    for seconds, unit in ((3600, "h"), (60, "min")):
+        if step % seconds == 0:
+            return f"{back // seconds} {unit}"
+    return f"{back} s"
 
 
 def _capacity(per_mark: int, pitch: float) -> int:
@@ -81,6 +91,41 @@ class Change:
     def words(self) -> str:
         """What came of it."""
         return self.detail if self.in_force_s is None else f"in force after {words.duration(self.in_force_s)}"
+
+
+def _labels(placed: Sequence[tuple[float, Change]], *, reserved: float) -> tuple[list[str], list[Change]]:
+    """Labels of changes, the newest first where there is not room for all.
+
+    Args:
+        placed: the changes from left to right, each with where its line is.
+        reserved: room that is kept free at the left of the lowest row.
+
+    Returns:
+        Markup, and the changes that have no label.
+    """
+    labels: list[str] = []
+    unnamed: list[Change] = []
+    # Each row is free up to where its newer labels begin.
+    free = [LEFT + SPAN] * len(_LABEL_ROWS)
+    for x, change in reversed(placed):
+        detail = f" · {change.words}" if change.words else ""
+        name = clip(change.label, _LONGEST_LABEL - width(detail))
+        wide = width(name) + width(detail)
+        # The label slides along the right edge until its line has come far enough, then moves with the line.
+        start = max(LEFT, min(x + 5, LEFT + SPAN - wide))
+        begins = [LEFT] * (len(_LABEL_ROWS) - 1) + [LEFT + reserved]
+        fits = (row for row, end in enumerate(free) if begins[row] <= start and start + wide <= end)
+        row = next(fits, None)
+        if row is None:
+            unnamed.insert(0, change)
+            continue
+        free[row] = start - 10
+        text = esc(name) + el("tspan", esc(detail), class_="d")
+        labels.append(el("text", text, x=start, y=_LABEL_ROWS[row], class_="h"))
+        if row < len(_LABEL_ROWS) - 1 and x >= start - 5:
+            way = f"M{num(x)} {num(_LABEL_ROWS[row] + 4)}V{num(_TOP - 7)}"
+            labels.insert(0, el("path", d=way, stroke="var(--ws-fg)", opacity=".45"))
+    return labels, unnamed
 
 
 class TrafficPicture:
@@ -176,56 +221,27 @@ class TrafficPicture:
         return el("title", esc(tip)) + target + "".join(parts) + bar
 
     def _changes(self, changes: Sequence[Change]) -> str:
-        line, parts, labels, taken = self.timeline, [], [], [-math.inf] * len(_LABEL_ROWS)
+        line, parts = self.timeline, list[str]()
+        placed = []
         for change in changes:
-            exact = (change.time_s - line.origin_s) / line.bin_s
-            x = exact * self.step + self.shift
+            x = (change.time_s - line.origin_s) / line.bin_s * self.step + self.shift
             if x < LEFT:
                 continue
             x = min(x, LEFT + SPAN)
-            parts.append(
-                el(
-                    "path",
-                    d=f"M{num(x)} {num(_TOP - 7)}V{num(_STRIP_BASE)}",
-                    stroke="var(--ws-fg)",
-                    stroke_dasharray="3 3",
-                    fill="none",
-                )
-            )
+            placed.append((x, change))
+            way = f"M{num(x)} {num(_TOP - 7)}V{num(_STRIP_BASE)}"
+            parts.append(el("path", d=way, stroke="var(--ws-fg)", stroke_dasharray="3 3", fill="none"))
             until = (change.in_force_s or 0.0) / line.bin_s * self.step
             if until > self.step / 2:
-                parts.append(
-                    el(
-                        "rect",
-                        x=x,
-                        y=_TOP,
-                        width=min(until, LEFT + SPAN - x),
-                        height=_STRIP_BASE - _TOP,
-                        fill="var(--ws-fg)",
-                        opacity=".07",
-                    )
-                )
-            detail = f" · {change.words}" if change.words else ""
-            name = clip(change.label, _LONGEST_LABEL - width(detail))
-            wide = width(name) + width(detail)
-            # The label slides along the right edge until its line has come far enough, then moves with the line.
-            start = max(LEFT, min(x + 5, LEFT + SPAN - wide))
-            row = next((i for i, end in enumerate(taken) if start >= end + 10), None)
-            if row is None:
-                continue
-            taken[row] = start + wide
-            labels.append(
-                el("text", esc(name) + el("tspan", esc(detail), class_="d"), x=start, y=_LABEL_ROWS[row], class_="h")
-            )
-            if row < len(_LABEL_ROWS) - 1 and x >= start - 5:
-                parts.append(
-                    el(
-                        "path",
-                        d=f"M{num(x)} {num(_LABEL_ROWS[row] + 4)}V{num(_TOP - 7)}",
-                        stroke="var(--ws-fg)",
-                        opacity=".45",
-                    )
-                )
+                frame = {"x": x, "y": _TOP, "width": min(until, LEFT + SPAN - x), "height": _STRIP_BASE - _TOP}
+                parts.append(el("rect", **frame, fill="var(--ws-fg)", opacity=".07"))
+        labels, unnamed = _labels(placed, reserved=0.0)
+        if unnamed:
+            # Room for their number is made before the others are placed: it may cost one of them its name.
+            labels, unnamed = _labels(placed, reserved=_MORE)
+            told = f"+ {words.plural(len(unnamed), 'more change')}"
+            names = el("title", esc(", ".join(change.label for change in unnamed)))
+            labels.append(el("text", names + told, x=LEFT, y=_LABEL_ROWS[-1], class_="d h"))
         # The outline of the letters hides lines of older changes behind them.
         return "".join(parts + labels)
 
@@ -245,14 +261,14 @@ class TrafficPicture:
         """What never changes: grid and time axis, whose right edge is called ``end``."""
         parts = []
         seconds = round(self.timeline.size * self.timeline.bin_s)
-        step = next((step for step in _TICKS if seconds % step == 0 and seconds // step <= 9), seconds)
-        for back in range(seconds, -1, -step):
+        step = next((step for step in _TICKS if seconds / step <= 9), nice_scale(seconds / 9))
+        for back in reversed(range(0, seconds + 1, step)):
             x = LEFT + SPAN * (1 - back / seconds)
-            anchor = "start" if back == seconds else "end" if back == 0 else "middle"
+            # A label in the middle of the leftmost tick would stand out of the picture.
+            anchor = "end" if back == 0 else "start" if x < LEFT + 20 else "middle"
+            said = f"−{_ago(back, step)}" if back else end
             parts.append(el("path", d=f"M{num(x)} {_TOP}V{num(_STRIP_BASE)}", stroke="var(--ws-line)"))
-            parts.append(
-                el("text", f"−{back} s" if back else end, x=x, y=_STRIP_BASE + 17, class_="d", text_anchor=anchor)
-            )
+            parts.append(el("text", said, x=x, y=_STRIP_BASE + 17, class_="d", text_anchor=anchor))
         parts.append(el("path", d=f"M{LEFT} {num(_STRIP_BASE)}h{num(SPAN)}", stroke="var(--ws-line)"))
         return "".join(parts)
 
@@ -323,6 +339,7 @@ def traffic_figure(
     changes: Sequence[Change] = (),
     expected: Mapping[str, float] | None = None,
     subtitle: str = "",
+    phases: Sequence[Phase] = (),
 ) -> Figure:
     """The whole picture as a static figure.
 
@@ -332,6 +349,7 @@ def traffic_figure(
         changes: changes of the mesh, oldest first.
         expected: expected weights by version.
         subtitle: what was sent where.
+        phases: what was seen between the changes, oldest first.
 
     Returns:
         A figure of 930 x 310 pixels, and a narrow one.
@@ -361,5 +379,8 @@ def traffic_figure(
     below = beside(LEFT, HEIGHT, rows) + beside(LEFT + SHARES_WIDTH + 30, HEIGHT, picture.notes(shares, expected, low))
     table = rows_table(make_rows(shares.versions, shares.requests, expected))
     summary = picture.summary(shares, expected)
+    if len(phases) > 1:
+        table = phases_table(phases) + table
+        summary += " " + phases_summary(phases)
     narrow = (plot + below, PLOT_WIDTH, HEIGHT + low)
     return Figure("Traffic", subtitle, plot + wide, side + SHARES_WIDTH, HEIGHT, summary, table, narrow)

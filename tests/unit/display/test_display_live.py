@@ -391,3 +391,20 @@ def test_the_versions_counted_are_those_that_the_weights_divide(url, counted):
     assert picture.service == counted
     assert live_of(traffic) is picture
     picture.close()
+
+
+def test_a_picture_of_longer_traffic_says_that_it_is_its_end(source):
+    source.recording = Recording(capacity=20)
+    for number in range(50):
+        source.recording.add(response(number / 10, "v1"))
+    told = LiveTraffic(source).snapshot().subtitle
+    assert "the last 20 of 50 requests" in told
+
+
+def test_a_run_of_days_is_binned(source):
+    source.recording.add(response(0))
+    source.recording.add(response(200_000))
+    source.now = T0 + 200_001
+    shown = LiveTraffic(source).snapshot().body
+    # Two columns, and the mark and the bar of the share beside them.
+    assert shown.count("ws-c0") == 4

@@ -3,11 +3,14 @@
 import itertools
 import re
 
+import pytest
 from display_samples import T0, parsed, response, texts
 
 from labsupport.display.drawing.figure import Figure
+from labsupport.display.pictures.phases import phases_of
 from labsupport.display.pictures.timeline import Timeline
 from labsupport.display.pictures.traffic_picture import LEFT, SPAN, Change, TrafficPicture, traffic_figure
+from labsupport.traffic.recording import Mark
 
 
 def picture(responses=(), **options):
@@ -145,3 +148,37 @@ def test_at_the_usual_rate_of_50_a_second_one_mark_is_one_request():
     fragments = drawing.fragments(T0 + 6)
     assert drawing.per_mark == 1
     assert marks_in(fragments["b1"], "0") == 25
+
+
+def test_the_newest_changes_are_labelled_and_the_others_counted():
+    drawing = picture([response(29.5)])
+    changes = [Change(T0 + place, f"apply {place} of many", 0.1) for place in range(1, 29)]
+    said = texts(drawing.fragments(T0 + 30, changes)["marks"])
+    named = {int(found) for found in re.findall(r"apply (\d+) of many ·", said)}
+    assert 28 in named and 1 not in named
+    assert f"+ {28 - len(named)} more changes" in said
+    # Each keeps its line, whether there is room for its name or not.
+    assert drawing.fragments(T0 + 30, changes)["marks"].count("stroke-dasharray") == 28
+
+
+@pytest.mark.parametrize("bin_s", [0.2, 0.25, 0.3, 0.75, 1.25, 2.5, 7.5, 20, 120, 300, 600, 1800])
+def test_there_are_ticks_however_long_the_time_axis_is(bin_s):
+    drawing = picture([response(1)], bin_s=bin_s, bins=60)
+    frame = drawing.frame("end")
+    said = [node.text for node in parsed(frame).iter() if node.tag.endswith("text")]
+    assert 4 <= len(said) <= 10
+    places = sorted(float(node.get("x")) for node in parsed(frame).iter() if node.tag.endswith("text"))
+    assert min(later - earlier for earlier, later in itertools.pairwise(places)) > 50
+    assert places[0] >= LEFT and places[-1] <= LEFT + SPAN
+
+
+def test_what_was_seen_between_changes_is_kept_as_numbers():
+    sent = [response(at, "v1") for at in (0, 1, 2)] + [response(at, "v2") for at in (11, 12)] + [response(5.5, "v2")]
+    phases = phases_of(sent, [Mark("apply 0/100", T0 + 6, 1.0)])
+    assert [(phase.label, phase.requests, dict(phase.versions)) for phase in phases] == [
+        ("", 3, {"v1": 3}),
+        ("apply 0/100", 2, {"v2": 2}),
+    ]
+    figure = traffic_figure(picture(sent), now_s=T0 + 13, phases=phases)
+    assert "before: 3 requests, v1 100 %; apply 0/100: 2 requests, v2 100 %" in repr(figure)
+    assert "apply 0/100" in figure.table
