@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from labsupport.records import AccessRecord
+from labsupport.records import AccessRecord, untraced_id
 
 __all__ = ["KEPT", "NEVER_SENT", "Line", "Owners", "ProxyLog", "ended_s", "parse_line", "unwritten", "with_mirrors"]
 
@@ -59,7 +59,7 @@ def parse_line(text: str, pod: str, owners: Owners) -> Line | None:
     attempt = str(raw.get("attempt") or "")
     owner = owners.get(upstream, ("", False))[0]
     record = AccessRecord(
-        request_id=_text(raw["id"]),
+        request_id=untraced_id(_text(raw["id"])),
         time_s=time_s,
         pod=pod,
         direction=raw["direction"],

@@ -72,6 +72,14 @@ def test_a_callers_line_in_text_is_read_in_full() -> None:
     assert found.cluster == "outbound|8080|risk|web.lab.svc.cluster.local"
 
 
+def test_a_request_that_is_traced_goes_by_the_id_it_was_sent_with() -> None:
+    sent = "2b3c5f0e-7d1a-4c55-9b0d-5f6f6f0e1a2b"
+    for mark in "49ab":
+        text = CALLER.replace('"r1"', f'"{sent[:14]}{mark}{sent[15:]}"')
+        assert record(text, CLIENT).request_id == sent, mark
+    assert record(CALLER.replace('"r1"', '"nine-9-characters"'), CLIENT).request_id == "nine-9-characters"
+
+
 def test_a_servers_line_names_its_own_pod() -> None:
     found = record(SERVER, WEB)
     assert (found.direction, found.upstream_pod, found.route) == ("inbound", "web-risk-1-a", "default")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labsupport.engine.accesslog import KEPT, Line, Owners, ProxyLog, ended_s, parse_line, unwritten, with_mirrors
 from labsupport.engine.embedded.processes import rundir
-from labsupport.records import AccessRecord
+from labsupport.records import AccessRecord, untraced_id
 
 __all__ = ["AccessLogReader"]
 
@@ -77,7 +77,7 @@ class AccessLogReader:
         self, *, request_ids: Iterable[str] | None, since_s: float | None, timeout_s: float
     ) -> list[AccessRecord]:
         """Access records in order of time; see ``Engine.access_records``."""
-        wanted = None if request_ids is None else set(request_ids)
+        wanted = None if request_ids is None else set(map(untraced_id, request_ids))
         began = time.monotonic()
         while True:
             with self._lock:

@@ -20,7 +20,7 @@ from labsupport.engine.cluster.watch.entrances import PROBE
 from labsupport.engine.cluster.watch.logformat import LoggedBy, parse, with_tries
 from labsupport.engine.cluster.watch.pods import PROXY, has_proxy
 from labsupport.engine.cluster.watch.world import is_gateway
-from labsupport.records import AccessRecord
+from labsupport.records import AccessRecord, untraced_id
 
 __all__ = ["ClusterAccessLog"]
 
@@ -102,7 +102,7 @@ class ClusterAccessLog:
         self, *, request_ids: Iterable[str] | None = None, since_s: float | None = None, timeout_s: float = 5.0
     ) -> list[AccessRecord]:
         """Access records in order of time; see ``Engine.access_records``."""
-        wanted = None if request_ids is None else set(request_ids)
+        wanted = None if request_ids is None else set(map(untraced_id, request_ids))
         began = time.monotonic()
         while True:
             with self._lock:

@@ -16,7 +16,7 @@ from typing import Any
 
 from labsupport.engine.accesslog import Line, Owners
 from labsupport.engine.cluster.api.connect import FIELD_MANAGER
-from labsupport.records import AccessRecord, Direction
+from labsupport.records import AccessRecord, Direction, untraced_id
 
 __all__ = ["LoggedBy", "parse", "with_tries"]
 
@@ -79,7 +79,7 @@ def parse(text: str, proxy: LoggedBy, number_of: Callable[[str], int], owners: O
     direction = _direction(proxy, cluster, _host(raw.get("downstream_local_address")))
     authority = _text(raw.get("requested_server_name" if bare else "authority"))
     record = AccessRecord(
-        request_id=_text(raw.get("request_id")),
+        request_id=untraced_id(_text(raw.get("request_id"))),
         time_s=time_s,
         pod=proxy.pod,
         direction=direction,

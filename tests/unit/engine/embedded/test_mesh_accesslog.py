@@ -59,6 +59,13 @@ def test_a_line_is_read_in_full(logs: Logs) -> None:
     assert record.attempt == 1, "what a proxy counts towards its upstream is no attempt that it received"
 
 
+def test_a_request_that_is_traced_is_found_by_the_id_it_was_sent_with(logs: Logs) -> None:
+    sent, traced = (f"2b3c5f0e-7d1a-{mark}c55-9b0d-5f6f6f0e1a2b" for mark in "49")
+    logs.write("client", line("outbound", id=traced, upstream=1002))
+    assert logs.read(sent) == logs.read(traced) == [("client", "outbound", False)]
+    assert [record.request_id for record in logs.reader.records(request_ids=None, since_s=None, timeout_s=0)] == [sent]
+
+
 def test_half_a_line_is_not_read_before_it_is_whole(logs: Logs) -> None:
     text = line("outbound", upstream=1002)
     logs.write("client", text[:40])
