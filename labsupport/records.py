@@ -357,14 +357,12 @@ class RuleStatus:
         in_force_since_s: when the last concerned proxy acknowledged it; 0 if it never did.
         in_force_after_s: how long that took.
         proxies: the proxies that hold something of it.
-        error: Envoy's reason if one refused it.
     """
 
     ref: Ref
     in_force_since_s: float = 0.0
     in_force_after_s: float = 0.0
     proxies: tuple[str, ...] = ()
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

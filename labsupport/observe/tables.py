@@ -146,8 +146,6 @@ class LabStatus:
 
 
 def _force(rule: RuleStatus) -> tuple[str, str]:
-    if rule.error:
-        return f"refused: {rule.error}", "-"
     if not rule.in_force_since_s:
         # A rule that concerns no proxy is never acknowledged; that is a finding, not a failure.
         return ("not yet" if rule.proxies else "concerns no proxy"), "-"

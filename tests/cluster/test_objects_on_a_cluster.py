@@ -17,7 +17,8 @@ from labsupport.engine.cluster import ClusterEngine
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.objects.additions import EXPORT_TO, LAB_LABEL
 from labsupport.engine.cluster.objects.removal import remove_namespace
-from labsupport.errors import ManifestError, WaitTimeoutError
+from labsupport.errors import ConfigRejectedError, ManifestError, WaitTimeoutError
+from labsupport.records import Ref
 
 
 @pytest.fixture
@@ -86,6 +87,22 @@ def test_what_the_server_refuses_is_told_with_file_and_line_and_changes_nothing(
     with pytest.raises(ManifestError, match="part of the lab itself"):
         mesh.apply(SERVICE.replace("name: web}", "name: istio-ingressgateway}"))
     assert mesh.engine.get("*") == before
+
+
+def test_a_deletion_that_an_envoy_refuses_is_taken_back(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    mesh.apply(SERVICE, SUBSETS, weights(safe=1))
+    before = mesh.engine.get("*")
+
+    def refused(*_: object, **__: object) -> None:
+        raise ConfigRejectedError("web-safe-1: its Envoy refused a listener")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mesh.engine, "_settle", refused)
+        with pytest.raises(ConfigRejectedError, match=r"nothing was changed, because web-safe-1"):
+            mesh.engine.delete([Ref("VirtualService", "web"), Ref("DestinationRule", "web")])
+    assert {(resource.kind, resource.name) for resource in mesh.engine.get("*")} == {
+        (resource.kind, resource.name) for resource in before
+    }
 
 
 def test_an_image_that_cannot_be_had_is_told_without_waiting_for_the_time_out(mesh: Mesh) -> None:

@@ -43,8 +43,6 @@ def pods_html(pods: Pods) -> str:
 
 
 def _rule_row(rule: RuleStatus) -> list[str]:
-    if rule.error:
-        return [esc(rule.ref), el("b", "✗ refused: ", class_="e") + esc(rule.error), "", ""]
     if not rule.in_force_since_s:
         return [esc(rule.ref), "not yet" if rule.proxies else "concerns no proxy", "", ""]
     since = time.strftime("%H:%M:%S", time.localtime(rule.in_force_since_s))

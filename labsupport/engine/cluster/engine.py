@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from labsupport.controlplane.desired import merge, remove
+from labsupport.controlplane.desired import key_of, merge, remove
 from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.api.istio import istio_of
@@ -184,6 +184,7 @@ class ClusterEngine:
 
         Raises:
             ManifestError: something is refused, by us, the API server or a webhook; nothing was changed.
+            ConfigRejectedError: an Envoy refused what istiod made of it; the former objects were put back.
             WaitTimeoutError: it is not in force in time; says what was seen last. What was accepted stays.
             EngineLostError: the cluster does not answer, or another lab took the namespace over.
         """
@@ -243,7 +244,12 @@ class ClusterEngine:
         return ApplyResult(tuple(changes), proxies, time.monotonic() - began, notes=notes)
 
     def delete(self, refs: Iterable[Ref], *, timeout_s: float = 60.0) -> ApplyResult:
-        """Delete objects; ``NotFoundError`` if one does not exist, and then nothing is deleted."""
+        """Delete objects.
+
+        Raises:
+            NotFoundError: one does not exist, and then nothing is deleted.
+            ConfigRejectedError: an Envoy refused what is left; the objects were put back.
+        """
         began, started_s = time.monotonic(), time.time()
         refs = list(refs)
         for ref in refs:
@@ -255,7 +261,12 @@ class ClusterEngine:
             mark = self.watcher.before(before)
             self._objects.delete(refs)
             ended = [ref.name for ref in refs if ref.kind == "Deployment"]
-            result = self._settle(mark, after, changes, began, timeout_s, ended=ended)
+            try:
+                result = self._settle(mark, after, changes, began, timeout_s, ended=ended)
+            except ConfigRejectedError as error:
+                kept = {key_of(resource) for resource in after}
+                self._objects.put_back([resource for resource in before if key_of(resource) not in kept], before)
+                raise ConfigRejectedError(f"nothing was changed, because {error}") from error
             return replace(result, started_s=started_s)
 
     def patch(self, ref: Ref, patch: Mapping[str, Any], *, timeout_s: float = 60.0) -> ApplyResult:

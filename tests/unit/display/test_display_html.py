@@ -49,7 +49,7 @@ STATUS = LabStatus(
     "default" + EVIL,
     T0,
     PODS,
-    (RuleStatus(VS, T0, 0.004, ("a",)), RuleStatus(VS, error="bad" + EVIL), RuleStatus(VS)),
+    (RuleStatus(VS, T0, 0.004, ("a" + EVIL,)), RuleStatus(VS)),
     {"gateway" + EVIL: "http://127.0.0.1:1/" + EVIL, "odd": "javascript:alert(1)"},
     ("to x" + EVIL,),
     ("warn" + EVIL,),
