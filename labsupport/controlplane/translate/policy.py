@@ -88,7 +88,7 @@ def for_subset(general: PortPolicy | None, subset: TrafficPolicy | None, port: i
 
 
 def rule_policy(rule: MergedRule | None, subset: str, port: int) -> PortPolicy | None:
-    """What a rule itself gives to a subset (or, without a name, to a whole service) on a port; without mesh defaults."""
+    """What a rule itself gives to a subset (or, without a name, to a whole service) on a port, no mesh defaults."""
     if rule is None:
         return None
     chosen = rule.subset(subset) if subset else None
