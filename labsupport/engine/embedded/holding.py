@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from typing import Any
 
 from labsupport.controlplane import entrances
 from labsupport.controlplane.translate.names import config_ending
-from labsupport.model import Resource
+from labsupport.model import Gateway, Resource, VirtualService
 
 __all__ = ["proxies"]
 
@@ -41,7 +40,7 @@ def proxies(
     return found
 
 
-def _at_gateway(one: Any, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:
-    if one.kind == "Gateway":
-        return entrances.selects(one, labels)
-    return one.kind == "VirtualService" and entrances.carries_connections(one, objects, labels)
+def _at_gateway(rule: Resource, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:
+    if isinstance(rule, Gateway):
+        return entrances.selects(rule, labels)
+    return isinstance(rule, VirtualService) and entrances.carries_connections(rule, objects, labels)

@@ -38,12 +38,11 @@ from labsupport.errors import (
     UsageError,
     WaitTimeoutError,
 )
-from labsupport.model import Resource
+from labsupport.model import RULES, Resource
 from labsupport.records import ApplyResult, ObjectChange, Pod, ProxyChange, Ref, RuleStatus
 
 __all__ = ["Supervisor"]
 
-RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
 # What decides which certificates a proxy gets.
 CREDENTIALS = ("Gateway", "DestinationRule", "Secret", "ConfigMap")
 _ROTATE_BYTES = 64 << 20
