@@ -108,11 +108,6 @@ class BuiltIn:
         """Process of the load client outside the mesh; 0 while it does not run."""
         return self._outside.pid if self._outside is not None and self._outside.running else 0
 
-    @property
-    def plain_admin(self) -> str:
-        """Path of the shared Envoy's admin socket; empty while it does not run."""
-        return self._plain.admin if self._plain is not None else ""
-
     def update_plain(self) -> None:
         """Start the shared Envoy when the objects first need it, and tell it its listeners."""
         objects = self._control.objects

@@ -13,7 +13,7 @@ from small_engine import SmallEngine
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
 from labsupport.course import catalogue
 from labsupport.course.exercise import Exercise
-from labsupport.course.judging import all_answered, joined
+from labsupport.course.judging import joined, judged
 from labsupport.course.questions import ChoiceQuestion, Compared, NumberQuestion
 from labsupport.course.spec import Because, ExerciseSpec
 from labsupport.display.html.outcomes import prediction_html
@@ -221,7 +221,7 @@ def test_failed_requests_are_explained_by_the_access_log(lab: Lab, monkeypatch: 
     record = AccessRecord("id-0", 1.0, "client-1", "outbound", status=503, flags="UH")
     monkeypatch.setattr(lab._engine, "access_records", lambda **options: [record])
     failed = Observations([Response(0, 0.0, 0.0, "http_error", 503, "id-0"), Response(1, 0.0, 0.0, "connection")])
-    text = repr(all_answered(lab, failed))
+    text = repr(judged(lab, failed, {}))
     assert "503 UH, no healthy upstream" in text
     assert "client-1" in text
     assert "1 connection refused" in text
