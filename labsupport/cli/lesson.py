@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from labsupport.errors import NotFoundError, UsageError
 
 __all__ = ["lesson"]
 
-_NUMBER = re.compile(r"\d\d")
-_TOPIC = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_NUMBER = re.compile(r"[0-9]{2}")
+_TOPIC = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_LONGEST = 40
 
 _TOML = """\
 kind = "{kind}"
@@ -84,8 +86,13 @@ def new(number: str, topic: str) -> None:
     """
     if not _NUMBER.fullmatch(number):
         raise UsageError(f"{number!r} is no number of a lesson: write two digits, such as 03")
-    if not _TOPIC.fullmatch(topic):
-        raise UsageError(f"{topic!r} is no topic: write small letters, digits and hyphens, such as header-routing")
+    if not _TOPIC.fullmatch(topic) or len(topic) > _LONGEST:
+        raise UsageError(
+            f"{topic[:60]!r} is no topic: write small letters, digits and single hyphens, a letter first, {_LONGEST} "
+            "characters at most, such as header-routing"
+        )
+    if iskeyword(topic):
+        raise UsageError(f"{topic!r} is a word of Python, and no module can have its name. Write {topic}-rules, say.")
     root = paths.root()
     there = sorted(path.name for path in root.glob(f"*/{number}-*"))
     if there:
