@@ -47,6 +47,10 @@ spec:
         - destination:
             host: web
 """
+_MISTAKES = (
+    ("without-unit", "2", "timeout: expected a duration, got a number (2)"),
+    ("negative", "-2s", "timeout: must be a duration of at least 1ms"),
+)
 _JUDGES = '''"""Judges of notebook {number}."""
 
 from __future__ import annotations
@@ -153,8 +157,12 @@ def _skeleton(number: str, topic: str) -> dict[str, str]:
         files[f"{folder}/exercise.toml"] = _TOML.format(kind=kind)
         files[f"{folder}/start.yaml"] = _start(place)
         files[f"{folder}/solution.yaml"] = _RULE.format(timeout="2s")
-        files[f"{folder}/wrong/without-unit.yaml"] = "# timeout\n" + _RULE.format(timeout="2")
-        files[f"{folder}/wrong/negative.yaml"] = "# timeout\n" + _RULE.format(timeout="-2s")
+        files[f"{folder}/wrong/without-unit.yaml"] = (
+            "# timeout: expected a duration, got a number (2)\n" + _RULE.format(timeout="2")
+        )
+        files[f"{folder}/wrong/negative.yaml"] = "# timeout: must be a duration of at least 1ms\n" + _RULE.format(
+            timeout="-2s"
+        )
     return files
 
 

@@ -25,6 +25,7 @@ FALLBACK = "en"
 
 _LANGUAGE_VARIABLE = "WORKSHOP_LANGUAGE"
 _FEWEST_HINTS = 3
+_FEWEST_WORDS = 3
 _PLAIN = {"kind", "needs", "absent", "questions", "short_cuts"}
 _TEXTS = {"title", "task", "hints", "reasons", "questions"}
 _FORMS: Mapping[type, str] = {dict: "a table", list: "a list", str: "a text"}
@@ -141,6 +142,11 @@ class _Reader:
         told = wrong_words(path.read_text(encoding="utf-8"))
         if not told:
             self.refuse("", f"wrong/{path.name} begins with no comment; write the words that the learner must read")
+        for sentence in told:
+            if len(sentence.split()) < _FEWEST_WORDS:
+                self.refuse(
+                    "", f"wrong/{path.name}: {sentence!r} is in many outcomes; quote a sentence that tells this mistake"
+                )
         return Wrong(self.below(path), told)
 
     def questions(self, texts: Mapping[str, Any]) -> tuple[Question, ...]:

@@ -88,6 +88,14 @@ def test_a_mistake_in_an_exercise_is_told_with_file_and_field(root: Path, old: s
         read_exercise(folder, root / "manifests", judge=lambda lab: ())
 
 
+def test_a_word_that_any_outcome_has_is_not_enough_for_a_wrong_answer(root: Path):
+    run("new", "03", "header")
+    folder = root / "manifests" / "03-header" / "exercises" / "03.1"
+    (folder / "wrong" / "negative.yaml").write_text("# timeout\nkind: Nothing\n")
+    with pytest.raises(UsageError, match=r"wrong/negative\.yaml: 'timeout' is in many outcomes"):
+        read_exercise(folder, root / "manifests", judge=lambda lab: ())
+
+
 def test_a_language_that_lacks_a_text_borrows_it(root: Path, monkeypatch: pytest.MonkeyPatch):
     run("new", "03", "header")
     folder = root / "manifests" / "03-header" / "exercises" / "03.1"
