@@ -17,7 +17,7 @@ from labsupport.check.window import tells_window
 from labsupport.errors import UsageError
 from labsupport.records import Response
 from labsupport.statistics import ALPHA
-from labsupport.traffic.observations import NONE, By, Choice, Observations, Wanted, value_of
+from labsupport.traffic.observations import NONE, By, Choice, Observations, OneOrMore, value_of
 
 __all__ = [
     "RANDOM_CHECKS",
@@ -154,16 +154,16 @@ def exactly(
     Returns:
         The outcome.
     """
-    wanted = {str(key): count for key, count in expected.items()}
-    title = title or "exactly " + words.join(f"{count:,} × {key}" for key, count in wanted.items())
+    expected_counts = {str(key): count for key, count in expected.items()}
+    title = title or "exactly " + words.join(f"{count:,} × {key}" for key, count in expected_counts.items())
     if not observations:
         return unusable(observations, title)
     seen = dict(observations.share(by, service=service).counts)
     lines = []
-    for key in [*wanted, *(key for key in seen if key not in wanted)]:
-        count, right = seen.get(key, 0), wanted.get(key, 0)
+    for key in [*expected_counts, *(key for key in seen if key not in expected_counts)]:
+        count, right = seen.get(key, 0), expected_counts.get(key, 0)
         lines.append(f"{key}: {count:,} seen, {right:,} expected" + ("" if count == right else ": differs"))
-    same = all(seen.get(key, 0) == wanted.get(key, 0) for key in {*seen, *wanted})
+    same = all(seen.get(key, 0) == expected_counts.get(key, 0) for key in {*seen, *expected_counts})
     return _exact(same, title, lines, observations, seen)
 
 
@@ -172,12 +172,12 @@ def only(
     observations: Observations | None,
     predicate: Callable[[Response], bool] | None = None,
     *,
-    version: Wanted | None = None,
-    pod: Wanted | None = None,
+    version: OneOrMore | None = None,
+    pod: OneOrMore | None = None,
     service: str | None = None,
-    status: Wanted | None = None,
-    outcome: Wanted | None = None,
-    user: Wanted | None = None,
+    status: OneOrMore | None = None,
+    outcome: OneOrMore | None = None,
+    user: OneOrMore | None = None,
     title: str = "",
 ) -> CheckOutcome:
     """Expect every response to be of one kind: not one stray.
@@ -212,12 +212,12 @@ def none(
     observations: Observations | None,
     predicate: Callable[[Response], bool] | None = None,
     *,
-    version: Wanted | None = None,
-    pod: Wanted | None = None,
+    version: OneOrMore | None = None,
+    pod: OneOrMore | None = None,
     service: str | None = None,
-    status: Wanted | None = None,
-    outcome: Wanted | None = None,
-    user: Wanted | None = None,
+    status: OneOrMore | None = None,
+    outcome: OneOrMore | None = None,
+    user: OneOrMore | None = None,
     title: str = "",
 ) -> CheckOutcome:
     """Expect not one response of a kind.
@@ -379,8 +379,8 @@ def _exact(
     return CheckOutcome(PASSED if held else FAILED, title, tuple(lines), n=len(observations), seen=seen)
 
 
-def _kinds(**wanted: Wanted | str | None) -> str:
-    given = {name: value for name, value in wanted.items() if value is not None}
+def _kinds(**named: OneOrMore | str | None) -> str:
+    given = {name: value for name, value in named.items() if value is not None}
     return words.join(
         f"{name} {value if isinstance(value, (str, int)) else words.join(value, 'or')}" for name, value in given.items()
     )

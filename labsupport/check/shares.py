@@ -33,32 +33,35 @@ def check_share(
         raise UsageError(f"expected={expected!r}: write weights, such as {{'v1': 90, 'v2': 10}}")
     if not 0 < alpha < 1:
         raise UsageError(f"alpha={alpha!r}: a probability between 0 and 1, such as 1e-5")
-    wanted = _by_text(proportions(expected))
+    expected_shares = _by_text(proportions(expected))
     named = _named(reject)
-    title = title or f"{words.join(wanted)} as {' : '.join(f'{weight:g}' for weight in expected.values())}"
+    title = title or f"{words.join(expected_shares)} as {' : '.join(f'{weight:g}' for weight in expected.values())}"
     if not observations:
         return unusable(observations, title)
 
     sample = observations.independent_choices(per=per)
     seen = sample.share(by, service=service)
-    positive = [key for key, weight in wanted.items() if weight > 0]
+    positive = [key for key, weight in expected_shares.items() if weight > 0]
     part = alpha / _tests(positive)
     level = 1 - part
-    interval = {key: seen.interval(key, level=level) for key in [*wanted, *(k for k in seen if k not in wanted)]}
+    interval = {
+        key: seen.interval(key, level=level)
+        for key in [*expected_shares, *(k for k in seen if k not in expected_shares)]
+    }
 
     lines = [_n_text(observations, sample, per)]
     consistent = True
-    for key, weight in wanted.items():
+    for key, weight in expected_shares.items():
         inside = interval[key].holds(weight) if weight else not seen.count(key)
         consistent &= inside
         lines.append(_row(key, seen, interval[key], level, weight, inside))
     for key in seen:
-        if key not in wanted:
+        if key not in expected_shares:
             consistent = False
             lines.append(f"{key}: {seen.count(key):,} seen, none expected" + _causes(sample, key, by, service))
 
-    p_value = _p_value(seen, wanted)
-    named_rejected, needed = _told_apart(seen, wanted, named, alpha)
+    p_value = _p_value(seen, expected_shares)
+    named_rejected, needed = _told_apart(seen, expected_shares, named, alpha)
     rejects = tuple(name for name, rejected in named_rejected.items() if rejected)
     if rejects:
         lines.append(f"rejects: {'; '.join(rejects)}")
@@ -77,7 +80,7 @@ def check_share(
         seen=dict(seen.counts),
         interval=interval,
         level=level,
-        expected=wanted,
+        expected=expected_shares,
         p_value=p_value,
         # Shares of 0 and 1 leave nothing to chance.
         alpha=alpha if len(positive) > 1 else 0.0,

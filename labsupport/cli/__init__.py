@@ -23,7 +23,7 @@ _COMMANDS = {
         "labsupport.cli.doctor",
         "Look for what could go wrong on this machine, with a remedy for each finding.",
     ),
-    "explain-additions": ("labsupport.cli.additions", "Tell what the engines add to a Deployment that is applied."),
+    "explain-additions": ("labsupport.cli.additions", "Tell what the engines add to a workload that is applied."),
     "lab": ("labsupport.cli.lab", "Open JupyterLab on the first notebook."),
     "lesson": ("labsupport.cli.lesson", "Begin a lesson of the course, or check one."),
     "progress": ("labsupport.cli.state", "Show which exercises are done."),

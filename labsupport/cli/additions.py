@@ -1,4 +1,4 @@
-"""``workshop explain-additions``: what the engines add to a Deployment where its manifest does not say otherwise."""
+"""``workshop explain-additions``: what the engines add to a workload where its manifest does not say otherwise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ __all__ = ["explain_additions"]
 
 _TEXT = """\
 Both engines add this to the pods of a Deployment, field by field, where its manifest does not say otherwise; lab.get
-shows what was written. workshop explain-additions -f FILE shows Deployments as they are applied.
+shows what was written. On a cluster StatefulSets and DaemonSets get it, too. workshop explain-additions -f FILE shows
+them as they are applied.
 
 annotation proxy.istio.io/config, but not of pods with sidecar.istio.io/inject: "false"
   concurrency: 1        one worker in each Envoy, so that round robin and limits of pools count exactly
@@ -21,7 +22,7 @@ annotation proxy.istio.io/config, but not of pods with sidecar.istio.io/inject: 
 variables of the program
   POD_NAME              name of the pod: who answered
   POD_NAMESPACE         its namespace
-  SERVICE_NAME          its label app, or the name of the Deployment
+  SERVICE_NAME          its label app, or the name of the workload
   SERVICE_VERSION       its label version
 
 A container with envFrom gets the first two variables only, as the others may come from there.
@@ -31,7 +32,7 @@ A container with envFrom gets the first two variables only, as the others may co
 @click.command("explain-additions")
 @click.option("-f", "files", multiple=True, metavar="FILE", help="File or folder; - is standard input.")
 def explain_additions(files: tuple[str, ...]) -> None:
-    """Tell what both engines add to a Deployment; with files, print their Deployments as they are applied."""
+    """Tell what both engines add to a workload; with files, print their workloads as they are applied."""
     if not files:
         click.echo(_TEXT, nl=False)
         return
@@ -42,7 +43,7 @@ def explain_additions(files: tuple[str, ...]) -> None:
     resources = read([sys.stdin.read() if name == "-" else Path(name) for name in files], name="standard input")
     completed: list[str] = []
     for resource in resources:
-        if resource.kind == "Deployment":
+        if resource.kind in additions.WORKLOADS:
             raw = copy.deepcopy(resource.raw)
             additions.add(raw)
             completed.append("\n".join(line.text for line in block(raw)))

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from labsupport.errors import NotFoundError, UsageError
 
 __all__ = ["lesson"]
 
-_NUMBER = re.compile(r"\d\d")
-_TOPIC = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_NUMBER = re.compile(r"[0-9]{2}")
+_TOPIC = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_LONGEST = 40
 
 _TOML = """\
 kind = "{kind}"
@@ -45,6 +47,10 @@ spec:
         - destination:
             host: web
 """
+_MISTAKES = (
+    ("without-unit", "2", "timeout: expected a duration, got a number (2)"),
+    ("negative", "-2s", "timeout: must be a duration of at least 1ms"),
+)
 _JUDGES = '''"""Judges of notebook {number}."""
 
 from __future__ import annotations
@@ -84,8 +90,13 @@ def new(number: str, topic: str) -> None:
     """
     if not _NUMBER.fullmatch(number):
         raise UsageError(f"{number!r} is no number of a lesson: write two digits, such as 03")
-    if not _TOPIC.fullmatch(topic):
-        raise UsageError(f"{topic!r} is no topic: write small letters, digits and hyphens, such as header-routing")
+    if not _TOPIC.fullmatch(topic) or len(topic) > _LONGEST:
+        raise UsageError(
+            f"{topic[:60]!r} is no topic: write small letters, digits and single hyphens, a letter first, {_LONGEST} "
+            "characters at most, such as header-routing"
+        )
+    if iskeyword(topic):
+        raise UsageError(f"{topic!r} is a word of Python, and no module can have its name. Write {topic}-rules, say.")
     root = paths.root()
     there = sorted(path.name for path in root.glob(f"*/{number}-*"))
     if there:
@@ -146,8 +157,12 @@ def _skeleton(number: str, topic: str) -> dict[str, str]:
         files[f"{folder}/exercise.toml"] = _TOML.format(kind=kind)
         files[f"{folder}/start.yaml"] = _start(place)
         files[f"{folder}/solution.yaml"] = _RULE.format(timeout="2s")
-        files[f"{folder}/wrong/without-unit.yaml"] = "# timeout\n" + _RULE.format(timeout="2")
-        files[f"{folder}/wrong/negative.yaml"] = "# timeout\n" + _RULE.format(timeout="-2s")
+        files[f"{folder}/wrong/without-unit.yaml"] = (
+            "# timeout: expected a duration, got a number (2)\n" + _RULE.format(timeout="2")
+        )
+        files[f"{folder}/wrong/negative.yaml"] = "# timeout: must be a duration of at least 1ms\n" + _RULE.format(
+            timeout="-2s"
+        )
     return files
 
 

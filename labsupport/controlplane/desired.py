@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from labsupport.errors import NotFoundError
-from labsupport.model import Resource
+from labsupport.model import Resource, Service
+from labsupport.model.schema.types import JsonObject
 from labsupport.model.writing.redaction import Hidden, redacted
 from labsupport.records import Action, ObjectChange, Ref
 
@@ -23,7 +23,7 @@ def key_of(resource: Resource) -> Key:
     return (resource.kind, "" if resource.kind in _CLUSTER_WIDE else resource.namespace, resource.name)
 
 
-def _content(resource: Resource) -> dict[str, Any]:
+def _content(resource: Resource) -> JsonObject:
     return redacted(resource.model_dump(mode="json", by_alias=True, exclude_unset=True), kind=resource.kind)
 
 
@@ -33,7 +33,7 @@ def _place(path: str, key: object) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
+def _differences(before: object, after: object, path: str) -> Iterator[str]:
     if before == after:
         return
     if isinstance(before, dict) and isinstance(after, dict):
@@ -48,7 +48,7 @@ def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
         yield f"{path}: {_shown(before)} -> {_shown(after)}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if value is _MISSING:
         return "(none)"
     if isinstance(value, Hidden):
@@ -124,11 +124,10 @@ class ServiceAddresses:
     def of(self, objects: Iterable[Resource]) -> Mapping[tuple[str, str], str]:
         """Addresses by namespace and name; headless Services and aliases have none."""
         for resource in objects:
-            if resource.kind != "Service":
+            if not isinstance(resource, Service):
                 continue
-            spec: Any = resource.spec  # type: ignore[attr-defined]
             key = (resource.namespace, resource.name)
-            if key not in self._given and not spec.cluster_ip and spec.type != "ExternalName":
+            if key not in self._given and not resource.spec.cluster_ip and resource.spec.type != "ExternalName":
                 number = len(self._given) + 10
                 self._given[key] = f"10.96.{number >> 8 & 255}.{number & 255}"
         return self._given

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from labsupport.controlplane.proxies import Json, PodInfo
 from labsupport.errors import Problem
-from labsupport.model import Resource
+from labsupport.model import Gateway, Resource, Server, Service, VirtualService
 from labsupport.model.hosts import gateway_name
 from labsupport.model.protocols import is_http, parse
 
@@ -30,12 +29,12 @@ class Entrance:
     port: int
 
 
-def selects(gateway: Any, labels: Mapping[str, str]) -> bool:
+def selects(gateway: Gateway, labels: Mapping[str, str]) -> bool:
     """Whether a Gateway is for a pod with these labels."""
-    return bool(gateway.spec.selector.items() <= dict(labels).items())
+    return gateway.spec.selector.items() <= dict(labels).items()
 
 
-def _scheme(server: Any) -> str:
+def _scheme(server: Server) -> str:
     protocol = parse(server.port.protocol)
     if is_http(protocol):
         return "http"
@@ -51,15 +50,15 @@ def schemes(objects: Iterable[Resource], labels: Mapping[str, str]) -> dict[int,
     return dict(sorted(scheme_by_port.items()))
 
 
-def _gateways(objects: Iterable[Resource], labels: Mapping[str, str]) -> Iterator[Any]:
-    return (resource for resource in objects if resource.kind == "Gateway" and selects(resource, labels))
+def _gateways(objects: Iterable[Resource], labels: Mapping[str, str]) -> Iterator[Gateway]:
+    return (resource for resource in objects if isinstance(resource, Gateway) and selects(resource, labels))
 
 
-def _services(objects: Iterable[Resource], pod: PodInfo) -> Iterator[Any]:
+def _services(objects: Iterable[Resource], pod: PodInfo) -> Iterator[Service]:
     labels = dict(pod.labels).items()
     for resource in objects:
-        if resource.kind == "Service" and resource.namespace == pod.namespace:
-            selector = resource.spec.selector  # type: ignore[attr-defined]
+        if isinstance(resource, Service) and resource.namespace == pod.namespace:
+            selector = resource.spec.selector
             if selector and selector.items() <= labels:
                 yield resource
 
@@ -142,7 +141,7 @@ def _shared(listener: Json) -> str | None:
     return None
 
 
-def carries_connections(rule: Any, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:
+def carries_connections(rule: VirtualService, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:
     """Whether a VirtualService has ``tcp`` or ``tls`` rules for Gateways of a pod with these labels.
 
     istiod marks no connection with the rule that it follows, so this cannot be seen in what the proxy holds.

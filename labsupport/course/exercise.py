@@ -5,6 +5,8 @@ Nothing here draws or imports IPython: records carry text, and ``labsupport.disp
 
 from __future__ import annotations
 
+import math
+import time
 import weakref
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from labsupport import paths, words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import progress
 from labsupport.course.judging import judged
-from labsupport.course.questions import Asked, Question
+from labsupport.course.questions import Asked, Compared, Prediction, Question
 from labsupport.course.spec import ExerciseSpec
 from labsupport.errors import ConfigRejectedError, LabError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
 from labsupport.lab.sources import has_gap
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Exercise", "Hint", "Solution"]
 
+# Clocks of a cluster's nodes differ by less, and nobody reads a response and answers in that time.
+_NOBODY_SO_FAST_S = 1.0
 # What a learner's answer can bring about; anything else is a fault of the mesh and must not look like a wrong answer.
 _LEARNERS_ERRORS = (ManifestError, ConfigRejectedError, NotFoundError, UsageError, WaitTimeoutError)
 
@@ -91,7 +95,7 @@ class Exercise:
         self._lab = weakref.ref(lab)
         self._attempt: _Attempt | None = None
         self._hints = 0
-        self._answers: dict[str, float | str] = {}
+        self._answers: dict[str, Prediction | None] = {}
 
     @property
     def lab(self) -> Lab:
@@ -159,8 +163,11 @@ class Exercise:
             UsageError: the question does not take such an answer.
         """
         asked = self._question(question)
-        answer = self._answers[asked.name] = asked.parse(value)
-        progress.record_prediction(self.spec.number, asked.name, answer)
+        answer, before = asked.parse(value), self._answer(asked)
+        # Who says the same once more has said it when it was said first.
+        at_s = before.at_s if before is not None and before.value == answer else time.time()
+        self._answers[asked.name] = Prediction(answer, at_s)
+        progress.record_prediction(self.spec.number, asked.name, answer, at_s=at_s)
         return self
 
     def skip(self, question: int = 1) -> Exercise:
@@ -173,23 +180,32 @@ class Exercise:
             This exercise.
         """
         asked = self._question(question)
-        self._answers.pop(asked.name, None)
-        progress.record_prediction(self.spec.number, asked.name, None)
+        self._answers[asked.name] = None
+        progress.record_prediction(self.spec.number, asked.name, None, at_s=time.time())
         return self
 
     def compare(self, observations: Observations | None = None, *, question: int = 1) -> CheckOutcome:
         """Hold a prediction against what was seen, both in one picture; without a prediction it counts as skipped.
+
+        One that an earlier session kept counts, and is marked so. One that came after the first response is marked as
+        late.
 
         Args:
             observations: what was seen; None if the question is not about traffic.
             question: which one, from 1.
         """
         asked = self._question(question)
-        if observations is not None and asked.name not in self._answers:
+        said = self._answer(asked)
+        if observations is not None and said is None:
             self.skip(question)
         if self.spec.judge is None:
             progress.record(self.spec.number, self._judge().state, hints=self._hints)
-        return asked.compare(self._answers.get(asked.name), observations)
+        outcome = asked.compare(_value(said), observations)
+        late = said is not None and said.at_s > _first_seen_s(observations) + _NOBODY_SO_FAST_S
+        mark = "late: after the first response" if late else said.mark if said is not None else ""
+        if isinstance(outcome, Compared):
+            outcome = replace(outcome, mark=mark, late=late)
+        return replace(outcome, lines=(*outcome.lines, f"The prediction was {mark}.")) if mark else outcome
 
     def ask(self, question: int = 1) -> Asked:
         """A question; a notebook shows it with something to click or to type in.
@@ -201,7 +217,9 @@ class Exercise:
             The question with the answer so far; what is answered there is noted as by ``predict``.
         """
         asked = self._question(question)
-        return Asked(asked, self._answers.get(asked.name), lambda value: self.predict(value, question=question))
+        said = self._answer(asked)
+        mark = said.mark if said is not None else ""
+        return Asked(asked, _value(said), lambda value: self.predict(value, question=question), mark)
 
     # --- for %%manifest -----------------------------------------------------------------------------------------
 
@@ -256,11 +274,23 @@ class Exercise:
 
     def _judge_answers(self, title: str) -> CheckOutcome:
         """Questions alone: right answers pass, whatever the traffic was."""
-        outcomes = [question.judge(self._answers.get(question.name)) for question in self.spec.questions]
+        outcomes = [question.judge(_value(self._answer(question))) for question in self.spec.questions]
         states = {outcome.state for outcome in outcomes}
         state = FAILED if FAILED in states else NOT_ATTEMPTED if NOT_ATTEMPTED in states else PASSED
         lines = tuple(line for outcome in outcomes for line in outcome.lines)
         return CheckOutcome(state, title, lines)
+
+    def _answer(self, question: Question) -> Prediction | None:
+        """What was answered here, else what an earlier session kept, if it is still an answer to this question."""
+        if question.name not in self._answers:
+            kept = progress.prediction(self.spec.number, question.name)
+            if kept is None or not isinstance(kept[0], str | int | float):
+                return None
+            try:
+                self._answers[question.name] = Prediction(question.parse(kept[0]), kept[1], kept=True)
+            except UsageError:
+                return None
+        return self._answers[question.name]
 
     def _question(self, number: int) -> Question:
         count = len(self.spec.questions)
@@ -282,6 +312,14 @@ class Exercise:
         for number, question in enumerate(self.spec.questions, start=1):
             lines.append(f"  Question {number}: {question}")
         return "\n".join(lines)
+
+
+def _value(said: Prediction | None) -> float | str | None:
+    return None if said is None else said.value
+
+
+def _first_seen_s(observations: Observations | None) -> float:
+    return min((response.started_s + response.duration_s for response in observations or ()), default=math.inf)
 
 
 def _essence(text: str) -> str:

@@ -27,7 +27,7 @@ from labsupport.traffic.observations import Observations
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
 
-__all__ = ["JUDGES", "UNTOUCHED", "all_answered", "joined", "judge", "judged", "untouched", "with_reasons"]
+__all__ = ["JUDGES", "UNTOUCHED", "joined", "judge", "judged", "untouched", "with_reasons"]
 
 JUDGES: dict[str, Judge] = {}
 """By number of the exercise, from the modules of ``course/lessons`` that were imported."""
@@ -133,11 +133,6 @@ def with_reasons(lab: Lab, observations: Observations, outcome: CheckOutcome) ->
     if "unknown_destination" in outcomes:
         lines.append("The mesh knows no such host and port.")
     return replace(outcome, lines=(*outcome.lines, *lines))
-
-
-def all_answered(lab: Lab, observations: Observations) -> CheckOutcome:
-    """Not one request failed; else why."""
-    return with_reasons(lab, observations, check.ok(observations))
 
 
 def joined(*outcomes: CheckOutcome) -> CheckOutcome:

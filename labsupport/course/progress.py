@@ -20,7 +20,7 @@ from labsupport import paths
 from labsupport.check.result import FAILED, PASSED, CheckState
 from labsupport.errors import LabError
 
-__all__ = ["Kept", "read", "record", "record_prediction", "reset", "whole"]
+__all__ = ["Kept", "prediction", "read", "record", "record_prediction", "reset", "whole"]
 
 _FORMAT = 1
 
@@ -49,13 +49,14 @@ def record(number: str, state: CheckState | None, *, hints: int = 0) -> bool:
     return _update(number, change)
 
 
-def record_prediction(number: str, question: str, value: float | str | None) -> bool:
+def record_prediction(number: str, question: str, value: float | str | None, *, at_s: float) -> bool:
     """Note a prediction with its time, or that it was skipped.
 
     Args:
         number: the exercise.
         question: the name of the question.
         value: the prediction; None if there was none.
+        at_s: when it was given, in seconds since the epoch.
 
     Returns:
         Whether it could be kept.
@@ -64,9 +65,18 @@ def record_prediction(number: str, question: str, value: float | str | None) -> 
     def change(entry: dict[str, Any]) -> None:
         kept = entry.get("predictions")
         said = {"skipped": True} if value is None else {"value": value}
-        entry["predictions"] = (kept if isinstance(kept, dict) else {}) | {question: {**said, "at_s": time.time()}}
+        entry["predictions"] = (kept if isinstance(kept, dict) else {}) | {question: {**said, "at_s": at_s}}
 
     return _update(number, change)
+
+
+def prediction(number: str, question: str) -> tuple[object, float] | None:
+    """What was predicted, perhaps in an earlier kernel, and when; None if nothing was, or what is kept is damaged."""
+    entry = read().entries.get(number, {}).get("predictions")
+    kept = entry.get(question) if isinstance(entry, dict) else None
+    if not isinstance(kept, dict) or not isinstance(kept.get("at_s"), int | float) or "value" not in kept:
+        return None
+    return kept["value"], float(kept["at_s"])
 
 
 def _update(number: str, change: Callable[[dict[str, Any]], None]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from labsupport.statistics import proportion_interval
 if TYPE_CHECKING:
     from labsupport.traffic.observations import Observations
 
-__all__ = ["COUNTED", "Asked", "ChoiceQuestion", "Compared", "NumberQuestion", "Question"]
+__all__ = ["COUNTED", "Asked", "ChoiceQuestion", "Compared", "NumberQuestion", "Prediction", "Question"]
 
 COUNTED = {"version", "pod", "service", "status", "outcome", "user"}
 """What a question about a number of responses can count them by."""
@@ -31,9 +32,33 @@ class Compared(CheckOutcome):
 
     Args:
         predicted: the predicted share; None if the prediction was skipped.
+        mark: what is to be known of the prediction, such as that it came late; empty for one made in time.
+        late: whether it came after the first response.
     """
 
     predicted: float | None = None
+    mark: str = ""
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """An answer, and when it was given.
+
+    Args:
+        value: the answer.
+        at_s: when, in seconds since the epoch.
+        kept: whether it was read from the record of an earlier session.
+    """
+
+    value: float | str
+    at_s: float
+    kept: bool = False
+
+    @property
+    def mark(self) -> str:
+        """Where it is from, if it was not given in this session: ``kept from 29 Nov 10:43``."""
+        return time.strftime("kept from %d %b %H:%M", time.localtime(self.at_s)) if self.kept else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +222,14 @@ class Asked:
         question: what is asked.
         answer: the answer so far; None without one.
         note: takes each new answer; it raises a ``UsageError`` for what is no answer.
+        mark: what is to be known of the answer so far, such as when an earlier session kept it.
     """
 
     question: Question
     answer: float | str | None
     note: Callable[[float | str], object]
+    mark: str = ""
 
     def __repr__(self) -> str:
-        return f"{self.question}\nAnswer: {'none yet' if self.answer is None else self.answer}"
+        said = "none yet" if self.answer is None else str(self.answer)
+        return f"{self.question}\nAnswer: {said}" + (f" ({self.mark})" if self.mark else "")

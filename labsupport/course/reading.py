@@ -25,8 +25,10 @@ FALLBACK = "en"
 
 _LANGUAGE_VARIABLE = "WORKSHOP_LANGUAGE"
 _FEWEST_HINTS = 3
+_FEWEST_WORDS = 3
 _PLAIN = {"kind", "needs", "absent", "questions", "short_cuts"}
 _TEXTS = {"title", "task", "hints", "reasons", "questions"}
+_FORMS: Mapping[type, str] = {dict: "a table", list: "a list", str: "a text"}
 _NUMBER = {"name", "right", "tolerance", "of", "counts"}
 _CHOICE = {"name", "right", "choices"}
 
@@ -86,7 +88,8 @@ class _Reader:
         if FALLBACK not in tables:
             self.refuse(f"[{FALLBACK}]", "is missing; every exercise has its texts in English at least")
         # A translation may lack a text that was added since; English then stands in.
-        texts = content[FALLBACK] | (content[language()] if language() in tables else {})
+        said = {code: self.translated(content[FALLBACK], content[code], code) for code in sorted(tables)}
+        texts = said.get(language(), content[FALLBACK])
         kind = self.text(content, "kind", "")
         if kind not in KINDS:
             self.refuse("kind", f"{kind!r} is none; write {words.join(KINDS, last='or')}")
@@ -119,10 +122,31 @@ class _Reader:
             short_cuts=self.paths("short_cuts"),
         )
 
+    def translated(self, english: Any, own: Any, place: str) -> Any:
+        """Texts of a language, and in place of each that is missing or empty the English one."""
+        if type(own) is not type(english):
+            self.refuse(place, f"write {_FORMS.get(type(english), 'the same')}, as in [{FALLBACK}]")
+        if isinstance(english, dict):
+            self.known(own, {*english}, place)
+            return {
+                key: self.translated(text, own[key], f"{place}.{key}") if key in own else text
+                for key, text in english.items()
+            }
+        if isinstance(english, list):
+            pairs = enumerate(zip(english, own, strict=False), start=1)
+            done = [self.translated(text, translation, f"{place}[{number}]") for number, (text, translation) in pairs]
+            return [*done, *english[len(done) :], *own[len(done) :]]
+        return english if isinstance(own, str) and not own.strip() else own
+
     def wrong(self, path: Path) -> Wrong:
         told = wrong_words(path.read_text(encoding="utf-8"))
         if not told:
             self.refuse("", f"wrong/{path.name} begins with no comment; write the words that the learner must read")
+        for sentence in told:
+            if len(sentence.split()) < _FEWEST_WORDS:
+                self.refuse(
+                    "", f"wrong/{path.name}: {sentence!r} is in many outcomes; quote a sentence that tells this mistake"
+                )
         return Wrong(self.below(path), told)
 
     def questions(self, texts: Mapping[str, Any]) -> tuple[Question, ...]:

@@ -1,8 +1,9 @@
-"""What both engines add to the pods of a Deployment where its manifest does not say otherwise.
+"""What both engines add to the pods of a workload where its manifest does not say otherwise.
 
 Exact counts need one worker in each Envoy and all of its counters, and an answer tells who gave it by the variables of
 its pod. So that no manifest has to repeat these lines, and files from elsewhere count exactly too, they are added when
-a Deployment is applied and taken away when it is shown.
+a workload is applied and taken away when it is shown. The embedded mesh runs Deployments, a cluster also StatefulSets
+and DaemonSets.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["PROXY_CONFIG", "add", "proxy_config", "proxy_config_text", "take_away", "variables"]
+__all__ = ["PROXY_CONFIG", "WORKLOADS", "add", "proxy_config", "proxy_config_text", "take_away", "variables"]
 
 PROXY_CONFIG: Mapping[str, Any] = {
     "concurrency": 1,
@@ -25,6 +26,9 @@ PROXY_CONFIG: Mapping[str, Any] = {
 """Fields of the annotation ``proxy.istio.io/config``: round robin and pool limits are exact on one worker only."""
 
 _CONFIG = "proxy.istio.io/config"
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+"""Kinds whose pods get the additions."""
+
 _INJECT = "sidecar.istio.io/inject"
 _PROXY = "istio-proxy"
 
@@ -56,7 +60,7 @@ def variables(container: Mapping[str, Any], labels: Mapping[str, str], workload:
     Args:
         container: the program's container; what it names itself is left alone.
         labels: of the pod.
-        workload: name of the Deployment, which stands in for a missing label ``app``.
+        workload: name of the workload, which stands in for a missing label ``app``.
 
     Returns:
         entries of ``env``, as a manifest writes them.
@@ -76,7 +80,7 @@ def _from_pod(name: str, path: str) -> dict[str, Any]:
 
 
 def add(raw: dict[str, Any]) -> None:
-    """Complete an object for a cluster, in place; only a Deployment changes.
+    """Complete an object for a cluster, in place; only a workload changes.
 
     Args:
         raw: the object, a copy of the caller's own.
@@ -126,7 +130,7 @@ def take_away(raw: dict[str, Any]) -> None:
 
 
 def _template(raw: Mapping[str, Any]) -> dict[str, Any] | None:
-    template = (raw.get("spec") or {}).get("template") if raw.get("kind") == "Deployment" else None
+    template = (raw.get("spec") or {}).get("template") if raw.get("kind") in WORKLOADS else None
     return template if isinstance(template, dict) else None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from labsupport.engine.podtemplate import MissingReference, environment
 from labsupport.errors import Problem
-from labsupport.model import Resource
+from labsupport.model import Deployment, Resource
 
 __all__ = ["dangling"]
 
@@ -15,7 +15,7 @@ def dangling(objects: Sequence[Resource]) -> list[Problem]:
     """Variables of Deployments that refer to what does not exist; a cluster would leave such pods waiting for it."""
     found = []
     for resource in objects:
-        if resource.kind != "Deployment":
+        if not isinstance(resource, Deployment):
             continue
         try:
             environment(resource, objects, pod={}, labels={})

@@ -8,10 +8,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from labsupport.engine.additions import PROXY_CONFIG, proxy_config, variables
-from labsupport.model import Resource
+from labsupport.model import ConfigMap, Deployment, Resource, Secret
+from labsupport.model.schema.types import Json
 
 __all__ = ["MissingReference", "PodTemplate", "concurrency", "environment", "image_name", "injected", "pod_template"]
 
@@ -80,15 +80,15 @@ def concurrency(annotations: Mapping[str, str]) -> int:
     return min(workers, 8) if isinstance(workers, int) and workers > 0 else 1
 
 
-def _surge(strategy: Any, replicas: int) -> int:
-    wish = ((strategy or {}).get("rollingUpdate") or {}).get("maxSurge", "25%")
+def _surge(strategy: Mapping[str, Json], replicas: int) -> int:
+    wish = (strategy.get("rollingUpdate") or {}).get("maxSurge", "25%")
     if isinstance(wish, str) and wish.endswith("%") and wish[:-1].isdigit():
         # Kubernetes rounds maxSurge up.
         wish = -(-replicas * int(wish[:-1]) // 100)
     return max(int(wish), 1) if isinstance(wish, int) or str(wish).isdigit() else 1
 
 
-def pod_template(deployment: Any, namespace_labels: Mapping[str, str]) -> PodTemplate:
+def pod_template(deployment: Deployment, namespace_labels: Mapping[str, str]) -> PodTemplate:
     """Read the template of a Deployment.
 
     Args:
@@ -126,21 +126,16 @@ def pod_template(deployment: Any, namespace_labels: Mapping[str, str]) -> PodTem
     )
 
 
-def _find(objects: Sequence[Resource], kind: str, namespace: str, name: str) -> Any:
-    for one in objects:
-        if one.kind == kind and one.name == name and one.namespace == namespace:
-            return one
-    return None
-
-
 def _values(objects: Sequence[Resource], kind: str, namespace: str, name: str) -> dict[str, str] | None:
-    found = _find(objects, kind, namespace, name)
-    if found is None:
-        return None
-    if kind == "ConfigMap":
-        return dict(found.data)
-    decoded = {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in found.data.items()}
-    return decoded | dict(found.string_data)
+    for resource in objects:
+        if (resource.kind, resource.namespace, resource.name) != (kind, namespace, name):
+            continue
+        if isinstance(resource, ConfigMap):
+            return dict(resource.data)
+        if isinstance(resource, Secret):
+            decoded = {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in resource.data.items()}
+            return decoded | dict(resource.string_data)
+    return None
 
 
 def _field(path: str, pod: Mapping[str, str], labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
@@ -151,7 +146,7 @@ def _field(path: str, pod: Mapping[str, str], labels: Mapping[str, str], annotat
 
 
 def environment(
-    deployment: Any, objects: Sequence[Resource], *, pod: Mapping[str, str], labels: Mapping[str, str]
+    deployment: Deployment, objects: Sequence[Resource], *, pod: Mapping[str, str], labels: Mapping[str, str]
 ) -> dict[str, str]:
     """The variables of a pod's program: those of the manifest, and those that are added to them.
 
@@ -184,13 +179,13 @@ def environment(
         if origin is None:
             found[variable.name] = _expanded(variable.value or "", found)
             continue
-        for kind, reference in (("ConfigMap", origin.config_map_key_ref), ("Secret", origin.secret_key_ref)):
-            if reference is not None:
-                values = lookup(kind, reference.name, reference.optional)
-                if reference.key in values:
-                    found[variable.name] = values[reference.key]
-                elif not reference.optional:
-                    raise MissingReference(f"{kind}/{reference.name} has no key {reference.key}")
+        for kind, selected in (("ConfigMap", origin.config_map_key_ref), ("Secret", origin.secret_key_ref)):
+            if selected is not None:
+                values = lookup(kind, selected.name, selected.optional)
+                if selected.key in values:
+                    found[variable.name] = values[selected.key]
+                elif not selected.optional:
+                    raise MissingReference(f"{kind}/{selected.name} has no key {selected.key}")
         if origin.field_ref is not None:
             found[variable.name] = _field(origin.field_ref.field_path, pod, labels, template.metadata.annotations)
     written = container.model_dump(by_alias=True, include={"env", "env_from"})

@@ -6,7 +6,7 @@ from labsupport.model.kinds.apps import DaemonSet, Deployment, ReplicaSet, State
 from labsupport.model.kinds.core import BarePod, ConfigMap, Namespace, Secret, Service, ServiceAccount
 from labsupport.model.kinds.destinationrule import DestinationRule, Subset
 from labsupport.model.kinds.gateway import Gateway, Server
-from labsupport.model.kinds.index import CLUSTER_SCOPED, KINDS, api_versions, find_kind
+from labsupport.model.kinds.index import CLUSTER_SCOPED, KINDS, RULES, api_versions, find_kind
 from labsupport.model.kinds.loadbalancer import (
     LoadBalancerSettings,
     LocalityLoadBalancerSetting,
@@ -36,6 +36,7 @@ from labsupport.model.schema.duration import parse_duration
 __all__ = [
     "CLUSTER_SCOPED",
     "KINDS",
+    "RULES",
     "BarePod",
     "ConfigMap",
     "ConnectionPoolSettings",

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["NONE", "By", "Choice", "Observations", "Share", "hop_of", "value_of"]
 
 Choice = Literal["request", "connection", "user"]
-Wanted = str | int | Collection[str | int]
+OneOrMore = str | int | Collection[str | int]
+"""The values that a filter lets through."""
 
 _COLUMNS = (
     *("index", "time", "duration_s", "outcome", "status", "service", "version", "pod", "path"),
@@ -93,12 +94,12 @@ class Observations(Sequence[Response]):
         self,
         predicate: Callable[[Response], bool] | None = None,
         *,
-        version: Wanted | None = None,
-        pod: Wanted | None = None,
+        version: OneOrMore | None = None,
+        pod: OneOrMore | None = None,
         service: str | None = None,
-        status: Wanted | None = None,
-        outcome: Wanted | None = None,
-        user: Wanted | None = None,
+        status: OneOrMore | None = None,
+        outcome: OneOrMore | None = None,
+        user: OneOrMore | None = None,
     ) -> Observations:
         """The responses for which everything given holds.
 
@@ -114,19 +115,19 @@ class Observations(Sequence[Response]):
         Returns:
             Observations in the same order; possibly none.
         """
-        given: dict[Attribute, Wanted | None] = {
+        given: dict[Attribute, OneOrMore | None] = {
             "version": version,
             "pod": pod,
             "status": status,
             "outcome": outcome,
             "user": user,
         }
-        wanted = {name: _texts(value) for name, value in given.items() if value is not None}
+        allowed = {name: _texts(value) for name, value in given.items() if value is not None}
 
         def holds(response: Response) -> bool:
             if service is not None and hop_of(response, service) is None:
                 return False
-            if any(value_of(response, name, service) not in values for name, values in wanted.items()):
+            if any(value_of(response, name, service) not in values for name, values in allowed.items()):
                 return False
             return predicate is None or bool(predicate(response))
 
@@ -201,12 +202,12 @@ class Observations(Sequence[Response]):
         self,
         predicate: Callable[[Response], bool] | None = None,
         *,
-        version: Wanted | None = None,
-        pod: Wanted | None = None,
+        version: OneOrMore | None = None,
+        pod: OneOrMore | None = None,
         service: str | None = None,
-        status: Wanted | None = None,
-        outcome: Wanted | None = None,
-        user: Wanted | None = None,
+        status: OneOrMore | None = None,
+        outcome: OneOrMore | None = None,
+        user: OneOrMore | None = None,
     ) -> int:
         """Number of responses for which everything given holds; arguments as for ``filter``."""
         return len(
@@ -348,7 +349,7 @@ class Observations(Sequence[Response]):
         return self._of((self._responses[i] for i in indices), (self._batch[i] for i in indices), self._window)
 
 
-def _texts(value: Wanted) -> set[str]:
+def _texts(value: OneOrMore) -> set[str]:
     return {str(value)} if isinstance(value, (str, int)) else {str(item) for item in value}
 
 

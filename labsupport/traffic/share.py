@@ -67,10 +67,6 @@ class Share(Mapping[str, float]):
         """
         return statistics.proportion_interval(self.count(key), self.n, level=level)
 
-    def intervals(self, *, level: float = 0.999) -> dict[str, Interval]:
-        """The interval of every key that was seen."""
-        return {key: self.interval(key, level=level) for key in self.counts}
-
     def __getitem__(self, key: object) -> float:
         return self.count(key) / self.n if self.n else 0.0
 

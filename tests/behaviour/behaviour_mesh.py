@@ -46,21 +46,10 @@ def _service(name: str, selector: Mapping[str, str], *ports: tuple[int, int]) ->
 
 def _deployment(name: str, labels: Mapping[str, str], *, replicas: int = 1, inject: bool = True, **env: str) -> Json:
     own = {**labels, "sidecar.istio.io/inject": "true" if inject else "false"}
-    # The embedded engine tells a program these of itself; a cluster does so only if the pod template asks for it.
-    told = {
-        "SERVICE_NAME": "labels['app']",
-        "SERVICE_VERSION": "labels['version']",
-        "POD_NAME": "name",
-        "POD_NAMESPACE": "namespace",
-    }
-    values: list[Json] = [
-        {"name": key, "valueFrom": {"fieldRef": {"fieldPath": f"metadata.{path}"}}} for key, path in told.items()
-    ]
-    values += [{"name": key, "value": value} for key, value in env.items()]
+    values = [{"name": key, "value": value} for key, value in env.items()]
     container = {"name": "web", "image": "web", "ports": [{"containerPort": 5000}], "env": values}
     template = {
-        # One worker, so that limits on connections count exactly.
-        "metadata": {"labels": own, "annotations": {"proxy.istio.io/config": "concurrency: 1"}},
+        "metadata": {"labels": own},
         "spec": {"containers": [container], "terminationGracePeriodSeconds": 5},
     }
     return {

@@ -51,27 +51,6 @@ def web_manifests(*, inject: str = "true", safe: int = 2, risk: int = 1) -> str:
     )
 
 
-# As in every manifest of the course: what a program is told of itself, and one worker with all counters in its sidecar.
-_FIELDS = {
-    "POD_NAME": "metadata.name",
-    "POD_NAMESPACE": "metadata.namespace",
-    "SERVICE_NAME": "metadata.labels['app']",
-    "SERVICE_VERSION": "metadata.labels['version']",
-}
-PROXY_CONFIG = """concurrency: 1
-          proxyStatsMatcher: {inclusionPrefixes: [cluster.outbound, cluster.inbound, http.outbound, http.inbound]}"""
-
-
-def _env(given: str) -> str:
-    fields = [
-        f'{{name: {name}, valueFrom: {{fieldRef: {{fieldPath: "{path}"}}}}}}'
-        for name, path in _FIELDS.items()
-        if name not in given
-    ]
-    own = given.strip()[1:-1].strip()
-    return f"[{', '.join([*fields, *([own] if own else [])])}]"
-
-
 def deployment(
     name: str,
     version: str,
@@ -80,8 +59,9 @@ def deployment(
     replicas: int = 1,
     image: str = "web",
     env: str = "[]",
-    proxy: str = PROXY_CONFIG,
+    proxy: str = "",
 ) -> str:
+    annotations = f'{{proxy.istio.io/config: "{proxy}"}}' if proxy else "{}"
     return f"""
 ---
 apiVersion: apps/v1
@@ -93,13 +73,11 @@ spec:
   template:
     metadata:
       labels: {{app: web, version: {version}, sidecar.istio.io/inject: "{inject}"}}
-      annotations:
-        proxy.istio.io/config: |
-          {proxy}
+      annotations: {annotations}
     spec:
       terminationGracePeriodSeconds: 5
       containers:
-      - {{name: web, image: {image}, ports: [{{containerPort: 5000}}], env: {_env(env)},
+      - {{name: web, image: {image}, ports: [{{containerPort: 5000}}], env: {env},
          readinessProbe: {{httpGet: {{path: /healthz, port: 5000}}, periodSeconds: 1}}}}
 """
 

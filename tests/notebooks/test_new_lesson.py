@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from labsupport.cli import workshop
 from labsupport.cli.lesson import unwritten
+from labsupport.course.questions import ChoiceQuestion
 from labsupport.course.reading import FILE, read_exercise
 from labsupport.errors import UsageError
 
@@ -45,9 +46,16 @@ def test_a_new_lesson_keeps_the_rules_and_says_what_is_left(root: Path):
     assert any("exercise.toml" in place for place in unwritten(root, "03"))
 
 
-@pytest.mark.parametrize("arguments", [("3", "header"), ("03", "Header"), ("03", "../header"), ("xx", "header")])
+TOPICS = ("Header", "../header", "3-headers", "header-", "a--b", "class", "x" * 41, "kopfzeilen-für-alle", "")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("3", "header"), ("xx", "header"), ("\u0660\u0663", "header"), *(("03", topic) for topic in TOPICS)]
+)
 def test_what_is_no_lesson_makes_nothing(root: Path, arguments: tuple[str, str]):
-    assert run("new", *arguments).exit_code == 2
+    result = run("new", *arguments)
+    assert result.exit_code == 2
+    assert "rite " in result.output
     assert not (root / "notebooks").exists()
 
 
@@ -80,6 +88,14 @@ def test_a_mistake_in_an_exercise_is_told_with_file_and_field(root: Path, old: s
         read_exercise(folder, root / "manifests", judge=lambda lab: ())
 
 
+def test_a_word_that_any_outcome_has_is_not_enough_for_a_wrong_answer(root: Path):
+    run("new", "03", "header")
+    folder = root / "manifests" / "03-header" / "exercises" / "03.1"
+    (folder / "wrong" / "negative.yaml").write_text("# timeout\nkind: Nothing\n")
+    with pytest.raises(UsageError, match=r"wrong/negative\.yaml: 'timeout' is in many outcomes"):
+        read_exercise(folder, root / "manifests", judge=lambda lab: ())
+
+
 def test_a_language_that_lacks_a_text_borrows_it(root: Path, monkeypatch: pytest.MonkeyPatch):
     run("new", "03", "header")
     folder = root / "manifests" / "03-header" / "exercises" / "03.1"
@@ -88,3 +104,65 @@ def test_a_language_that_lacks_a_text_borrows_it(root: Path, monkeypatch: pytest
     monkeypatch.setenv("WORKSHOP_LANGUAGE", "ja")
     spec = read_exercise(folder, root / "manifests", judge=lambda lab: ())
     assert (spec.title, spec.task.split()[0]) == ("題", "WRITE")
+
+
+QUESTION = """
+[[questions]]
+name = "who"
+choices = ["a", "b", "c"]
+right = "a"
+
+[en.questions.who]
+text = "Who answers?"
+reason = "a is nearer."
+choices = { a = "pod a", b = "pod b", c = "both" }
+because = { b = "It is further away.", c = "One answers." }
+
+[en.reasons]
+even = "Alike."
+"""
+
+
+def exercise_in(root: Path, translation: str) -> Path:
+    run("new", "03", "header")
+    folder = root / "manifests" / "03-header" / "exercises" / "03.1"
+    with open(folder / FILE, "a", encoding="utf-8") as file:
+        file.write(QUESTION + translation)
+    return folder
+
+
+def test_a_translation_borrows_text_by_text(root: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = exercise_in(
+        root,
+        """
+[ja]
+hints = ["", "二"]
+[ja.questions.who]
+text = "誰?"
+choices.b = "ポッド b"
+because.c = "一つ。"
+""",
+    )
+    monkeypatch.setenv("WORKSHOP_LANGUAGE", "ja")
+    spec = read_exercise(folder, root / "manifests", judge=lambda lab: ())
+    assert spec.hints == ("WRITE a mild hint", "二", "WRITE a concrete one")
+    (question,) = spec.questions
+    assert isinstance(question, ChoiceQuestion)
+    assert (question.text, question.reason) == ("誰?", "a is nearer.")
+    assert question.choices == ("pod a", "ポッド b", "both")
+    assert question.because == (("ポッド b", "It is further away."), ("both", "一つ。"))
+    assert spec.reasons == {"even": "Alike."}
+
+
+@pytest.mark.parametrize(
+    ("translation", "told"),
+    [
+        ("[ja]\nhints = 'one'", r"ja.hints: write a list, as in \[en\]"),
+        ("[ja]\nquestions = 'one'", r"ja.questions: write a table, as in \[en\]"),
+        ("[ja.reasons]\neven = ['one']", r"ja.reasons.even: write a text, as in \[en\]"),
+        ("[ja.questions.whom]\ntext = 'one'", "ja.questions.whom: no such field"),
+    ],
+)
+def test_a_translation_of_nothing_is_told(root: Path, translation: str, told: str):
+    with pytest.raises(UsageError, match=told):
+        read_exercise(exercise_in(root, translation), root / "manifests", judge=lambda lab: ())

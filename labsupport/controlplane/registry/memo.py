@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 __all__ = ["MEMO", "Memo"]
 
@@ -26,8 +26,8 @@ class Memo:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._results: OrderedDict[Hashable, tuple[tuple[object, ...], Any]] = OrderedDict()
-        self._known: dict[Hashable, list[Any]] = {}
+        self._results: OrderedDict[Hashable, tuple[tuple[object, ...], object]] = OrderedDict()
+        self._known: dict[Hashable, list[object]] = {}
         self.made = 0
 
     def get(self, kind: str, inputs: tuple[object, ...], values: Hashable, make: Callable[[], T]) -> T:
@@ -46,8 +46,7 @@ class Memo:
         known = self._results.get(key)
         if known is not None:
             self._results.move_to_end(key)
-            result: T = known[1]
-            return result
+            return cast("T", known[1])
         result = make()
         self.made += 1
         self._results[key] = (inputs, result)
@@ -62,8 +61,7 @@ class Memo:
             if known == value:
                 if position:
                     variants.insert(0, variants.pop(position))
-                result: T = known
-                return result
+                return known
         variants.insert(0, value)
         del variants[_VARIANTS:]
         if len(self._known) > self._limit:

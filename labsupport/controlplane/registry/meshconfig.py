@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import yaml
 
@@ -15,6 +14,7 @@ from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings, Outlier
 from labsupport.model.kinds.virtualservice import HTTPRetry
 from labsupport.model.schema.base import Resource, Schema
 from labsupport.model.schema.protojson import decode
+from labsupport.model.schema.types import JsonObject
 
 __all__ = ["DEFAULT_MESH_CONFIG", "MeshConfig", "read_mesh_config", "unread_fields"]
 
@@ -103,7 +103,7 @@ def unread_fields(resource: Resource) -> list[str]:
     return sorted(unread)
 
 
-def _written(objects: Iterable[Resource]) -> dict[str, Any]:
+def _written(objects: Iterable[Resource]) -> JsonObject:
     text = ""
     for resource in objects:
         if isinstance(resource, ConfigMap) and (resource.name, resource.namespace) == ("istio", "istio-system"):
@@ -112,7 +112,7 @@ def _written(objects: Iterable[Resource]) -> dict[str, Any]:
     return written if isinstance(written, dict) else {}
 
 
-def _block(written: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _block(written: JsonObject, name: str) -> JsonObject:
     value = written.get(name)
     return value if isinstance(value, dict) else {}
 
@@ -129,7 +129,7 @@ def read_mesh_config(objects: Iterable[Resource], text: str = "") -> MeshConfig:
     """
     more = yaml.load(text, Loader=yaml.CSafeLoader)
     written = {**_written(objects), **(more if isinstance(more, dict) else {})}
-    fields: dict[str, Any] = {}
+    fields: JsonObject = {}
     policy = written.get("outboundTrafficPolicy")
     if policy is not None:
         mode = policy.get("mode", "REGISTRY_ONLY")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any
+from typing import TypeVar, cast
 
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.controlplane.registry.destinationrules import DestinationRuleIndex
@@ -16,14 +16,22 @@ from labsupport.controlplane.registry.meshconfig import DEFAULT_MESH_CONFIG, Mes
 from labsupport.controlplane.registry.services import Endpoint, ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceIndex
 from labsupport.controlplane.registry.workloads import WorkloadRecord, workload_entries
-from labsupport.model import Resource
-from labsupport.model.kinds.core import Service
-from labsupport.model.kinds.gateway import Gateway
-from labsupport.model.kinds.serviceentry import ServiceEntry
-from labsupport.model.kinds.sidecar import Sidecar
+from labsupport.model import (
+    DestinationRule,
+    Gateway,
+    Namespace,
+    Resource,
+    Service,
+    ServiceEntry,
+    Sidecar,
+    VirtualService,
+    WorkloadEntry,
+)
 from labsupport.model.schema.base import EPOCH
 
 __all__ = ["Registry"]
+
+R = TypeVar("R", bound=Resource)
 
 
 class Registry:
@@ -62,13 +70,13 @@ class Registry:
         self.pods = tuple(pods)
         self._addresses = addresses or {}
         self._extra_endpoints = endpoints or {}
-        self._by_kind: dict[str, list[tuple[Any, float]]] = {}
+        self._by_class: dict[type[Resource], list[tuple[Resource, float]]] = {}
         for position, resource in enumerate(objects):
             created = EPOCH + position
             if resource.metadata.creation_timestamp is not None:
                 created = resource.metadata.creation_timestamp.timestamp()
-            self._by_kind.setdefault(resource.kind, []).append((resource, created))
-        self.derived: dict[object, Any] = {}
+            self._by_class.setdefault(type(resource), []).append((resource, created))
+        self.derived: dict[object, object] = {}
         self._pods_by_namespace: dict[str, list[PodInfo]] = {}
         for pod in self.pods:
             self._pods_by_namespace.setdefault(pod.namespace, []).append(pod)
@@ -79,21 +87,23 @@ class Registry:
         for service in self.services:
             self._index(service)
 
-    def of_kind(self, kind: str) -> list[Any]:
-        """Objects of a kind, oldest first."""
-        listed = self._by_kind.get(kind, [])
+    def _with_age(self, model: type[R]) -> list[tuple[R, float]]:
+        return cast("list[tuple[R, float]]", self._by_class.get(model, []))
+
+    def _oldest_first(self, model: type[R]) -> list[R]:
+        listed = self._with_age(model)
         return [item[0] for item in sorted(listed, key=lambda item: (item[1], item[0].name, item[0].namespace))]
 
     @cached_property
     def virtual_services(self) -> VirtualServiceIndex:
         """The VirtualServices."""
-        return VirtualServiceIndex(self._by_kind.get("VirtualService", ()), self.mesh.default_virtual_service_export_to)
+        return VirtualServiceIndex(self._with_age(VirtualService), self.mesh.default_virtual_service_export_to)
 
     @cached_property
     def destination_rules(self) -> DestinationRuleIndex:
         """The DestinationRules."""
         return DestinationRuleIndex(
-            self._by_kind.get("DestinationRule", ()),
+            self._with_age(DestinationRule),
             self.mesh.root_namespace,
             self.mesh.default_destination_rule_export_to,
         )
@@ -101,12 +111,12 @@ class Registry:
     @cached_property
     def gateways(self) -> list[Gateway]:
         """The Gateways."""
-        return self.of_kind("Gateway")
+        return self._oldest_first(Gateway)
 
     @cached_property
     def sidecars(self) -> list[Sidecar]:
         """The Sidecars, those with a selector first."""
-        return sorted(self.of_kind("Sidecar"), key=lambda sidecar: sidecar.spec.workload_selector is None)
+        return sorted(self._oldest_first(Sidecar), key=lambda sidecar: sidecar.spec.workload_selector is None)
 
     def exported_services(self, namespace: str) -> list[ServiceRecord]:
         """Services that proxies of a namespace may see: those exported to it alone come first."""
@@ -121,7 +131,7 @@ class Registry:
         """The Kubernetes Services that select a pod, with their objects, by name."""
         labels = dict(pod.labels).items()
         services = []
-        for resource, _ in sorted(self._by_kind.get("Service", ()), key=lambda item: str(item[0].name)):
+        for resource, _ in sorted(self._with_age(Service), key=lambda item: item[0].name):
             if resource.namespace != pod.namespace or not resource.spec.selector:
                 continue
             if resource.spec.selector.items() <= labels:
@@ -133,16 +143,14 @@ class Registry:
         return self._pods_by_namespace.get(namespace, ())
 
     def _services(self) -> list[ServiceRecord]:
-        annotations = {
-            resource.name: resource.metadata.annotations for resource, _ in self._by_kind.get("Namespace", ())
-        }
+        annotations = {resource.name: resource.metadata.annotations for resource, _ in self._with_age(Namespace)}
         aged: list[tuple[float, ServiceRecord]] = []
-        entries = workload_entries(resource for resource, _ in self._by_kind.get("WorkloadEntry", ()))
-        for resource, created in self._by_kind.get("ServiceEntry", ()):
-            aged += [(created, record) for record in self._entry(resource, entries, annotations)]
+        entries = workload_entries(resource for resource, _ in self._with_age(WorkloadEntry))
+        for entry, created in self._with_age(ServiceEntry):
+            aged += [(created, record) for record in self._entry(entry, entries, annotations)]
         self._kubernetes: dict[tuple[str, str], ServiceRecord] = {}
         by_label = self._pods_by_label()
-        for resource, created in self._by_kind.get("Service", ()):
+        for resource, created in self._with_age(Service):
             record = self._service(resource, by_label, entries, annotations)
             self._kubernetes[resource.namespace, resource.name] = record
             aged.append((created, record))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from labsupport.controlplane.proxies import Proxy
 from labsupport.controlplane.registry.destinationrules import MergedRule
@@ -151,7 +152,7 @@ def _mergeable(service: ServiceRecord, other: ServiceRecord) -> bool:
 
 def scope_of(registry: Registry, proxy: Proxy) -> Scope:
     """What a proxy sees; equal scopes of one registry are the same object."""
-    scopes: dict[object, Scope] = registry.derived
+    scopes = cast("dict[object, Scope]", registry.derived)
     namespace = proxy.pod.namespace
     if proxy.role == "gateway":
         key: object = ("gateway", namespace)

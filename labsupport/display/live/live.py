@@ -1,4 +1,4 @@
-"""The live picture of running traffic: an own anywidget that receives small SVG fragments, five times a second."""
+"""The live picture of running traffic: an own anywidget that receives small SVG fragments, four times a second."""
 
 from __future__ import annotations
 

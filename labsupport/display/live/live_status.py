@@ -55,7 +55,7 @@ class LiveStatus(LiveView):
     def __init__(self, lab: Overseen) -> None:
         self._lab = lab
         self._status = lab.status()
-        self._pause_s, self._due_s, self._problem = _LOOK_S, 0.0, ""
+        self._due_s, self._problem = 0.0, ""
         lab.when_closed(self.freeze)
         super().__init__({"kind": "status", "title": "Mesh"}, interval_s=_LOOK_S)
 

@@ -44,7 +44,7 @@ def question_widget(asked: Asked) -> Any:
             tooltip=question.text,
             continuous_update=False,
         )
-    said = widgets.Label(value=_said(answer))
+    said = widgets.Label(value=asked.mark if asked.mark else _said(answer))
 
     # A callback may run in another thread while a cell runs: it sets plain data, and neither prints nor raises.
     def changed(change: dict[str, Any]) -> None:

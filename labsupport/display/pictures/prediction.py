@@ -24,7 +24,7 @@ def prediction_figure(compared: Compared) -> Figure:
         compared: what was predicted and seen.
 
     Returns:
-        A static picture; without a prediction it says so.
+        A static picture; it says so where there is no prediction, where it came late and where it was kept.
     """
     share = compared.seen["seen"] / compared.n
     low, high = compared.interval["seen"]
@@ -45,9 +45,16 @@ def prediction_figure(compared: Compared) -> Figure:
     if predicted is not None:
         x = _x(predicted)
         parts.append(el("path", d=f"M{x:.1f} 16V64", stroke="var(--ws-fg)", stroke_width=1.6, stroke_dasharray="4 3"))
-        parts.append(el("path", d=f"M{x:.1f} 16l-5-8h10z", fill="var(--ws-fg)"))
+        # A head that is not filled: what came late is no prediction any more.
+        head = {"fill": "none", "stroke": "var(--ws-fg)"} if compared.late else {"fill": "var(--ws-fg)"}
+        parts.append(el("path", d=f"M{x:.1f} 16l-5-8h10z", **head))
+        if compared.mark:
+            # On the side that the line leaves free.
+            place = (_LEFT + _ROOM, "end") if predicted < 0.5 else (_LEFT, "start")
+            parts.append(el("text", esc(compared.mark), x=place[0], y=43.0, text_anchor=place[1], class_="d"))
     interval = f"{100 * compared.level:g} % interval {words.percent_range(low, high)}"
     parts.append(el("text", interval, x=_LEFT, y=80.0, class_="d"))
+    said += f" ({compared.mark})" if compared.mark else ""
     summary = f"Predicted: {said}. Seen: {words.percent(share)} of {compared.n:,} ({interval})."
     return Figure("Prediction and result", compared.title, "".join(parts), _WIDE, 88.0, summary)
 

@@ -20,7 +20,7 @@ from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.namespace import LabNamespace, chosen_name
 from labsupport.engine.cluster.objects.objects import ObjectStore, Tried
 from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE, Parts
-from labsupport.engine.cluster.objects.rollout import Rollout, workload_of
+from labsupport.engine.cluster.objects.rollout import Rollout
 from labsupport.engine.cluster.watch.podlogs import read_log
 from labsupport.engine.cluster.watch.pods import has_proxy, records
 from labsupport.engine.cluster.watch.statnames import envoy_names
@@ -133,7 +133,7 @@ class ClusterEngine:
         if self._watcher is None:
             from labsupport.engine.cluster.watch.inforce import Watcher
 
-            self._watcher = Watcher(self.connection, self.namespace, self._istio.namespace)
+            self._watcher = Watcher(self.connection, self.namespace)
         return self._watcher
 
     @property
@@ -273,7 +273,8 @@ class ClusterEngine:
         """Change an object by a JSON merge patch (RFC 7386); the result is validated as a whole."""
         with self._lock:
             self._check(fresh=True)
-            changed = patched(self._one(ref), patch, namespace=self.namespace)
+            self._own(ref.namespace)
+            changed = patched(self._objects.find(ref), patch, namespace=self.namespace)
             return self.apply(changed, timeout_s=timeout_s)
 
     def scale(self, ref: Ref, replicas: int, *, timeout_s: float = 60.0) -> ApplyResult:
@@ -287,15 +288,6 @@ class ClusterEngine:
                 f"On a cluster the lab works in its own namespace {self.namespace} only, and leaves {namespace} alone. "
                 "Leave the namespace out, or use kubectl."
             )
-
-    def _one(self, ref: Ref) -> Resource:
-        self._own(ref.namespace)
-        objects = self._objects.read()
-        for one in objects:
-            if (one.kind, one.name) == (ref.kind, ref.name):
-                return one
-        there = ", ".join(one.name for one in objects if one.kind == ref.kind)
-        raise NotFoundError(f"{ref} does not exist. There are: {there or f'no {ref.kind} at all'}")
 
     # --- questions ----------------------------------------------------------------------------------------------
 
@@ -315,35 +307,19 @@ class ClusterEngine:
         self._check()
         return self.watcher.rules(self._objects.read())
 
-    def _pod(self, name: str) -> dict[str, Any]:
-        """A pod by its name, or the first of a Deployment."""
-        living = [pod for pod in self._rollout.pods() if not pod["metadata"].get("deletionTimestamp")]
-        for pod in living:
-            if pod["metadata"]["name"] == name:
-                return pod
-        matching = [pod for pod in living if workload_of(pod) == name]
-        if not matching:
-            known = ", ".join(pod["metadata"]["name"] for pod in living)
-            raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
-        return matching[0]
-
     def proxy_config(self, pod: str) -> EnvoyConfig:
         """The configuration that a proxy holds now, from its admin interface."""
         self._check()
-        found = self._pod(pod)
-        name = found["metadata"]["name"]
-        if not has_proxy(found):
+        manifest = self._rollout.find(pod)
+        name = manifest["metadata"]["name"]
+        if not has_proxy(manifest):
             raise NotFoundError(f"pod {name} has no sidecar, so no proxy holds any configuration for it")
         return self.proxies.config(name)
 
     def metrics(self) -> list[Sample]:
         """Statistics of all proxies, in Envoy's Prometheus names."""
         self._check()
-        names = [
-            pod["metadata"]["name"]
-            for pod in self._rollout.pods()
-            if has_proxy(pod) and not pod["metadata"].get("deletionTimestamp")
-        ]
+        names = [pod["metadata"]["name"] for pod in self._rollout.living() if has_proxy(pod)]
         return envoy_names(self.proxies.samples(names))
 
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
@@ -351,7 +327,7 @@ class ClusterEngine:
         if container not in ("app", "proxy"):
             raise UsageError(f"container={container!r}: 'app' is the program, 'proxy' its Envoy")
         self._check()
-        return read_log(self.connection, self._pod(pod), container=container, lines=lines)
+        return read_log(self.connection, self._rollout.find(pod), container=container, lines=lines)
 
     def urls(self) -> Mapping[str, str]:
         """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""

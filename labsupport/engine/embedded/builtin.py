@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.control import ControlPlane, PlainView
 from labsupport.engine.embedded.envoy.kubeproxy import NodePort
@@ -13,7 +11,7 @@ from labsupport.engine.embedded.processes import ports
 from labsupport.engine.embedded.processes.spawner_client import Process
 from labsupport.engine.embedded.workloads import namespace_labels
 from labsupport.engine.podtemplate import pod_template
-from labsupport.model import Resource, parse
+from labsupport.model import Deployment, Resource, Service, parse
 from labsupport.model.reading.documents import read
 
 __all__ = ["GATEWAY_PORTS", "INGRESS_GATEWAY", "ROOT_NAMESPACE", "BuiltIn", "built_in_objects"]
@@ -110,20 +108,15 @@ class BuiltIn:
         """Process of the load client outside the mesh; 0 while it does not run."""
         return self._outside.pid if self._outside is not None and self._outside.running else 0
 
-    @property
-    def plain_admin(self) -> str:
-        """Path of the shared Envoy's admin socket; empty while it does not run."""
-        return self._plain.admin if self._plain is not None else ""
-
     def update_plain(self) -> None:
         """Start the shared Envoy when the objects first need it, and tell it its listeners."""
         objects = self._control.objects
         namespaces = set()
-        for one in objects:
-            if one.kind == "Deployment":
-                plan = pod_template(one, namespace_labels(objects, one.namespace))
+        for resource in objects:
+            if isinstance(resource, Deployment):
+                plan = pod_template(resource, namespace_labels(objects, resource.namespace))
                 if not plan.injected:
-                    namespaces.add(one.namespace)
+                    namespaces.add(resource.namespace)
         served = self._served()
         for namespace in sorted(namespaces):
             if namespace not in self._plain_ports:
@@ -172,13 +165,12 @@ class BuiltIn:
     def node_ports(self) -> dict[tuple[str, str, int], tuple[int, int]]:
         """By (namespace, Service, port): the ``nodePort`` as written or made up, and the local port behind it."""
         found = {}
-        for one in self._control.objects:
-            if one.kind != "Service":
+        for resource in self._control.objects:
+            if not isinstance(resource, Service):
                 continue
-            spec: Any = one.spec  # type: ignore[attr-defined]
-            for index, port in enumerate(spec.ports):
-                key = (one.namespace, one.name, port.port)
-                if spec.type == "NodePort" and key in self._node_ports:
+            for index, port in enumerate(resource.spec.ports):
+                key = (resource.namespace, resource.name, port.port)
+                if resource.spec.type == "NodePort" and key in self._node_ports:
                     found[key] = (port.node_port or 30000 + index, self._node_ports[key].number)
         return found
 

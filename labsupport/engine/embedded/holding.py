@@ -1,15 +1,61 @@
-"""Which proxies hold something of a rule."""
+"""When rules came into force, and which proxies hold something of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
-from typing import Any
+import time
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from labsupport.controlplane import entrances
 from labsupport.controlplane.translate.names import config_ending
-from labsupport.model import Resource
+from labsupport.model import RULES, Gateway, Resource, VirtualService
+from labsupport.records import ObjectChange, Ref, RuleStatus
 
-__all__ = ["proxies"]
+__all__ = ["RulesInForce", "proxies"]
+
+
+class RulesInForce:
+    """Remembers of each rule when its last change came into force, and which proxies had to learn of it."""
+
+    def __init__(self) -> None:
+        self._last: dict[Ref, tuple[float, float, frozenset[str]]] = {}
+
+    def note(self, changes: Iterable[ObjectChange], *, at: float, began: float, learnt: frozenset[str]) -> None:
+        """Remember changes that are in force.
+
+        Args:
+            changes: what changed, rules or not.
+            at: when the last proxy had acknowledged them, by ``time.monotonic()``.
+            began: when they were asked for, by the same clock.
+            learnt: the pods whose proxies had to acknowledge.
+        """
+        for change in changes:
+            if change.action == "deleted":
+                self._last.pop(change.ref, None)
+            elif change.action != "unchanged" and change.ref.kind in RULES:
+                epoch = time.time() - (time.monotonic() - at)
+                self._last[change.ref] = (epoch, at - began, learnt)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._last.clear()
+
+    def listed(
+        self,
+        objects: Sequence[Resource],
+        origins: Mapping[str, Set[str]],
+        *,
+        gateway: tuple[str, Mapping[str, str]] | None,
+    ) -> list[RuleStatus]:
+        """The state of every rule among the objects; for the arguments see ``proxies``."""
+        statuses = []
+        for resource in objects:
+            if resource.kind not in RULES:
+                continue
+            ref = Ref(resource.kind, resource.name, resource.namespace)
+            since, after, concerned = self._last.get(ref, (0.0, 0.0, frozenset()))
+            names = proxies(resource, objects, origins, gateway=gateway, concerned=concerned)
+            statuses.append(RuleStatus(ref, since, after, tuple(sorted(names))))
+        return statuses
 
 
 def proxies(
@@ -41,7 +87,7 @@ def proxies(
     return found
 
 
-def _at_gateway(one: Any, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:
-    if one.kind == "Gateway":
-        return entrances.selects(one, labels)
-    return one.kind == "VirtualService" and entrances.carries_connections(one, objects, labels)
+def _at_gateway(rule: Resource, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:
+    if isinstance(rule, Gateway):
+        return entrances.selects(rule, labels)
+    return isinstance(rule, VirtualService) and entrances.carries_connections(rule, objects, labels)

@@ -5,20 +5,34 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
-
-from pydantic.alias_generators import to_camel
+from functools import singledispatch
 
 from labsupport.controlplane.translate import unsupported
 from labsupport.controlplane.translate.gateway.tls import CIPHERS
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.errors import Problem
-from labsupport.model import Resource
+from labsupport.model import (
+    RULES,
+    Deployment,
+    DestinationRule,
+    Gateway,
+    Resource,
+    Secret,
+    Service,
+    ServiceEntry,
+    Sidecar,
+    VirtualService,
+)
+from labsupport.model.kinds.gateway import ServerTLSSettings
+from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, PortTrafficPolicy, TrafficPolicy
+from labsupport.model.schema.types import Json
 
 __all__ = ["notes", "problems"]
 
+Refusal = tuple[str, str, str]
+"""Field path, reason and remedy."""
+
 _RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
-_RULES = ("VirtualService", "DestinationRule", "Gateway", "Sidecar", "ServiceEntry")
 _CLUSTER = 'Kubernetes with Istio can: open the lab with Lab(engine="cluster")'
 # Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
 _NEEDS_ISTIO = {
@@ -58,152 +72,159 @@ def problems(objects: Iterable[Resource], images: Programs) -> list[Problem]:
     return found
 
 
-def _refused(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
+def _refused(one: Resource, images: Programs) -> Iterator[Refusal]:
     if one.kind in _NEEDS_ISTIO:
         yield "", f"the embedded mesh has no {one.kind}: {_NEEDS_ISTIO[one.kind]}", _CLUSTER
         return
-    if one.kind not in (*_RUNS, *_RULES):
-        yield "", f"the embedded mesh does not run the kind {one.kind}", f"It runs {', '.join((*_RUNS, *_RULES))}"
+    if one.kind not in (*_RUNS, *RULES):
+        yield "", f"the embedded mesh does not run the kind {one.kind}", f"It runs {', '.join((*_RUNS, *RULES))}"
         return
     for path, reason in unsupported(one):
         yield path, reason, _CLUSTER
-    yield from getattr(_Kinds, one.kind, _Kinds.nothing)(one, images)
+    yield from _of_kind(one, images)
 
 
-class _Kinds:
-    """One function per kind."""
+@singledispatch
+def _of_kind(resource: Resource, images: Programs) -> Iterator[Refusal]:
+    """What is wrong with an object of a kind that has a form of its own below."""
+    return iter(())
 
-    @staticmethod
-    def nothing(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
-        return iter(())
 
-    @staticmethod
-    def Deployment(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
-        pod = one.spec.template.spec
-        at = "spec.template.spec"
-        if len(pod.containers) > 1:
-            yield f"{at}.containers[1]", "a pod of the embedded mesh has one container, besides its sidecar", _CLUSTER
-        if pod.init_containers:
-            yield f"{at}.initContainers", "the embedded mesh runs no init containers", _CLUSTER
-        if pod.host_network:
-            yield f"{at}.hostNetwork", "pods of the embedded mesh have no host network", _CLUSTER
-        labels = one.spec.template.metadata.labels
-        for label, value in one.spec.selector.match_labels.items():
-            if labels.get(label) != value:
-                yield (
-                    f"spec.selector.matchLabels.{label}",
-                    f"the selector does not match the pods' labels: {label} is {value!r} here "
-                    f"and {labels.get(label, '(missing)')!r} in spec.template.metadata.labels",
-                    "Write the same in both",
-                )
-        if (one.spec.replicas or 0) > MOST_REPLICAS:
+@_of_kind.register
+def _deployment(deployment: Deployment, images: Programs) -> Iterator[Refusal]:
+    pod = deployment.spec.template.spec
+    at = "spec.template.spec"
+    if len(pod.containers) > 1:
+        yield f"{at}.containers[1]", "a pod of the embedded mesh has one container, besides its sidecar", _CLUSTER
+    if pod.init_containers:
+        yield f"{at}.initContainers", "the embedded mesh runs no init containers", _CLUSTER
+    if pod.host_network:
+        yield f"{at}.hostNetwork", "pods of the embedded mesh have no host network", _CLUSTER
+    labels = deployment.spec.template.metadata.labels
+    for label, value in deployment.spec.selector.match_labels.items():
+        if labels.get(label) != value:
             yield (
-                "spec.replicas",
-                f"the embedded mesh runs at most {MOST_REPLICAS} pods of a Deployment, each is a process or two here",
-                _CLUSTER,
+                f"spec.selector.matchLabels.{label}",
+                f"the selector does not match the pods' labels: {label} is {value!r} here "
+                f"and {labels.get(label, '(missing)')!r} in spec.template.metadata.labels",
+                "Write the same in both",
             )
-        container = pod.containers[0]
-        if not images.name(container.image):
-            yield f"{at}.containers[0].image", *images.unknown(container.image)
-        for field in ("command", "args"):
-            if getattr(container, field):
-                yield f"{at}.containers[0].{field}", f"the embedded mesh does not honour {field}", _CLUSTER
-        mode = one.spec.template.metadata.annotations.get("traffic.sidecar.istio.io/includeOutboundPorts")
-        if mode:
-            yield "spec.template.metadata.annotations", "the embedded mesh captures all or nothing", _CLUSTER
+    if (deployment.spec.replicas or 0) > MOST_REPLICAS:
+        yield (
+            "spec.replicas",
+            f"the embedded mesh runs at most {MOST_REPLICAS} pods of a Deployment, each is a process or two here",
+            _CLUSTER,
+        )
+    container = pod.containers[0]
+    if not images.name(container.image):
+        yield f"{at}.containers[0].image", *images.unknown(container.image)
+    for field, given in (("command", container.command), ("args", container.args)):
+        if given:
+            yield f"{at}.containers[0].{field}", f"the embedded mesh does not honour {field}", _CLUSTER
+    mode = deployment.spec.template.metadata.annotations.get("traffic.sidecar.istio.io/includeOutboundPorts")
+    if mode:
+        yield "spec.template.metadata.annotations", "the embedded mesh captures all or nothing", _CLUSTER
 
-    @staticmethod
-    def Service(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
-        if one.spec.cluster_ip == "None":
-            yield "spec.clusterIP", "a headless Service needs pods with addresses of their own", _CLUSTER
-        if one.spec.type == "ExternalName":
-            yield "spec.type", "the embedded mesh reaches nothing outside this machine", _CLUSTER
 
-    @staticmethod
-    def Secret(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
-        # What the API server asks of the type; whether a certificate is one shows where a rule names the Secret.
-        if one.type != "kubernetes.io/tls":
-            return
-        for key in ("tls.crt", "tls.key"):
-            if key not in one.data and key not in one.string_data:
-                remedy = "Add it under data (base64) or stringData"
-                yield f"data[{key}]", f"a Secret of type kubernetes.io/tls has the key {key}", remedy
+@_of_kind.register
+def _service(service: Service, images: Programs) -> Iterator[Refusal]:
+    if service.spec.cluster_ip == "None":
+        yield "spec.clusterIP", "a headless Service needs pods with addresses of their own", _CLUSTER
+    if service.spec.type == "ExternalName":
+        yield "spec.type", "the embedded mesh reaches nothing outside this machine", _CLUSTER
 
-    @staticmethod
-    def VirtualService(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
-        for index, rule in enumerate(one.spec.http):
-            code = rule.redirect.redirect_code if rule.redirect is not None else 0
-            if code and code not in _REDIRECT_CODES:
-                yield (
-                    f"spec.http[{index}].redirect.redirectCode",
-                    f"Envoy has no redirect with status {code}; it would refuse the whole table, on a cluster too",
-                    f"Use {', '.join(str(known) for known in _REDIRECT_CODES)}",
-                )
-        in_mesh = not one.spec.gateways or "mesh" in one.spec.gateways
-        if not in_mesh:
-            return
-        for field in ("tcp", "tls"):
-            if getattr(one.spec, field, None):
-                yield (
-                    f"spec.{field}",
-                    f"{field} rules of sidecars need captured connections, and here HTTP alone reaches a sidecar",
-                    f"Bind it to a gateway only, where {field} rules do run. {_CLUSTER}",
-                )
 
-    @staticmethod
-    def DestinationRule(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
-        policies = [("spec.trafficPolicy", one.spec.traffic_policy)]
-        policies += [
-            (f"spec.subsets[{index}].trafficPolicy", subset.traffic_policy)
-            for index, subset in enumerate(one.spec.subsets)
+@_of_kind.register
+def _secret(secret: Secret, images: Programs) -> Iterator[Refusal]:
+    # What the API server asks of the type; whether a certificate is one shows where a rule names the Secret.
+    if secret.type != "kubernetes.io/tls":
+        return
+    for key in ("tls.crt", "tls.key"):
+        if key not in secret.data and key not in secret.string_data:
+            remedy = "Add it under data (base64) or stringData"
+            yield f"data[{key}]", f"a Secret of type kubernetes.io/tls has the key {key}", remedy
+
+
+@_of_kind.register
+def _virtual_service(virtual_service: VirtualService, images: Programs) -> Iterator[Refusal]:
+    for index, rule in enumerate(virtual_service.spec.http):
+        code = rule.redirect.redirect_code if rule.redirect is not None else 0
+        if code and code not in _REDIRECT_CODES:
+            yield (
+                f"spec.http[{index}].redirect.redirectCode",
+                f"Envoy has no redirect with status {code}; it would refuse the whole table, on a cluster too",
+                f"Use {', '.join(str(known) for known in _REDIRECT_CODES)}",
+            )
+    in_mesh = not virtual_service.spec.gateways or "mesh" in virtual_service.spec.gateways
+    if not in_mesh:
+        return
+    for field, rules in (("tcp", virtual_service.spec.tcp), ("tls", virtual_service.spec.tls)):
+        if rules:
+            yield (
+                f"spec.{field}",
+                f"{field} rules of sidecars need captured connections, and here HTTP alone reaches a sidecar",
+                f"Bind it to a gateway only, where {field} rules do run. {_CLUSTER}",
+            )
+
+
+@_of_kind.register
+def _destination_rule(destination_rule: DestinationRule, images: Programs) -> Iterator[Refusal]:
+    policies = [("spec.trafficPolicy", destination_rule.spec.traffic_policy)]
+    policies += [
+        (f"spec.subsets[{index}].trafficPolicy", subset.traffic_policy)
+        for index, subset in enumerate(destination_rule.spec.subsets)
+    ]
+    for path, policy in policies:
+        if policy is None:
+            continue
+        levels: list[tuple[str, TrafficPolicy | PortTrafficPolicy]] = [(path, policy)]
+        levels += [
+            (f"{path}.portLevelSettings[{index}]", level) for index, level in enumerate(policy.port_level_settings)
         ]
-        for path, policy in policies:
-            if policy is None:
-                continue
-            inner = [(f"{path}", policy)]
-            levels = getattr(policy, "port_level_settings", None) or ()
-            inner += [(f"{path}.portLevelSettings[{index}]", level) for index, level in enumerate(levels)]
-            for place, level in inner:
-                balancer = getattr(level, "load_balancer", None)
-                if balancer is not None and str(getattr(balancer, "simple", "") or "") == "PASSTHROUGH":
-                    yield f"{place}.loadBalancer.simple", "PASSTHROUGH needs captured connections", _CLUSTER
-                yield from _originated(getattr(level, "tls", None), f"{place}.tls")
-
-    @staticmethod
-    def Gateway(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
-        for index, server in enumerate(one.spec.servers):
-            if server.bind not in ("", "0.0.0.0"):
-                reason = "the gateway of the embedded mesh has one address"
-                yield f"spec.servers[{index}].bind", reason, "Leave bind out"
-            if server.tls is not None:
-                yield from _files(server.tls, f"spec.servers[{index}].tls")
-                yield from _unreadable(server.tls, f"spec.servers[{index}].tls")
-
-    @staticmethod
-    def ServiceEntry(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
-        resolution = one.spec.resolution or "NONE"
-        if resolution == "NONE":
-            yield "spec.resolution", "resolution NONE needs captured connections", _CLUSTER
-        elif resolution != "STATIC":
-            yield (
-                "spec.resolution",
-                "the embedded mesh asks no name server, as it reaches nothing outside this machine",
-                f"To lead another name to a Service of the lab, give it to a VirtualService as host. {_CLUSTER}",
-            )
-
-    @staticmethod
-    def Sidecar(one: Any, images: Programs) -> Iterator[tuple[str, str, str]]:
-        if one.spec.ingress:
-            yield "spec.ingress", "what reaches a pod of the embedded mesh goes to the ports of its container", _CLUSTER
-        for index, listener in enumerate(one.spec.egress):
-            at = f"spec.egress[{index}]"
-            if listener.bind:
-                yield f"{at}.bind", "a sidecar of the embedded mesh has one address for all that leaves", _CLUSTER
-            if listener.capture_mode == "NONE":
-                yield f"{at}.captureMode", "the embedded mesh captures all or nothing", _CLUSTER
+        for place, level in levels:
+            if level.load_balancer is not None and level.load_balancer.simple == "PASSTHROUGH":
+                yield f"{place}.loadBalancer.simple", "PASSTHROUGH needs captured connections", _CLUSTER
+            if level.tls is not None:
+                yield from _originated(level.tls, f"{place}.tls")
 
 
-def _unreadable(tls: Any, path: str) -> Iterator[tuple[str, str, str]]:
+@_of_kind.register
+def _gateway(gateway: Gateway, images: Programs) -> Iterator[Refusal]:
+    for index, server in enumerate(gateway.spec.servers):
+        if server.bind not in ("", "0.0.0.0"):
+            reason = "the gateway of the embedded mesh has one address"
+            yield f"spec.servers[{index}].bind", reason, "Leave bind out"
+        if server.tls is not None:
+            yield from _files(server.tls, f"spec.servers[{index}].tls")
+            yield from _unreadable(server.tls, f"spec.servers[{index}].tls")
+
+
+@_of_kind.register
+def _service_entry(service_entry: ServiceEntry, images: Programs) -> Iterator[Refusal]:
+    resolution = service_entry.spec.resolution or "NONE"
+    if resolution == "NONE":
+        yield "spec.resolution", "resolution NONE needs captured connections", _CLUSTER
+    elif resolution != "STATIC":
+        yield (
+            "spec.resolution",
+            "the embedded mesh asks no name server, as it reaches nothing outside this machine",
+            f"To lead another name to a Service of the lab, give it to a VirtualService as host. {_CLUSTER}",
+        )
+
+
+@_of_kind.register
+def _sidecar(sidecar: Sidecar, images: Programs) -> Iterator[Refusal]:
+    if sidecar.spec.ingress:
+        yield "spec.ingress", "what reaches a pod of the embedded mesh goes to the ports of its container", _CLUSTER
+    for index, listener in enumerate(sidecar.spec.egress):
+        at = f"spec.egress[{index}]"
+        if listener.bind:
+            yield f"{at}.bind", "a sidecar of the embedded mesh has one address for all that leaves", _CLUSTER
+        if listener.capture_mode == "NONE":
+            yield f"{at}.captureMode", "the embedded mesh captures all or nothing", _CLUSTER
+
+
+def _unreadable(tls: ServerTLSSettings, path: str) -> Iterator[Refusal]:
     """What istiod lets pass, and Envoy then refuses with the whole listener."""
     if tls.mode not in ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"):
         return
@@ -211,14 +232,15 @@ def _unreadable(tls: Any, path: str) -> Iterator[tuple[str, str, str]]:
     if tls.mode == "SIMPLE" and tls.subject_alt_names:
         reason = f"mode SIMPLE trusts no authority to say whose a client's certificate is, {refused}"
         yield f"{path}.subjectAltNames", reason, "Use mode MUTUAL, or leave subjectAltNames out"
-    for field, form, readable in (
-        ("verify_certificate_hash", "the SHA-256 of a certificate in 64 hexadecimal digits", _is_hash),
-        ("verify_certificate_spki", "the SHA-256 of a public key in base64", _is_digest),
+    of_certificate, of_key = tls.verify_certificate_hash, tls.verify_certificate_spki
+    for field, values, form, readable in (
+        ("verifyCertificateHash", of_certificate, "the SHA-256 of a certificate in 64 hexadecimal digits", _is_hash),
+        ("verifyCertificateSpki", of_key, "the SHA-256 of a public key in base64", _is_digest),
     ):
-        for index, value in enumerate(getattr(tls, field) if _by_name(tls) else ()):
+        for index, value in enumerate(values if _by_name(tls) else ()):
             if not readable(value):
                 reason = f"{value[:80]!r} is not {form}, {refused}"
-                yield f"{path}.{to_camel(field)}[{index}]", reason, "Correct it, or leave it out"
+                yield f"{path}.{field}[{index}]", reason, "Correct it, or leave it out"
     for index, suite in enumerate(tls.cipher_suites):
         operator, name = suite[:1], suite[1:]
         if suite in ("", "ALL") or operator.isalnum():
@@ -244,40 +266,36 @@ def _is_digest(text: str) -> bool:
         return False
 
 
-def _originated(tls: Any, path: str) -> Iterator[tuple[str, str, str]]:
+def _originated(tls: ClientTLSSettings, path: str) -> Iterator[Refusal]:
     """What of the TLS that a proxy begins itself it cannot do here."""
-    if tls is None:
-        return
     if tls.mode == "ISTIO_MUTUAL":
         yield f"{path}.mode", "sidecars here have no certificates, so ISTIO_MUTUAL cannot work", _CLUSTER
     yield from _files(tls, path)
 
 
-def _by_name(tls: Any) -> bool:
-    return bool(tls.credential_name or getattr(tls, "credential_names", None))
+def _by_name(tls: ServerTLSSettings | ClientTLSSettings) -> bool:
+    return bool(tls.credential_name or (isinstance(tls, ServerTLSSettings) and tls.credential_names))
 
 
-_FILES = (
+_FILES = {
     "server_certificate", "client_certificate", "private_key", "ca_certificates", "ca_crl", "tls_certificates",
-)  # fmt: skip
+}  # fmt: skip
 
 
-def _files(tls: Any, path: str) -> Iterator[tuple[str, str, str]]:
+def _files(tls: ServerTLSSettings | ClientTLSSettings, path: str) -> Iterator[Refusal]:
     """Certificates that are named by files of the proxy's container, where they would be read."""
     if tls.mode not in ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL") or _by_name(tls):
         return
-    for field in _FILES:
-        value = getattr(tls, field, None)
+    for name, value in tls.model_dump(by_alias=True, include=_FILES).items():
         # The one name that is no file: the authorities that the machine trusts.
         if not value or value == "system":
             continue
-        name = to_camel(field)
         reason = f"{name} names a file in the proxy's container, and proxies of the embedded mesh have none"
         remedy = "Put the certificate into a Secret and name that as credentialName; labsupport.certificates makes both"
         yield f"{path}.{name}", reason, remedy
 
 
-def _at(raw: Any, path: str) -> Any:
+def _at(raw: Json, path: str) -> Json:
     for part in path.replace("[0]", ".0").split("."):
         if isinstance(raw, dict):
             raw = raw.get(part)

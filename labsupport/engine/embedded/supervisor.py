@@ -16,12 +16,13 @@ from labsupport.controlplane.desired import ServiceAddresses, key_of, merge, rem
 from labsupport.controlplane.encode import ORDER
 from labsupport.controlplane.entrances import Entrance
 from labsupport.engine.dangling import dangling
-from labsupport.engine.embedded import holding, refuse
+from labsupport.engine.embedded import refuse
 from labsupport.engine.embedded.builtin import BuiltIn, built_in_objects
 from labsupport.engine.embedded.control import ControlPlane
 from labsupport.engine.embedded.envoy import admin, binary
 from labsupport.engine.embedded.envoy.ads import AdsServer
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
+from labsupport.engine.embedded.holding import RulesInForce
 from labsupport.engine.embedded.pods.pods import APP_LOG, ENVOY_LOG, Addresses, LivePod, Workplace, check_storage
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.embedded.pods.trial import Trials
@@ -38,12 +39,11 @@ from labsupport.errors import (
     UsageError,
     WaitTimeoutError,
 )
-from labsupport.model import Resource
+from labsupport.model import RULES, Resource
 from labsupport.records import ApplyResult, ObjectChange, Pod, ProxyChange, Ref, RuleStatus
 
 __all__ = ["Supervisor"]
 
-RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
 # What decides which certificates a proxy gets.
 CREDENTIALS = ("Gateway", "DestinationRule", "Secret", "ConfigMap")
 _ROTATE_BYTES = 64 << 20
@@ -76,7 +76,7 @@ class Supervisor:
         self._control.objects = self._base
         self._base_keys = {key_of(one) for one in self._base}
         self._changing = asyncio.Lock()
-        self._rules: dict[tuple[str, str, str], tuple[float, float, frozenset[str]]] = {}
+        self._rules = RulesInForce()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._names: dict[str, str] = {}
         self.closing = asyncio.Event()
@@ -236,13 +236,7 @@ class Supervisor:
             done[one.proxy] = (one.done, done.get(one.proxy, (0.0, frozenset()))[1] | frozenset(one.types))
         done = {name: entry for name, entry in done.items() if entry[1] and name in self._control.pods}
         last = max((when for when, _ in done.values()), default=time.monotonic())
-        for change in changes:
-            key = (change.ref.kind, change.ref.namespace, change.ref.name)
-            if change.action == "deleted":
-                self._rules.pop(key, None)
-            elif change.action != "unchanged" and change.ref.kind in RULES:
-                epoch = time.time() - (time.monotonic() - last)
-                self._rules[key] = (epoch, last - began, frozenset(done))
+        self._rules.note(changes, at=last, began=began, learnt=frozenset(done))
         return done
 
     async def reset(self) -> tuple[list[Ref], list[str]]:
@@ -288,18 +282,11 @@ class Supervisor:
 
     async def rules(self) -> list[RuleStatus]:
         """Every rule with when it came into force, and which proxies hold something of it."""
-        found = []
         gateway = self._built_in.gateway
         at = (gateway.name, gateway.info.labels) if gateway is not None else None
         running = [pod for pod in self._control.pods.values() if pod.envoy is not None]
         origins = {pod.name: self._control.snapshot(pod).origins for pod in running}
-        for one in self._control.objects:
-            if one.kind not in RULES:
-                continue
-            since, after, concerned = self._rules.get((one.kind, one.namespace, one.name), (0.0, 0.0, frozenset()))
-            names = holding.proxies(one, self._control.objects, origins, gateway=at, concerned=concerned)
-            found.append(RuleStatus(Ref(one.kind, one.name, one.namespace), since, after, tuple(sorted(names))))
-        return found
+        return self._rules.listed(self._control.objects, origins, gateway=at)
 
     def _pod(self, name: str) -> LivePod:
         pod = self._control.pods.get(name)

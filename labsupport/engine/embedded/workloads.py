@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from labsupport.controlplane.encode import ORDER
 from labsupport.controlplane.proxies import PodInfo
@@ -14,7 +13,7 @@ from labsupport.engine.embedded.control import ControlPlane
 from labsupport.engine.embedded.pods.pods import Addresses, LivePod, Workplace, pod_suffix
 from labsupport.engine.podtemplate import PodTemplate, environment, pod_template
 from labsupport.errors import EngineError, WaitTimeoutError
-from labsupport.model import Resource
+from labsupport.model import Deployment, Resource
 
 __all__ = ["Workloads", "namespace_labels"]
 
@@ -47,12 +46,15 @@ class Workloads:
         self._rolls: dict[_Key, tuple[str, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
-    def plans(self, objects: Sequence[Resource]) -> dict[_Key, tuple[Any, PodTemplate]]:
+    def plans(self, objects: Sequence[Resource]) -> dict[_Key, tuple[Deployment, PodTemplate]]:
         """The Deployments among some objects, with what their pods are."""
         return {
-            (one.namespace, one.name): (one, pod_template(one, namespace_labels(objects, one.namespace)))
-            for one in objects
-            if one.kind == "Deployment"
+            (resource.namespace, resource.name): (
+                resource,
+                pod_template(resource, namespace_labels(objects, resource.namespace)),
+            )
+            for resource in objects
+            if isinstance(resource, Deployment)
         }
 
     async def reconcile(self, *, timeout_s: float) -> None:
@@ -120,7 +122,7 @@ class Workloads:
             pod for pod in self._living() if (pod.info.namespace, pod.info.workload) == (plan.namespace, plan.workload)
         ]
 
-    async def _roll(self, deployment: Any, plan: PodTemplate) -> None:
+    async def _roll(self, deployment: Deployment, plan: PodTemplate) -> None:
         """One Deployment: start, wait until ready, announce, withdraw the old ones, end them."""
         while True:
             pods = self._pods_of(plan)
@@ -164,7 +166,7 @@ class Workloads:
             self._control.touch()
             await self._control.publish(timeout_s=30.0)
 
-    def _create(self, deployment: Any, plan: PodTemplate) -> LivePod:
+    def _create(self, deployment: Deployment, plan: PodTemplate) -> LivePod:
         name = f"{plan.workload}-{plan.digest}-{pod_suffix()}"
         while (self._place.folder / name).exists():
             name = f"{plan.workload}-{plan.digest}-{pod_suffix()}"

@@ -13,7 +13,7 @@ from labsupport.model.kinds.sidecar import Sidecar
 from labsupport.model.kinds.virtualservice import VirtualService
 from labsupport.model.schema.base import Resource
 
-__all__ = ["CLUSTER_SCOPED", "KINDS", "api_versions", "find_kind"]
+__all__ = ["CLUSTER_SCOPED", "KINDS", "RULES", "api_versions", "find_kind"]
 
 _CLASSES: Final[tuple[type[Resource], ...]] = (
     core.Namespace,
@@ -40,6 +40,9 @@ KINDS: Final[dict[str, type[Resource]]] = {cls.KIND: cls for cls in _CLASSES}
 
 CLUSTER_SCOPED: Final[frozenset[str]] = frozenset({"Namespace"})
 """Kinds without a namespace."""
+
+RULES: Final = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
+"""Kinds that tell proxies where traffic goes, of those that both engines run."""
 
 
 def api_versions(cls: type[Resource]) -> tuple[str, ...]:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from labsupport.model.kinds.selector import WorkloadLabels
 from labsupport.model.schema.base import IstioResource, Schema
-from labsupport.model.schema.types import PortNumber, Rule, UInt32, at_most_one
+from labsupport.model.schema.types import Json, PortNumber, Rule, UInt32, at_most_one
 
 __all__ = ["ServiceEntry", "ServiceEntrySpec", "ServicePort", "WorkloadEntry", "WorkloadEntrySpec"]
 
 _PORT_NAME = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?")
 
 
-def _unix(value: Mapping[str, Any]) -> bool:
+def _unix(value: Mapping[str, Json]) -> bool:
     return str(value.get("address", "")).startswith("unix://")
 
 
@@ -62,7 +62,7 @@ class ServicePort(Schema):
     target_port: PortNumber = 0
 
 
-def _no_cidr_by_name(value: Mapping[str, Any]) -> bool:
+def _no_cidr_by_name(value: Mapping[str, Json]) -> bool:
     cidr = any("/" in address for address in value.get("addresses", ()))
     return not cidr or value.get("resolution", "NONE") in ("STATIC", "NONE")
 

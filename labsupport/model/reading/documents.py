@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from labsupport.errors import ManifestError, NotFoundError, Problem
 from labsupport.model.reading.goyaml import Composer, YamlProblem
 from labsupport.model.schema.base import Origin
+from labsupport.model.schema.types import JsonObject
 
 __all__ = ["Document", "read"]
 
@@ -33,7 +33,7 @@ class Document:
         origin: file, document number and the lines of the fields.
     """
 
-    raw: dict[str, Any]
+    raw: JsonObject
     origin: Origin
 
 
@@ -164,7 +164,7 @@ def _first_document(piece: str, file: str, number: int, offset: int) -> list[Doc
     return _objects(value, lines, tree.line + offset, number, file)
 
 
-def _objects(value: Any, lines: dict[str, int], line: int, number: int, file: str) -> list[Document | Problem]:
+def _objects(value: object, lines: dict[str, int], line: int, number: int, file: str) -> list[Document | Problem]:
     if value is None or value == {}:
         return []
     if not isinstance(value, dict):

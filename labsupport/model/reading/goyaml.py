@@ -11,16 +11,20 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, Literal
 
 import yaml
+
+from labsupport.model.schema.types import Json, JsonObject
 
 __all__ = ["Composer", "Tree", "YamlProblem", "resolve_scalar"]
 
 MAX_DEPTH: Final = 200
 MAX_NODES: Final = 1_000_000
 
-_WORDS: Final[dict[str, Any]] = {
+Scalar = str | int | float | bool | None
+
+_WORDS: Final[dict[str, Scalar]] = {
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
     **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -57,7 +61,7 @@ class Tree:
         problems: what is wrong with it although it can be read.
     """
 
-    value: Any
+    value: Json
     line: int
     lines: dict[str, int] = field(default_factory=dict)
     problems: list[YamlProblem] = field(default_factory=list)
@@ -65,15 +69,16 @@ class Tree:
 
 @dataclass(slots=True)
 class _YamlNode:
-    value: Any  # a scalar, list[_Node] or list[tuple[_Node, _Node]]
-    kind: str  # scalar, list, mapping
+    value: Scalar
+    kind: Literal["scalar", "list", "mapping"]
     line: int
+    children: list[_YamlNode] = field(default_factory=list)  # the items of a list, or keys and values in turn
     size: int = 1
     depth: int = 1
     closed: bool = True
 
 
-def resolve_scalar(text: str) -> Any:
+def resolve_scalar(text: str) -> Scalar:
     """Tell what a plain (unquoted) scalar stands for.
 
     Args:
@@ -163,7 +168,6 @@ class Composer:
     def _compose(self, events: Iterator[yaml.Event]) -> _YamlNode:
         anchors: dict[str, _YamlNode] = {}
         stack: list[_YamlNode] = []
-        pending: list[_YamlNode | None] = []  # key of an unfinished mapping entry, by level
         while True:
             event = next(events)
             line = event.start_mark.line + 1 if event.start_mark is not None else 0
@@ -177,18 +181,16 @@ class Composer:
                 if not node.closed:
                     raise YamlProblem(f"the anchor &{event.anchor} contains itself", line)
             elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
-                kind = "list" if isinstance(event, yaml.SequenceStartEvent) else "mapping"
-                node = _YamlNode([], kind, line, closed=False)
+                kind: Literal["list", "mapping"] = "list" if isinstance(event, yaml.SequenceStartEvent) else "mapping"
+                node = _YamlNode(None, kind, line, closed=False)
                 if event.anchor:
                     anchors[event.anchor] = node
                 stack.append(node)
-                pending.append(None)
                 if len(stack) > MAX_DEPTH:
                     raise YamlProblem(f"nested more than {MAX_DEPTH} levels deep", line)
                 continue
             else:  # the end of a list or mapping
                 node = stack.pop()
-                pending.pop()
                 node.closed = True
             if isinstance(event, yaml.ScalarEvent) and event.anchor:
                 anchors[event.anchor] = node
@@ -198,13 +200,7 @@ class Composer:
             parent = stack[-1]
             parent.size += node.size
             parent.depth = max(parent.depth, node.depth + 1)
-            if parent.kind == "list":
-                parent.value.append(node)
-            elif pending[-1] is None:
-                pending[-1] = node
-            else:
-                parent.value.append((pending[-1], node))
-                pending[-1] = None
+            parent.children.append(node)
 
     @staticmethod
     def _count(node: _YamlNode, line: int) -> None:
@@ -213,7 +209,7 @@ class Composer:
         if node.size > MAX_NODES:
             raise YamlProblem(f"the aliases blow it up to more than {MAX_NODES} values", line)
 
-    def _scalar(self, event: yaml.ScalarEvent, line: int) -> Any:
+    def _scalar(self, event: yaml.ScalarEvent, line: int) -> Scalar:
         tag = event.tag or ""
         if (event.implicit[0] and not tag) or tag == "!":
             return resolve_scalar(event.value) if event.implicit[0] else event.value
@@ -240,7 +236,7 @@ class Composer:
         value = self._value(root, "", tree)
         return Tree(value, tree.line, tree.lines, tree.problems)
 
-    def _value(self, node: _YamlNode, path: str, tree: Tree) -> Any:
+    def _value(self, node: _YamlNode, path: str, tree: Tree) -> Json:
         # Recursion is bounded by MAX_DEPTH, the work by MAX_NODES; aliases are counted in both.
         if node.kind == "scalar":
             if isinstance(node.value, float) and not math.isfinite(node.value):
@@ -249,14 +245,14 @@ class Composer:
             return node.value
         if node.kind == "list":
             items = []
-            for index, child in enumerate(node.value):
+            for index, child in enumerate(node.children):
                 place = f"{path}[{index}]"
                 tree.lines[place] = child.line
                 items.append(self._value(child, place, tree))
             return items
-        result: dict[str, Any] = {}
+        result: JsonObject = {}
         seen: dict[str, int] = {}
-        for key, child in node.value:
+        for key, child in zip(node.children[::2], node.children[1::2], strict=True):
             if key.kind == "scalar" and key.value == "<<":
                 self._merge(child, path, result, tree)
                 continue
@@ -271,9 +267,9 @@ class Composer:
             result[name] = self._value(child, place, tree)
         return result
 
-    def _merge(self, node: _YamlNode, path: str, result: dict[str, Any], tree: Tree) -> None:
+    def _merge(self, node: _YamlNode, path: str, result: JsonObject, tree: Tree) -> None:
         """Take the keys of other mappings over: also those that were written before, but none that comes after."""
-        sources = node.value if node.kind == "list" else [node]
+        sources = node.children if node.kind == "list" else [node]
         for source in sources:
             if source.kind != "mapping":
                 tree.problems.append(YamlProblem("<< needs a mapping or a list of mappings", node.line))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labsupport.errors import ManifestError, Problem
 from labsupport.model.kinds.index import KINDS, api_versions
@@ -12,6 +12,7 @@ from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.names import name_problem
 from labsupport.model.schema.shape import shape_of
 from labsupport.model.schema.suggest import closest
+from labsupport.model.schema.types import JsonObject
 from labsupport.model.validation.verdict import inspect
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def loose_fields(resource: Resource) -> list[str]:
     return [path for path in report.loose if not path.startswith("metadata.") and path != "status"]
 
 
-def _reference(raw: dict[str, Any], default: str) -> tuple[str, str, str] | None:
+def _reference(raw: JsonObject, default: str) -> tuple[str, str, str] | None:
     metadata = raw.get("metadata")
     if not isinstance(metadata, dict):
         return None
@@ -82,7 +83,7 @@ def _reference(raw: dict[str, Any], default: str) -> tuple[str, str, str] | None
     return kind, namespace if isinstance(namespace, str) and namespace else default, name
 
 
-def _label(raw: dict[str, Any]) -> str:
+def _label(raw: JsonObject) -> str:
     metadata = raw.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     kind = raw.get("kind")
@@ -117,7 +118,7 @@ def _one(document: Document, namespace: str) -> tuple[Resource | None, list[Prob
     return resource, []
 
 
-def _class(raw: dict[str, Any]) -> tuple[type[Resource] | None, Issue | None]:
+def _class(raw: JsonObject) -> tuple[type[Resource] | None, Issue | None]:
     """Find the class for ``apiVersion`` and ``kind``, or say why there is none."""
     for key in ("apiVersion", "kind"):
         value = raw.get(key)

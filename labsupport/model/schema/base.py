@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic.alias_generators import to_camel
 
 from labsupport.errors import Problem
-from labsupport.model.schema.types import Format, IntOrString, Loose, Rule
+from labsupport.model.schema.types import Format, IntOrString, JsonObject, Loose, Rule
 
 __all__ = ["EPOCH", "IstioResource", "Metadata", "Origin", "Resource", "Schema"]
 
@@ -128,7 +128,7 @@ class Resource(Schema):
     metadata: Metadata
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
-    _raw: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _raw: JsonObject = PrivateAttr(default_factory=dict)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
 
     @property
@@ -137,7 +137,7 @@ class Resource(Schema):
         return self._origin
 
     @property
-    def raw(self) -> dict[str, Any]:
+    def raw(self) -> JsonObject:
         """The mapping as it was written; of a kind of Istio without the nulls that an API server drops."""
         return self._raw
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Sequence
-from typing import Any
 
 __all__ = ["base64_of", "format_problem"]
 
@@ -33,9 +32,8 @@ def format_problem(name: str, value: str) -> str:
     return ""
 
 
-def base64_of(numbers: Sequence[Any]) -> str | None:
+def base64_of(numbers: Sequence[object]) -> str | None:
     """Bytes that are written as a list of numbers, which an API server takes for base64, too; None if they are none."""
     values = [0 if number is None else number for number in numbers]
-    if all(isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255 for value in values):
-        return b64encode(bytes(values)).decode()
-    return None
+    octets = [value for value in values if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255]
+    return b64encode(bytes(octets)).decode() if len(octets) == len(values) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from labsupport.model.schema.types import Rule
 
@@ -38,7 +38,7 @@ class Report:
     """Collects what a check finds, and the rules that are still to run."""
 
     issues: list[Issue] = field(default_factory=list)
-    rules: list[tuple[Rule, Any, str]] = field(default_factory=list)
+    rules: list[tuple[Rule, object, str]] = field(default_factory=list)
     loose: list[str] = field(default_factory=list)
 
     def crd(self, path: str, message: str, remedy: str = "") -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from labsupport.model.schema.issues import Issue
+from labsupport.model.schema.types import Json
 
 __all__ = ["is_dns_label", "name_problem"]
 
@@ -20,7 +20,7 @@ def is_dns_label(text: str) -> bool:
     return len(text) <= 63 and _LABEL.fullmatch(text) is not None
 
 
-def name_problem(kind: str, name: str, metadata: Mapping[str, Any]) -> Issue | None:
+def name_problem(kind: str, name: str, metadata: Mapping[str, Json]) -> Issue | None:
     """Check ``metadata.name`` and ``metadata.namespace``.
 
     Args:

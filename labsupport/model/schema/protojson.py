@@ -13,7 +13,7 @@ import types
 from base64 import b64decode
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from annotated_types import Ge, Le
 from pydantic import AliasChoices
@@ -28,7 +28,7 @@ __all__ = ["DecodeError", "decode"]
 T = TypeVar("T", bound=Schema)
 _WHOLE_TEXT = re.compile(r"-?(0|[1-9][0-9]{0,19})")
 _NUMBER_TEXT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,4})?")
-Decoder = Callable[[Any, str], Any]
+Decoder = Callable[[object, str], object]
 
 
 class DecodeError(ValueError):
@@ -43,7 +43,7 @@ class DecodeError(ValueError):
         self.path = path
 
 
-def decode(model: type[T], raw: Any, path: str) -> T:
+def decode(model: type[T], raw: object, path: str) -> T:
     """Decode a mapping.
 
     Args:
@@ -64,7 +64,7 @@ def decode(model: type[T], raw: Any, path: str) -> T:
     given = [[name for name in group if raw.get(name) is not None] for group in model.ONE_OF]
     # Of the members of a oneof that are given all are decoded, and the last one counts.
     beaten = {name for names in given for name in names[:-1]}
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     written = set()
     for name, (keys, default, decoder) in _fields(model).items():
         key = next((key for key in keys if raw.get(key) is not None), None)
@@ -77,7 +77,7 @@ def decode(model: type[T], raw: Any, path: str) -> T:
 
 
 @cache
-def _fields(model: type[Schema]) -> dict[str, tuple[tuple[str, ...], Callable[[], Any], Decoder]]:
+def _fields(model: type[Schema]) -> dict[str, tuple[tuple[str, ...], Callable[[], object], Decoder]]:
     fields = {}
     for name, info in model.model_fields.items():
         alias = info.validation_alias
@@ -88,13 +88,15 @@ def _fields(model: type[Schema]) -> dict[str, tuple[tuple[str, ...], Callable[[]
     return fields
 
 
-def _default(info: FieldInfo) -> Callable[[], Any]:
+def _default(info: FieldInfo) -> Callable[[], object]:
     # Factories of the models take no argument; asking pydantic for the default inspects their signature every time.
-    factory: Any = info.default_factory
-    return factory if factory is not None else lambda: info.default
+    factory = info.default_factory
+    return cast("Callable[[], object]", factory) if factory is not None else lambda: info.default
 
 
-def _decoder(annotation: Any, metadata: list[Any], *, plain: bool = False) -> tuple[Decoder, Callable[[], Any]]:
+def _decoder(
+    annotation: object, metadata: list[object], *, plain: bool = False
+) -> tuple[Decoder, Callable[[], object]]:
     """Make the decoder of an annotation, and what an absent value becomes where the model requires one.
 
     Kubernetes' own kinds are plain JSON for a Go program: it takes any word for an enum, and no number in quotes.
@@ -123,7 +125,7 @@ def _decoder(annotation: Any, metadata: list[Any], *, plain: bool = False) -> tu
         return lambda value, path: decode(nested, value, path), lambda: None
     if annotation is str and any(isinstance(mark, Format) and mark.name in ("byte", "base64") for mark in marks):
         return _bytes, str
-    scalars: dict[Any, tuple[Decoder, Callable[[], Any]]] = {
+    scalars: dict[object, tuple[Decoder, Callable[[], object]]] = {
         str: (_text, str),
         bool: (_bool, bool),
         int: (_plain_int if plain else _int(marks), int),
@@ -133,7 +135,7 @@ def _decoder(annotation: Any, metadata: list[Any], *, plain: bool = False) -> tu
 
 
 def _list(item: Decoder) -> Decoder:
-    def decoder(value: Any, path: str) -> Any:
+    def decoder(value: object, path: str) -> object:
         if not isinstance(value, list):
             raise DecodeError(path, "must be a list")
         return [item(entry, f"{path}[{index}]") for index, entry in enumerate(value)]
@@ -142,7 +144,7 @@ def _list(item: Decoder) -> Decoder:
 
 
 def _map(item: Decoder) -> Decoder:
-    def decoder(value: Any, path: str) -> Any:
+    def decoder(value: object, path: str) -> object:
         if not isinstance(value, dict):
             raise DecodeError(path, "must be a mapping")
         return {key: item(entry, f"{path}.{key}") for key, entry in value.items()}
@@ -151,7 +153,7 @@ def _map(item: Decoder) -> Decoder:
 
 
 def _enum(words: tuple[str, ...]) -> Decoder:
-    def decoder(value: Any, path: str) -> Any:
+    def decoder(value: object, path: str) -> object:
         if isinstance(value, str) and value in words:
             return value
         if isinstance(value, int) and not isinstance(value, bool):
@@ -161,7 +163,7 @@ def _enum(words: tuple[str, ...]) -> Decoder:
     return decoder
 
 
-def _text(value: Any, path: str) -> str:
+def _text(value: object, path: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -169,7 +171,7 @@ def _text(value: Any, path: str) -> str:
     return value
 
 
-def _bytes(value: Any, path: str) -> str:
+def _bytes(value: object, path: str) -> str:
     text = _text(value, path)
     try:
         b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
@@ -178,13 +180,13 @@ def _bytes(value: Any, path: str) -> str:
     return text
 
 
-def _bool(value: Any, path: str) -> bool:
+def _bool(value: object, path: str) -> bool:
     if not isinstance(value, bool):
         raise DecodeError(path, "must be true or false")
     return value
 
 
-def _float(value: Any, path: str) -> float:
+def _float(value: object, path: str) -> float:
     if isinstance(value, str) and _NUMBER_TEXT.fullmatch(value):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -192,13 +194,13 @@ def _float(value: Any, path: str) -> float:
     return float(value)
 
 
-def _int(marks: list[Any]) -> Decoder:
+def _int(marks: list[object]) -> Decoder:
     """Make the decoder of the proto type that the range stands for: int32, uint32 or uint64."""
     signed = any(isinstance(mark, Ge) and mark.ge == -(2**31) for mark in marks)
     wide = not any(isinstance(mark, Le) for mark in marks)
     low, high = (-(2**31), 2**31) if signed else (0, 2**64 if wide else 2**32)
 
-    def decoder(value: Any, path: str) -> int:
+    def decoder(value: object, path: str) -> int:
         number = _whole(value, path)
         if not low <= number < high:
             raise DecodeError(path, "is out of range")
@@ -207,13 +209,13 @@ def _int(marks: list[Any]) -> Decoder:
     return decoder
 
 
-def _plain_int(value: Any, path: str) -> int:
+def _plain_int(value: object, path: str) -> int:
     if isinstance(value, str):
         raise DecodeError(path, "must be a whole number")
     return _whole(value, path)
 
 
-def _whole(value: Any, path: str) -> int:
+def _whole(value: object, path: str) -> int:
     if value is None:
         return 0
     if isinstance(value, str) and _WHOLE_TEXT.fullmatch(value):
@@ -225,7 +227,7 @@ def _whole(value: Any, path: str) -> int:
     return value
 
 
-def _duration(value: Any, path: str) -> GoDuration:
+def _duration(value: object, path: str) -> GoDuration:
     if not isinstance(value, str):
         raise DecodeError(path, "must be a duration such as 500ms or 2s")
     try:

@@ -10,7 +10,7 @@ import types
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import AliasChoices
@@ -21,7 +21,7 @@ from labsupport.model.schema.duration import GoDuration
 from labsupport.model.schema.formats import base64_of, format_problem
 from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.suggest import closest
-from labsupport.model.schema.types import Format, IntOrStringMark, LooseMark, Rule, flatten
+from labsupport.model.schema.types import Format, IntOrStringMark, Json, JsonObject, LooseMark, Rule, flatten
 
 __all__ = ["ListShape", "MapShape", "ObjectShape", "Shape", "TextShape", "shape_of"]
 
@@ -46,7 +46,7 @@ class Shape:
     rules: tuple[Rule, ...] = ()
     loose: bool = False
 
-    def check(self, value: Any, path: str, report: Report) -> Any:
+    def check(self, value: Json, path: str, report: Report) -> Json:
         """Check a value.
 
         Args:
@@ -74,7 +74,7 @@ class TextShape(Shape):
     words: tuple[str, ...] = ()
     duration: bool = False
 
-    def check(self, value: Any, path: str, report: Report) -> Any:
+    def check(self, value: Json, path: str, report: Report) -> Json:
         """Check text."""
         if isinstance(value, list) and "byte" in self.formats and (text := base64_of(value)) is not None:
             return text
@@ -114,7 +114,7 @@ class NumberShape(Shape):
     least: float | None = None
     most: float | None = None
 
-    def check(self, value: Any, path: str, report: Report) -> Any:
+    def check(self, value: Json, path: str, report: Report) -> Json:
         """Check a number."""
         if isinstance(value, float) and self.whole and value.is_integer():
             value = int(value)
@@ -153,7 +153,7 @@ def _is_number(text: str) -> bool:
 class BooleanShape(Shape):
     """true or false."""
 
-    def check(self, value: Any, path: str, report: Report) -> Any:
+    def check(self, value: Json, path: str, report: Report) -> Json:
         """Check a boolean."""
         if not isinstance(value, bool):
             remedy = ""
@@ -167,14 +167,14 @@ class BooleanShape(Shape):
 class IntOrStringShape(Shape):
     """A number or text."""
 
-    def check(self, value: Any, path: str, report: Report) -> Any:
+    def check(self, value: Json, path: str, report: Report) -> Json:
         """Check a number or text."""
         if isinstance(value, bool) or not isinstance(value, int | str):
             report.crd(path, f"expected a whole number or text, got {describe(value)}")
         return value
 
 
-def _item(shape: Shape, value: Any, path: str, report: Report, *, nulls: bool) -> Any:
+def _item(shape: Shape, value: Json, path: str, report: Report, *, nulls: bool) -> Json:
     """Check an item of a list or a map; a Go program reads null as an empty text or an object without fields."""
     if value is not None or not nulls:
         return shape.check(value, path, report)
@@ -191,7 +191,7 @@ class ListShape(Shape):
     nulls: bool = False
     """Whether null stands for an empty value, as in the built-in kinds."""
 
-    def check(self, value: Any, path: str, report: Report) -> Any:
+    def check(self, value: Json, path: str, report: Report) -> Json:
         """Check a list and its items."""
         if not isinstance(value, list):
             remedy = f"Write it as a list: [{value[:40]}]." if isinstance(value, str) else ""
@@ -221,7 +221,7 @@ class MapShape(Shape):
     nulls: bool = False
     """Whether null stands for an empty value, as in the built-in kinds; the API server drops it elsewhere."""
 
-    def check(self, value: Any, path: str, report: Report) -> Any:
+    def check(self, value: Json, path: str, report: Report) -> Json:
         """Check a mapping and its values."""
         if not isinstance(value, dict):
             report.crd(path, f"expected a mapping (key: value), got {describe(value)}")
@@ -249,7 +249,7 @@ class ObjectShape(Shape):
     required: tuple[str, ...] = ()
     open: bool = False
 
-    def check(self, value: Any, path: str, report: Report) -> Any:
+    def check(self, value: Json, path: str, report: Report) -> Json:
         """Check a mapping and its fields."""
         if not isinstance(value, dict):
             remedy = "Write its fields below it, indented."
@@ -257,7 +257,7 @@ class ObjectShape(Shape):
                 remedy = "Leave out the hyphen: this is not a list."
             report.crd(path, f"expected a mapping with fields, got {describe(value)}", remedy)
             return value
-        cleaned: dict[str, Any] = {}
+        cleaned: JsonObject = {}
         for key, item in value.items():
             shape = self.fields.get(key)
             place = f"{path}.{key}" if path else key
@@ -337,7 +337,7 @@ def _yaml_names(info: FieldInfo) -> tuple[str, ...]:
     return (str(alias),)
 
 
-def _compile(annotation: Any, metadata: Iterable[Any]) -> Shape:
+def _compile(annotation: object, metadata: Iterable[object]) -> Shape:
     marks = flatten(metadata)
     while True:
         origin = get_origin(annotation)
@@ -362,7 +362,7 @@ def _bound(value: object) -> float:
     return value
 
 
-def _plain(annotation: Any, marks: list[Any]) -> Shape:
+def _plain(annotation: object, marks: list[object]) -> Shape:
     longest = min((mark.max_length for mark in marks if isinstance(mark, MaxLen)), default=None)
     shortest = max((mark.min_length for mark in marks if isinstance(mark, MinLen)), default=0)
     origin, args = get_origin(annotation), get_args(annotation)

@@ -25,6 +25,8 @@ __all__ = [
     "Format",
     "Int32",
     "IntOrString",
+    "Json",
+    "JsonObject",
     "Loose",
     "PortNumber",
     "Quantity",
@@ -46,7 +48,7 @@ class Rule:
         at: the part of the field path that the message is about, such as ``.ports``; empty for the value itself.
     """
 
-    holds: Callable[[Any], bool]
+    holds: Callable[[Json], bool]
     message: str
     at: str = ""
 
@@ -69,6 +71,12 @@ class IntOrStringMark:
 
 
 LOOSE = LooseMark()
+
+Json = Any
+"""A value as YAML or JSON gives it, before any model has looked at it."""
+
+JsonObject = dict[str, Json]
+"""A mapping as YAML or JSON gives it."""
 
 
 def _duration(value: object) -> GoDuration:
@@ -109,11 +117,11 @@ Bytes = Annotated[str, Format("byte")]
 
 IntOrString = Annotated[int | str, IntOrStringMark()]
 Quantity = Annotated[int | float | str, Format("quantity")]
-Loose = Annotated[Any, LOOSE]
+Loose = Annotated[Json, LOOSE]
 """Accepted without a look inside; listed by ``labsupport.model.loose_fields``."""
 
 
-def at_most_one(*names: str) -> Callable[[Mapping[str, Any]], bool]:
+def at_most_one(*names: str) -> Callable[[Mapping[str, Json]], bool]:
     """Make a rule that at most one of the fields is present.
 
     Args:
@@ -125,7 +133,7 @@ def at_most_one(*names: str) -> Callable[[Mapping[str, Any]], bool]:
     return lambda value: sum(name in value for name in names) <= 1
 
 
-def flatten(metadata: Iterable[Any]) -> list[Any]:
+def flatten(metadata: Iterable[object]) -> list[object]:
     """List the marks of an annotation, those inside ``Field(...)`` included.
 
     Args:
@@ -134,7 +142,7 @@ def flatten(metadata: Iterable[Any]) -> list[Any]:
     Returns:
         constraints and marks.
     """
-    flat: list[Any] = []
+    flat: list[object] = []
     for item in metadata:
         flat += flatten(item.metadata) if isinstance(item, FieldInfo) else [item]
     return flat

@@ -70,8 +70,7 @@ def operator(condition: StringMatch) -> tuple[str, str]:
 
     Where a lenient decoder let several through, the last in the proto's order counts.
     """
-    for name in ("regex", "prefix", "exact"):
-        text = getattr(condition, name)
+    for name, text in (("regex", condition.regex), ("prefix", condition.prefix), ("exact", condition.exact)):
         if text is not None:
             return name, text
     return "", ""

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from labsupport.model.kinds.destinationrule import DestinationRuleSpec
-from labsupport.model.kinds.gateway import GatewaySpec
+from labsupport.model.kinds.destinationrule import DestinationRule, DestinationRuleSpec
+from labsupport.model.kinds.gateway import Gateway, GatewaySpec
 from labsupport.model.kinds.index import KINDS, api_versions
 from labsupport.model.kinds.otheristio import OtherIstio
-from labsupport.model.kinds.serviceentry import ServiceEntrySpec, WorkloadEntrySpec
-from labsupport.model.kinds.sidecar import SidecarSpec
-from labsupport.model.kinds.virtualservice import VirtualServiceSpec
+from labsupport.model.kinds.serviceentry import ServiceEntry, ServiceEntrySpec, WorkloadEntry, WorkloadEntrySpec
+from labsupport.model.kinds.sidecar import Sidecar, SidecarSpec
+from labsupport.model.kinds.virtualservice import VirtualService, VirtualServiceSpec
 from labsupport.model.schema.base import Resource, Schema
 from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.protojson import DecodeError, decode
 from labsupport.model.schema.shape import shape_of
 from labsupport.model.schema.suggest import closest
+from labsupport.model.schema.types import Json, JsonObject
 from labsupport.model.validation.destinationrule import check_destination_rule
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.gateway import check_gateway
@@ -37,6 +38,7 @@ NOT_JUDGED = (
 
 _DRY_RUN = "istio.io/dry-run"
 _CLUSTER_SCOPED = frozenset({"Namespace", "Node", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"})
+_CHECKED = (VirtualService, DestinationRule, Gateway, ServiceEntry, WorkloadEntry, Sidecar)
 T = TypeVar("T", bound=Schema)
 _RESERVED = (
     "internal.istio.io/webhook-always-reject",
@@ -49,7 +51,7 @@ class HasRaw(Protocol):
     """A document or a resource: both keep the mapping as it was written."""
 
     @property
-    def raw(self) -> dict[str, Any]:
+    def raw(self) -> JsonObject:
         """The mapping."""
         ...
 
@@ -96,7 +98,7 @@ class Inspection:
     errors: tuple[Issue, ...]
     warnings: tuple[Issue, ...]
     loose: tuple[str, ...]
-    kept: dict[str, Any]
+    kept: JsonObject
 
 
 def validate(objects: Iterable[HasRaw], *, namespace: str = "default") -> list[Verdict]:
@@ -112,7 +114,7 @@ def validate(objects: Iterable[HasRaw], *, namespace: str = "default") -> list[V
     return [judge(entry.raw, namespace=namespace)[0] for entry in objects if is_istio(entry.raw)]
 
 
-def is_istio(raw: Mapping[str, Any]) -> bool:
+def is_istio(raw: Mapping[str, Json]) -> bool:
     """Whether an object is of a group under istio.io, known or not."""
     version = raw.get("apiVersion")
     return isinstance(version, str) and version.partition("/")[0].endswith(".istio.io") and "/" in version
@@ -122,7 +124,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def judge(raw: dict[str, Any], *, namespace: str = "default") -> tuple[Verdict, Resource | None]:
+def judge(raw: JsonObject, *, namespace: str = "default") -> tuple[Verdict, Resource | None]:
     """Give istiod's verdict on one object of Istio.
 
     Args:
@@ -169,7 +171,7 @@ def _guess(kind: str, version: str) -> str:
     return f". Did you mean {known}?" if known else ""
 
 
-def inspect(raw: dict[str, Any], *, namespace: str = "default") -> Inspection:
+def inspect(raw: JsonObject, *, namespace: str = "default") -> Inspection:
     """Check an object of a known kind.
 
     Args:
@@ -194,7 +196,7 @@ def inspect(raw: dict[str, Any], *, namespace: str = "default") -> Inspection:
             errors += [] if errors else [Issue("crd", _path(detail["loc"]), detail["msg"]) for detail in error.errors()]
     if is_istio(raw) and not issubclass(model, OtherIstio):
         # What the schema accepts is decoded already; the rest istiod reads more leniently.
-        spec = cleaned.get("spec") if resource is None else getattr(resource, "spec", None)
+        spec = cleaned.get("spec") if not isinstance(resource, _CHECKED) else resource.spec
         found = _webhook(raw["kind"], raw, spec, namespace)
         # istiod's decoder objects to the same fields as the schema, in other words; once is enough for a reader.
         told = {issue.path for issue in errors}
@@ -206,7 +208,7 @@ def inspect(raw: dict[str, Any], *, namespace: str = "default") -> Inspection:
     return Inspection(resource, tuple(errors), tuple(warnings), tuple(report.loose), kept)
 
 
-def _without_nulls(written: Any, cleaned: Any) -> Any:
+def _without_nulls(written: Json, cleaned: Json) -> Json:
     """What was written, without the nulls that its cleaned form lacks."""
     if isinstance(written, dict) and isinstance(cleaned, dict):
         pairs = ((key, value) for key, value in written.items() if value is not None or key in cleaned)
@@ -223,7 +225,7 @@ def _path(location: tuple[int | str, ...]) -> str:
     return path
 
 
-def _webhook(kind: str, raw: Mapping[str, Any], spec: object, namespace: str) -> Findings:
+def _webhook(kind: str, raw: Mapping[str, Json], spec: object, namespace: str) -> Findings:
     metadata = raw.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     strings = {

@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 __all__ = ["ConfigLine", "MarkOf", "Path", "block", "key", "leaves"]
 
 Mark = Literal["", "written", "default"]
 Path = tuple[str | int, ...]
-MarkOf = Callable[[Path, Any], Mark]
+MarkOf = Callable[[Path, object], Mark]
 
 # What YAML 1.1 reads as something else than text, or not at all, unless it is quoted.
 _PLAIN = re.compile(r"[A-Za-z0-9_/.$(][^#:\[\]{}&*!%@`'\"\n]*(:[^ \n#][^#\[\]{}\n]*)*\Z")
@@ -35,7 +35,9 @@ class ConfigLine:
     mark: Mark = ""
 
 
-def block(value: Any, mark_of: MarkOf = lambda path, value: "") -> tuple[ConfigLine, ...]:
+def block(
+    value: Mapping[str, object] | Sequence[object], mark_of: MarkOf = lambda path, value: ""
+) -> tuple[ConfigLine, ...]:
     """Write a mapping or list as YAML in block style.
 
     Args:
@@ -45,7 +47,7 @@ def block(value: Any, mark_of: MarkOf = lambda path, value: "") -> tuple[ConfigL
     return tuple(_block(value, 0, (), mark_of, ""))
 
 
-def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
     """All values that are neither mappings nor lists, with their paths."""
     if isinstance(value, Mapping):
         for key, below in value.items():
@@ -57,7 +59,7 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, value
 
 
-def key(path: Sequence[str | int], value: Any) -> str:
+def key(path: Sequence[str | int], value: object) -> str:
     """A value in a form in which a manifest and Envoy's configuration agree.
 
     Envoy has durations in seconds, percentages in parts of a million, and names of Secrets with what they are from.
@@ -78,9 +80,11 @@ def key(path: Sequence[str | int], value: Any) -> str:
     return text
 
 
-def _block(value: Any, indent: int, path: Path, mark_of: MarkOf, around: Mark) -> Iterator[ConfigLine]:
+def _block(
+    value: Mapping[str, object] | Sequence[object], indent: int, path: Path, mark_of: MarkOf, around: Mark
+) -> Iterator[ConfigLine]:
     if isinstance(value, Mapping):
-        entries: list[tuple[str, Path, Any]] = [
+        entries: list[tuple[str, Path, object]] = [
             (f"{_scalar(str(key))}:", (*path, key), item) for key, item in value.items()
         ]
     else:
@@ -102,7 +106,7 @@ def _block(value: Any, indent: int, path: Path, mark_of: MarkOf, around: Mark) -
             yield from _block(item, indent + 2, where, mark_of, mark)
 
 
-def _scalar(value: Any) -> str:
+def _scalar(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):

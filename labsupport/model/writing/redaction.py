@@ -6,7 +6,8 @@ import base64
 import binascii
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+
+from labsupport.model.schema.types import Json, JsonObject
 
 __all__ = ["Hidden", "redacted"]
 
@@ -43,7 +44,7 @@ class Hidden:
         return f"<redacted, {self.size} bytes>"
 
 
-def redacted(content: Mapping[str, Any], *, kind: str = "") -> dict[str, Any]:
+def redacted(content: Mapping[str, Json], *, kind: str = "") -> JsonObject:
     """An object as a mapping, with what a Secret holds hidden; anything else as it is.
 
     Args:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from labsupport.model.schema.base import Resource
+from labsupport.model.schema.types import Json, JsonObject
 from labsupport.model.writing.redaction import Hidden, redacted
 
 __all__ = ["written"]
@@ -13,15 +12,15 @@ __all__ = ["written"]
 _BOOKKEEPING = frozenset({"uid", "resourceVersion", "generation", "creationTimestamp", "selfLink", "managedFields"})
 
 
-def written(resource: Resource) -> dict[str, Any]:
+def written(resource: Resource) -> JsonObject:
     """An object as it was written, without what an API server added, and of a Secret's values their size only."""
-    raw: dict[str, Any] = dict(resource.raw) or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    raw: JsonObject = dict(resource.raw) or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
     raw = _shown(redacted(raw, kind=resource.kind))
     metadata = {key: value for key, value in (raw.get("metadata") or {}).items() if key not in _BOOKKEEPING}
     return {key: value for key, value in raw.items() if key != "status"} | {"metadata": metadata}
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: Json) -> Json:
     """The same with a text in place of each hidden value, so that it can be YAML."""
     if isinstance(value, dict):
         return {key: _shown(item) for key, item in value.items()}

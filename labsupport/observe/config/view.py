@@ -9,7 +9,7 @@ from typing import Any
 from labsupport import words
 from labsupport.engine.protocol import Engine
 from labsupport.errors import UsageError
-from labsupport.model.schema.base import Resource
+from labsupport.model import DestinationRule, Gateway, Resource, ServiceEntry, Sidecar, VirtualService
 from labsupport.model.writing.lines import ConfigLine, block, key, leaves
 from labsupport.model.writing.written import written
 from labsupport.observe.config.parts import ConfigPart, find_parts
@@ -162,19 +162,25 @@ def _candidates(engine: Engine, resource: Resource, proxy: str) -> list[Pod]:
             raise UsageError(f"proxy={proxy!r} has no Envoy. Pods with one: {known}.")
         return named
     holding = {name for rule in engine.rules() if _same(rule.ref, resource) for name in rule.proxies}
-    spec: Any = getattr(resource, "spec", None)
-    bound = tuple(getattr(spec, "gateways", ()) or ("mesh",))
-    at_gateway = resource.kind == "Gateway" or (resource.kind == "VirtualService" and "mesh" not in bound)
-    if resource.kind == "Gateway":
-        selector = dict(getattr(spec, "selector", {}))
-        pods = [pod for pod in pods if selector.items() <= pod.labels.items()]
-    if resource.kind == "Sidecar":
-        labels = dict(getattr(getattr(spec, "workload_selector", None), "labels", None) or {})
+    at_gateway = isinstance(resource, Gateway)
+    hosts: Iterable[str] = ()
+    if isinstance(resource, Gateway):
+        pods = [pod for pod in pods if resource.spec.selector.items() <= pod.labels.items()]
+    elif isinstance(resource, Sidecar):
+        selector = resource.spec.workload_selector
+        labels = selector.labels if selector is not None else {}
         pods = [pod for pod in pods if pod.injected and labels.items() <= pod.labels.items()]
-    hosts = {str(host).split(".")[0] for host in (*getattr(spec, "hosts", ()), getattr(spec, "host", None)) if host}
+    elif isinstance(resource, VirtualService):
+        at_gateway = bool(resource.spec.gateways) and "mesh" not in resource.spec.gateways
+        hosts = resource.spec.hosts
+    elif isinstance(resource, ServiceEntry):
+        hosts = resource.spec.hosts
+    elif isinstance(resource, DestinationRule):
+        hosts = (resource.spec.host,)
+    services = {host.split(".")[0] for host in hosts}
 
     def rank(pod: Pod) -> tuple[bool, bool, bool, str]:
-        return pod.name not in holding, pod.injected == at_gateway, pod.service in hosts, pod.name
+        return pod.name not in holding, pod.injected == at_gateway, pod.service in services, pod.name
 
     return sorted(pods, key=rank)
 

@@ -11,9 +11,9 @@ import pytest
 from small_engine import SmallEngine
 
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
-from labsupport.course import catalogue
+from labsupport.course import catalogue, progress
 from labsupport.course.exercise import Exercise
-from labsupport.course.judging import all_answered, joined
+from labsupport.course.judging import joined, judged
 from labsupport.course.questions import ChoiceQuestion, Compared, NumberQuestion
 from labsupport.course.spec import Because, ExerciseSpec
 from labsupport.display.html.outcomes import prediction_html
@@ -221,7 +221,7 @@ def test_failed_requests_are_explained_by_the_access_log(lab: Lab, monkeypatch: 
     record = AccessRecord("id-0", 1.0, "client-1", "outbound", status=503, flags="UH")
     monkeypatch.setattr(lab._engine, "access_records", lambda **options: [record])
     failed = Observations([Response(0, 0.0, 0.0, "http_error", 503, "id-0"), Response(1, 0.0, 0.0, "connection")])
-    text = repr(all_answered(lab, failed))
+    text = repr(judged(lab, failed, {}))
     assert "503 UH, no healthy upstream" in text
     assert "client-1" in text
     assert "1 connection refused" in text
@@ -235,8 +235,10 @@ def test_of_several_expectations_the_first_that_fails_is_told() -> None:
     assert (both.lines, both.alpha) == (("fine", "fine"), 2e-5)
 
 
-def answered(n: int, missing: int) -> Observations:
-    return Observations(Response(i, 0.0, 0.0, "ok", 404 if i < missing else 200) for i in range(n))
+def answered(n: int, missing: int, *, after_s: float = 1.0) -> Observations:
+    """Responses of which the first comes so long from now."""
+    began_s = time.time() + after_s
+    return Observations(Response(i, began_s, 0.0, "ok", 404 if i < missing else 200) for i in range(n))
 
 
 def test_a_prediction_is_kept_with_its_time_and_drawn_beside_the_result(lab: Lab, progress_file: Path) -> None:
@@ -263,6 +265,55 @@ def test_a_prediction_may_be_skipped_and_is_marked_so(lab: Lab, progress_file: P
     kept = json.loads(progress_file.read_text())["exercises"]["99.1"]["predictions"]["count"]
     assert kept["skipped"] is True
     assert asked.predict(100).skip().compare().state is NOT_ATTEMPTED
+
+
+def test_a_prediction_after_the_first_response_is_marked_as_late(lab: Lab) -> None:
+    asked = exercise(lab, judge=None, start="", questions=(COUNT,))
+    seen = answered(500, 50, after_s=-10.0)
+    compared = asked.predict(100).compare(seen)
+    assert isinstance(compared, Compared)
+    assert (compared.state, compared.late) == (PASSED, True)
+    assert compared.lines[-1] == "The prediction was late: after the first response."
+    figure = prediction_figure(compared)
+    assert "Predicted: 10.0 % (late: after the first response)." in repr(figure)
+    assert 'fill="none" stroke="var(--ws-fg)">' in figure.svg().partition("l-5-8h10z")[2][:60]
+
+
+def test_saying_the_same_again_does_not_make_a_prediction_late(lab: Lab) -> None:
+    progress.record_prediction("99.1", "count", 100.0, at_s=time.time() - 60.0)
+    asked = exercise(lab, judge=None, start="", questions=(COUNT,))
+    seen = answered(500, 50, after_s=-10.0)
+    again, other = asked.predict(100).compare(seen), asked.predict(120).compare(seen)
+    assert isinstance(again, Compared) and isinstance(other, Compared)
+    assert (again.late, other.late) == (False, True)
+
+
+def test_a_prediction_of_an_earlier_kernel_is_read_back_and_drawn_so(lab: Lab) -> None:
+    at_s = time.mktime((2026, 11, 28, 9, 30, 0, 0, 0, -1))
+    progress.record_prediction("99.1", "count", 100.0, at_s=at_s)
+    later = exercise(lab, judge=None, start="", questions=(COUNT,))
+    assert repr(later.ask()).endswith("Answer: 100.0 (kept from 28 Nov 09:30)")
+    compared = later.compare(answered(500, 50))
+    assert isinstance(compared, Compared)
+    assert (compared.state, compared.mark) == (PASSED, "kept from 28 Nov 09:30")
+    assert "kept from 28 Nov 09:30" in prediction_figure(compared).svg()
+    box: Any = question_widget(later.ask())
+    assert box.children[2].value == "kept from 28 Nov 09:30"
+    assert later.check().state is PASSED
+
+
+@pytest.mark.parametrize("kept", [{"value": 5000, "at_s": 1.0}, {"value": [1], "at_s": 1.0}, {"value": 1}, [], "x"])
+def test_what_is_no_prediction_any_more_is_none(lab: Lab, progress_file: Path, kept: Any) -> None:
+    entry = {"predictions": {"count": kept}}
+    progress_file.write_text(json.dumps({"format": 1, "exercises": {"99.1": entry}}))
+    asked = exercise(lab, judge=None, start="", questions=(COUNT,))
+    assert asked.ask().answer is None
+    assert asked.check().state is NOT_ATTEMPTED
+
+
+def test_a_skipped_prediction_stays_skipped_in_a_later_kernel(lab: Lab) -> None:
+    exercise(lab, judge=None, start="", questions=(COUNT,)).predict(100).skip()
+    assert exercise(lab, judge=None, start="", questions=(COUNT,)).ask().answer is None
 
 
 def test_too_little_data_is_neither_done_nor_a_failed_attempt(lab: Lab, progress_file: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is added to a Deployment's pods, and taken away again."""
+"""What is added to the pods of a workload, and taken away again."""
 
 from __future__ import annotations
 
@@ -49,6 +49,16 @@ def test_a_manifest_that_says_nothing_gets_everything() -> None:
     assert config_of(template) == additions.PROXY_CONFIG
     names = [entry["name"] for entry in template["spec"]["containers"][0]["env"]]
     assert names == ["POD_NAME", "POD_NAMESPACE", "SERVICE_NAME", "SERVICE_VERSION"]
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_what_only_a_cluster_runs_gets_the_same(kind: str) -> None:
+    raw = {**deployment(), "kind": kind}
+    template = added(raw)
+    assert template == added(deployment())
+    completed = {**raw, "spec": {**raw["spec"], "template": template}}
+    additions.take_away(completed)
+    assert completed == raw
 
 
 def test_the_manifests_own_fields_win_one_by_one() -> None:

@@ -86,12 +86,6 @@ class Connection:
                 self._client = ApiClient(self._configuration)
             return self._client
 
-    def new_client(self) -> Any:
-        """Make an ``ApiClient`` of one's own: ``kubernetes.stream`` changes the one that it is used with."""
-        from kubernetes.client import ApiClient
-
-        return ApiClient(self._configuration)
-
     @property
     def core(self) -> Any:
         """``kubernetes.client.CoreV1Api``; call its methods through ``call``."""

@@ -18,7 +18,7 @@ from labsupport.engine.cluster.objects.additions import PART_LABEL, added, taken
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.owned import written
 from labsupport.engine.warned import warnings
-from labsupport.errors import EngineLostError, LabError, ManifestError, Problem
+from labsupport.errors import EngineLostError, LabError, ManifestError, NotFoundError, Problem
 from labsupport.model import CLUSTER_SCOPED, KINDS, Origin, Resource, parse
 from labsupport.model.reading.documents import Document
 from labsupport.records import Ref
@@ -113,6 +113,15 @@ class ObjectStore:
                     found.append((str(live["metadata"].get("creationTimestamp") or ""), resource.name, resource))
         # The server's clock counts seconds; of what one second has made, istiod takes what comes first by name.
         return tuple(resource for _, _, resource in sorted(found, key=lambda one: one[:2]))
+
+    def find(self, ref: Ref) -> Resource:
+        """An object of the lab; ``NotFoundError`` if it is not there."""
+        resources = self.read()
+        for resource in resources:
+            if (resource.kind, resource.name) == (ref.kind, ref.name):
+                return resource
+        there = ", ".join(resource.name for resource in resources if resource.kind == ref.kind)
+        raise NotFoundError(f"{ref} does not exist. There are: {there or f'no {ref.kind} at all'}")
 
     def _live(self) -> list[dict[str, Any]]:
         return [one for one in self._api.all_items(_KINDS) if not _of_the_cluster(one)]

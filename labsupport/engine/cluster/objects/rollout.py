@@ -9,7 +9,7 @@ from typing import Any
 
 from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.api.connect import ApiError
-from labsupport.errors import EngineError, WaitTimeoutError
+from labsupport.errors import EngineError, NotFoundError, WaitTimeoutError
 
 __all__ = ["Rollout", "last_words", "pod_state", "workload_of"]
 
@@ -108,6 +108,20 @@ class Rollout:
         path = f"/api/v1/namespaces/{self._api.namespace}/pods"
         found: list[dict[str, Any]] = self._api.connection.get(path)["items"]
         return sorted(found, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
+
+    def living(self) -> list[dict[str, Any]]:
+        """The pods that are not ending."""
+        return [pod for pod in self.pods() if not pod["metadata"].get("deletionTimestamp")]
+
+    def find(self, name: str) -> dict[str, Any]:
+        """A pod by its name, or the first of a Deployment; ``NotFoundError`` if there is none."""
+        living = self.living()
+        named = [pod for pod in living if pod["metadata"]["name"] == name]
+        matching = named or [pod for pod in living if workload_of(pod) == name]
+        if matching:
+            return matching[0]
+        known = ", ".join(pod["metadata"]["name"] for pod in living)
+        raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
 
     def wait(self, names: Sequence[str], *, timeout_s: float, check: Callable[[], None] | None = None) -> None:
         """Wait until Deployments have exactly the ready pods that they ask for, and old pods take no traffic.

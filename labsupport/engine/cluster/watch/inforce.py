@@ -86,13 +86,11 @@ class Watcher:
     Args:
         connection: the cluster.
         namespace: where the lab is.
-        istio_namespace: where istiod is; its root namespace.
     """
 
-    def __init__(self, connection: Connection, namespace: str, istio_namespace: str = "istio-system") -> None:
+    def __init__(self, connection: Connection, namespace: str) -> None:
         self._connection = connection
         self._namespace = namespace
-        self._istio_namespace = istio_namespace
         self._place = NamespaceReader(connection, namespace)
         self._proxies = Proxies(connection, namespace)
         self._received = Received(connection, namespace)

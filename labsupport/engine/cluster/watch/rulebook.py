@@ -9,12 +9,11 @@ from labsupport.controlplane.desired import Key, changed_fields, key_of
 from labsupport.controlplane.encode import origins
 from labsupport.controlplane.proxies import ProxyResources
 from labsupport.controlplane.translate.names import config_ending
-from labsupport.model import Resource
+from labsupport.model import RULES, Resource
 from labsupport.records import EnvoyConfig, Ref, RuleStatus
 
-__all__ = ["RULES", "Rulebook", "origins_of"]
+__all__ = ["Rulebook", "origins_of"]
 
-RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
 # Routes and clusters carry a note of these; of the others only the proxies that had to learn of them are known.
 _NOTED = ("VirtualService", "DestinationRule")
 
