@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from typing import Any
 
 import pytest
 
 ENGINES = ("embedded", "cluster")
+_CELL_TIMEOUT_S = 300
 _IN_CI = bool(os.environ.get("CI"))
 _FAILED_CELL = pytest.StashKey[str]()
 _MISSING = pytest.StashKey[str]()
@@ -16,7 +18,15 @@ _MISSING = pytest.StashKey[str]()
 _WITH_MESH = ("behaviour", "contract", "exercises", "bench", "browser")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def _given() -> str:
+    return " ".join(sys.argv)
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    # pyproject.toml blocks nbval, whose import takes seconds, until somebody asks for it. xdist's workers are not told.
+    if "--nbval" in _given() or "PYTEST_XDIST_WORKER" in os.environ:
+        pluginmanager.unblock("nbval")
+        pluginmanager.import_plugin("nbval", consider_entry_points=True)
     parser.addoption(
         "--engine",
         choices=ENGINES,
@@ -28,8 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Notebooks are written with Lab(), and their kernels inherit this.
     os.environ["WORKSHOP_ENGINE"] = config.getoption("--engine")
-    if config.option.nbval or config.option.nbval_lax:
-        _keep_all_messages()
+    if config.pluginmanager.has_plugin("nbval"):
+        config.option.nbval_current_env = True
+        if "--nbval-cell-timeout" not in _given():
+            config.option.nbval_cell_timeout = _CELL_TIMEOUT_S
+        if config.option.nbval or config.option.nbval_lax:
+            _keep_all_messages()
 
 
 def _keep_all_messages() -> None:

@@ -82,6 +82,26 @@ def origins(value: Any) -> Iterator[str]:
             yield from origins(item)
 
 
+def _values(value: Any, key: str) -> Iterator[Any]:
+    if isinstance(value, dict):
+        if key in value:
+            yield value[key]
+        for item in value.values():
+            yield from _values(item, key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _values(item, key)
+
+
+def _references(kind: XdsType, resource: Json) -> Iterator[str]:
+    if kind == "CDS" and resource.get("type") == "EDS":
+        yield resource.get("eds_cluster_config", {}).get("service_name") or resource_name(resource)
+    elif kind == "LDS":
+        yield from (rds["route_config_name"] for rds in _values(resource, "rds"))
+    elif kind == "SRDS":
+        yield resource["route_configuration_name"]
+
+
 def resource_name(resource: Mapping[str, Any]) -> str:
     """The name by which xDS knows a resource."""
     return str(resource.get("name") or resource.get("cluster_name"))
@@ -96,6 +116,7 @@ class Encoded:
         any: the ``google.protobuf.Any`` that goes over the wire.
         json: what it was made from.
         origins: config paths of the rules that it holds something of.
+        references: the endpoints that a cluster refers to, or the route tables that a listener or a scope does.
     """
 
     name: str
@@ -103,6 +124,7 @@ class Encoded:
     any: any_pb2.Any = field(repr=False)
     json: Json = field(repr=False)
     origins: frozenset[str] = frozenset()
+    references: frozenset[str] = frozenset()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Encoded) and (self is other or self.any.value == other.any.value)
@@ -152,7 +174,8 @@ class Encoder:
         packed = any_pb2.Any()
         packed.type_url = TYPE_URLS[kind]
         packed.value = message.SerializeToString(deterministic=True)
-        made = Encoded(resource_name(resource), packed, resource, frozenset(origins(resource)))
+        marks, references = frozenset(origins(resource)), frozenset(_references(kind, resource))
+        made = Encoded(resource_name(resource), packed, resource, marks, references)
         self._by_name.setdefault((kind, made.name), []).append(made)
         return made
 

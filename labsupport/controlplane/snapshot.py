@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from labsupport.controlplane.encode import ORDER, Encoded, XdsType
 
@@ -16,30 +15,9 @@ class InconsistentSnapshot(ValueError):
     """A snapshot refers to a resource that it does not hold; a proxy would wait for it forever."""
 
 
-def _references(value: Any, key: str) -> Iterator[Any]:
-    if isinstance(value, dict):
-        if key in value:
-            yield value[key]
-        for item in value.values():
-            yield from _references(item, key)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _references(item, key)
-
-
-def referred(kind: XdsType, resources: Iterable[Encoded]) -> frozenset[str]:
+def referred(resources: Iterable[Encoded]) -> frozenset[str]:
     """Names of the endpoints that clusters refer to, or of the route tables that listeners or scopes refer to."""
-    if kind == "CDS":
-        return frozenset(
-            cluster.json.get("eds_cluster_config", {}).get("service_name") or cluster.name
-            for cluster in resources
-            if cluster.json.get("type") == "EDS"
-        )
-    if kind == "LDS":
-        return frozenset(
-            rds["route_config_name"] for listener in resources for rds in _references(listener.json, "rds")
-        )
-    return frozenset(scope.json["route_configuration_name"] for scope in resources)
+    return frozenset().union(*(encoded.references for encoded in resources))
 
 
 @dataclass(frozen=True)
@@ -62,10 +40,10 @@ class Snapshot:
         """
         return {
             "CDS": frozenset(self.resources["CDS"]),
-            "EDS": referred("CDS", self.resources["CDS"].values()),
+            "EDS": referred(self.resources["CDS"].values()),
             "LDS": frozenset(self.resources["LDS"]),
             "SRDS": frozenset(self.resources["SRDS"]),
-            "RDS": referred("LDS", self.resources["LDS"].values()) | referred("SRDS", self.resources["SRDS"].values()),
+            "RDS": referred(self.resources["LDS"].values()) | referred(self.resources["SRDS"].values()),
             # A reference to a Secret that does not exist is no mistake: a proxy does without, as in Istio.
             "SDS": frozenset(self.resources["SDS"]),
         }

@@ -34,6 +34,7 @@ case "$*" in
 "- "*) echo "everything-but-envoy" ;;
 "-P -m labsupport.cli"*)
     echo "in $VIRTUAL_ENV, $(command -v python)" >>"$FAKE_LOG"
+    echo "compiled modules are ${PYTHONDONTWRITEBYTECODE:+not }kept" >>"$FAKE_LOG"
     shift 3
     for word; do echo "<$word>"; done
     exit "${FAKE_STATUS:-0}" ;;
@@ -120,6 +121,12 @@ def test_an_environment_of_the_caller_does_not_get_into_ours(clone: Clone) -> No
     clone.run("lab", VIRTUAL_ENV="/somewhere/else", PYTHONPATH="/somewhere/else")
     venv = clone.root / ".venv"
     assert f"in {venv}, {venv}/bin/python" in clone.log.read_text().splitlines()
+
+
+def test_what_python_has_compiled_is_kept_whatever_the_caller_sets(clone: Clone) -> None:
+    clone.python()
+    clone.run("lab", PYTHONDONTWRITEBYTECODE="1")
+    assert "compiled modules are kept" in clone.log.read_text().splitlines()
 
 
 def test_arguments_and_exit_status_pass_through_unchanged(clone: Clone) -> None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from labsupport import statistics
 
@@ -57,3 +58,21 @@ def test_quantile_interval_consists_of_order_statistics_around_the_quantile(valu
     interval = statistics.quantile_interval(values, q, level=0.9)
     assert interval.low <= sorted(values)[max(0, math.ceil(q * len(values)) - 1)] <= interval.high
     assert {interval.low, interval.high} <= {*values, math.inf, -math.inf}
+
+
+@given(n=st.integers(1, 2000), data=st.data(), level=st.sampled_from([0.9, 0.999]))
+@settings(max_examples=50, deadline=None)
+def test_interval_is_that_of_clopper_and_pearson(n, data, level):
+    seen = data.draw(st.integers(0, n))
+    reference = stats.binomtest(seen, n).proportion_ci(level, method="exact")
+    interval = statistics.proportion_interval(seen, n, level=level)
+    assert interval == pytest.approx((reference.low, reference.high), rel=1e-9)
+
+
+@given(n_a=st.integers(0, 3000), n_b=st.integers(0, 3000), data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_compared_samples_have_the_p_value_of_fishers_exact_test(n_a, n_b, data):
+    seen_a, seen_b = data.draw(st.integers(0, n_a)), data.draw(st.integers(0, n_b))
+    reference = stats.fisher_exact([[seen_a, n_a - seen_a], [seen_b, n_b - seen_b]])
+    p_value = statistics.compare_proportions(seen_a, n_a, seen_b, n_b)
+    assert p_value == pytest.approx(float(reference.pvalue), rel=1e-5, abs=1e-300)

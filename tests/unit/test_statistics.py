@@ -1,4 +1,4 @@
-"""Statistics: exactness against independent computations, and the properties every verdict relies on."""
+"""Statistics: exactness against definitions, and the properties every verdict relies on."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ import pytest
 
 from labsupport import statistics
 from labsupport.errors import UsageError
-
-
-def test_interval_equals_the_published_clopper_pearson_bounds():
-    stats = pytest.importorskip("scipy.stats")
-    for seen, n in ((0, 10), (1, 10), (98, 1000), (1000, 1000), (7, 20)):
-        reference = stats.binomtest(seen, n).proportion_ci(0.999, method="exact")
-        interval = statistics.proportion_interval(seen, n, level=0.999)
-        assert interval == pytest.approx((reference.low, reference.high), rel=1e-9)
 
 
 def test_interval_covers_the_truth_at_least_as_often_as_promised():
@@ -106,10 +98,9 @@ def test_a_category_of_weight_zero_must_not_occur():
 
 
 def test_chi_square_is_pearsons_and_refuses_small_expected_counts():
-    stats = pytest.importorskip("scipy.stats")
-    reference = stats.chisquare((30, 45, 25))
     statistic, freedom, p_value = statistics.chi_square((30, 45, 25), (1, 1, 1))
-    assert (statistic, freedom, p_value) == (pytest.approx(reference.statistic), 2, pytest.approx(reference.pvalue))
+    # With two degrees of freedom the chi-square distribution is an exponential one.
+    assert (statistic, freedom, p_value) == (pytest.approx(6.5), 2, pytest.approx(math.exp(-6.5 / 2)))
     with pytest.raises(UsageError, match="at least 5"):
         statistics.chi_square((1, 2, 3), (1, 1, 1))
 

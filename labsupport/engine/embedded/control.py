@@ -17,6 +17,7 @@ from labsupport.controlplane.desired import ServiceAddresses
 from labsupport.controlplane.encode import Encoded, Encoder, XdsType
 from labsupport.controlplane.entrances import conflicts
 from labsupport.controlplane.proxies import Json, PodInfo, Proxy, ProxyResources
+from labsupport.controlplane.registry.memo import Memo
 from labsupport.controlplane.registry.registry import Registry
 from labsupport.controlplane.snapshot import Snapshot, build
 from labsupport.controlplane.translate import translate
@@ -92,6 +93,7 @@ class ControlPlane:
         self._services = services
         self._encoder = Encoder()
         self._memo = LocalizedResources()
+        self._balanced = Memo(limit=1)
         self._credentials: dict[str, tuple[Credential, ...]] = {}
         self._lock = asyncio.Lock()
         self._revision = 0
@@ -176,11 +178,14 @@ class ControlPlane:
         """What a pod's proxy is to hold now."""
         return self._ads.snapshot(pod.node)
 
+    def _running(self) -> list[PodInfo]:
+        return [pod.info for pod in self.pods.values() if pod.announced and not pod.terminating]
+
     def _registry(self, objects: Sequence[Resource] | None = None) -> Registry:
         objects = self.objects if objects is None else objects
         return Registry(
             objects,
-            [pod.info for pod in self.pods.values() if pod.announced and not pod.terminating],
+            self._running(),
             addresses=self._services.of(objects),
             outbound_traffic_policy="REGISTRY_ONLY",
         )
@@ -247,7 +252,13 @@ class ControlPlane:
         return {(ip, port): self._addresses.port(ip, port) for ip, port in wanted if ip.startswith(POD_NETWORK)}
 
     def _balance(self, plain: PlainView) -> LocalResources:
-        registry = self._registry([one for one in self.objects if one.kind in _RULELESS])
+        # A change of a rule leaves this as it is.
+        objects = [resource for resource in self.objects if resource.kind in _RULELESS]
+        inputs = (plain, *objects, *self._running())
+        return self._balanced.get("balance", inputs, (), lambda: self._make_balance(plain, objects))
+
+    def _make_balance(self, plain: PlainView, objects: Sequence[Resource]) -> LocalResources:
+        registry = self._registry(objects)
         views: dict[str, ProxyResources] = {}
         endpoints: dict[tuple[str, int], int] = {}
         for namespace in plain.listeners:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -88,23 +86,6 @@ def test_a_read_only_folder_is_named(file: Path) -> None:
     file.parent.mkdir(mode=0o500)
     assert progress.record(FIRST, PASSED) is False
     assert "read-only" in summary().problem
-
-
-def test_several_notebooks_may_write_at_once(file: Path) -> None:
-    first, second = list(catalogue.every())[:2]
-    code = (
-        "import sys\nfrom labsupport.course import progress\nfrom labsupport.check.result import FAILED\n"
-        "assert all(progress.record(sys.argv[1], FAILED) for _ in range(20))"
-    )
-    running = [subprocess.Popen([sys.executable, "-c", code, number]) for number in (first, second)]
-    mine = 0
-    while any(process.poll() is None for process in running):
-        assert progress.record(first, FAILED)
-        mine += 1
-    assert [process.wait(60) for process in running] == [0, 0]
-    checks = {done.number: done.checks for done in summary().exercises if done.checks}
-    assert checks == {first: 20 + mine, second: 20}
-    assert sorted(path.name for path in file.parent.iterdir()) == [f".{file.name}.lock", file.name]
 
 
 def test_reset_forgets(file: Path) -> None:

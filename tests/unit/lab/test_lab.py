@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
@@ -260,20 +257,6 @@ def test_the_engine_is_chosen_by_name_or_environment(monkeypatch: pytest.MonkeyP
         Lab(SmallEngine(), workers=2)
     with pytest.raises(UsageError, match="timeout_s"):
         Lab(SmallEngine(), timeout_s=0)
-
-
-def test_the_lab_ends_with_the_process(tmp_path: Path) -> None:
-    here = Path(__file__).parents[1] / "support"
-    code = (
-        f"import sys; sys.path.insert(0, {str(here)!r})\n"
-        "from small_engine import SmallEngine\nfrom labsupport.lab.lab import Lab\n"
-        "class Loud(SmallEngine):\n"
-        "    def close(self):\n        print('closed', flush=True); return super().close()\n"
-        "lab = Lab(Loud())\nlab.traffic('http://web:8080/', rate=10)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "closed\n"
-    assert done.stderr == ""
 
 
 # --- traffic and its pictures -----------------------------------------------------------------------------------------

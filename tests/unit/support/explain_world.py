@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -71,12 +72,16 @@ PODS = [
 ]
 
 
+@cache
+def _services() -> tuple[model.Resource, ...]:
+    services = [manifest.read(APPS / folder) for folder in ("bookinfo", "web")]
+    return tuple(model.parse(document for documents in services for document in documents))
+
+
 def rules(*texts: str) -> list[model.Resource]:
     """Bookinfo's and web's services, then the objects of each text in order of age."""
     text = "\n---\n".join(dedent(part) for part in texts)
-    services = [manifest.read(APPS / folder) for folder in ("bookinfo", "web")]
-    objects = model.parse(document for documents in services for document in documents)
-    return objects + (model.parse(manifest.read(text, file="rules.yaml")) if texts else [])
+    return [*_services(), *(model.parse(manifest.read(text, file="rules.yaml")) if texts else ())]
 
 
 def ask(*texts: str, url: str = "http://reviews:9080/reviews/0", **options: Any) -> Explanation:

@@ -241,7 +241,8 @@ def test_a_dial_puts_the_last_position_in_force_and_skips_those_before():
     assert dial.state()["problem"] == ""
 
 
-def test_what_went_wrong_is_shown_and_the_sliders_go_back():
+def test_what_went_wrong_is_shown_and_the_sliders_go_back(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("labsupport.display.live.weight_dial._INTERVAL_S", 0.01)
     mesh = Mesh(90, 10)
     dial = WeightDial(mesh.steering, RULE, lambda: None)
     mesh.refuse = ManifestError([Problem("weights are refused today", "f.yaml", 2)])

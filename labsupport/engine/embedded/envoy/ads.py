@@ -120,7 +120,7 @@ class _AdsStream:
                     continue
                 chosen = dict(target)
                 news = [one for name, one in chosen.items() if state.sent.get(name) != one]
-                announced["EDS" if kind == "CDS" else "RDS"] |= referred(kind, news)
+                announced["EDS" if kind == "CDS" else "RDS"] |= referred(news)
                 state.sent = chosen
             else:
                 # What was announced just now is sent along, although Envoy's request for it is still on its way.

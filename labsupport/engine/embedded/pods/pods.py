@@ -250,8 +250,10 @@ class LivePod:
 
     @property
     def info(self) -> PodInfo:
-        """What the control plane knows of it now."""
-        return replace(self._info, ready=self.ready) if self._info.ready != self.ready else self._info
+        """What the control plane knows of it now: the same object as long as it is the same, as memos need it."""
+        if self._info.ready != self.ready:
+            self._info = replace(self._info, ready=self.ready)
+        return self._info
 
     @property
     def name(self) -> str:
