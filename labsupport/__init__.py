@@ -170,14 +170,24 @@ def __dir__() -> list[str]:
 def load_ipython_extension(shell: Any) -> None:
     """``%load_ext labsupport``: make ``%%manifest`` and the pictures known; asking for ``Lab`` does so too.
 
+    Kernels that ``workshop lab`` starts load it by themselves, so that a cell that is run before the first one is
+    answered in words that help.
+
     Args:
         shell: the IPython shell.
     """
     from labsupport import display
-    from labsupport.course import magic
+    from labsupport.course import stops
 
-    magic.register(shell)
+    shell.register_magic_function(_manifest, magic_kind="cell", magic_name="manifest")
     display.install(shell)
+    stops.install(shell, {"lab", *__all__})
+
+
+def _manifest(line: str, cell: str) -> Any:
+    """Apply the YAML of the cell; with the number of an exercise, as an answer to it."""
+    # Each kernel starts with this: what it takes is imported by who uses it.
+    return importlib.import_module("labsupport.course.magic").manifest(line, cell)
 
 
 def _install_in_notebook() -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from labsupport.errors import NotFoundError
 
-__all__ = ["MANIFEST_SUFFIXES", "display_name", "images", "manifests", "resolve", "root", "state_file"]
+__all__ = ["MANIFEST_SUFFIXES", "display_name", "images", "manifests", "resolve", "root", "state_file", "work"]
 
 MANIFEST_SUFFIXES = (".yaml", ".yml")
 _ROOT_VARIABLE = "WORKSHOP_ROOT"
 _STATE_VARIABLE = "WORKSHOP_STATE"
+_WORK_VARIABLE = "WORKSHOP_WORK"
 
 
 def root() -> Path:
@@ -61,8 +62,16 @@ def state_file() -> Path:
     return Path(given).expanduser() if given else root() / ".workshop" / "progress.json"
 
 
+def work() -> Path:
+    """The folder of the learner's copy of notebooks and manifests: ``WORKSHOP_WORK``, or ``work`` in the repository."""
+    given = os.environ.get(_WORK_VARIABLE)
+    return Path(given).expanduser().resolve() if given else root() / "work"
+
+
 def resolve(path: str | Path) -> Path:
     """Find a manifest file or folder by a path relative to the working folder, or else to ``manifests``.
+
+    In a learner's copy of the course, the manifests of the copy come before those of the course.
 
     Args:
         path: such as ``apps/web``, ``02-canary-by-weight/solution`` or an absolute path.
@@ -74,7 +83,7 @@ def resolve(path: str | Path) -> Path:
         NotFoundError: nothing is there; the message lists near matches.
     """
     wanted = Path(path).expanduser()
-    places = [Path.cwd()] if wanted.is_absolute() else [Path.cwd(), manifests(), root()]
+    places = [Path.cwd()] if wanted.is_absolute() else [Path.cwd(), *_own(), manifests(), root()]
     for place in places:
         found = place / wanted
         if found.exists():
@@ -91,11 +100,16 @@ def display_name(path: Path) -> str:
     bases: list[Path] = []
     # Outside the repository a path relative to the working folder is the best name there is.
     with suppress(NotFoundError):
-        bases = [manifests(), root()]
+        bases = [*_own(), manifests(), root()]
     for base in (*bases, Path.cwd()):
         if absolute.is_relative_to(base):
             return str(absolute.relative_to(base))
     return str(absolute)
+
+
+def _own() -> list[Path]:
+    """The learner's manifests and the folder around them, where this is a program that works on the copy."""
+    return [work() / "manifests", work()] if os.environ.get(_WORK_VARIABLE) else []
 
 
 def _near(wanted: Path) -> list[str]:

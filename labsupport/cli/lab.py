@@ -13,14 +13,15 @@ from pathlib import Path
 import click
 
 from labsupport import paths
-from labsupport.errors import NotFoundError, StorageError, UsageError
+from labsupport.cli.address import FIRST_NOTEBOOK
+from labsupport.errors import NotFoundError, UsageError
+from labsupport.setup.jupyter import make_folders, own_folders
+from labsupport.setup.workingcopy import WorkingCopy
 
-__all__ = ["FIRST_NOTEBOOK", "arguments", "environment", "free_port", "lab"]
+__all__ = ["arguments", "environment", "free_port", "lab"]
 
-FIRST_NOTEBOOK = "notebooks/00-start-here.ipynb"
 DEFAULT_PORT = 8888
 _ATTEMPTS = 50
-_LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def free_port(ip: str, wanted: int | None) -> int:
@@ -58,17 +59,20 @@ def free_port(ip: str, wanted: int | None) -> int:
     raise UsageError(f"ports {candidates[0]} to {candidates[-1]} of {ip} are all in use. Name a free one with --port.")
 
 
-def environment(root: Path, token: str, engine: str | None, base: Mapping[str, str]) -> dict[str, str]:
+def environment(
+    root: Path, token: str, engine: str | None, base: Mapping[str, str], *, work: Path | None = None
+) -> dict[str, str]:
     """The environment of the JupyterLab server, which its kernels inherit.
 
     A password, a base URL or a kernel that the learner's other work has set up must not change the course, so the
-    server has a configuration folder of its own (unless ``JUPYTER_CONFIG_DIR`` is set on purpose).
+    server has folders of its own (unless one such as ``JUPYTER_CONFIG_DIR`` is set on purpose).
 
     Args:
         root: the repository.
         token: the access token, which must not appear among the arguments for all users of the machine to see.
         engine: what ``WORKSHOP_ENGINE`` becomes; None leaves it as it is.
         base: the environment to start from.
+        work: the learner's copy of the course; None for notebooks that use the course's own manifests.
     """
     config_path = [str(root / "jupyter")] + ([base["JUPYTER_CONFIG_PATH"]] if base.get("JUPYTER_CONFIG_PATH") else [])
     added = {
@@ -79,17 +83,27 @@ def environment(root: Path, token: str, engine: str | None, base: Mapping[str, s
         "JUPYTER_TOKEN": token,
         "WORKSHOP_ROOT": str(root),
     }
-    own = {"JUPYTER_CONFIG_DIR": str(root / ".workshop" / "jupyter")}
-    return {**own, **base, **added, **({"WORKSHOP_ENGINE": engine} if engine else {})}
+    added |= {"WORKSHOP_ENGINE": engine} if engine else {}
+    added |= {"WORKSHOP_WORK": str(work)} if work else {}
+    kept = {name: value for name, value in base.items() if name != "WORKSHOP_WORK"}
+    return {**kept, **own_folders(root, base), **added}
 
 
-def arguments(root: Path, ip: str, port: int, *, browser: bool, as_root: bool) -> list[str]:
-    """The command line of the JupyterLab server, without the program."""
+def arguments(folder: Path, ip: str, port: int, *, browser: bool, as_root: bool) -> list[str]:
+    """The command line of the JupyterLab server, without the program.
+
+    Args:
+        folder: what its file browser shows.
+        ip: address to listen on.
+        port: port to listen on.
+        browser: open one.
+        as_root: root starts it.
+    """
     return [
         *("-m", "jupyter", "lab", f"--ip={ip}", f"--port={port}"),
         *(
             "--ServerApp.port_retries=0",
-            f"--ServerApp.root_dir={root}",
+            f"--ServerApp.root_dir={folder}",
             f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}",
         ),
         *("--ServerApp.log_level=WARN", "--LabApp.log_level=WARN"),
@@ -99,32 +113,19 @@ def arguments(root: Path, ip: str, port: int, *, browser: bool, as_root: bool) -
     ]
 
 
-def _check_state_folder(root: Path) -> None:
-    state = root / ".workshop"
-    try:
-        (state / "jupyter").mkdir(parents=True, exist_ok=True)
-        if not os.access(state, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise StorageError(
-            f"{state} cannot be written ({error.strerror}), so notebooks could not be saved either. "
-            "Copy the workshop to a folder of your own, and start it there."
-        ) from error
-
-
-def _tell(url: str, ip: str, port: int) -> None:
-    click.echo(f"JupyterLab opens at {url}", err=True)
-    if ip not in _LOCAL:
-        click.echo(
-            f"Anyone who reaches {ip} and knows the token can run programs here; --ip 127.0.0.1 is the default.",
-            err=True,
-        )
-    elif os.environ.get("SSH_CONNECTION"):
-        click.echo(
-            f"From your own machine: ssh -N -L {port}:127.0.0.1:{port} <this machine>, then open that address.",
-            err=True,
-        )
-    click.echo("Stop it with Ctrl-C.", err=True)
+def _refresh(root: Path, folder: Path) -> None:
+    """Bring the learner's copy up to date, and tell what a person may want to know of it."""
+    copy = WorkingCopy(root, folder)
+    done = copy.refresh()
+    if done.updated or done.removed:
+        click.echo(f"The course has changed; new in your copy: {', '.join([*done.updated, *done.removed])}", err=True)
+    if done.kept:
+        click.echo(f"What you had run of it is kept in {done.kept}", err=True)
+    for name in done.differing:
+        click.echo(f"{name} has changed in the course; yours stays, as you have changed it, too.", err=True)
+    if done.differing:
+        click.echo("workshop reset --notebooks takes those of the course and keeps yours beside them.", err=True)
+    click.echo(f"Your copy of the course: {folder}", err=True)
 
 
 @click.command()
@@ -134,21 +135,26 @@ def _tell(url: str, ip: str, port: int) -> None:
 )
 @click.option("--ip", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--engine", type=click.Choice(["embedded", "cluster"]), help="Engine of the notebooks.")
-def lab(no_browser: bool, port: int | None, ip: str, engine: str | None) -> None:
+@click.option("--in-place", is_flag=True, help="Open the course itself, to change it, instead of your copy.")
+def lab(no_browser: bool, port: int | None, ip: str, engine: str | None, in_place: bool) -> None:
     """Open JupyterLab on the first notebook; runs until Ctrl-C.
 
-    Your own Jupyter settings are neither used nor changed.
+    What you do in notebooks and manifests is done to your copy of them, in the folder work or that of WORKSHOP_WORK.
+    It gets what is new in the course at each start, and keeps what you have changed.
+
+    Your own settings of Jupyter and IPython are neither used nor changed.
     """
     root = paths.root()
     if not (root / FIRST_NOTEBOOK).is_file():
         raise NotFoundError(f"there is no {FIRST_NOTEBOOK} in {root}. Is the clone complete? Try: git status")
-    _check_state_folder(root)
-    chosen = free_port(ip, port)
+    make_folders(root)
+    work = None if in_place else paths.work()
+    if work is not None:
+        _refresh(root, work)
+    served = work or root
+    command = arguments(served, ip, free_port(ip, port), browser=not no_browser, as_root=os.geteuid() == 0)
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(24)
-    host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(ip, f"[{ip}]" if ":" in ip else ip)
-    _tell(f"http://{host}:{chosen}/lab/tree/{FIRST_NOTEBOOK}?token={token}", ip, chosen)
-    command = [sys.executable, *arguments(root, ip, chosen, browser=not no_browser, as_root=os.geteuid() == 0)]
     sys.stdout.flush()
     # The server takes this process's place: signals and the terminal are its own.
-    os.chdir(root)
-    os.execve(sys.executable, command, environment(root, token, engine, os.environ))
+    os.chdir(served)
+    os.execve(sys.executable, [sys.executable, *command], environment(root, token, engine, os.environ, work=work))

@@ -9,6 +9,7 @@ import click
 
 from labsupport import paths
 from labsupport.errors import StorageError, UsageError
+from labsupport.setup.workingcopy import WorkingCopy
 
 __all__ = ["progress", "reset"]
 
@@ -50,19 +51,42 @@ def _remove_namespace(namespace: str | None, context: str | None, *, yes: bool) 
     click.echo(f"removed namespace {name}" if there else f"Nothing to remove: there is no namespace {name}.")
 
 
+def _start_afresh(lesson: str) -> None:
+    copy = WorkingCopy(paths.root(), paths.work())
+    done = copy.start_afresh(lesson)
+    for name in done.updated:
+        click.echo(f"afresh: {name}")
+    if done.kept:
+        click.echo(f"What you had is kept in {done.kept}")
+    if done.updated:
+        click.echo("Where a notebook is open: File > Reload Notebook from Disk, then Kernel > Restart Kernel.")
+    elif not done.added:
+        click.echo("Nothing to do: your copy is as the course.")
+
+
 @click.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--notebooks",
+    metavar="[NN]",
+    is_flag=False,
+    flag_value="all",
+    help="Begin your copy of the notebooks and manifests afresh, or that of lesson NN; what you had is kept.",
+)
 @click.option("--engine", type=click.Choice(["embedded", "cluster"]), default="embedded", show_default=True)
 @click.option("--namespace", help="Namespace on the cluster.  [default: WORKSHOP_NAMESPACE, else workshop-<user>]")
 @click.option("--context", help="Context of the kubeconfig.  [default: WORKSHOP_CONTEXT, else the current one]")
-def reset(yes: bool, engine: str, namespace: str | None, context: str | None) -> None:
+def reset(yes: bool, notebooks: str | None, engine: str, namespace: str | None, context: str | None) -> None:
     """Forget progress and JupyterLab settings, and remove what killed labs left behind.
 
-    Notebooks, manifests and running labs are not touched. With --engine cluster, delete your namespace on the cluster
-    instead, with everything in it.
+    Notebooks, manifests and running labs are not touched, but by --notebooks, which does nothing else. With --engine
+    cluster, delete your namespace on the cluster instead, with everything in it.
     """
     from labsupport.engine.embedded.processes import rundir
 
+    if notebooks is not None:
+        _start_afresh("" if notebooks == "all" else notebooks)
+        return
     if engine == "cluster":
         _remove_namespace(namespace, context, yes=yes)
         return

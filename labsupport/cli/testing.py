@@ -12,6 +12,7 @@ import click
 
 from labsupport import paths
 from labsupport.errors import EngineError, NotFoundError
+from labsupport.setup.jupyter import make_folders, own_folders
 from labsupport.setup.requirements import unsatisfied
 
 __all__ = ["pytest_arguments", "test"]
@@ -149,7 +150,10 @@ def test(fast: bool, engine: str, pytest_args: tuple[str, ...]) -> None:
     root = paths.root()
     if not (root / "tests").is_dir():
         raise NotFoundError(f"there is no folder tests in {root}. Is this a clone of the repository?")
-    settings = {"WORKSHOP_ENGINE": engine}
+    make_folders(root)
+    # What is tested is the course, not somebody's copy of it, and in kernels that start as those of workshop lab do.
+    os.environ.pop("WORKSHOP_WORK", None)
+    settings = {"WORKSHOP_ENGINE": engine, **own_folders(root, os.environ)}
     if engine == "cluster":
         settings |= _for_cluster(look=not _chosen(pytest_args))
     install_extras(root)

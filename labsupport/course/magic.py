@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 from labsupport.check.result import NOT_ATTEMPTED, CheckOutcome
 from labsupport.course import catalogue
@@ -12,10 +11,7 @@ from labsupport.lab import current
 from labsupport.lab.sources import has_gap
 from labsupport.records import ApplyResult
 
-if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
-
-__all__ = ["manifest", "register"]
+__all__ = ["manifest"]
 
 CELL = "cell"
 """What messages call the YAML of a cell; a line number counts from the cell's first line."""
@@ -60,10 +56,3 @@ def manifest(line: str, cell: str) -> ApplyResult | CheckOutcome:
         return exercise.note_refusal(cell, error)
     exercise.note_applied(cell)
     return result
-
-
-def register(shell: InteractiveShell) -> None:
-    """Make ``%%manifest`` known to a kernel; doing it again changes nothing."""
-    # IPython types this method through a decorator that hides its signature.
-    add: Any = shell.register_magic_function
-    add(manifest, magic_kind="cell", magic_name="manifest")

@@ -43,10 +43,10 @@ def _live(traffic: Any) -> None:
     live_of(traffic)._ipython_display_()
 
 
-def _question(asked: Any, **kwargs: Any) -> Any:
-    from labsupport.display.live.question import question_widget
+def _question(asked: Any) -> None:
+    from labsupport.display.live.question import show_question
 
-    return question_widget(asked)._repr_mimebundle_(**kwargs)
+    show_question(asked)
 
 
 def _journey(journey: Any, **kwargs: Any) -> Any:
@@ -72,11 +72,11 @@ def _graph(graph: Any) -> None:
 
 # Records that come in more forms than HTML.
 BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
-    ("labsupport.course.questions", "Asked"): _question,
     ("labsupport.observe.journey", "Journey"): _journey,
 }
 # Records that may be shown as a widget, which remembers where it was shown.
 DISPLAYS: dict[tuple[str, str], Callable[[Any], None]] = {
+    ("labsupport.course.questions", "Asked"): _question,
     ("labsupport.traffic.background", "BackgroundTraffic"): _live,
     ("labsupport.observe.graph", "ServiceGraph"): _graph,
 }

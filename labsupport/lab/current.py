@@ -92,11 +92,17 @@ def replace(lab: OpenLab | None, *, at_exit: Callable[[], None] | None = None) -
     global _current, _at_exit
     with _lock:
         former, _current = _current, lab
-        _at_exit = at_exit
+        former_at_exit, _at_exit = _at_exit, at_exit
     if former is not None and former is not lab:
-        # A learner whose engine was lost opens a new lab; what is left of the old one is swept by the new engine.
-        with suppress(EngineError):
-            former.close()
+        try:
+            # A learner whose engine was lost opens a new lab; what is left of the old one is swept by the new engine.
+            with suppress(EngineError):
+                former.close()
+        except KeyboardInterrupt:
+            # Not closed yet: the next Lab(), or the end of the kernel, goes on with it.
+            with _lock:
+                _current, _at_exit = former, former_at_exit
+            raise
 
 
 def forget(lab: OpenLab) -> None:

@@ -565,23 +565,31 @@ class Lab:
     # --- ending -------------------------------------------------------------------------------------------------
 
     def close(self) -> Leftovers:
-        """Stop everything; a second call does nothing.
+        """Stop everything; a second call does nothing, but to go on with what was interrupted.
 
         Returns:
             What was there, and proof that nothing is left.
         """
         with self._lock:
             if self._closed is None:
-                current.forget(self)
                 try:
                     self._running.stop()
                     self._running.when_closed.call()
                     self._running.when_closed.clear()
                 finally:
-                    # Closed even if the engine cannot say so: what is lost must not block the next lab.
-                    self._closed = Leftovers((), ("unknown: the engine did not answer when it was closed",))
-                    self._closed = self._engine.close()
+                    self._closed = self._close_engine()
+                    current.forget(self)
             return self._closed
+
+    def _close_engine(self) -> Leftovers:
+        try:
+            return self._engine.close()
+        # Not an interrupt: then the lab is not closed yet, and another close() or the next Lab() goes on.
+        except Exception:
+            # Closed even if the engine cannot say so: what is lost must not block the next lab.
+            self._closed = Leftovers((), ("unknown: the engine did not answer when it was closed",))
+            current.forget(self)
+            raise
 
     def when_closed(self, act: Callable[[], None]) -> None:
         """Have a function called when the lab is about to close: what a live picture needs to leave a static one.

@@ -103,6 +103,7 @@ def _serve(tmp_path: Path, app: Literal["lab", "notebook"]) -> Iterator[Server]:
         "IPYTHONDIR": str(tmp_path / "ipython"),
         "WORKSHOP_STATE": str(tmp_path / "progress.json"),
     }
+    shutil.copytree(ROOT / "jupyter" / "ipython", tmp_path / "ipython" / "profile_default")
     arguments = lab_command.arguments(folder, "127.0.0.1", port, browser=False, as_root=os.geteuid() == 0)
     if app == "notebook":
         arguments = ["notebook" if part == "lab" else part for part in arguments if not part.startswith("--LabApp")]

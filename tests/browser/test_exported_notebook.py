@@ -75,7 +75,7 @@ def test_every_picture_is_in_the_export(
             (10, "PASSED"),
             (11, "Nothing is left"),
         ):
-            output = cells.nth(place).locator(".jp-OutputArea-output").last
+            output = cells.nth(place).locator(".jp-OutputArea-output").locator("visible=true").last
             assert words in output.inner_text(), (place, words)
             shown = output.locator(".ws").first
             assert shown.evaluate("(e) => e.scrollWidth <= e.clientWidth + 1"), (place, width)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contract_mesh import SERVICE, SUBSETS, URL, Mesh, deployment, eventually, web_manifests, weights
@@ -211,6 +212,30 @@ def start_kernel() -> tuple[subprocess.Popen[str], dict[int, str]]:
     found = [int(text) for text in process.stdout.readline().split()]
     assert len(found) >= 5, process.stderr.read() if process.stderr else ""
     return process, {pid: rundir.process_start(pid) for pid in found}
+
+
+@pytest.mark.parametrize("place", ["_call", "_end_process", "_remaining"])
+def test_an_interrupted_close_goes_on_when_it_is_called_again(
+    embedded: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str
+) -> None:
+    Mesh(embedded).apply("apps/client")
+    started = pids(embedded)
+    act, interrupts = getattr(embedded, place), ["one"]
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        result = act(*arguments, **options)
+        if interrupts and arguments[0] not in ("get", "inventory"):
+            interrupts.clear()
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(embedded, place, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        embedded.close()
+    left = embedded.close()
+    assert [ref.name for ref in left.removed if ref.kind == "Deployment"] == ["client"] and left.remaining == ()
+    assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_killed_kernel_leaves_no_process_after_three_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

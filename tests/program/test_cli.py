@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from labsupport import cli, paths
-from labsupport.cli import lab, testing, workshop
+from labsupport.cli import address, lab, testing, workshop
 from labsupport.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,8 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (root / "tests" / suite / "test_it.py").touch()
     monkeypatch.setenv("WORKSHOP_ROOT", str(root))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.delenv("WORKSHOP_STATE", raising=False)
+    for name in ("WORKSHOP_STATE", "WORKSHOP_WORK"):
+        monkeypatch.delenv(name, raising=False)
     return root
 
 
@@ -125,6 +127,84 @@ def test_the_token_is_no_argument_and_the_settings_of_others_do_not_count():
     assert not [word for word in lab.arguments(ROOT, "::1", 1, browser=True, as_root=True) if "secret" in word]
     assert "WORKSHOP_ENGINE" not in lab.environment(ROOT, "secret", None, {})
     assert lab.environment(ROOT, "secret", None, {"JUPYTER_CONFIG_DIR": "/mine"})["JUPYTER_CONFIG_DIR"] == "/mine"
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_the_notebooks_are_opened_in_a_copy_unless_the_course_is_to_be_changed(
+    own_state: Path, monkeypatch: pytest.MonkeyPatch, in_place: bool
+):
+    class Started(Exception):
+        """Instead of a server."""
+
+    def start(program: str, command: list[str], environment: dict[str, str]) -> None:
+        raise Started(command, environment, Path.cwd())
+
+    monkeypatch.chdir(own_state)
+    monkeypatch.setattr(os, "execve", start)
+    first = own_state / "notebooks" / "00-start-here.ipynb"
+    first.write_text('{"cells": []}')
+    done = run("lab", "--port", "0", *(["--in-place"] if in_place else []))
+    assert isinstance(done.exception, Started)
+    command, environment, folder = done.exception.args
+    served = own_state if in_place else own_state / "work"
+    assert folder == served and f"--ServerApp.root_dir={served}" in command
+    assert environment.get("WORKSHOP_WORK") == (None if in_place else str(served))
+    assert (served / "notebooks" / first.name).exists() and (own_state / "work").exists() != in_place
+
+
+def test_what_has_changed_in_the_course_is_told(own_state: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "execve", lambda *_: None)
+    monkeypatch.chdir(own_state)
+    for name in ("00-start-here", "01-lesson"):
+        (own_state / "notebooks" / f"{name}.ipynb").write_text("1")
+    assert "has changed" not in run("lab", "--port", "0").output
+    (own_state / "work" / "notebooks" / "01-lesson.ipynb").write_text("mine")
+    for name in ("00-start-here", "01-lesson"):
+        (own_state / "notebooks" / f"{name}.ipynb").write_text("2")
+    told = run("lab", "--port", "0").output
+    assert "new in your copy: notebooks/00-start-here.ipynb" in told
+    assert "notebooks/01-lesson.ipynb has changed in the course; yours stays" in told
+    assert "workshop reset --notebooks" in told
+
+
+def test_the_address_is_told_with_who_else_gets_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    address.tell("127.0.0.1", 8888, "secret")
+    told = capsys.readouterr().err
+    assert "open at http://127.0.0.1:8888/lab/tree/notebooks/00-start-here.ipynb?token=secret" in told
+    assert "ssh -N" not in told and "Anyone" not in told
+    address.tell("0.0.0.0", 8888, "secret")
+    assert "Anyone who reaches 0.0.0.0" in capsys.readouterr().err
+    monkeypatch.setenv("SSH_CONNECTION", "x")
+    address.tell("::1", 8889, "secret")
+    told = capsys.readouterr().err
+    assert "http://[::1]:8889/" in told and "ssh -N -L 8889" in told
+
+
+def test_a_server_tells_its_address_when_it_listens(own_state: Path, tmp_path: Path):
+    (own_state / "notebooks" / "00-start-here.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4}')
+    (own_state / "jupyter").symlink_to(ROOT / "jupyter")
+    command = [sys.executable, "-P", "-m", "labsupport.cli", "lab", "--no-browser", "--port", "0"]
+    environment = {**os.environ, "HOME": "/nonexistent", "JUPYTER_TOKEN": "secret"}
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        environment.pop(name, None)
+    server = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    try:
+        assert server.stderr is not None
+        said = []
+        for line in server.stderr:
+            said.append(line)
+            if line.startswith("JupyterLab is open at "):
+                break
+        url = said[-1].split()[-1]
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=60) as answer:
+            assert answer.status == 200
+        assert "Traceback" not in "".join(said)
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)
 
 
 # --- test -----------------------------------------------------------------------------------------------------------
@@ -219,6 +299,21 @@ def test_reset_removes_a_progress_file_elsewhere(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("WORKSHOP_STATE", str(elsewhere))
     assert run("reset", "--yes").exit_code == 0
     assert not elsewhere.exists()
+
+
+def test_reset_begins_the_notebooks_afresh_and_keeps_what_was_there(own_state: Path):
+    for lesson in ("01", "02"):
+        (own_state / "notebooks" / f"{lesson}-lesson.ipynb").write_text("given")
+        (own_state / "work" / "notebooks").mkdir(parents=True, exist_ok=True)
+        (own_state / "work" / "notebooks" / f"{lesson}-lesson.ipynb").write_text("mine")
+    done = run("reset", "--notebooks", "02")
+    assert done.exit_code == 0 and "afresh: notebooks/02-lesson.ipynb" in done.output and "is kept in" in done.output
+    (kept,) = (own_state / "work" / "kept").glob("*/notebooks/02-lesson.ipynb")
+    assert kept.read_text() == "mine"
+    assert (own_state / "work" / "notebooks" / "01-lesson.ipynb").read_text() == "mine"
+    assert "01-lesson" in run("reset", "--notebooks").output
+    assert "Nothing to do" in run("reset", "--notebooks").output
+    assert run("reset", "--notebooks", "07").exit_code == 2
 
 
 def dead_lab(parent: Path) -> Path:

@@ -30,6 +30,7 @@ case "$*" in
 "-m pip install"*)
     echo "$*" >>"$FAKE_LOG"
     [ -z "$FAKE_HOLD" ] || { echo waiting >"$FAKE_HOLD"; while [ -f "$FAKE_HOLD" ]; do sleep 0.05; done; }
+    [ -z "$FAKE_PIP_SAYS" ] || printf '%s\n' "$FAKE_PIP_SAYS"
     if [ -n "$FAKE_PIP_ERROR" ]; then echo "$FAKE_PIP_ERROR"; exit 1; fi ;;
 "- "*) echo "everything-but-envoy" ;;
 "-P -m labsupport.cli"*)
@@ -114,6 +115,35 @@ def test_first_start_installs_and_the_second_does_not(clone: Clone) -> None:
     second = clone.run("lab")
     assert (second.stdout, second.stderr) == ("<lab>\n", "")
     assert len(clone.installs()) == 1
+
+
+PIP_SAYS = """\
+Collecting jupyterlab<5,>=4.4 (from istio-traffic-workshop==0.1.0)
+  Downloading jupyterlab-4.6.6-py3-none-any.whl.metadata (16 kB)
+Collecting pandas<4,>=2.2 (from istio-traffic-workshop==0.1.0)
+Collecting scipy (from x)
+Collecting numpy (from x)
+Downloading jupyterlab-4.6.6-py3-none-any.whl (12.4 MB)
+Downloading pandas-3.1.1-cp312-cp312-linux.whl (12.1 MB)
+Installing collected packages: jupyterlab, pandas
+"""
+
+
+def test_without_a_terminal_the_installation_tells_what_begins_and_how_far_it_is(clone: Clone) -> None:
+    clone.python()
+    (clone.bin / "date").unlink()
+    # Four seconds pass between two looks at the clock.
+    clock = clone.folder / "clock"
+    clock.write_text("100")
+    (clone.bin / "date").write_text(f'#!/bin/sh\nread now <"{clock}"; echo $((now + 4)) >"{clock}"; echo $now\n')
+    (clone.bin / "date").chmod(0o755)
+    told = [line for line in clone.run("lab", FAKE_PIP_SAYS=PIP_SAYS).stderr.splitlines() if line.startswith("  ")]
+    assert told == [
+        "  after 4 s: finding jupyterlab<5,>=4.4",
+        "  after 16 s: finding numpy",
+        "  after 20 s: downloading jupyterlab-4.6.6-py3-none-any.whl (12.4 MB)",
+        "  after 28 s: unpacking the packages",
+    ]
 
 
 def test_an_environment_of_the_caller_does_not_get_into_ours(clone: Clone) -> None:

@@ -33,6 +33,24 @@ def test_the_working_folder_comes_before_manifests(tmp_path: Path, monkeypatch: 
     assert paths.resolve(own) == own.resolve()
 
 
+def test_manifests_of_a_learners_copy_come_before_those_of_the_course(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "manifests" / "apps" / "web"
+    own.mkdir(parents=True)
+    monkeypatch.setenv("WORKSHOP_WORK", str(tmp_path))
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert paths.work() == tmp_path.resolve()
+    assert paths.resolve("apps/web") == paths.resolve("manifests/apps/web") == own.resolve()
+    assert paths.resolve("apps/client") == paths.manifests() / "apps" / "client"
+    assert paths.display_name(own) == "apps/web"
+    assert paths.manifests() == paths.root() / "manifests", "exercises are judged by those of the course"
+    monkeypatch.delenv("WORKSHOP_WORK")
+    assert paths.work() == paths.root() / "work"
+    assert paths.resolve("apps/web") == paths.manifests() / "apps" / "web"
+
+
 def test_a_path_from_the_root_is_found_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert paths.resolve("manifests/apps/web") == paths.manifests() / "apps" / "web"

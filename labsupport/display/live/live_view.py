@@ -18,6 +18,7 @@ from labsupport import cell
 from labsupport.cell import CellRun
 from labsupport.display.drawing.theme import STATIC, style
 from labsupport.display.live.scripts import script
+from labsupport.display.live.still import gone, publish, still, view_only
 from labsupport.errors import TrafficError
 
 __all__ = ["LiveView", "Shown"]
@@ -30,6 +31,8 @@ _PATIENCE_S = 30.0
 _UNSEEN_INTERVAL_S = 1.0
 # A screen reader is told the numbers this often; more would talk over everything else.
 _SUMMARY_S = 10.0
+# The static form beside a picture that moves is made anew this often.
+_STILL_S = 15.0
 
 
 _shown: weakref.WeakSet[LiveView] = weakref.WeakSet()
@@ -67,7 +70,8 @@ class LiveView(anywidget.AnyWidget):
         self._told: dict[str, Any] = {}
         self._shift = 0.0
         self._summary = ("", 0.0)
-        self._shown_s = self._asked_s = self._sent_s = 0.0
+        self._shown_s = self._asked_s = self._sent_s = self._still_s = 0.0
+        self._publishing = threading.Lock()
         self._failure: Exception | None = None
         self._commands: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._wake = threading.Event()
@@ -165,8 +169,11 @@ class LiveView(anywidget.AnyWidget):
         self.close()
         if figure is not None:
             bundle = figure._repr_mimebundle_()
-            for place in self._places:
-                _publish(bundle, {}, place, update=True)
+            # Another thread may be about to publish a static form; it must not be the last word.
+            with self._publishing:
+                for place in self._places:
+                    publish(bundle, {}, place, update=True)
+                    publish(gone(), {}, _beside(place), update=True)
 
     def _ipython_display_(self) -> None:
         # Shown with an id of its own, so that ``freeze`` finds the place again.
@@ -174,10 +181,29 @@ class LiveView(anywidget.AnyWidget):
         data, metadata = shown if isinstance(shown, tuple) else (shown, {})
         place, now = f"workshop-{uuid.uuid4().hex}", cell.here()
         self._places[place] = now
-        _publish(data or {"text/plain": repr(self)}, metadata, place)
+        publish(view_only(data) or {"text/plain": repr(self)}, metadata, place)
+        publish(self._still(), {}, _beside(place))
         _shown.add(self)
         for view in list(_shown):
             view._left_by(now)
+
+    def _still(self) -> dict[str, str]:
+        self._still_s = time.monotonic()
+        bundle = self.snapshot()._repr_mimebundle_()
+        return still(bundle.get("text/html", ""))
+
+    def _wants_still(self, *, sent: bool, busy: bool) -> bool:
+        """Whether the static forms are worth making anew, after a look at what is new."""
+        aged = time.monotonic() - self._still_s > _STILL_S
+        return sent and bool(self._places) and (aged or not busy)
+
+    def _keep(self) -> None:
+        """Make the static forms anew: what a notebook shows that is saved now and opened without this kernel."""
+        form = self._still()
+        with self._publishing:
+            if not self._ended.is_set():
+                for place in list(self._places):
+                    publish(form, {}, _beside(place), update=True)
 
     def _left_by(self, now: CellRun) -> None:
         """Forget the places that a cell has cleared by running again; without any left, end."""
@@ -215,7 +241,9 @@ class LiveView(anywidget.AnyWidget):
     def _run(self) -> None:
         try:
             while not self._ended.is_set():
-                busy = self._step()
+                sent, busy = self._step()
+                if self._wants_still(sent=sent, busy=busy):
+                    self._keep()
                 unseen = self._asked_s == 0.0 and time.monotonic() - self._shown_s > _PATIENCE_S
                 wait = max(_UNSEEN_INTERVAL_S, self._interval_s) if unseen else self._interval_s
                 self._wake.wait(wait if busy else max(wait, _IDLE_S))
@@ -225,18 +253,20 @@ class LiveView(anywidget.AnyWidget):
         except Exception as error:
             self._failure = error
 
-    def _step(self) -> bool:
+    def _step(self) -> tuple[bool, bool]:
+        """Send what is new; returns whether there was anything, and whether the picture changes by itself."""
         full = self._obey()
         with self._draw:
             if self._ended.is_set():
-                return False
+                return False, False
             message = self._message(full=full)
-            if full or message["parts"] or message["state"] or "summary" in message or message["shift"] != self._shift:
+            news = message["parts"] or message["state"] or "summary" in message or message["shift"] != self._shift
+            if full or news:
                 self._seq += 1
                 self._shift = message["shift"]
                 self._sent_s = time.monotonic()
                 self.send({**message, "seq": self._seq, "kind": "picture"})
-            return self._is_busy()
+            return bool(news), self._is_busy()
 
     def _obey(self) -> bool:
         """Do what was clicked; returns whether a view wants everything."""
@@ -255,9 +285,6 @@ class LiveView(anywidget.AnyWidget):
         return full
 
 
-def _publish(data: Any, metadata: Any, place: str, *, update: bool = False) -> None:
-    """Show something, or put it in the place of what was shown there."""
-    from IPython.display import publish_display_data
-
-    publish: Any = publish_display_data
-    publish(data, metadata, transient={"display_id": place}, update=update)
+def _beside(place: str) -> str:
+    """Display id of the static form beside a picture."""
+    return f"{place}-still"

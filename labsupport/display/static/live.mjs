@@ -13,6 +13,21 @@ export default {
     storeOf(model);
   },
   render(context) {
-    return RENDER[context.model.get("size").kind ?? "traffic"](context);
+    const { model } = context;
+    const remove = RENDER[model.get("size").kind ?? "traffic"](context);
+    // Said when the kernel is gone, and when it is there again: an answer to the greeting tells which.
+    const follow = () => {
+      storeOf(model).end();
+      try {
+        model.send({ do: "hello" });
+      } catch {
+        // Nobody is left who would hear it.
+      }
+    };
+    model.on("comm_live_update", follow);
+    return () => {
+      model.off("comm_live_update", follow);
+      remove();
+    };
   },
 };

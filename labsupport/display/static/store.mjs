@@ -77,6 +77,8 @@ export function throttle(run, interval, clock = { now: () => Date.now(), later: 
   };
 }
 
+const ENDED = "This picture stands still: its kernel was restarted or has ended. Run the cell again for a new one.";
+
 const stores = new WeakMap();
 
 /** The model's store, shared by all its views and fed from the moment the model exists. */
@@ -92,6 +94,7 @@ export function storeOf(model) {
     if (result.gap && held.views.size) model.send({ do: "hello" });
   };
   held.take = take;
+  held.end = () => take({ seq: held.store.seq + 1, state: { state: "ended", error: ENDED } });
   take({ ...model.get("picture"), full: true });
   model.on("change:picture", () => take({ ...model.get("picture"), full: true }));
   model.on("msg:custom", (message) => message && message.kind === "picture" && take(message));

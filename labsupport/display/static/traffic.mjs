@@ -17,6 +17,7 @@ export function rateWords(rate) {
 export function buttonFor(state) {
   if (state === "running") return { text: "■ Stop traffic", act: "stop", disabled: false };
   if (state === "paused") return { text: "▶ Resume traffic", act: "resume", disabled: false };
+  if (state === "ended") return { text: "▶ Start traffic", act: "", disabled: true };
   if (state === "stopping") return { text: "Stopping …", act: "", disabled: true };
   return { text: "▶ Start traffic", act: "start", disabled: false };
 }
@@ -58,6 +59,7 @@ function controls(root, model, held) {
     const face = buttonFor(state);
     write(button, face.text);
     button.disabled = face.disabled;
+    slider.disabled = state === "ended";
     if (max) slider.max = String(max);
     // While a hand is on the slider, what the kernel repeats is old.
     if (rate && Date.now() - touched > RATE_INTERVAL_MS + 500) {
@@ -130,7 +132,8 @@ export function renderTraffic({ model, el }) {
     write(subtitle, words);
     write(summary, store.summary);
     showControls();
-    showWeights(store.state.weights);
+    const { state, weights } = store.state;
+    showWeights(state === "ended" && weights ? { ...weights, ready: false } : weights);
     showNote();
   };
   update({ changed: [...store.parts.keys()], dropped: [] });

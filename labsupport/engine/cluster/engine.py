@@ -381,12 +381,16 @@ class ClusterEngine:
                 self._check(fresh=True)
                 removed, remaining = clean.remove(self._api, self._objects, self._rollout)
                 self._closed = Leftovers(tuple(removed), tuple(remaining))
+            except Exception:
+                self._closed = Leftovers((), ("unknown: the cluster did not answer",))
+                raise
             finally:
-                if self._traffic is not None:
-                    self._traffic.close()
-                self._closed = self._closed or Leftovers((), ("unknown: the cluster did not answer",))
-                self._api.close()
-                self.connection.close()
+                # An interrupted close() is not done: the next one needs the connections.
+                if self._closed is not None:
+                    if self._traffic is not None:
+                        self._traffic.close()
+                    self._api.close()
+                    self.connection.close()
             return self._closed
 
     def __enter__(self) -> ClusterEngine:

@@ -69,6 +69,7 @@ class EmbeddedEngine:
     def __init__(self, *, namespace: str = "default", images: Mapping[str, str] | Path | str | None = None) -> None:
         self.namespace = namespace
         self._closed: Leftovers | None = None
+        self._inventory: tuple[list[Ref], list[int], list[int]] | None = None
         binary.binary()
         programs = find_programs(images)
         rundir.sweep()
@@ -272,13 +273,13 @@ class EmbeddedEngine:
         """Stop everything and prove it: no process, no listening port, no folder. Idempotent."""
         if self._closed is not None:
             return self._closed
-        removed: list[Ref] = []
-        pids: list[int] = []
-        listened: list[int] = []
         with contextlib.suppress(EngineError):
-            removed = [Ref(one.kind, one.name, one.namespace) for one in self._call("get")]
-            pids, listened = self._call("inventory")
+            # What an interrupted close() has asked for the supervisor may not be there to tell again.
+            if self._inventory is None:
+                there = [Ref(resource.kind, resource.name, resource.namespace) for resource in self._call("get")]
+                self._inventory = (there, *self._call("inventory"))
             self._call("close")
+        removed, pids, listened = self._inventory or ([], [], [])
         starts = {pid: rundir.process_start(pid) for pid in pids}
         self._link.close()
         self._end_process(5.0)

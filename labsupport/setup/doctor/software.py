@@ -13,6 +13,7 @@ from labsupport import paths
 from labsupport.errors import EnvoyMissingError
 from labsupport.setup.chromium import find as find_chromium
 from labsupport.setup.finding import Finding
+from labsupport.setup.jupyter import own_folders
 from labsupport.setup.requirements import unsatisfied
 
 __all__ = ["chromium", "envoy", "kernel", "packages", "python", "repository", "servers"]
@@ -70,7 +71,7 @@ def envoy(engine: str) -> Iterator[Finding]:
 def repository(engine: str) -> Iterator[Finding]:
     """Whether notebooks and progress can be saved."""
     root = paths.root()
-    places = [root / "notebooks", paths.state_file().parent]
+    places = [paths.work() / "notebooks", paths.state_file().parent]
     for place in places:
         existing = next(folder for folder in (place, *place.parents) if folder.exists())
         if not os.access(existing, os.W_OK):
@@ -78,7 +79,8 @@ def repository(engine: str) -> Iterator[Finding]:
                 "warning",
                 "workshop folder",
                 f"{existing} is read-only: notebooks or progress cannot be saved",
-                "Copy the workshop to a folder of your own; WORKSHOP_STATE names another file for progress.",
+                "Copy the workshop to a folder of your own; WORKSHOP_WORK names another folder for notebooks, "
+                "WORKSHOP_STATE another file for progress.",
             )
             return
     yield Finding("ok", "workshop folder", str(root))
@@ -88,8 +90,8 @@ def kernel(engine: str) -> Iterator[Finding]:
     """Whether JupyterLab is there and a kernel answers."""
     from jupyter_client.manager import KernelManager
 
-    # As workshop lab has it: a kernel "python3" of the home folder must not win over this environment's.
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    # As workshop lab has it: nothing of the home folder must play a part, a kernel "python3" least of all.
+    os.environ.update(own_folders(paths.root(), os.environ), JUPYTER_PREFER_ENV_PATH="1")
     manager = KernelManager(kernel_name="python3")
     version = metadata.version("jupyterlab")
     try:
@@ -113,8 +115,9 @@ def servers(engine: str) -> Iterator[Finding]:
     """Which JupyterLab servers of this workshop run already."""
     from jupyter_server.serverapp import list_running_servers
 
-    root = str(paths.root())
-    urls = [str(server["url"]) for server in list_running_servers() if server.get("root_dir") == root]
+    runtime = own_folders(paths.root(), os.environ)["JUPYTER_RUNTIME_DIR"]
+    served = {str(paths.root()), str(paths.work())}
+    urls = [str(server["url"]) for server in list_running_servers(runtime) if server.get("root_dir") in served]
     for url in urls:
         yield Finding("note", "JupyterLab", f"runs already at {url}", "Another start takes the next free port.")
 

@@ -96,6 +96,7 @@ test("the button offers what makes sense in a state", () => {
   assert.equal(buttonFor("running").act, "stop");
   assert.equal(buttonFor("paused").act, "resume");
   assert.equal(buttonFor("stopping").disabled, true);
+  assert.deepEqual(buttonFor("ended"), { text: "▶ Start traffic", act: "", disabled: true });
   for (const state of ["ready", "stopped", "failed", undefined]) assert.equal(buttonFor(state).act, "start");
 });
 

@@ -16,6 +16,8 @@ from labsupport.traffic.background import BackgroundTraffic, TrafficSnapshot
 from labsupport.traffic.recording import Mark, Recording
 from labsupport.traffic.weights import Split, SplitPart
 
+VIEW = "application/vnd.jupyter.widget-view+json"
+
 
 class Source:
     """Traffic whose clock and responses the test sets."""
@@ -236,13 +238,16 @@ class Kernel:
     """Runs of cells, and what they published."""
 
     def __init__(self, monkeypatch):
-        self.places, self.now = [], CellRun("", "")
+        self.places, self.beside, self.now = [], [], CellRun("", "")
         monkeypatch.setattr("labsupport.display.live.live_view.cell.here", lambda: self.now)
-        monkeypatch.setattr("labsupport.display.live.live_view._publish", self.publish)
+        monkeypatch.setattr("labsupport.display.live.live_view.publish", self.publish)
         monkeypatch.setattr(threading.Thread, "start", lambda self: None)
 
     def publish(self, data, metadata, place, update=False):
-        self.places.append((place, update, "application/vnd.jupyter.widget-view+json" in data))
+        if place.endswith("-still"):
+            self.beside.append((place, update, data["text/html"]))
+        else:
+            self.places.append((place, update, set(data)))
 
     def run(self, cell, number):
         self.now = CellRun(cell, f"run-{number}")
@@ -285,9 +290,42 @@ def test_a_frozen_picture_is_a_static_one_wherever_it_was_shown(source, monkeypa
     live.freeze()
     live.freeze()
     (one, _, first), (other, _, second), *later = kernel.places
-    assert first and second
-    assert later == [(one, True, False), (other, True, False)]
+    assert first == second == {VIEW, "text/plain"}
+    assert [(place, update) for place, update, _ in later] == [(one, True), (other, True)]
+    assert not any(VIEW in kinds for *_, kinds in later)
     assert live.comm is None
+
+
+def test_beside_a_picture_is_a_static_form_for_a_notebook_without_its_kernel(source, monkeypatch):
+    kernel = Kernel(monkeypatch)
+    live = LiveTraffic(source)
+    live._ipython_display_()
+    (place, update, before), *_ = kernel.beside
+    assert not update and "ws-still" in before and "<svg" in before
+    fill(source, T0, T0 + 5)
+    live._keep()
+    live.freeze()
+    live._keep()
+    first, second = kernel.beside[1:]
+    assert first[:2] == second[:2] == (place, True)
+    assert '<td class="n">51</td>' in first[2] and '<td class="n">51</td>' not in before
+    assert "ws-still" not in second[2].partition("</style>")[2] and "ws-gone" in second[2], "the figure needs none"
+
+
+def test_the_static_form_is_made_anew_when_the_traffic_stops_and_now_and_then_while_it_runs(source, monkeypatch):
+    kernel = Kernel(monkeypatch)
+    live = LiveTraffic(source)
+    assert not live._wants_still(sent=True, busy=False), "it is shown nowhere"
+    live._ipython_display_()
+    assert not live._wants_still(sent=True, busy=True)
+    assert live._wants_still(sent=True, busy=False)
+    live._still_s -= 60
+    assert live._wants_still(sent=True, busy=True)
+    assert not live._wants_still(sent=False, busy=True)
+    live._keep()
+    assert not live._wants_still(sent=True, busy=True)
+    assert len(kernel.beside) == 2
+    live.close()
 
 
 def test_a_picture_and_its_traffic_are_forgotten_when_it_is_closed():

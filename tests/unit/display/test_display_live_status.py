@@ -112,14 +112,15 @@ def test_it_can_be_read_as_text_and_as_html_without_a_browser(live):
 def test_when_the_lab_closes_a_static_overview_takes_its_place(live, lab, monkeypatch):
     published = []
     monkeypatch.setattr(
-        "labsupport.display.live.live_view._publish",
+        "labsupport.display.live.live_view.publish",
         lambda data, metadata, place, update=False: published.append((data, place, update)),
     )
     live._ipython_display_()
     (act,) = lab.closing
     act()
     act()
-    (first, place, update), (last, same_place, updated) = published
+    (first, place, update), (still, *_), (last, same_place, updated), (gone, *_) = published
+    assert "web-1" in Page(still["text/html"]).text and "ws-gone" in gone["text/html"]
     assert (update, updated) == (False, True)
     assert place == same_place
     assert "application/vnd.jupyter.widget-view+json" in first

@@ -12,7 +12,7 @@ from labsupport.engine.protocol import Engine
 from labsupport.errors import EngineLostError, ManifestError, NotFoundError, UsageError
 from labsupport.lab import current
 from labsupport.lab.lab import Lab
-from labsupport.records import Pod, Ref
+from labsupport.records import Leftovers, Pod, Ref
 
 RULE = """
 apiVersion: networking.istio.io/v1
@@ -232,6 +232,41 @@ def test_a_second_lab_closes_the_first(engine: SmallEngine) -> None:
     assert other.closed == 1
     with pytest.raises(UsageError, match="No lab is open"):
         current.current()
+
+
+class InterruptedOnce(SmallEngine):
+    """An engine whose first close() is stopped by a Ctrl-C."""
+
+    interrupts = 1
+
+    def close(self) -> Leftovers:
+        if self.interrupts:
+            self.interrupts -= 1
+            raise KeyboardInterrupt
+        return super().close()
+
+
+def test_an_interrupted_close_is_not_closed_and_the_next_one_goes_on() -> None:
+    engine = InterruptedOnce()
+    lab = Lab(engine)
+    with pytest.raises(KeyboardInterrupt):
+        lab.close()
+    assert engine.closed == 0 and "closed" not in repr(lab)
+    assert current.current() is lab
+    left = lab.close()
+    assert engine.closed == 1 and left == SmallEngine().close()
+    with pytest.raises(UsageError, match="No lab is open"):
+        current.current()
+
+
+def test_a_lab_whose_close_was_interrupted_by_the_next_lab_is_closed_by_the_one_after() -> None:
+    engine, other = InterruptedOnce(), SmallEngine()
+    first = Lab(engine)
+    with pytest.raises(KeyboardInterrupt):
+        Lab(other)
+    assert current.current() is first and engine.closed == 0
+    with Lab(other):
+        assert engine.closed == 1
 
 
 def test_a_failing_close_of_the_first_lab_does_not_prevent_the_next() -> None:
