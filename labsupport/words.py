@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["duration", "join", "natural_key", "percent", "percent_range", "plural", "rate"]
+__all__ = ["THIS_CELL", "duration", "join", "natural_key", "percent", "percent_range", "place", "plural", "rate"]
+
+
+THIS_CELL = "this cell"
+"""What the text of a cell is called in the output of the cell itself."""
 
 
 def percent(share: float) -> str:
@@ -43,6 +47,21 @@ def rate(per_second: float) -> str:
 def plural(count: int, noun: str, several: str = "") -> str:
     """A count with its noun, such as ``1 proxy`` or ``12,345 requests``."""
     return f"{count:,} {noun if count == 1 else several or noun + 's'}"
+
+
+def place(file: str, line: int) -> str:
+    """Where something was written: ``web.yaml:18``, or ``line 18 of %%manifest 02.1`` for the text of a cell.
+
+    Args:
+        file: a file, or what a cell begins with; empty if unknown.
+        line: from 1; 0 if unknown.
+    """
+    if not line:
+        return file
+    if not file:
+        return f"line {line}"
+    # With a colon it reads as the number of the cell, which a notebook shows as In [18].
+    return f"line {line} of {file}" if file.startswith("%%") or file == THIS_CELL else f"{file}:{line}"
 
 
 def join(items: Iterable[object], last: str = "and") -> str:
