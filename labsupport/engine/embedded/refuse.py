@@ -288,8 +288,13 @@ def _at(raw: Any, path: str) -> Any:
     return raw
 
 
-def notes(objects: Sequence[Resource]) -> list[str]:
-    """Fields that are accepted but change nothing here, each named once for all objects."""
+def notes(objects: Sequence[Resource], told: set[str]) -> list[str]:
+    """Fields that are accepted but change nothing here, each named once.
+
+    Args:
+        objects: what is applied.
+        told: fields that were named before; those named now are added.
+    """
     found: dict[str, None] = {}
     for one in objects:
         if one.kind != "Deployment":
@@ -298,5 +303,6 @@ def notes(objects: Sequence[Resource]) -> list[str]:
         for path, fields in _NO_EFFECT.items():
             inner = _at(raw, path)
             if isinstance(inner, dict):
-                found |= {field: None for field in fields if field in inner}
+                found |= {field: None for field in fields if field in inner and field not in told}
+    told |= {*found}
     return [f"no effect on the embedded mesh: {', '.join(found)}"] if found else []

@@ -265,8 +265,12 @@ def test_fields_without_effect_are_named_once() -> None:
     container = ", resources: {}, imagePullPolicy: Always"
     one = deployment(container=container)
     text = f"{one}---{one.replace('name: x', 'name: other', 1)}"
-    assert notes(parse(read(text))) == ["no effect on the embedded mesh: imagePullPolicy, resources"]
-    assert notes(parse(read(deployment()))) == []
+    told: set[str] = set()
+    assert notes(parse(read(text)), told) == ["no effect on the embedded mesh: imagePullPolicy, resources"]
+    assert notes(parse(read(text)), told) == []
+    assert notes(parse(read(deployment(container=", resources: {}, tty: true"))), told) == [
+        "no effect on the embedded mesh: tty"
+    ]
 
 
 def test_a_variable_from_nowhere_is_refused() -> None:
