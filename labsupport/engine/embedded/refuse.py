@@ -14,6 +14,7 @@ from labsupport.controlplane.translate.gateway.tls import CIPHERS
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.errors import Problem
 from labsupport.model import Resource
+from labsupport.model.kinds.core import Service
 
 __all__ = ["notes", "problems"]
 
@@ -305,4 +306,8 @@ def notes(objects: Sequence[Resource], told: set[str]) -> list[str]:
             if isinstance(inner, dict):
                 found |= {field: None for field in fields if field in inner and field not in told}
     told |= {*found}
-    return [f"no effect on the embedded mesh: {', '.join(found)}"] if found else []
+    balanced = [one for one in objects if isinstance(one, Service) and one.spec.type == "LoadBalancer"]
+    balancers = [
+        f"Service/{one.name}: no load balancer gives it an address here; its node port is open" for one in balanced
+    ]
+    return ([f"no effect on the embedded mesh: {', '.join(found)}"] if found else []) + balancers
