@@ -63,7 +63,7 @@ def manifest(line: str, cell: str) -> ApplyResult | CheckOutcome:
         outcome = exercise.note_refusal(cell, error)
         return replace(outcome, lines=tuple(line.replace(name, THIS_CELL) for line in outcome.lines))
     if exercise is not None:
-        exercise.note_applied(cell)
+        exercise.note_applied(cell, [change.ref for change in result.changes])
     return replace(
         result,
         changes=tuple(replace(change, source=change.source.replace(name, THIS_CELL)) for change in result.changes),

@@ -583,6 +583,11 @@ class Lab:
                     self._closed = self._engine.close()
             return self._closed
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; a closed lab does nothing any more."""
+        return self._closed is not None
+
     def when_closed(self, act: Callable[[], None]) -> None:
         """Have a function called when the lab is about to close: what a live picture needs to leave a static one.
 
