@@ -5,9 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["THIS_CELL", "duration", "join", "natural_key", "percent", "percent_range", "place", "plural", "rate"]
+__all__ = [
+    "THIS_CELL",
+    "cluster",
+    "duration",
+    "join",
+    "natural_key",
+    "percent",
+    "percent_range",
+    "place",
+    "plural",
+    "rate",
+]
 
 
+_CLUSTER_SUFFIX = re.compile(r"(\.[\w-]+)?\.svc\.cluster\.local$")
 THIS_CELL = "this cell"
 """What the text of a cell is called in the output of the cell itself."""
 
@@ -27,6 +39,11 @@ def percent(share: float) -> str:
 def percent_range(low: float, high: float) -> str:
     """An interval of shares such as ``6.4–14.0 %``."""
     return f"{_bound(low)}–{_bound(high)} %"
+
+
+def cluster(name: str) -> str:
+    """A cluster's name without what is the same everywhere: ``outbound|9080|v1|reviews``."""
+    return _CLUSTER_SUFFIX.sub("", name)
 
 
 def duration(seconds: float) -> str:
