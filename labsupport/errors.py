@@ -23,6 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from labsupport import words
+
 __all__ = [
     "CheckFailed",
     "ConfigRejectedError",
@@ -71,10 +73,8 @@ class Problem:
     remedy: str = field(default="")
 
     def __str__(self) -> str:
-        place = self.file
-        if self.line:
-            place += f"{':' if place else 'line '}{self.line}"
-        elif self.document > 1:
+        place = words.place(self.file, self.line)
+        if not self.line and self.document > 1:
             place += f" (document {self.document})"
         where = ", ".join(part for part in (place, self.object, self.path) if part)
         text = f"{where}: {self.message}" if where else self.message

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from labsupport import words
+
 __all__ = [
     "AccessRecord",
     "Action",
@@ -106,7 +108,7 @@ class ApplyResult:
         lines += [f"warning: {text}" for text in self.warnings] + [f"note: {text}" for text in self.notes]
         if any(change.action != "unchanged" for change in self.changes):
             count = len(self.proxies)
-            proxies = f"in {count} {'proxy' if count == 1 else 'proxies'} " if count else ""
+            proxies = f"in {words.plural(count, 'proxy', 'proxies')} " if count else ""
             lines.append(f"in force {proxies}after {self.in_force_s * 1000:.0f} ms")
         return "\n".join(lines)
 
@@ -379,4 +381,4 @@ class Leftovers:
 
     def __repr__(self) -> str:
         left = f"still there: {', '.join(self.remaining)}" if self.remaining else "nothing is left"
-        return f"{len(self.removed)} objects removed, {left}"
+        return f"{words.plural(len(self.removed), 'object')} removed, {left}"

@@ -5,7 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["duration", "join", "natural_key", "percent", "percent_range", "plural", "rate"]
+__all__ = [
+    "THIS_CELL",
+    "cluster",
+    "duration",
+    "join",
+    "natural_key",
+    "percent",
+    "percent_range",
+    "place",
+    "plural",
+    "rate",
+]
+
+
+_CLUSTER_SUFFIX = re.compile(r"(\.[\w-]+)?\.svc\.cluster\.local$")
+THIS_CELL = "this cell"
+"""What the text of a cell is called in the output of the cell itself."""
 
 
 def percent(share: float) -> str:
@@ -23,6 +39,11 @@ def percent(share: float) -> str:
 def percent_range(low: float, high: float) -> str:
     """An interval of shares such as ``6.4–14.0 %``."""
     return f"{_bound(low)}–{_bound(high)} %"
+
+
+def cluster(name: str) -> str:
+    """A cluster's name without what is the same everywhere: ``outbound|9080|v1|reviews``."""
+    return _CLUSTER_SUFFIX.sub("", name)
 
 
 def duration(seconds: float) -> str:
@@ -43,6 +64,21 @@ def rate(per_second: float) -> str:
 def plural(count: int, noun: str, several: str = "") -> str:
     """A count with its noun, such as ``1 proxy`` or ``12,345 requests``."""
     return f"{count:,} {noun if count == 1 else several or noun + 's'}"
+
+
+def place(file: str, line: int) -> str:
+    """Where something was written: ``web.yaml:18``, or ``line 18 of %%manifest 02.1`` for the text of a cell.
+
+    Args:
+        file: a file, or what a cell begins with; empty if unknown.
+        line: from 1; 0 if unknown.
+    """
+    if not line:
+        return file
+    if not file:
+        return f"line {line}"
+    # With a colon it reads as the number of the cell, which a notebook shows as In [18].
+    return f"line {line} of {file}" if file.startswith("%%") or file == THIS_CELL else f"{file}:{line}"
 
 
 def join(items: Iterable[object], last: str = "and") -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import ParamSpec
 
+from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, CheckOutcome
 from labsupport.records import Response
 from labsupport.traffic.observations import Observations
@@ -49,7 +50,7 @@ def _told(outcome: CheckOutcome, seen: Observations) -> CheckOutcome:
     lines = [*outcome.lines, f"a window: {window} responses were looked at"]
     if not window.errors or len(seen.errors):
         return replace(outcome, lines=tuple(lines))
-    lines.append(f"{window.errors:,} requests before them failed{_first(window.first_error)}")
+    lines.append(f"{words.plural(window.errors, 'request')} before them failed{_first(window.first_error)}")
     return replace(outcome, state=FAILED, lines=tuple(lines))
 
 

@@ -8,6 +8,7 @@ import sys
 import click
 
 from labsupport.cli.cluster_report import show
+from labsupport.words import plural
 
 __all__ = ["doctor"]
 
@@ -35,6 +36,6 @@ def doctor(engine: str | None, quiet: bool) -> None:
             continue
         show(finding)
     verdict = "ready" if not counts["error"] else "not ready"
-    click.echo(f"{verdict}: {counts['error']} errors, {counts['warning']} warnings")
+    click.echo(f"{verdict}: {plural(counts['error'], 'error')}, {plural(counts['warning'], 'warning')}")
     if counts["error"]:
         sys.exit(1)

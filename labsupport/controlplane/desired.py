@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from labsupport import words
 from labsupport.errors import NotFoundError
 from labsupport.model import Resource, Service
 from labsupport.model.schema.types import JsonObject
@@ -90,7 +91,7 @@ def merge(
         if action != "unchanged":
             state[key] = new
         origin = new.origin
-        source = f"{origin.file}:{origin.line}" if origin.file and origin.line else origin.file
+        source = words.place(origin.file, origin.line) if origin.file else ""
         changes.append(ObjectChange(Ref(new.kind, new.name, new.namespace), action, details, source))
     return tuple(state.values()), tuple(changes)
 

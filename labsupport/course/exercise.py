@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from labsupport import paths, words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import progress
 from labsupport.course.judging import judged
+from labsupport.course.needs import missing, not_in
 from labsupport.course.questions import Asked, Compared, Prediction, Question
 from labsupport.course.spec import ExerciseSpec
 from labsupport.errors import ConfigRejectedError, LabError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
@@ -22,7 +24,7 @@ from labsupport.lab.sources import has_gap
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
-    from labsupport.records import ApplyResult
+    from labsupport.records import ApplyResult, Ref
     from labsupport.traffic.observations import Observations
 
 __all__ = ["Exercise", "Hint", "Solution"]
@@ -80,6 +82,7 @@ class _Attempt:
     text: str = ""
     refusal: LabError | None = None
     gap: bool = False
+    applied: tuple[Ref, ...] = ()
 
 
 class Exercise:
@@ -235,9 +238,9 @@ class Exercise:
         progress.record(self.spec.number, outcome.state, hints=self._hints)
         return outcome
 
-    def note_applied(self, text: str) -> None:
-        """The cell's text is in force."""
-        self._attempt = _Attempt(text)
+    def note_applied(self, text: str, applied: Iterable[Ref] = ()) -> None:
+        """The cell's text is in force, which holds these objects."""
+        self._attempt = _Attempt(text, applied=tuple(applied))
 
     def forget_attempt(self) -> None:
         """The mesh was emptied: what the cell brought about is gone; answers and hints stay."""
@@ -263,6 +266,16 @@ class Exercise:
         if attempt is not None and attempt.refusal is not None:
             lines = ["The manifest was refused, nothing was applied.", *str(attempt.refusal).splitlines()]
             return CheckOutcome(FAILED, title, tuple(lines))
+        if self.lab.closed:
+            return CheckOutcome(NOT_ATTEMPTED, title, ("The lab is closed: there is nothing to look at.",))
+        lacking = missing(self.lab, spec)
+        if lacking:
+            remedy = f"Run the cells above, or exercise({spec.number!r}).prepare() and then the cell of this exercise."
+            return CheckOutcome(NOT_ATTEMPTED, title, (f"The mesh lacks {words.join(lacking)}.", remedy))
+        lacking = not_in(attempt.applied, spec) if attempt is not None else []
+        if attempt is not None and lacking:
+            line = f"The cell holds {words.join(attempt.applied)}, and no {words.join(lacking, 'or')}."
+            return CheckOutcome(FAILED, title, (line, spec.task.splitlines()[0]))
         assert spec.judge is not None
         try:
             if spec.untouched is not None and spec.untouched(self.lab):
@@ -270,7 +283,20 @@ class Exercise:
             outcome = judged(self.lab, spec.judge(self.lab), spec.reasons)
         except _LEARNERS_ERRORS as error:
             return CheckOutcome(FAILED, title, (*str(error).splitlines(),))
-        return replace(outcome, title=title)
+        return replace(self._with_answers(outcome), title=title)
+
+    def _with_answers(self, outcome: CheckOutcome) -> CheckOutcome:
+        """A wrong answer to a question beside the judge counts; a prediction, which the traffic answers, does not."""
+        asked = [question for question in self.spec.questions if not question.predicts]
+        wrong = [
+            judgement
+            for question in asked
+            if (given := _value(self._answer(question))) is not None and not (judgement := question.judge(given)).passed
+        ]
+        if not outcome.passed or not wrong:
+            return outcome
+        lines = [f"{judgement.title} {line}" for judgement in wrong for line in judgement.lines]
+        return replace(outcome, state=FAILED, lines=("What you did is right, and an answer is not.", *lines))
 
     def _judge_answers(self, title: str) -> CheckOutcome:
         """Questions alone: right answers pass, whatever the traffic was."""

@@ -27,7 +27,7 @@ from labsupport.traffic.observations import Observations
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
 
-__all__ = ["JUDGES", "UNTOUCHED", "joined", "judge", "judged", "untouched", "with_reasons"]
+__all__ = ["JUDGES", "UNTOUCHED", "answered", "joined", "judge", "judged", "untouched", "with_reasons"]
 
 JUDGES: dict[str, Judge] = {}
 """By number of the exercise, from the modules of ``course/lessons`` that were imported."""
@@ -133,6 +133,20 @@ def with_reasons(lab: Lab, observations: Observations, outcome: CheckOutcome) ->
     if "unknown_destination" in outcomes:
         lines.append("The mesh knows no such host and port.")
     return replace(outcome, lines=(*outcome.lines, *lines))
+
+
+def answered(lab: Lab, observations: Observations, reasons: Iterable[str]) -> Shown:
+    """The responses for a judge to show; if some failed, with what the objects say about it in front.
+
+    Args:
+        lab: where it happened.
+        observations: what the client saw.
+        reasons: sentences; looked at only if requests failed.
+    """
+    outcome = check.ok(observations)
+    if outcome.passed:
+        return observations
+    return with_reasons(lab, observations, replace(outcome, lines=(*reasons, *outcome.lines)))
 
 
 def joined(*outcomes: CheckOutcome) -> CheckOutcome:

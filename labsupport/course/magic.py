@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from labsupport.check.result import NOT_ATTEMPTED, CheckOutcome
 from labsupport.course import catalogue
-from labsupport.errors import ConfigRejectedError, ManifestError, UsageError
+from labsupport.errors import ConfigRejectedError, LabError, ManifestError, UsageError
 from labsupport.lab import current
 from labsupport.lab.sources import has_gap
 from labsupport.records import ApplyResult
+from labsupport.words import THIS_CELL
 
 __all__ = ["manifest"]
 
-CELL = "cell"
-"""What messages call the YAML of a cell; a line number counts from the cell's first line."""
+CELL = "%%manifest"
+"""What messages in other cells call the YAML of a cell; a line number counts from the cell's first line."""
 
 _EXERCISE = re.compile(r"[\w.-]+")
 
@@ -48,11 +50,27 @@ def manifest(line: str, cell: str) -> ApplyResult | CheckOutcome:
         return CheckOutcome(NOT_ATTEMPTED, "This manifest has gaps", lines)
     # The magic's own line is the first of the cell, so that numbers agree with those that JupyterLab shows.
     text = f"\n{cell}"
-    if exercise is None:
-        return lab.apply(text, name=CELL)
+    name = f"{CELL} {number}".rstrip()
     try:
-        result = lab.apply(text, name=CELL)
+        result = lab.apply(text, name=name)
     except (ManifestError, ConfigRejectedError) as error:
-        return exercise.note_refusal(cell, error)
-    exercise.note_applied(cell)
-    return result
+        if exercise is None:
+            raise _here(error, name) from None
+        outcome = exercise.note_refusal(cell, error)
+        return replace(outcome, lines=tuple(line.replace(name, THIS_CELL) for line in outcome.lines))
+    if exercise is not None:
+        exercise.note_applied(cell, [change.ref for change in result.changes])
+    return replace(
+        result,
+        changes=tuple(replace(change, source=change.source.replace(name, THIS_CELL)) for change in result.changes),
+    )
+
+
+def _here(error: LabError, name: str) -> LabError:
+    """The same error as it is told in the cell itself."""
+    if not isinstance(error, ManifestError):
+        return error
+    problems = [
+        replace(problem, file=THIS_CELL if problem.file == name else problem.file) for problem in error.problems
+    ]
+    return ManifestError(problems, outcome=error.outcome)

@@ -85,6 +85,11 @@ class NumberQuestion:
     counts: Mapping[str, Any] = field(default_factory=dict)
     unit: str = "requests"
 
+    @property
+    def predicts(self) -> bool:
+        """Whether it asks for what will be seen, and not for what is so."""
+        return bool(self.counts)
+
     def parse(self, value: float | str) -> float:
         """Take an answer.
 
@@ -171,6 +176,11 @@ class ChoiceQuestion:
     right: str
     reason: str
     because: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it asks for what will be seen; choices ask for what is so."""
+        return False
 
     def parse(self, value: float | str) -> str:
         """Take an answer: the text of a choice, or its letter.

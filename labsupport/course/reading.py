@@ -1,4 +1,4 @@
-"""Reads the folder of an exercise: ``exercise.toml``, ``start.yaml``, ``solution.yaml`` and ``wrong/*.yaml``.
+"""Reads the folder of an exercise: ``exercise.toml``, ``start.yaml``, ``solution.yaml``, ``right`` and ``wrong``.
 
 Whatever is wrong with it is an author's mistake: it is told with the file, the field and what to write instead.
 """
@@ -113,6 +113,7 @@ class _Reader:
             judge=judge,
             start=start.read_text(encoding="utf-8") if start.is_file() else "",
             solution=self.below(solution) if solution.is_file() else "",
+            right=tuple(self.below(path) for path in sorted((self.folder / "right").glob("*.yaml"))),
             wrong=tuple(self.wrong(path) for path in sorted((self.folder / "wrong").glob("*.yaml"))),
             needs=self.paths("needs"),
             absent=self.texts(content, "absent", "absent"),

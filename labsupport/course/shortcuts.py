@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from labsupport import paths
+from labsupport.course.needs import needed
 from labsupport.course.spec import SHORT_CUTS, ExerciseSpec, ShortCut
 
 if TYPE_CHECKING:
@@ -50,11 +51,6 @@ def take(lab: Lab, spec: ExerciseSpec, short_cut: ShortCut | str) -> None:
 
 def _deployments(spec: ExerciseSpec) -> Iterator[dict[str, Any]]:
     """The Deployments that an exercise needs, but for the load client, without which nothing would be sent."""
-    import yaml
-
-    for path in spec.needs:
-        place = paths.manifests() / path
-        for file in sorted(place.glob("*.yaml")) if place.is_dir() else [place]:
-            for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
-                if document and document["kind"] == "Deployment" and document["metadata"]["name"] != _CLIENT:
-                    yield document
+    for document in needed(spec):
+        if document["kind"] == "Deployment" and document["metadata"]["name"] != _CLIENT:
+            yield document

@@ -72,6 +72,7 @@ class ExerciseSpec:
         judge: whether the behaviour is there; None for questions only.
         start: the text that the notebook's cell begins with; empty without a cell.
         solution: a manifest that solves it, as a path below ``manifests``; empty for questions only.
+        right: other answers that pass, as paths below ``manifests``.
         wrong: typical wrong answers.
         needs: manifests that must be there before, in this order.
         absent: objects that must not be there before, such as ``DestinationRule/web``.
@@ -89,6 +90,7 @@ class ExerciseSpec:
     judge: Judge | None = None
     start: str = ""
     solution: str = ""
+    right: tuple[str, ...] = ()
     wrong: tuple[Wrong, ...] = ()
     needs: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()

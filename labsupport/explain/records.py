@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from labsupport import words
+
 __all__ = [
     "Condition",
     "Ignored",
@@ -53,7 +55,7 @@ class Place:
     line: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file or self.object}:{self.line}" if self.line else self.object
+        return words.place(self.file or self.object, self.line) if self.line else self.object
 
 
 @dataclass(frozen=True, slots=True)

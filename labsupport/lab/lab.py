@@ -591,6 +591,11 @@ class Lab:
             current.forget(self)
             raise
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; a closed lab does nothing any more."""
+        return self._closed is not None
+
     def when_closed(self, act: Callable[[], None]) -> None:
         """Have a function called when the lab is about to close: what a live picture needs to leave a static one.
 

@@ -84,7 +84,7 @@ class HopRow:
     @property
     def cluster(self) -> str:
         """The cluster without the part that all Services share; empty for the server's own."""
-        return "" if self.record.direction == "inbound" else self.record.cluster.replace(".svc.cluster.local", "")
+        return "" if self.record.direction == "inbound" else words.cluster(self.record.cluster)
 
     @property
     def remark(self) -> str:

@@ -26,6 +26,11 @@ MISTAKES = [
     for wrong in spec.wrong
 ]
 
+ACCEPTED = [
+    pytest.param(spec, path, id=f"{spec.number}-{path.split('/')[-1]}")
+    for spec in JUDGED
+    for path in (spec.solution, *spec.right)
+]
 SHORT_CUTS = [
     pytest.param(spec, short_cut, id=f"{spec.number}-{short_cut}")
     for spec in JUDGED
@@ -60,10 +65,10 @@ def test_an_exercise_that_nobody_touched_is_not_attempted(lab: Lab, spec: Exerci
         assert exercise.check().state is NOT_ATTEMPTED
 
 
-@pytest.mark.parametrize("spec", numbered(JUDGED))
-def test_the_solution_passes(lab: Lab, spec: ExerciseSpec) -> None:
+@pytest.mark.parametrize(("spec", "path"), ACCEPTED)
+def test_the_solution_and_other_right_answers_pass(lab: Lab, spec: ExerciseSpec, path: str) -> None:
     exercise = begun(lab, spec)
-    answer(lab, spec, spec.solution)
+    answer(lab, spec, path)
     outcome = exercise.check()
     assert outcome.state is PASSED, outcome
     assert outcome.alpha <= ALPHA
@@ -90,7 +95,8 @@ def test_a_short_cut_is_no_solution(lab: Lab, spec: ExerciseSpec, short_cut: str
             break
     take(lab, spec, short_cut)
     outcome = exercise.check()
-    assert outcome.state is FAILED, outcome
+    # Who deletes what the exercise builds on is told to bring it back.
+    assert outcome.state is (NOT_ATTEMPTED if short_cut == "delete" else FAILED), outcome
 
 
 @pytest.mark.parametrize("spec", numbered(ASKING))

@@ -49,7 +49,7 @@ def test_the_exit_status_tells_whether_it_is_ready(monkeypatch: pytest.MonkeyPat
     made = [Finding("ok", "a", "fine"), Finding("warning", "b", "hm", "do this")]
     monkeypatch.setattr(doctor, "examine", lambda *, engine: iter(made))
     done = CliRunner().invoke(workshop, ["doctor"])
-    assert done.exit_code == 0 and "ready: 0 errors, 1 warnings" in done.output and "-> do this" in done.output
+    assert done.exit_code == 0 and "ready: 0 errors, 1 warning\n" in done.output and "-> do this" in done.output
     assert "fine" not in CliRunner().invoke(workshop, ["doctor", "--quiet"]).output
     made.append(Finding("error", "c", "bad", "do that"))
     done = CliRunner().invoke(workshop, ["doctor"])

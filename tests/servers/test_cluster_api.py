@@ -224,7 +224,7 @@ def test_a_deployment_is_ready_when_its_pods_are_and_old_ones_take_no_traffic(se
     ("state", "pods", "words"),
     [
         (deployment(replicas=1, updated=1, seen=1), [pod("web-1-a")], "controller has not seen"),
-        (deployment(replicas=2, updated=1), [pod("web-1-a")], "1 of 2 pods are ready"),
+        (deployment(replicas=2, updated=1), [pod("web-1-a")], "1 of 2 pods ready"),
         (
             deployment(replicas=1, updated=0),
             [pod("web-1-a", ready=False)],

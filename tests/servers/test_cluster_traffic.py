@@ -45,6 +45,10 @@ CLIENT = {"metadata": {"name": "client"}, "spec": {"type": "ClusterIP", "ports":
 
 
 def test_entrances_are_the_gateways_ports_and_node_ports() -> None:
+    balanced = {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 31900}]}
+    closed = {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False, "ports": [{"port": 80}]}
+    shops = [{"metadata": {"name": name}, "spec": spec} for name, spec in (("shop", balanced), ("zoo", closed))]
+    assert list(entrances(shops, "istio-ingressgateway")) == ["nodeport:shop"]
     found = entrances([WEB, CLIENT, GATEWAY], "istio-ingressgateway")
     assert list(found) == ["gateway", "gateway:443", "nodeport:web"]
     assert found["gateway"] == EntrancePort("gateway", 80, 31080, "10.96.0.7", ("192.0.2.7",), 30021)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import FAILED, PASSED, CheckOutcome
-from labsupport.course.judging import judge, untouched
+from labsupport.course.judging import answered, judge, untouched
 from labsupport.course.spec import Shown
+from labsupport.model.writing.written import written
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
@@ -35,12 +36,15 @@ def one_in_ten(lab: Lab) -> Iterator[Shown]:
     """The pods are in the proportion, and so are the connections."""
     pods = _pods(lab)
     total = sum(pods.values())
-    share = f"{pods['risk']} of {words.plural(total, 'pod')} is risk"
     title = "pods in the proportion 9 : 1"
-    if not total or pods["risk"] * 10 != total:
-        seen = f", {words.percent(pods['risk'] / total)} of the connections" if total else ""
-        line = f"{share}{seen}: 10 % needs one pod of risk for every nine of safe."
-        yield CheckOutcome(FAILED, title, (line,))
+    share = f"{pods['risk']} of {words.plural(total, 'pod')} {'is' if pods['risk'] == 1 else 'are'} risk"
+    needed = "10 % takes one pod of risk for every nine of safe"
+    if not pods["risk"]:
+        yield CheckOutcome(FAILED, title, (f"risk has no pod that is ready: {needed}.",))
+    elif pods["risk"] * 10 != total:
+        seen = f"{share}, {words.percent(pods['risk'] / total)} of the connections: {needed}"
+        swapped = " The numbers are the wrong way round." if pods["safe"] * 10 == total else ""
+        yield CheckOutcome(FAILED, title, (f"{seen}.{swapped}",))
     yield CheckOutcome(PASSED, title, (f"{share}.",))
     clients = lab.send(_URL, count=_CONNECTIONS)
     yield clients
@@ -55,10 +59,41 @@ def both_versions(lab: Lab) -> Iterator[Shown]:
         line = f"safe has {words.plural(pods['safe'], 'pod')}, risk has {words.plural(pods['risk'], 'pod')}."
         yield CheckOutcome(FAILED, "pods of both versions", (line, "Give each at least one again, by lab.scale."))
     seen = lab.send(_URL, count=_CONNECTIONS)
-    yield seen
+    reasons = tuple(_reasons(lab))
+    yield answered(lab, seen, reasons)
     outcome = check.share(seen, pods, per="connection", reject={"safe only": {"safe": 1}, "risk only": {"risk": 1}})
-    answered = seen.share("version")
-    if not outcome.passed and len(answered) == 1:
-        why = "a Service sends to the pods that carry all labels of its selector"
-        outcome = replace(outcome, lines=(f"Only {words.join(answered)} answered: {why}.", *outcome.lines))
+    met = seen.share("version")
+    if not outcome.passed and len(met) == 1:
+        outcome = replace(outcome, lines=(f"Only {words.join(met)} answered.", *reasons, *outcome.lines))
     yield outcome
+
+
+def _reasons(lab: Lab) -> Iterator[str]:
+    """What of the Service keeps connections from pods of web."""
+    service = lab.get("Service", "web")[0]
+    spec = written(service).get("spec") or {}
+    selector = dict(spec.get("selector") or {})
+    selected = [pod for pod in lab.pods() if selector and selector.items() <= pod.labels.items()]
+    left = sorted({pod.version for pod in lab.pods() if pod.service == "web"} - {pod.version for pod in selected})
+    labels = words.join(f"{label}: {value}" for label, value in selector.items()) or "nothing"
+    if not selected:
+        yield f"The Service selects {labels}, which no pod carries."
+    elif left:
+        yield f"The Service selects {labels}, and pods of {words.join(left)} do not carry all of it."
+    listening = _listening(lab)
+    for port in spec.get("ports") or ():
+        target = port.get("targetPort", port["port"])
+        if isinstance(target, int) and listening and target not in listening:
+            yield f"The Service sends to port {target}, and the pods listen on {words.join(sorted(listening))}."
+
+
+def _listening(lab: Lab) -> set[int]:
+    """The ports on which containers of web say that they listen."""
+    templates = [written(deployment)["spec"]["template"] for deployment in lab.get("Deployment")]
+    return {
+        port["containerPort"]
+        for template in templates
+        if template["metadata"]["labels"].get("app") == "web"
+        for container in template["spec"]["containers"]
+        for port in container.get("ports", ())
+    }

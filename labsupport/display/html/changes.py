@@ -86,8 +86,7 @@ def _problem(problem: Problem) -> str:
     place = ", ".join(
         part
         for part in (
-            f"{problem.file}:{problem.line}" if problem.file and problem.line else problem.file,
-            f"line {problem.line}" if problem.line and not problem.file else "",
+            words.place(problem.file, problem.line),
             f"document {problem.document}" if problem.document > 1 else "",
             problem.object,
         )

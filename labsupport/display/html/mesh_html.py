@@ -17,7 +17,6 @@ __all__ = ["access_log_html", "pods_html", "status_html", "status_parts", "statu
 
 _SHOWN_RECORDS = 200
 _BREAK = re.compile(r"(?<=[|/.:-])(?=[^|/.:-])")
-_SUFFIX = re.compile(r"(\.[\w-]+)?\.svc\.cluster\.local$")
 
 
 def _pod_row(pod: Pod) -> list[str]:
@@ -106,7 +105,7 @@ def _record_row(record: AccessRecord) -> list[str]:
     # A server's own sidecar always hands on to its own pod.
     known = record.upstream_pod in ("", record.pod)
     upstream = "" if known else " → " + _breakable(record.upstream_pod)
-    cluster = el("code", _breakable(_short(record.cluster)), title=record.cluster) if record.cluster else "–"
+    cluster = el("code", _breakable(words.cluster(record.cluster)), title=record.cluster) if record.cluster else "–"
     return [
         _breakable(record.pod) + " " + el("span", esc(record.direction + copy + tries), class_="d l"),
         el("code", esc(record.method), " ", _breakable(record.authority + record.path)),
@@ -119,11 +118,6 @@ def _record_row(record: AccessRecord) -> list[str]:
 def _breakable(text: str) -> str:
     """Text that a narrow table may break after its separators."""
     return "<wbr>".join(esc(part) for part in _BREAK.split(text))
-
-
-def _short(cluster: str) -> str:
-    """A cluster's name without the part that is the same everywhere: ``outbound|9080|v1|reviews``."""
-    return _SUFFIX.sub("", cluster)
 
 
 def access_log_html(log: AccessLog) -> str:

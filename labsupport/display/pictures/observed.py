@@ -175,7 +175,7 @@ def _facts(seen: Observations) -> str:
         head = el("b", f"✗ {words.percent(failed / len(seen))} errors", class_="e")
         errors = "<br>".join([head, *shown, *more])
     if seen.window is not None and seen.window.errors:
-        errors += el("div", f"✗ {seen.window.errors:,} requests before these failed", class_="e")
+        errors += el("div", f"✗ {words.plural(seen.window.errors, 'request')} before these failed", class_="e")
     quantiles = [[f"p{100 * q:g}", words.duration(seen.quantile(q))] for q in (0.5, 0.9, 0.99)]
     quantiles.append(["longest", words.duration(seen.max_s)])
     times = table(["latency", ""], [[esc(name), value] for name, value in quantiles], numeric=frozenset({1}))

@@ -149,7 +149,7 @@ class BuiltIn:
     def _served(self) -> dict[tuple[str, str, int], NodePort]:
         found = {}
         for one in self._control.objects:
-            if one.kind != "Service" or one.spec.type != "NodePort":  # type: ignore[attr-defined]
+            if one.kind != "Service" or not one.spec.opens_node_ports:  # type: ignore[attr-defined]
                 continue
             for port in one.spec.ports:  # type: ignore[attr-defined]
                 if port.protocol != "TCP":
@@ -170,7 +170,7 @@ class BuiltIn:
                 continue
             for index, port in enumerate(resource.spec.ports):
                 key = (resource.namespace, resource.name, port.port)
-                if resource.spec.type == "NodePort" and key in self._node_ports:
+                if resource.spec.opens_node_ports and key in self._node_ports:
                     found[key] = (port.node_port or 30000 + index, self._node_ports[key].number)
         return found
 

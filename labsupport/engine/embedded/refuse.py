@@ -306,8 +306,13 @@ def _at(raw: Json, path: str) -> Json:
     return raw
 
 
-def notes(objects: Sequence[Resource]) -> list[str]:
-    """Fields that are accepted but change nothing here, each named once for all objects."""
+def notes(objects: Sequence[Resource], told: set[str]) -> list[str]:
+    """Fields that are accepted but change nothing here, each named once.
+
+    Args:
+        objects: what is applied.
+        told: fields that were named before; those named now are added.
+    """
     found: dict[str, None] = {}
     for one in objects:
         if one.kind != "Deployment":
@@ -316,5 +321,10 @@ def notes(objects: Sequence[Resource]) -> list[str]:
         for path, fields in _NO_EFFECT.items():
             inner = _at(raw, path)
             if isinstance(inner, dict):
-                found |= {field: None for field in fields if field in inner}
-    return [f"no effect on the embedded mesh: {', '.join(found)}"] if found else []
+                found |= {field: None for field in fields if field in inner and field not in told}
+    told |= {*found}
+    balanced = [one for one in objects if isinstance(one, Service) and one.spec.type == "LoadBalancer"]
+    balancers = [
+        f"Service/{one.name}: no load balancer gives it an address here; its node port is open" for one in balanced
+    ]
+    return ([f"no effect on the embedded mesh: {', '.join(found)}"] if found else []) + balancers

@@ -79,6 +79,7 @@ class Supervisor:
         self._rules = RulesInForce()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._names: dict[str, str] = {}
+        self._told: set[str] = set()
         self.closing = asyncio.Event()
 
     async def open(self) -> None:
@@ -121,7 +122,7 @@ class Supervisor:
             found = dangling(after) if any(one.kind == "Deployment" for one in objects) else []
             if found:
                 raise ManifestError(found)
-            notes = refuse.notes(objects)
+            notes = refuse.notes(objects, self._told)
             if self._built_in.gateway is not None:
                 changed = {change.ref for change in changes if change.action != "unchanged"}
                 news = [one for one in objects if Ref(one.kind, one.name, one.namespace) in changed]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
+from labsupport import words
 from labsupport.model.kinds.apps import DaemonSet, Deployment, ReplicaSet, StatefulSet
 from labsupport.model.kinds.core import BarePod, Namespace, Service
 from labsupport.model.kinds.serviceentry import ServiceEntry
@@ -50,7 +51,7 @@ class Note:
         return f"{self.kind}/{self.name}"
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        place = words.place(self.file, self.line) if self.file else ""
         where = ", ".join(part for part in (place, self.ref, self.path) if part)
         return f"{self.code} {where}: {self.text}"
 

@@ -78,6 +78,12 @@ class ServiceSpec(KubeSchema):
     ip_families: Loose = None
     ip_family_policy: Loose = None
 
+    @property
+    def opens_node_ports(self) -> bool:
+        """Whether each node opens a port for it: of a load balancer, too, unless it says otherwise."""
+        balanced = self.type == "LoadBalancer" and self.allocate_load_balancer_node_ports is not False
+        return self.type == "NodePort" or balanced
+
 
 class LoadBalancerIngress(KubeSchema):
     """An address that a load balancer outside gave to a Service."""

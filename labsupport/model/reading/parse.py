@@ -9,8 +9,8 @@ from labsupport.errors import ManifestError, Problem
 from labsupport.model.kinds.index import KINDS, api_versions
 from labsupport.model.schema.base import Origin, Resource
 from labsupport.model.schema.issues import Issue, Report
-from labsupport.model.schema.names import name_problem
-from labsupport.model.schema.shape import shape_of
+from labsupport.model.schema.names import label_issues, name_problem
+from labsupport.model.schema.shape import meant, shape_of
 from labsupport.model.schema.suggest import closest
 from labsupport.model.schema.types import JsonObject
 from labsupport.model.validation.verdict import inspect
@@ -104,11 +104,12 @@ def _one(document: Document, namespace: str) -> tuple[Resource | None, list[Prob
         return None, [_problem(document, issue)]
     assert cls is not None
     found = inspect(document.raw, namespace=namespace)
-    issues = list(found.errors)
+    issues = [issue for issue in found.errors if not _told(issue, found.errors, document.origin)]
     metadata = document.raw.get("metadata")
     if isinstance(metadata, dict) and not any(issue.path.startswith("metadata") for issue in issues):
         problem = name_problem(cls.KIND, metadata.get("name") or "", metadata)
         issues += [problem] if problem else []
+        issues += label_issues(cls.KIND, document.raw)
     resource = found.resource
     if issues or resource is None:
         return None, [_problem(document, issue) for issue in issues]
@@ -116,6 +117,19 @@ def _one(document: Document, namespace: str) -> tuple[Resource | None, list[Prob
     resource._raw = found.kept
     resource._warnings = tuple(_problem(document, issue) for issue in found.warnings)
     return resource, []
+
+
+def _told(issue: Issue, every: Iterable[Issue], origin: Origin) -> bool:
+    """Whether it only follows from a misspelt field: that the right one is missing, or what istiod says without it."""
+    parent, _, name = issue.path.rpartition(".")
+    for other in every:
+        if other.by != "strict" or not other.remedy.startswith("Did you mean"):
+            continue
+        if other.path.rpartition(".")[0] == parent and other.remedy == meant(name) and issue.path not in origin.lines:
+            return True
+        if issue.by == "webhook" and other.path.startswith((f"{issue.path}.", f"{issue.path}[")):
+            return True
+    return False
 
 
 def _class(raw: JsonObject) -> tuple[type[Resource] | None, Issue | None]:

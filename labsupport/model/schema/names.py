@@ -1,17 +1,24 @@
-"""Names of objects, as the API server accepts them."""
+"""Names and labels of objects, as the API server accepts them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from labsupport.model.schema.issues import Issue
+from labsupport.model.schema.syntax import label_problems
 from labsupport.model.schema.types import Json
 
-__all__ = ["is_dns_label", "name_problem"]
+__all__ = ["is_dns_label", "label_issues", "name_problem"]
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_LABELS = (("metadata", "labels"),)
+_WORKLOAD_LABELS = (*_LABELS, ("spec", "selector", "matchLabels"), ("spec", "template", "metadata", "labels"))
+_LABELS_OF = {"Service": (*_LABELS, ("spec", "selector"))} | dict.fromkeys(
+    ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"), _WORKLOAD_LABELS
+)
+_LONGEST_VALUE = 63
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
@@ -52,3 +59,24 @@ def name_problem(kind: str, name: str, metadata: Mapping[str, Json]) -> Issue | 
         remedy = "Use lower-case letters, digits and hyphens, at most 63."
         return Issue("object", "metadata.namespace", f"{namespace[:80]!r} is not a valid namespace", remedy)
     return None
+
+
+def label_issues(kind: str, raw: Mapping[str, Json]) -> Iterator[Issue]:
+    """Check an object's own labels, and those by which a Service or a workload selects pods.
+
+    Args:
+        kind: the kind, which decides where labels are.
+        raw: the whole object.
+    """
+    for keys in _LABELS_OF.get(kind, _LABELS):
+        labels: Json = raw
+        for key in keys:
+            labels = labels.get(key) if isinstance(labels, Mapping) else None
+        # What is no mapping of texts is told already.
+        texts = {key: value for key, value in labels.items() if isinstance(value, str)} if labels else {}
+        remedy = "Leave the label out to select pods with any value of it." if "selector" in keys else ""
+        for key, message in label_problems(texts.items()):
+            yield Issue("object", f"{'.'.join(keys)}.{key}", message, remedy)
+        for key, value in texts.items():
+            if len(value) > _LONGEST_VALUE:
+                yield Issue("object", f"{'.'.join(keys)}.{key}", f"is longer than {_LONGEST_VALUE} characters")

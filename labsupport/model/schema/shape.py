@@ -23,7 +23,12 @@ from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.suggest import closest
 from labsupport.model.schema.types import Format, IntOrStringMark, Json, JsonObject, LooseMark, Rule, flatten
 
-__all__ = ["ListShape", "MapShape", "ObjectShape", "Shape", "TextShape", "shape_of"]
+__all__ = ["ListShape", "MapShape", "ObjectShape", "Shape", "TextShape", "meant", "shape_of"]
+
+
+def meant(name: str) -> str:
+    """The remedy for a word that is close to one that exists."""
+    return f"Did you mean {name}?"
 
 
 def describe(value: object) -> str:
@@ -91,7 +96,7 @@ class TextShape(Shape):
             return value
         if self.words and value not in self.words:
             guess = closest(value, self.words)
-            remedy = f"Did you mean {guess}?" if guess else ""
+            remedy = meant(guess) if guess else ""
             report.crd(path, f"{value[:60]!r} is not one of {', '.join(self.words)}", remedy)
         if len(value) < self.shortest:
             report.crd(path, "must not be empty")
@@ -300,7 +305,7 @@ def _unknown_field(shape: ObjectShape, key: str, path: str) -> tuple[str, str]:
     message = f"unknown field {key[:60]!r}"
     guess = closest(key, shape.fields)
     if guess:
-        return message, f"Did you mean {guess}?"
+        return message, meant(guess)
     parent = path[: -len(key) - 1] or "the top level"
     return message, f"{parent} has the fields {', '.join(sorted(shape.fields))}."
 

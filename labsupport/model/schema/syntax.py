@@ -188,7 +188,7 @@ def label_problems(labels: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         if match is None or len(match[1] or "") - 1 > 253 or len(match[2]) > 63:
             problems.append((key, f"{key[:80]!r} is not a label key"))
         if not _VALUE_RE.fullmatch(value):
-            problems.append((key, f"{value[:80]!r} is not a label value"))
+            problems.append((key, f"{value[:80]!r} is not a label value, which is one word without * and commas"))
     return problems
 
 

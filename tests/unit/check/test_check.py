@@ -112,6 +112,11 @@ def test_too_few_requests_say_how_many_are_needed():
     assert wrong.state is check.FAILED
 
 
+def test_counts_are_worded_as_counts():
+    window = Observations([response(0)], window=Window(1, 2, 1))
+    assert "1 request before them failed" in repr(check.ok(window))
+
+
 def test_alternatives_without_a_name_are_named_by_their_shares():
     outcome = check.share(seen({"v1": 900, "v2": 100}), {"v1": 90, "v2": 10}, reject=[{"v1": 1, "v2": 1}])
     assert outcome.rejects == ("50 % v1 : 50 % v2",)

@@ -21,7 +21,7 @@ from labsupport.display.live.question import question_widget
 from labsupport.display.pictures.prediction import prediction_figure
 from labsupport.errors import EngineLostError, ManifestError, NotFoundError, Problem, UsageError, WaitTimeoutError
 from labsupport.lab.lab import Lab
-from labsupport.records import AccessRecord, Hop, Response
+from labsupport.records import AccessRecord, Hop, Ref, Response
 from labsupport.traffic.observations import Observations
 
 BECAUSE = (("red", "Red is dead."),)
@@ -314,6 +314,48 @@ def test_what_is_no_prediction_any_more_is_none(lab: Lab, progress_file: Path, k
 def test_a_skipped_prediction_stays_skipped_in_a_later_kernel(lab: Lab) -> None:
     exercise(lab, judge=None, start="", questions=(COUNT,)).predict(100).skip()
     assert exercise(lab, judge=None, start="", questions=(COUNT,)).ask().answer is None
+
+
+def test_a_closed_lab_is_no_wrong_answer() -> None:
+    with Lab(SmallEngine()) as opened:
+        tried = exercise(opened, judge=raising(AssertionError("judged")))
+        tried.note_applied("kind: Something")
+    outcome = tried.check()
+    assert outcome.state is NOT_ATTEMPTED and "The lab is closed" in repr(outcome)
+
+
+def test_what_the_exercise_builds_on_must_be_there(lab: Lab) -> None:
+    tried = exercise(
+        lab, judge=raising(AssertionError("judged")), needs=("01-canary-by-replicas/service-web-safe-only.yaml",)
+    )
+    tried.note_applied("kind: Something")
+    outcome = tried.check()
+    assert outcome.state is NOT_ATTEMPTED
+    assert "The mesh lacks Service/web." in repr(outcome) and "prepare()" in repr(outcome)
+
+
+def test_an_object_of_another_kind_or_name_in_the_cell_is_no_answer(lab: Lab) -> None:
+    solved = catalogue.find("02.1")
+    tried = exercise(lab, judge=raising(AssertionError("judged")), start=solved.start, solution=solved.solution)
+    for ref in (Ref("ConfigMap", "web"), Ref("VirtualService", "other")):
+        tried.note_applied("kind: Something", [ref])
+        outcome = tried.check()
+        assert outcome.state is FAILED
+        assert f"The cell holds {ref}, and no VirtualService/web." in repr(outcome)
+
+
+def test_a_wrong_answer_beside_a_judge_counts_and_a_prediction_does_not(lab: Lab) -> None:
+    tried = exercise(lab, questions=(COLOUR, COUNT))
+    tried.note_applied("kind: Something")
+    assert tried.check().state is PASSED
+    tried.predict(500, question=2)
+    assert tried.check().state is PASSED
+    tried.predict("red")
+    outcome = tried.check()
+    assert outcome.state is FAILED
+    assert "an answer is not" in repr(outcome) and "Red is dead." in repr(outcome)
+    tried.predict("green")
+    assert tried.check().state is PASSED
 
 
 def test_too_little_data_is_neither_done_nor_a_failed_attempt(lab: Lab, progress_file: Path) -> None:

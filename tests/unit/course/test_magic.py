@@ -39,7 +39,7 @@ def test_the_cell_is_applied_and_says_what_changed(lab: Lab, engine: SmallEngine
     result = manifest("", FILLED)
     assert isinstance(result, ApplyResult)
     assert result.changes[0].action == "created"
-    assert result.changes[0].source.startswith("cell")
+    assert result.changes[0].source.endswith("this cell")
     assert ("VirtualService", "web") in engine.objects
 
 
@@ -62,7 +62,15 @@ def test_a_mistake_names_its_line_in_the_cell(lab: Lab) -> None:
         manifest("", text)
     # The magic itself stands on line 1.
     line = 2 + text.splitlines().index("  host:")
-    assert f"cell:{line}" in str(caught.value)
+    assert f"line {line} of this cell, VirtualService/web" in str(caught.value)
+
+
+def test_a_mistake_names_the_cell_that_it_is_in_where_another_cell_tells_it(lab: Lab) -> None:
+    outcome = manifest("02.1", FILLED.replace("hosts:", "host:"))
+    assert "line 7 of this cell" in repr(outcome)
+    told = repr(exercise("02.1").check())
+    assert "line 7 of %%manifest 02.1" in told
+    assert "this cell" not in told
 
 
 def test_a_mistake_in_an_exercise_is_an_outcome_and_the_last_attempt_counts(lab: Lab) -> None:

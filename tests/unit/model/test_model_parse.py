@@ -137,6 +137,55 @@ def test_a_refusal_says_where_what_and_what_to_do(text: str, words: list[str]) -
         assert word in message, message
 
 
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("spec: {hosts: [a], http: [{timeout: 2, route: [{destination: {hots: a}}]}]}", ["timeout", "hots"]),
+        ("spec: {host: [a], http: [{routes: [{destination: {host: a}}]}]}", ["spec.host", "routes"]),
+        (
+            "spec: {hosts: [a], http: [{route: [{destination: {host: a}, weigth: 1}, {destination: {host: b}}]}]}",
+            ["weigth"],
+        ),
+        # The right field is there as well, and wrong: that is a mistake of its own.
+        ("spec: {hosts: [a], http: [{route: [{destination: {hots: a, host: 5}}]}]}", ["hots", ".host"]),
+    ],
+)
+def test_a_misspelt_field_is_one_mistake_and_told_once(text: str, paths: list[str]) -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse(read(VS + text, file="cell"))
+    told = [problem.path for problem in caught.value.problems]
+    assert len(told) == len(paths), caught.value
+    for path in paths:
+        assert any(place.endswith(path) for place in told), caught.value
+
+
+DEPLOYMENT = (
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n"
+    "spec: {selector: {matchLabels: {app: %s}}, template: {metadata: {labels: {app: %s}}, "
+    "spec: {containers: [{name: a, image: web}]}}}\n"
+)
+
+
+@pytest.mark.parametrize("value", ["*", "safe,risk", "-safe", "two words", "a" * 64])
+def test_a_label_is_refused_wherever_kubernetes_refuses_it(value: str) -> None:
+    service = f"apiVersion: v1\nkind: Service\nmetadata: {{name: x}}\nspec: {{selector: {{version: {value!r}}}}}\n"
+    told = refusal(service)
+    assert "spec.selector.version" in told
+    assert "spec.selector.matchLabels.app" in refusal(DEPLOYMENT % (repr(value), "web"))
+    assert "spec.template.metadata.labels.app" in refusal(DEPLOYMENT % ("web", repr(value)))
+    labelled = VS.replace("{name: x}", f"{{name: x, labels: {{version: {value!r}}}}}")
+    assert "metadata.labels.version" in refusal(labelled + f"spec: {{hosts: [a], http: [{{{ROUTE}}}]}}")
+    if value in ("*", "safe,risk"):
+        assert "not a label value, which is one word without * and commas" in told
+        assert "Leave the label out to select pods with any value of it." in told
+
+
+def test_labels_that_kubernetes_takes_are_taken() -> None:
+    for value in ("", "safe", "v1.2_a-b", "1", "a" * 63):
+        text = DEPLOYMENT % (repr(value), repr(value))
+        assert len(parse(read(text))) == 1
+
+
 def test_all_problems_of_all_documents_come_together() -> None:
     text = f"{VS}spec: {{hosts: 5}}\n---\n{DR}spec: {{}}\n---\n{VS}spec: {{hosts: [a], http: [{{{ROUTE}}}]}}\n"
     with pytest.raises(ManifestError) as caught:

@@ -10,6 +10,7 @@ from typing import Any
 from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.api.connect import ApiError
 from labsupport.errors import EngineError, NotFoundError, WaitTimeoutError
+from labsupport.words import plural
 
 __all__ = ["Rollout", "last_words", "pod_state", "workload_of"]
 
@@ -198,7 +199,7 @@ class Rollout:
         if (updated, total, len(ready), len(living), available) == (wanted,) * 5:
             return ""
         waiting = [f"{pod['metadata']['name']} ({pod_state(pod)})" for pod in living if not is_ready(pod)]
-        text = f"{len(ready)} of {wanted} pods are ready"
+        text = f"{len(ready)} of {plural(wanted, 'pod')} ready"
         if total > updated:
             text += f", {total - updated} of the former template still run"
         return f"{text}: {', '.join(waiting)}" if waiting else text

@@ -69,9 +69,11 @@ def entrances(services: Iterable[Mapping[str, Any]], gateway: str) -> dict[str, 
         spec, name = service["spec"], service["metadata"]["name"]
         ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
         balancers = tuple(str(one.get("ip") or one.get("hostname")) for one in ingress)
-        if name != gateway and spec.get("type") != "NodePort":
+        if name != gateway and spec.get("type") not in ("NodePort", "LoadBalancer"):
             continue
         for port in spec.get("ports") or ():
+            if name != gateway and not port.get("nodePort"):
+                continue
             if port.get("protocol", "TCP") != "TCP":
                 continue
             number = port["port"]

@@ -10,6 +10,7 @@ from labsupport.engine.dangling import dangling
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.embedded.refuse import notes, problems
 from labsupport.model import parse
+from labsupport.model.kinds.core import Service
 from labsupport.model.reading.documents import read
 
 NETWORKING = "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n"
@@ -265,8 +266,34 @@ def test_fields_without_effect_are_named_once() -> None:
     container = ", resources: {}, imagePullPolicy: Always"
     one = deployment(container=container)
     text = f"{one}---{one.replace('name: x', 'name: other', 1)}"
-    assert notes(parse(read(text))) == ["no effect on the embedded mesh: imagePullPolicy, resources"]
-    assert notes(parse(read(deployment()))) == []
+    told: set[str] = set()
+    assert notes(parse(read(text)), told) == ["no effect on the embedded mesh: imagePullPolicy, resources"]
+    assert notes(parse(read(text)), told) == []
+    assert notes(parse(read(deployment(container=", resources: {}, tty: true"))), told) == [
+        "no effect on the embedded mesh: tty"
+    ]
+
+
+def test_a_load_balancer_is_said_to_have_no_address_here() -> None:
+    text = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {type: %s, ports: [{port: 80}]}\n"
+    (note,) = notes(parse(read(text % "LoadBalancer")), set())
+    assert note == "Service/web: no load balancer gives it an address here; its node port is open"
+    assert notes(parse(read(text % "NodePort")), set()) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "opened"),
+    [
+        ("type: NodePort", True),
+        ("type: LoadBalancer", True),
+        ("type: LoadBalancer, allocateLoadBalancerNodePorts: false", False),
+        ("type: ClusterIP", False),
+    ],
+)
+def test_node_ports_are_opened_for_the_types_of_kubernetes(spec: str, opened: bool) -> None:
+    text = f"apiVersion: v1\nkind: Service\nmetadata: {{name: web}}\nspec: {{{spec}, ports: [{{port: 80}}]}}\n"
+    (service,) = parse(read(text))
+    assert isinstance(service, Service) and service.spec.opens_node_ports is opened
 
 
 def test_a_variable_from_nowhere_is_refused() -> None:

@@ -1,0 +1,137 @@
+"""What the rules in force say, for judges: a sample cannot tell 88 % from 90 %, and not why a rule has no effect.
+
+It is read from what rules do to a request and not from their text, so that every way to write them is judged alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from labsupport import words
+from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.model.writing.written import written
+from labsupport.statistics import proportions
+
+if TYPE_CHECKING:
+    from labsupport.explain import Explanation
+    from labsupport.lab.lab import Lab
+    from labsupport.traffic.observations import Observations
+
+__all__ = ["explained", "problems_of", "reasons_of", "rule_says"]
+
+
+def explained(lab: Lab, url: str, *, source: str) -> Explanation:
+    """What the manifests say of a request, without sending it.
+
+    Args:
+        lab: where it would be sent.
+        url: as for ``lab.send``.
+        source: the Deployment or pod that calls.
+    """
+    return lab.explain(url, source=source, confirm=False).explanation
+
+
+def rule_says(
+    lab: Lab, url: str, weights: Mapping[str, float], *, source: str, seen: Observations, service: str | None = None
+) -> CheckOutcome:
+    """Expect the rule that a request follows to divide requests exactly like this, by version.
+
+    Args:
+        lab: where it is in force.
+        url: as for ``lab.send``.
+        weights: version to relative weight.
+        source: the Deployment or pod whose proxy obeys.
+        seen: what was sent, to tell what came of it.
+        service: whose version, as for ``Observations.share``.
+    """
+    explanation, wanted = explained(lab, url, source=source), proportions(weights)
+    title = f"the rule says {_shares(wanted)}"
+    if explanation.chosen is None:
+        lines = [f"No rule divides the requests from {source} to {url}.", *reasons_of(lab, explanation)]
+        return CheckOutcome(FAILED, title, (*lines, _met(seen, service)))
+    said = _by_version(lab, explanation)
+    if _equal(said, wanted):
+        return CheckOutcome(PASSED, title, (f"The rule says {_shares(said)}.",))
+    sentence = f"The rule says {_shares(said)}; expected: {_shares(wanted)}"
+    swapped = [*_other_versions(lab, explanation, wanted)]
+    if not swapped and _equal(said, dict(zip(wanted, reversed([*wanted.values()]), strict=True))):
+        sentence += ": the weights are the wrong way round"
+    lines = [f"{sentence}.", *swapped, *reasons_of(lab, explanation), _met(seen, service)]
+    return CheckOutcome(FAILED, title, tuple(lines))
+
+
+def problems_of(lab: Lab, url: str, *, source: str) -> Iterator[str]:
+    """Why destinations of a request have nobody to answer it, by the objects.
+
+    Args:
+        lab: where it was sent.
+        url: as for ``lab.send``.
+        source: the Deployment or pod that calls.
+    """
+    destinations = explained(lab, url, source=source).destinations
+    told = (f"503 {to.problem}: {to.reason}" for to in destinations if to.problem)
+    yield from dict.fromkeys(text if text.endswith("?") else f"{text}." for text in told)
+
+
+def reasons_of(lab: Lab, explanation: Explanation) -> Iterator[str]:
+    """Why rules that one would expect to count do not.
+
+    Args:
+        lab: where they are.
+        explanation: of the request that they are expected to count for.
+    """
+    asked = explanation.authority.partition(":")[0].partition(".")[0]
+    known = {rule.object for rule in explanation.rules}
+    for ignored in explanation.ignored:
+        known.add(ignored.object)
+        yield f"{ignored.object} does not count: {ignored.reason}."
+    for resource in lab.get("VirtualService"):
+        spec = written(resource).get("spec") or {}
+        if f"{resource.kind}/{resource.name}" not in known and asked in _destinations(spec):
+            hosts = words.join(spec.get("hosts") or ["no host"])
+            yield f"{resource.kind}/{resource.name} does not count: it is about {hosts}, and not about {asked}."
+
+
+def _destinations(value: object) -> set[str]:
+    """First parts of the hosts that a rule sends to."""
+    if isinstance(value, list):
+        return {host for entry in value for host in _destinations(entry)}
+    if not isinstance(value, dict):
+        return set()
+    own = {value["host"].partition(".")[0]} if isinstance(value.get("host"), str) else set()
+    return own.union(*map(_destinations, value.values()))
+
+
+def _by_version(lab: Lab, explanation: Explanation) -> dict[str, float]:
+    version_of = {pod.name: pod.version for pod in lab.pods()}
+    said: dict[str, float] = {}
+    for destination in explanation.destinations:
+        for pod in destination.pods or ("",):
+            version = version_of.get(pod) or "nobody"
+            said[version] = said.get(version, 0.0) + destination.share / max(1, len(destination.pods))
+    return {version: share for version, share in said.items() if share}
+
+
+def _other_versions(lab: Lab, explanation: Explanation, wanted: Mapping[str, float]) -> Iterator[str]:
+    """Subsets that are called like a version and have pods of another one."""
+    version_of = {pod.name: pod.version for pod in lab.pods()}
+    for destination in explanation.destinations:
+        others = sorted({version_of.get(pod, "") for pod in destination.pods} - {destination.subset})
+        if destination.subset in wanted and others:
+            host = destination.host.partition(".")[0]
+            yield f"Subset {destination.subset} of {host} has pods of {words.join(others)}: look at its labels."
+
+
+def _equal(said: Mapping[str, float], wanted: Mapping[str, float]) -> bool:
+    return all(math.isclose(said.get(key, 0.0), wanted.get(key, 0.0), abs_tol=1e-9) for key in {*said, *wanted})
+
+
+def _shares(shares: Mapping[str, float]) -> str:
+    return words.join(f"{words.percent(share)} {version}" for version, share in shares.items())
+
+
+def _met(seen: Observations, service: str | None) -> str:
+    share = seen.share("version", service=service)
+    return f"{words.plural(share.n, 'request')} met {_shares(share.proportions)}."

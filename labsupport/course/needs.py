@@ -1,0 +1,56 @@
+"""What an exercise builds on, and what of it a mesh lacks: then there is nothing to be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labsupport import paths
+
+if TYPE_CHECKING:
+    from labsupport.course.spec import ExerciseSpec
+    from labsupport.lab.lab import Lab
+    from labsupport.records import Ref
+
+__all__ = ["missing", "needed", "not_in"]
+
+
+def needed(spec: ExerciseSpec) -> Iterator[dict[str, Any]]:
+    """The objects of the manifests that an exercise needs."""
+    for path in spec.needs:
+        place = paths.manifests() / path
+        for file in sorted(place.glob("*.yaml")) if place.is_dir() else [place]:
+            yield from _documents(file)
+
+
+def missing(lab: Lab, spec: ExerciseSpec) -> list[str]:
+    """The objects that an exercise needs and a mesh does not have, as ``Kind/name``."""
+    there: dict[str, set[str]] = {}
+    lacking = []
+    for document in needed(spec):
+        kind, name = document["kind"], document["metadata"]["name"]
+        if kind not in there:
+            there[kind] = {resource.name for resource in lab.get(kind)}
+        if name not in there[kind]:
+            lacking.append(f"{kind}/{name}")
+    return lacking
+
+
+def not_in(applied: Iterable[Ref], spec: ExerciseSpec) -> list[str]:
+    """What the cell of an exercise is about and did not hold, as ``Kind/name``, or ``Kind`` where any name will do."""
+    refs, lacking = {(ref.kind, ref.name) for ref in applied}, []
+    for document in _documents(paths.manifests() / spec.solution) if spec.solution else ():
+        kind, name = document["kind"], document["metadata"]["name"]
+        # Under another name than the given one, it is a second rule beside the first.
+        if f"name: {name}" in spec.start:
+            lacking += [] if (kind, name) in refs else [f"{kind}/{name}"]
+        elif kind not in {known for known, _ in refs}:
+            lacking.append(kind)
+    return lacking
+
+
+def _documents(file: Path) -> Iterator[dict[str, Any]]:
+    import yaml
+
+    yield from filter(None, yaml.safe_load_all(file.read_text(encoding="utf-8")))
