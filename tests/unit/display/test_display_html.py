@@ -130,6 +130,13 @@ def test_an_outcome_is_said_in_words(state, word):
     assert word in Page(html_of(dataclasses.replace(OUTCOME, state=state))).text
 
 
+def test_an_outcome_has_its_numbers_folded_away():
+    html = html_of(dataclasses.replace(OUTCOME, lines=("That fits.", "✗ v2: much"), details=("n = 50", "v2: 5 seen")))
+    said, _, folded = html.partition("<details")
+    assert "That fits." in said and "much" in said and "n = 50" not in said
+    assert "n = 50" in folded and "v2: 5 seen" not in folded, "the table says it already"
+
+
 def test_an_apply_shows_plan_and_time():
     page = Page(html_of(RESULT))
     for words in (
