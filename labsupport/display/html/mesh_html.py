@@ -10,13 +10,13 @@ from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.marks import version_mark
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
-from labsupport.observe.tables import AccessLog, LabStatus, Pods
+from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, Pods
 from labsupport.records import AccessRecord, Pod, RuleStatus
 
 __all__ = ["access_log_html", "pods_html", "status_html", "status_parts", "status_title"]
 
 _SHOWN_RECORDS = 200
-_BREAK = re.compile(r"(?<=[|/.:-])(?=[^|/.:-])")
+_BREAK = re.compile(r"(?<=[|/.:,-])(?=[^|/.:,-])")
 _SUFFIX = re.compile(r"(\.[\w-]+)?\.svc\.cluster\.local$")
 
 
@@ -33,6 +33,9 @@ def _pods(pods: Pods) -> str:
     rows = [_pod_row(pod) for pod in pods]
     if not crashed:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
+    if isinstance(pods, LabelledPods):
+        heads.append("labels")
+        rows = [[*row, el("code", _breakable(words.labels(pod.labels)))] for row, pod in zip(rows, pods, strict=True)]
     return table(heads, rows, numeric=frozenset({4}), caption="pods")
 
 

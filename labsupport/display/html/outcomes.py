@@ -16,8 +16,9 @@ from labsupport.display.pictures.prediction import prediction_figure
 if TYPE_CHECKING:
     from labsupport.course.exercise import Exercise, Hint
     from labsupport.course.questions import Compared
+    from labsupport.course.summary import Summary
 
-__all__ = ["check_html", "exercise_html", "hint_html", "prediction_html"]
+__all__ = ["check_html", "exercise_html", "hint_html", "prediction_html", "progress_html"]
 
 _FACES = {
     CheckState.PASSED: ("var(--ws-ok)", "PASSED"),
@@ -99,3 +100,16 @@ def exercise_html(exercise: Exercise) -> str:
         calls.insert(0, "predict(...)")
     usage = el("div", " ".join(el("code", f".{call}") for call in calls), class_="d", style="margin-top:6px")
     return panel(spec.heading, task, usage)
+
+
+def progress_html(summary: Summary) -> str:
+    """Which exercises have been passed, and which are still to be done."""
+    rows = []
+    for done in summary.exercises:
+        colour, word = _FACES[done.state]
+        state = el("b", f"{SIGNS[done.state]} {word.lower()}", style=f"color:{colour}")
+        rows.append([f"{done.number} {esc(done.title)}", state, str(done.hints) if done.hints else ""])
+    problem = el("div", esc(summary.problem), class_="d") if summary.problem else ""
+    body = table(["exercise", "", "hints read"], rows, numeric=frozenset({2}), caption="exercises")
+    count = words.plural(len(rows), "exercise")
+    return panel("Your progress", body, problem, subtitle=f"{summary.passed} of {count} passed")
