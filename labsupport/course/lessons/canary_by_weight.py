@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
 
 
+_URL = "http://web:8080/"
+
+
 def _split(
     lab: Lab, weights: Mapping[str, float], *, count: int, reject: Mapping[str, Mapping[str, float]]
 ) -> Iterator[Shown]:
     """Requests from client to web are divided like this; behind a sidecar each request is a choice of its own."""
-    seen = lab.send("http://web:8080/", source="client", count=count, reuse_connections=True)
+    seen = lab.send(_URL, source="client", count=count, reuse_connections=True)
     yield seen
     yield check.share(seen, weights, reject=reject)
 
@@ -59,3 +62,20 @@ def halves(lab: Lab) -> Iterator[Shown]:
 
 
 judge("02.5")(halves)
+
+
+@judge("02.6")
+def no_such_cluster(lab: Lab) -> Iterator[Shown]:
+    """Every request fails, and the caller's proxy says that there is no cluster to send it to."""
+    seen = lab.send(_URL, source="client", count=50)
+    yield Because("answered", check.only(seen, status=503, title="every request fails"))
+    flags = sorted({record.flags for record in lab.access_log(seen) if record.direction == "outbound"})
+    told = CheckOutcome(PASSED if flags == ["NC"] else FAILED, "NC", (f"The proxy of client says {', '.join(flags)}.",))
+    yield Because("empty", told) if "UH" in flags else told
+
+
+@judge("02.7")
+def three_to_one(lab: Lab) -> Iterator[Shown]:
+    """75 : 25, and not one request fails."""
+    reject = {"an even split": {"safe": 1, "risk": 1}, "2 : 1": {"safe": 2, "risk": 1}}
+    return _split(lab, {"safe": 3, "risk": 1}, count=1500, reject=reject)
