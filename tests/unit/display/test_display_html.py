@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from display_samples import T0, Page, parsed, response
+from small_engine import SmallEngine
 
 from labsupport import display
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
@@ -14,6 +15,7 @@ from labsupport.display import compare, show
 from labsupport.display.formatters import HTML, install
 from labsupport.display.pictures.observed import observations_html
 from labsupport.errors import ManifestError, Problem
+from labsupport.lab.lab import Lab
 from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, Pods
 from labsupport.records import (
     AccessRecord,
@@ -141,6 +143,13 @@ def test_an_outcome_has_its_numbers_folded_away():
     said, _, folded = html.partition("<details")
     assert "That fits." in said and "much" in said and "n = 50" not in said
     assert "n = 50" in folded and "v2: 5 seen" not in folded, "the table says it already"
+
+
+def test_a_lab_says_whether_it_is_open():
+    lab = Lab(SmallEngine())
+    assert "✓ The lab is open" in Page(html_of(lab)).text
+    lab.close()
+    assert "The lab is closed" in Page(html_of(lab)).text
 
 
 def test_labels_are_a_column_on_demand():
