@@ -75,7 +75,7 @@ def check_share(
     enough = len(sample) >= needed
     if not enough:
         more = _rounded_up(needed) - len(sample)
-        lines.append(f"too little data: {words.plural(more, f'more {per}')}")
+        lines.append(f"◔ too little data: {words.plural(more, f'more {per}')}")
     return CheckOutcome(
         FAILED if not consistent else PASSED if enough else TOO_LITTLE_DATA,
         title,
@@ -185,7 +185,7 @@ def _sentence(
     goal = words.join(f"{words.percent(weight)} {key}" for key, weight in wanted.items())
     strangers = [key for key in seen if key not in wanted]
     if not strangers and _fits(seen, interval, wanted):
-        return f"Seen: {shown}. That {'is' if enough else 'fits'} what was expected" + ("." if enough else ", so far.")
+        return f"Seen: {shown}. That fits what was expected{'' if enough else ', so far'}."
     text = f"Seen: {shown}; expected: {goal}"
     if strangers or len(wanted) < 2:
         return f"{text}."

@@ -26,7 +26,7 @@ _SUFFIX = re.compile(r"(\.[\w-]+)?\.svc\.cluster\.local$")
 
 
 def _pod_row(pod: Pod) -> list[str]:
-    ready = "✓ ready" if pod.ready else el("b", "✗ not ready", class_="e")
+    ready = el("span", "✓ ready", class_="w") if pod.ready else el("b", "✗ not ready", class_="e")
     proxy = "sidecar" if pod.injected else "gateway" if pod.concurrency else "none"
     last = el("code", esc(pod.last_words)) if pod.last_words else ""
     return [esc(pod.name), version_mark(pod.version), ready, proxy, str(pod.restarts), last]

@@ -268,7 +268,7 @@ def test_errors_that_a_check_accepts_in_its_window_are_accepted_before_it() -> N
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
-        ({"v1": 905, "v2": 95}, "Seen: 90.5 % v1 and 9.5 % v2. That is what was expected."),
+        ({"v1": 905, "v2": 95}, "Seen: 90.5 % v1 and 9.5 % v2. That fits what was expected."),
         ({"v1": 95, "v2": 905}, "expected: 90.0 % v1 and 10.0 % v2: the shares are the wrong way round."),
         ({"v1": 505, "v2": 495}, "expected: 90.0 % v1 and 10.0 % v2: this looks like an even split."),
         ({"v1": 700, "v2": 300}, "Seen: 70.0 % v1 and 30.0 % v2; expected: 90.0 % v1 and 10.0 % v2."),
