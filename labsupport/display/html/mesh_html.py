@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["access_log_html", "lab_html", "pods_html", "status_html", "status_parts", "status_title"]
 
 _SHOWN_RECORDS = 200
-_BREAK = re.compile(r"(?<=[|/.:,-])(?=[^|/.:,-])")
+_BREAK = re.compile(r"(?<=[|/.:-])(?=[^|/.:-])")
 _SUFFIX = re.compile(r"(\.[\w-]+)?\.svc\.cluster\.local$")
 
 
@@ -40,7 +40,8 @@ def _pods(pods: Pods) -> str:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     if isinstance(pods, LabelledPods):
         heads.append("labels")
-        rows = [[*row, el("code", _breakable(words.labels(pod.labels)))] for row, pod in zip(rows, pods, strict=True)]
+        labels = (esc(words.labels(pod.labels)).replace(",", ",<wbr>") for pod in pods)
+        rows = [[*row, el("code", text)] for row, text in zip(rows, labels, strict=True)]
     return table(heads, rows, numeric=frozenset({4}), caption="pods")
 
 

@@ -23,7 +23,7 @@ __all__ = ["check_html", "exercise_html", "hint_html", "prediction_html", "progr
 _FACES = {
     CheckState.PASSED: ("var(--ws-ok)", "PASSED"),
     CheckState.FAILED: ("var(--ws-ce)", "FAILED"),
-    CheckState.TOO_LITTLE_DATA: ("var(--ws-c1)", "TOO LITTLE DATA"),
+    CheckState.TOO_LITTLE_DATA: ("var(--ws-dim)", "TOO LITTLE DATA"),
     CheckState.NOT_ATTEMPTED: ("var(--ws-dim)", "NOT ATTEMPTED"),
 }
 _COLOURS = {SIGNS[state]: colour for state, (colour, _) in _FACES.items()}
