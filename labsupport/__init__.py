@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
     from labsupport.course.catalogue import exercise
     from labsupport.course.exercise import Exercise
+    from labsupport.course.summary import progress
     from labsupport.display import compare, show, watch
     from labsupport.engine.protocol import Engine
     from labsupport.errors import (
@@ -114,6 +115,7 @@ __all__ = [
     "check",
     "compare",
     "exercise",
+    "progress",
     "show",
     "watch",
 ]
@@ -137,6 +139,7 @@ _HOMES = {
     ),
     "labsupport.course.catalogue": ("exercise",),
     "labsupport.course.exercise": ("Exercise",),
+    "labsupport.course.summary": ("progress",),
     "labsupport.explain": ("Explanation",),
     "labsupport.lab.lab": ("Lab",),
     "labsupport.lab.objects": ("Objects",),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 __all__ = [
     "THIS_CELL",
     "cluster",
     "duration",
     "join",
+    "labels",
     "natural_key",
     "percent",
     "percent_range",
@@ -85,6 +86,11 @@ def join(items: Iterable[object], last: str = "and") -> str:
     """A list in words: ``a, b and c``; empty text for no items."""
     words = [str(item) for item in items]
     return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def labels(pairs: Mapping[str, str]) -> str:
+    """Labels as kubectl writes them, such as ``app=web,version=v1``; ``-`` for none."""
+    return ",".join(f"{key}={value}" for key, value in sorted(pairs.items())) or "-"
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:

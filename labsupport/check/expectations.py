@@ -162,7 +162,8 @@ def exactly(
     lines = []
     for key in [*expected_counts, *(key for key in seen if key not in expected_counts)]:
         count, right = seen.get(key, 0), expected_counts.get(key, 0)
-        lines.append(f"{key}: {count:,} seen, {right:,} expected" + ("" if count == right else ": differs"))
+        sign, verdict = ("✓", "") if count == right else ("✗", ": differs")
+        lines.append(f"{sign} {key}: {count:,} seen, {right:,} expected{verdict}")
     same = all(seen.get(key, 0) == expected_counts.get(key, 0) for key in {*seen, *expected_counts})
     return _exact(same, title, lines, observations, seen)
 
@@ -349,21 +350,27 @@ def _strays(title: str, observations: Observations, strays: Observations, servic
     """None of ``strays`` must exist."""
     n, count = len(observations), len(strays)
     interval = statistics.proportion_interval(count, n, level=1 - ALPHA)
-    lines = [f"n = {n:,} requests, {count:,} otherwise" if count else f"n = {n:,} requests, not one otherwise"]
+    lines = [
+        f"✗ {count:,} of {words.plural(n, 'request')} went otherwise"
+        if count
+        else f"✓ not one of {words.plural(n, 'request')} went otherwise"
+    ]
+    details = []
     rejects: tuple[str, ...] = ()
     if count:
         for by in ("status", "version"):
             found = strays.share(by, service=service)
             shown = [f"{number:,} × {key}" for key, number in list(found.counts.items())[:_SHOWN]]
             lines.append(f"their {by}: {words.join(shown)}" + (" ..." if len(found) > _SHOWN else ""))
-        lines.append(f"one of them: x-request-id {strays[0].request_id or 'unknown'}")
+        details.append(f"one of them: x-request-id {strays[0].request_id or 'unknown'}")
     else:
         rejects = (f"a share of others above {words.percent(interval.high)}",)
-        lines.append(f"rejects {rejects[0]} ({level_text(1 - ALPHA)} interval)")
+        details.append(f"rejects {rejects[0]} ({level_text(1 - ALPHA)} interval)")
     return CheckOutcome(
         FAILED if count else PASSED,
         title,
         tuple(lines),
+        tuple(details),
         n=n,
         seen={"as expected": n - count, "otherwise": count},
         interval={"otherwise": interval},

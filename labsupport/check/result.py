@@ -14,6 +14,7 @@ __all__ = [
     "FAILED",
     "NOT_ATTEMPTED",
     "PASSED",
+    "SIGNS",
     "TOO_LITTLE_DATA",
     "CheckOutcome",
     "CheckState",
@@ -34,6 +35,9 @@ class CheckState(StrEnum):
 
 PASSED, FAILED, NOT_ATTEMPTED, TOO_LITTLE_DATA = CheckState
 
+SIGNS = {PASSED: "✓", FAILED: "✗", TOO_LITTLE_DATA: "◔", NOT_ATTEMPTED: "○"}
+"""A sign for each state, for a place without room for the word."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckOutcome:
@@ -42,7 +46,8 @@ class CheckOutcome:
     Args:
         state: PASSED, FAILED, TOO_LITTLE_DATA or NOT_ATTEMPTED.
         title: what was expected.
-        lines: the explanation, one sentence each.
+        lines: the explanation, one sentence each, what matters most first; ``✓`` or ``✗`` before a part of it.
+        details: the numbers behind it, folded away where that is possible.
         n: number of independent choices that were judged.
         seen: key (such as a version) to count.
         interval: key to exact interval of its share.
@@ -56,6 +61,7 @@ class CheckOutcome:
     state: CheckState
     title: str
     lines: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     n: int = 0
     seen: Mapping[str, int] = field(default_factory=dict)
     interval: Mapping[str, Interval] = field(default_factory=dict)
@@ -87,7 +93,7 @@ class CheckOutcome:
         return self.passed
 
     def __repr__(self) -> str:
-        return "\n".join([f"{self.state} {self.title}", *(f"  {line}" for line in self.lines)])
+        return "\n".join([f"{self.state} {self.title}", *(f"  {line}" for line in (*self.lines, *self.details))])
 
 
 def all_of(title: str, *outcomes: CheckOutcome) -> CheckOutcome:
@@ -105,12 +111,13 @@ def all_of(title: str, *outcomes: CheckOutcome) -> CheckOutcome:
     state = next(state for state in worst if state in states) if outcomes else FAILED
     lines = []
     for outcome in outcomes:
-        lines.append(f"{outcome.state} {outcome.title}")
+        lines.append(f"{SIGNS[outcome.state]} {outcome.title}")
         lines += [f"  {line}" for line in outcome.lines]
     return CheckOutcome(
         state,
         title,
         tuple(lines) or ("nothing was checked",),
+        tuple(f"{outcome.title}: {line}" for outcome in outcomes for line in outcome.details),
         n=sum(outcome.n for outcome in outcomes),
         alpha=sum(outcome.alpha for outcome in outcomes),
         rejects=tuple(text for outcome in outcomes for text in outcome.rejects),

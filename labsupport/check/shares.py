@@ -49,33 +49,38 @@ def check_share(
         for key in [*expected_shares, *(k for k in seen if k not in expected_shares)]
     }
 
-    lines = [_n_text(observations, sample, per)]
+    lines: list[str] = []
+    details = [_n_text(observations, sample, per)]
     consistent = True
     for key, weight in expected_shares.items():
         inside = interval[key].holds(weight) if weight else not seen.count(key)
         consistent &= inside
-        lines.append(_row(key, seen, interval[key], level, weight, inside))
+        lines.append(f"{'✓' if inside else '✗'} {key}: {words.percent(seen[key])}, expected {words.percent(weight)}")
+        details.append(_row(key, seen, interval[key], level, weight, inside))
     for key in seen:
         if key not in expected_shares:
             consistent = False
-            lines.append(f"{key}: {seen.count(key):,} seen, none expected" + _causes(sample, key, by, service))
+            lines.append(f"✗ {key}: {seen.count(key):,} seen, none expected" + _causes(sample, key, by, service))
 
     p_value = _p_value(seen, expected_shares)
     named_rejected, needed = _told_apart(seen, expected_shares, named, alpha)
     rejects = tuple(name for name, rejected in named_rejected.items() if rejected)
     if rejects:
-        lines.append(f"rejects: {'; '.join(rejects)}")
+        details.append(f"rejects: {'; '.join(rejects)}")
+        if consistent and named:
+            lines.append(f"✓ and clearly not {words.join(rejects, 'or')}")
     open_ones = [name for name, rejected in named_rejected.items() if not rejected and name in named]
     if consistent and open_ones:
-        lines.append(f"does not reject: {'; '.join(open_ones)}")
+        lines.append(f"◔ it might still be {words.join(open_ones, 'or')}")
     enough = len(sample) >= needed
     if not enough:
         more = _rounded_up(needed) - len(sample)
-        lines.append(f"too little data: {words.plural(more, f'more {per}')}")
+        lines.append(f"◔ too little data: {words.plural(more, f'more {per}')}")
     return CheckOutcome(
         FAILED if not consistent else PASSED if enough else TOO_LITTLE_DATA,
         title,
-        tuple(lines),
+        (_sentence(seen, expected_shares, interval, enough=enough), *lines),
+        (*details, _meaning(level)),
         n=len(sample),
         seen=dict(seen.counts),
         interval=interval,
@@ -170,6 +175,35 @@ def _percent(weights: Mapping[str, float]) -> dict[str, float]:
 
 def _by_text(shares: Mapping[str, float]) -> dict[str, float]:
     return {str(key): share for key, share in shares.items()}
+
+
+def _sentence(
+    seen: Share, wanted: Mapping[str, float], interval: Mapping[str, statistics.Interval], *, enough: bool
+) -> str:
+    """What came out, and if it is not what was expected, how it looks instead."""
+    shown = words.join(f"{words.percent(seen[key])} {key}" for key in [*wanted, *(k for k in seen if k not in wanted)])
+    goal = words.join(f"{words.percent(weight)} {key}" for key, weight in wanted.items())
+    strangers = [key for key in seen if key not in wanted]
+    if not strangers and _fits(seen, interval, wanted):
+        return f"Seen: {shown}. That fits what was expected{'' if enough else ', so far'}."
+    text = f"Seen: {shown}; expected: {goal}"
+    if strangers or len(wanted) < 2:
+        return f"{text}."
+    reversed_ = dict(zip(wanted, reversed([*wanted.values()]), strict=True))
+    if _fits(seen, interval, reversed_):
+        return f"{text}: the shares are the wrong way round."
+    if _fits(seen, interval, dict.fromkeys(wanted, 1 / len(wanted))):
+        return f"{text}: this looks like an even split."
+    return f"{text}."
+
+
+def _fits(seen: Share, interval: Mapping[str, statistics.Interval], shares: Mapping[str, float]) -> bool:
+    return all(interval[key].holds(share) if share else not seen.count(key) for key, share in shares.items())
+
+
+def _meaning(level: float) -> str:
+    once = f"{round(1 / (1 - level)):,}"
+    return f"interval: the shares that could have produced this; a correct mesh is outside once in {once} checks"
 
 
 def _row(key: str, seen: Share, interval: statistics.Interval, level: float, weight: float, inside: bool) -> str:

@@ -181,17 +181,19 @@ def _notebook(number: str, topic: str) -> str:
 
     objectives = "**You will be able to**\n\n- WRITE one thing;\n- WRITE another."
     add("markdown", f"# {number} · {title}\n\nWRITE why.\n\n{objectives}")
-    add("code", 'from labsupport import Lab, exercise\n\nlab = Lab()\nlab.apply("apps/client", "apps/web")')
+    add("code", 'from labsupport import Lab, exercise, progress\n\nlab = Lab()\nlab.apply("apps/client", "apps/web")')
     add("markdown", "## Watch\n\nWRITE what is seen.")
     add("code", 'live = lab.traffic("http://web:8080/", source="client", rate=20)\nlive')
     for place in ("1", "2"):
         above = "## Do\n\n" if place == "1" else ""
-        add("markdown", f"{above}### Exercise {number}.{place}\n\nWRITE what is to be done.")
+        add("markdown", f"{above}### Exercise {number}.{place} · WRITE a title\n\nWRITE what is to be done.")
         add("code", f"%%manifest {number}.{place}\n{_start(place).rstrip()}")
         add("code", f'exercise("{number}.{place}").check()')
     add("markdown", "## Look inside the proxy\n\nWRITE what to look for.")
     add("code", 'lab.explain("http://web:8080/", source="client")')
-    add("markdown", "## Recap\n\n- WRITE what was learned.\n\n## Clean up")
+    add("markdown", "## Recap\n\n- WRITE what was learned.")
+    add("code", f'progress("{number}")')
+    add("markdown", "## Clean up")
     add("code", "lab.close()")
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}

@@ -250,7 +250,7 @@ class Exercise:
 
     def _judge(self) -> CheckOutcome:
         spec, attempt = self.spec, self._attempt
-        title = f"{spec.number} {spec.title}"
+        title = spec.heading
         if spec.questions and spec.judge is None:
             return self._judge_answers(title)
         if spec.start and attempt is None:
@@ -332,7 +332,7 @@ class Exercise:
 
     def __repr__(self) -> str:
         lines = [
-            f"Exercise {self.spec.number}: {self.spec.title}",
+            self.spec.heading,
             *(f"  {line}" for line in self.spec.task.splitlines()),
         ]
         for number, question in enumerate(self.spec.questions, start=1):

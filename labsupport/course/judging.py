@@ -155,4 +155,5 @@ def joined(*outcomes: CheckOutcome) -> CheckOutcome:
         if not outcome.passed:
             return outcome
     lines = tuple(line for outcome in outcomes for line in outcome.lines)
-    return replace(outcomes[-1], lines=lines, alpha=sum(outcome.alpha for outcome in outcomes))
+    details = tuple(line for outcome in outcomes for line in outcome.details)
+    return replace(outcomes[-1], lines=lines, details=details, alpha=sum(outcome.alpha for outcome in outcomes))

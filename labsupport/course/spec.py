@@ -65,7 +65,7 @@ class ExerciseSpec:
 
     Args:
         number: lesson and number, such as ``02.1``: the name of its folder.
-        title: what to do, in a few words.
+        title: what to do, in a few words that give nothing away; the notebook's heading says the same.
         task: the whole task, one sentence per line.
         kind: ``write`` a manifest, ``diagnose`` a broken one, ``predict``, or ``find`` something out.
         hints: from mild to concrete, three at least.
@@ -98,3 +98,8 @@ class ExerciseSpec:
     questions: tuple[Question, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     short_cuts: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """What the notebook and every card call it, such as ``Exercise 02.1 · One in ten``."""
+        return f"Exercise {self.number} · {self.title}"

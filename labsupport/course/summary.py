@@ -1,4 +1,4 @@
-"""How far the exercises of the course are, for ``workshop progress``."""
+"""How far the exercises of the course are: for ``workshop progress``, and of one lesson for its recap."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckState
 from labsupport.course import catalogue as exercises
-from labsupport.course import progress
-from labsupport.course.progress import whole
+from labsupport.course.progress import read, whole
+from labsupport.errors import NotFoundError
 
-__all__ = ["ExerciseProgress", "Summary", "summary"]
+__all__ = ["ExerciseProgress", "Summary", "progress", "summary"]
 
 _MARKS = {PASSED: "✓", FAILED: "✗", NOT_ATTEMPTED: "·"}
 
@@ -71,7 +71,7 @@ class Summary:
 
 def summary() -> Summary:
     """How far all exercises of the course are; reads and never writes."""
-    kept = progress.read()
+    kept = read()
     done = []
     for number, spec in exercises.every().items():
         entry = kept.entries.get(number, {})
@@ -88,3 +88,23 @@ def summary() -> Summary:
             )
         )
     return Summary(tuple(done), kept.file, kept.problem)
+
+
+def progress(lesson: str) -> Summary:
+    """How far the exercises of one lesson are, as a card for its end.
+
+    Args:
+        lesson: its number, such as ``"02"``.
+
+    Returns:
+        What was passed, now or another day.
+
+    Raises:
+        NotFoundError: there is no such lesson.
+    """
+    whole_course = summary()
+    done = tuple(each for each in whole_course.exercises if each.number.startswith(f"{str(lesson).zfill(2)}."))
+    if not done:
+        lessons = words.join(sorted({each.number[:2] for each in whole_course.exercises}))
+        raise NotFoundError(f"There is no lesson {lesson!r} with exercises. There are: {lessons}.")
+    return Summary(done, whole_course.file, whole_course.problem)

@@ -23,7 +23,7 @@ from labsupport.lab.sources import Source, is_text, read
 from labsupport.model.schema.base import Resource
 from labsupport.observe.graph import ServiceGraph
 from labsupport.observe.journey import Journey, journey_of, settled
-from labsupport.observe.tables import AccessLog, LabStatus, LogText, Pods
+from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, LogText, Pods
 from labsupport.records import ApplyResult, Leftovers, Ref, Response
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.observations import Observations
@@ -435,9 +435,13 @@ class Lab:
             raise NotFoundError(f"There is no {known}/{name}{where}. Objects of this kind: {names}.")
         return Objects(resources)
 
-    def pods(self) -> Pods:
-        """All pods, the ingress gateway included."""
-        return Pods(self._open().pods())
+    def pods(self, *, labels: bool = False) -> Pods:
+        """All pods, the ingress gateway included.
+
+        Args:
+            labels: whether to show the labels, too, as ``kubectl get pods --show-labels`` does.
+        """
+        return (LabelledPods if labels else Pods)(self._open().pods())
 
     def status(self) -> LabStatus:
         """Everything at a glance: pods, proxies, rules with when each came into force, addresses, the last error.

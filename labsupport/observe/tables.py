@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from labsupport import words
 from labsupport.records import AccessRecord, Pod, RuleStatus
 
-__all__ = ["AccessLog", "LabStatus", "LogText", "Pods"]
+__all__ = ["AccessLog", "LabStatus", "LabelledPods", "LogText", "Pods"]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -31,27 +32,34 @@ class Pods(tuple[Pod, ...]):
         """
         return super().__new__(cls, sorted(pods, key=lambda pod: (pod.namespace, words.natural_key(pod.name))))
 
+    _HEADS: ClassVar[tuple[str, ...]] = ("NAME", "VERSION", "READY", "SIDECAR", "RESTARTS")
+
     def of(self, workload: str) -> Pods:
         """The pods of one Deployment."""
-        return Pods(pod for pod in self if pod.workload == workload)
+        return type(self)(pod for pod in self if pod.workload == workload)
 
     def __repr__(self) -> str:
         if not self:
             return "no pods"
-        rows = [("NAME", "VERSION", "READY", "SIDECAR", "RESTARTS")]
-        rows += [
-            (
-                pod.name,
-                pod.version or "-",
-                "yes" if pod.ready else "no",
-                "yes" if pod.injected else "no",
-                str(pod.restarts),
-            )
-            for pod in self
-        ]
+        rows = [self._HEADS, *map(self._row, self)]
         lines = _table(rows)
         lines += [f"{pod.name}: last words before it stopped: {pod.last_words}" for pod in self if pod.last_words]
         return "\n".join(lines)
+
+    def _row(self, pod: Pod) -> tuple[str, ...]:
+        state = ("yes" if pod.ready else "no", "yes" if pod.injected else "no")
+        return (pod.name, pod.version or "-", *state, str(pod.restarts))
+
+
+class LabelledPods(Pods):
+    """Pods, shown with their labels."""
+
+    __slots__ = ()
+
+    _HEADS: ClassVar[tuple[str, ...]] = (*Pods._HEADS, "LABELS")
+
+    def _row(self, pod: Pod) -> tuple[str, ...]:
+        return (*super()._row(pod), words.labels(pod.labels))
 
 
 class AccessLog(tuple[AccessRecord, ...]):

@@ -22,6 +22,7 @@ MOST_PYTHON_LINES = 12
 MEDIAN_PYTHON_LINES = 3
 MOST_YAML_LINES = 30
 MOST_WORDS = 120
+MOST_CELLS = 75
 FEWEST_EXERCISES = 2
 KEPT_CELL_METADATA = {"tags", "jupyter"}
 SECTIONS = {"recap": r"recap", "clean-up": r"clean[- ]?up"}
@@ -131,6 +132,11 @@ def is_short(notebook: Notebook, name: str) -> Iterator[str]:
             yield f"cell {number}: {len(text.rstrip().splitlines())} lines of YAML, at most {MOST_YAML_LINES}"
 
 
+def has_not_too_many_cells(notebook: Notebook, name: str) -> Iterator[str]:
+    if len(notebook["cells"]) > MOST_CELLS:
+        yield f"{len(notebook['cells'])} cells, at most {MOST_CELLS}"
+
+
 def is_prose_in_small_pieces(notebook: Notebook, name: str) -> Iterator[str]:
     for number, cell in cells(notebook, "markdown"):
         text = re.sub(r"```.*?```", " ", source(cell), flags=re.DOTALL)
@@ -227,6 +233,24 @@ def has_exercises(notebook: Notebook, name: str) -> Iterator[str]:
             yield f"exercise {number} belongs to another notebook"
 
 
+def exercise_headings(notebook: Notebook) -> dict[str, str]:
+    """Number of each exercise that has a heading, with that heading."""
+    numbers = ((re.match(r"Exercise (\d\d\.\d+)", title), title) for _, _, title in headings(notebook))
+    return {number[1]: title for number, title in numbers if number}
+
+
+def shows_progress(notebook: Notebook, name: str) -> Iterator[str]:
+    recap = next((cell for cell, _, title in headings(notebook) if re.search(r"recap", title, re.IGNORECASE)), None)
+    shown = [
+        number
+        for number, node in _calls(notebook)
+        if isinstance(node.func, ast.Name) and node.func.id == "progress"
+        if [argument.value for argument in node.args if isinstance(argument, ast.Constant)] == [name[:2]]
+    ]
+    if recap is not None and not any(number > recap for number in shown):
+        yield f'after the recap, progress("{name[:2]}") shows what is done'
+
+
 def names_only_files_that_exist(root: Path) -> Rule:
     def rule(notebook: Notebook, name: str) -> Iterator[str]:
         for number, node in _calls(notebook):
@@ -249,9 +273,11 @@ RULES: tuple[Rule, ...] = (
     has_no_empty_cell,
     is_python,
     is_short,
+    has_not_too_many_cells,
     is_prose_in_small_pieces,
     keeps_programming_out,
     has_its_sections,
     looks_inside_and_cleans_up,
     has_exercises,
+    shows_progress,
 )

@@ -31,6 +31,7 @@ def notebook(*extra: Any) -> rules.Notebook:
             code(YAML),
             *extra,
             markdown("## Recap\n\nDone.\n\n## Clean up"),
+            code("progress('02')"),
             code("lab.close()"),
         ],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
@@ -146,6 +147,26 @@ def test_exercises():
     del poor["cells"][5]
     assert list(rules.has_exercises(poor, NAME)) == ["1 exercises, at least 2"]
     assert breaches(rules.has_exercises, code("exercise('03.1')")) == ["exercise 03.1 belongs to another notebook"]
+
+
+def test_headings_of_exercises():
+    made = notebook(markdown("## Do\n\n### Exercise 02.1 · One in ten"), markdown("### Exercise 02.2"))
+    assert rules.exercise_headings(made) == {"02.1": "Exercise 02.1 · One in ten", "02.2": "Exercise 02.2"}
+
+
+def test_progress():
+    poor = notebook()
+    del poor["cells"][-2]
+    assert list(rules.shows_progress(poor, NAME)) == ['after the recap, progress("02") shows what is done']
+    poor["cells"].insert(1, code("progress('02')"))
+    assert list(rules.shows_progress(poor, NAME)), "before the recap there is nothing to show"
+
+
+def test_length():
+    assert breaches(rules.has_not_too_many_cells, *[code(str(n), id=f"n{n}") for n in range(66)]) == []
+    assert breaches(rules.has_not_too_many_cells, *[code(str(n), id=f"n{n}") for n in range(67)]) == [
+        "76 cells, at most 75"
+    ]
 
 
 def test_files_and_links(tmp_path: Any):

@@ -9,7 +9,7 @@ from labsupport import check, words
 from labsupport.check.result import FAILED, PASSED, CheckOutcome
 from labsupport.course.acting import problems_of, rule_says
 from labsupport.course.judging import answered, judge
-from labsupport.course.spec import Shown
+from labsupport.course.spec import Because, Shown
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
@@ -65,3 +65,20 @@ def seven_in_ten(lab: Lab) -> Iterator[Shown]:
 
 
 judge("02.5")(seven_in_ten)
+
+
+@judge("02.6")
+def no_such_cluster(lab: Lab) -> Iterator[Shown]:
+    """Every request fails, and the caller's proxy says that there is no cluster to send it to."""
+    seen = lab.send(_URL, source="client", count=50)
+    yield Because("answered", check.only(seen, status=503, title="every request fails"))
+    flags = sorted({record.flags for record in lab.access_log(seen) if record.direction == "outbound"})
+    told = CheckOutcome(PASSED if flags == ["NC"] else FAILED, "NC", (f"The proxy of client says {', '.join(flags)}.",))
+    yield Because("empty", told) if "UH" in flags else told
+
+
+@judge("02.7")
+def three_to_one(lab: Lab) -> Iterator[Shown]:
+    """75 : 25, and not one request fails."""
+    reject = {"an even split": {"safe": 1, "risk": 1}, "2 : 1": {"safe": 2, "risk": 1}}
+    return _split(lab, {"safe": 3, "risk": 1}, count=1500, reject=reject)

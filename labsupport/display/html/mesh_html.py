@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import re
 import time
+from typing import TYPE_CHECKING
 
 from labsupport import words
 from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.marks import version_mark
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
-from labsupport.observe.tables import AccessLog, LabStatus, Pods
+from labsupport.errors import UsageError
+from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, Pods
 from labsupport.records import AccessRecord, Pod, RuleStatus
 
-__all__ = ["access_log_html", "pods_html", "status_html", "status_parts", "status_title"]
+if TYPE_CHECKING:
+    from labsupport.lab.lab import Lab
+
+__all__ = ["access_log_html", "lab_html", "pods_html", "status_html", "status_parts", "status_title"]
 
 _SHOWN_RECORDS = 200
 _BREAK = re.compile(r"(?<=[|/.:-])(?=[^|/.:-])")
 
 
 def _pod_row(pod: Pod) -> list[str]:
-    ready = "✓ ready" if pod.ready else el("b", "✗ not ready", class_="e")
+    ready = el("span", "✓ ready", class_="w") if pod.ready else el("b", "✗ not ready", class_="e")
     proxy = "sidecar" if pod.injected else "gateway" if pod.concurrency else "none"
     last = el("code", esc(pod.last_words)) if pod.last_words else ""
     return [esc(pod.name), version_mark(pod.version), ready, proxy, str(pod.restarts), last]
@@ -32,6 +37,10 @@ def _pods(pods: Pods) -> str:
     rows = [_pod_row(pod) for pod in pods]
     if not crashed:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
+    if isinstance(pods, LabelledPods):
+        heads.append("labels")
+        labels = (esc(words.labels(pod.labels)).replace(",", ",<wbr>") for pod in pods)
+        rows = [[*row, el("code", text)] for row, text in zip(rows, labels, strict=True)]
     return table(heads, rows, numeric=frozenset({4}), caption="pods")
 
 
@@ -80,6 +89,22 @@ def status_parts(status: LabStatus) -> dict[str, str]:
         "addresses": table(["address", "for your browser"], urls, caption="addresses") if urls else "",
         "notes": "".join(notes),
     }
+
+
+def lab_html(lab: Lab) -> str:
+    """That a lab is there, and what it is for; or that it is not any more."""
+    try:
+        status = lab.status()
+    except UsageError as error:
+        return panel("The lab is closed", el("div", esc(error)))
+    verbs = (
+        ("apply", "puts something in"),
+        ("send", "sends requests"),
+        ("status", "shows everything at a glance"),
+        ("close", "ends it"),
+    )
+    lines = "".join(el("div", el("code", f"lab.{verb}()"), f" {does}") for verb, does in verbs)
+    return panel("✓ The lab is open", lines, subtitle=status_title(status))
 
 
 def status_html(status: LabStatus) -> str:

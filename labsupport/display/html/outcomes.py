@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from labsupport import words
-from labsupport.check.result import CheckOutcome, CheckState
+from labsupport.check.result import SIGNS, CheckOutcome, CheckState
 from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.palette import order_key, slot_of
 from labsupport.display.drawing.table import table
@@ -15,33 +16,44 @@ from labsupport.display.pictures.prediction import prediction_figure
 if TYPE_CHECKING:
     from labsupport.course.exercise import Exercise, Hint
     from labsupport.course.questions import Compared
+    from labsupport.course.summary import Summary
 
-__all__ = ["check_html", "exercise_html", "hint_html", "prediction_html"]
+__all__ = ["check_html", "exercise_html", "hint_html", "prediction_html", "progress_html"]
 
 _FACES = {
-    CheckState.PASSED: ("✓", "var(--ws-ok)", "PASSED"),
-    CheckState.FAILED: ("✗", "var(--ws-ce)", "FAILED"),
-    CheckState.TOO_LITTLE_DATA: ("◔", "var(--ws-c1)", "TOO LITTLE DATA"),
-    CheckState.NOT_ATTEMPTED: ("○", "var(--ws-dim)", "NOT ATTEMPTED"),
+    CheckState.PASSED: ("var(--ws-ok)", "PASSED"),
+    CheckState.FAILED: ("var(--ws-ce)", "FAILED"),
+    CheckState.TOO_LITTLE_DATA: ("var(--ws-dim)", "TOO LITTLE DATA"),
+    CheckState.NOT_ATTEMPTED: ("var(--ws-dim)", "NOT ATTEMPTED"),
 }
+_COLOURS = {SIGNS[state]: colour for state, (colour, _) in _FACES.items()}
 
 
 def check_html(outcome: CheckOutcome) -> str:
     """The outcome of a check with its explanation and numbers."""
-    sign, colour, word = _FACES[outcome.state]
-    tag = el("span", f"{sign} {word}", class_="ws-tag", style=f"color:{colour}")
+    colour, word = _FACES[outcome.state]
+    tag = el("span", f"{SIGNS[outcome.state]} {word}", class_="ws-tag", style=f"color:{colour}")
     head = el("div", tag, " ", el("b", esc(outcome.title)))
-    # Parts of a joined check are indented below their titles; keep that without a list in a list.
-    lines = "".join(
-        el("div", esc(line.strip()), style=f"padding-left:{14 + 14 * (len(line) - len(line.lstrip())) // 2}px")
-        for line in outcome.lines
-    )
-    return panel("", el("div", head, lines, role="status"), _numbers(outcome))
+    return panel("", el("div", head, "".join(map(_line, outcome.lines)), role="status"), _numbers(outcome))
+
+
+def _line(line: str) -> str:
+    """A line of the explanation; parts of a joined check are indented below their titles, without a list in a list."""
+    sign, _, rest = line.strip().partition(" ")
+    text = esc(line.strip())
+    if sign in _COLOURS:
+        text = el("b", sign, style=f"color:{_COLOURS[sign]}") + f" {esc(rest)}"
+    return el("div", text, style=f"padding-left:{14 + 14 * (len(line) - len(line.lstrip())) // 2}px")
 
 
 def _numbers(outcome: CheckOutcome) -> str:
-    if not outcome.seen or not outcome.n:
-        return ""
+    # What is said of one key stands in the table.
+    details = "".join(el("div", esc(line)) for line in outcome.details if line.partition(":")[0] not in outcome.seen)
+    numbers = _table(outcome) if outcome.seen and outcome.n else ""
+    return el("details", el("summary", "the numbers"), numbers, details) if numbers or details else ""
+
+
+def _table(outcome: CheckOutcome) -> str:
     keys = sorted({*outcome.seen, *outcome.expected}, key=order_key)
     rows = []
     for key in keys:
@@ -57,14 +69,15 @@ def _numbers(outcome: CheckOutcome) -> str:
                 words.percent(expected) if expected is not None else "",
             ]
         )
-    level = f"{100 * outcome.level:.6g} % interval" if outcome.level else "interval"
-    inner = table(
-        ["", f"seen, n = {outcome.n:,}", "share", level, "expected"],
-        rows,
+    heads = ["", f"seen, n = {outcome.n:,}", "share", f"{100 * outcome.level:.6g} % interval", "expected"]
+    # A column that would be empty is left out.
+    used = [True, True, True, bool(outcome.interval), bool(outcome.expected)]
+    return table(
+        list(compress(heads, used)),
+        [list(compress(row, used)) for row in rows],
         numeric=frozenset({1, 2, 3, 4}),
         caption="the numbers of the check",
     )
-    return el("details", el("summary", "the numbers"), inner)
 
 
 def prediction_html(compared: Compared) -> str:
@@ -86,4 +99,17 @@ def exercise_html(exercise: Exercise) -> str:
     if spec.questions:
         calls.insert(0, "predict(...)")
     usage = el("div", " ".join(el("code", f".{call}") for call in calls), class_="d", style="margin-top:6px")
-    return panel(f"Exercise {spec.number}", task, usage, subtitle=spec.title)
+    return panel(spec.heading, task, usage)
+
+
+def progress_html(summary: Summary) -> str:
+    """Which exercises have been passed, and which are still to be done."""
+    rows = []
+    for done in summary.exercises:
+        colour, word = _FACES[done.state]
+        state = el("b", f"{SIGNS[done.state]} {word.lower()}", style=f"color:{colour}")
+        rows.append([f"{done.number} {esc(done.title)}", state, str(done.hints) if done.hints else ""])
+    problem = el("div", esc(summary.problem), class_="d") if summary.problem else ""
+    body = table(["exercise", "", "hints read"], rows, numeric=frozenset({2}), caption="exercises")
+    count = words.plural(len(rows), "exercise")
+    return panel("Your progress", body, problem, subtitle=f"{summary.passed} of {count} passed")

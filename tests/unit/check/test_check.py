@@ -159,7 +159,12 @@ def test_senseless_arguments_are_refused(call):
 
 def test_one_stray_is_one_too_many():
     outcome = check.only(seen({"v1": 999, "v2": 1}), version="v1")
-    assert not outcome and "1 otherwise" in repr(outcome) and "1 × v2" in repr(outcome) and "id-999" in repr(outcome)
+    assert (
+        not outcome
+        and "✗ 1 of 1,000 requests went otherwise" in repr(outcome)
+        and "1 × v2" in repr(outcome)
+        and "id-999" in repr(outcome)
+    )
     assert not check.none(seen({"v1": 999, "v2": 1}), version="v2")
     clean = check.none(seen({"v1": 1000}), version="v2")
     assert clean and "rejects a share of others above 1.2 %" in repr(clean) and clean.alpha == 0
@@ -263,3 +268,21 @@ def test_who_chooses_by_outcome_has_decided_about_errors() -> None:
 def test_errors_that_a_check_accepts_in_its_window_are_accepted_before_it() -> None:
     seen = Observations([response(0, outcome="http_error", status=503)] * 20, window=Window(20, 570, 550))
     assert check.status(seen, 503).passed
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"v1": 905, "v2": 95}, "Seen: 90.5 % v1 and 9.5 % v2. That fits what was expected."),
+        ({"v1": 95, "v2": 905}, "expected: 90.0 % v1 and 10.0 % v2: the shares are the wrong way round."),
+        ({"v1": 505, "v2": 495}, "expected: 90.0 % v1 and 10.0 % v2: this looks like an even split."),
+        ({"v1": 700, "v2": 300}, "Seen: 70.0 % v1 and 30.0 % v2; expected: 90.0 % v1 and 10.0 % v2."),
+    ],
+)
+def test_a_sentence_comes_first_and_numbers_last(counts, said):
+    outcome = check.share(seen(counts), {"v1": 90, "v2": 10})
+    assert outcome.lines[0].endswith(said)
+    sign = "✓" if outcome else "✗"
+    assert all(line.startswith(sign) for line in outcome.lines[1:])
+    assert any("interval" in line for line in outcome.details)
+    assert not any("interval" in line for line in outcome.lines)

@@ -73,7 +73,7 @@ def test_another_text_is_judged_under_the_title_of_the_exercise(lab: Lab, progre
     tried = exercise(lab)
     tried.note_applied("kind: Something")
     outcome = tried.check()
-    assert (outcome.state, outcome.title, outcome.n) == (PASSED, "99.1 Try it", 3)
+    assert (outcome.state, outcome.title, outcome.n) == (PASSED, "Exercise 99.1 · Try it", 3)
     assert json.loads(progress_file.read_text())["exercises"]["99.1"]["state"] == "PASSED"
 
 

@@ -9,6 +9,8 @@ import pytest
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED
 from labsupport.course import catalogue, progress
 from labsupport.course.summary import ExerciseProgress, summary
+from labsupport.course.summary import progress as progress_of
+from labsupport.errors import NotFoundError
 
 FIRST = next(iter(catalogue.every()))
 
@@ -39,6 +41,16 @@ def test_outcomes_checks_and_hints_are_kept(file: Path) -> None:
     assert (first().state, first().checks, first().hints) == (PASSED, 2, 2)
     assert first().passed_s > 0
     assert f"✓ {FIRST}" in repr(summary())
+
+
+def test_a_lesson_has_its_own_exercises() -> None:
+    progress.record(FIRST, PASSED)
+    card = progress_of(FIRST[:2])
+    assert card.passed == 1
+    assert {done.number[:2] for done in card.exercises} == {FIRST[:2]}
+    assert progress_of(FIRST[1:2]).exercises == card.exercises
+    with pytest.raises(NotFoundError, match="There are: 00, 01"):
+        progress_of("77")
 
 
 def test_what_has_passed_stays_passed(file: Path) -> None:

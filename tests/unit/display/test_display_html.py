@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 from display_samples import T0, Page, parsed, response
+from small_engine import SmallEngine
 
 from labsupport import display
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
+from labsupport.course.summary import ExerciseProgress, Summary
 from labsupport.display import compare, show
 from labsupport.display.formatters import HTML, install
 from labsupport.display.pictures.observed import observations_html
 from labsupport.errors import ManifestError, Problem
-from labsupport.observe.tables import AccessLog, LabStatus, Pods
+from labsupport.lab.lab import Lab
+from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, Pods
 from labsupport.records import (
     AccessRecord,
     ApplyResult,
@@ -38,6 +41,7 @@ RESULT = ApplyResult(
     ("careful " + EVIL,),
     ("note " + EVIL,),
 )
+POD = Pod("a-1", "default", "a", {"version": "v1", "app": "a"})
 PODS = Pods(
     [
         Pod("a" + EVIL, "default", "a", {"version": "v1" + EVIL}, True, True, 0, "", "web", 1),
@@ -68,6 +72,7 @@ OUTCOME = CheckOutcome(
     interval={"v2": Interval(0.01, 0.3)},
     expected={"v2": 0.1},
 )
+SUMMARY = Summary((ExerciseProgress("02.1", "x" + EVIL, PASSED, 2, 1), ExerciseProgress("02.2", "y", FAILED)), None)
 REFUSED = ManifestError([Problem("unknown" + EVIL, "f.yaml", 2, 7, "Kind/x", "spec.y" + EVIL, "Did you mean z?")])
 LOG = AccessLog(
     [AccessRecord("id", T0, "a" + EVIL, "outbound", "GET", "x", "/" + EVIL, 503, "UH", "d" + EVIL, "r", "c")]
@@ -81,6 +86,8 @@ RECORDS = [
     Leftovers((VS,)),
     Leftovers((VS,), ("pid 3" + EVIL,)),
     PODS,
+    LabelledPods(PODS),
+    SUMMARY,
     STATUS,
     SEEN,
     SEEN.share(),
@@ -91,7 +98,8 @@ RECORDS = [
 
 
 def html_of(record):
-    module, function = HTML[(type(record).__module__, type(record).__name__)]
+    known = (HTML.get((base.__module__, base.__name__)) for base in type(record).__mro__)
+    module, function = next(place for place in known if place)
     return getattr(importlib.import_module(f"labsupport.display.{module}"), function)(record)
 
 
@@ -128,6 +136,32 @@ def test_no_address_of_an_unknown_scheme_becomes_a_link():
 )
 def test_an_outcome_is_said_in_words(state, word):
     assert word in Page(html_of(dataclasses.replace(OUTCOME, state=state))).text
+
+
+def test_an_outcome_has_its_numbers_folded_away():
+    html = html_of(dataclasses.replace(OUTCOME, lines=("That fits.", "✗ v2: much"), details=("n = 50", "v2: 5 seen")))
+    said, _, folded = html.partition("<details")
+    assert "That fits." in said and "much" in said and "n = 50" not in said
+    assert "n = 50" in folded and "v2: 5 seen" not in folded, "the table says it already"
+
+
+def test_a_lab_says_whether_it_is_open():
+    lab = Lab(SmallEngine())
+    assert "✓ The lab is open" in Page(html_of(lab)).text
+    lab.close()
+    assert "The lab is closed" in Page(html_of(lab)).text
+
+
+def test_labels_are_a_column_on_demand():
+    assert "app=a,version=v1" not in Page(html_of(Pods([POD]))).text
+    assert "app=a,version=v1" in Page(html_of(LabelledPods([POD]))).text
+    assert "LABELS" in repr(LabelledPods([POD])) and "app=a,version=v1" in repr(LabelledPods([POD]).of("a"))
+
+
+def test_progress_says_what_is_done():
+    page = Page(html_of(SUMMARY))
+    for words in ("1 of 2 exercises passed", "✓ passed", "✗ failed"):
+        assert words in page.text
 
 
 def test_an_apply_shows_plan_and_time():

@@ -1,0 +1,192 @@
+"""A learner's ten minutes in each notebook: wait, answer wrongly, take a hint, restart the kernel, go on.
+
+However they go, what the text says of each cell is true at the end: no cell fails, every check passes after the right
+answer, and what the text announces is in the output.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+from labsupport import paths
+from labsupport.course import catalogue
+
+pytestmark = pytest.mark.slow
+
+NOTEBOOKS = sorted((paths.root() / "notebooks").glob("[0-9][0-9]-*.ipynb"))
+CELL_S = 120.0
+# So few responses are kept here that seconds do what otherwise ten minutes do: the first ones are gone.
+KEPT = 300
+FORGETFUL = f"""
+from labsupport import BackgroundTraffic
+BackgroundTraffic.__init__.__kwdefaults__["capacity"] = {KEPT}
+"""
+_MANIFEST = re.compile(r"%%manifest (\d\d\.\d+)\n")
+_CHECK = re.compile(r'exercise\("(\d\d\.\d+)"\)\.check\(\)')
+_ASK = re.compile(r'exercise\("(\d\d\.\d+)"\)\.ask\((\d*)\)')
+_TRAFFIC = re.compile(r"^(\w+) = lab\.traffic\(", re.MULTILINE)
+
+SAID = {
+    "00": {
+        "lab.journey(request)": ["details"],
+        'check.only(ruled, version="v1")': ["PASSED"],
+        "watch(live).snapshot()": ["v1"],
+    },
+    "01": {
+        "lab.pods(labels=True)": ["app=web", "version=safe", "ingressgateway"],
+        'check.share(first, {"safe": 2, "risk": 1}, per="connection"': ["TOO_LITTLE_DATA", "110 more connections"],
+        "len(kept.independent_choices": ["(1, 1)"],
+        "check.share(ignored": ["PASSED", "safe alone"],
+        'lab.explain("nodeport:web/name")': ["No rule applies"],
+    },
+    "02": {
+        'lab.config("dr/web")': ["outbound|8080|safe|web.", "RANDOM", "ROUND_ROBIN"],
+        "exercises/02.1/solution.yaml": ["unchanged"],
+        "exercises/02.3/solution.yaml": ["changed"],
+        "lab.access_log(failing.errors": ["UH"],
+        'lab.delete("VirtualService/web"': ["deleted"],
+    },
+}
+"""What a text says of a cell's output, by a part of the cell: true for everybody who answers rightly in the end."""
+
+
+class Learner:
+    """Somebody with a notebook and its kernel.
+
+    Args:
+        path: the notebook.
+    """
+
+    def __init__(self, path: Path) -> None:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        self.cells = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        self.outputs = [""] * len(self.cells)
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel(cwd=str(path.parent))
+        self.client = self._connected()
+
+    def _connected(self) -> BlockingKernelClient:
+        client: BlockingKernelClient = self.manager.blocking_client()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        client.execute_interactive(FORGETFUL, timeout=CELL_S)
+        return client
+
+    def restart(self) -> None:
+        """Restart the kernel, as the button does: whatever it held is gone."""
+        self.client.stop_channels()
+        self.manager.restart_kernel()
+        self.client = self._connected()
+
+    def close(self) -> None:
+        """End the kernel, and with it its lab."""
+        self.client.stop_channels()
+        self.manager.shutdown_kernel()
+
+    def do(self, code: str, *, fails: bool = False) -> str:
+        """Run code and return what it shows as text; it raises an error only if it is to."""
+        texts: list[str] = []
+        reply = self.client.execute_interactive(
+            code, allow_stdin=False, timeout=CELL_S, output_hook=lambda message: texts.append(_text(message["content"]))
+        )
+        shown = "\n".join(filter(None, texts))
+        assert (reply["content"]["status"] == "error") == fails, f"{code}\n{shown}"
+        return shown
+
+    def run(self, number: int) -> None:
+        """Run a cell of the notebook as it stands there now."""
+        self.outputs[number] = self.do(self.cells[number])
+
+    def answer(self, exercise: str, text: str) -> str:
+        """Write an answer into the exercise's cell and run it; where there is none, change the mesh."""
+        for number, source in enumerate(self.cells):
+            if (cell := _MANIFEST.match(source)) and cell[1] == exercise:
+                self.cells[number] = f"{cell[0]}{text}"
+                return self.do(self.cells[number])
+        return self.do(f"lab.apply({text!r})")
+
+    def practise(self, exercise: str) -> None:
+        """Answer wrongly, take a hint, and answer rightly."""
+        spec = catalogue.find(exercise)
+        if spec.judge is None:
+            return
+        check = f'exercise("{exercise}").check()'
+        assert self.do(check).startswith("NOT_ATTEMPTED ")
+        self.answer(exercise, _read(spec.wrong[0].path))
+        assert self.do(check).startswith("FAILED ")
+        assert "Hint 1 of" in self.do(f'exercise("{exercise}").hint()')
+        self.answer(exercise, _read(spec.solution))
+        assert self.do(check).startswith(f"PASSED {spec.heading}")
+
+    def decide(self, exercise: str, number: int) -> None:
+        """Answer a question wrongly, and think again."""
+        question = catalogue.find(exercise).questions[number - 1]
+        ask = f'exercise("{exercise}")'
+        for answer in (question.wrong_answers()[0], question.right_answer()):
+            self.do(f"{ask}.predict({answer!r}, question={number})")
+        assert self.do(f"{ask}.compare(question={number})").startswith("PASSED ")
+
+    def idle(self, traffic: str) -> None:
+        """Let background traffic run until its first responses are no longer kept."""
+        for _ in range(2):
+            self.do(f"{traffic}.collect({KEPT * 2 // 3})")
+        assert "from the last 300 of" in self.do(f"{traffic}.observations")
+
+    def go_on(self, first: int, last: int) -> None:
+        """Run cells in order, and do what each of them is for."""
+        for number in range(first, last):
+            source = self.cells[number]
+            if check := _CHECK.fullmatch(source):
+                self.practise(check[1])
+            self.run(number)
+            if ask := _ASK.fullmatch(source):
+                self.decide(ask[1], int(ask[2] or 1))
+            if traffic := _TRAFFIC.search(source):
+                self.idle(traffic[1])
+
+
+def _text(content: dict[str, Any]) -> str:
+    if "ename" in content:
+        return f"{content['ename']}: {content['evalue']}"
+    return str(content.get("text") or content.get("data", {}).get("text/plain", ""))
+
+
+def _read(path: str) -> str:
+    return (paths.manifests() / path).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def learner(request: pytest.FixtureRequest) -> Iterator[Learner]:
+    somebody = Learner(request.param)
+    yield somebody
+    somebody.close()
+
+
+@pytest.mark.parametrize("learner", NOTEBOOKS, ids=lambda path: path.stem, indirect=True)
+def test_every_text_is_true_for_a_learner_who_dawdles_errs_and_restarts(
+    learner: Learner, request: pytest.FixtureRequest
+) -> None:
+    lesson = request.node.callspec.params["learner"].name[:2]
+    half = len(learner.cells) // 2
+    learner.go_on(0, half)
+    learner.restart()
+    assert "lab" in learner.do("lab", fails=True)
+    for number in range(half):
+        learner.run(number)
+    learner.go_on(half, len(learner.cells))
+
+    for part, words in SAID[lesson].items():
+        (output,) = (learner.outputs[number] for number, source in enumerate(learner.cells) if part in source)
+        assert [word for word in words if word not in output] == [], f"{part}\n{output}"
+    done = sum(number.startswith(f"{lesson}.") for number in catalogue.every())
+    (card,) = (learner.outputs[number] for number, source in enumerate(learner.cells) if source.startswith("progress("))
+    assert card.startswith(f"{done} of {done} exercise"), card
+    assert "nothing is left" in learner.outputs[-1].lower() or "remaining=()" in learner.outputs[-1]
