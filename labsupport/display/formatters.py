@@ -46,7 +46,7 @@ def _live(traffic: Any) -> None:
 
 
 def _question(asked: Any) -> None:
-    from labsupport.display.live.question import show_question
+    from labsupport.display.live.asked import show_question
 
     show_question(asked)
 

@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import Any
 
-from labsupport.course.questions import Asked, ChoiceQuestion, Question
-from labsupport.display.drawing.figure import panel
-from labsupport.display.drawing.text import el, esc
-from labsupport.display.live.still import ALIVE, publish, still, view_only
+from labsupport.course.questions import Asked, ChoiceQuestion
+from labsupport.display.live.still import ASKED
 from labsupport.errors import UsageError
 
-__all__ = ["question_widget", "show_question"]
-
-
-def show_question(asked: Asked) -> None:
-    """Show a question, and beside it what is seen of it when its kernel is gone.
-
-    Args:
-        asked: what is asked, with the answer so far.
-    """
-    place = f"workshop-{uuid.uuid4().hex}"
-
-    def keep(answer: float | str | None, *, update: bool = True) -> None:
-        publish(still(_still_html(asked.question, answer)), {}, place, update=update)
-
-    bundle = question_widget(asked, answered=keep)._repr_mimebundle_()
-    publish(view_only(bundle), {}, f"{place}-widget")
-    keep(asked.answer, update=False)
-
-
-def _still_html(question: Question, answer: float | str | None) -> str:
-    choices = question.choices if isinstance(question, ChoiceQuestion) else ()
-    listed = el("ul", "".join(el("li", esc(choice)) for choice in choices)) if choices else ""
-    return panel("", el("div", esc(question.text)) + listed + el("div", esc(_said(answer)), class_="d"))
+__all__ = ["question_widget"]
 
 
 def question_widget(asked: Asked, *, answered: Callable[[float | str], None] = lambda _: None) -> Any:
@@ -85,7 +60,7 @@ def question_widget(asked: Asked, *, answered: Callable[[float | str], None] = l
             answered(change["new"])
 
     control.observe(changed, names="value")
-    return widgets.VBox([text, control, said]).add_class(ALIVE)
+    return widgets.VBox([text, control, said]).add_class(ASKED)
 
 
 def _said(answer: float | str | None) -> str:

@@ -6,17 +6,18 @@ from typing import Any
 
 from labsupport.display.drawing.text import el
 
-__all__ = ["ALIVE", "gone", "publish", "still", "view_only"]
+__all__ = ["ASKED", "gone", "publish", "still", "view_only"]
 
-ALIVE = "ws-live"
-"""A class in every widget that has a static form beside it."""
+ASKED = "ws-asked"
+"""The class of a question's widget; pictures have one of their own."""
 
 _VIEW = "application/vnd.jupyter.widget-view+json"
 # Two outputs of a cell, the widget and then its static form, of which one is seen: a notebook whose kernel is gone has
 # an error text in the place of the widget.
+_ALIVE = f":has(.ws-live,.{ASKED})"
 _STYLE = (
-    f".jp-OutputArea-child:has(.{ALIVE})+.jp-OutputArea-child:has(.ws-still),"
-    f".jp-OutputArea-child:not(:has(.{ALIVE})):has(+.jp-OutputArea-child .ws-still),"
+    f".jp-OutputArea-child{_ALIVE}+.jp-OutputArea-child:has(.ws-still),"
+    f".jp-OutputArea-child:not({_ALIVE}):has(+.jp-OutputArea-child .ws-still),"
     ".jp-OutputArea-child:has(.ws-gone){display:none}"
 )
 
