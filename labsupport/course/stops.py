@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Container, Mapping
 from types import TracebackType
 from typing import Any
@@ -59,4 +60,6 @@ def _unknown(name: str, trace: TracebackType, names: Mapping[str, Any], first: C
         return f"{known}. Run the first code cell of this notebook, and after a restart all above. {_AGAIN}"
     if "lab" not in names:
         return f"{known}, and no lab is open yet. After a restart, run the cells above first. {_AGAIN}"
-    return ""
+    # Python itself suggests a name only where it prints the stack.
+    near = difflib.get_close_matches(name, [own for own in names if not own.startswith("_")], n=1, cutoff=0.6)
+    return f"{known}. Did you mean {near[0]}?" if near else ""
