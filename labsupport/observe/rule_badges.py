@@ -24,30 +24,30 @@ def _http(rule: Mapping[str, Any]) -> Iterator[str]:
     """Badges of one entry of ``VirtualService.spec.http``."""
     routes = rule.get("route") or []
     if len(routes) > 1:
-        yield "⑂ weights " + "/".join(str(route.get("weight", 0)) for route in routes)
+        yield "weights " + "/".join(str(route.get("weight", 0)) for route in routes)
     fault = rule.get("fault") or {}
     users = _for_whom(rule)
     if delay := fault.get("delay"):
-        yield f"⏱ delay {delay.get('fixedDelay', '')}{_percent(delay.get('percentage'))}{users}"
+        yield f"delay {delay.get('fixedDelay', '')}{_percent(delay.get('percentage'))}{users}"
     if abort := fault.get("abort"):
         what = abort.get("httpStatus") or abort.get("grpcStatus") or ""
-        yield f"✗ abort {what}{_percent(abort.get('percentage'))}{users}"
+        yield f"abort {what}{_percent(abort.get('percentage'))}{users}"
     if "timeout" in rule:
-        yield f"⏲ timeout {rule['timeout']}"
+        yield f"timeout {rule['timeout']}"
     retries = rule.get("retries")
     if isinstance(retries, Mapping) and "attempts" in retries:
-        yield f"↻ {words.plural(int(retries['attempts'] or 0), 'retry', 'retries')}"
+        yield f"{words.plural(int(retries['attempts'] or 0), 'retry', 'retries')}"
     mirrors = (
         [rule["mirror"]]
         if rule.get("mirror")
         else [entry.get("destination") or {} for entry in rule.get("mirrors") or []]
     )
     for mirror in mirrors:
-        yield f"⧉ mirror to {mirror.get('subset') or _host(mirror.get('host'))}"
+        yield f"mirror to {mirror.get('subset') or _host(mirror.get('host'))}"
     if rule.get("redirect"):
-        yield "↪ redirect"
+        yield "redirect"
     if rule.get("rewrite"):
-        yield "✎ rewrite"
+        yield "rewrite"
 
 
 def _for_whom(rule: Mapping[str, Any]) -> str:
@@ -64,14 +64,14 @@ def _for_whom(rule: Mapping[str, Any]) -> str:
 def _policy(policy: Mapping[str, Any]) -> Iterator[str]:
     """Badges of a ``trafficPolicy``."""
     if "outlierDetection" in policy:
-        yield "⏻ outlier detection"
+        yield "outlier detection"
     if "connectionPool" in policy:
-        yield "⏻ circuit breaker"
+        yield "circuit breaker"
     balancer = policy.get("loadBalancer") or {}
     if simple := balancer.get("simple"):
-        yield f"⚖ {simple}"
+        yield f"{simple}"
     if "consistentHash" in balancer:
-        yield "⚖ sticky (consistent hash)"
+        yield "sticky (consistent hash)"
 
 
 def badges_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
@@ -97,7 +97,7 @@ def badges_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
             matching = sum(bool(entry.get("match")) for entry in entries)
             for host in {_host(host) for host in spec.get("hosts") or []}:
                 if matching and host in badges_by_service:
-                    badges_by_service[host].append(f"? {words.plural(matching, 'match rule')}")
+                    badges_by_service[host].append(f"{words.plural(matching, 'match rule')}")
         elif resource.kind == "DestinationRule":
             policies = [
                 spec.get("trafficPolicy") or {},

@@ -48,6 +48,13 @@ def chromium_program() -> Path:
     return program
 
 
+@pytest.fixture(scope="session")
+def javascript_packages() -> Path:
+    from javascript import packages
+
+    return packages()
+
+
 class Server:
     """A running JupyterLab.
 

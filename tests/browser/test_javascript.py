@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
+from javascript import unable
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).parent / "js"
 
 
-def unable(reason: str) -> NoReturn:
-    """A green CI that linted nothing would say nothing; elsewhere, what is missing is skipped."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-
-
 def program(name: str) -> str:
-    found = shutil.which(name)
-    return found if found is not None else unable(f"no {name}, which tests and lints the pictures' JavaScript")
+    return shutil.which(name) or unable(f"no {name}, which tests and lints the pictures' JavaScript")
 
 
 def run(*command: str | Path, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
@@ -33,16 +26,8 @@ def run(*command: str | Path, timeout_s: float = 120) -> subprocess.CompletedPro
 
 
 @pytest.fixture(scope="module")
-def eslint() -> Path:
-    """The linter in the version of the lock file, installed into ``node_modules`` beside it if it is not there."""
-    npm = program("npm")
-    wanted = json.loads((FOLDER / "package.json").read_text(encoding="utf-8"))["devDependencies"]["eslint"]
-    manifest = FOLDER / "node_modules" / "eslint" / "package.json"
-    if not manifest.is_file() or json.loads(manifest.read_text(encoding="utf-8"))["version"] != wanted:
-        done = run(npm, "ci", "--prefix", FOLDER, "--ignore-scripts", "--no-audit", "--no-fund", timeout_s=300)
-        if done.returncode != 0:
-            unable(f"npm could not install the linter:\n{done.stderr[-2000:]}")
-    return FOLDER / "node_modules" / "eslint" / "bin" / "eslint.js"
+def eslint(javascript_packages: Path) -> Path:
+    return javascript_packages / "eslint" / "bin" / "eslint.js"
 
 
 def lint(eslint: Path, *what: str | Path) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from labsupport import words
 
-__all__ = ["ERROR", "NEUTRAL", "SLOTS", "Palette", "Shape", "Slot", "order_key", "slot_of"]
+__all__ = ["ERROR", "NEUTRAL", "SLOTS", "Palette", "Shape", "Slot", "look_of", "order_key", "slot_of"]
 
 Shape = Literal["circle", "square", "triangle", "diamond", "bar", "wedge", "plus", "ring", "cross"]
 
@@ -50,6 +50,9 @@ ERROR = Slot("e", "cross", "#b8260b", "#ff7a59")
 # Old and new are the same two looks in every lesson, whatever the lesson calls its versions.
 _KNOWN = {"v1": 0, "safe": 0, "stable": 0, "v2": 1, "risk": 1, "canary": 1, "v3": 2, "v4": 3, "v5": 4, "v6": 5, "v7": 6}
 _FIRST_FREE = 3
+# What is counted besides versions: a colour would make a version of it.
+_NO_VERSIONS = frozenset({"none", "ok", "as expected", "predicted", "seen"})
+_ERRORS = frozenset({"otherwise", "http_error", "timeout", "connection", "unknown_destination"})
 
 
 class Palette:
@@ -80,6 +83,22 @@ _palette = Palette()
 def slot_of(version: str) -> Slot:
     """The look of a version in this kernel."""
     return _palette.slot(version)
+
+
+def look_of(key: str, *, by: str = "version") -> Slot:
+    """The look of anything that responses are counted by: only versions have colours of their own.
+
+    Args:
+        key: a version, or a status, an outcome, what a check or a prediction counts.
+        by: what it is counted by, as for ``Observations.share``.
+    """
+    if key in _NO_VERSIONS:
+        return NEUTRAL
+    if key in _ERRORS:
+        return ERROR
+    if by in ("status", "outcome"):
+        return NEUTRAL if key.isdecimal() and int(key) < 400 else ERROR
+    return slot_of(key)
 
 
 def order_key(version: str) -> tuple[int, tuple[tuple[int, int, str], ...]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
+from collections.abc import Sequence
 
-__all__ = ["clip", "el", "esc", "num", "width"]
+__all__ = ["breakable", "clip", "el", "esc", "fitting", "num", "width"]
 
+_BREAK = re.compile(r"(?<=[|/.:-])(?=[^|/.:-])")
 _VOID = frozenset({"br", "input", "col", "wbr"})
-# Advances of the printable ASCII characters in hundredths of an em, from DejaVu Sans and its bold: the widest of the fonts
-# that pages are shown with, so that what fits here fits everywhere. Measured, because an estimate per class of
+# Advances of the printable ASCII characters in hundredths of an em, from DejaVu Sans and its bold: the widest of the
+# fonts that pages are shown with, so that what fits here fits everywhere. Measured, because an estimate per class of
 # characters is wrong by a tenth, and words of a picture leave their boxes.
 _REGULAR = (
     *(32, 40, 46, 84, 64, 95, 78, 28, 39, 39, 50, 84, 32, 36, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 34, 34),
@@ -61,6 +64,11 @@ _SIGN = 100
 def esc(value: object) -> str:
     """Text as HTML or SVG content or attribute value."""
     return html.escape(str(value), quote=True)
+
+
+def breakable(text: str) -> str:
+    """Text as HTML that a narrow table may break after its separators."""
+    return "<wbr>".join(esc(part) for part in _BREAK.split(text))
 
 
 def num(value: float) -> str:
@@ -123,3 +131,8 @@ def clip(text: str, room: float, size: float = 12.0, *, bold: bool = False) -> s
         if width(short, size, bold=bold) <= room:
             return short
     return text[:1] + "…"
+
+
+def fitting(forms: Sequence[str], room: float) -> str:
+    """The first of several ways to say something that is not wider than ``room`` pixels; the last one, shortened."""
+    return next((form for form in forms if width(form) <= room), clip(forms[-1], room))

@@ -50,11 +50,13 @@ def config_html(view: ConfigView) -> str:
     if view.note:
         pieces.append(el("div", esc(view.note), style="margin-top:6px"))
     right = el("section", *pieces, aria_label="What Envoy got", class_="ws-col")
+    marked = any(line.mark == "written" for line in view.written)
     legend = el(
-        "div",
-        el("span", "highlighted", style="background:var(--ws-hl);padding:0 4px"),
-        " values of the rule, on both sides",
-        class_="d",
-        style="margin-top:8px",
+        "div", el("span", "highlighted", class_="ws-on-word"), " values of the rule, on both sides", class_="d ws-gap"
     )
-    return panel(str(view.ref), el("div", left, right, class_="ws-cols"), legend, subtitle="what a rule becomes")
+    return panel(
+        str(view.ref),
+        el("div", left, right, class_="ws-cols"),
+        legend if marked else "",
+        subtitle="what a rule becomes",
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from labsupport import words
 from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.marks import version_mark
 from labsupport.display.drawing.table import table
-from labsupport.display.drawing.text import el, esc
+from labsupport.display.drawing.text import breakable, el, esc
 from labsupport.errors import UsageError
 from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, Pods
 from labsupport.records import AccessRecord, Pod, RuleStatus
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["access_log_html", "lab_html", "pods_html", "status_html", "status_parts", "status_title"]
 
 _SHOWN_RECORDS = 200
-_BREAK = re.compile(r"(?<=[|/.:-])(?=[^|/.:-])")
 
 
 def _pod_row(pod: Pod) -> list[str]:
@@ -129,20 +127,15 @@ def _record_row(record: AccessRecord) -> list[str]:
     flags = el("span", esc(record.flags), class_="e" if bad else "d", title=record.details) if record.flags else ""
     # A server's own sidecar always hands on to its own pod.
     known = record.upstream_pod in ("", record.pod)
-    upstream = "" if known else " → " + _breakable(record.upstream_pod)
-    cluster = el("code", _breakable(words.cluster(record.cluster)), title=record.cluster) if record.cluster else "–"
+    upstream = "" if known else " → " + breakable(record.upstream_pod)
+    cluster = el("code", breakable(words.cluster(record.cluster)), title=record.cluster) if record.cluster else "–"
     return [
-        _breakable(record.pod) + " " + el("span", esc(record.direction + copy + tries), class_="d l"),
-        el("code", esc(record.method), " ", _breakable(record.authority + record.path)),
+        breakable(record.pod) + " " + el("span", esc(record.direction + copy + tries), class_="d l"),
+        el("code", esc(record.method), " ", breakable(record.authority + record.path)),
         el("b", str(record.status), class_="e" if bad else None) + " " + flags,
         cluster + upstream,
         el("span", words.duration(record.duration_s), class_="w"),
     ]
-
-
-def _breakable(text: str) -> str:
-    """Text that a narrow table may break after its separators."""
-    return "<wbr>".join(esc(part) for part in _BREAK.split(text))
 
 
 def access_log_html(log: AccessLog) -> str:

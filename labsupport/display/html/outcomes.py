@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from labsupport import words
 from labsupport.check.result import SIGNS, CheckOutcome, CheckState
 from labsupport.display.drawing.figure import panel
-from labsupport.display.drawing.palette import order_key, slot_of
+from labsupport.display.drawing.palette import look_of, order_key
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
 from labsupport.display.pictures.prediction import prediction_figure
@@ -62,7 +62,7 @@ def _table(outcome: CheckOutcome) -> str:
         expected = outcome.expected.get(key)
         rows.append(
             [
-                el("span", "■ ", class_=f"ws-c{slot_of(key).key}", aria_hidden="true") + esc(key),
+                el("span", "■ ", class_=f"ws-c{look_of(key).key}", aria_hidden="true") + esc(key),
                 f"{count:,}",
                 words.percent(count / outcome.n),
                 words.percent_range(*interval) if interval is not None else "",

@@ -128,8 +128,8 @@ def _ends(told: Explanation) -> list[_Box]:
         for one in told.outcomes
     ]
     for to in told.mirrors:
-        copy = (f"{words.percent(to.share)} copied, answers thrown away", "d")
-        made.append(_Box(((_name(to), "b"), copy), "off", version=to.subset))
+        copied = (f"{words.percent(to.share)} copied,", "d"), ("answers thrown away", "d")
+        made.append(_Box(((_name(to), "b"), *copied), "off", version=to.subset))
     if len(made) > _ENDS:
         made = [*made[:_ENDS], _Box(((f"and {len(made) - _ENDS} more", "d"),))]
     return made
@@ -147,19 +147,21 @@ def _drawn(box: _Box, x: float, y: float, wide: float) -> str:
         left = 28.0
     room = wide - left - 10
     if box.place and width(box.lines[0][0], bold=True) + width(box.place) + 16 < room:
-        parts.append(el("text", esc(box.place), x=x + wide - 10, y=y + 15, text_anchor="end", class_="d"))
+        # Dimmed letters on the highlight would be too faint.
+        look = None if box.look == "chosen" else "d"
+        parts.append(el("text", esc(box.place), x=x + wide - 10, y=y + 15, text_anchor="end", class_=look))
     for place, (text, look) in enumerate(box.lines):
         shown = clip(text, room - (10 if place else 0), bold="b" in look)
         at = {"x": x + left + (10 if place and not box.version else 0), "y": y + 15 + _LINE * place}
         parts.append(el("g", el("title", esc(text)), el("text", esc(shown), **at, class_=look or None)))
-    return el("g", *parts, opacity=".6" if box.look == "off" else None)
+    return el("g", *parts, class_="ws-box")
 
 
 def _way(told: Explanation, frame: _ExplainFrame) -> tuple[str, float, float]:
     rules, ends = _rules(told, frame.rules - 32), _ends(told)
-    headers = "".join(f", {name}: {value}" for name, value in told.headers.items())
-    asked = f"{told.method} {told.url}{headers}"
-    request = _Box(((f"{told.source.partition(' ')[0]} asks", "d"), (asked, "b")))
+    headers = [(f"{name}: {value}", "") for name, value in told.headers.items()]
+    asked = (f"{told.source.partition(' ')[0]} asks", "d"), (f"{told.method} {told.url}", "b")
+    request = _Box((*asked, *headers))
     x, y, parts = 2.0, 2.0, [_drawn(request, 2.0, 2.0, frame.rules)]
     middle = x + 26
     chosen = (y, request.high)

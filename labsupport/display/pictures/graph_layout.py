@@ -109,7 +109,7 @@ def versions_of(node: Node) -> list[tuple[str, int]]:
 def _size(node: Node) -> tuple[float, float]:
     lines = max(1, len(versions_of(node)) + (not node.injected))
     high = HEAD + LINE * lines + 6 + (LINE * len(node.badges) + 6 if node.badges else 0)
-    texts = [width(node.title, bold=True) + 20, *(width(badge) + 18 for badge in node.badges)]
+    texts = [width(node.title, bold=True) + 20, *(width(badge) + 34 for badge in node.badges)]
     texts += [width(f"{version}  99.9 %") + 44 for version, _ in versions_of(node)]
     return min(_MOST, max(_LEAST, *texts)), high
 

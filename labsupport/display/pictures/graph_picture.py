@@ -14,6 +14,18 @@ from labsupport.observe.calls import CLIENT, GATEWAY, Edge, MeshGraph, Node
 __all__ = ["NARROW", "WIDE", "graph_figure", "graph_parts"]
 
 WIDE, NARROW = 920.0, 640.0
+# What a rule does as a small picture, by a word of its badge: drawn, because few fonts have such signs.
+_ICONS = {
+    "weights": "M0 5h3q2 0 3-3l1-1h3M3 5q2 0 3 3l1 1h3",
+    "delay": "M5 1a4 4 0 1 0 .1 0zM5 3v2.4h2",
+    "timeout": "M5 1a4 4 0 1 0 .1 0zM5 3v2.4h2",
+    "abort": "M1.5 1.5l7 7M8.5 1.5l-7 7",
+    "retr": "M8.5 3a4 4 0 1 0 .5 3M9 .5v3H6",
+    "mirror": "M1 1h5.5v5.5H1zM3.5 8.5h5.5V3",
+    "redirect": "M1 9V4h7M5.5 1.5L8 4 5.5 6.5",
+    "rewrite": "M1 9l.6-2.6L7 1l2 2-5.4 5.4z",
+}
+_ICON = "M1 5h8M5 1v8"
 
 
 def _edge(graph: MeshGraph, edge: Edge, way: Way, most: int) -> str:
@@ -88,8 +100,12 @@ def _node(node: Node, box: Box) -> str:
         y = box.y + box.high - LINE * len(node.badges) - 8
         parts.append(el("path", d=f"M{box.x + 8:.1f} {y:.1f}h{box.wide - 16:.1f}", stroke="var(--ws-line)"))
         for place, badge in enumerate(node.badges, start=1):
-            said = el("text", esc(clip(badge, box.wide - 16)), x=box.x + 9, y=y + LINE * place - 1, class_="d")
-            parts.append(el("g", el("title", esc(badge)), said))
+            base = y + LINE * place - 1
+            said = el("text", esc(clip(badge, box.wide - 32)), x=box.x + 24, y=base, class_="d")
+            icon = next((way for word, way in _ICONS.items() if word in badge), _ICON)
+            moved = f"translate({box.x + 9:.1f} {base - 9:.1f})"
+            drawn = el("path", d=icon, transform=moved, fill="none", stroke="var(--ws-dim)", stroke_width=1.3)
+            parts.append(el("g", el("title", esc(badge)), drawn, said))
     return "".join(parts)
 
 

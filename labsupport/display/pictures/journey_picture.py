@@ -9,7 +9,7 @@ from labsupport import words
 from labsupport.display.drawing.figure import Figure
 from labsupport.display.drawing.palette import NEUTRAL, slot_of
 from labsupport.display.drawing.table import table
-from labsupport.display.drawing.text import clip, el, esc, num, width
+from labsupport.display.drawing.text import breakable, clip, el, esc, fitting, num, width
 from labsupport.display.pictures.timeline import nice_scale
 from labsupport.observe.journey import HopRow, Journey, told
 
@@ -77,7 +77,7 @@ def _beside(row: HopRow, forms: Sequence[str], x: float, wide: float, y: float, 
     """The words of a bar: inside it, else where there is more room."""
     right, left = frame.x + frame.span + 30 - x - wide, x - frame.x
     room = max(wide - 14, right - 12, left - 12)
-    said = next((form for form in forms if width(form) <= room), forms[-1])
+    said = fitting(forms, room)
     kind = "e h" if row.failed else "d h"
     if width(said) <= wide - 14:
         slot = slot_of(row.version) if row.version else NEUTRAL
@@ -139,7 +139,7 @@ def _table(rows: Sequence[HopRow]) -> str:
             str(row.record.status or "–"),
             esc(row.remark),
             esc(row.route),
-            esc(row.cluster),
+            breakable(row.cluster),
         ]
         for row in rows
     ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from labsupport import words
 from labsupport.display.drawing.figure import Figure, panel, svg
 from labsupport.display.drawing.marks import version_mark
-from labsupport.display.drawing.palette import ERROR, NEUTRAL, Slot, slot_of
+from labsupport.display.drawing.palette import look_of
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
 from labsupport.display.pictures.causes import cause
@@ -32,18 +32,9 @@ _WIDE = 560.0
 _ROW = 48.0
 
 
-def _slot(by: str, key: str) -> Slot:
-    if key == NONE:
-        return NEUTRAL
-    if by in ("status", "outcome"):
-        good = key == "ok" or (key.isdecimal() and int(key) < 400)
-        return slot_of("v1") if good else ERROR
-    return slot_of(key)
-
-
 def _rows(share: Share, expected: Mapping[str, float] | None) -> list[ShareRow]:
     rows = make_rows(share.counts, share.n, expected)
-    return [ShareRow(row.key, row.count, row.total, row.expected, _slot(share.by, row.key)) for row in rows]
+    return [ShareRow(row.key, row.count, row.total, row.expected, look_of(row.key, by=share.by)) for row in rows]
 
 
 def _draw(rows: Sequence[ShareRow]) -> tuple[str, float]:
@@ -116,7 +107,7 @@ def compare_figure(
     for seen, share, label, goals in sides:
         counts = {key: share.count(key) for key in keys}
         rows = [
-            ShareRow(row.key, row.count, row.total, row.expected, _slot(share.by, row.key))
+            ShareRow(row.key, row.count, row.total, row.expected, look_of(row.key, by=share.by))
             for row in make_rows(counts, share.n, goals if expected_shares(goals) else None)
         ]
         names = label_width(rows)
@@ -179,7 +170,7 @@ def _facts(seen: Observations) -> str:
     quantiles = [[f"p{100 * q:g}", words.duration(seen.quantile(q))] for q in (0.5, 0.9, 0.99)]
     quantiles.append(["longest", words.duration(seen.max_s)])
     times = table(["latency", ""], [[esc(name), value] for name, value in quantiles], numeric=frozenset({1}))
-    return el("div", errors) + el("div", times)
+    return el("div", el("div", errors), el("div", times, class_="ws-gap"))
 
 
 def observations_html(seen: Observations) -> str:

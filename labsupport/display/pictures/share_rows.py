@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from labsupport import words
 from labsupport.display.drawing.marks import mark
 from labsupport.display.drawing.palette import NEUTRAL, Slot, order_key, slot_of
-from labsupport.display.drawing.text import clip, el, esc, width
+from labsupport.display.drawing.text import clip, el, esc, fitting, width
 from labsupport.statistics import Interval, proportion_interval, proportions
 from labsupport.traffic.share import NONE
 
@@ -130,9 +130,14 @@ def share_row(row: ShareRow, y: float, *, wide: float, names: float) -> str:
         if row.expected is not None
         else ""
     )
-    detail = f"{goal}interval {words.percent_range(low, high)}" if row.total else goal.removesuffix(", ")
-    parts.append(el("text", esc(value), x=x, y=middle + 22, class_="b"))
-    parts.append(el("text", esc(detail), x=x + 52, y=middle + 22, class_="d"))
+    between = words.percent_range(low, high)
+    forms = (f"{goal}interval {between}", f"{goal}{between}") if row.total else (goal.removesuffix(", "),)
+    # Below the bar where there is room for it, else as far to the left as it takes.
+    gap = width(value, bold=True) + 8
+    detail = fitting(forms, wide - 22 - gap)
+    left = max(20.0, min(x, wide - 2 - gap - width(detail)))
+    parts.append(el("text", esc(value), x=left, y=middle + 22, class_="b"))
+    parts.append(el("text", esc(detail), x=left + gap, y=middle + 22, class_="d"))
     return "".join(parts)
 
 

@@ -14,7 +14,7 @@ from labsupport import words
 from labsupport.display.drawing.figure import Figure
 from labsupport.display.drawing.marks import column, mark
 from labsupport.display.drawing.palette import ERROR, slot_of
-from labsupport.display.drawing.text import clip, el, esc, num, width
+from labsupport.display.drawing.text import clip, el, esc, fitting, num, width
 from labsupport.display.pictures.phases import Phase, phases_summary, phases_table
 from labsupport.display.pictures.share_rows import label_width, legend, make_rows, rows_table, share_row
 from labsupport.display.pictures.timeline import Shares, Timeline, nice_scale
@@ -277,9 +277,11 @@ class TrafficPicture:
         rows = make_rows(shares.versions, shares.requests, expected)
         names = label_width(rows)
         span = now_s - shares.since_s
-        since = f"{span:.0f} s" if span >= self.timeline.recent_s - 0.5 else f"{max(span, 0.0):.0f} s, since the change"
-        head = el("tspan", f" · {words.plural(shares.requests, 'request')}", class_="d")
-        parts = [el("text", f"share of the last {since}", head, x=0.0, y=14.0)]
+        count = f" · {words.plural(shares.requests, 'request')}"
+        long = span >= self.timeline.recent_s - 0.5
+        since = f"share of the last {span:.0f} s" if long else f"share since the change, {max(span, 0.0):.0f} s"
+        said = fitting((since, since.removeprefix("share ")), SHARES_WIDTH - width(count))
+        parts = [el("text", said, el("tspan", count, class_="d"), x=0.0, y=14.0)]
         for place, row in enumerate(rows[:_ROWS]):
             parts.append(share_row(row, 26.0 + _ROW * place, wide=SHARES_WIDTH, names=names))
         height = 28.0 + _ROW * min(max(len(rows), 1), _ROWS)
@@ -352,7 +354,7 @@ def traffic_figure(
         phases: what was seen between the changes, oldest first.
 
     Returns:
-        A figure of 930 x 310 pixels, and a narrow one.
+        A figure of 930 x 310 pixels, and a narrow one of the plot's width.
     """
     parts = picture.fragments(now_s, changes, full=True)
     since = max(
@@ -376,7 +378,7 @@ def traffic_figure(
 
     side, low = PLOT_WIDTH + 20, max(high, NOTES_HEIGHT)
     wide = beside(side, 0, rows) + beside(side, high, picture.notes(shares, expected, HEIGHT - high))
-    below = beside(LEFT, HEIGHT, rows) + beside(LEFT + SHARES_WIDTH + 30, HEIGHT, picture.notes(shares, expected, low))
+    below = beside(0, HEIGHT, rows) + beside(PLOT_WIDTH - SHARES_WIDTH, HEIGHT, picture.notes(shares, expected, low))
     table = rows_table(make_rows(shares.versions, shares.requests, expected))
     summary = picture.summary(shares, expected)
     if len(phases) > 1:

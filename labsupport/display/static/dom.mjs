@@ -2,8 +2,11 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Keys that our controls use; JupyterLab's command mode would take them away (ArrowRight folds headings). */
-const OWN_KEYS = /^(Arrow|Page|Home$|End$|Enter$| $)/;
+/**
+ * Keys that our controls use, and all letters; JupyterLab's command mode would take them away (ArrowRight folds
+ * headings, "m" makes text of a cell, "dd" deletes it).
+ */
+const OWN_KEYS = /^(Arrow|Page|Home$|End$|Enter$|Escape$|Backspace$|Delete$|.$)/;
 
 /**
  * Keep the keys of our controls from the notebook around them.
@@ -11,8 +14,9 @@ const OWN_KEYS = /^(Arrow|Page|Home$|End$|Enter$| $)/;
  * an attribute of Lumino's stops it, on the control itself, and not for other keys such as those that save.
  */
 export function keepKeys(root) {
-  const ours = (event) =>
-    OWN_KEYS.test(event.key) && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
+  // Shift is part of a letter, and with any other key of a command, such as the one that runs the cell.
+  const ours = ({ key, ctrlKey, metaKey, altKey, shiftKey }) =>
+    OWN_KEYS.test(key) && !ctrlKey && !metaKey && !altKey && (!shiftKey || key.length === 1);
   const mark = (event) => {
     if (!root.isConnected) window.removeEventListener("keydown", mark, true);
     else if (root.contains(event.target)) event.target.toggleAttribute("data-lm-suppress-shortcuts", ours(event));

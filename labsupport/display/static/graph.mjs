@@ -44,6 +44,11 @@ export function renderGraph({ model, el }) {
     chosen = chosen === name ? "" : name;
     update({ changed: [], dropped: [] });
   };
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !chosen) return;
+    event.stopPropagation();
+    choose(chosen);
+  });
   const place = (name) => {
     if (drawn.has(name)) return drawn.get(name);
     const made = group(svg);
@@ -57,6 +62,10 @@ export function renderGraph({ model, el }) {
         event.preventDefault();
         choose(name);
       });
+    } else if (name.startsWith("label:")) {
+      // The words of a call belong to it; by key, the call itself is reached.
+      made.classList.add("ws-words");
+      made.addEventListener("click", () => choose(name.replace("label:", "edge:")));
     }
     return made;
   };

@@ -1,0 +1,253 @@
+"""Every kind of picture and card that notebooks show, made of records with names as lessons have them."""
+
+from __future__ import annotations
+
+import random
+
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
+from labsupport.course.exercise import Hint
+from labsupport.course.questions import NumberQuestion
+from labsupport.display import compare
+from labsupport.display.drawing.figure import Figure
+from labsupport.display.html.changes import apply_html, leftovers_html, manifest_error_html
+from labsupport.display.html.explain_html import explanation_html
+from labsupport.display.html.mesh_html import access_log_html, pods_html, status_html
+from labsupport.display.html.outcomes import check_html, hint_html, prediction_html
+from labsupport.display.pictures.graph_picture import graph_figure
+from labsupport.display.pictures.journey_picture import journey_figure
+from labsupport.display.pictures.observed import observations_html, response_html, share_figure
+from labsupport.display.pictures.timeline import Timeline
+from labsupport.display.pictures.traffic_picture import Change, TrafficPicture, traffic_figure
+from labsupport.errors import ManifestError, Problem
+from labsupport.explain.explanation import Explanation
+from labsupport.explain.records import Condition, MatchEntry, Place, RoutedTo, RuleTrace
+from labsupport.observe.calls import MeshGraph, mesh_graph
+from labsupport.observe.journey import journey_of
+from labsupport.observe.tables import AccessLog, LabStatus, Pods
+from labsupport.records import (
+    AccessRecord,
+    ApplyResult,
+    Hop,
+    Leftovers,
+    ObjectChange,
+    Pod,
+    ProxyChange,
+    Ref,
+    Response,
+    RuleStatus,
+)
+from labsupport.statistics import proportion_interval
+from labsupport.traffic.observations import Observations
+
+__all__ = ["T0", "gallery", "responses"]
+
+T0 = 1_790_000_000.0
+_SERVICES = ("productpage-v1", "details-v1", "reviews-v1", "reviews-v2", "reviews-v3", "ratings-v1")
+_PODS = [
+    Pod("istio-ingressgateway-7d9c-x2x2", "istio-system", "istio-ingressgateway", {}, concurrency=1, ready=True),
+    *(
+        Pod(
+            f"{name}-6f9c7-x7k2p",
+            "default",
+            name,
+            {"app": name.rpartition("-")[0], "version": name.rpartition("-")[2]},
+            injected=True,
+            ready=True,
+        )
+        for name in _SERVICES
+    ),
+]
+_POD = {pod.workload: pod.name for pod in _PODS}
+
+
+def responses(
+    count: int = 1_000,
+    versions: tuple[str, ...] = ("v1", "v2", "v3"),
+    *,
+    connections: int = 0,
+    spacing_s: float = 0.029,
+) -> list[Response]:
+    """Responses of reviews, a tenth of them failed; with connections, all requests of one go the same way."""
+    dice, made = random.Random(7), []
+    chosen = [dice.choice(versions) for _ in range(connections)]
+    for index in range(count):
+        connection = index % connections if connections else index
+        version = chosen[connection] if connections else dice.choice(versions)
+        failed = not connections and index % 10 == 0
+        made.append(
+            Response(
+                index,
+                T0 + index * spacing_s,
+                dice.uniform(0.002, 0.009),
+                "http_error" if failed else "ok",
+                503 if failed else 200,
+                f"id-{index}",
+                () if failed else (Hop("reviews", version, f"reviews-{version}-6f9c7-x7k2p"),),
+                body="upstream connect error or disconnect/reset before headers. reset reason: connection timeout"
+                if failed
+                else "",
+                connection=connection,
+            )
+        )
+    return made
+
+
+def _traffic(count: int, changes: int, *, bin_s: float, shift_s: float = 0.0) -> Figure:
+    sent = responses(count, spacing_s=28.0 * bin_s / 0.5 / count)
+    line = Timeline(origin_s=T0, bin_s=bin_s)
+    line.add(sent)
+    now = sent[-1].started_s
+    between = (now - T0) / (changes + 1)
+    marks = [
+        Change(T0 + between * (place + 1) + shift_s, f"apply {100 - place}/{place}", 0.004 * (place + 1))
+        for place in range(changes)
+    ]
+    return traffic_figure(
+        TrafficPicture(line),
+        now_s=now,
+        changes=marks,
+        expected={"v1": 90, "v2": 10, "v3": 0},
+        subtitle="client → http://reviews:9080/reviews/0, versions of reviews",
+    )
+
+
+def _condition(field: str, wanted: str, got: str, hint: str = "") -> MatchEntry:
+    here = Place("VirtualService/reviews", file="cell", line=12)
+    return MatchEntry("", (Condition(field, wanted, got, False, here, hint),), here)
+
+
+def _explanation() -> Explanation:
+    here = Place("VirtualService/reviews", file="02-canary-by-weight/virtual-service-web-90-10.yaml", line=12)
+    rules = (
+        RuleTrace(
+            "VirtualService/reviews",
+            0,
+            "jason-sees-ratings",
+            "no match",
+            (_condition("headers[end-user]", 'exact "jason"', "nothing", "a name of a header is without capitals"),),
+            here,
+        ),
+        RuleTrace("VirtualService/reviews", 1, "", "chosen", (), here),
+        *(RuleTrace("VirtualService/reviews", 2 + place, "", "not reached", (), here) for place in range(4)),
+    )
+    ends = (
+        RoutedTo("reviews.default.svc.cluster.local", "v1", 9080, 0.9, (_POD["reviews-v1"],)),
+        RoutedTo("reviews.default.svc.cluster.local", "v2", 9080, 0.08, (_POD["reviews-v2"],)),
+        RoutedTo("reviews.default.svc.cluster.local", "canary", 9080, 0.02, problem="NC", reason="no such subset"),
+    )
+    return Explanation(
+        "http://reviews:9080/reviews/0?language=english",
+        "GET",
+        {"end-user": "somebody else"},
+        "productpage-v1-6f9c7-x7k2p",
+        _POD["productpage-v1"],
+        "sidecar",
+        "reviews",
+        9080,
+        rules=rules,
+        destinations=ends,
+        mirrors=(RoutedTo("reviews.default.svc.cluster.local", "v3", 9080, 1.0),),
+        decision="rule 2 of VirtualService/reviews",
+    )
+
+
+def _call(
+    at_s: float, caller: str, service: str, to: str, duration_s: float, status: int = 200, **more: str
+) -> AccessRecord:
+    direction = "gateway" if caller == "istio-ingressgateway" else "outbound"
+    return AccessRecord(
+        "id-1",
+        T0 + at_s,
+        _POD[caller],
+        direction,  # type: ignore[arg-type]
+        "GET",
+        f"{service}:9080",
+        f"/{service}/0",
+        status,
+        cluster=f"outbound|9080||{service}.default.svc.cluster.local",
+        upstream_pod=_POD.get(to, ""),
+        duration_s=duration_s,
+        **more,
+    )
+
+
+_CHAIN = [
+    _call(0.0, "istio-ingressgateway", "productpage", "productpage-v1", 0.5),
+    _call(0.01, "productpage-v1", "details", "details-v1", 0.02),
+    _call(0.04, "productpage-v1", "reviews", "reviews-v2", 0.4),
+    _call(0.05, "reviews-v2", "ratings", "", 0.3, 503, flags="UF,URX"),
+]
+
+
+def _graph() -> MeshGraph:
+    badges = ("weights 90/10", "delay 2s of 50 % for jason", "2 retries", "mirror to v3", "sticky (consistent hash)")
+    return mesh_graph(_CHAIN, pods=_PODS, span_s=10.0, badges={"reviews": badges, "ratings": ("abort 500",)})
+
+
+def _status() -> LabStatus:
+    rule = RuleStatus(Ref("VirtualService", "reviews"), T0, 0.004, tuple(_POD.values()))
+    refused = RuleStatus(Ref("DestinationRule", "reviews"), error="unknown field subsetz")
+    urls = {"gateway": "http://127.0.0.1:34567/"}
+    return LabStatus("embedded", "default", T0, Pods(_PODS), (rule, refused), urls)
+
+
+def _checks() -> dict[str, str]:
+    seen = {"v1": 280, "v2": 20}
+    interval = {key: proportion_interval(count, 300, level=0.999) for key, count in seen.items()}
+    lines = ("Not one request may fail.", "20 of 300 requests went to v2 (6.7 %).", "  expected 10 %")
+    made = {
+        f"check-{state}": CheckOutcome(state, "reviews by version: 90 v1 to 10 v2", lines, 300, seen, interval, 0.999)
+        for state in (PASSED, FAILED, TOO_LITTLE_DATA, NOT_ATTEMPTED)
+    }
+    return {name: check_html(outcome) for name, outcome in made.items()}
+
+
+def gallery() -> dict[str, str]:
+    """HTML of each picture or card, by name."""
+    seen = Observations(responses(300))
+    applied = ApplyResult(
+        (
+            ObjectChange(Ref("DestinationRule", "reviews"), "created", source="cell:2"),
+            ObjectChange(
+                Ref("VirtualService", "reviews"),
+                "changed",
+                (
+                    "spec.http[0].route[0].weight: 100 -> 90",
+                    "spec.http[0].route[1]: added {destination: {host: reviews}}",
+                ),
+                "02-canary-by-weight/virtual-service-web-90-10.yaml:1",
+            ),
+        ),
+        tuple(ProxyChange(_POD[name], 0.002 + 0.001 * place, ("CDS", "RDS")) for place, name in enumerate(_SERVICES)),
+        0.007,
+        T0,
+        ("spec.http[0].route: the weights add up to 90, and 100 is usual",),
+        ("no effect here: imagePullPolicy",),
+    )
+    path = "spec.http[0].route[0].destination.hots"
+    problem = Problem("unknown field", "cell", 7, 7, "VirtualService/reviews", path, "Did you mean host?")
+    asked = "How many of 300 requests meet v2?"
+    question = NumberQuestion("risk", asked, 10, 50, "10 % of them.", 300, {"version": "v2"})
+    return {
+        "traffic": _traffic(1_000, 3, bin_s=0.5)._repr_html_(),
+        "traffic-long": _traffic(20_000, 24, bin_s=10.0)._repr_html_(),
+        "traffic-recent": _traffic(400, 1, bin_s=0.5, shift_s=8.0)._repr_html_(),
+        "share": share_figure(seen, expected={"v1": 90, "v2": 10, "v3": 0})._repr_html_(),
+        "status": share_figure(seen, by="status")._repr_html_(),
+        "connections": observations_html(Observations(responses(300, ("safe", "risk"), connections=5))),
+        "compare": compare(seen, Observations(responses(900, ("v1",))), expected={"v1": 100})._repr_html_(),
+        "observations": observations_html(seen),
+        "response": response_html(seen[0]),
+        "explain": explanation_html(_explanation()),
+        "journey": journey_figure(journey_of(_CHAIN, pods=_PODS))._repr_html_(),
+        "graph": graph_figure(_graph(), what="the last 10 s")._repr_html_(),
+        "applied": apply_html(applied),
+        "left": leftovers_html(Leftovers((Ref("Pod", "reviews"),), ("process 4711",))),
+        "refused": manifest_error_html(ManifestError([problem])),
+        **_checks(),
+        "prediction": prediction_html(question.compare(30, seen)),  # type: ignore[arg-type]
+        "hint": hint_html(Hint("Look at the weights of the route.", 1, 3)),
+        "pods": pods_html(Pods(_PODS)),
+        "mesh": status_html(_status()),
+        "log": access_log_html(AccessLog(_CHAIN)),
+    }
