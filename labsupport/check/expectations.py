@@ -45,7 +45,7 @@ def share(
     *,
     by: By = "version",
     service: str | None = None,
-    per: Choice = "request",
+    per: Choice | None = None,
     reject: Alternatives = (),
     alpha: float = ALPHA,
     title: str = "",
@@ -62,7 +62,8 @@ def share(
         expected: key to relative weight, such as ``{"v1": 90, "v2": 10}``; weights need not add up to 100.
         by: what the keys are, as for ``Observations.share``.
         service: whose version or pod, as for ``Observations.share``.
-        per: what makes an independent choice, as for ``Observations.independent_choices``; their number is n.
+        per: what makes an independent choice, as for ``Observations.independent_choices``; their number is n. By
+            default a request, or a connection where no proxy decides.
         reject: other proportions that must be told apart from the expected ones, as a mapping from a name to
             weights, or a sequence of weights. Too few requests for that is a failure. Without any, there must be
             enough requests to rule out an even split or that all go one way, whichever is easier.
@@ -86,7 +87,7 @@ def same_share(
     *,
     by: By = "version",
     service: str | None = None,
-    per: Choice = "request",
+    per: Choice | None = None,
     alpha: float = ALPHA,
     title: str = "",
 ) -> CheckOutcome:
@@ -108,8 +109,9 @@ def same_share(
     title = title or f"the same share of {key}"
     if not observations or not other:
         return unusable(other if observations else observations, title)
-    first = observations.independent_choices(per=per).share(by, service=service)
-    second = other.independent_choices(per=per).share(by, service=service)
+    first, second = (
+        seen.independent_choices(per=per or seen.per).share(by, service=service) for seen in (observations, other)
+    )
     p_value = statistics.compare_proportions(first.count(key), first.n, second.count(key), second.n)
     level = 1 - alpha
     lines = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from labsupport import statistics, words
 from labsupport.check.result import FAILED, PASSED, TOO_LITTLE_DATA, CheckOutcome, level_text, unusable
@@ -23,7 +24,7 @@ def check_share(
     *,
     by: By = "version",
     service: str | None = None,
-    per: Choice = "request",
+    per: Choice | None = None,
     reject: Alternatives = (),
     alpha: float = ALPHA,
     title: str = "",
@@ -39,8 +40,10 @@ def check_share(
     if not observations:
         return unusable(observations, title)
 
+    per = per or observations.per
     sample = observations.independent_choices(per=per)
-    seen = sample.share(by, service=service)
+    # Who asks for another kind of choice than the lab knows of gets intervals of these.
+    seen = replace(sample.share(by, service=service), choices={})
     positive = [key for key, weight in expected_shares.items() if weight > 0]
     part = alpha / _tests(positive)
     level = 1 - part
@@ -220,10 +223,8 @@ def _n_text(observations: Observations, sample: Observations, per: Choice) -> st
     if per != "request":
         return f"n = {words.plural(len(sample), per)} (of {words.plural(len(observations), 'request')})"
     text = f"n = {words.plural(len(sample), 'request')}"
-    if len(observations.independent_choices(per="connection")) < len(sample):
-        # Counting requests where a connection decided would make an interval look far narrower than it is.
-        text += ", each chosen by a proxy; where connections were chosen, pass per='connection'"
-    return text
+    fewer = len(observations.independent_choices(per="connection")) < len(sample)
+    return f"{text}, each chosen by a proxy" if fewer and observations.per == "request" else text
 
 
 def _causes(sample: Observations, key: str, by: By, service: str | None) -> str:

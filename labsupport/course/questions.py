@@ -134,7 +134,8 @@ class NumberQuestion:
         if not n:
             return CheckOutcome(FAILED, self.text, ("There are no responses: nothing was shown. Send requests first.",))
         count = observations.count(**self.counts)
-        interval = proportion_interval(count, n, level=LEVEL)
+        chosen = observations.independent_choices(per=observations.per)
+        interval = proportion_interval(chosen.count(**self.counts), len(chosen), level=LEVEL)
         seen = f"{count:,} of {n:,} {self.unit} were seen ({words.percent(count / n)})."
         chance = f"Chance alone explains a share of {words.percent_range(*interval)} (99.9 % interval)."
         if answer is None:

@@ -14,6 +14,7 @@ from labsupport.cell import CellRun
 from labsupport.engine.protocol import Engine, Sending
 from labsupport.errors import LabError, TrafficError, UsageError, WaitTimeoutError
 from labsupport.records import TrafficSpec
+from labsupport.traffic.choice import chosen_per
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.recorded import RecordedTraffic
 from labsupport.traffic.recording import CAPACITY, CAPACITY_WITH_BODIES, Mark, Recording, State, TrafficSnapshot, When
@@ -60,7 +61,8 @@ class BackgroundTraffic(RecordedTraffic):
         self._engine = engine
         self._spec = check_spec(spec, background=True)
         self._rate = check_rate(spec.rate or 0.0)
-        super().__init__(Recording(min(capacity, CAPACITY_WITH_BODIES) if spec.keep_body else capacity))
+        capacity = min(capacity, CAPACITY_WITH_BODIES) if spec.keep_body else capacity
+        super().__init__(Recording(capacity, per=chosen_per(engine, spec)))
         self._state: State = "ready"
         self._error: BaseException | None = None
         self._reported = False
@@ -260,7 +262,7 @@ class BackgroundTraffic(RecordedTraffic):
                     self._changed.wait(min(left, _LOOK_S))
                 reached(len(found))
         wanted = set(sorted(response.index for response in found)[:count])
-        return Observations(response for response in found if response.index in wanted)
+        return Observations((response for response in found if response.index in wanted), per=self._recording.per)
 
     def snapshot(self, since: int = 0) -> TrafficSnapshot:
         """What happened since the last snapshot; never raises, and costs no more than what is new.
@@ -283,6 +285,7 @@ class BackgroundTraffic(RecordedTraffic):
                 rate=0.0 if self._state == "paused" else self._rate,
                 error=_reason(self._error),
                 spec=self._spec,
+                per=self._recording.per,
             )
 
     def __repr__(self) -> str:

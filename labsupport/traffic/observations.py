@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, overload
 
 from labsupport import words
 from labsupport.errors import UsageError
 from labsupport.records import Response
-from labsupport.traffic.share import NONE, Attribute, By, Share, divide, hop_of, value_of
+from labsupport.traffic.share import NONE, Attribute, By, Choice, Share, divide, hop_of, value_of
 from labsupport.traffic.window import Window
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NONE", "By", "Choice", "Observations", "Share", "hop_of", "value_of"]
 
-Choice = Literal["request", "connection", "user"]
 OneOrMore = str | int | Collection[str | int]
 """The values that a filter lets through."""
 
@@ -38,19 +37,29 @@ class Observations(Sequence[Response]):
     Args:
         responses: what the client saw; one batch, whose connections are numbered together.
         window: what there was besides, if these are only the last ones.
+        per: what was chosen at a time on their way: ``request`` where a proxy decides, else ``connection``.
     """
 
-    def __init__(self, responses: Iterable[Response] = (), *, window: Window | None = None) -> None:
+    def __init__(
+        self, responses: Iterable[Response] = (), *, window: Window | None = None, per: Choice = "request"
+    ) -> None:
         self._responses = tuple(responses)
-        self._window = window
+        self._window, self._per = window, per
         # Connections are numbered per batch of requests, so that a response keeps the batch it came with.
         self._batch: tuple[int, ...] = (next(_batches),) * len(self._responses)
 
     @classmethod
-    def _of(cls, responses: Iterable[Response], batch: Iterable[int], window: Window | None = None) -> Observations:
+    def _of(
+        cls, responses: Iterable[Response], batch: Iterable[int], per: Choice, window: Window | None = None
+    ) -> Observations:
         made = cls.__new__(cls)
-        made._responses, made._batch, made._window = tuple(responses), tuple(batch), window
+        made._responses, made._batch, made._window, made._per = tuple(responses), tuple(batch), window, per
         return made
+
+    @property
+    def per(self) -> Choice:
+        """What was chosen at a time on the way of these requests, as far as the lab knows it."""
+        return self._per
 
     @property
     def window(self) -> Window | None:
@@ -72,7 +81,7 @@ class Observations(Sequence[Response]):
     def __getitem__(self, index: slice) -> Observations: ...
     def __getitem__(self, index: int | slice) -> Response | Observations:
         if isinstance(index, slice):
-            return self._of(self._responses[index], self._batch[index])
+            return self._of(self._responses[index], self._batch[index], self._per)
         return self._responses[index]
 
     def __add__(self, other: Observations) -> Observations:
@@ -80,7 +89,9 @@ class Observations(Sequence[Response]):
             return NotImplemented
         mine, its = (seen._window or Window(len(seen), len(seen)) for seen in (self, other))
         window = mine + its if self._window or other._window else None
-        return self._of(self._responses + other._responses, self._batch + other._batch, window)
+        # Where some were chosen by connections, counting all requests would promise too much.
+        per = self._per if self._per != "request" else other._per
+        return self._of(self._responses + other._responses, self._batch + other._batch, per, window)
 
     def __eq__(self, other: object) -> bool:
         return self._responses == other._responses if isinstance(other, Observations) else NotImplemented
@@ -135,7 +146,7 @@ class Observations(Sequence[Response]):
         if chosen._window is not None and (outcome is not None or status is not None):
             # Who chooses by how requests ended has decided about errors, those outside the window, too.
             window = replace(chosen._window, errors=0)
-            chosen = self._of(chosen._responses, chosen._batch, window)
+            chosen = self._of(chosen._responses, chosen._batch, self._per, window)
         return chosen
 
     def independent_choices(self, *, per: Choice = "request") -> Observations:
@@ -171,6 +182,15 @@ class Observations(Sequence[Response]):
         return self._take(chosen)
 
     @property
+    def connections(self) -> tuple[Observations, ...]:
+        """The responses of each connection, in the order of the first ones; one without a connection is alone."""
+        places: dict[object, list[int]] = {}
+        for place, response in enumerate(self._responses):
+            key = (self._batch[place], response.connection) if response.connection >= 0 else place
+            places.setdefault(key, []).append(place)
+        return tuple(self._take(own) for own in places.values())
+
+    @property
     def errors(self) -> Observations:
         """The responses whose outcome is not ``ok``."""
         return self.filter(lambda response: response.outcome != "ok")
@@ -196,7 +216,11 @@ class Observations(Sequence[Response]):
         Raises:
             UsageError: if ``by`` is unknown.
         """
-        return divide(self._responses, by, service)
+        share = divide(self._responses, by, service)
+        chosen = self.independent_choices(per=self._per)
+        if len(chosen) == len(self):
+            return share
+        return replace(share, per=self._per, choices=divide(chosen._responses, by, service).counts)
 
     def count(
         self,
@@ -346,7 +370,9 @@ class Observations(Sequence[Response]):
     def _take(self, indices: Sequence[int]) -> Observations:
         if len(indices) == len(self._responses):
             return self
-        return self._of((self._responses[i] for i in indices), (self._batch[i] for i in indices), self._window)
+        return self._of(
+            (self._responses[i] for i in indices), (self._batch[i] for i in indices), self._per, self._window
+        )
 
 
 def _texts(value: OneOrMore) -> set[str]:

@@ -28,7 +28,7 @@ class RecordedTraffic(ABC):
         self._raise_stored()
         with self._recording.lock:
             kept = self._recording.kept
-            return Observations(kept, window=self._recording.window(len(kept)))
+            return Observations(kept, window=self._recording.window(len(kept)), per=self._recording.per)
 
     @property
     def total(self) -> int:
@@ -111,7 +111,8 @@ class RecordedTraffic(ABC):
         self._raise_stored()
         with self._recording.lock:
             kept = self._recording.between(begin_s, end_s, settled=settled)
-            return Observations(kept, window=self._recording.window(len(kept), begin_s, end_s))
+            window = self._recording.window(len(kept), begin_s, end_s)
+            return Observations(kept, window=window, per=self._recording.per)
 
     @abstractmethod
     def _raise_stored(self) -> None:

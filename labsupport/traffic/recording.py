@@ -13,6 +13,7 @@ from typing import Literal
 from labsupport import words
 from labsupport.errors import UsageError
 from labsupport.records import ApplyResult, Response, TrafficSpec
+from labsupport.traffic.share import Choice
 from labsupport.traffic.window import Window
 
 __all__ = ["CAPACITY", "Mark", "Recording", "State", "TrafficSnapshot", "When"]
@@ -90,6 +91,7 @@ class TrafficSnapshot:
         error: why it failed; empty otherwise.
         spec: what is sent.
         time_s: when the snapshot was taken, in seconds since the epoch.
+        per: what is chosen at a time on the way of the requests.
     """
 
     responses: tuple[Response, ...]
@@ -102,6 +104,7 @@ class TrafficSnapshot:
     error: str
     spec: TrafficSpec
     time_s: float = field(default_factory=time.time)
+    per: Choice = "request"
 
     @property
     def total(self) -> int:
@@ -114,9 +117,11 @@ class Recording:
 
     Args:
         capacity: how many responses are kept.
+        per: what is chosen at a time on the way of the requests.
     """
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    def __init__(self, capacity: int = CAPACITY, *, per: Choice = "request") -> None:
+        self.per = per
         self.lock = threading.Condition()
         self.capacity = capacity
         self._kept: deque[Response] = deque(maxlen=capacity)

@@ -10,6 +10,7 @@ from labsupport.engine.protocol import Engine
 from labsupport.errors import LabError
 from labsupport.records import Response, TrafficSpec
 from labsupport.traffic.background import BackgroundTraffic
+from labsupport.traffic.choice import chosen_per
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.recording import Mark, TrafficSnapshot
 from labsupport.traffic.spec import build_spec, check_spec
@@ -56,4 +57,4 @@ def send(engine: Engine, spec: TrafficSpec) -> Observations:
         with suppress(LabError):
             sending.stop()
         raise
-    return Observations(seen)
+    return Observations(seen, per=chosen_per(engine, spec))

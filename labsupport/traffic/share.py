@@ -12,9 +12,12 @@ from labsupport.errors import UsageError
 from labsupport.records import Hop, Response
 from labsupport.statistics import Interval
 
-__all__ = ["NONE", "Attribute", "By", "Share", "divide", "hop_of", "value_of"]
+__all__ = ["NONE", "Attribute", "By", "Choice", "Share", "divide", "hop_of", "value_of"]
 
 Attribute = Literal["version", "pod", "service", "status", "outcome", "user"]
+Choice = Literal["request", "connection", "user"]
+"""What is chosen at a time: all requests of one connection, or of one sticky user, go the same way."""
+
 By = Attribute | Callable[[Response], object]
 
 NONE = "none"
@@ -34,17 +37,29 @@ class Share(Mapping[str, float]):
         by: what the responses are divided by.
         counts: key to number of responses, in natural order (v2 before v10), ``none`` last.
         service: the service whose version or pod was counted; empty for the one that answered.
+        level: confidence level of the intervals that its text has.
+        per: what was chosen at a time; intervals count choices.
+        choices: key to number of independent choices, where there were fewer of them than responses; else empty.
     """
 
     by: str
     counts: Mapping[str, int]
     service: str = ""
     level: float = field(default=0.999, repr=False)
+    per: Choice = "request"
+    choices: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
         """Number of responses in all."""
         return sum(self.counts.values())
+
+    @property
+    def sample(self) -> str:
+        """How much was seen, in words: ``n = 300``, or ``n = 5 connections (300 requests)``."""
+        if not self.choices:
+            return f"n = {self.n:,}"
+        return f"n = {words.plural(sum(self.choices.values()), self.per)} ({words.plural(self.n, 'request')})"
 
     @property
     def proportions(self) -> dict[str, float]:
@@ -56,7 +71,7 @@ class Share(Mapping[str, float]):
         return self.counts.get(str(key), 0)
 
     def interval(self, key: object, *, level: float = 0.999) -> Interval:
-        """Exact (Clopper-Pearson) interval for the share of a key, for independent choices.
+        """Exact (Clopper-Pearson) interval for the share of a key; it counts independent choices, not requests.
 
         Args:
             key: such as ``"v1"``; one that was never seen has an interval that begins at 0.
@@ -65,7 +80,8 @@ class Share(Mapping[str, float]):
         Returns:
             Bounds between 0 and 1.
         """
-        return statistics.proportion_interval(self.count(key), self.n, level=level)
+        counted = self.choices or self.counts
+        return statistics.proportion_interval(counted.get(str(key), 0), sum(counted.values()), level=level)
 
     def __getitem__(self, key: object) -> float:
         return self.count(key) / self.n if self.n else 0.0
@@ -90,7 +106,7 @@ class Share(Mapping[str, float]):
             for key, count in self.counts.items()
         ]
         of = f" of {self.service}" if self.service else ""
-        return "\n".join([f"share by {self.by}{of}, {100 * self.level:g} % intervals, n = {self.n:,}", *rows])
+        return "\n".join([f"share by {self.by}{of}, {100 * self.level:g} % intervals, {self.sample}", *rows])
 
 
 def divide(responses: Iterable[Response], by: By = "version", service: str | None = None) -> Share:

@@ -92,6 +92,10 @@ def responses(
     return made
 
 
+def _kept(count: int, connections: int) -> Observations:
+    return Observations(responses(count, ("safe", "risk"), connections=connections), per="connection")
+
+
 def _traffic(count: int, changes: int, *, bin_s: float, shift_s: float = 0.0) -> Figure:
     sent = responses(count, spacing_s=28.0 * bin_s / 0.5 / count)
     line = Timeline(origin_s=T0, bin_s=bin_s)
@@ -234,7 +238,14 @@ def gallery() -> dict[str, str]:
         "traffic-recent": _traffic(400, 1, bin_s=0.5, shift_s=8.0)._repr_html_(),
         "share": share_figure(seen, expected={"v1": 90, "v2": 10, "v3": 0})._repr_html_(),
         "status": share_figure(seen, by="status")._repr_html_(),
-        "connections": observations_html(Observations(responses(300, ("safe", "risk"), connections=5))),
+        "connections": observations_html(
+            Observations(responses(300, ("safe", "risk"), connections=5), per="connection")
+        ),
+        "connection": observations_html(Observations(responses(60, ("safe",), connections=1), per="connection")),
+        "many": share_figure(
+            Observations(responses(900, ("safe", "risk"), connections=90), per="connection"),
+            expected={"safe": 1, "risk": 1},
+        )._repr_html_(),
         "compare": compare(seen, Observations(responses(900, ("v1",))), expected={"v1": 100})._repr_html_(),
         "observations": observations_html(seen),
         "response": response_html(seen[0]),

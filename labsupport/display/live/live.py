@@ -124,12 +124,13 @@ class LiveTraffic(LiveView):
         self._steering = traffic.steering
         self._dial: WeightDial | None = None
         self._goal: Mapping[str, float] | None = None
-        self._spec = traffic.snapshot(_FUTURE).spec
+        first = traffic.snapshot(_FUTURE)
+        self._spec, self._per = first.spec, first.per
         self.service = service
         self._next = 0
         self._problem = ""
         self._rate: float | None = None
-        timeline = Timeline(origin_s=time.time() - 30.0, service=service)
+        timeline = Timeline(origin_s=time.time() - 30.0, service=service, per=self._per)
         self._picture = TrafficPicture(timeline)
         self._frozen_s = 0.0
         if self._steering is not None:
@@ -194,7 +195,8 @@ class LiveTraffic(LiveView):
         now = snap.time_s if snap.state in _SENDING or not sent else max(sent)
         reach = now - min(sent, default=now) if last_s is None else last_s
         bin_s = next((width for width in _BINS_S if width * _BINS >= reach), 600.0 * math.ceil(reach / 600 / _BINS))
-        timeline = Timeline(origin_s=now - bin_s * _BINS, service=self.service, bin_s=bin_s, bins=_BINS)
+        origin_s = now - bin_s * _BINS
+        timeline = Timeline(origin_s=origin_s, service=self.service, bin_s=bin_s, bins=_BINS, per=self._per)
         timeline.add(snap.responses)
         return traffic_figure(
             TrafficPicture(timeline),

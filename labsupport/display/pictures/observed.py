@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from labsupport import words
 from labsupport.display.drawing.figure import Figure, panel, svg
@@ -11,6 +12,7 @@ from labsupport.display.drawing.palette import look_of
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
 from labsupport.display.pictures.causes import cause
+from labsupport.display.pictures.choices import choices_strip
 from labsupport.display.pictures.share_rows import (
     LEVEL,
     ShareRow,
@@ -22,7 +24,6 @@ from labsupport.display.pictures.share_rows import (
     share_row,
 )
 from labsupport.records import Response
-from labsupport.statistics import proportion_interval
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.share import NONE, By, Share
 
@@ -32,9 +33,10 @@ _WIDE = 560.0
 _ROW = 48.0
 
 
-def _rows(share: Share, expected: Mapping[str, float] | None) -> list[ShareRow]:
-    rows = make_rows(share.counts, share.n, expected)
-    return [ShareRow(row.key, row.count, row.total, row.expected, look_of(row.key, by=share.by)) for row in rows]
+def _rows(share: Share, expected: Mapping[str, float] | None, keys: Iterable[str] = ()) -> list[ShareRow]:
+    counts = {**dict.fromkeys(keys, 0), **share.counts}
+    rows = make_rows(counts, share.n, expected, choices=share.choices)
+    return [replace(row, slot=look_of(row.key, by=share.by)) for row in rows]
 
 
 def _draw(rows: Sequence[ShareRow]) -> tuple[str, float]:
@@ -68,9 +70,16 @@ def share_figure(
     body, height = _draw(rows)
     body += legend(0.0, height + 14, expected=bool(expected))
     of = f" of {share.service}" if share.service else ""
-    subtitle = f"by {share.by}{of}, n = {share.n:,}"
+    height += 22
+    subtitle = f"by {share.by}{of}, {share.sample}"
     summary = f"{title} {subtitle}: " + ("; ".join(row.in_words() for row in rows) or "no responses") + "."
-    return Figure(title, subtitle, body, _WIDE, height + 22, summary, rows_table(rows))
+    if isinstance(observations, Observations):
+        strip = choices_strip(observations, wide=_WIDE, service=service)
+        if strip is not None:
+            body += el("g", strip.body, transform=f"translate(0 {height + 6:g})")
+            height += strip.height + 6
+            summary += f" {strip.told}."
+    return Figure(title, subtitle, body, _WIDE, height, summary, rows_table(rows))
 
 
 def compare_figure(
@@ -105,19 +114,16 @@ def compare_figure(
     columns, tables, said = [], [], []
     sides = zip((before, after), shares, labels, (expected_before, expected), strict=True)
     for seen, share, label, goals in sides:
-        counts = {key: share.count(key) for key in keys}
-        rows = [
-            ShareRow(row.key, row.count, row.total, row.expected, look_of(row.key, by=share.by))
-            for row in make_rows(counts, share.n, goals if expected_shares(goals) else None)
-        ]
+        rows = _rows(share, goals if expected_shares(goals) else None, keys)
         names = label_width(rows)
         bars = "".join(share_row(row, 26 + _ROW * index, wide=half, names=names) for index, row in enumerate(rows))
         failed = len(seen.errors)
         rate = words.percent(failed / len(seen)) if len(seen) else "no"
-        low, high = proportion_interval(failed, len(seen), level=LEVEL)
+        served = seen.outcomes.interval("ok", level=LEVEL)
+        low, high = 1 - served.high, 1 - served.low
         times = f"p50 {words.duration(seen.p50_s)}, p95 {words.duration(seen.p95_s)}" if len(seen) else "no responses"
         y = 26 + _ROW * len(rows) + 16
-        head = el("tspan", f" · n = {share.n:,}", class_="d")
+        head = el("tspan", f" · {share.sample}", class_="d")
         foot = el("text", f"errors {rate}", el("tspan", f" · {words.percent_range(low, high)}", class_="d"), x=0.0, y=y)
         time = el("text", f"latency {times}", x=0.0, y=y + 18)
         head = el("text", esc(label), head, x=0.0, y=14.0, class_="b")
@@ -187,6 +193,11 @@ def observations_html(seen: Observations) -> str:
     if set(share.counts) != {NONE}:
         body, height = _draw(rows)
         label = "share by version: " + "; ".join(row.in_words() for row in rows)
+        strip = choices_strip(seen, wide=_WIDE)
+        if strip is not None:
+            body += el("g", strip.body, transform=f"translate(0 {height + 6:g})")
+            height += strip.height + 6
+            label += f"; {strip.told}"
         picture = svg(body, width=_WIDE, height=height, label=label)
     numbers = el("details", el("summary", "the numbers as a table"), rows_table(rows)) if picture else ""
     return panel("Observations", el("div", picture, _facts(seen), class_="ws-row"), numbers, subtitle=subtitle)

@@ -28,6 +28,7 @@ class ShareRow:
         total: requests in all.
         expected: expected share from 0 to 1; None if not known.
         slot: its look.
+        choices: independent choices that fell on it, and all of them, where requests were not chosen one by one.
     """
 
     key: str
@@ -35,6 +36,7 @@ class ShareRow:
     total: int
     expected: float | None
     slot: Slot
+    choices: tuple[int, int] | None = None
 
     @property
     def share(self) -> float:
@@ -43,8 +45,8 @@ class ShareRow:
 
     @property
     def interval(self) -> Interval:
-        """Exact interval of the share."""
-        return proportion_interval(self.count, self.total, level=LEVEL)
+        """Exact interval of the share; it counts choices."""
+        return proportion_interval(*(self.choices or (self.count, self.total)), level=LEVEL)
 
     @property
     def label(self) -> str:
@@ -62,8 +64,22 @@ def expected_shares(expected: Mapping[str, float] | None) -> dict[str, float]:
     return proportions(expected) if expected and sum(expected.values()) > 0 else {}
 
 
-def make_rows(counts: Mapping[str, int], total: int, expected: Mapping[str, float] | None = None) -> list[ShareRow]:
-    """Rows for every key that was seen or is expected, in the order of pictures, ``none`` last."""
+def make_rows(
+    counts: Mapping[str, int],
+    total: int,
+    expected: Mapping[str, float] | None = None,
+    *,
+    choices: Mapping[str, int] | None = None,
+) -> list[ShareRow]:
+    """Rows for every key that was seen or is expected, in the order of pictures, ``none`` last.
+
+    Args:
+        counts: requests by key.
+        total: all requests.
+        expected: relative weights by key.
+        choices: independent choices by key, where requests were not chosen one by one.
+    """
+    chosen = sum((choices or {}).values())
     goals = expected_shares(expected)
     keys = sorted({*counts, *goals}, key=lambda key: (key == NONE, order_key(key)))
     return [
@@ -73,6 +89,7 @@ def make_rows(counts: Mapping[str, int], total: int, expected: Mapping[str, floa
             total,
             goals.get(key) if key in goals else (0.0 if goals and key != NONE else None),
             NEUTRAL if key == NONE else slot_of(key),
+            (choices.get(key, 0), chosen) if choices else None,
         )
         for key in keys
     ]

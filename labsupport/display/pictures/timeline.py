@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from labsupport.display.drawing.palette import order_key
 from labsupport.display.pictures.causes import cause
 from labsupport.records import Response
-from labsupport.traffic.share import hop_of
+from labsupport.traffic.share import NONE, Choice, hop_of
 
 __all__ = ["Bin", "Column", "Shares", "Timeline", "nice_scale", "quantile"]
 
@@ -76,12 +76,14 @@ class Shares:
         versions: requests by version that answered, whatever the status.
         causes: failed requests by cause.
         since_s: begin of the stretch, seconds since the epoch.
+        choices: connections by version that answered on them, where these were chosen and carried several requests.
     """
 
     requests: int
     versions: dict[str, int]
     causes: dict[str, int]
     since_s: float
+    choices: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:
@@ -100,11 +102,20 @@ class Timeline:
         bin_s: width of a bin in seconds.
         bins: how many bins are kept.
         recent_s: how far back shares can be asked for, in seconds.
+        per: what is chosen at a time.
     """
 
     def __init__(
-        self, *, origin_s: float, service: str = "", bin_s: float = 0.5, bins: int = 60, recent_s: float = 10.0
+        self,
+        *,
+        origin_s: float,
+        service: str = "",
+        bin_s: float = 0.5,
+        bins: int = 60,
+        recent_s: float = 10.0,
+        per: Choice = "request",
     ) -> None:
+        self.per = per
         self.origin_s = origin_s
         self.service = service
         self.bin_s = bin_s
@@ -117,7 +128,7 @@ class Timeline:
         # Marks stand for k requests each: what a bin had left over is carried on, so that no version loses any.
         self._carry: dict[str, int] = {}
         self._newest_s = 0.0
-        self._recent: deque[tuple[float, str | None, str]] = deque()
+        self._recent: deque[tuple[float, str | None, str, int]] = deque()
 
     def index(self, time_s: float) -> int:
         """The bin that a time falls into."""
@@ -140,7 +151,7 @@ class Timeline:
             hop = hop_of(response, self.service or None)
             version = hop.version if hop else None
             why = cause(response)
-            self._recent.append((response.started_s, version, why))
+            self._recent.append((response.started_s, version, why, response.connection))
             self._newest_s = max(self._newest_s, response.started_s)
             if index > self._last:
                 self.advance(response.started_s)
@@ -225,12 +236,15 @@ class Timeline:
         """Counts of the last ``recent_s`` seconds, but of nothing sent before ``since_s``."""
         start = max(now_s - self.recent_s, since_s)
         requests, versions, causes = 0, dict.fromkeys((v for v in self.versions if v), 0), dict[str, int]()
-        for started_s, version, why in self._recent:
+        connections: dict[int, str] = {}
+        for started_s, version, why, connection in self._recent:
             if started_s < start:
                 continue
+            connections.setdefault(connection, version or NONE)
             requests += 1
             if version is not None:
                 versions[version] = versions.get(version, 0) + 1
             if why:
                 causes[why] = causes.get(why, 0) + 1
-        return Shares(requests, versions, causes, start)
+        fewer = self.per == "connection" and len(connections) < requests
+        return Shares(requests, versions, causes, start, Counter(connections.values()) if fewer else {})

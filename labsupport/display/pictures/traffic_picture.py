@@ -274,10 +274,11 @@ class TrafficPicture:
 
     def shares(self, shares: Shares, expected: Mapping[str, float] | None, *, now_s: float) -> tuple[str, float]:
         """The rows of versions beside the plot, and their height in pixels."""
-        rows = make_rows(shares.versions, shares.requests, expected)
+        rows = make_rows(shares.versions, shares.requests, expected, choices=shares.choices)
         names = label_width(rows)
         span = now_s - shares.since_s
-        count = f" · {words.plural(shares.requests, 'request')}"
+        chosen = sum(shares.choices.values())
+        count = f" · {words.plural(chosen, 'connection') if chosen else words.plural(shares.requests, 'request')}"
         long = span >= self.timeline.recent_s - 0.5
         since = f"share of the last {span:.0f} s" if long else f"share since the change, {max(span, 0.0):.0f} s"
         said = fitting((since, since.removeprefix("share ")), SHARES_WIDTH - width(count))
@@ -323,7 +324,7 @@ class TrafficPicture:
         """The picture in words, for screen readers and plain front ends."""
         if not shares.requests:
             return "No requests yet."
-        rows = make_rows(shares.versions, shares.requests, expected)
+        rows = make_rows(shares.versions, shares.requests, expected, choices=shares.choices)
         said = "; ".join(row.in_words() for row in rows)
         failed = ", ".join(f"{why}: {count}" for why, count in sorted(shares.causes.items(), key=lambda item: -item[1]))
         errors = f"{words.percent(shares.errors / shares.requests)} errors ({failed})" if failed else "no errors"
@@ -379,7 +380,7 @@ def traffic_figure(
     side, low = PLOT_WIDTH + 20, max(high, NOTES_HEIGHT)
     wide = beside(side, 0, rows) + beside(side, high, picture.notes(shares, expected, HEIGHT - high))
     below = beside(0, HEIGHT, rows) + beside(PLOT_WIDTH - SHARES_WIDTH, HEIGHT, picture.notes(shares, expected, low))
-    table = rows_table(make_rows(shares.versions, shares.requests, expected))
+    table = rows_table(make_rows(shares.versions, shares.requests, expected, choices=shares.choices))
     summary = picture.summary(shares, expected)
     if len(phases) > 1:
         table = phases_table(phases) + table

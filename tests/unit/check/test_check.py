@@ -127,7 +127,13 @@ def test_n_is_the_number_of_connections_where_these_are_chosen():
     by_request = check.share(observations, {"v1": 90, "v2": 10})
     by_connection = check.share(observations, {"v1": 90, "v2": 10}, per="connection")
     assert (by_request.n, by_connection.n) == (2000, 200)
-    assert "per='connection'" in repr(by_request) and "200 connections (of 2,000 requests)" in repr(by_connection)
+    assert "each chosen by a proxy" in repr(by_request) and "200 connections (of 2,000 requests)" in repr(by_connection)
+    # Where the lab knows that no proxy chose, nobody has to say it.
+    known = Observations(observations, per="connection")
+    assert check.share(known, {"v1": 90, "v2": 10}).n == 200
+    asked_otherwise = check.share(known, {"v1": 90, "v2": 10}, per="request")
+    assert asked_otherwise.n == 2000
+    assert "proxy" not in repr(asked_otherwise)
 
 
 def test_share_of_a_service_behind_the_one_that_answered():

@@ -424,6 +424,9 @@ def test_the_versions_counted_are_those_that_the_weights_divide(url, counted):
     class Nobody:
         name = "nobody"
 
+        def pods(self):
+            return []
+
     traffic = BackgroundTraffic(Nobody(), TrafficSpec(url=url, rate=1.0), steering=Rules())
     picture = live_of(traffic, rule="vs/web")
     assert picture.service == counted

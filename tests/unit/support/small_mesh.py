@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from labsupport.records import Hop, Response, TrafficSpec
+from labsupport.records import Hop, Pod, Response, TrafficSpec
 
 DEADLINE_S = 10.0
 
@@ -93,6 +93,9 @@ class SteppedMesh:
         self.batches: list[SteppedSending] = []
         self.refusal: BaseException | None = None
 
+    def pods(self) -> list[Pod]:
+        return []
+
     def send(self, spec: TrafficSpec) -> SteppedSending:
         if self.refusal is not None:
             raise self.refusal
@@ -144,6 +147,9 @@ class PacedMesh:
     def __init__(self, answer: Callable[[int], Response] | None = None) -> None:
         self.answer = answer or (lambda index: response(index, started_s=time.time(), connection=index))
         self.batches: list[PacedSending] = []
+
+    def pods(self) -> list[Pod]:
+        return []
 
     def send(self, spec: TrafficSpec) -> PacedSending:
         self.batches.append(PacedSending(spec, self.answer))
