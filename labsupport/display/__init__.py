@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from labsupport.observe.confirm import Explained
     from labsupport.observe.graph import ServiceGraph
     from labsupport.observe.journey import Journey
+    from labsupport.observe.pushed import Pushed
     from labsupport.records import Ref
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.observations import Observations
@@ -97,7 +98,7 @@ def watch(
 
 
 def show(
-    record: Observations | Share | Journey | ServiceGraph | BackgroundTraffic | Explained | Explanation,
+    record: Observations | Share | Journey | ServiceGraph | BackgroundTraffic | Explained | Explanation | Pushed,
     *,
     expected: Mapping[str, float] | None = None,
     by: By = "version",
@@ -108,7 +109,7 @@ def show(
 
     Args:
         record: what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
-            ``lab.traffic(...)`` or ``lab.explain(...)``; the options are for shares.
+            ``lab.traffic(...)``, ``lab.pushed()`` or ``lab.explain(...)``; the options are for shares.
         expected: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
         service: count the version or pod of this service.
@@ -124,6 +125,7 @@ def show(
     from labsupport.observe.confirm import Explained
     from labsupport.observe.graph import ServiceGraph
     from labsupport.observe.journey import Journey
+    from labsupport.observe.pushed import Pushed
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import Share
@@ -149,6 +151,10 @@ def show(
         from labsupport.display.pictures.explain_picture import way_figure
 
         return way_figure(record.explanation if isinstance(record, Explained) else record)
+    if isinstance(record, Pushed):
+        from labsupport.display.pictures.push_picture import push_figure
+
+        return push_figure(record)
     raise UsageError(f"There is no figure of a {type(record).__name__}. Put it at the end of a cell to see it.")
 
 

@@ -72,9 +72,16 @@ def _graph(graph: Any) -> None:
     publish_display_data({**bundle, "text/plain": graph.text(counted)})  # type: ignore[no-untyped-call]
 
 
+def _pushed(pushed: Any, **kwargs: Any) -> Any:
+    from labsupport.display.pictures.push_picture import push_figure
+
+    return push_figure(pushed)._repr_mimebundle_()
+
+
 # Records that come in more forms than HTML.
 BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
     ("labsupport.observe.journey", "Journey"): _journey,
+    ("labsupport.observe.pushed", "Pushed"): _pushed,
 }
 # Records that may be shown as a widget, which remembers where it was shown.
 DISPLAYS: dict[tuple[str, str], Callable[[Any], None]] = {

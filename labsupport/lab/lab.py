@@ -23,6 +23,7 @@ from labsupport.lab.sources import Source, is_text, read
 from labsupport.model.schema.base import Resource
 from labsupport.observe.graph import ServiceGraph
 from labsupport.observe.journey import Journey, journey_of, settled
+from labsupport.observe.pushed import Pushed, pushed_by
 from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, LogText, Pods
 from labsupport.records import ApplyResult, Leftovers, Ref, Response
 from labsupport.traffic.background import BackgroundTraffic
@@ -80,6 +81,7 @@ class Lab:
         self._timeout_s = timeout_s
         self._warnings: tuple[str, ...] = ()
         self._last_error = ""
+        self._pushed: ApplyResult | None = None
         # Number of changes of the mesh; what was read before the last one is to be read again.
         self._changes = 0
         self._running = Running()
@@ -220,7 +222,7 @@ class Lab:
             self._running.stop()
             left = self._open().reset()
             self._changes += 1
-            self._warnings, self._last_error = (), ""
+            self._warnings, self._last_error, self._pushed = (), "", None
             self._when_reset.call()
             return left
 
@@ -464,6 +466,20 @@ class Lab:
             last_error=self._last_error,
         )
 
+    def pushed(self) -> Pushed:
+        """Whom the control plane told of the last change that concerned a proxy, and who acknowledged it when.
+
+        Returns:
+            A record that a notebook shows as a picture.
+
+        Raises:
+            UsageError: no proxy had to learn of anything yet.
+        """
+        engine = self._open()
+        if self._pushed is None:
+            raise UsageError("No proxy had to learn of anything yet. Apply a rule, and call this again.")
+        return pushed_by(self._pushed, engine.pods())
+
     def urls(self) -> Mapping[str, str]:
         """Addresses for a person's browser: ``gateway`` and ``nodeport:<service>`` to a URL."""
         return self._open().urls()
@@ -652,6 +668,7 @@ class Lab:
             result = advice.advised(result, resources or ())
             self._last_error, self._warnings = "", result.warnings
             self._changes += 1
+            self._pushed = result if result.proxies else self._pushed
             self._running.mark(self._open(), verb, result, resources, to=to)
             return result
 

@@ -16,6 +16,7 @@ from labsupport.display.html.outcomes import check_html, hint_html, prediction_h
 from labsupport.display.pictures.graph_picture import graph_figure
 from labsupport.display.pictures.journey_picture import journey_figure
 from labsupport.display.pictures.observed import observations_html, response_html, share_figure
+from labsupport.display.pictures.push_picture import push_figure
 from labsupport.display.pictures.timeline import Timeline
 from labsupport.display.pictures.traffic_picture import Change, TrafficPicture, traffic_figure
 from labsupport.errors import ManifestError, Problem
@@ -23,6 +24,7 @@ from labsupport.explain.explanation import Explanation
 from labsupport.explain.records import Condition, MatchEntry, Place, RoutedTo, RuleTrace
 from labsupport.observe.calls import MeshGraph, mesh_graph
 from labsupport.observe.journey import journey_of
+from labsupport.observe.pushed import pushed_by
 from labsupport.observe.tables import AccessLog, LabStatus, Pods
 from labsupport.records import (
     AccessRecord,
@@ -253,6 +255,7 @@ def gallery() -> dict[str, str]:
         "journey": journey_figure(journey_of(_CHAIN, pods=_PODS))._repr_html_(),
         "graph": graph_figure(_graph(), what="the last 10 s")._repr_html_(),
         "applied": apply_html(applied),
+        "pushed": push_figure(pushed_by(applied, _PODS))._repr_html_(),
         "left": leftovers_html(Leftovers((Ref("Pod", "reviews"),), ("process 4711",))),
         "refused": manifest_error_html(ManifestError([problem])),
         **_checks(),

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["breakable", "clip", "el", "esc", "fitting", "num", "width"]
+__all__ = ["breakable", "clip", "el", "esc", "fitting", "num", "width", "wrapped"]
 
 _BREAK = re.compile(r"(?<=[|/.:-])(?=[^|/.:-])")
 _VOID = frozenset({"br", "input", "col", "wbr"})
@@ -136,3 +136,15 @@ def clip(text: str, room: float, size: float = 12.0, *, bold: bool = False) -> s
 def fitting(forms: Sequence[str], room: float) -> str:
     """The first of several ways to say something that is not wider than ``room`` pixels; the last one, shortened."""
     return next((form for form in forms if width(form) <= room), clip(forms[-1], room))
+
+
+def wrapped(text: str, room: float) -> list[str]:
+    """A text in lines that are not wider than ``room`` pixels, broken between words."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if width(longer) > room and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

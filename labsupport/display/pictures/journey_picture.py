@@ -9,7 +9,7 @@ from labsupport import words
 from labsupport.display.drawing.figure import Figure
 from labsupport.display.drawing.palette import NEUTRAL, slot_of
 from labsupport.display.drawing.table import table
-from labsupport.display.drawing.text import breakable, clip, el, esc, fitting, num, width
+from labsupport.display.drawing.text import breakable, clip, el, esc, fitting, num, width, wrapped
 from labsupport.display.pictures.timeline import nice_scale
 from labsupport.observe.journey import HopRow, Journey, told
 
@@ -166,21 +166,10 @@ def journey_figure(journey: Journey) -> Figure:
     small = _drawn(rows, total, _NARROW)
     if journey.note:
         summary = f"{summary} {journey.note}"
-        lines = _wrapped(journey.note, _WIDE.wide), _wrapped(journey.note, _NARROW.wide)
+        lines = wrapped(journey.note, _WIDE.wide), wrapped(journey.note, _NARROW.wide)
         body, high = body + _note(lines[0], high), high + 16.0 * len(lines[0]) + 4
         small = small[0] + _note(lines[1], small[2]), small[1], small[2] + 16.0 * len(lines[1]) + 4
     return Figure("Journey of one request", journey.title, body, wide, high, summary, _table(rows), small)
-
-
-def _wrapped(text: str, room: float) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if width(longer) > room:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
 
 
 def _note(lines: Sequence[str], y: float) -> str:

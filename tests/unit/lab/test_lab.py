@@ -153,6 +153,16 @@ def test_status_shows_everything_at_a_glance(lab: Lab) -> None:
         assert part in text
 
 
+def test_pushed_tells_of_the_last_change_that_concerned_a_proxy(lab: Lab) -> None:
+    with pytest.raises(UsageError, match="Apply a rule"):
+        lab.pushed()
+    lab.apply(RULE)
+    assert [proxy.proxy for proxy in lab.pushed().proxies] == ["client-1"]
+    lab.reset()
+    with pytest.raises(UsageError, match="Apply a rule"):
+        lab.pushed()
+
+
 def test_logs_take_a_deployment_and_show_as_they_are(lab: Lab) -> None:
     assert repr(lab.logs("web-safe", container="proxy")) == "proxy of web-safe-2\nready"
     with pytest.raises(NotFoundError, match="client-1"):
