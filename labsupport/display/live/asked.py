@@ -7,7 +7,7 @@ import uuid
 from labsupport.course.questions import Asked, ChoiceQuestion, Question
 from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.text import el, esc
-from labsupport.display.live.question import question_widget
+from labsupport.display.live.question import judged, question_widget
 from labsupport.display.live.still import publish, still, view_only
 
 __all__ = ["show_question"]
@@ -21,18 +21,19 @@ def show_question(asked: Asked) -> None:
     """
     place = f"workshop-{uuid.uuid4().hex}"
 
-    def keep(answer: float | str | None, *, update: bool = True) -> None:
-        publish(still(_markup(asked.question, answer)), {}, place, update=update)
+    def keep(answer: float | str | None, *, mark: str = "", update: bool = True) -> None:
+        publish(still(_markup(asked.question, answer, mark)), {}, place, update=update)
 
     shown = question_widget(asked, answered=keep)._repr_mimebundle_()
     bundle = shown[0] if isinstance(shown, tuple) else shown
     publish(view_only(bundle), {}, f"{place}-widget")
-    keep(asked.answer, update=False)
+    keep(asked.answer, mark=asked.mark, update=False)
 
 
-def _markup(question: Question, answer: float | str | None) -> str:
+def _markup(question: Question, answer: float | str | None, mark: str) -> str:
+    """The card without controls."""
     choices = question.choices if isinstance(question, ChoiceQuestion) else ()
-    listed = el("ul", "".join(el("li", esc(choice)) for choice in choices)) if choices else ""
-    said = answer if isinstance(answer, str) else "" if answer is None else f"{answer:g}"
-    noted = f"your answer: {said}" if said else "no answer yet"
-    return panel("", el("div", esc(question.text)) + listed + el("div", esc(noted), class_="d"))
+    listed = el("ul", *(el("li", esc(choice)) for choice in choices)) if choices else ""
+    said = judged(question, answer, mark=mark)
+    verdict = el("div", f"{said['sign']} {said['word']} ", esc(" ".join(said["lines"])), class_="ws-gap")
+    return panel("", el("div", esc(question.text), class_="b"), listed, verdict)

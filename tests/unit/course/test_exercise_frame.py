@@ -4,6 +4,7 @@ import gc
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,21 +163,42 @@ def test_an_attempt_is_forgotten_when_the_mesh_is_emptied(lab: Lab) -> None:
     assert tried.check().state is NOT_ATTEMPTED
 
 
-def test_widgets_note_answers_and_have_tooltips(lab: Lab) -> None:
+def test_a_question_says_at_once_what_an_answer_is_worth(lab: Lab) -> None:
     asked = exercise(lab, judge=None, start="", questions=(COLOUR, COUNT))
-    for number, value, other in ((1, "green", "red"), (2, "100", "nonsense")):
-        box: Any = question_widget(asked.ask(number))
-        text, control, said = box.children
-        assert control.tooltip == asked.spec.questions[number - 1].text
-        assert "<colour>" not in text.value
-        assert said.value == "no answer yet"
-        control.value = value
-        assert said.value == f"noted: {value}"
-        assert asked.compare(question=number).state is PASSED
-        control.value = other
-        assert said.value.startswith("noted: red" if number == 1 else "'nonsense' is no answer")
-    again: Any = question_widget(asked.ask(1))
-    assert again.children[1].value == "red"
+    kept: list[float | str] = []
+    shown = question_widget(asked.ask(1), answered=kept.append)
+    assert shown.question["text"] == COLOUR.text
+    assert shown.said["word"] == "NO ANSWER YET"
+    shown._receive(shown, {"answer": "red"}, None)
+    assert (shown.said["word"], shown.said["answer"]) == ("NOT RIGHT", "red")
+    shown._receive(shown, {"answer": "green"}, None)
+    assert shown.said["word"] == "RIGHT"
+    assert COLOUR.reason in shown.said["lines"][0]
+    assert kept == ["red", "green"]
+    assert asked.compare(question=1).state is PASSED
+    assert question_widget(asked.ask(1)).said["answer"] == "green"
+
+
+def test_a_number_is_noted_and_what_is_none_is_said(lab: Lab) -> None:
+    asked = exercise(lab, judge=None, start="", questions=(COLOUR, COUNT))
+    shown = question_widget(asked.ask(2))
+    for nothing in ({"answer": "nonsense"}, {"answer": "-1"}):
+        shown._receive(shown, nothing, None)
+        assert shown.said["word"] == "NO ANSWER YET"
+        assert "is no answer" in shown.said["lines"][0]
+    shown._receive(shown, {"answer": "100"}, None)
+    assert shown.said["answer"] == "100"
+    assert asked.compare(question=2).state is PASSED
+
+
+def test_a_prediction_is_not_judged_before_the_requests_are_sent(lab: Lab) -> None:
+    predicted = replace(COUNT, counts={"version": "v1"})
+    asked = exercise(lab, judge=None, start="", questions=(predicted,))
+    shown = question_widget(asked.ask(1))
+    for value in ("100", "3"):
+        shown.answer(value)
+        assert shown.said["word"] == "NOTED"
+        assert predicted.reason not in shown.said["lines"][0]
 
 
 def test_numbers_are_found_without_the_leading_zero_and_near_ones_are_listed() -> None:

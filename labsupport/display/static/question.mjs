@@ -1,0 +1,73 @@
+// A question of an exercise: choices or a number, and what the answer is worth.
+
+import { keepKeys, node, write } from "./dom.mjs";
+
+const COLOURS = { right: "--ws-ok", wrong: "--ws-ce", noted: "--ws-c0", none: "--ws-dim" };
+let groups = 0;
+
+/** Choices: arrow keys move among them, because the browser takes them for one group. */
+function choices(parent, { choices: texts, text }, answer) {
+  groups += 1;
+  const inputs = texts.map((choice) => {
+    const label = node("label", node("div", parent), "ws-choice");
+    const input = node("input", label);
+    Object.assign(input, { type: "radio", name: `ws-question-${groups}`, value: choice, title: text });
+    node("span", label, "", choice);
+    input.addEventListener("change", () => input.checked && answer(choice));
+    return input;
+  });
+  return (given) => {
+    for (const input of inputs) input.checked = input.value === given;
+  };
+}
+
+/** A number as text: a number field has no empty state, and would suggest an answer. */
+function number(parent, { unit, text }, answer) {
+  const label = node("label", parent, "ws-choice", "Your answer:");
+  const input = node("input", label);
+  Object.assign(input, { type: "text", inputMode: "decimal", placeholder: "a number", title: text, size: 10 });
+  node("span", label, "", unit);
+  let sent = "";
+  const send = () => {
+    if (input.value.trim() === sent) return;
+    sent = input.value.trim();
+    if (sent) answer(sent);
+  };
+  input.addEventListener("change", send);
+  input.addEventListener("keydown", (event) => event.key === "Enter" && !event.shiftKey && send());
+  return (given) => {
+    if (document.activeElement !== input && given) input.value = given;
+    sent = given;
+  };
+}
+
+/** The question in one place of the page. */
+export function renderQuestion({ model, el }) {
+  const question = model.get("question");
+  const root = node("div", el, "ws ws-asked ws-question");
+  keepKeys(root);
+  const panel = node("div", root, "ws-panel");
+  const group = node("fieldset", panel);
+  node("legend", group, "b", question.text);
+  const answer = (value) => model.send({ answer: value });
+  const show = (question.choices.length ? choices : number)(group, question, answer);
+  const status = node("div", panel, "ws-gap");
+  status.setAttribute("role", "status");
+  const tag = node("span", status, "ws-tag");
+  const lines = node("div", status);
+  const update = () => {
+    const said = model.get("said");
+    show(said.answer);
+    write(tag, `${said.sign} ${said.word}`);
+    tag.style.color = `var(${COLOURS[said.state]})`;
+    write(lines, said.lines.join(" "));
+  };
+  update();
+  model.on("change:said", update);
+  return () => {
+    model.off("change:said", update);
+    root.remove();
+  };
+}
+
+export default { render: renderQuestion };
