@@ -10,6 +10,7 @@ from labsupport.course.questions import NumberQuestion
 from labsupport.display import compare
 from labsupport.display.drawing.figure import Figure
 from labsupport.display.html.changes import apply_html, leftovers_html, manifest_error_html
+from labsupport.display.html.config_html import config_html
 from labsupport.display.html.explain_html import explanation_html
 from labsupport.display.html.mesh_html import access_log_html, pods_html, status_html
 from labsupport.display.html.outcomes import check_html, hint_html, prediction_html
@@ -22,7 +23,9 @@ from labsupport.display.pictures.traffic_picture import Change, TrafficPicture, 
 from labsupport.errors import ManifestError, Problem
 from labsupport.explain.explanation import Explanation
 from labsupport.explain.records import Condition, MatchEntry, Place, RoutedTo, RuleTrace
+from labsupport.model.writing.lines import ConfigLine, Mark
 from labsupport.observe.calls import MeshGraph, mesh_graph
+from labsupport.observe.config.view import ConfigView, EnvoyPart
 from labsupport.observe.journey import journey_of
 from labsupport.observe.pushed import pushed_by
 from labsupport.observe.tables import AccessLog, LabStatus, Pods
@@ -197,6 +200,22 @@ def _status() -> LabStatus:
     return LabStatus("embedded", "default", T0, Pods(_PODS), (rule, refused), urls)
 
 
+def _config() -> ConfigView:
+    marks: dict[str, Mark] = {"*": "written", "+": "default"}
+
+    def lines(*texts: str) -> tuple[ConfigLine, ...]:
+        return tuple(ConfigLine(text.lstrip("*+"), marks.get(text[0], "")) for text in texts)
+
+    rule = ("  - route:", "    - destination:", "        subset: v1", "*      weight: 90")
+    written = ("spec:", "  http:", *rule)
+    cluster = "          - name: outbound|9080|v1|reviews.default.svc.cluster.local"
+    got = ("weighted_clusters:", "  clusters:", cluster, "*            weight: 90", "+  timeout: 0s")
+    host = "  - reviews.a-namespace-with-a-long-name.svc.cluster.local:9080/and-a-path-that-does-not-end"
+    part = EnvoyPart("route in 9080", lines("domains:", host, *got))
+    ref, file = Ref("VirtualService", "reviews"), "02-canary-by-weight/virtual-service-web-90-10.yaml"
+    return ConfigView(ref, file, lines(*written), (part,), _POD["reviews-v1"], "sidecar", "v12")
+
+
 def _checks() -> dict[str, str]:
     seen = {"v1": 280, "v2": 20}
     interval = {key: proportion_interval(count, 300, level=0.999) for key, count in seen.items()}
@@ -255,6 +274,7 @@ def gallery() -> dict[str, str]:
         "journey": journey_figure(journey_of(_CHAIN, pods=_PODS))._repr_html_(),
         "graph": graph_figure(_graph(), what="the last 10 s")._repr_html_(),
         "applied": apply_html(applied),
+        "config": config_html(_config()),
         "pushed": push_figure(pushed_by(applied, _PODS))._repr_html_(),
         "left": leftovers_html(Leftovers((Ref("Pod", "reviews"),), ("process 4711",))),
         "refused": manifest_error_html(ManifestError([problem])),

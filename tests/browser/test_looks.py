@@ -24,7 +24,7 @@ THEMES = {
 # What sticks out by more than a pixel: text of its picture or frame, words over words, content of a panel.
 OUT = """() => {
     const found = [], shown = (e) => e.getClientRects().length > 0;
-    const name = (e) => e.closest('section').id;
+    const name = (e) => e.closest('section[id]').id;
     for (const svg of document.querySelectorAll('section svg[role=img]')) {
         if (!shown(svg)) continue;
         const words = [...svg.querySelectorAll('text')].filter((e) => e.textContent.trim() && shown(e));

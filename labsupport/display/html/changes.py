@@ -8,6 +8,7 @@ from labsupport import words
 from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
+from labsupport.display.html.file_links import file_link
 from labsupport.errors import ManifestError, Problem
 from labsupport.records import ApplyResult, Leftovers, ObjectChange, ProxyChange
 
@@ -27,7 +28,7 @@ def _change_row(change: ObjectChange) -> list[str]:
         esc(change.ref),
         el("span", f"{sign} {change.action}", class_="w"),
         "<br>".join(shown),
-        el("span", esc(change.source), class_="d"),
+        el("span", file_link(change.source), class_="d"),
     ]
 
 

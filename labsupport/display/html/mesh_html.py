@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["access_log_html", "lab_html", "pods_html", "status_html", "status_parts", "status_title"]
 
 _SHOWN_RECORDS = 200
+_PAGE = "productpage"
 
 
 def _pod_row(pod: Pod) -> list[str]:
@@ -76,6 +77,8 @@ def status_parts(status: LabStatus) -> dict[str, str]:
     """
     rules = [_rule_row(rule) for rule in status.rules]
     urls = [[esc(name), _link(url)] for name, url in status.urls.items()]
+    if any(pod.service == _PAGE for pod in status.pods) and (gateway := status.urls.get("gateway")):
+        urls.append(["the page", _link(f"{gateway.rstrip('/')}/{_PAGE}")])
     notes = [el("div", f"▶ traffic to {esc(text)}") for text in status.traffic]
     notes += [el("div", f"⚠ {esc(text)}") for text in status.warnings]
     if status.last_error:

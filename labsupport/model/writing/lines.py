@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["ConfigLine", "MarkOf", "Path", "block", "key", "leaves"]
+__all__ = ["ConfigLine", "Mark", "MarkOf", "Path", "block", "key", "leaves"]
 
 Mark = Literal["", "written", "default"]
 Path = tuple[str | int, ...]
