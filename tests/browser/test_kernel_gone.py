@@ -70,5 +70,5 @@ def test_after_a_restart_nothing_can_be_clicked_and_after_a_reload_static_forms_
     )
     errors = page.page.get_by_text("Error displaying widget")
     assert [errors.nth(index).is_visible() for index in range(errors.count())] == [False, False]
-    assert "no answer yet" in cells.nth(QUESTION).inner_text()
+    assert "NO ANSWER YET" in cells.nth(QUESTION).inner_text()
     keep_picture(page, "reloaded")
