@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from labsupport.course.questions import Asked, ChoiceQuestion, Question
 from labsupport.display.drawing.figure import panel
@@ -24,7 +25,7 @@ def show_question(asked: Asked) -> None:
     def keep(answer: float | str | None, *, mark: str = "", update: bool = True) -> None:
         publish(still(_markup(asked.question, answer, mark)), {}, place, update=update)
 
-    shown = question_widget(asked, answered=keep)._repr_mimebundle_()
+    shown: Any = question_widget(asked, answered=keep)._repr_mimebundle_()
     bundle = shown[0] if isinstance(shown, tuple) else shown
     publish(view_only(bundle), {}, f"{place}-widget")
     keep(asked.answer, mark=asked.mark, update=False)
