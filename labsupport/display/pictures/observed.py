@@ -109,15 +109,16 @@ def compare_figure(
         A figure.
     """
     shares = [seen.share(by, service=service) for seen in (before, after)]
-    keys = {key for share in shares for key in share.counts} | set(expected or {}) | set(expected_before or {})
+    goals = {*expected_shares(expected), *expected_shares(expected_before)}
+    keys = {key for share in shares for key in share.counts} | goals
     half, gap = 430.0, 40.0
     columns, tables, said = [], [], []
     sides = zip((before, after), shares, labels, (expected_before, expected), strict=True)
-    for seen, share, label, goals in sides:
+    for seen, share, label, weights in sides:
         counts = {key: share.count(key) for key in keys}
         rows = [
             ShareRow(row.key, row.count, row.total, row.expected, _slot(share.by, row.key))
-            for row in make_rows(counts, share.n, goals if expected_shares(goals) else None)
+            for row in make_rows(counts, share.n, weights)
         ]
         names = label_width(rows)
         bars = "".join(share_row(row, 26 + _ROW * index, wide=half, names=names) for index, row in enumerate(rows))

@@ -172,14 +172,16 @@ class EmbeddedEngine:
     # --- questions ----------------------------------------------------------------------------------------------
 
     def get(self, kind: str, name: str | None = None, *, namespace: str = "") -> list[Resource]:
-        """Objects of a kind in a namespace (the lab's own by default), oldest first; all kinds for ``*``."""
+        """Objects of a kind in a namespace (the lab's own by default), oldest first; ``*`` stands for all."""
         objects: list[Resource] = self._call("get")
         return [
             resource
             for resource in objects
             if kind in ("*", resource.kind)
             and name in (None, resource.name)
-            and (resource.kind == "Namespace" or resource.namespace == (namespace or self.namespace))
+            and (
+                resource.kind == "Namespace" or namespace == "*" or resource.namespace == (namespace or self.namespace)
+            )
         ]
 
     def pods(self) -> list[Pod]:
