@@ -101,7 +101,7 @@ class NumberQuestion:
         """
         try:
             number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         limit = self.of or math.inf
         if not 0 <= number <= limit or math.isinf(number):

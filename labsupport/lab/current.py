@@ -62,7 +62,7 @@ def prepare_engine(engine: str | Engine | None, options: dict[str, Any]) -> Call
     if engine is not None and not isinstance(engine, str):
         if options:
             raise UsageError(f"An engine that runs already takes no options: {', '.join(options)}.")
-        if not isinstance(engine, Engine):
+        if isinstance(engine, type) or not isinstance(engine, Engine):
             names = words.join(map(repr, _ENGINES), "or")
             raise UsageError(f"{shown('engine', engine)}: give {names}, or an Engine that runs.")
         running = engine
@@ -75,6 +75,7 @@ def prepare_engine(engine: str | Engine | None, options: dict[str, Any]) -> Call
     module, class_name = _ENGINES[name]
     make = getattr(importlib.import_module(module), class_name)
     options = check_options(f"Lab(engine={name!r})", make, options)
+    make.check_options(**options)
 
     def start() -> Engine:
         started: Engine = make(**options)

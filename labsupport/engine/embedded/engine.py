@@ -28,6 +28,7 @@ from labsupport.engine.sending import HttpSending
 from labsupport.engine.warned import warnings
 from labsupport.errors import EngineError, EngineLostError, NotFoundError, UsageError
 from labsupport.model import Resource
+from labsupport.model.schema.names import is_dns_label
 from labsupport.records import (
     AccessRecord,
     ApplyResult,
@@ -80,6 +81,23 @@ class EmbeddedEngine:
             rundir.remove(self._folder)
             raise
         self._access = AccessLogReader(lambda: self._call("access_logs"), self._folder)
+
+    @staticmethod
+    def check_options(*, namespace: str = "default", images: Mapping[str, str] | Path | str | None = None) -> None:
+        """Refuse options that make no sense, before anything is started.
+
+        Args:
+            namespace: as for the engine.
+            images: as for the engine.
+
+        Raises:
+            UsageError: one of them makes no sense.
+        """
+        if not is_dns_label(namespace):
+            raise UsageError(
+                f"namespace={namespace!r}: a namespace has lower-case letters, digits and '-', 63 at most."
+            )
+        find_programs(images)
 
     def _start(self, programs: Programs) -> None:
         ours, theirs = socket.socketpair()
