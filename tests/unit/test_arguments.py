@@ -71,7 +71,7 @@ class World:
         self.lab = Lab(self.engine)
         self.engine.configs["web-1"] = EnvoyConfig("web-1", {}, {}, {}, {})
         self.lab.apply(RULE)
-        self.seen = self.lab.send(URL, source="client", count=40)
+        self.seen = self.lab.send(URL, source="client", count=9)
         self._live: BackgroundTraffic | None = None
 
     @property
@@ -279,7 +279,7 @@ _VALUES = st.recursive(
 _DRAWN = sorted({*ROWS} - {"Lab", "Lab.send", "Lab.traffic", "BackgroundTraffic.collect", "BackgroundTraffic.set_rate"})
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_is_given_no_verb_fails_inside(world: World, data: st.DataObject) -> None:
     verb = data.draw(st.sampled_from(_DRAWN))
