@@ -20,8 +20,6 @@ from labsupport.arguments import checked
 from labsupport.display.formatters import install
 from labsupport.errors import UsageError
 from labsupport.records import Ref, Response
-from labsupport.traffic.observations import Observations
-from labsupport.traffic.share import By
 
 if TYPE_CHECKING:
     from labsupport.display.drawing.figure import Figure
@@ -34,7 +32,8 @@ if TYPE_CHECKING:
     from labsupport.observe.graph import ServiceGraph
     from labsupport.observe.journey import Journey
     from labsupport.traffic.background import BackgroundTraffic
-    from labsupport.traffic.share import Share
+    from labsupport.traffic.observations import Observations
+    from labsupport.traffic.share import By, Share
 
 __all__ = ["compare", "install", "show", "watch"]
 
@@ -141,6 +140,7 @@ def show(
     from labsupport.observe.graph import ServiceGraph
     from labsupport.observe.journey import Journey
     from labsupport.traffic.background import BackgroundTraffic
+    from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import Share
 
     others = (Journey, ServiceGraph, BackgroundTraffic, Explained, Explanation)

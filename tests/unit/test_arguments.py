@@ -145,7 +145,6 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "Observations.share": (lambda world: world.seen.share, {}),
     "Share.count": (lambda world: world.seen.share().count, {"key": "safe"}),
     "Share.interval": (lambda world: world.seen.share().interval, {"key": "safe"}),
-    "Share.intervals": (lambda world: world.seen.share().intervals, {}),
     "AccessLog.of": (lambda world: world.lab.access_log().of, {"request_id": "id-1"}),
     "Pods.of": (lambda world: world.lab.pods().of, {"workload": "web"}),
     "ServiceGraph.text": (lambda world: world.lab.graph().text, {"graph": None}),

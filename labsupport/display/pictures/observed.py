@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from labsupport import words
+from labsupport.arguments import checked
 from labsupport.display.drawing.figure import Figure, panel, svg
 from labsupport.display.drawing.marks import version_mark
 from labsupport.display.drawing.palette import ERROR, NEUTRAL, Slot, slot_of
@@ -52,6 +53,7 @@ def _draw(rows: Sequence[ShareRow]) -> tuple[str, float]:
     return body, 14 + _ROW * len(rows)
 
 
+@checked
 def share_figure(
     observations: Observations | Share,
     *,
@@ -82,6 +84,7 @@ def share_figure(
     return Figure(title, subtitle, body, _WIDE, height + 22, summary, rows_table(rows))
 
 
+@checked
 def compare_figure(
     before: Observations,
     after: Observations,
