@@ -22,11 +22,12 @@ from labsupport.course.questions import Answer, Asked, Compared, Prediction, Que
 from labsupport.course.spec import ExerciseSpec
 from labsupport.errors import ConfigRejectedError, LabError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
 from labsupport.lab.sources import has_gap
+from labsupport.records import Ref
 from labsupport.traffic.observations import Observations
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
-    from labsupport.records import ApplyResult, Ref
+    from labsupport.records import ApplyResult
 
 __all__ = ["Exercise", "Hint", "Solution"]
 

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_engine import SmallEngine
 
-from labsupport import check, compare, exercise, show, watch
+from labsupport import check, compare, exercise, progress, show, watch
 from labsupport.errors import LabError, ManifestError, UsageError
 from labsupport.lab import current
 from labsupport.lab.lab import Lab
@@ -156,6 +156,8 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "Exercise.note_applied": (lambda world: exercise("02.1").note_applied, {"text": RULE}),
     "Exercise.note_gap": (lambda world: exercise("02.1").note_gap, {"text": RULE}),
     "Exercise.note_refusal": (lambda world: exercise("02.1").note_refusal, {"text": "", "error": UsageError("no")}),
+    "progress": (lambda world: progress, {"lesson": "02"}),
+    "Lab.pods": (lambda world: world.lab.pods, {}),
     "exercise": (lambda world: exercise, {"number": "02.1"}),
     "show": (lambda world: show, {"record": ...}),
     "watch": (lambda world: watch, {"of": None}),
