@@ -82,12 +82,17 @@ def resolve(path: str | Path) -> Path:
     Raises:
         NotFoundError: nothing is there; the message lists near matches.
     """
-    wanted = Path(path).expanduser()
+    wanted = Path(path)
+    # A name with a tilde may be that of nobody's home.
+    with suppress(RuntimeError):
+        wanted = wanted.expanduser()
     places = [Path.cwd()] if wanted.is_absolute() else [Path.cwd(), *_own(), manifests(), root()]
     for place in places:
-        found = place / wanted
-        if found.exists():
-            return found.resolve()
+        # What is too long for a name, or has a null character in it, is no file.
+        with suppress(OSError, ValueError):
+            found = place / wanted
+            if found.exists():
+                return found.resolve()
     near = _near(wanted)
     looked = " or ".join(str(place) for place in places[:2]) if not wanted.is_absolute() else str(wanted.parent)
     remedy = f"Did you mean {' or '.join(near)}?" if near else "lab.apply() takes a file, a folder or YAML text."

@@ -9,12 +9,13 @@ where the host does not matter; with TLS it does, because the server name (SNI) 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from labsupport.errors import UsageError
 
-__all__ = ["FORMS", "Scheme", "Target", "parse_url"]
+__all__ = ["FORMS", "Scheme", "Target", "entrance_url", "is_address", "parse_url"]
 
 FORMS = (
     "gateway:/path, gateway:<port>/path, https://<host>[:port]/path or tcp://gateway:<port> (from outside, through the "
@@ -26,6 +27,7 @@ _DEFAULT_PORTS: dict[str, int] = {"http": 80, "https": 443, "tcp": 0, "tls": 443
 
 # RFC 1123 labels, as Kubernetes requires of names; a single upper-case letter would never be found.
 _HOST = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
+_ADDRESS = re.compile(r"[a-z]+://(localhost|[\d.]+)(:\d+)?([/?#]|\Z)")
 _UNSAFE = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
@@ -117,6 +119,38 @@ def parse_url(url: str) -> Target:
         if scheme in ("tcp", "tls"):
             return _bytes("tcp" if scheme == "tcp" else "tls", rest, url)
     raise UsageError(f"url={url!r} is not understood. {_proposal(url)}")
+
+
+def is_address(url: object) -> bool:
+    """Whether a URL is one for a person's browser, with the address of a machine in it, or the gateway's bare name."""
+    return isinstance(url, str) and (url == "gateway" or bool(_ADDRESS.match(url)))
+
+
+def entrance_url(url: str, entrances: Mapping[str, str]) -> str:
+    """The traffic URL that leads the way of a URL for a person's browser.
+
+    Args:
+        url: an address, perhaps with a path, or the name of an entrance.
+        entrances: the addresses of all entrances by name: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>``.
+
+    Returns:
+        The same way as ``parse_url`` takes it; the URL itself if it leads to no entrance.
+    """
+    for name, address in entrances.items():
+        known = name if url == name else address
+        rest = url.removeprefix(known)
+        if not url.startswith(known) or rest[:1] not in ("", "/", "?", "#"):
+            continue
+        scheme, _, place = address.partition("://")
+        port = name.partition(":")[2]
+        if name.startswith("nodeport:"):
+            return f"{name}{rest}"
+        if scheme == "http":
+            return f"gateway:{port}{rest or '/'}"
+        # With TLS the address is the server name, as in a browser.
+        host = "gateway" if scheme == "tcp" else place.partition(":")[0]
+        return f"{scheme}://{host}:{port or 80}{rest}"
+    return url
 
 
 def _gateway(rest: str, url: str) -> Target:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from labsupport import statistics, words
+from labsupport.arguments import checked, whole
 from labsupport.check.result import (
     FAILED,
     PASSED,
@@ -36,8 +37,10 @@ RANDOM_CHECKS = frozenset({"share", "same_share"})
 """The functions whose outcome is random: each call may fail for a correct mesh with probability ``alpha``."""
 
 _SHOWN = 4
+_MOST = 1_000_000
 
 
+@checked
 @tells_window
 def share(
     observations: Observations | None,
@@ -79,11 +82,12 @@ def share(
     return check_share(observations, expected, by=by, service=service, per=per, reject=reject, alpha=alpha, title=title)
 
 
+@checked
 @tells_window
 def same_share(
     observations: Observations | None,
     other: Observations | None,
-    key: str,
+    key: str | int,
     *,
     by: By = "version",
     service: str | None = None,
@@ -135,6 +139,7 @@ def same_share(
     )
 
 
+@checked
 @tells_window
 def exactly(
     observations: Observations | None,
@@ -170,6 +175,7 @@ def exactly(
     return _exact(same, title, lines, observations, seen)
 
 
+@checked
 @tells_window
 def only(
     observations: Observations | None,
@@ -210,6 +216,7 @@ def only(
     return _strays(title, observations, observations.filter(lambda response: id(response) not in ids), service)
 
 
+@checked
 @tells_window
 def none(
     observations: Observations | None,
@@ -249,6 +256,7 @@ def none(
     return _strays(title, observations, hits, service)
 
 
+@checked
 @tells_window
 def status(observations: Observations | None, *statuses: int, title: str = "") -> CheckOutcome:
     """Expect every response to have this HTTP status (or one of these)."""
@@ -257,12 +265,14 @@ def status(observations: Observations | None, *statuses: int, title: str = "") -
     return only(observations, status=statuses, title=title or f"status {words.join(statuses, 'or')} only")
 
 
+@checked
 @tells_window
 def ok(observations: Observations | None, *, title: str = "") -> CheckOutcome:
     """Expect every request to succeed (status below 400)."""
     return only(observations, outcome="ok", title=title or "not one request failed")
 
 
+@checked
 @tells_window
 def even(
     observations: Observations | None,
@@ -286,6 +296,8 @@ def even(
     Returns:
         The outcome.
     """
+    whole("among", among, 1, _MOST)
+    whole("within", within, 0, _MOST)
     title = title or f"dealt evenly to {words.plural(among, 'key' if callable(by) else by)}"
     if not observations:
         return unusable(observations, title)
@@ -299,6 +311,7 @@ def even(
     return _exact(len(seen) == among and spread <= within, title, lines, observations, seen)
 
 
+@checked
 @tells_window
 def sticky(
     observations: Observations | None,

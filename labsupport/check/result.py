@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from labsupport.arguments import checked
 from labsupport.errors import CheckFailed
 from labsupport.statistics import Interval
 from labsupport.traffic.observations import Observations
@@ -39,6 +40,7 @@ SIGNS = {PASSED: "✓", FAILED: "✗", TOO_LITTLE_DATA: "◔", NOT_ATTEMPTED: "�
 """A sign for each state, for a place without room for the word."""
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class CheckOutcome:
     """The result of one check; true in a condition if it passed.
@@ -96,6 +98,7 @@ class CheckOutcome:
         return "\n".join([f"{self.state} {self.title}", *(f"  {line}" for line in (*self.lines, *self.details))])
 
 
+@checked
 def all_of(title: str, *outcomes: CheckOutcome) -> CheckOutcome:
     """Join several checks: the state is the worst one, from passed over too little data to failed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labsupport import words
+from labsupport.arguments import checked
 from labsupport.check.result import FAILED, PASSED, CheckOutcome, unusable
 from labsupport.check.window import tells_window
 from labsupport.errors import UsageError
@@ -11,6 +12,7 @@ from labsupport.traffic.observations import Observations
 __all__ = ["duration", "slower"]
 
 
+@checked
 @tells_window
 def duration(
     observations: Observations | None,
@@ -50,6 +52,7 @@ def duration(
     return CheckOutcome(PASSED if held else FAILED, title, tuple(lines), n=len(observations))
 
 
+@checked
 @tells_window
 def slower(
     observations: Observations | None,

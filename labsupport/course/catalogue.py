@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labsupport import paths, words
+from labsupport.arguments import checked, shown
 from labsupport.course import lessons
 from labsupport.course.judging import JUDGES, UNTOUCHED
 from labsupport.course.reading import FILE, language, read_exercise
@@ -78,7 +79,8 @@ def find(number: str) -> ExerciseSpec:
     raise NotFoundError(f"There is no exercise {number!r}. There are: {', '.join(near or known)}.")
 
 
-def exercise(number: str, *, lab: Lab | None = None) -> Exercise:
+@checked
+def exercise(number: str | float, *, lab: Lab | None = None) -> Exercise:
     """An exercise of the course, for ``check()``, ``hint()``, ``predict()`` and ``solution()``.
 
     Args:
@@ -95,13 +97,12 @@ def exercise(number: str, *, lab: Lab | None = None) -> Exercise:
     from labsupport.course.exercise import Exercise
     from labsupport.lab.lab import Lab
 
-    if lab is None:
-        here = current.current()
-        assert isinstance(here, Lab)
-        lab = here
-    spec = find(number)
-    begun = _begun.setdefault(lab, {})
+    spec = find(str(number))
+    here = current.current() if lab is None else lab
+    if not isinstance(here, Lab):
+        raise UsageError(f"{shown('lab', lab)}: give a lab, such as lab = Lab(), or leave it out.")
+    begun = _begun.setdefault(here, {})
     if spec.number not in begun:
-        made = begun[spec.number] = Exercise(spec, lab)
-        lab.when_reset(made.forget_attempt)
+        made = begun[spec.number] = Exercise(spec, here)
+        here.when_reset(made.forget_attempt)
     return begun[spec.number]

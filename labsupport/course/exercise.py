@@ -13,19 +13,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from labsupport import paths, words
+from labsupport.arguments import checked
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import progress
 from labsupport.course.judging import judged
 from labsupport.course.needs import missing, not_in
-from labsupport.course.questions import Asked, Compared, Prediction, Question
+from labsupport.course.questions import Answer, Asked, Compared, Prediction, Question
 from labsupport.course.spec import ExerciseSpec
 from labsupport.errors import ConfigRejectedError, LabError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
 from labsupport.lab.sources import has_gap
+from labsupport.records import Ref
+from labsupport.traffic.observations import Observations
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
-    from labsupport.records import ApplyResult, Ref
-    from labsupport.traffic.observations import Observations
+    from labsupport.records import ApplyResult
 
 __all__ = ["Exercise", "Hint", "Solution"]
 
@@ -85,6 +87,7 @@ class _Attempt:
     applied: tuple[Ref, ...] = ()
 
 
+@checked
 class Exercise:
     """An exercise together with the lab it is done in, which it does not keep.
 
@@ -152,7 +155,7 @@ class Exercise:
             self.lab.delete(*self.spec.absent, missing_ok=True)
         return result
 
-    def predict(self, value: float | str, *, question: int = 1) -> Exercise:
+    def predict(self, value: Answer, *, question: int = 1) -> Exercise:
         """Answer a question before looking; a cell before that of the traffic is the place for it.
 
         Args:

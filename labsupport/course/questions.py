@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
@@ -16,11 +16,14 @@ from labsupport.statistics import proportion_interval
 if TYPE_CHECKING:
     from labsupport.traffic.observations import Observations
 
-__all__ = ["COUNTED", "Asked", "ChoiceQuestion", "Compared", "NumberQuestion", "Prediction", "Question"]
+__all__ = ["COUNTED", "Answer", "Asked", "ChoiceQuestion", "Compared", "NumberQuestion", "Prediction", "Question"]
 
 COUNTED = {"version", "pod", "service", "status", "outcome", "user"}
 """What a question about a number of responses can count them by."""
 
+
+Answer = Annotated[float | str, "the question knows which fits"]
+"""A prediction."""
 
 LEVEL = 0.999
 """Confidence of the interval beside a prediction."""
@@ -98,7 +101,7 @@ class NumberQuestion:
         """
         try:
             number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         limit = self.of or math.inf
         if not 0 <= number <= limit or math.isinf(number):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labsupport import words
+from labsupport.arguments import checked
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckState
 from labsupport.course import catalogue as exercises
 from labsupport.course.progress import read, whole
@@ -90,7 +91,8 @@ def summary() -> Summary:
     return Summary(tuple(done), kept.file, kept.problem)
 
 
-def progress(lesson: str) -> Summary:
+@checked
+def progress(lesson: str | int) -> Summary:
     """How far the exercises of one lesson are, as a card for its end.
 
     Args:

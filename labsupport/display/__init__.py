@@ -13,15 +13,17 @@ with more to say than the default one::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, overload
 
+from labsupport.arguments import checked
 from labsupport.display.formatters import install
 from labsupport.errors import UsageError
+from labsupport.records import Ref, Response
 
 if TYPE_CHECKING:
     from labsupport.display.drawing.figure import Figure
-    from labsupport.display.live.live import Expected, LiveTraffic
+    from labsupport.display.live.live import LiveTraffic
     from labsupport.display.live.live_graph import LiveGraph
     from labsupport.display.live.live_status import LiveStatus
     from labsupport.explain import Explanation
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from labsupport.observe.graph import ServiceGraph
     from labsupport.observe.journey import Journey
     from labsupport.observe.pushed import Pushed
-    from labsupport.records import Ref
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import By, Share
@@ -44,13 +45,18 @@ def watch(of: Lab) -> LiveStatus: ...
 def watch(of: ServiceGraph) -> LiveGraph: ...
 @overload
 def watch(
-    of: BackgroundTraffic, *, service: str | None = None, expected: Expected = None, rule: str | Ref | None = None
+    of: BackgroundTraffic,
+    *,
+    service: str | None = None,
+    expected: Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None = None,
+    rule: str | Ref | None = None,
 ) -> LiveTraffic: ...
+@checked
 def watch(
     of: BackgroundTraffic | Lab | ServiceGraph,
     *,
     service: str | None = None,
-    expected: Expected = None,
+    expected: Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None = None,
     rule: str | Ref | None = None,
 ) -> LiveTraffic | LiveStatus | LiveGraph:
     """A live picture: of background traffic, with a button and a slider for the rate; of a lab, or of its graph.
@@ -97,23 +103,33 @@ def watch(
     return live_graph_of(of)
 
 
+@checked
 def show(
-    record: Observations | Share | Journey | ServiceGraph | BackgroundTraffic | Explained | Explanation | Pushed,
+    record: Observations
+    | Share
+    | Journey
+    | ServiceGraph
+    | BackgroundTraffic
+    | Explained
+    | Explanation
+    | Pushed
+    | Iterable[Response]
+    | Response,
     *,
     expected: Mapping[str, float] | None = None,
     by: By = "version",
     service: str | None = None,
-    **options: Any,
+    title: str = "",
 ) -> Figure:
     """A figure that stays in an exported notebook: shares with exact intervals, a journey, a graph, traffic, a reason.
 
     Args:
         record: what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
-            ``lab.traffic(...)``, ``lab.pushed()`` or ``lab.explain(...)``; the options are for shares.
+            ``lab.traffic(...)``, ``lab.pushed()`` or ``lab.explain(...)``; the options are for observations and shares.
         expected: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
         service: count the version or pod of this service.
-        **options: ``title``.
+        title: what to call it.
 
     Returns:
         The figure; ``save(path)`` writes it as SVG.
@@ -130,10 +146,18 @@ def show(
     from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import Share
 
-    if isinstance(record, Observations | Share):
+    others = (Journey, ServiceGraph, BackgroundTraffic, Explained, Explanation, Pushed)
+    if not isinstance(record, others):
         from labsupport.display.pictures.observed import share_figure
 
-        return share_figure(record, expected=expected, by=by, service=service, **options)
+        try:
+            seen = record if isinstance(record, Share) else Observations._from_given(record, "record")
+        except UsageError:
+            kind = type(record).__name__
+            raise UsageError(f"There is no figure of a {kind}. Put it at the end of a cell to see it.") from None
+        return share_figure(seen, expected=expected, by=by, service=service, title=title or "Shares")
+    if (expected, by, service, title) != (None, "version", None, ""):
+        raise UsageError("expected=, by=, service= and title= are for observations and shares: show(lab.send(...)).")
     if isinstance(record, Journey):
         from labsupport.display.pictures.journey_picture import journey_figure
 
@@ -147,28 +171,51 @@ def show(
         from labsupport.display.live.live import live_of
 
         return live_of(record).snapshot()
-    if isinstance(record, Explained | Explanation):
-        from labsupport.display.pictures.explain_picture import way_figure
+    from labsupport.display.pictures.explain_picture import way_figure
 
-        return way_figure(record.explanation if isinstance(record, Explained) else record)
     if isinstance(record, Pushed):
         from labsupport.display.pictures.push_picture import push_figure
 
         return push_figure(record)
-    raise UsageError(f"There is no figure of a {type(record).__name__}. Put it at the end of a cell to see it.")
+    return way_figure(record.explanation if isinstance(record, Explained) else record)
 
 
-def compare(before: Observations, after: Observations, **options: Any) -> Figure:
+@checked
+def compare(
+    before: Observations,
+    after: Observations,
+    *,
+    expected: Mapping[str, float] | None = None,
+    expected_before: Mapping[str, float] | None = None,
+    by: By = "version",
+    service: str | None = None,
+    labels: tuple[str, str] = ("before", "after"),
+    title: str = "Before and after",
+) -> Figure:
     """Two observations beside each other: shares with intervals, errors and latency.
 
     Args:
         before: the first observations.
         after: the second ones.
-        **options: ``expected`` and ``expected_before`` (weights), ``by``, ``service``, ``labels`` and ``title``.
+        expected: relative weights by key that hold for ``after``.
+        expected_before: the same for ``before``.
+        by: what to divide by, as for ``Observations.share``.
+        service: count the version or pod of this service.
+        labels: what the two are called.
+        title: title of the figure.
 
     Returns:
         The figure.
     """
     from labsupport.display.pictures.observed import compare_figure
 
-    return compare_figure(before, after, **options)
+    return compare_figure(
+        before,
+        after,
+        expected=expected,
+        expected_before=expected_before,
+        by=by,
+        service=service,
+        labels=labels,
+        title=title,
+    )

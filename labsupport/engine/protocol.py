@@ -78,7 +78,8 @@ class Engine(Protocol):
     def get(self, kind: str, name: str | None = None, *, namespace: str = "") -> list[Resource]:
         """Objects of a kind in a namespace (the lab's own by default), oldest first; all kinds for ``*``.
 
-        An engine that works in one namespace only refuses another one with a ``UsageError``.
+        The namespace ``*`` is every one that the engine works in. An engine that works in one only refuses another one
+        with a ``UsageError``.
         """
         ...
 

@@ -31,13 +31,15 @@ def expected_shares(
         Share by version, from 0 to 1; None where no rule says it, or where it differs from request to request
         (``match`` on what the requests of this traffic do not have in common).
     """
+    # A short name is that of the lab's own service, whoever else has one of the name.
+    near = sorted(objects, key=lambda resource: resource.namespace not in ("", namespace))
     try:
         target = parse_url(spec.url)
         caller = next((pod for pod in pods if spec.source in (pod.name, pod.workload)), None)
         headers, elsewhere = dict(spec.headers), bool(service) and not _is_target(target, service)
         url = spec.url
         if elsewhere:
-            port = _port(objects, service)
+            port = _port(near, service)
             caller = next((pod for pod in pods if pod.injected and pod.ready and pod.service != service), None)
             if caller is None or not port:
                 return None
@@ -58,7 +60,7 @@ def expected_shares(
         return None
     shares: dict[str, float] = {}
     for destination in explanation.destinations:
-        version = _version(destination, objects, pods)
+        version = _version(destination, near, pods)
         if not version:
             return None
         shares[version] = shares.get(version, 0.0) + destination.share
@@ -87,7 +89,7 @@ def version_of(objects: Sequence[Resource], host: str, subset: str) -> str:
     """The version that a subset stands for.
 
     Args:
-        objects: objects, of which the DestinationRules count.
+        objects: objects, of which the DestinationRules count, the nearest first.
         host: of the destination, short or fully qualified.
         subset: its name.
 

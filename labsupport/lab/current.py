@@ -5,21 +5,19 @@ from __future__ import annotations
 import atexit
 import importlib
 import importlib.util
-import inspect
 import os
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from labsupport import words
+from labsupport.arguments import check_options, shown
+from labsupport.engine.protocol import Engine
 from labsupport.errors import EngineError, LabError, UsageError
-from labsupport.lab.options import refuse_unknown
 from labsupport.lab.sources import Source
 from labsupport.records import ApplyResult, Leftovers
-
-if TYPE_CHECKING:
-    from labsupport.engine.protocol import Engine
 
 __all__ = ["OpenLab", "current", "forget", "prepare_engine", "replace"]
 
@@ -59,11 +57,14 @@ def prepare_engine(engine: str | Engine | None, options: dict[str, Any]) -> Call
         What starts the engine; it raises an ``EngineError`` if the engine cannot start.
 
     Raises:
-        UsageError: no such engine, or an option that it does not have.
+        UsageError: no such engine, or an option that it does not have or that is of a wrong kind.
     """
     if engine is not None and not isinstance(engine, str):
         if options:
             raise UsageError(f"An engine that runs already takes no options: {', '.join(options)}.")
+        if isinstance(engine, type) or not isinstance(engine, Engine):
+            names = words.join(map(repr, _ENGINES), "or")
+            raise UsageError(f"{shown('engine', engine)}: give {names}, or an Engine that runs.")
         running = engine
         return lambda: running
     origin = "engine" if engine is not None else _ENGINE_VARIABLE
@@ -73,7 +74,8 @@ def prepare_engine(engine: str | Engine | None, options: dict[str, Any]) -> Call
         raise UsageError(f"{origin}={name!r}: this installation has the engines {', '.join(map(repr, here))}.")
     module, class_name = _ENGINES[name]
     make = getattr(importlib.import_module(module), class_name)
-    refuse_unknown(f"Lab(engine={name!r})", options, inspect.signature(make))
+    options = check_options(f"Lab(engine={name!r})", make, options)
+    make.check_options(**options)
 
     def start() -> Engine:
         started: Engine = make(**options)

@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from labsupport import cell
+from labsupport.arguments import checked, plain, whole
 from labsupport.engine.protocol import Engine
 from labsupport.errors import LabError, NotFoundError, UsageError
 from labsupport.lab import advice, current
 from labsupport.lab.callbacks import Callbacks
 from labsupport.lab.mesh_view import MeshView
 from labsupport.lab.objects import Objects
-from labsupport.lab.options import checked
 from labsupport.lab.refs import as_ref, checked_namespace, kind_name, looks_like_ref, ref_of
 from labsupport.lab.running import Running
 from labsupport.lab.sources import Source, is_text, read
@@ -25,11 +25,12 @@ from labsupport.observe.graph import ServiceGraph
 from labsupport.observe.journey import Journey, journey_of, settled
 from labsupport.observe.pushed import Pushed, pushed_by
 from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, LogText, Pods
-from labsupport.records import ApplyResult, Leftovers, Ref, Response
+from labsupport.records import ApplyResult, Leftovers, Pod, Ref, Response
 from labsupport.traffic.background import BackgroundTraffic
-from labsupport.traffic.observations import Observations
+from labsupport.traffic.observations import Observations, request_ids
 from labsupport.traffic.sending import build_spec, send
 from labsupport.traffic.tls import Tls
+from labsupport.urls import entrance_url, is_address
 
 if TYPE_CHECKING:
     from labsupport.observe.config.view import ConfigView
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from labsupport.traffic.rule_control import MeshState
 
 __all__ = ["Lab"]
+
+# More would be a slip of the keyboard that takes the machine with it.
+_MOST_REPLICAS = 10_000
+_MOST_LINES = 1_000_000
 
 
 @checked
@@ -74,8 +79,6 @@ class Lab:
     """
 
     def __init__(self, engine: str | Engine | None = None, *, timeout_s: float = 60.0, **options: Any) -> None:
-        if not timeout_s > 0:
-            raise UsageError(f"timeout_s={timeout_s!r}: give a number of seconds above 0.")
         self._lock = threading.RLock()
         self._closed: Leftovers | None = None
         self._timeout_s = timeout_s
@@ -100,7 +103,8 @@ class Lab:
         """Create or change objects, as ``kubectl apply`` does; all of them, or none.
 
         Args:
-            *sources: files and folders (relative to the working folder, else to ``manifests``), YAML text, or objects.
+            *sources: files and folders (relative to the working folder, else to ``manifests``), YAML text, or objects
+                (mappings, too), or lists of these.
             timeout_s: how long to wait until it is in force, in seconds.
             name: what messages call a YAML text.
 
@@ -176,10 +180,9 @@ class Lab:
             ManifestError: the result would not be valid; nothing was changed.
             NotFoundError: there is no such object.
         """
-        if not isinstance(patch, Mapping):
-            raise UsageError(f"A patch is a mapping such as {{'spec': {{...}}}}, not a {type(patch).__name__}.")
+        fields = plain("patch", patch)
         ref = self._named(target, namespace)
-        return self._change("patch", lambda engine, wait: advice.patch(engine, ref, patch, wait), timeout_s)
+        return self._change("patch", lambda engine, wait: advice.patch(engine, ref, fields, wait), timeout_s)
 
     def scale(
         self,
@@ -206,8 +209,7 @@ class Lab:
         ref = self._named(target, namespace, default_kind="Deployment")
         if ref.kind != "Deployment":
             raise UsageError(f"{ref} cannot be scaled; only a Deployment has replicas.")
-        if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
-            raise UsageError(f"replicas={replicas!r}: give a whole number from 0.")
+        whole("replicas", replicas, 0, _MOST_REPLICAS)
         return self._change(
             "scale", lambda engine, wait: engine.scale(ref, replicas, timeout_s=wait), timeout_s, to=f" to {replicas}"
         )
@@ -254,7 +256,8 @@ class Lab:
         Args:
             url: from outside ``gateway:/path``, ``gateway:<port>/path``, ``https://<host>[:port]/path`` (every host
                 leads to the gateway), ``tcp://gateway:<port>`` or ``tls://<host>[:port]`` (these send the body and
-                read what comes back) or ``nodeport:<service>/path``; from inside ``http://<service>[:port]/path``.
+                read what comes back) or ``nodeport:<service>/path``, or an address of ``urls()``; from inside
+                ``http://<service>[:port]/path``.
             count: how many requests; 1 if neither ``duration_s`` nor ``rate`` is given.
             duration_s: or for how many seconds to send.
             source: ``outside``, or the Deployment or pod (of image ``client``) that sends.
@@ -282,7 +285,7 @@ class Lab:
             UsageError: an argument makes no sense.
         """
         spec = build_spec(
-            url,
+            self._way(url),
             source=source,
             method=method,
             body=body,
@@ -346,7 +349,7 @@ class Lab:
         from labsupport.traffic.rule_control import Steering
 
         spec = build_spec(
-            url,
+            self._way(url),
             source=source,
             method=method,
             body=body,
@@ -401,7 +404,7 @@ class Lab:
         # A lab that explains nothing opens sooner without it.
         from labsupport.observe.confirm import explained
 
-        spec = build_spec(url, source=source, headers=headers, method=method, body=body, tls=tls, count=1)
+        spec = build_spec(self._way(url), source=source, headers=headers, method=method, body=body, tls=tls, count=1)
         shown = spec.tls is not None and bool(spec.tls.certificate)
         return explained(self._open(), spec, certificate=shown, confirm=confirm)
 
@@ -413,7 +416,7 @@ class Lab:
         Args:
             kind: such as ``VirtualService``, ``vs`` or ``deploy``; ``all`` for every kind; ``"vs/web"`` for one object.
             name: only the one of this name.
-            namespace: where to look; the lab's own by default.
+            namespace: where to look; the lab's own by default, ``*`` for all.
 
         Raises:
             NotFoundError: there is no object of that name; the message lists what there is.
@@ -484,34 +487,34 @@ class Lab:
         """Addresses for a person's browser: ``gateway`` and ``nodeport:<service>`` to a URL."""
         return self._open().urls()
 
-    def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> LogText:
+    def logs(self, pod: str | Pod, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> LogText:
         """The last lines of the log of a pod's program, or of its Envoy.
 
         Args:
-            pod: name of a pod, or of a Deployment (its first pod).
+            pod: a pod, or the name of one or of a Deployment (its first pod).
             container: ``app`` or ``proxy``.
             lines: how many.
         """
-        if container not in ("app", "proxy"):
-            raise UsageError(f"container={container!r}: a pod has the containers 'app' and 'proxy'.")
+        whole("lines", lines, 1, _MOST_LINES)
         return LogText(self._open().logs(self._pod_name(pod), container=container, lines=lines))
 
     def access_log(
-        self, of: Observations | Response | Iterable[str] | str | None = None, *, since_s: float | None = None
+        self,
+        of: Observations | Response | Iterable[Response | str] | str | None = None,
+        *,
+        since_s: float | None = None,
     ) -> AccessLog:
         """What the proxies wrote about requests, in order of time: route, cluster, response flags.
 
         Args:
-            of: observations, one response, or x-request-ids; None for all requests.
+            of: responses, or x-request-ids, or one of them; None for all requests.
             since_s: only lines written from this time on, in seconds since the epoch: of requests that ended then.
         """
-        if isinstance(of, Response):
-            of = of.request_id
-        ids = (of,) if isinstance(of, str) else of.request_ids if isinstance(of, Observations) else of
+        ids = None if of is None else request_ids(of)
         return AccessLog(self._open().access_records(request_ids=ids, since_s=since_s))
 
     def config(
-        self, target: str | Ref | Resource, *, namespace: str | None = None, proxy: str | None = None
+        self, target: str | Ref | Resource, *, namespace: str | None = None, proxy: str | Pod | None = None
     ) -> ConfigView:
         """What a rule looks like inside a proxy: the YAML as written, beside the part of Envoy's configuration.
 
@@ -539,14 +542,10 @@ class Lab:
         Raises:
             UsageError: it is none of these, or there is no response.
         """
+        if not of:
+            raise UsageError("There is no response, so there is no request to follow.")
         if isinstance(of, Observations):
-            if not of:
-                raise UsageError("There is no response, so there is no request to follow.")
             of = of[0]
-        if not isinstance(of, Response | str) or not of:
-            raise UsageError(
-                f"A {type(of).__name__} has no journey. Give a response, such as lab.send(...)[0], or its request_id."
-            )
         response = of if isinstance(of, Response) else None
         request_id = of.request_id if isinstance(of, Response) else of
         if isinstance(of, str) and not self.access_log(of):
@@ -557,9 +556,7 @@ class Lab:
         counted = self._open().counts_tries
         return journey_of(lines, pods=self.pods(), request_id=request_id, response=response, counted=counted)
 
-    def graph(
-        self, of: Observations | Iterable[Response] | Response | None = None, *, span_s: float = 10.0
-    ) -> ServiceGraph:
+    def graph(self, of: Observations | None = None, *, span_s: float = 10.0) -> ServiceGraph:
         """The service graph: services with their versions, calls with rate, errors and latency, rules in force.
 
         Args:
@@ -574,13 +571,8 @@ class Lab:
         Raises:
             UsageError: an argument makes no sense.
         """
-        if not span_s > 0:
-            raise UsageError(f"span_s={span_s!r}: give a number of seconds above 0.")
-        responses = (of,) if isinstance(of, Response) else of
-        if isinstance(responses, str) or (responses is not None and not isinstance(responses, Iterable)):
-            raise UsageError(f"A {type(of).__name__} has no calls. Give responses, such as lab.send(...), or nothing.")
         self.pods()
-        return ServiceGraph(self._view, of=responses, span_s=span_s)
+        return ServiceGraph(self._view, of=of, span_s=span_s)
 
     # --- ending -------------------------------------------------------------------------------------------------
 
@@ -661,8 +653,6 @@ class Lab:
     ) -> ApplyResult:
         """Change the mesh, one change at a time: cells, widget callbacks and threads may all call."""
         wait = self._timeout_s if timeout_s is None else timeout_s
-        if not wait > 0:
-            raise UsageError(f"timeout_s={timeout_s!r}: give a number of seconds above 0.")
         with self._lock, self._remember_error():
             result = act(self._open(), wait)
             result = advice.advised(result, resources or ())
@@ -685,7 +675,11 @@ class Lab:
         from labsupport.traffic.rule_control import MeshState
 
         engine = self._open()
-        return MeshState(engine.get("*"), engine.pods(), engine.namespace)
+        return MeshState(engine.get("*", namespace="*"), engine.pods(), engine.namespace)
+
+    def _way(self, url: str) -> str:
+        """A traffic URL; of an address as ``urls`` tells it, the one that leads the same way."""
+        return entrance_url(url, self.urls()) if is_address(url) else url
 
     def _named(self, given: str | Ref | Resource, namespace: str | None = None, *, default_kind: str = "") -> Ref:
         """The object that a learner names; a dot may part its namespace, or belong to its name."""
@@ -701,8 +695,9 @@ class Lab:
         except NotFoundError:
             return False
 
-    def _pod_name(self, name: str) -> str:
+    def _pod_name(self, given: str | Pod) -> str:
         """Name of a pod, given itself or its Deployment."""
+        name = given.name if isinstance(given, Pod) else given
         pods = self.pods()
         chosen = [pod.name for pod in pods if pod.name == name] or [pod.name for pod in pods.of(name)]
         if not chosen:

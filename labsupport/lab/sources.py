@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from labsupport import paths
+from labsupport.arguments import plain, shown
 from labsupport.errors import ManifestError, Problem, UsageError
 from labsupport.model.schema.base import Resource
 
 __all__ = ["Source", "has_gap", "is_text", "read"]
 
-Source: TypeAlias = str | Path | Resource | Sequence["Source"]
+Source: TypeAlias = str | Path | Resource | Mapping[str, Any] | Iterable["Source"]
 
 GAP = "____"
 """What a start text has where the learner is to write something."""
@@ -37,8 +38,8 @@ def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
     """Read everything that was given as one set of manifests.
 
     Args:
-        sources: paths (resolved by ``labsupport.paths``), YAML texts, objects, or lists of these.
-        name: what messages call a YAML text.
+        sources: paths (resolved by ``labsupport.paths``), YAML texts, objects, mappings, or lists of these.
+        name: what messages call a YAML text or a mapping.
 
     Returns:
         Objects in the order given.
@@ -52,7 +53,10 @@ def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
     from labsupport import model
     from labsupport.model.reading import documents as manifest
 
-    flat = list(_flatten(sources))
+    try:
+        flat = list(_flatten(sources))
+    except RecursionError:
+        raise UsageError("A list of manifests holds itself.") from None
     if not flat:
         raise UsageError("Nothing was given. Pass a file, a folder, YAML text or an object, such as 'apps/web'.")
     parts: list[Resource | list[manifest.Document]] = []
@@ -62,7 +66,9 @@ def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
             parts.append(source)
             continue
         try:
-            if isinstance(source, str) and is_text(source):
+            if isinstance(source, Mapping):
+                parts.append(manifest.of_data(plain(name or "manifest", source), file=name))
+            elif isinstance(source, str) and is_text(source):
                 parts.append(manifest.read(source, file=name))
             elif isinstance(source, str) and not source.strip():
                 raise UsageError("The text is empty. Pass a file, a folder or YAML text, such as 'apps/web'.")
@@ -89,16 +95,14 @@ def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
     return found
 
 
-def _flatten(sources: Iterable[Source]) -> Iterable[str | Path | Resource]:
+def _flatten(sources: Iterable[Source]) -> Iterable[str | Path | Resource | Mapping[str, Any]]:
     for source in sources:
-        if isinstance(source, str | Path | Resource):
+        if isinstance(source, str | Path | Resource | Mapping):
             yield source
-        elif isinstance(source, Iterable) and not isinstance(source, dict | bytes):
+        elif isinstance(source, Iterable) and not isinstance(source, bytes | bytearray):
             yield from _flatten(source)
         else:
-            raise UsageError(
-                f"A {type(source).__name__} cannot be applied. Pass a file, a folder, YAML text or an object."
-            )
+            raise UsageError(f"{shown('manifest', source)}: pass a file, a folder, YAML text or an object.")
 
 
 def _shortened(problem: Problem) -> Problem:

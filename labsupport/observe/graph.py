@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from labsupport import words
+from labsupport.arguments import checked
 from labsupport.model.schema.base import Resource
 from labsupport.observe.calls import GATEWAY, ClientCall, MeshGraph, mesh_graph
 from labsupport.observe.rule_badges import badges_of
-from labsupport.records import AccessRecord, Pod, Response, TrafficSpec
+from labsupport.records import AccessRecord, Pod, TrafficSpec
 from labsupport.traffic.background import TrafficSnapshot
+from labsupport.traffic.observations import Observations
 
 __all__ = ["CountedTraffic", "Mesh", "ServiceGraph", "asked_for", "complete", "ended_s"]
 
@@ -89,6 +91,7 @@ def asked_for(url: str) -> str:
     return host.partition(".")[0]
 
 
+@checked
 class ServiceGraph:
     """Who calls whom: shown as a picture, live while traffic runs.
 
@@ -103,13 +106,13 @@ class ServiceGraph:
         self,
         mesh: Mesh,
         *,
-        of: Iterable[Response] | None = None,
+        of: Observations | None = None,
         span_s: float = 10.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.mesh = mesh
         self.span_s = span_s
-        self._of = None if of is None else tuple(of)
+        self._of = of
         self._clock = clock
         self._what = ""
 

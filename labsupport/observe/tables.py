@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from labsupport import words
+from labsupport.arguments import checked
 from labsupport.records import AccessRecord, Pod, RuleStatus
 
 __all__ = ["AccessLog", "LabStatus", "LabelledPods", "LogText", "Pods"]
@@ -19,6 +20,7 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
+@checked
 class Pods(tuple[Pod, ...]):
     """Pods in order of name, shown as a table like ``kubectl get pods``."""
 
@@ -62,6 +64,7 @@ class LabelledPods(Pods):
         return (*super()._row(pod), words.labels(pod.labels))
 
 
+@checked
 class AccessLog(tuple[AccessRecord, ...]):
     """Lines of the proxies' access logs in order of time."""
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from labsupport import progressbar, words
+from labsupport.arguments import checked, whole
 from labsupport.cell import CellRun
 from labsupport.engine.protocol import Engine, Sending
 from labsupport.errors import LabError, TrafficError, UsageError, WaitTimeoutError
@@ -18,7 +19,7 @@ from labsupport.traffic.choice import chosen_per
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.recorded import RecordedTraffic
 from labsupport.traffic.recording import CAPACITY, CAPACITY_WITH_BODIES, Mark, Recording, State, TrafficSnapshot, When
-from labsupport.traffic.spec import check_rate, check_spec
+from labsupport.traffic.spec import MAX_COUNT, check_rate, check_spec
 
 if TYPE_CHECKING:
     from labsupport.traffic.rule_control import Steering
@@ -29,6 +30,7 @@ _GRACE_S = 5.0
 _LOOK_S = 0.05
 
 
+@checked
 class BackgroundTraffic(RecordedTraffic):
     """Requests sent in the background, from ``start`` (or entering a ``with`` block) to ``stop``.
 
@@ -61,6 +63,7 @@ class BackgroundTraffic(RecordedTraffic):
         self._engine = engine
         self._spec = check_spec(spec, background=True)
         self._rate = check_rate(spec.rate or 0.0)
+        whole("capacity", capacity, 1, MAX_COUNT)
         capacity = min(capacity, CAPACITY_WITH_BODIES) if spec.keep_body else capacity
         super().__init__(Recording(capacity, per=chosen_per(engine, spec)))
         self._state: State = "ready"
@@ -235,8 +238,7 @@ class BackgroundTraffic(RecordedTraffic):
             TrafficError: if the traffic failed.
         """
         limit = self._recording.capacity
-        if not 1 <= count <= limit:
-            raise UsageError(f"count={count!r}: between 1 and {limit:,} responses can be collected")
+        whole("count", count, 1, limit)
         begin = time.time() if since is None else self._recording.moment(since)
         if timeout_s is None:
             timeout_s = 10.0 + self._spec.timeout_s + 4 * count / self._rate

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Protocol, cast, overload, runtime_checkable
 
 from labsupport import words
+from labsupport.arguments import Taking, checked, shown
 from labsupport.errors import UsageError
 from labsupport.records import Response
 from labsupport.traffic.share import NONE, Attribute, By, Choice, Share, divide, hop_of, value_of
@@ -31,22 +34,62 @@ _COLUMNS = (
 _batches = itertools.count()
 
 
-class Observations(Sequence[Response]):
+@runtime_checkable
+class _Observed(Protocol):
+    """Something that keeps observations, as traffic in the background does."""
+
+    @property
+    def observations(self) -> Observations: ...
+
+
+@checked
+class Observations(Sequence[Response], Taking):
     """An immutable sequence of responses, in the order in which they completed.
+
+    Verbs that take observations take any responses for them: a list, one response, or ``lab.traffic(...)``.
 
     Args:
         responses: what the client saw; one batch, whose connections are numbered together.
         window: what there was besides, if these are only the last ones.
         per: what was chosen at a time on their way: ``request`` where a proxy decides, else ``connection``.
+
+    Raises:
+        UsageError: there is something else than a response among them.
     """
 
     def __init__(
-        self, responses: Iterable[Response] = (), *, window: Window | None = None, per: Choice = "request"
+        self, responses: Iterable[Response] | Response = (), *, window: Window | None = None, per: Choice = "request"
     ) -> None:
-        self._responses = tuple(responses)
+        self._responses = (responses,) if isinstance(responses, Response) else tuple(responses)
+        for response in self._responses:
+            if not isinstance(response, Response):
+                raise UsageError(f"{shown('responses', response)}: give responses, such as those of lab.send(...).")
         self._window, self._per = window, per
         # Connections are numbered per batch of requests, so that a response keeps the batch it came with.
         self._batch: tuple[int, ...] = (next(_batches),) * len(self._responses)
+
+    @classmethod
+    def _from_given(cls, given: object, name: str) -> Observations:
+        """Observations of what a learner gave in their place: responses, one response, or traffic.
+
+        Args:
+            given: what was given.
+            name: of the argument.
+
+        Raises:
+            UsageError: it is none of these.
+        """
+        if isinstance(given, _Observed):
+            return given.observations
+        several = isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
+        parts: tuple[object, ...] = tuple(cast(Iterable[object], given)) if several else (given,)
+        batches = [part for part in parts if isinstance(part, Observations)]
+        if batches and len(batches) == len(parts):
+            return functools.reduce(operator.add, batches)
+        responses = [part for part in parts if isinstance(part, Response)]
+        if len(responses) < len(parts):
+            raise UsageError(f"{shown(name, given)}: give responses, such as what lab.send(...) returned.")
+        return cls(responses)
 
     @classmethod
     def _of(
@@ -373,6 +416,24 @@ class Observations(Sequence[Response]):
         return self._of(
             (self._responses[i] for i in indices), (self._batch[i] for i in indices), self._per, self._window
         )
+
+
+def request_ids(of: Observations | Response | Iterable[Response | str] | str) -> tuple[str, ...]:
+    """The x-request-ids that are meant.
+
+    Args:
+        of: responses, or ids, or one of them.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if isinstance(of, str):
+        return (of,)
+    if isinstance(of, Observations | Response) or not isinstance(of, Iterable):
+        return Observations._from_given(of, "of").request_ids
+    parts = tuple(of)
+    ids = [part for part in parts if isinstance(part, str)]
+    return tuple(ids) if ids and len(ids) == len(parts) else Observations._from_given(parts, "of").request_ids
 
 
 def _texts(value: OneOrMore) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 
+from labsupport.errors import UsageError
 from labsupport.records import Response
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.recording import Mark, Recording, When
@@ -97,7 +98,12 @@ class RecordedTraffic(ABC):
 
         Returns:
             The mark.
+
+        Raises:
+            UsageError: it took less than no time.
         """
+        if in_force_s < 0:
+            raise UsageError(f"in_force_s={in_force_s!r}: give a number of seconds from 0.")
         made = Mark(label, time.time() if time_s is None else time_s, in_force_s, detail)
         self._recording.add_mark(made)
         return made

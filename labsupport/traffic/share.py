@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from labsupport import statistics, words
+from labsupport.arguments import checked
 from labsupport.errors import UsageError
 from labsupport.records import Hop, Response
 from labsupport.statistics import Interval
@@ -26,6 +27,7 @@ NONE = "none"
 _ATTRIBUTES = ("version", "pod", "service", "status", "outcome", "user")
 
 
+@checked
 @dataclass(frozen=True)
 class Share(Mapping[str, float]):
     """How responses are divided: a mapping from key to share (0 to 1).

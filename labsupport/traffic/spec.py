@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from labsupport.arguments import seconds, whole
 from labsupport.errors import UsageError
 from labsupport.records import TrafficSpec
 from labsupport.traffic.tls import Tls, check_tls, tls_options
@@ -19,7 +19,6 @@ MAX_CONCURRENCY = 1_000
 MAX_RATE = 5_000.0
 """Requests per second that traffic may be asked for."""
 
-_MAX_SECONDS = 86_400.0
 _MAX_TIMEOUT_S = 600.0
 _DEFAULT_CONCURRENCY = 8
 # At a given rate the mesh's latency must not decide how many requests are sent.
@@ -94,8 +93,8 @@ def build_spec(
         source=source,
         method=method,
         body=body,
-        headers=_texts("headers", headers or {}),
-        cookies=_texts("cookies", cookies or {}),
+        headers=_texts("headers", {} if headers is None else headers),
+        cookies=_texts("cookies", {} if cookies is None else cookies),
         users=users,
         count=count,
         duration_s=duration_s,
@@ -133,15 +132,15 @@ def check_spec(spec: TrafficSpec, *, background: bool = False) -> TrafficSpec:
         raise UsageError(f"body={spec.body!r} is not text; json.dumps(...) makes JSON text of Python values")
     _check_pairs("headers", spec.headers)
     _check_pairs("cookies", spec.cookies)
-    _whole("users", spec.users, 0, MAX_COUNT)
-    _whole("concurrency", spec.concurrency, 1, MAX_CONCURRENCY)
+    whole("users", spec.users, 0, MAX_COUNT)
+    whole("concurrency", spec.concurrency, 1, MAX_CONCURRENCY)
     if spec.count is not None:
-        _whole("count", spec.count, 1, MAX_COUNT)
+        whole("count", spec.count, 1, MAX_COUNT)
     if spec.duration_s is not None:
-        _seconds("duration_s", spec.duration_s, _MAX_SECONDS)
+        seconds("duration_s", spec.duration_s)
     if spec.rate is not None:
         check_rate(spec.rate)
-    _seconds("timeout_s", spec.timeout_s, _MAX_TIMEOUT_S)
+    seconds("timeout_s", spec.timeout_s, _MAX_TIMEOUT_S)
     _check_end(spec, background=background)
     for name in ("simultaneous", "reuse_connections", "keep_body"):
         if not isinstance(getattr(spec, name), bool):
@@ -240,15 +239,3 @@ def _names(names: Iterable[str]) -> tuple[str, ...]:
         if not isinstance(name, str) or not _TOKEN.match(name):
             raise UsageError(f"keep_headers: {name!r} is not the name of a header")
     return tuple(name.lower() for name in listed)
-
-
-def _whole(name: str, value: int, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise UsageError(f"{name}={value!r}: a whole number from {low:,} to {high:,}")
-
-
-def _seconds(name: str, value: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise UsageError(f"{name}={value!r}: a number of seconds")
-    if not 0 < value <= high:
-        raise UsageError(f"{name}={value!r}: seconds above 0 and up to {high:,.0f}")

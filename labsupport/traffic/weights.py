@@ -88,6 +88,12 @@ def find_split(objects: Sequence[Resource], rule: RuleName, *, namespace: str = 
     services = [resource for resource in objects if resource.kind == "VirtualService"]
     there = [resource for resource in services if not within or resource.namespace in ("", within)]
     resource = next((service for service in there if service.name == ref.name), None)
+    if resource is None and ref.namespace not in ("", namespace):
+        # A dot may belong to the name.
+        dotted = Ref(ref.kind, f"{ref.name}.{ref.namespace}")
+        own = [service for service in services if not namespace or service.namespace in ("", namespace)]
+        if any(service.name == dotted.name for service in own):
+            return find_split(objects, RuleName(dotted, index), namespace=namespace)
     if resource is None:
         known = ", ".join(service.name for service in there) or "none"
         raise NotFoundError(f"There is no {ref}, whose weights could be turned. There are: {known}.")
@@ -107,7 +113,8 @@ def find_split(objects: Sequence[Resource], rule: RuleName, *, namespace: str = 
     place = splits[0] if index is None else index
     route = http[place]["route"]
     shares = in_hundredths([int(entry.get("weight") or 0) for entry in route])
-    return Split(ref, place, tuple(map(lambda entry, weight: _part(entry, weight, objects), route, shares)))
+    near = sorted(objects, key=lambda other: other.namespace not in ("", within))
+    return Split(ref, place, tuple(map(lambda entry, weight: _part(entry, weight, near), route, shares)))
 
 
 def _part(entry: dict[str, Any], weight: int, objects: Sequence[Resource]) -> SplitPart:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from labsupport import words
+from labsupport.arguments import checked
 from labsupport.display.drawing.figure import Figure, panel, svg
 from labsupport.display.drawing.marks import version_mark
 from labsupport.display.drawing.palette import look_of
@@ -45,6 +46,7 @@ def _draw(rows: Sequence[ShareRow]) -> tuple[str, float]:
     return body, 14 + _ROW * len(rows)
 
 
+@checked
 def share_figure(
     observations: Observations | Share,
     *,
@@ -82,6 +84,7 @@ def share_figure(
     return Figure(title, subtitle, body, _WIDE, height, summary, rows_table(rows))
 
 
+@checked
 def compare_figure(
     before: Observations,
     after: Observations,
@@ -109,12 +112,13 @@ def compare_figure(
         A figure.
     """
     shares = [seen.share(by, service=service) for seen in (before, after)]
-    keys = {key for share in shares for key in share.counts} | set(expected or {}) | set(expected_before or {})
+    goals = {*expected_shares(expected), *expected_shares(expected_before)}
+    keys = {key for share in shares for key in share.counts} | goals
     half, gap = 430.0, 40.0
     columns, tables, said = [], [], []
     sides = zip((before, after), shares, labels, (expected_before, expected), strict=True)
-    for seen, share, label, goals in sides:
-        rows = _rows(share, goals if expected_shares(goals) else None, keys)
+    for seen, share, label, weights in sides:
+        rows = _rows(share, weights if expected_shares(weights) else None, keys)
         names = label_width(rows)
         bars = "".join(share_row(row, 26 + _ROW * index, wide=half, names=names) for index, row in enumerate(rows))
         failed = len(seen.errors)

@@ -61,7 +61,8 @@ class ShareRow:
 
 def expected_shares(expected: Mapping[str, float] | None) -> dict[str, float]:
     """Weights as shares that add up to 1; nothing for weights that say nothing."""
-    return proportions(expected) if expected and sum(expected.values()) > 0 else {}
+    by_text = {str(key): weight for key, weight in (expected or {}).items()}
+    return proportions(by_text) if sum(by_text.values()) > 0 else {}
 
 
 def make_rows(

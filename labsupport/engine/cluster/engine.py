@@ -94,12 +94,7 @@ class ClusterEngine:
         tag: str | None = None,
         images: object = None,
     ) -> None:
-        if images is not None:
-            raise UsageError(
-                "Lab(images=...) lets local programs stand for images, and a cluster runs none: its nodes pull images. "
-                "Build yours (images/README.md), name it in the manifest with its registry or tag, and leave images "
-                'out; or open Lab(engine="embedded").'
-            )
+        self.check_options(namespace=namespace, images=images)
         self.namespace = chosen_name(namespace)
         self._closed: Leftovers | None = None
         self._lock = threading.RLock()
@@ -124,6 +119,25 @@ class ClusterEngine:
         self._proxies: Proxies | None = None
         self._access: ClusterAccessLog | None = None
         self._traffic: ClusterTraffic | None = None
+
+    @staticmethod
+    def check_options(*, namespace: str | None = None, images: object = None, **_: object) -> None:
+        """Refuse options that make no sense, before a lab that runs is closed for this one.
+
+        Args:
+            namespace: as for the engine.
+            images: as for the engine.
+
+        Raises:
+            UsageError: one of them makes no sense.
+        """
+        chosen_name(namespace)
+        if images is not None:
+            raise UsageError(
+                "Lab(images=...) lets local programs stand for images, and a cluster runs none: its nodes pull images. "
+                "Build yours (images/README.md), name it in the manifest with its registry or tag, and leave images "
+                'out; or open Lab(engine="embedded").'
+            )
 
     # --- helpers that need other parts of the engine ------------------------------------------------------------
 
@@ -293,7 +307,8 @@ class ClusterEngine:
 
     def get(self, kind: str, name: str | None = None, *, namespace: str = "") -> list[Resource]:
         """Objects of a kind in the lab's namespace, oldest first; all kinds for ``*``."""
-        self._own(namespace)
+        if namespace != "*":
+            self._own(namespace)
         self._check()
         return [one for one in self._objects.read() if kind in ("*", one.kind) and name in (None, one.name)]
 

@@ -28,6 +28,7 @@ from labsupport.engine.sending import HttpSending
 from labsupport.engine.warned import warnings
 from labsupport.errors import EngineError, EngineLostError, NotFoundError, UsageError
 from labsupport.model import Resource
+from labsupport.model.schema.names import is_dns_label
 from labsupport.records import (
     AccessRecord,
     ApplyResult,
@@ -80,6 +81,23 @@ class EmbeddedEngine:
             rundir.remove(self._folder)
             raise
         self._access = AccessLogReader(lambda: self._call("access_logs"), self._folder)
+
+    @staticmethod
+    def check_options(*, namespace: str = "default", images: Mapping[str, str] | Path | str | None = None) -> None:
+        """Refuse options that make no sense, before anything is started.
+
+        Args:
+            namespace: as for the engine.
+            images: as for the engine.
+
+        Raises:
+            UsageError: one of them makes no sense.
+        """
+        if not is_dns_label(namespace):
+            raise UsageError(
+                f"namespace={namespace!r}: a namespace has lower-case letters, digits and '-', 63 at most."
+            )
+        find_programs(images)
 
     def _start(self, programs: Programs) -> None:
         ours, theirs = socket.socketpair()
@@ -172,14 +190,16 @@ class EmbeddedEngine:
     # --- questions ----------------------------------------------------------------------------------------------
 
     def get(self, kind: str, name: str | None = None, *, namespace: str = "") -> list[Resource]:
-        """Objects of a kind in a namespace (the lab's own by default), oldest first; all kinds for ``*``."""
+        """Objects of a kind in a namespace (the lab's own by default), oldest first; ``*`` stands for all."""
         objects: list[Resource] = self._call("get")
         return [
             resource
             for resource in objects
             if kind in ("*", resource.kind)
             and name in (None, resource.name)
-            and (resource.kind == "Namespace" or resource.namespace == (namespace or self.namespace))
+            and (
+                resource.kind == "Namespace" or namespace == "*" or resource.namespace == (namespace or self.namespace)
+            )
         ]
 
     def pods(self) -> list[Pod]:

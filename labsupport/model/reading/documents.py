@@ -18,7 +18,7 @@ from labsupport.model.reading.goyaml import Composer, YamlProblem
 from labsupport.model.schema.base import Origin
 from labsupport.model.schema.types import JsonObject
 
-__all__ = ["Document", "read"]
+__all__ = ["Document", "of_data", "read"]
 
 MAX_BYTES = 16 * 1024 * 1024
 """Larger files are not manifests; etcd refuses objects over 1.5 MB."""
@@ -65,6 +65,19 @@ def read(source: Path | str, *, file: str = "", empty: bool = False, loose: bool
     if not source.exists():
         raise NotFoundError(f"there is no file or folder {source}")
     return _finish(_file(source, loose), str(source), empty=empty)
+
+
+def of_data(value: JsonObject, *, file: str = "") -> list[Document]:
+    """What a mapping is as a manifest, or each item of a ``kind: List``.
+
+    Args:
+        value: plain data.
+        file: what to call it in messages, which know no lines of it.
+
+    Raises:
+        ManifestError: it is empty, or a list of something else than objects.
+    """
+    return _finish(_objects(value, {}, 0, 1, file), file, empty=False)
 
 
 def _file(path: Path, loose: bool) -> list[Document | Problem]:

@@ -167,7 +167,7 @@ def test_logs_take_a_deployment_and_show_as_they_are(lab: Lab) -> None:
     assert repr(lab.logs("web-safe", container="proxy")) == "proxy of web-safe-2\nready"
     with pytest.raises(NotFoundError, match="client-1"):
         lab.logs("nobody")
-    with pytest.raises(UsageError, match="'app' and 'proxy'"):
+    with pytest.raises(UsageError, match="'app' or 'proxy'"):
         lab.logs("web-safe", container="istio-proxy")  # type: ignore[arg-type]
 
 

@@ -135,7 +135,7 @@ def test_a_lab_follows_a_response_observations_or_an_id(lab: Lab):
 
 @pytest.mark.parametrize("wrong", [7, None, ""])
 def test_what_has_no_journey_is_refused(lab: Lab, wrong: object):
-    with pytest.raises(UsageError, match="has no journey"):
+    with pytest.raises(UsageError, match=r"give responses|no response"):
         lab.journey(wrong)
 
 
@@ -149,7 +149,7 @@ def test_no_response_and_an_unknown_id_have_no_journey(lab: Lab, monkeypatch: py
 
 def test_a_graph_needs_responses_and_a_span(lab: Lab):
     assert repr(lab.graph()).startswith("service graph, last 10 s")
-    with pytest.raises(UsageError, match="has no calls"):
+    with pytest.raises(UsageError, match="give responses"):
         lab.graph("web")
     with pytest.raises(UsageError, match="above 0"):
         lab.graph(span_s=0)
