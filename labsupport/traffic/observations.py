@@ -79,6 +79,8 @@ class Observations(Sequence[Response], Taking):
         Raises:
             UsageError: it is none of these.
         """
+        if isinstance(given, Observations):
+            return given
         if isinstance(given, _Observed):
             return given.observations
         several = isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
