@@ -90,9 +90,9 @@ def resolve(path: str | Path) -> Path:
     for place in places:
         # What is too long for a name, or has a null character in it, is no file.
         with suppress(OSError, ValueError):
-            found = place / wanted
-            if found.exists():
-                return found.resolve()
+            candidate = place / wanted
+            if candidate.exists():
+                return candidate.resolve()
     near = _near(wanted)
     looked = " or ".join(str(place) for place in places[:2]) if not wanted.is_absolute() else str(wanted.parent)
     remedy = f"Did you mean {' or '.join(near)}?" if near else "lab.apply() takes a file, a folder or YAML text."
@@ -121,9 +121,9 @@ def _near(wanted: Path) -> list[str]:
     """Manifests with a similar path or name, best first."""
     base = manifests()
     known: list[str] = []
-    for found in sorted(base.rglob("*")):
-        if found.is_dir() or found.suffix in MANIFEST_SUFFIXES:
-            known.append(str(found.relative_to(base)))
+    for path in sorted(base.rglob("*")):
+        if path.is_dir() or path.suffix in MANIFEST_SUFFIXES:
+            known.append(str(path.relative_to(base)))
     text = str(wanted)
     near = difflib.get_close_matches(text, known, n=3, cutoff=0.6)
     names = {name: Path(name).name for name in known}

@@ -203,8 +203,8 @@ def _port(digits: str) -> int:
 
 def _split(text: str) -> tuple[str, str]:
     """What stands before the path and query, and these."""
-    found = re.search(r"[/?#]", text)
-    return (text[: found.start()], text[found.start() :]) if found else (text, "")
+    match = re.search(r"[/?#]", text)
+    return (text[: match.start()], text[match.start() :]) if match else (text, "")
 
 
 def _host(host: str, url: str) -> str:

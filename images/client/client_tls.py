@@ -110,31 +110,31 @@ def describe(connection: Any, known: dict[bytes, dict[str, str]]) -> dict[str, s
         The fields of ``tls`` in a record.
     """
     name, _, _ = connection.cipher() or ("", "", 0)
-    found = {"version": connection.version() or "", "cipher": name, "alpn": connection.selected_alpn_protocol() or ""}
-    found["server_name"] = connection.server_hostname or ""
+    agreed = {"version": connection.version() or "", "cipher": name, "alpn": connection.selected_alpn_protocol() or ""}
+    agreed["server_name"] = connection.server_hostname or ""
     certificate = connection.getpeercert(binary_form=True)
     if certificate:
         if certificate not in known:
             known[certificate] = _certificate(certificate)
-        found |= known[certificate]
-    return found
+        agreed |= known[certificate]
+    return agreed
 
 
 def _certificate(der: bytes) -> dict[str, str]:
     # Only a client that speaks TLS needs it, and it takes longer to import than most runs last.
     from cryptography import x509
 
-    one = x509.load_der_x509_certificate(der)
+    shown = x509.load_der_x509_certificate(der)
     try:
-        names = one.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         listed = [str(name) for name in names.get_values_for_type(x509.DNSName)]
     except x509.ExtensionNotFound:
         listed = []
     return {
-        "subject": one.subject.rfc4514_string(),
-        "issuer": one.issuer.rfc4514_string(),
+        "subject": shown.subject.rfc4514_string(),
+        "issuer": shown.issuer.rfc4514_string(),
         "names": ", ".join(listed),
-        "not_after": one.not_valid_after_utc.isoformat(),
+        "not_after": shown.not_valid_after_utc.isoformat(),
         "fingerprint": hashlib.sha256(der).hexdigest(),
     }
 
@@ -179,10 +179,10 @@ def _causes(problem: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     waiting: list[BaseException | None] = [problem]
     while waiting:
-        one = waiting.pop(0)
-        if one is None or id(one) in seen:
+        error = waiting.pop(0)
+        if error is None or id(error) in seen:
             continue
-        seen.add(id(one))
-        yield one
-        inner = (getattr(one, name, None) for name in ("certificate_error", "os_error", "__cause__", "__context__"))
+        seen.add(id(error))
+        yield error
+        inner = (getattr(error, name, None) for name in ("certificate_error", "os_error", "__cause__", "__context__"))
         waiting += [cause for cause in inner if isinstance(cause, BaseException)]

@@ -374,9 +374,9 @@ def _strays(title: str, observations: Observations, strays: Observations, servic
     rejects: tuple[str, ...] = ()
     if count:
         for by in ("status", "version"):
-            found = strays.share(by, service=service)
-            shown = [f"{number:,} × {key}" for key, number in list(found.counts.items())[:_SHOWN]]
-            lines.append(f"their {by}: {words.join(shown)}" + (" ..." if len(found) > _SHOWN else ""))
+            share = strays.share(by, service=service)
+            shown = [f"{number:,} × {key}" for key, number in list(share.counts.items())[:_SHOWN]]
+            lines.append(f"their {by}: {words.join(shown)}" + (" ..." if len(share) > _SHOWN else ""))
         details.append(f"one of them: x-request-id {strays[0].request_id or 'unknown'}")
     else:
         rejects = (f"a share of others above {words.percent(interval.high)}",)

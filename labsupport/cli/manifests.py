@@ -99,12 +99,12 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
             # more: of a key that is given twice, for instance.
             file = "" if isinstance(part, Path) else "standard input"
             try:
-                found = manifest.read(part, file=file, empty=True, loose=output == "json")
+                resources = manifest.read(part, file=file, empty=True, loose=output == "json")
             except ManifestError as error:
                 problems += error.problems
                 continue
-            documents += found
-            if not found:
+            documents += resources
+            if not resources:
                 empty.append(str(part) if isinstance(part, Path) else file)
     if problems:
         raise ManifestError(problems, outcome="so no object was judged")
@@ -199,6 +199,6 @@ def _report(document: Document, verdict: Verdict) -> None:
     click.echo(f"{origin.file or 'input'}:{origin.line}: {verdict.kind}/{verdict.name} ({verdict.namespace}): {state}")
     for label, texts in (("error", verdict.errors), ("warning", verdict.warnings)):
         for text in texts:
-            found = _FIELD_PATH.search(text)
-            line = origin.line_of(found.group()) if found else 0
+            match = _FIELD_PATH.search(text)
+            line = origin.line_of(match.group()) if match else 0
             click.echo(f"  {label}{f', line {line}' if line else ''}: {text}")

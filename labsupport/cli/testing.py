@@ -70,12 +70,12 @@ def pytest_arguments(root: Path, extra: Sequence[str], *, fast: bool, engine: st
         places.append(root / "tests" / suite)
         if suite == "notebooks" and not fast:
             places.append(root / "notebooks")
-    found = [os.path.abspath(word) for word in chosen] or [str(place) for place in places]
+    targets = [os.path.abspath(word) for word in chosen] or [str(place) for place in places]
     if fast:
         arguments += ["-m", "not slow and not browser"]
     elif not chosen or any(".ipynb" in word or Path(word).name == "notebooks" for word in chosen):
         arguments.append("--nbval-lax")
-    return [*arguments, *others, *found]
+    return [*arguments, *others, *targets]
 
 
 def install_extras(root: Path, group: str = "test") -> None:

@@ -117,13 +117,13 @@ def with_reasons(lab: Lab, observations: Observations, outcome: CheckOutcome) ->
     failed = observations.errors
     if outcome.passed or not failed:
         return outcome
-    found: dict[tuple[int, str], set[str]] = {}
+    pods_by_cause: dict[tuple[int, str], set[str]] = {}
     for record in lab.access_log([response.request_id for response in failed[:_LOOK_AT] if response.request_id]):
         if record.flags and record.status >= 400:
             for flag in record.flags.split(","):
-                found.setdefault((record.status, flag), set()).add(record.pod)
+                pods_by_cause.setdefault((record.status, flag), set()).add(record.pod)
     lines = []
-    for (status, flag), pods in sorted(found.items()):
+    for (status, flag), pods in sorted(pods_by_cause.items()):
         advice = flag_advice(flag)
         meaning = f", {advice}" if advice else ""
         lines.append(f"{status} {flag}{meaning} (access log of {words.join(sorted(pods))}).")

@@ -110,21 +110,21 @@ class _Accounts:
         last, earlier = self.last.copy(), self.earlier.copy()
         unsure: list[Line] = []
         for line in arrivals:
-            one = line.record
-            key = (one.request_id, one.pod, one.attempt)
+            record = line.record
+            key = (record.request_id, record.pod, record.attempt)
             if last[key] > 0:
                 last[key] -= 1
-            elif one.attempt == 1:
+            elif record.attempt == 1:
                 # A copy is made of the first try, so whatever has a higher number is no copy.
                 unsure.append(line)
         unsure.sort(key=lambda line: _workload(line.record.pod) not in self._workloads.get(line.record.request_id, ()))
-        found = set()
+        copied = set()
         for line in unsure:
             if earlier[line.record.request_id, 1] > 0:
                 earlier[line.record.request_id, 1] -= 1
             else:
-                found.add(id(line))
-        return found
+                copied.add(id(line))
+        return copied
 
 
 # Envoy names the upstream that it chose even if a limit (UO) or a refused connection (UF) kept the request from it.
@@ -145,8 +145,8 @@ def unwritten(lines: Iterable[Line], wanted: Iterable[str], owners: Owners) -> t
     lines, wanted = list(lines), set(wanted)
     accounts = _Accounts(lines, owners)
     arrivals = [line.record for line in lines if line.record.direction == "inbound" and not line.record.mirrored]
-    last = Counter((one.request_id, one.pod, one.attempt) for one in arrivals)
-    tries = Counter((one.request_id, one.attempt) for one in arrivals)
+    last = Counter((record.request_id, record.pod, record.attempt) for record in arrivals)
+    tries = Counter((record.request_id, record.attempt) for record in arrivals)
     known = {line.record.request_id for line in lines}
     # The outermost line comes last of a request, so without one the request is still being written.
     outer = {line.record.request_id for line in lines if line.record.direction != "inbound"}
@@ -156,10 +156,10 @@ def unwritten(lines: Iterable[Line], wanted: Iterable[str], owners: Owners) -> t
     # mirror copy may be over before its original is.
     first: dict[str, AccessRecord] = {}
     for line in lines:
-        one = line.record
-        if one.request_id not in first or one.time_s < first[one.request_id].time_s:
-            first[one.request_id] = one
-    unsure |= {request for request, one in first.items() if one.direction == "inbound" and request in outer}
+        record = line.record
+        if record.request_id not in first or record.time_s < first[record.request_id].time_s:
+            first[record.request_id] = record
+    unsure |= {request for request, record in first.items() if record.direction == "inbound" and request in outer}
     return (wanted - known) | (unsure & wanted), (lacking | (known - outer)) & wanted
 
 

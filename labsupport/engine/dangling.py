@@ -13,7 +13,7 @@ __all__ = ["dangling"]
 
 def dangling(objects: Sequence[Resource]) -> list[Problem]:
     """Variables of Deployments that refer to what does not exist; a cluster would leave such pods waiting for it."""
-    found = []
+    problems = []
     for resource in objects:
         if not isinstance(resource, Deployment):
             continue
@@ -23,5 +23,5 @@ def dangling(objects: Sequence[Resource]) -> list[Problem]:
             path = "spec.template.spec.containers[0].env"
             origin = resource.origin
             place = (origin.file, origin.document, origin.line_of(path))
-            found.append(Problem(str(error), *place, f"Deployment/{resource.name}", path, "Apply it too, or before"))
-    return found
+            problems.append(Problem(str(error), *place, f"Deployment/{resource.name}", path, "Apply it too, or before"))
+    return problems

@@ -57,7 +57,7 @@ class Update:
 
 def updates(dump: Mapping[str, Any]) -> dict[tuple[XdsType, str], Update]:
     """The last update of each cluster, listener and route table; endpoints tell none."""
-    found: dict[tuple[XdsType, str], Update] = {}
+    updates: dict[tuple[XdsType, str], Update] = {}
     for kind, (_, _, field) in _PARTS.items():
         for entry in _listed(dump, kind):
             state = (entry.get("active_state") or entry.get("warming_state") or {}) if kind == "LDS" else entry
@@ -66,8 +66,8 @@ def updates(dump: Mapping[str, Any]) -> dict[tuple[XdsType, str], Update]:
             time_s = _epoch(state.get("last_updated", ""))
             # A failure that a later update has made good stays in the dump of some versions of Envoy.
             counts = _epoch(failed.get("last_update_attempt", "")) >= time_s
-            found[kind, name] = Update(time_s, str(failed.get("details", "")) if counts else "")
-    return found
+            updates[kind, name] = Update(time_s, str(failed.get("details", "")) if counts else "")
+    return updates
 
 
 def _epoch(text: str) -> float:
@@ -98,7 +98,9 @@ def proxy_config(pod: str, text: str | Mapping[str, Any], *, warming: bool = Tru
                 if version.isdigit():
                     versions[kind] = str(max(int(version), int(versions.get(kind, "0"))))
         # Istiod sends changes only (delta xDS), with one version for the type as a whole.
-        whole = (one.get("version_info") for one in dump["configs"] if one["@type"].endswith(f".{_PARTS[kind][0]}"))
+        whole = (
+            config.get("version_info") for config in dump["configs"] if config["@type"].endswith(f".{_PARTS[kind][0]}")
+        )
         if kind not in versions and (common := next(whole, None)):
             versions[kind] = str(common)
     return EnvoyConfig(
@@ -123,7 +125,7 @@ def samples(pod: str, page: str) -> Iterator[Sample]:
         if match is None:
             continue
         labels = {
-            key: re.sub(r"\\.", lambda found: _ESCAPES.get(found[0], found[0]), value)
+            key: re.sub(r"\\.", lambda escape: _ESCAPES.get(escape[0], escape[0]), value)
             for key, value in _LABEL.findall(match[2] or "")
         }
         yield Sample(pod, match[1], labels, float(match[3]))

@@ -39,14 +39,14 @@ def patched(current: Resource, patch: Mapping[str, Any], *, namespace: str) -> l
     """
     raw = current.raw or current.model_dump(mode="json", by_alias=True, exclude_unset=True)
     changed = parse([Document(merge_patch(raw, patch), current.origin)], namespace=current.namespace or namespace)
-    if [(one.kind, one.name) for one in changed] != [(current.kind, current.name)]:
+    if [(resource.kind, resource.name) for resource in changed] != [(current.kind, current.name)]:
         problem = Problem("a patch cannot change an object's kind or name", object=str(Ref(current.kind, current.name)))
         raise ManifestError([problem])
     return changed
 
 
-def placed(one: Resource, namespace: str) -> Resource:
+def placed(resource: Resource, namespace: str) -> Resource:
     """An object in a namespace, unless it names one or has none."""
-    if one.namespace or one.kind == "Namespace":
-        return one
-    return one.model_copy(update={"metadata": one.metadata.model_copy(update={"namespace": namespace})})
+    if resource.namespace or resource.kind == "Namespace":
+        return resource
+    return resource.model_copy(update={"metadata": resource.metadata.model_copy(update={"namespace": namespace})})

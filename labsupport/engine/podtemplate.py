@@ -102,7 +102,7 @@ def pod_template(deployment: Deployment, namespace_labels: Mapping[str, str]) ->
     has_sidecar = injected(labels, annotations, namespace_labels)
     # As on a cluster, a namespace's label decides when a pod is made; it replaces none.
     digest = hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:9]
-    written = next((one.value for one in container.env if one.name == "PORT" and one.value), "")
+    written = next((variable.value for variable in container.env if variable.name == "PORT" and variable.value), "")
     declared = container.ports[0].container_port if container.ports else 0
     replicas = 1 if spec.replicas is None else spec.replicas
     grace = template.spec.termination_grace_period_seconds
@@ -118,7 +118,7 @@ def pod_template(deployment: Deployment, namespace_labels: Mapping[str, str]) ->
         injected=has_sidecar,
         concurrency=concurrency(annotations) if has_sidecar else 0,
         port=int(written) if written.isdigit() else declared,
-        named_ports={one.name: one.container_port for one in container.ports if one.name},
+        named_ports={variable.name: variable.container_port for variable in container.ports if variable.name},
         grace_s=DEFAULT_GRACE_S if grace is None else float(grace),
         service_account=template.spec.service_account_name or template.spec.service_account or "default",
         surge=_surge(strategy, replicas),
@@ -161,7 +161,7 @@ def environment(
     """
     template = deployment.spec.template
     container = template.spec.containers[0]
-    found: dict[str, str] = {}
+    resolved: dict[str, str] = {}
 
     def lookup(kind: str, name: str, optional: bool) -> dict[str, str]:
         values = _values(objects, kind, deployment.namespace, name)
@@ -173,26 +173,26 @@ def environment(
         for kind, reference in (("ConfigMap", source.config_map_ref), ("Secret", source.secret_ref)):
             if reference is not None:
                 values = lookup(kind, reference.name, reference.optional)
-                found |= {source.prefix + key: value for key, value in values.items()}
+                resolved |= {source.prefix + key: value for key, value in values.items()}
     for variable in container.env:
         origin = variable.value_from
         if origin is None:
-            found[variable.name] = _expanded(variable.value or "", found)
+            resolved[variable.name] = _expanded(variable.value or "", resolved)
             continue
         for kind, selected in (("ConfigMap", origin.config_map_key_ref), ("Secret", origin.secret_key_ref)):
             if selected is not None:
                 values = lookup(kind, selected.name, selected.optional)
                 if selected.key in values:
-                    found[variable.name] = values[selected.key]
+                    resolved[variable.name] = values[selected.key]
                 elif not selected.optional:
                     raise MissingReference(f"{kind}/{selected.name} has no key {selected.key}")
         if origin.field_ref is not None:
-            found[variable.name] = _field(origin.field_ref.field_path, pod, labels, template.metadata.annotations)
+            resolved[variable.name] = _field(origin.field_ref.field_path, pod, labels, template.metadata.annotations)
     written = container.model_dump(by_alias=True, include={"env", "env_from"})
     for added in variables(written, template.metadata.labels, deployment.name):
         path = "" if "value" in added else added["valueFrom"]["fieldRef"]["fieldPath"]
-        found[added["name"]] = _field(path, pod, labels, template.metadata.annotations) if path else added["value"]
-    return found
+        resolved[added["name"]] = _field(path, pod, labels, template.metadata.annotations) if path else added["value"]
+    return resolved
 
 
 def _expanded(value: str, known: Mapping[str, str]) -> str:

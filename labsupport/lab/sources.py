@@ -89,10 +89,10 @@ def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
     if problems:
         raise ManifestError(problems)
     from_text = iter(parsed)
-    found: list[Resource] = []
+    resources: list[Resource] = []
     for part in parts:
-        found += [part] if isinstance(part, Resource) else [next(from_text) for _ in part]
-    return found
+        resources += [part] if isinstance(part, Resource) else [next(from_text) for _ in part]
+    return resources
 
 
 def _flatten(sources: Iterable[Source]) -> Iterable[str | Path | Resource | Mapping[str, Any]]:

@@ -31,15 +31,15 @@ def is_wildcard(host: str) -> bool:
     return host.startswith("*")
 
 
-def matches(one: str, other: str) -> bool:
+def matches(host: str, other: str) -> bool:
     """Whether there is a name that both hosts stand for."""
-    if is_wildcard(one) and is_wildcard(other):
-        return one[1:].endswith(other[1:]) if len(one) >= len(other) else other[1:].endswith(one[1:])
-    if is_wildcard(one):
-        return other.endswith(one[1:])
+    if is_wildcard(host) and is_wildcard(other):
+        return host[1:].endswith(other[1:]) if len(host) >= len(other) else other[1:].endswith(host[1:])
+    if is_wildcard(host):
+        return other.endswith(host[1:])
     if is_wildcard(other):
-        return one.endswith(other[1:])
-    return one == other
+        return host.endswith(other[1:])
+    return host == other
 
 
 def subset_of(inner: str, outer: str) -> bool:
@@ -58,15 +58,15 @@ def host_order(host: str) -> tuple[bool, int, str]:
 
 def intersection(left: Iterable[str], right: Iterable[str]) -> list[str]:
     """The more specific host of every overlapping pair, in the order of ``left``, without repetition."""
-    found: dict[str, None] = {}
+    hosts: dict[str, None] = {}
     others = list(right)
-    for one in left:
+    for host in left:
         for other in others:
-            if subset_of(one, other):
-                found.setdefault(one)
-            elif subset_of(other, one):
-                found.setdefault(other)
-    return list(found)
+            if subset_of(host, other):
+                hosts.setdefault(host)
+            elif subset_of(other, host):
+                hosts.setdefault(other)
+    return list(hosts)
 
 
 def most_specific(needle: str, exact: Mapping[str, T], wildcards: Mapping[str, T]) -> T | None:

@@ -55,8 +55,8 @@ def kubernetes_protocol(number: int, name: str, transport: str, app_protocol: st
         text = app_protocol
     if text[:8].lower() == "grpc-web":
         return "GRPC-Web"
-    found = parse(text.partition("-")[0])
-    return "TCP" if not found and number in _SERVER_FIRST else found
+    protocol = parse(text.partition("-")[0])
+    return "TCP" if not protocol and number in _SERVER_FIRST else protocol
 
 
 def is_http(protocol: str) -> bool:

@@ -24,6 +24,6 @@ def find() -> Path | None:
     if given := os.environ.get("CHROMIUM"):
         return Path(given) if Path(given).is_file() else None
     for name in _NAMES:
-        if found := shutil.which(name):
-            return Path(found)
+        if program := shutil.which(name):
+            return Path(program)
     return next((Path(path) for path in _APPLICATIONS if Path(path).is_file()), None)

@@ -246,25 +246,25 @@ class BackgroundTraffic(RecordedTraffic):
         with progressbar.bar(count, label=f"waiting for {words.plural(count, 'response')}") as reached:
             while True:
                 with self._changed:
-                    found = self._recording.between(begin)
+                    responses = self._recording.between(begin)
                     self._raise_stored()
-                    if len(found) >= count:
+                    if len(responses) >= count:
                         break
                     if self._state not in ("running", "stopping"):
                         raise UsageError(
-                            f"{len(found)} of {count} responses: the traffic is {self._state}. "
+                            f"{len(responses)} of {count} responses: the traffic is {self._state}. "
                             f"{'resume()' if self._state == 'paused' else 'start()'} it first"
                         )
                     if (left := deadline - time.monotonic()) <= 0:
                         raise WaitTimeoutError(
-                            f"{len(found)} of {count} responses after {timeout_s:g} s, at a rate of "
+                            f"{len(responses)} of {count} responses after {timeout_s:g} s, at a rate of "
                             f"{words.rate(self._rate)} with at most {self._spec.concurrency} requests under way. "
                             "Raise the rate, or look at first_error and last_error"
                         )
                     self._changed.wait(min(left, _LOOK_S))
-                reached(len(found))
-        wanted = set(sorted(response.index for response in found)[:count])
-        return Observations((response for response in found if response.index in wanted), per=self._recording.per)
+                reached(len(responses))
+        wanted = set(sorted(response.index for response in responses)[:count])
+        return Observations((response for response in responses if response.index in wanted), per=self._recording.per)
 
     def snapshot(self, since: int = 0) -> TrafficSnapshot:
         """What happened since the last snapshot; never raises, and costs no more than what is new.

@@ -272,11 +272,11 @@ class Recording:
             return when.started_s if end else when.started_s + when.in_force_s
         if isinstance(when, str):
             marks = self.marks
-            found = next((mark for mark in reversed(marks) if mark.label == when), None)
-            if found is None:
+            newest = next((mark for mark in reversed(marks) if mark.label == when), None)
+            if newest is None:
                 labels = words.join(repr(label) for label in dict.fromkeys(mark.label for mark in marks))
                 raise UsageError(f"there is no mark {when!r}; the marks so far: {labels or 'none yet'}")
-            when = found
+            when = newest
         if isinstance(when, Mark):
             return when.began_s if end else when.time_s
         if isinstance(when, bool) or not isinstance(when, (int, float)):

@@ -157,19 +157,19 @@ def secret(text: str) -> Json:
 def secure_applications(certificate: str, key: str) -> str:
     """A web service that speaks TLS itself, in two versions, and an echo over TCP in two versions."""
     values = {"TLS_CERT": certificate, "TLS_KEY": key}
-    found: list[Json] = []
+    seen: list[Json] = []
     for version in ("v1", "v2"):
-        found.append(_deployment(f"secure-{version}", {"app": "secure", "version": version}, **values))
+        seen.append(_deployment(f"secure-{version}", {"app": "secure", "version": version}, **values))
         echo = _deployment(f"echo-{version}", {"app": "echo", "version": version}, inject=version == "v1")
         container = echo["spec"]["template"]["spec"]["containers"][0]
         container |= {"name": "echo", "image": "echo", "ports": [{"containerPort": 9000}]}
-        found.append(echo)
+        seen.append(echo)
     secure = _service("secure", {"app": "secure"}, (443, 5000))
     secure["spec"]["ports"][0]["name"] = "https"
     echo = _service("echo", {"app": "echo"}, (9000, 9000), (9001, 9001))
     for port in echo["spec"]["ports"]:
         port["name"] = f"tcp-{port['port']}"
-    return str(yaml.safe_dump_all([*found, secure, echo]))
+    return str(yaml.safe_dump_all([*seen, secure, echo]))
 
 
 def subsets(host: str, **spec: Any) -> Json:
@@ -193,10 +193,10 @@ class Mesh:
 
     def clear(self) -> None:
         """Remove all rules, and what tests made besides."""
-        left = [one for kind in RULES for one in self.lab.get(kind)]
-        left += [one for one in self.lab.get("Secret") if one.metadata.labels.get("test") == "behaviour"]
+        left = [rule for kind in RULES for rule in self.lab.get(kind)]
+        left += [rule for rule in self.lab.get("Secret") if rule.metadata.labels.get("test") == "behaviour"]
         if left:
-            self.lab.delete(*[ref_of(one) for one in left])
+            self.lab.delete(*[ref_of(rule) for rule in left])
 
     def send(self, url: str, count: int = 1, *, source: str = "", **options: Any) -> Observations:
         """Send from the client's pod, or from outside to a gateway; one request after the other."""
@@ -226,17 +226,17 @@ class Mesh:
         deadline = time.monotonic() + 10
         while True:
             lines = self.lab.access_log(since_s=seen.started_s)
-            found = [one for one in lines if one.protocol == "TCP" and one.authority == authority]
-            if found:
-                return found
+            told = [line for line in lines if line.protocol == "TCP" and line.authority == authority]
+            if told:
+                return told
             assert time.monotonic() < deadline, f"no proxy wrote a line about {authority!r}"
             time.sleep(0.02)
 
     def own(self, seen: Response) -> AccessRecord:
         """The line of the proxy that decided about a request."""
-        found = [one for one in self.records(seen) if one.direction in ("outbound", "gateway")]
-        assert found, f"no proxy wrote a line about {seen}"
-        return found[0]
+        records = [record for record in self.records(seen) if record.direction in ("outbound", "gateway")]
+        assert records, f"no proxy wrote a line about {seen}"
+        return records[0]
 
     def verdict(self, seen: Response) -> tuple[int, str, str]:
         """What the client got and why: status, Envoy's flags, its details."""
@@ -246,7 +246,7 @@ class Mesh:
 
     def arrivals(self, seen: Response) -> list[AccessRecord]:
         """The lines that servers' sidecars wrote about a request: one for each try and each copy."""
-        return [one for one in self.records(seen) if one.direction == "inbound"]
+        return [record for record in self.records(seen) if record.direction == "inbound"]
 
 
 def versions_of(seen: Observations) -> dict[str, int]:

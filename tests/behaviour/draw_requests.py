@@ -97,8 +97,8 @@ class Drawing(Rules):
 
     def _at_gateway(self, aim: Aim, text: str, method: str, headers: dict[str, str]) -> Request:
         bound = {name.partition("/")[2] or name for name in aim.gateways}
-        servers = [one for one in self.opened.of(bound) if one["port"]["protocol"] in ("HTTP", "HTTPS")]
-        fitting = [one for one in servers if one["port"]["number"] == aim.match.get("port")]
+        servers = [offered for offered in self.opened.of(bound) if offered["port"]["protocol"] in ("HTTP", "HTTPS")]
+        fitting = [offered for offered in servers if offered["port"]["number"] == aim.match.get("port")]
         server = self.pick(fitting or servers) if servers and self.maybe(0.93) else {"port": {"number": 80}}
         number = server["port"]["number"]
         host = self._gateway_host(aim.hosts) if self.maybe(0.92) else self.pick(CALLED_AT_GATEWAY)
@@ -172,7 +172,7 @@ class Drawing(Rules):
         if host.endswith("example") and host != ENTRY.host:
             return host.replace("*", "a")
         if host.startswith("*"):
-            fitting = [one for one in self.drawn.focus if one.host.endswith(host[1:])]
+            fitting = [target for target in self.drawn.focus if target.host.endswith(host[1:])]
             return self.pick(fitting or list(self.drawn.focus))
         return self._named(host, aim.namespace) or self.pick(self.drawn.focus)
 

@@ -122,7 +122,7 @@ class Rules(Servers):
         hosts = self._mesh_hosts(namespace) if mesh else self._gateway_hosts()
         # Gateways of the world are in the first of its namespaces.
         home = self.world.spaces[0]
-        named = [one if one == "mesh" or namespace == home else f"{home}/{one}" for one in gateways]
+        named = [gateway if gateway == "mesh" or namespace == home else f"{home}/{gateway}" for gateway in gateways]
         http = self._http(name, hosts, named, namespace)
         for index, rule in enumerate(http[:2]):
             if self.delegates and "route" in rule and "mirror" not in rule and self.maybe(0.5):
@@ -179,11 +179,11 @@ class Rules(Servers):
 
     def _route(self, namespace: str) -> list[Json]:
         routes: list[Json] = [{"destination": self._destination(namespace)} for _ in range(self.pick((1, 1, 1, 2, 3)))]
-        for one in routes:
+        for route in routes:
             if len(routes) > 1:
-                one["weight"] = self.pick((0, 10, 30))
+                route["weight"] = self.pick((0, 10, 30))
             if self.maybe(0.12):
-                one["headers"] = self._headers("x-there", host=False)
+                route["headers"] = self._headers("x-there", host=False)
         routes[0] |= {"weight": 10} if len(routes) > 1 else {}
         return routes
 
@@ -277,7 +277,8 @@ class Rules(Servers):
             host = self.pick((f"*.{target.namespace}.svc.cluster.local", "*.cluster.local"))
         chosen = self.dice.sample(("v1", "v2", "nobody"), self.pick((0, 1, 2, 3, 3)))
         subsets: list[Json] = [
-            {"name": one, "labels": {"version": one.replace("nobody", "v9")}, **self._policy(0.25)} for one in chosen
+            {"name": subset, "labels": {"version": subset.replace("nobody", "v9")}, **self._policy(0.25)}
+            for subset in chosen
         ]
         self.subsets.setdefault(target.host, []).extend(chosen)
         spec: Json = {"host": host, "subsets": subsets, **self._policy(0.5)}

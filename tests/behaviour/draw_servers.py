@@ -67,7 +67,9 @@ class Servers(Matches):
 
     def draw_connection_rules(self, name: str) -> None:
         """Draw a VirtualService for connections, if a Gateway has a server for them."""
-        servers = [(gate, one) for gate, one in self.opened.servers if one["port"]["protocol"] in ("TCP", "TLS")]
+        servers = [
+            (gate, server) for gate, server in self.opened.servers if server["port"]["protocol"] in ("TCP", "TLS")
+        ]
         if not servers:
             return
         gate, chosen = self.pick(servers)

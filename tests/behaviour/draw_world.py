@@ -68,7 +68,7 @@ class World:
 
     def target(self, host: str) -> Target | None:
         """The service of a full name."""
-        return next((one for one in (*self.targets, self.empty) if one.host == host), None)
+        return next((service for service in (*self.targets, self.empty) if service.host == host), None)
 
 
 def of_kind(kind: str, name: str, namespace: str, spec: Json) -> Json:

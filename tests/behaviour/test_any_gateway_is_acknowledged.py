@@ -65,15 +65,15 @@ def servers(draw: st.DrawFn) -> list[Json]:
     made = []
     for index in range(draw(st.integers(1, 4))):
         protocol = draw(pick("HTTPS", "HTTPS", "TLS", "TLS", "TCP", "HTTP", "HTTP2", "GRPC", "MONGO"))
-        one = server(*draw(st.lists(pick(*HOSTS), min_size=1, max_size=3, unique=True)), protocol=protocol)
-        one["port"] |= {"number": draw(numbers), "name": f"p{index}"}
+        first = server(*draw(st.lists(pick(*HOSTS), min_size=1, max_size=3, unique=True)), protocol=protocol)
+        first["port"] |= {"number": draw(numbers), "name": f"p{index}"}
         if protocol in ("HTTPS", "TLS"):
-            one["tls"] = draw(passed if protocol == "TLS" and draw(st.booleans()) else ended)
+            first["tls"] = draw(passed if protocol == "TLS" and draw(st.booleans()) else ended)
         elif draw(st.booleans()) and protocol in ("HTTP", "HTTP2"):
-            one["tls"] = {"httpsRedirect": True}
+            first["tls"] = {"httpsRedirect": True}
         if draw(st.integers(0, 4)) == 0:
-            one["name"] = draw(pick("named", "named-too", "named.three"))
-        made.append(one)
+            first["name"] = draw(pick("named", "named-too", "named.three"))
+        made.append(first)
     return made
 
 
@@ -92,8 +92,8 @@ def rules(draw: st.DrawFn, name: str) -> Json:
     for kind in draw(st.lists(pick("http", "tls", "tcp"), min_size=1, max_size=3, unique=True)):
         rule: Json = {"route": draw(route)}
         if len(rule["route"]) > 1:
-            for one in rule["route"]:
-                one["weight"] = draw(st.integers(1, 99))
+            for destination in rule["route"]:
+                destination["weight"] = draw(st.integers(1, 99))
         if kind == "tls":
             covered = pick(*hosts) if "." in hosts[0][1:] and "*" not in hosts[0] else pick("a.example", "*.example")
             rule["match"] = [{"sniHosts": draw(st.lists(covered, min_size=1, max_size=2, unique=True))}]

@@ -17,8 +17,8 @@ def operations(**kinds: Any) -> Json:
 
 def seen_headers(mesh: Mesh, rule: Json, path: str = "/headers", **options: Any) -> dict[str, str]:
     mesh.apply(versions(), virtual_service(rule))
-    found: dict[str, str] = mesh.echo(f"{WEB}{path}", **options)["headers"]
-    return found
+    header: dict[str, str] = mesh.echo(f"{WEB}{path}", **options)["headers"]
+    return header
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,10 @@ def test_with_several_destinations_the_set_of_the_rule_comes_last(mesh: Mesh) ->
 
 
 def test_both_adds_count_whatever_the_number_of_destinations(mesh: Mesh) -> None:
-    one = {**V2, **operations(add={"x-a": "destination"})}
+    first = {**V2, **operations(add={"x-a": "destination"})}
     rule = operations(add={"x-a": "rule"})
-    assert seen_headers(mesh, {"route": [one], **rule})["x-a"] == "rule, destination"
-    two = [{**one, "weight": 1}, {**one, "weight": 1}]
+    assert seen_headers(mesh, {"route": [first], **rule})["x-a"] == "rule, destination"
+    two = [{**first, "weight": 1}, {**first, "weight": 1}]
     assert seen_headers(mesh, {"route": two, **rule})["x-a"] == "destination, rule"
 
 
@@ -79,9 +79,9 @@ def test_the_host_that_the_application_sees(mesh: Mesh, rule: Json, expected: st
 
 
 def test_the_host_of_a_rule_beats_that_of_its_destination(mesh: Mesh) -> None:
-    one = {**V2, **operations(set={"Host": "destination.example"})}
-    assert seen_headers(mesh, {"route": [one]})["host"] == "destination.example"
-    assert seen_headers(mesh, {"route": [one], **operations(set={"Host": "rule.example"})})["host"] == "rule.example"
+    first = {**V2, **operations(set={"Host": "destination.example"})}
+    assert seen_headers(mesh, {"route": [first]})["host"] == "destination.example"
+    assert seen_headers(mesh, {"route": [first], **operations(set={"Host": "rule.example"})})["host"] == "rule.example"
 
 
 def test_operations_on_response_headers(mesh: Mesh) -> None:
@@ -135,7 +135,7 @@ def test_the_slashes_of_a_prefix_rewrite(mesh: Mesh, uri: Json | None, rewrite: 
     assert seen.status == (200 if known else 404)
     assert known or told["error"].startswith(f"{arrives} does not exist")
     # A log tells what was asked for, so that lines of all hops can be put together.
-    assert [one.path for one in mesh.records(seen)] == [sent, sent]
+    assert [record.path for record in mesh.records(seen)] == [sent, sent]
 
 
 def test_a_rewrite_by_regular_expression(mesh: Mesh) -> None:

@@ -22,7 +22,7 @@ def hashed(host: str = "web", **key: Any) -> Json:
 
 
 def pods_of(seen: Observations) -> set[str]:
-    return {one.path[0].pod for one in seen}
+    return {response.path[0].pod for response in seen}
 
 
 # --- shares -----------------------------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ def test_the_weight_of_a_single_destination_does_not_matter(mesh: Mesh) -> None:
 
 def test_round_robin_takes_turns(mesh: Mesh) -> None:
     mesh.apply(balanced(loadBalancer={"simple": "ROUND_ROBIN"}))
-    turns = [one.path[0].pod for one in mesh.send(f"{WEB}/", 30)]
+    turns = [response.path[0].pod for response in mesh.send(f"{WEB}/", 30)]
     assert set(Counter(turns).values()) == {10}
     assert turns[:3] * 10 == turns
 
@@ -88,7 +88,7 @@ def test_many_keys_are_spread_over_all_pods(mesh: Mesh) -> None:
     seen = mesh.send(f"{WEB}/", 200, headers={"x-user": "{index}"})
     assert len(pods_of(seen)) == 3
     again = mesh.send(f"{WEB}/", 200, headers={"x-user": "{index}"})
-    assert [one.path[0].pod for one in seen] == [one.path[0].pod for one in again]
+    assert [response.path[0].pod for response in seen] == [response.path[0].pod for response in again]
 
 
 def test_requests_without_the_key_are_spread(mesh: Mesh) -> None:
@@ -127,7 +127,7 @@ def test_a_sticky_choice_holds_within_the_subset_that_a_weight_chose(mesh: Mesh)
     )
     seen = mesh.send(f"{WEB}/", 100, headers={"x-user": "jason"})
     # Weights are drawn without regard to the key, so one user meets both versions, but one pod of each.
-    assert {one.path[0].version for one in seen} == {"v1", "v2"}
+    assert {response.path[0].version for response in seen} == {"v1", "v2"}
     assert len(pods_of(seen)) == 2
 
 
@@ -139,7 +139,7 @@ def test_few_keys_move_when_a_pod_comes(mesh: Mesh) -> None:
 
     def owners(host: str) -> list[str]:
         options: Json = {"headers": {"x-user": "{index}"}, "keep_body": False, "reuse_connections": True}
-        return [one.path[0].pod for one in mesh.send(f"http://{host}:8080/", 300, **options)]
+        return [response.path[0].pod for response in mesh.send(f"http://{host}:8080/", 300, **options)]
 
     before = {host: owners(host) for host in ("ring", "maglev")}
     mesh.lab.scale("web-v1", 3)
@@ -149,7 +149,7 @@ def test_few_keys_move_when_a_pod_comes(mesh: Mesh) -> None:
         mesh.lab.scale("web-v1", 2)
     for host, old in before.items():
         pairs = list(zip(old, after[host], strict=True))
-        kept = sum(one == other for one, other in pairs)
+        kept = sum(pair == other for pair, other in pairs)
         # A third belongs to the new pod. Numbering the pods anew would keep a third, and random choices a third too.
         assert 150 <= kept < 270, f"{host}: {kept} of 300 kept"
         assert len(set(after[host])) == 3
@@ -170,7 +170,7 @@ def test_one_connection_and_one_waiting_request_leave_eight_of_ten_outside(mesh:
     assert mesh.one(f"{WEB}/").status == 200
     seen = mesh.send(f"{WEB}/slow?seconds=1", 10, simultaneous=True)
     assert dict(seen.share("status").counts) == {"200": 2, "503": 8}
-    (refused, *_) = [one for one in seen if one.status == 503]
+    (refused, *_) = [response for response in seen if response.status == 503]
     assert mesh.own(refused).flags == "UO"
     assert refused.headers["x-envoy-overloaded"] == "true"
     assert "reset reason: overflow" in refused.body
@@ -183,7 +183,7 @@ def test_a_limit_of_requests_counts_for_http_1_too(mesh: Mesh) -> None:
     assert mesh.one(f"{WEB}/").status == 200
     seen = mesh.send(f"{WEB}/slow?seconds=1", 10, simultaneous=True)
     assert dict(seen.share("status").counts) == {"200": 3, "503": 7}
-    assert {mesh.own(one).flags for one in seen if one.status == 503} == {"UO"}
+    assert {mesh.own(response).flags for response in seen if response.status == 503} == {"UO"}
 
 
 def test_overflow_is_not_tried_again(mesh: Mesh) -> None:

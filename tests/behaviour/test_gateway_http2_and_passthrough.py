@@ -63,7 +63,7 @@ def test_clients_that_offer_it_speak_http_2(mesh: Mesh, authority: Authority) ->
     assert negotiated(port, "shop.example", ca, ["http/1.1"]) == "http/1.1"
     assert get(port, "shop.example", "/name", ca) == 200
     assert get(port, "shop.example", "/status/404", ca) == 404
-    protocols = {one.protocol for one in mesh.lab.access_log() if one.authority == "shop.example"}
+    protocols = {record.protocol for record in mesh.lab.access_log() if record.authority == "shop.example"}
     assert "HTTP/2" in protocols
 
 
@@ -76,7 +76,7 @@ def test_the_server_name_chooses_the_version(mesh: Mesh, authority: Authority) -
     for host, version in ((V1, "v1"), (V2, "v2")):
         seen = mesh.send(f"https://{host}/", 5, tls=Tls(ca=authority))
         assert versions_of(seen) == {version: 5}
-        assert {one.tls["names"] for one in seen} == {f"{V1}, {V2}, secure.{NAMESPACE}.svc.cluster.local"}
+        assert {response.tls["names"] for response in seen} == {f"{V1}, {V2}, secure.{NAMESPACE}.svc.cluster.local"}
     assert mesh.one(f"https://{V1}/name", tls=Tls(ca=authority)).tls["alpn"] == "http/1.1"
     elsewhere = mesh.one("https://else.example/")
     assert elsewhere.outcome == "connection"
@@ -87,7 +87,7 @@ def test_what_passes_through_is_a_connection_in_the_log_and_not_a_request(mesh: 
     mesh.apply(subsets("secure"), gateway(passing()), tls_rules(by_name(V1, "v1")))
     seen = mesh.one(f"https://{V1}/", tls=Tls(ca=authority))
     lines = mesh.connections(seen, V1)
-    assert [(one.method, one.status, one.cluster, one.protocol) for one in lines] == [
+    assert [(line.method, line.status, line.cluster, line.protocol) for line in lines] == [
         ("", 0, f"outbound|443|v1|secure.{NAMESPACE}.svc.cluster.local", "TCP")
     ]
     assert lines[0].upstream_pod.startswith("secure-v1-")
@@ -99,7 +99,7 @@ def test_weights_count_connections(mesh: Mesh, authority: Authority) -> None:
     mesh.apply(subsets("secure"), gateway(passing()), tls_rules(halves))
     assert versions_of(mesh.send(f"https://{V1}/", 20, tls=Tls(ca=authority))) == {"v1": 20}
     one_connection = mesh.send(f"https://{V1}/", 10, tls=Tls(ca=authority), reuse_connections=True)
-    assert {one.connection for one in one_connection} == {0}
+    assert {response.connection for response in one_connection} == {0}
 
 
 @pytest.mark.usefixtures("secured")

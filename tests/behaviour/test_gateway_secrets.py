@@ -40,8 +40,8 @@ def closed(mesh: Mesh, url: str = "https://shop.example/") -> bool:
 
 def restarts(mesh: Mesh) -> int:
     """How often the gateway's Envoy was started again."""
-    (found,) = [one.restarts for one in mesh.lab.pods() if one.workload == "istio-ingressgateway"]
-    return found
+    (restart,) = [pod.restarts for pod in mesh.lab.pods() if pod.workload == "istio-ingressgateway"]
+    return restart
 
 
 def test_a_rule_that_names_no_secret_is_accepted_and_told_by_name(mesh: Mesh, authority: Authority) -> None:
@@ -76,7 +76,7 @@ def test_a_new_certificate_is_shown_without_a_failed_request_or_a_restart(mesh: 
                 time.sleep(0.01)
     seen = live.observations
     assert seen.outcomes.counts == {"ok": len(seen)}
-    assert len({one.tls["fingerprint"] for one in seen}) == 6, "each certificate was shown"
+    assert len({response.tls["fingerprint"] for response in seen}) == 6, "each certificate was shown"
     assert restarts(mesh) == before_all
 
 
@@ -84,7 +84,7 @@ def test_a_changed_secret_is_in_force_when_apply_returns(mesh: Mesh, authority: 
     mesh.apply(gateway(https("shop.example")), everywhere())
     for _ in range(10):
         result = mesh.apply(secret(authority.server("shop.example").secret("shop")))
-        assert [one.proxy for one in result.proxies] == ["istio-ingressgateway"]
+        assert [proxy.proxy for proxy in result.proxies] == ["istio-ingressgateway"]
         assert result.proxies[0].types == ("SDS",)
         shown = {mesh.one("https://shop.example/", tls=Tls(ca=authority)).tls["fingerprint"] for _ in range(2)}
         assert len(shown) == 1
@@ -132,7 +132,9 @@ def test_whom_to_trust_changes_at_once(mesh: Mesh, authority: Authority) -> None
     clients = [authority.client("alice"), other.client("bob")]
 
     def served() -> list[str]:
-        return [mesh.one("https://shop.example/", tls=Tls(ca=authority, certificate=one)).outcome for one in clients]
+        return [
+            mesh.one("https://shop.example/", tls=Tls(ca=authority, certificate=client)).outcome for client in clients
+        ]
 
     assert served() == ["ok", "connection"]
     mesh.apply(secret(own.secret("shop", ca=other)))

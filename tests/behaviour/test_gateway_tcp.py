@@ -31,7 +31,9 @@ def test_an_echo_answers_through_the_gateway(mesh: Mesh) -> None:
     seen = mesh.one("tcp://gateway:9000", body="hello")
     assert (seen.outcome, seen.status, seen.body, seen.path[0].version) == ("ok", 0, "v1 hello", "v1")
     assert mesh.one("tcp://gateway:9000", body="one\ntwo\nthree").body == "v1 one\nv1 two\nv1 three"
-    (line,) = {(one.cluster, one.upstream_pod.rsplit("-", 2)[0]) for one in mesh.connections(seen, "")}
+    (line,) = {
+        (connection.cluster, connection.upstream_pod.rsplit("-", 2)[0]) for connection in mesh.connections(seen, "")
+    }
     assert line == ("outbound|9000|v1|echo.default.svc.cluster.local", "echo-v1")
 
 
@@ -96,7 +98,7 @@ def test_a_destination_that_cannot_be_reached_ends_the_connection(mesh: Mesh, ro
     mesh.apply(subsets("echo"), opened(), tcp_rules({"route": [route]}))
     seen = mesh.one("tcp://gateway:9000", body="hello")
     assert (seen.outcome, seen.body) == ("connection", "")
-    assert any(flags in one.flags.split(",") for one in mesh.connections(seen, ""))
+    assert any(flags in connection.flags.split(",") for connection in mesh.connections(seen, ""))
 
 
 def test_a_rule_changes_for_the_next_connection(mesh: Mesh) -> None:
@@ -107,14 +109,14 @@ def test_a_rule_changes_for_the_next_connection(mesh: Mesh) -> None:
 
 
 def test_tls_ends_at_the_gateway_and_a_connection_goes_on(mesh: Mesh, authority: Authority) -> None:
-    one = server("a.example", number=9443, protocol="TLS", tls={"mode": "SIMPLE", "credentialName": "a"})
+    first = server("a.example", number=9443, protocol="TLS", tls={"mode": "SIMPLE", "credentialName": "a"})
     two = server("b.example", number=9443, protocol="TLS", tls={"mode": "MUTUAL", "credentialName": "b"})
     two["port"]["name"] = "tls-b"
     mesh.apply(
         subsets("echo"),
         secret(authority.server("a.example").secret("a")),
         secret(authority.server("b.example").secret("b", ca=authority)),
-        gateway(one, two),
+        gateway(first, two),
         tcp_rules({"route": [to("echo", "v1", port=9000)]}, hosts=("a.example",), name="a"),
         tcp_rules({"route": [to("echo", "v2", port=9000)]}, hosts=("b.example",), name="b"),
     )
@@ -137,14 +139,14 @@ def test_http_and_tcp_of_one_port_do_not_mix(mesh: Mesh) -> None:
 
 def test_a_gateway_rule_concerns_the_gateway_only(mesh: Mesh) -> None:
     mesh.apply(subsets("echo"), opened(), tcp_rules({"route": [to("echo", "v1", port=9000)]}))
-    concerned = {f"{one.ref.kind}/{one.ref.name}": one.proxies for one in mesh.lab.status().rules}
+    concerned = {f"{rule.ref.kind}/{rule.ref.name}": rule.proxies for rule in mesh.lab.status().rules}
     assert concerned["Gateway/entrance"] == ("istio-ingressgateway",)
     assert concerned["VirtualService/connections"] == ("istio-ingressgateway",)
     other = {**opened(), "metadata": {"name": "elsewhere"}}
     other["spec"]["selector"] = {"istio": "another-gateway"}
     mesh.apply(other)
-    found = [one.proxies for one in mesh.lab.status().rules if one.ref.name == "elsewhere"]
-    assert found == [()]
+    proxies = [rule.proxies for rule in mesh.lab.status().rules if rule.ref.name == "elsewhere"]
+    assert proxies == [()]
 
 
 def test_plain_http_on_any_port(mesh: Mesh) -> None:

@@ -60,7 +60,9 @@ def test_a_client_that_trusts_somebody_else_ends_the_handshake(shop: Mesh) -> No
 def test_a_server_name_that_nobody_serves_is_closed_and_logged(shop: Mesh, authority: Authority) -> None:
     seen = shop.one("https://else.example/", tls=Tls(ca=authority))
     assert closed(seen)
-    assert [(one.flags, one.status) for one in shop.connections(seen, "else.example")] == [("NR", 0)]
+    assert [(connection.flags, connection.status) for connection in shop.connections(seen, "else.example")] == [
+        ("NR", 0)
+    ]
 
 
 def test_a_host_that_the_server_does_not_have_is_404_under_its_certificate(shop: Mesh, authority: Authority) -> None:
@@ -175,7 +177,7 @@ def test_each_server_name_has_its_own_certificate_and_rules(mesh: Mesh, authorit
     for name, version in (("a", "v1"), ("b", "v2")):
         seen = mesh.send(f"https://{name}.example/", 6, tls=Tls(ca=authority))
         assert versions_of(seen) == {version: 6}
-        assert {one.tls["names"] for one in seen} == {f"{name}.example"}
+        assert {response.tls["names"] for response in seen} == {f"{name}.example"}
 
 
 def test_a_wildcard_serves_the_names_below_it_and_an_exact_name_comes_first(mesh: Mesh, authority: Authority) -> None:
@@ -207,9 +209,9 @@ def test_gateways_are_merged_and_the_older_one_keeps_a_name(mesh: Mesh, authorit
 
 
 def test_other_ports_speak_tls_too(mesh: Mesh, authority: Authority) -> None:
-    one, two = authority.server("shop.example"), authority.server("shop.example")
+    first, two = authority.server("shop.example"), authority.server("shop.example")
     mesh.apply(
-        secret(one.secret("shop")),
+        secret(first.secret("shop")),
         secret(two.secret("other")),
         gateway(https(), https(number=8443, credential="other"), https(number=9443)),
         everywhere(),

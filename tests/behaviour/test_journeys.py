@@ -31,7 +31,7 @@ def book(lab: Lab) -> Iterator[Lab]:
 @pytest.fixture(autouse=True)
 def no_rules(book: Lab) -> Iterator[None]:
     yield
-    book.delete(*(f"VirtualService/{one.name}" for one in book.get("VirtualService")), missing_ok=True)
+    book.delete(*(f"VirtualService/{rule.name}" for rule in book.get("VirtualService")), missing_ok=True)
 
 
 def rule(host: str, **http: Any) -> dict[str, Any]:
@@ -91,10 +91,10 @@ def test_tries_cut_off_by_their_timeout_each_have_the_call_that_they_made(book: 
     assert [(hop.tries, hop.record.status) for hop in calls] == [(3, 504), (3, 504)]
     assert all("upstream request timeout (UT)" in hop.remark for hop in calls)
     for hop in calls:
-        below = [(one.kind, one.callee) for one in children(journey, hop)]
+        below = [(child.kind, child.callee) for child in children(journey, hop)]
         assert below == [("try", "reviews v2"), ("call", "ratings v1")] * 3
-        tries = [one for one in children(journey, hop) if one.kind == "try"]
-        assert all(0.15 < one.record.duration_s < 2 for one in tries)
+        tries = [child for child in children(journey, hop) if child.kind == "try"]
+        assert all(0.15 < child.record.duration_s < 2 for child in tries)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -28,9 +28,9 @@ def rules_of(seed: int) -> list[dict[str, Any]]:
     """The rules and Services of a random set; programs are those that run already."""
     objects, _ = generate(seed)
     return [
-        one
-        for one in objects
-        if one["kind"] not in STARTED and (one["kind"], one["metadata"]["name"]) != ("Service", "web")
+        resource
+        for resource in objects
+        if resource["kind"] not in STARTED and (resource["kind"], resource["metadata"]["name"]) != ("Service", "web")
     ]
 
 
@@ -49,7 +49,7 @@ def applied(mesh: Mesh, objects: list[dict[str, Any]]) -> Iterator[list[dict[str
             mesh.lab.apply(yaml.safe_dump_all(wanted, sort_keys=False), name="random rules")
         except ManifestError as error:
             out = refused(error)
-            kept = [one for one in wanted if f"{one['kind']}/{one['metadata']['name']}" not in out]
+            kept = [resource for resource in wanted if f"{resource['kind']}/{resource['metadata']['name']}" not in out]
             assert len(kept) < len(wanted), f"{error} names none of the objects"
             wanted = kept
             continue
@@ -58,7 +58,10 @@ def applied(mesh: Mesh, objects: list[dict[str, Any]]) -> Iterator[list[dict[str
         yield wanted
     finally:
         if wanted:
-            refs = [Ref(one["kind"], one["metadata"]["name"], one["metadata"]["namespace"]) for one in wanted]
+            refs = [
+                Ref(resource["kind"], resource["metadata"]["name"], resource["metadata"]["namespace"])
+                for resource in wanted
+            ]
             mesh.lab.delete(*refs)
 
 
@@ -70,7 +73,7 @@ def test_envoy_acknowledges_whatever_is_valid(mesh: Mesh) -> None:
         try:
             # apply returns when every proxy has acknowledged the set, and raises what an Envoy has against it.
             with applied(mesh, rules_of(seed)) as accepted:
-                kinds.update(one["kind"] for one in accepted)
+                kinds.update(resource["kind"] for resource in accepted)
         except Exception as error:
             problems.append(f"seed {seed}: {type(error).__name__}: {error}")
     assert not problems, f"{len(problems)} of {SETS} sets:\n" + "\n".join(problems[:10])

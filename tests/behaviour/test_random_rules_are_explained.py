@@ -89,9 +89,9 @@ def kind_of(seen: Response, line: AccessRecord | None) -> str:
 def told(seen: Response) -> Json:
     """What the application tells of the request as it saw it; empty where it does not."""
     with suppress(ValueError):
-        found = json.loads(seen.body)
-        if isinstance(found, dict):
-            return found
+        loads = json.loads(seen.body)
+        if isinstance(loads, dict):
+            return loads
     return {}
 
 
@@ -100,17 +100,17 @@ def differences(why: Explanation, seen: Response, lines: list[AccessRecord]) -> 
     if (why.rules and why.rules[0].kind != "http") or why.url.startswith(("tcp:", "tls:")):
         yield from _connected(why, seen)
         return
-    own = [one for one in lines if one.pod == why.proxy and one.direction in ("outbound", "gateway")]
+    own = [target for target in lines if target.pod == why.proxy and target.direction in ("outbound", "gateway")]
     line = own[0] if own else None
     kind = kind_of(seen, line)
-    if [(one.kind, one.status) for one in why.outcomes] == [("unknown_destination", 0)]:
+    if [(target.kind, target.status) for target in why.outcomes] == [("unknown_destination", 0)]:
         # On a cluster such a request goes where the caller's resolver says, which is not for rules to tell.
         if line is not None and line.cluster != "PassthroughCluster":
             yield f"it went to {line.cluster or 'nobody'}, predicted that it passes"
         return
-    fitting = [one for one in why.outcomes if one.kind == kind and one.share > 0]
+    fitting = [target for target in why.outcomes if target.kind == kind and target.share > 0]
     if not fitting:
-        yield f"it was {kind}, predicted {sorted({one.kind for one in why.outcomes})}"
+        yield f"it was {kind}, predicted {sorted({target.kind for target in why.outcomes})}"
         return
     if line is None or kind == "unknown_destination":
         return
@@ -119,7 +119,7 @@ def differences(why: Explanation, seen: Response, lines: list[AccessRecord]) -> 
     if kind != "forwarded":
         yield from _answered(fitting, seen)
     else:
-        going = [one for one in why.destinations if one.share > 0 and not one.problem]
+        going = [target for target in why.destinations if target.share > 0 and not target.problem]
         # Of two destinations with one cluster nothing tells which of them it was.
         ways = [
             list(_arrived(why, to, outcome, line, seen))
@@ -127,7 +127,7 @@ def differences(why: Explanation, seen: Response, lines: list[AccessRecord]) -> 
             if to.cluster == line.cluster
         ]
         if not ways:
-            yield f"it went to {line.cluster}, predicted {sorted(one.cluster for one in going)}"
+            yield f"it went to {line.cluster}, predicted {sorted(target.cluster for target in going)}"
             return
         yield from min(ways, key=len)
     yield from _copied(why, kind, lines)
@@ -149,7 +149,7 @@ def _connected(why: Explanation, seen: Response) -> Iterator[str]:
 
 
 def _answered(fitting: list[PredictedOutcome], seen: Response) -> Iterator[str]:
-    wanted = [(one.status, one.location) for one in fitting]
+    wanted = [(predicted_outcome.status, predicted_outcome.location) for predicted_outcome in fitting]
     got = (seen.status, seen.headers.get("location", ""))
     if got not in wanted:
         yield f"the answer was {got}, predicted {wanted}"
@@ -167,9 +167,9 @@ def _arrived(
         yield f"{line.upstream_pod} had it, predicted {to.pods}"
     yield from _headers("the client", outcome.headers, seen.headers)
     said = told(seen)
-    missing, found, _ = str(said.get("error", "")).partition(" does not exist")
+    missing, place, _ = str(said.get("error", "")).partition(" does not exist")
     path = unquote(why.upstream_path)
-    if found and missing != path.partition("?")[0]:
+    if place and missing != path.partition("?")[0]:
         yield f"the application saw path {missing}, predicted {path}"
     headers = said.get("headers")
     if headers is None:
@@ -199,12 +199,12 @@ def _headers(who: str, wanted: object, got: object) -> Iterator[str]:
 
 
 def _copied(why: Explanation, kind: str, lines: list[AccessRecord]) -> Iterator[str]:
-    arrivals = [one for one in lines if one.direction == "inbound"]
-    tries = [one for one in arrivals if not one.mirrored]
-    most = max([len(tries), *(one.attempt for one in tries)])
+    arrivals = [record for record in lines if record.direction == "inbound"]
+    tries = [record for record in arrivals if not record.mirrored]
+    most = max([len(tries), *(attempt.attempt for attempt in tries)])
     if kind == "forwarded" and most > why.tries:
         yield f"there were {most} tries, predicted {why.tries} at most"
-    copies = [one.pod for one in arrivals if one.mirrored]
+    copies = [record.pod for record in arrivals if record.mirrored]
     could = {pod for mirror in why.mirrors for pod in mirror.pods}
     if not set(copies) <= could:
         yield f"copies went to {copies}, predicted {sorted(could)}"
@@ -214,7 +214,7 @@ def _copied(why: Explanation, kind: str, lines: list[AccessRecord]) -> Iterator[
 
 def certain_copies(why: Explanation) -> int:
     """How many copies are made for sure, to pods whose sidecar writes a line."""
-    return sum(one.share == 1 and bool(one.pods) and "bare" not in "".join(one.pods) for one in why.mirrors)
+    return sum(mirror.share == 1 and bool(mirror.pods) and "bare" not in "".join(mirror.pods) for mirror in why.mirrors)
 
 
 def service(name: str, selector: Json, *ports: tuple[str, int, int]) -> Json:
@@ -244,7 +244,7 @@ def accepted(mesh: Mesh, rules: list[Json]) -> list[Json]:
             mesh.apply(*wanted)
         except ManifestError as error:
             out = {problem.object for problem in error.problems}
-            kept = [one for one in wanted if f"{one['kind']}/{one['metadata']['name']}" not in out]
+            kept = [resource for resource in wanted if f"{resource['kind']}/{resource['metadata']['name']}" not in out]
             assert len(kept) < len(wanted), f"{error} names none of the objects"
             wanted = kept
             continue
@@ -258,7 +258,7 @@ def accepted(mesh: Mesh, rules: list[Json]) -> list[Json]:
 def with_copies(mesh: Mesh, lines: list[AccessRecord], seen: Response, count: int) -> list[AccessRecord]:
     """The lines of a request once those of its copies are written, for which nobody waits otherwise."""
     deadline = time.monotonic() + 3
-    while sum(one.mirrored for one in lines) < count and time.monotonic() < deadline:
+    while sum(record.mirrored for record in lines) < count and time.monotonic() < deadline:
         lines = list(mesh.lab.access_log(seen))
     return lines
 
@@ -283,17 +283,17 @@ def judge(mesh: Mesh, shown: Certificate, seed: int, met: Counter[str]) -> list[
         asked.append((request, why, seen))
     # A refused connection leaves no line anywhere, and waiting for one would take its time.
     lines = mesh.lab.access_log([seen.request_id for _, _, seen in asked if seen.outcome != "connection"])
-    found: list[str] = []
+    told: list[str] = []
     for request, why, seen in asked:
-        own = [one for one in lines if one.request_id == seen.request_id]
-        if any(one.upstream_pod for one in own):
+        own = [line for line in lines if line.request_id == seen.request_id]
+        if any(record.upstream_pod for record in own):
             own = with_copies(mesh, own, seen, certain_copies(why))
         met.update(features(why))
         for problem in differences(why, seen, own):
-            text = "" if found else json.dumps(rules)
-            found.append(f"seed {seed}, {request}: {problem}\n{seen}\n{own}\n{why}\n{text}")
+            text = "" if told else json.dumps(rules)
+            told.append(f"seed {seed}, {request}: {problem}\n{seen}\n{own}\n{why}\n{text}")
     mesh.clear()
-    return found
+    return told
 
 
 def more_applications(authority: Authority) -> list[Json]:
@@ -321,7 +321,7 @@ def shown(lab: Lab) -> Iterator[Certificate]:
     made = more_applications(authority)
     lab.apply(yaml.safe_dump_all(made), gate, mutual, name="connections")
     yield authority.client("somebody")
-    lab.delete(*(Ref(one["kind"], one["metadata"]["name"]) for one in made))
+    lab.delete(*(Ref(resource["kind"], resource["metadata"]["name"]) for resource in made))
     lab.delete(Ref("Secret", GATE_CERT), Ref("Secret", MUTUAL_CERT))
 
 

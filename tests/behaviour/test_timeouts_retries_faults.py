@@ -24,8 +24,8 @@ def tries(mesh: Mesh, path: str) -> tuple[int, list[int]]:
     """Status that the client got, and the number of each try as servers saw it."""
     seen = mesh.one(f"{WEB}{path}")
     arrivals = mesh.arrivals(seen)
-    assert not any(one.mirrored for one in arrivals)
-    return seen.status, sorted(one.attempt for one in arrivals)
+    assert not any(record.mirrored for record in arrivals)
+    return seen.status, sorted(record.attempt for record in arrivals)
 
 
 # --- timeouts ---------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_a_service_without_any_rule_has_the_default_retries(mesh: Mesh) -> None:
     seen = mesh.one("http://refusing:8080/")
     assert "URX" in mesh.own(seen).flags
     policy = mesh.lab.explain("http://refusing:8080/", source="client", confirm=False).explanation.policies
-    assert [one.text.partition(",")[0] for one in policy if one.name == "retries"] == ["2"]
+    assert [line.text.partition(",")[0] for line in policy if line.name == "retries"] == ["2"]
 
 
 def test_a_retry_goes_to_another_pod_if_there_is_one(mesh: Mesh) -> None:
@@ -202,20 +202,24 @@ def copies(mesh: Mesh, seen: Any, expected: int) -> list[Any]:
     """Lines about copies: they are written on their own, so they may come a little later than the reply."""
     deadline = time.monotonic() + 5
     while True:
-        found = [one for one in mesh.lab.access_log(seen) if one.mirrored and one.direction == "inbound"]
-        if len(found) >= expected or time.monotonic() > deadline:
-            return found
+        access_log = [
+            record for record in mesh.lab.access_log(seen) if record.mirrored and record.direction == "inbound"
+        ]
+        if len(access_log) >= expected or time.monotonic() > deadline:
+            return access_log
         time.sleep(0.02)
 
 
 def test_a_mirror_copies_every_request_unchanged(mesh: Mesh) -> None:
     mesh.apply(versions(), virtual_service({"route": [to(subset="v1")], "mirror": V2["destination"]}))
     seen = mesh.send(f"{WEB}/headers/x?a=1", 10)
-    assert {one.path[0].version for one in seen} == {"v1"}
-    found = copies(mesh, seen, 10)
-    assert len(found) == 10
-    assert {one.request_id for one in found} == set(seen.request_ids)
-    assert {(one.authority, one.path, one.pod[:6]) for one in found} == {("web:8080", "/headers/x?a=1", "web-v2")}
+    assert {response.path[0].version for response in seen} == {"v1"}
+    told = copies(mesh, seen, 10)
+    assert len(told) == 10
+    assert {record.request_id for record in told} == set(seen.request_ids)
+    assert {(response.authority, response.path, response.pod[:6]) for response in told} == {
+        ("web:8080", "/headers/x?a=1", "web-v2")
+    }
 
 
 def test_a_mirror_of_some_requests(mesh: Mesh) -> None:
@@ -225,8 +229,8 @@ def test_a_mirror_of_some_requests(mesh: Mesh) -> None:
     # Copies are sent in the order of the requests, so those of 200 are written when the one of a later request is.
     mesh.apply(virtual_service({"route": [to(subset="v1")], "mirror": V2["destination"]}))
     assert len(copies(mesh, mesh.send(f"{WEB}/", 1), 1)) == 1
-    found = [one for one in mesh.lab.access_log(seen) if one.mirrored]
-    assert statistics.binomial_test(len(found), 200, 0.5) > 1e-5
+    access_log = [record for record in mesh.lab.access_log(seen) if record.mirrored]
+    assert statistics.binomial_test(len(access_log), 200, 0.5) > 1e-5
 
 
 def test_a_mirror_of_no_request(mesh: Mesh) -> None:
@@ -236,14 +240,14 @@ def test_a_mirror_of_no_request(mesh: Mesh) -> None:
     # A request that was sent later, and arrived, is the proof that no copy of an earlier one is still to come.
     mesh.apply(virtual_service({"route": [to(subset="v1")], "mirror": V2["destination"]}))
     assert len(copies(mesh, mesh.send(f"{WEB}/", 1), 1)) == 1
-    assert [one for one in mesh.lab.access_log(seen) if one.mirrored] == []
+    assert [record for record in mesh.lab.access_log(seen) if record.mirrored] == []
 
 
 def test_several_mirrors(mesh: Mesh) -> None:
     mirrors = [{"destination": to(subset=name)["destination"]} for name in ("v1", "v2")]
     mesh.apply(versions(), virtual_service({"route": [V2], "mirrors": mirrors}))
-    found = copies(mesh, mesh.send(f"{WEB}/", 5), 10)
-    assert sorted(one.pod[:6] for one in found) == ["web-v1"] * 5 + ["web-v2"] * 5
+    seen = copies(mesh, mesh.send(f"{WEB}/", 5), 10)
+    assert sorted(record.pod[:6] for record in seen) == ["web-v1"] * 5 + ["web-v2"] * 5
 
 
 @pytest.mark.parametrize(
@@ -258,4 +262,4 @@ def test_several_mirrors(mesh: Mesh) -> None:
 def test_a_broken_mirror_does_no_harm(mesh: Mesh, mirror: Json) -> None:
     mesh.apply(versions(), virtual_service({"route": [V2], "mirror": mirror["destination"]}))
     assert check.ok(mesh.send(f"{WEB}/", 20))
-    assert {one.version for seen in mesh.send(f"{WEB}/", 20) for one in seen.path} == {"v2"}
+    assert {hop.version for seen in mesh.send(f"{WEB}/", 20) for hop in seen.path} == {"v2"}

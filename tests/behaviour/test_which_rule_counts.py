@@ -177,8 +177,8 @@ def test_a_gateway_can_send_everybody_to_https(mesh: Mesh) -> None:
 def test_the_same_subsets_count_at_gateway_and_sidecar(mesh: Mesh) -> None:
     rule = {"route": [to(subset="v2")]}
     mesh.apply(versions(), gateway(), public(rule, name="public"), virtual_service(rule))
-    assert {one.path[0].version for one in mesh.send("gateway:/", 20, headers=SHOP)} == {"v2"}
-    assert {one.path[0].version for one in mesh.send(f"{WEB}/", 20)} == {"v2"}
+    assert {response.path[0].version for response in mesh.send("gateway:/", 20, headers=SHOP)} == {"v2"}
+    assert {response.path[0].version for response in mesh.send(f"{WEB}/", 20)} == {"v2"}
 
 
 def test_a_gateway_names_itself_and_tells_servers_what_came_in(mesh: Mesh) -> None:
@@ -199,12 +199,12 @@ def subsets(host: str, name: str, *versions: str, **more: Any) -> Json:
 
 def reachable(mesh: Mesh) -> set[str]:
     """Which subsets of ``web`` there are for the client."""
-    found = set()
+    seen = set()
     for version in ("v1", "v2"):
         mesh.apply(virtual_service({"route": [to(subset=version)]}))
         if mesh.one(f"{WEB}/").status == 200:
-            found.add(version)
-    return found
+            seen.add(version)
+    return seen
 
 
 @pytest.mark.parametrize(

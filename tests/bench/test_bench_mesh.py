@@ -86,7 +86,7 @@ def rate(mesh: Mesh, url: str, source: str, count: int = 4000) -> float:
     began = time.perf_counter()
     seen = mesh.send(url, count, source=source, concurrency=16, reuse_connections=True)
     seconds = time.perf_counter() - began
-    assert {one.outcome for one in seen} == {"ok"}
+    assert {response.outcome for response in seen} == {"ok"}
     return count / seconds
 
 

@@ -36,7 +36,7 @@ def test_a_thousand_services_take_less_than_two_seconds_and_the_time_is_linear()
 
 
 def replaced(listed: list[Resource], i: int, rule: Resource) -> list[Resource]:
-    return [rule if one.kind == "VirtualService" and one.name == f"s{i}" else one for one in listed]
+    return [rule if resource.kind == "VirtualService" and resource.name == f"s{i}" else resource for resource in listed]
 
 
 def test_a_changed_rule_makes_only_its_own_routes_again() -> None:
@@ -52,11 +52,11 @@ def test_a_changed_rule_makes_only_its_own_routes_again() -> None:
     new = [translate(after, proxy) for proxy in proxies]
     # The rule itself and its routes; everything else was known.
     assert MEMO.made - made <= 2
-    for one, other in zip(old, new, strict=True):
-        assert all(other.clusters[name] is cluster for name, cluster in one.clusters.items())
-        assert all(other.endpoints[name] is assignment for name, assignment in one.endpoints.items())
-        assert all(other.listeners[name] is listener for name, listener in one.listeners.items())
-        assert other.routes["8080"] != one.routes["8080"]
+    for mine, other in zip(old, new, strict=True):
+        assert all(other.clusters[name] is cluster for name, cluster in mine.clusters.items())
+        assert all(other.endpoints[name] is assignment for name, assignment in mine.endpoints.items())
+        assert all(other.listeners[name] is listener for name, listener in mine.listeners.items())
+        assert other.routes["8080"] != mine.routes["8080"]
 
 
 def test_equal_resources_of_different_proxies_are_one_object() -> None:

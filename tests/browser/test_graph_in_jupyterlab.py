@@ -164,7 +164,7 @@ def test_an_exported_notebook_keeps_its_pictures(
     for title in ("Service graph", "Journey of one request", "Why", "VirtualService/reviews"):
         assert any(one.startswith(title) for one in titles), f"{title} is not in the exported page: {titles}"
     # The live graph has become a static one when the lab was closed.
-    assert sum(one.startswith("Service graph") for one in titles) == 2
+    assert sum(title.startswith("Service graph") for title in titles) == 2
     pictures = page.page.locator("svg[role=img]")
     assert all(picture.get_attribute("aria-label") for picture in pictures.all())
     for place in range(page.page.locator(".ws-title").count()):

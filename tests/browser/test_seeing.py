@@ -97,30 +97,30 @@ def test_versions_and_errors_are_told_apart_whatever_colours_one_sees(
         colours = {key: image.getpixel((round(x), round(y))) for key, (x, y) in places.items()}
         if seen == "achromatopsia":
             continue  # without any colour, the shapes tell; that they differ is tested elsewhere
-        for one, other in itertools.combinations(colours, 2):
-            distance = math.dist(colours[one], colours[other])  # type: ignore[arg-type]
-            assert distance > 30, (seen, one, other, colours)
+        for combination, other in itertools.combinations(colours, 2):
+            distance = math.dist(colours[combination], colours[other])  # type: ignore[arg-type]
+            assert distance > 30, (seen, combination, other, colours)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_letters_have_the_contrast_that_reading_needs(theme: str, page: JupyterPage):
     page_with(page, theme)
     back = (255, 255, 255) if theme == "light" else (17, 17, 17)
-    found = {text for text in page.page.evaluate(TEXTS)}
-    assert len(found) >= 2
-    for colour in found:
+    evaluate = {text for text in page.page.evaluate(TEXTS)}
+    assert len(evaluate) >= 2
+    for colour in evaluate:
         numbers = [float(part) for part in colour[colour.index("(") + 1 : -1].replace("/", ",").split(",")]
         alpha = numbers[3] if len(numbers) > 3 else 1.0
         mixed = [alpha * own + (1 - alpha) * below for own, below in zip(numbers, back, strict=False)]
         assert contrast(mixed, back) >= 4.5, colour
 
 
-def contrast(one: list[float], other: tuple[int, ...]) -> float:
+def contrast(colour: list[float], other: tuple[int, ...]) -> float:
     """WCAG 2.2, 1.4.3."""
 
     def luminance(rgb: list[float] | tuple[int, ...]) -> float:
         linear = [c / 3294.6 if c <= 10.31 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    bright, dark = sorted((luminance(colour), luminance(other)), reverse=True)
     return (bright + 0.05) / (dark + 0.05)

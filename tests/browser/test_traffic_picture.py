@@ -51,9 +51,9 @@ def picture_of(page: JupyterPage) -> Locator:
 
 
 def letters(picture: Locator) -> list[dict[str, float | str]]:
-    found: list[dict[str, float | str]] = picture.evaluate(LETTERS)
-    assert len(found) > 10
-    return found
+    seen: list[dict[str, float | str]] = picture.evaluate(LETTERS)
+    assert len(seen) > 10
+    return seen
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
@@ -87,7 +87,7 @@ def test_weights_are_turned_by_hand_and_by_key(theme: str, jupyterlab: Server, p
     page.width(700)
     picture.scroll_into_view_if_needed()
     page.until(lambda: picture.evaluate("(e) => e.scrollWidth <= e.clientWidth"), "the picture is cut")
-    small = [found for found in letters(picture) if found["size"] < 10 or found["out"] > 0.5]
+    small = [letter for letter in letters(picture) if letter["size"] < 10 or letter["out"] > 0.5]
     assert small == []
     keep_picture(page, "narrow")
     assert page.complaints == []

@@ -25,9 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def connection() -> Iterator[Connection]:
     """The cluster, as whoever runs the tests reaches it."""
-    one = Connection()
-    yield one
-    one.close()
+    connection = Connection()
+    yield connection
+    connection.close()
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def space() -> Callable[[str], str]:
 def engine(space: Callable[[str], str]) -> Iterator[ClusterEngine]:
     """A lab in a namespace of its own."""
     name = space("one")
-    one = ClusterEngine(namespace=name)
-    yield one
-    one.close()
+    cluster_engine = ClusterEngine(namespace=name)
+    yield cluster_engine
+    cluster_engine.close()
     remove_namespace(namespace=name)

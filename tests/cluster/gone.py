@@ -52,10 +52,10 @@ class Relay:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for one in self._open:
+        for client in self._open:
             with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                client.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
-        for one in self._open:
-            one.close()
+        for opened in self._open:
+            opened.close()

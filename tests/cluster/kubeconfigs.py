@@ -13,9 +13,9 @@ import yaml
 def raw_kubeconfig() -> dict[str, Any]:
     place = (os.environ.get("KUBECONFIG") or "~/.kube/config").split(os.pathsep)[0]
     config = yaml.safe_load(Path(place).expanduser().read_text())
-    context = next(one["context"] for one in config["contexts"] if one["name"] == config["current-context"])
-    cluster = next(one["cluster"] for one in config["clusters"] if one["name"] == context["cluster"])
-    user = next(one["user"] for one in config["users"] if one["name"] == context["user"])
+    context = next(context["context"] for context in config["contexts"] if context["name"] == config["current-context"])
+    cluster = next(cluster["cluster"] for cluster in config["clusters"] if cluster["name"] == context["cluster"])
+    user = next(user["user"] for user in config["users"] if user["name"] == context["user"])
     return {"cluster": copy.deepcopy(cluster), "user": copy.deepcopy(user)}
 
 

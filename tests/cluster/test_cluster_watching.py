@@ -59,15 +59,15 @@ def watcher_of(mesh: Mesh) -> Watcher:
 
 
 def versions(seen: list[Response]) -> set[str]:
-    return {one.path[0].version if one.path else f"{one.outcome} {one.error}" for one in seen}
+    return {response.path[0].version if response.path else f"{response.outcome} {response.error}" for response in seen}
 
 
 def logged(mesh: Mesh, seen: list[Response]) -> list[AccessRecord]:
-    return mesh.engine.access_records(request_ids=[one.request_id for one in seen], timeout_s=20)
+    return mesh.engine.access_records(request_ids=[response.request_id for response in seen], timeout_s=20)
 
 
 def hops(records: list[AccessRecord]) -> list[tuple[str, str]]:
-    return sorted((one.pod.rsplit("-", 2)[0], one.direction) for one in records if not one.mirrored)
+    return sorted((record.pod.rsplit("-", 2)[0], record.direction) for record in records if not record.mirrored)
 
 
 def test_a_weight_is_in_force_for_the_very_next_request(web: Mesh) -> None:
@@ -75,17 +75,17 @@ def test_a_weight_is_in_force_for_the_very_next_request(web: Mesh) -> None:
     for turn in range(6):
         result = web.apply(weights(safe=100, risk=0) if turn % 2 else weights(safe=0, risk=100))
         assert versions(send(web)) == {"safe" if turn % 2 else "risk"}
-        assert {one.types for one in result.proxies} == {("RDS",)}
+        assert {proxy.types for proxy in result.proxies} == {("RDS",)}
         assert len(result.proxies) == 3
         assert not any("than expected" in note for note in result.notes)
-        took.append(max(one.in_force_s for one in result.proxies))
+        took.append(max(proxy.in_force_s for proxy in result.proxies))
     assert statistics.median(took) < 10
 
 
 def test_what_is_deleted_is_in_force_no_more(web: Mesh) -> None:
     web.apply(weights(safe=0, risk=100))
     assert versions(send(web)) == {"risk"}
-    (deleted,) = (one.ref for one in web.engine.rules() if one.ref.kind == "VirtualService")
+    (deleted,) = (rule.ref for rule in web.engine.rules() if rule.ref.kind == "VirtualService")
     result = web.engine.delete([deleted])
     assert len(result.proxies) == 3
     assert versions(send(web, count=60)) == {"safe", "risk"}
@@ -95,7 +95,9 @@ def test_a_wait_in_vain_names_the_proxy_and_the_place(web: Mesh) -> None:
     web.apply(weights(safe=50, risk=50))
     watcher = watcher_of(web)
     before = web.engine.get("*")
-    never = [one for one in before if one.kind != "VirtualService"] + parse(read(weights(safe=30, risk=70)))
+    never = [resource for resource in before if resource.kind != "VirtualService"] + parse(
+        read(weights(safe=30, risk=70))
+    )
     with pytest.raises(WaitTimeoutError, match=r"client-\S+ has not got RDS \S+ .*weight: seen 50, wanted 30"):
         watcher.wait(watcher.before(before), never, time.monotonic() + 1)
 
@@ -106,7 +108,7 @@ def test_all_that_every_proxy_holds_is_what_our_translation_says(web: Mesh) -> N
     watcher = watcher_of(web)
     changes, notes = watcher.wait(watcher.before([]), web.engine.get("*"), time.monotonic() + 20)
     assert notes == ()
-    assert {one.proxy.rsplit("-", 2)[0] for one in changes} == {
+    assert {object_change.proxy.rsplit("-", 2)[0] for object_change in changes} == {
         "client",
         "istio-ingressgateway",
         "web-risk",
@@ -117,7 +119,7 @@ def test_all_that_every_proxy_holds_is_what_our_translation_says(web: Mesh) -> N
 def test_rules_are_known_with_their_proxies_and_times(web: Mesh) -> None:
     began = time.time()
     web.apply(weights(safe=50, risk=50), GATEWAY)
-    known = {str(one.ref): one for one in web.engine.rules()}
+    known = {str(rule.ref): rule for rule in web.engine.rules()}
     assert set(known) == {"DestinationRule/web", "VirtualService/web", "Gateway/web", "VirtualService/web-from-outside"}
     assert {name.rsplit("-", 2)[0] for name in known["VirtualService/web"].proxies} == {
         "client",
@@ -141,10 +143,10 @@ def test_both_ends_of_a_call_are_in_the_access_log(web: Mesh) -> None:
     seen = send(web, count=5)
     records = logged(web, seen)
     assert hops(records) == [("client", "outbound")] * 5 + [("web-safe", "inbound")] * 5
-    answered = {one.request_id: one.path[0].pod for one in seen}
-    for one in records:
-        assert one.upstream_pod == answered[one.request_id]
-        assert (one.method, one.status, one.attempt, one.mirrored) == ("GET", 200, 1, False)
+    answered = {response.request_id: response.path[0].pod for response in seen}
+    for record in records:
+        assert record.upstream_pod == answered[record.request_id]
+        assert (record.method, record.status, record.attempt, record.mirrored) == ("GET", 200, 1, False)
 
 
 def test_requests_from_outside_keep_their_number_through_the_gateway(web: Mesh) -> None:
@@ -152,9 +154,9 @@ def test_requests_from_outside_keep_their_number_through_the_gateway(web: Mesh) 
     seen = send(web, "gateway:/", 4, source="outside")
     assert versions(seen) <= {"safe", "risk"}
     records = logged(web, seen)
-    assert [one for one, _ in hops(records)].count("istio-ingressgateway") == 4
-    assert sum(one.direction == "inbound" for one in records) == 4
-    assert {one.direction for one in records} == {"gateway", "inbound"}
+    assert [hop for hop, _ in hops(records)].count("istio-ingressgateway") == 4
+    assert sum(record.direction == "inbound" for record in records) == 4
+    assert {record.direction for record in records} == {"gateway", "inbound"}
 
 
 def test_copies_are_told_from_what_was_asked_for(web: Mesh) -> None:
@@ -165,7 +167,7 @@ def test_copies_are_told_from_what_was_asked_for(web: Mesh) -> None:
     seen = send(web, count=4)
     assert versions(seen) == {"safe"}
     records = logged(web, seen)
-    copies = [one.pod.rsplit("-", 2)[0] for one in records if one.mirrored]
+    copies = [record.pod.rsplit("-", 2)[0] for record in records if record.mirrored]
     assert copies == ["web-risk"] * 4
     assert hops(records) == [("client", "outbound")] * 4 + [("web-safe", "inbound")] * 4
 
@@ -178,15 +180,15 @@ def test_tries_are_counted_by_the_servers_lines(web: Mesh) -> None:
     (response,) = send(web, f"{URL}status/503", 1)
     assert response.status == 503
     records = logged(web, [response])
-    assert [one.attempt for one in records if one.direction == "inbound"] == [1, 2, 3]
-    assert not any(one.mirrored for one in records)
+    assert [record.attempt for record in records if record.direction == "inbound"] == [1, 2, 3]
+    assert not any(record.mirrored for record in records)
 
 
 def test_the_kernels_own_calls_are_no_traffic(web: Mesh) -> None:
     began = time.time()
     seen = send(web, count=3)
     logged(web, seen)
-    assert {one.path for one in web.engine.access_records(since_s=began)} == {"/"}
+    assert {access_record.path for access_record in web.engine.access_records(since_s=began)} == {"/"}
 
 
 def test_explanations_are_confirmed_and_configurations_found(web: Mesh) -> None:
@@ -212,17 +214,24 @@ def test_explanations_are_confirmed_and_configurations_found(web: Mesh) -> None:
 def test_statistics_come_from_every_proxy(web: Mesh) -> None:
     send(web, count=10)
     samples = web.engine.metrics()
-    assert {one.pod.rsplit("-", 2)[0] for one in samples} == {"client", "istio-ingressgateway", "web-risk", "web-safe"}
+    assert {sample.pod.rsplit("-", 2)[0] for sample in samples} == {
+        "client",
+        "istio-ingressgateway",
+        "web-risk",
+        "web-safe",
+    }
     requests = [
-        one for one in samples if one.name == "envoy_cluster_upstream_rq_total" and one.pod.startswith("client")
+        sample
+        for sample in samples
+        if sample.name == "envoy_cluster_upstream_rq_total" and sample.pod.startswith("client")
     ]
-    assert sum(one.value for one in requests if "web" in one.labels.get("envoy_cluster_name", "")) >= 10
+    assert sum(request.value for request in requests if "web" in request.labels.get("envoy_cluster_name", "")) >= 10
 
 
 def test_a_quiet_run_is_not_taken_for_a_lost_one(web: Mesh) -> None:
     # Longer than a load client may be silent for.
     spec = TrafficSpec(URL, source="client", rate=0.1, duration_s=11)
-    assert [one.outcome for one in web.engine.send(spec)] == ["ok", "ok"]
+    assert [response.outcome for response in web.engine.send(spec)] == ["ok", "ok"]
 
 
 def test_the_rate_of_a_run_changes_and_its_end_comes_when_it_is_told(web: Mesh) -> None:
@@ -233,5 +242,5 @@ def test_the_rate_of_a_run_changes_and_its_end_comes_when_it_is_told(web: Mesh) 
     assert len([next(answers) for _ in range(50)]) == 50
     sending.stop()
     began = time.monotonic()
-    assert all(one.outcome == "ok" for one in answers)
+    assert all(answer.outcome == "ok" for answer in answers)
     assert time.monotonic() - began < 30

@@ -29,8 +29,8 @@ def mesh(engine: ClusterEngine) -> Iterator[Mesh]:
 
 def live(connection: Connection, mesh: Mesh, path: str) -> dict[str, object]:
     group, _, rest = path.partition(":")
-    found: dict[str, object] = connection.get(f"{group}/namespaces/{mesh.engine.namespace}/{rest}")
-    return found
+    seen: dict[str, object] = connection.get(f"{group}/namespaces/{mesh.engine.namespace}/{rest}")
+    return seen
 
 
 _ISTIO = "/apis/networking.istio.io/v1"
@@ -44,7 +44,7 @@ def test_what_the_engine_adds_is_on_the_server_and_not_shown(connection: Connect
         assert live(connection, mesh, f"{_ISTIO}:{path}")["spec"]["exportTo"] == ["."]  # type: ignore[index]
     gateway = live(connection, mesh, f"{_ISTIO}:gateways/web")["spec"]
     assert gateway["selector"] == {"istio": "ingressgateway", LAB_LABEL: mesh.engine.namespace}  # type: ignore[index]
-    shown = json.dumps([one.raw for one in mesh.engine.get("*")])
+    shown = json.dumps([resource.raw for resource in mesh.engine.get("*")])
     assert "exportTo" not in shown and LAB_LABEL not in shown
 
 
@@ -60,7 +60,7 @@ def test_what_another_tool_changes_is_seen_and_compared_with(connection: Connect
         content_type="application/merge-patch+json",
     )
     (rule,) = mesh.engine.get("VirtualService")
-    assert [one["weight"] for one in rule.raw["spec"]["http"][0]["route"]] == [50, 50]
+    assert [destination["weight"] for destination in rule.raw["spec"]["http"][0]["route"]] == [50, 50]
     (change,) = mesh.apply(weights(safe=90, risk=10)).changes
     assert change.details == (
         "spec.http[0].route[0].weight: 50 -> 90",
@@ -72,7 +72,7 @@ def test_what_another_tool_made_is_shown_and_removed_by_reset(connection: Connec
     path = f"/api/v1/namespaces/{mesh.engine.namespace}/configmaps"
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "by-hand"}, "data": {"a": "b"}}
     connection.request("POST", path, query={"fieldManager": "kubectl-create"}, body=body)
-    assert [(one.kind, one.name) for one in mesh.engine.get("*")] == [("ConfigMap", "by-hand")]
+    assert [(resource.kind, resource.name) for resource in mesh.engine.get("*")] == [("ConfigMap", "by-hand")]
     assert [ref.name for ref in mesh.engine.reset().removed] == ["by-hand"]
     assert mesh.engine.get("*") == []
 
@@ -110,13 +110,13 @@ def test_an_image_that_cannot_be_had_is_told_without_waiting_for_the_time_out(me
     with pytest.raises(WaitTimeoutError, match=r"no node can get the image 'registry\.invalid/web:9'"):
         mesh.apply(deployment("web-safe", "safe", image="registry.invalid/web:9"))
     assert time.monotonic() - began < 45.0
-    assert [one.ready for one in mesh.engine.pods() if one.workload == "web-safe"] == [False]
+    assert [pod.ready for pod in mesh.engine.pods() if pod.workload == "web-safe"] == [False]
 
 
 def test_a_program_that_ends_is_told_with_its_last_words(mesh: Mesh) -> None:
     with pytest.raises(WaitTimeoutError, match=r"pod web-safe-\S+ does not start.*nonsense"):
         mesh.apply(SERVICE + deployment("web-safe", "safe", env="[{name: ENDPOINTS, value: /nonsense}]"))
-    (pod,) = [one for one in mesh.engine.pods() if one.workload == "web-safe"]
+    (pod,) = [pod for pod in mesh.engine.pods() if pod.workload == "web-safe"]
     assert pod.restarts >= 1 and not pod.ready
     assert "nonsense" in pod.last_words
     assert "nonsense" in mesh.engine.logs(pod.name)
@@ -148,6 +148,6 @@ def test_a_kernel_that_is_killed_in_the_middle_of_an_apply_leaves_what_the_next_
     with ClusterEngine(namespace=name) as engine:
         assert time.monotonic() - began < 30.0
         assert engine.get("*") == []
-        assert [one.workload for one in engine.pods()] == ["istio-ingressgateway"]
+        assert [pod.workload for pod in engine.pods()] == ["istio-ingressgateway"]
         Mesh(engine).apply(SERVICE, weights(safe=1))
     remove_namespace(namespace=name)

@@ -112,7 +112,7 @@ def test_the_lab_that_came_first_is_told_when_another_takes_over(engine: Cluster
         Mesh(second).apply(SERVICE)
         with pytest.raises(EngineLostError, match=r"another lab took over.*process \d+.*Lab\(\)"):
             Mesh(engine).apply(weights(safe=1))
-        assert [one.kind for one in second.get("*")] == ["Service"]
+        assert [resource.kind for resource in second.get("*")] == ["Service"]
     with pytest.raises(EngineLostError, match="took over"):
         engine.reset()
     # The fixture's lab goes on for the tests after this one.
@@ -132,15 +132,15 @@ def test_two_learners_see_nothing_of_each_other(engine: ClusterEngine, space: Ca
             assert mesh.versions(URL, 20) == {version: 20}
             assert set(mesh.versions("nodeport:web/", 20, source="outside")) <= {"safe", "risk"}
             seen = mesh.send("gateway:/", 10, source="outside")
-            assert {one.outcome for one in seen} == {"ok"}
-            own = {one.name for one in mesh.engine.pods()}
-            assert {one.path[0].pod for one in seen} <= own
-            records = mesh.engine.access_records(request_ids=[one.request_id for one in seen])
-            assert {one.pod for one in records} <= own
+            assert {response.outcome for response in seen} == {"ok"}
+            own = {pod.name for pod in mesh.engine.pods()}
+            assert {response.path[0].pod for response in seen} <= own
+            records = mesh.engine.access_records(request_ids=[record.request_id for record in seen])
+            assert {record.pod for record in records} <= own
             for record in (mesh.engine.proxy_config(mesh.gateway), mesh.engine.proxy_config("client")):
                 strangers = other.namespace if mesh.engine is engine else f"{engine.namespace}."
                 assert strangers not in str([*record.clusters, *record.routes.values()])
-        other.delete([Ref(one.kind, one.name) for one in other.get("VirtualService")])
+        other.delete([Ref(resource.kind, resource.name) for resource in other.get("VirtualService")])
         assert pairs[0][0].versions(URL, 20) == {"safe": 20}
     remove_namespace(namespace=space("two"))
     assert engine.reset().remaining == ()

@@ -22,7 +22,7 @@ class Mesh:
     @property
     def gateway(self) -> str:
         """Name of the ingress gateway's pod."""
-        return next(one.name for one in self.engine.pods() if one.workload == "istio-ingressgateway")
+        return next(pod.name for pod in self.engine.pods() if pod.workload == "istio-ingressgateway")
 
     def host(self, service: str) -> str:
         """The full name of a Service in the lab's namespace."""
@@ -30,17 +30,19 @@ class Mesh:
 
     def apply(self, *sources: str) -> ApplyResult:
         """Apply YAML texts, or folders below manifests/ for what has no line break."""
-        found = []
+        seen = []
         for source in sources:
-            found += parse(read(source if "\n" in source else manifests() / source))
-        return self.engine.apply(found)
+            seen += parse(read(source if "\n" in source else manifests() / source))
+        return self.engine.apply(seen)
 
     def send(self, url: str, count: int = 20, *, source: str = "client", **options: object) -> list[Response]:
         return list(self.engine.send(TrafficSpec(url, source=source, count=count, **options)))  # type: ignore[arg-type]
 
     def versions(self, url: str, count: int = 20, **options: object) -> dict[str, int]:
         seen = self.send(url, count, **options)  # type: ignore[arg-type]
-        return dict(collections.Counter(one.path[0].version if one.path else one.outcome for one in seen))
+        return dict(
+            collections.Counter(response.path[0].version if response.path else response.outcome for response in seen)
+        )
 
 
 def web_manifests(*, inject: str = "true", safe: int = 2, risk: int = 1) -> str:

@@ -31,7 +31,9 @@ def under_load(engine: Engine, rate: float) -> Iterator[list[Response]]:
 
 
 def outcomes(seen: list[Response]) -> dict[str, int]:
-    return dict(collections.Counter(f"{one.outcome} {one.status} {one.error}".strip() for one in seen))
+    return dict(
+        collections.Counter(f"{response.outcome} {response.status} {response.error}".strip() for response in seen)
+    )
 
 
 def test_weights_that_change_fifty_times_under_load_fail_no_request(web: Mesh) -> None:
@@ -48,14 +50,14 @@ def test_a_deployment_that_rolls_eight_times_loses_no_request(web: Mesh) -> None
         for turn in range(8):
             web.apply(deployment("web-safe", "safe", replicas=2, env=f"[{{name: TURN, value: '{turn}'}}]"))
     assert outcomes(seen) == {"ok 200": len(seen)}
-    assert len({one.path[0].pod for one in seen}) >= 9
+    assert len({response.path[0].pod for response in seen}) >= 9
 
 
 def test_scaling_up_and_down_loses_no_request(web: Mesh) -> None:
     with under_load(web.engine, 200) as seen:
         for replicas in (4, 1, 3, 2):
             web.engine.scale(Ref("Deployment", "web-safe"), replicas)
-            assert sum(one.workload == "web-safe" for one in web.engine.pods()) == replicas
+            assert sum(pod.workload == "web-safe" for pod in web.engine.pods()) == replicas
     assert outcomes(seen) == {"ok 200": len(seen)}
 
 
@@ -71,21 +73,21 @@ def test_the_plan_names_every_object_and_field(web: Mesh) -> None:
 
 def test_what_is_applied_again_changes_nothing(web: Mesh) -> None:
     web.apply(weights(safe=1))
-    pods = {one.name for one in web.engine.pods()}
+    pods = {pod.name for pod in web.engine.pods()}
     version = web.engine.proxy_config("client").versions
     result = web.apply(weights(safe=1), SUBSETS, "apps/client")
     assert {change.action for change in result.changes} == {"unchanged"}
     assert result.proxies == ()
     assert web.engine.proxy_config("client").versions == version
-    assert {one.name for one in web.engine.pods()} == pods
+    assert {pod.name for pod in web.engine.pods()} == pods
 
 
 def test_a_rule_concerns_only_the_proxies_that_use_it(web: Mesh) -> None:
     result = web.apply(weights(safe=1))
-    concerned = {one.proxy for one in result.proxies}
+    concerned = {proxy.proxy for proxy in result.proxies}
     assert web.gateway not in concerned
     assert any(name.startswith("client-") for name in concerned)
-    assert all(0 < one.in_force_s <= result.in_force_s and one.types == ("RDS",) for one in result.proxies)
+    assert all(0 < proxy.in_force_s <= result.in_force_s and proxy.types == ("RDS",) for proxy in result.proxies)
 
 
 def test_a_patch_changes_fields_and_is_validated_as_a_whole(web: Mesh) -> None:
@@ -101,14 +103,14 @@ def test_a_patch_changes_fields_and_is_validated_as_a_whole(web: Mesh) -> None:
 
 def test_deleting_a_deployment_ends_its_pods(web: Mesh) -> None:
     web.engine.delete([Ref("Deployment", "web-risk")])
-    assert {one.workload for one in web.engine.pods()} == {"istio-ingressgateway", "web-safe", "client"}
+    assert {pod.workload for pod in web.engine.pods()} == {"istio-ingressgateway", "web-safe", "client"}
     assert set(web.versions(URL, 20)) == {"safe"}
 
 
 def test_deleting_what_does_not_exist_deletes_nothing(web: Mesh) -> None:
     with pytest.raises(NotFoundError, match=r"nope.*web-safe|web-safe.*nope"):
         web.engine.delete([Ref("Deployment", "web-safe"), Ref("Deployment", "nope")])
-    assert {one.name for one in web.engine.get("Deployment")} == {"web-safe", "web-risk", "client"}
+    assert {deployment.name for deployment in web.engine.get("Deployment")} == {"web-safe", "web-risk", "client"}
 
 
 def test_a_changed_configmap_is_read_by_new_pods(mesh: Mesh) -> None:
@@ -128,7 +130,7 @@ def test_reset_leaves_nothing_but_the_engine(web: Mesh) -> None:
     left = web.engine.reset()
     assert left.remaining == ()
     assert {ref.name for ref in left.removed} >= {"web", "web-safe", "web-risk", "client"}
-    assert [one.workload for one in web.engine.pods()] == ["istio-ingressgateway"]
+    assert [pod.workload for pod in web.engine.pods()] == ["istio-ingressgateway"]
     assert web.engine.get("*") == []
 
 

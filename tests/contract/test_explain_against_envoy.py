@@ -122,21 +122,27 @@ def telling(name: str, config: dict[str, Any]) -> dict[str, Any]:
     A header of the PROXY protocol stands for the captured address.
     """
 
-    def chain(one: dict[str, Any]) -> dict[str, Any]:
-        proxy = one["filters"][-1]["typed_config"]
+    def chain(filter_chain: dict[str, Any]) -> dict[str, Any]:
+        proxy = filter_chain["filters"][-1]["typed_config"]
         parts = proxy.get("weighted_clusters", {}).get("clusters") or [{"name": proxy["cluster"], "weight": 1}]
         text = json.dumps([(part["name"], part["weight"]) for part in parts])
         kind = f"{TYPE}extensions.filters.network.direct_response.v3.Config"
         made = {"filters": [{"name": "x", "typed_config": {"@type": kind, "response": {"inline_string": text}}}]}
-        return made | ({"filter_chain_match": one["filter_chain_match"]} if one.get("filter_chain_match") else {})
+        return made | (
+            {"filter_chain_match": filter_chain["filter_chain_match"]} if filter_chain.get("filter_chain_match") else {}
+        )
 
-    inspectors = [one for one in config.get("listener_filters", ()) if "http_inspector" not in one["name"]]
+    inspectors = [
+        listener_filter
+        for listener_filter in config.get("listener_filters", ())
+        if "http_inspector" not in listener_filter["name"]
+    ]
     by_proxy = {"@type": f"{TYPE}extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"}
     made = {
         "name": name,
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
         "listener_filters": [{"name": "proxy", "typed_config": by_proxy}, *inspectors],
-        "filter_chains": [chain(one) for one in config["filter_chains"]],
+        "filter_chains": [chain(filter_chain) for filter_chain in config["filter_chains"]],
     }
     default = config.get("default_filter_chain")
     return made | ({"default_filter_chain": chain(default)} if default else {})
@@ -322,7 +328,7 @@ def compare(made: Made, source: str, seen: Explanation, reply: http.client.HTTPR
     if clusters is None or "x-path-seen" not in reply.headers:
         location = reply.headers.get("location", "")
         itself = ("no_route", "redirect", "direct_response", "abort", "preflight")
-        predicted = [(one.status, one.location) for one in seen.outcomes if one.kind in itself]
+        predicted = [(response.status, response.location) for response in seen.outcomes if response.kind in itself]
         if (reply.status, location) not in predicted:
             return f"Envoy answered {reply.status} {location} itself, predicted {kinds}, {predicted}"
         return ""
@@ -342,11 +348,11 @@ def difference(number: int, made: Made, asked: explain_sets.Asked, seen: Explana
         told = connect(port, seen, asked) if port else '[["PassthroughCluster", 1]]'
         return led(made, asked.source, seen, told)
     table = made.table(asked.source, seen.port, seen.authority)
-    found = ports.get(f"{number}/{asked.source}/{table}") if table else None
+    listener = ports.get(f"{number}/{asked.source}/{table}") if table else None
     target = "/" + asked.url.partition("//")[2].partition("/")[2]
     if asked.url.startswith("gateway:"):
         target = asked.url.partition(":")[2].lstrip("0123456789")
-    return compare(made, asked.source, seen, send(found, seen, target) if found else None)
+    return compare(made, asked.source, seen, send(listener, seen, target) if listener else None)
 
 
 def test_envoy_does_what_explanations_say(sets: list[Made], ports: dict[str, int]) -> None:

@@ -8,7 +8,7 @@ from labsupport.records import Ref
 
 
 def sidecars(mesh: Mesh) -> dict[str, bool]:
-    return {one.workload: one.injected for one in mesh.engine.pods() if one.workload != "istio-ingressgateway"}
+    return {pod.workload: pod.injected for pod in mesh.engine.pods() if pod.workload != "istio-ingressgateway"}
 
 
 def unlabelled(name: str, version: str) -> str:
@@ -34,9 +34,9 @@ def test_a_server_without_a_sidecar_is_called_directly(mesh: Mesh) -> None:
     mesh.apply(SERVICE + deployment("web-safe", "safe", inject="false"), "apps/client")
     (seen,) = mesh.send(URL, 1)
     records = mesh.engine.access_records(request_ids=[seen.request_id])
-    assert [(one.direction, one.upstream_pod) for one in records] == [("outbound", seen.path[0].pod)]
+    assert [(record.direction, record.upstream_pod) for record in records] == [("outbound", seen.path[0].pod)]
 
 
 def test_two_workers_are_honoured(mesh: Mesh) -> None:
     mesh.apply(SERVICE + deployment("web-safe", "safe", proxy="concurrency: 2"))
-    assert [one.concurrency for one in mesh.engine.pods() if one.workload == "web-safe"] == [2]
+    assert [pod.concurrency for pod in mesh.engine.pods() if pod.workload == "web-safe"] == [2]

@@ -44,8 +44,8 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedd
 
 
 def pids(engine: EmbeddedEngine) -> list[int]:
-    found: list[int] = engine._call("inventory")[0]
-    return found
+    pids_: list[int] = engine._call("inventory")[0]
+    return pids_
 
 
 def process_of(engine: EmbeddedEngine, pod: str, kind: str) -> int:
@@ -67,14 +67,14 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks p
 def test_what_is_killed_is_restarted_and_reported(embedded: EmbeddedEngine, kind: str) -> None:
     mesh = Mesh(embedded)
     mesh.apply(SERVICE + deployment("web-safe", "safe"), "apps/client")
-    (pod,) = [one.name for one in embedded.pods() if one.workload == "web-safe"]
+    (pod,) = [pod.name for pod in embedded.pods() if pod.workload == "web-safe"]
     os.kill(process_of(embedded, pod, kind), signal.SIGKILL)
 
     def state() -> object:
-        return next(one for one in embedded.pods() if one.name == pod)
+        return next(candidate for candidate in embedded.pods() if candidate.name == pod)
 
     eventually(lambda: state().restarts == 1 and state().ready, state)  # type: ignore[attr-defined]
-    eventually(lambda: {one.outcome for one in mesh.send(URL, 5)} == {"ok"})
+    eventually(lambda: {response.outcome for response in mesh.send(URL, 5)} == {"ok"})
     assert "signal 9" in state().last_words  # type: ignore[attr-defined]
 
 
@@ -106,13 +106,13 @@ def test_a_gateway_that_crashes_shows_its_certificate_again(embedded: EmbeddedEn
     trusting = TlsOptions(ca=authority.certificate)
 
     def outcomes() -> set[str]:
-        return {one.outcome for one in mesh.send("https://shop.example/", 5, source="outside", tls=trusting)}
+        return {response.outcome for response in mesh.send("https://shop.example/", 5, source="outside", tls=trusting)}
 
     assert outcomes() == {"ok"}
     os.kill(process_of(embedded, "istio-ingressgateway", "envoy"), signal.SIGKILL)
 
     def state() -> object:
-        return next(one for one in embedded.pods() if one.name == "istio-ingressgateway")
+        return next(candidate for candidate in embedded.pods() if candidate.name == "istio-ingressgateway")
 
     eventually(lambda: state().restarts == 1 and state().ready, state)  # type: ignore[attr-defined]
     eventually(lambda: outcomes() == {"ok"})
@@ -125,7 +125,7 @@ def test_a_program_that_does_not_start_is_told_with_its_last_words(embedded: Emb
     with EmbeddedEngine(images=images.parent) as engine:
         with pytest.raises(WaitTimeoutError, match="no such ledger"):
             Mesh(engine).apply(SERVICE + deployment("web-safe", "safe", image="broken"))
-        assert [one.ready for one in engine.pods() if one.workload == "web-safe"] == [False]
+        assert [pod.ready for pod in engine.pods() if pod.workload == "web-safe"] == [False]
         assert "no such ledger" in engine.logs("web-safe")
 
 
@@ -138,7 +138,7 @@ def test_a_roll_that_is_stuck_keeps_the_ready_pod_and_blocks_no_other_change(emb
         assert mesh.versions(URL, 20) == {"safe": 20}
     mesh.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: unrelated}\ndata: {key: value}\n")
     mesh.apply(deployment("web-safe", "safe", env="[{name: ENDPOINTS, value: name}]"))
-    assert [(one.ready, one.restarts) for one in embedded.pods() if one.workload == "web-safe"] == [(True, 0)]
+    assert [(pod.ready, pod.restarts) for pod in embedded.pods() if pod.workload == "web-safe"] == [(True, 0)]
     assert mesh.versions(URL, 20) == {"safe": 20}
 
 
@@ -176,7 +176,7 @@ def test_what_only_a_new_pods_envoy_refuses_takes_the_pod_back(embedded: Embedde
     with pytest.raises(ConfigRejectedError, match="RDS"):
         mesh.apply(web_manifests(), REFUSED)
     assert embedded.get("*") == []
-    assert [one.name for one in embedded.pods()] == ["istio-ingressgateway"]
+    assert [pod.name for pod in embedded.pods()] == ["istio-ingressgateway"]
 
 
 def test_close_leaves_nothing_and_may_be_repeated(embedded: EmbeddedEngine, tmp_path: Path) -> None:
@@ -209,9 +209,9 @@ def start_kernel() -> tuple[subprocess.Popen[str], dict[int, str]]:
         [sys.executable, "-c", textwrap.dedent(KERNEL)], stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE
     )
     assert process.stdout is not None
-    found = [int(text) for text in process.stdout.readline().split()]
-    assert len(found) >= 5, process.stderr.read() if process.stderr else ""
-    return process, {pid: rundir.process_start(pid) for pid in found}
+    seen = [int(text) for text in process.stdout.readline().split()]
+    assert len(seen) >= 5, process.stderr.read() if process.stderr else ""
+    return process, {pid: rundir.process_start(pid) for pid in seen}
 
 
 @pytest.mark.parametrize("place", ["_call", "_end_process", "_remaining"])
@@ -243,7 +243,7 @@ def test_a_killed_kernel_leaves_no_process_after_three_seconds(tmp_path: Path, m
     process, family = start_kernel()
     process.kill()
     process.communicate()
-    eventually(lambda: not any(rundir.alive(*one) for one in family.items()), lambda: family, timeout_s=3.0)
+    eventually(lambda: not any(rundir.alive(*member) for member in family.items()), lambda: family, timeout_s=3.0)
     eventually(lambda: not list(tmp_path.glob("istio-workshop-*")))
 
 
@@ -259,7 +259,7 @@ def test_a_killed_part_of_the_engine_leaves_no_process_and_calls_say_so_at_once(
         while time.monotonic() < began + 5:
             embedded.pods()
     assert time.monotonic() < began + 1.0
-    eventually(lambda: not any(rundir.alive(*one) for one in family.items()), timeout_s=3.0)
+    eventually(lambda: not any(rundir.alive(*member) for member in family.items()), timeout_s=3.0)
     assert embedded.close().remaining == ()
 
 
@@ -389,13 +389,13 @@ def test_a_disk_that_fills_up_refuses_new_pods_and_changes_nothing(
     with EmbeddedEngine() as engine:
         mesh = Mesh(engine)
         mesh.apply(SERVICE + deployment("web-safe", "safe"), "apps/client")
-        before = {one.name for one in engine.pods()}
+        before = {deployment.name for deployment in engine.pods()}
         ballast = fill(mounted)
         with pytest.raises(StorageError, match="full"):
             mesh.apply(deployment("web-risk", "risk"))
-        assert {one.name for one in engine.pods()} == before
-        assert [one.name for one in engine.get("Deployment")] == ["web-safe", "client"]
-        assert {one.outcome for one in mesh.send(URL, 5)} == {"ok"}
+        assert {deployment.name for deployment in engine.pods()} == before
+        assert [deployment.name for deployment in engine.get("Deployment")] == ["web-safe", "client"]
+        assert {response.outcome for response in mesh.send(URL, 5)} == {"ok"}
         ballast.unlink()
         mesh.apply(deployment("web-risk", "risk"))
         assert set(mesh.versions(URL, 40)) == {"safe", "risk"}

@@ -34,24 +34,24 @@ def test_a_change_is_in_force_when_apply_returns(web: Mesh) -> None:
 def test_a_subset_that_no_rule_defines_is_503_nc(web: Mesh) -> None:
     web.apply(weights(undefined=1))
     seen = web.send(URL, 3)
-    assert {(one.outcome, one.status) for one in seen} == {("http_error", 503)}
+    assert {(response.outcome, response.status) for response in seen} == {("http_error", 503)}
     records = web.engine.access_records(request_ids=[seen[0].request_id])
-    assert [(one.flags, one.direction) for one in records] == [("NC", "outbound")]
+    assert [(record.flags, record.direction) for record in records] == [("NC", "outbound")]
 
 
 def test_a_subset_without_pods_is_503_uh(web: Mesh) -> None:
     web.apply(weights(nobody=1))
     seen = web.send(URL, 3)
-    assert {(one.outcome, one.status) for one in seen} == {("http_error", 503)}
+    assert {(response.outcome, response.status) for response in seen} == {("http_error", 503)}
     records = web.engine.access_records(request_ids=[seen[0].request_id])
-    assert [one.flags for one in records] == ["UH"]
+    assert [record.flags for record in records] == ["UH"]
 
 
 def test_removing_the_subsets_makes_the_rule_point_to_nothing(web: Mesh) -> None:
     web.apply(weights(safe=1))
     web.engine.delete([Ref("DestinationRule", "web")])
     seen = web.send(URL, 3)
-    assert {one.status for one in seen} == {503}
+    assert {response.status for response in seen} == {503}
     assert web.engine.access_records(request_ids=[seen[0].request_id])[0].flags == "NC"
 
 
@@ -65,7 +65,7 @@ def test_removing_the_subsets_makes_the_rule_point_to_nothing(web: Mesh) -> None
 def test_an_unknown_host_is_told_apart_from_an_error(web: Mesh, url: str) -> None:
     # On a cluster the name is looked up before anything is sent; here the sidecar is asked, and says 502.
     status = 502 if web.engine.name == "embedded" else 0
-    assert {(one.outcome, one.status) for one in web.send(url, 3)} == {("unknown_destination", status)}
+    assert {(response.outcome, response.status) for response in web.send(url, 3)} == {("unknown_destination", status)}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_an_unknown_host_is_told_apart_from_an_error(web: Mesh, url: str) -> Non
     ],
 )
 def test_an_unknown_port_is_answered_by_nobody(web: Mesh, url: str) -> None:
-    seen = {(one.outcome, one.status) for one in web.send(url, 3, timeout_s=2.0)}
+    seen = {(response.outcome, response.status) for response in web.send(url, 3, timeout_s=2.0)}
     if web.engine.name == "embedded":
         assert seen == {("unknown_destination", 502)}
     else:
@@ -87,7 +87,7 @@ def test_an_unknown_port_is_answered_by_nobody(web: Mesh, url: str) -> None:
 @pytest.mark.parametrize(("url", "port_alone"), [("http://nobody:8080/", False), ("http://web:9999/", True)])
 def test_without_a_sidecar_an_unknown_destination_is_known_as_such_too(mesh: Mesh, url: str, port_alone: bool) -> None:
     mesh.apply(web_manifests(inject="false"), "apps/client-plain")
-    seen = {one.outcome for one in mesh.send(url, 3, source="client-plain", timeout_s=2.0)}
+    seen = {response.outcome for response in mesh.send(url, 3, source="client-plain", timeout_s=2.0)}
     if mesh.engine.name == "cluster" and port_alone:
         # Kubernetes drops or refuses what a Service has no port for; neither tells that it has none.
         assert seen <= {"connection", "timeout"}
@@ -107,7 +107,7 @@ def test_a_port_without_a_name_is_detected_to_be_http(mesh: Mesh, source: str) -
 def test_no_rule_of_the_host_matches(web: Mesh) -> None:
     web.apply(weights(safe=1).replace("- route", "- match: [{uri: {exact: /only}}]\n    route"))
     seen = web.send(URL, 2)
-    assert {(one.outcome, one.status) for one in seen} == {("http_error", 404)}
+    assert {(response.outcome, response.status) for response in seen} == {("http_error", 404)}
     assert web.engine.access_records(request_ids=[seen[0].request_id])[0].flags == "NR"
 
 
@@ -120,8 +120,8 @@ def test_a_caller_without_a_sidecar_ignores_all_rules(mesh: Mesh) -> None:
 def test_without_a_sidecar_the_choice_is_made_per_connection(mesh: Mesh) -> None:
     mesh.apply(web_manifests(inject="false"), "apps/client-plain")
     kept = mesh.send(URL, 60, source="client-plain", reuse_connections=True, concurrency=1)
-    assert len({one.path[0].pod for one in kept}) == 1
-    fresh = collections.Counter(one.path[0].version for one in mesh.send(URL, 300, source="client-plain"))
+    assert len({response.path[0].pod for response in kept}) == 1
+    fresh = collections.Counter(response.path[0].version for response in mesh.send(URL, 300, source="client-plain"))
     low, high = binom.interval(0.99999, 300, 1 / 3)
     assert low <= fresh["risk"] <= high
 
@@ -129,7 +129,7 @@ def test_without_a_sidecar_the_choice_is_made_per_connection(mesh: Mesh) -> None
 @pytest.mark.parametrize(("url", "source"), [(URL, "client-plain"), ("nodeport:web/", "outside")])
 def test_without_a_mesh_a_service_without_pods_refuses_connections(mesh: Mesh, url: str, source: str) -> None:
     mesh.apply(web_manifests(inject="false", safe=0, risk=0), "apps/client-plain")
-    assert {(one.outcome, one.status) for one in mesh.send(url, 3, source=source)} == {("connection", 0)}
+    assert {(response.outcome, response.status) for response in mesh.send(url, 3, source=source)} == {("connection", 0)}
 
 
 def test_a_node_port_reaches_pods_with_and_without_a_sidecar(mesh: Mesh) -> None:
@@ -138,37 +138,39 @@ def test_a_node_port_reaches_pods_with_and_without_a_sidecar(mesh: Mesh) -> None
 
 
 def test_the_gateway_shows_what_is_bound_to_it(web: Mesh) -> None:
-    assert {one.outcome for one in web.send("gateway:/", 2, source="outside")} == {"connection"}
+    assert {response.outcome for response in web.send("gateway:/", 2, source="outside")} == {"connection"}
     web.apply(GATEWAY)
-    assert {one.outcome for one in web.send("gateway:/", 20, source="outside")} == {"ok"}
+    assert {response.outcome for response in web.send("gateway:/", 20, source="outside")} == {"ok"}
     web.apply(GATEWAY.replace('hosts: ["*"]\n  gateways', 'hosts: ["shop.example"]\n  gateways'))
-    assert {one.status for one in web.send("gateway:/", 2, source="outside")} == {404}
-    assert {one.status for one in web.send("gateway:/", 2, source="outside", headers={"Host": "shop.example"})} == {200}
+    assert {response.status for response in web.send("gateway:/", 2, source="outside")} == {404}
+    assert {
+        response.status for response in web.send("gateway:/", 2, source="outside", headers={"Host": "shop.example"})
+    } == {200}
 
 
 def test_every_hop_is_in_the_access_log(web: Mesh) -> None:
     web.apply(GATEWAY)
     (seen,) = web.send("gateway:/", 1, source="outside")
     records = web.engine.access_records(request_ids=[seen.request_id])
-    assert [one.direction for one in records] == ["gateway", "inbound"]
+    assert [record.direction for record in records] == ["gateway", "inbound"]
     assert records[0].pod == web.gateway
     assert records[0].upstream_pod == records[1].pod == seen.path[0].pod
-    assert not any(one.mirrored for one in records)
+    assert not any(record.mirrored for record in records)
 
 
 def test_copies_made_by_a_mirror_are_told_apart(web: Mesh) -> None:
     rule = weights(safe=1) + "    mirror: {host: web, subset: risk}\n"
     web.apply(rule)
     seen = web.send(URL, 10)
-    assert {one.path[0].version for one in seen} == {"safe"}
+    assert {response.path[0].version for response in seen} == {"safe"}
 
     def copies() -> int:
-        records = web.engine.access_records(request_ids=[one.request_id for one in seen])
-        return sum(one.mirrored for one in records if one.pod.startswith("web-risk"))
+        records = web.engine.access_records(request_ids=[record.request_id for record in seen])
+        return sum(record.mirrored for record in records if record.pod.startswith("web-risk"))
 
     eventually(lambda: copies() == 10, copies)
-    records = web.engine.access_records(request_ids=[one.request_id for one in seen])
-    assert not any(one.mirrored for one in records if one.pod.startswith("web-safe"))
+    records = web.engine.access_records(request_ids=[record.request_id for record in seen])
+    assert not any(record.mirrored for record in records if record.pod.startswith("web-safe"))
 
 
 def test_a_proxy_tells_what_it_holds(web: Mesh) -> None:
@@ -176,10 +178,10 @@ def test_a_proxy_tells_what_it_holds(web: Mesh) -> None:
     config = web.engine.proxy_config("client")
     clusters = config.routes["8080"]["virtual_hosts"]
     held = next(host for host in clusters if host["name"] == f"{web.host('web')}:8080")
-    assert [one["weight"] for one in held["routes"][0]["route"]["weighted_clusters"]["clusters"]] == [70, 30]
+    assert [cluster["weight"] for cluster in held["routes"][0]["route"]["weighted_clusters"]["clusters"]] == [70, 30]
     endpoints = config.endpoints[f"outbound|8080|safe|{web.host('web')}"]
     assert sum(len(group["lb_endpoints"]) for group in endpoints["endpoints"]) == 2
-    (rule,) = [one for one in web.engine.rules() if one.ref.kind == "VirtualService"]
+    (rule,) = [rule for rule in web.engine.rules() if rule.ref.kind == "VirtualService"]
     assert web.gateway not in rule.proxies
     assert config.pod in rule.proxies
     assert rule.in_force_since_s > 0
@@ -189,10 +191,10 @@ def test_statistics_are_counted_by_cluster(web: Mesh) -> None:
     web.send(URL, 7)
     name = f"outbound|8080||{web.host('web')}"
     counted = [
-        one.value
-        for one in web.engine.metrics()
-        if one.name == "envoy_cluster_upstream_rq_total"
-        and one.labels.get("envoy_cluster_name") == name
-        and one.pod.startswith("client-")
+        metric.value
+        for metric in web.engine.metrics()
+        if metric.name == "envoy_cluster_upstream_rq_total"
+        and metric.labels.get("envoy_cluster_name") == name
+        and metric.pod.startswith("client-")
     ]
     assert counted == [7.0]

@@ -36,10 +36,10 @@ def test_every_exercise_is_set_in_its_notebook() -> None:
 
 @pytest.mark.parametrize("spec", [pytest.param(spec, id=number) for number, spec in SPECS.items() if spec.start])
 def test_the_cell_begins_with_the_text_that_counts_as_untouched(spec: ExerciseSpec) -> None:
-    found = [
+    group = [
         match.group(2) for _, text in cells() if (match := MAGIC.fullmatch(text)) and match.group(1) == spec.number
     ]
-    assert [text.strip() for text in found] == [spec.start.strip()]
+    assert [text.strip() for text in group] == [spec.start.strip()]
 
 
 def test_a_correct_mesh_fails_the_course_in_less_than_one_of_a_thousand_runs() -> None:

@@ -80,12 +80,12 @@ def main(first: int, count: int) -> int:
                 for item in objects
                 if (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]) not in out
             ]
-            found = list(differences(normalise(run([to_text(kept)], proxy)), normalise(theirs)))
+            seen = list(differences(normalise(run([to_text(kept)], proxy)), normalise(theirs)))
             compared += 1
-            if found:
+            if seen:
                 bad += 1
-                print(f"seed {seed} {proxy}: {len(found)} differences")
-                for line in found[:5]:
+                print(f"seed {seed} {proxy}: {len(seen)} differences")
+                for line in seen[:5]:
                     print(f"    {line}")
     print(f"{compared} compared, {bad} differ, {rejected} objects refused by admission")
     return bad

@@ -61,10 +61,10 @@ def shape_at(shape: Shape, path: Path_) -> Shape | None:
     """Get the shape at a path, None where there is none."""
     for key in path:
         if isinstance(shape, ObjectShape):
-            found = shape.fields.get(str(key))
-            if found is None:
+            shapes = shape.fields.get(str(key))
+            if shapes is None:
                 return None
-            shape = found
+            shape = shapes
         elif isinstance(shape, ListShape | MapShape):
             shape = shape.item
         else:
@@ -182,9 +182,9 @@ class Mutator:
         spec_shape = shape_of(KINDS[raw["kind"]]).fields["spec"]
         leaves = []
         for place in places(raw["spec"]):
-            found = shape_at(spec_shape, place)
-            if isinstance(found, TextShape) and found.words:
-                leaves.append((place, found.words))
+            seen = shape_at(spec_shape, place)
+            if isinstance(seen, TextShape) and seen.words:
+                leaves.append((place, seen.words))
         if leaves:
             place, words = self.random.choice(leaves)
             choice = self.random.choice([*words, *words, words[0].lower(), "FOO", 1])
@@ -215,11 +215,11 @@ class Mutator:
         spec_shape = shape_of(KINDS[raw["kind"]]).fields["spec"]
         inside = [(), *(at_ for at_ in places(raw["spec"]) if isinstance(at(raw["spec"], at_), dict))]
         chosen = self.random.choice(inside)
-        found = shape_at(spec_shape, chosen)
-        if isinstance(found, ObjectShape) and found.fields:
-            name = self.random.choice(list(found.fields))
+        seen = shape_at(spec_shape, chosen)
+        if isinstance(seen, ObjectShape) and seen.fields:
+            name = self.random.choice(list(seen.fields))
             values = [*self.known.get(name, ()), self.random.choice(ODD)]
-            if isinstance(found.fields[name], TextShape):
+            if isinstance(seen.fields[name], TextShape):
                 values.append(self.random.choice(TEXTS))
             else:
                 values.append(self.random.choice(NUMBERS))

@@ -101,8 +101,8 @@ def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
             else:
                 yield from differences(ours[key], theirs[key], where)
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-            yield from differences(one, other, f"{path}[{index}]")
+        for index, (our, other) in enumerate(zip(ours, theirs, strict=True)):
+            yield from differences(our, other, f"{path}[{index}]")
     elif ours != theirs or isinstance(ours, bool) != isinstance(theirs, bool):
         yield f"{path}: ours {_short(ours)}, istiod's {_short(theirs)}"
 

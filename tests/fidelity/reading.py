@@ -30,17 +30,17 @@ _NOT_JUDGED = frozenset(kind.KIND for kind in OTHER_KINDS)
 
 def inputs() -> dict[str, str]:
     """The inputs by name; line ends are kept as they are."""
-    found: dict[str, str] = {}
+    seen: dict[str, str] = {}
     name = ""
     with (HERE / "inputs.txt").open(encoding="utf-8", newline="") as file:
         for line in file:
             if line.startswith(_MARK):
                 name = line.removeprefix(_MARK).strip()
-                assert name not in found
-                found[name] = ""
+                assert name not in seen
+                seen[name] = ""
             else:
-                found[name] += line
-    return found
+                seen[name] += line
+    return seen
 
 
 def golden() -> dict[str, list[list[Any]] | None]:

@@ -26,8 +26,8 @@ changes_of = cache(golden_cases)
 @pytest.mark.parametrize(("case", "proxy"), ALL)
 def test_translation_equals_istiods(case: Case, proxy: str) -> None:
     theirs = unpack(changes_of(case.theme)[case.name, proxy], base_of(case.base).get(proxy))
-    found = list(differences(normalise(run([case.text], proxy)), theirs))
-    assert not found, "\n".join(found[:20])
+    seen = list(differences(normalise(run([case.text], proxy)), theirs))
+    assert not seen, "\n".join(seen[:20])
 
 
 def test_the_corpus_is_as_large_as_it_has_to_be() -> None:

@@ -79,9 +79,9 @@ def blanked(value: Any) -> Any:
 def managers(listeners: Any) -> Iterator[dict[str, Any]]:
     for listener in listeners.values():
         for chain in listener.get("filter_chains", ()):
-            found = httpconn.http_connection_manager(chain["filters"])
-            if found is not None:
-                yield found
+            http_connection_manager = httpconn.http_connection_manager(chain["filters"])
+            if http_connection_manager is not None:
+                yield http_connection_manager
 
 
 # Of istiod's inbound cluster: how it finds the program by the captured address.
@@ -132,7 +132,7 @@ def check(resources: ProxyResources, role: str) -> None:
 
     for listener in local.listeners.values():
         assert listener["address"]["socket_address"]["address"] == "127.0.0.1"
-    theirs_by_settings = {json.dumps(settings(one), sort_keys=True) for one in managers(resources.listeners)}
+    theirs_by_settings = {json.dumps(settings(resource), sort_keys=True) for resource in managers(resources.listeners)}
     theirs_by_settings.add(json.dumps(settings(httpconn.OUTBOUND), sort_keys=True))
     for manager in managers(local.listeners):
         assert json.dumps(settings(manager), sort_keys=True) in theirs_by_settings
@@ -140,7 +140,10 @@ def check(resources: ProxyResources, role: str) -> None:
     encoder = Encoder()
     parts: tuple[Any, ...] = (local.clusters, local.endpoints, local.listeners, local.scopes, local.routes, {})
     snapshot = build(
-        {kind: [encoder.encode(kind, one) for one in part.values()] for kind, part in zip(ORDER, parts, strict=True)},
+        {
+            kind: [encoder.encode(kind, resource) for resource in part.values()]
+            for kind, part in zip(ORDER, parts, strict=True)
+        },
         version="1",
     )
     assert snapshot.expected["EDS"] <= snapshot.resources["EDS"].keys()
@@ -165,13 +168,13 @@ def settings(manager: dict[str, Any]) -> dict[str, Any]:
     """A connection manager without what localisation may change; of its filters, those that istiod chose."""
     kept = {key: value for key, value in manager.items() if key not in CHOSEN}
     own = "envoy.filters.http.header_mutation"
-    kept["http_filters"] = [one for one in manager["http_filters"] if one["name"] != own]
+    kept["http_filters"] = [http_filter for http_filter in manager["http_filters"] if http_filter["name"] != own]
     return kept
 
 
-def placed(one: Resource) -> Resource:
-    namespace = one.namespace or ("" if one.kind == "Namespace" else "default")
-    return one.model_copy(update={"metadata": one.metadata.model_copy(update={"namespace": namespace})})
+def placed(resource: Resource) -> Resource:
+    namespace = resource.namespace or ("" if resource.kind == "Namespace" else "default")
+    return resource.model_copy(update={"metadata": resource.metadata.model_copy(update={"namespace": namespace})})
 
 
 def corpus() -> list[str]:
@@ -189,8 +192,15 @@ def test_only_addresses_and_the_shape_of_listeners_change(theme: str) -> None:
         for proxy in case.proxies:
             try:
                 documents = read(case.text)
-                extra = [one for one in documents if one.raw.get("kind") in ("Node", "Endpoints", "EndpointSlice")]
-                objects = [placed(one) for one in parse([one for one in documents if one not in extra])]
+                extra = [
+                    document
+                    for document in documents
+                    if document.raw.get("kind") in ("Node", "Endpoints", "EndpointSlice")
+                ]
+                objects = [
+                    placed(document)
+                    for document in parse([document for document in documents if document not in extra])
+                ]
                 made_up = make_up(objects, extra, proxy)
             except LabError:
                 continue  # Some cases are about what admission refuses.
@@ -202,7 +212,7 @@ def test_only_addresses_and_the_shape_of_listeners_change(theme: str) -> None:
 def test_the_settings_used_without_any_service_are_those_of_istiod() -> None:
     made_up = make_up(parse(read(SHOP)), [], "sidecar:web.default")
     resources = translate(made_up.registry, made_up.proxy)
-    outbound = {name: one for name, one in resources.listeners.items() if name.startswith("0.0.0.0_")}
+    outbound = {name: listener for name, listener in resources.listeners.items() if name.startswith("0.0.0.0_")}
     (theirs,) = managers(outbound)
     assert settings(theirs) == settings(httpconn.OUTBOUND)
 

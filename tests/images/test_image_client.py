@@ -235,13 +235,13 @@ def test_closing_the_stream_ends_the_run_and_its_connections(client: App, web: A
 
 def test_two_runs_go_on_side_by_side(client: App, web: App) -> None:
     with (
-        open_run(client, url=f"{web.url}/", rate=50) as (first, one),
+        open_run(client, url=f"{web.url}/", rate=50) as (first, first_file),
         open_run(client, url=f"{web.url}/", rate=50) as (
             second,
             two,
         ),
     ):
-        next(one), next(two)
+        next(first_file), next(two)
         assert client.get("/").json()["runs"] == sorted([first, second])
     client.wait_for("/", lambda reply: reply.json()["runs"] == [])
 
@@ -329,20 +329,21 @@ def test_headers_cookies_and_placeholders_arrive(client: App, web: App) -> None:
     )
     seen = [json.loads(record["body"]) for record in records]
     assert [record["user"] for record in records] == ["user-0", "user-1", "user-0"]
-    assert [one["headers"]["x-turn"] for one in seen] == ["0-user-0", "1-user-1", "2-user-0"]
-    assert [one["headers"]["cookie"] for one in seen] == ["user=user-0", "user=user-1", "user=user-0"]
+    assert [request["headers"]["x-turn"] for request in seen] == ["0-user-0", "1-user-1", "2-user-0"]
+    assert [request["headers"]["cookie"] for request in seen] == ["user=user-0", "user=user-1", "user=user-0"]
     assert [record["request_id"] for record in records] == ["mine-0", "mine-1", "mine-2"]
-    assert [one["headers"]["x-request-id"] for one in seen] == ["mine-0", "mine-1", "mine-2"]
-    assert {(one["method"], one["headers"]["end-user"], one["headers"]["content-length"]) for one in seen} == {
-        ("POST", "jason", "5")
-    }
+    assert [request["headers"]["x-request-id"] for request in seen] == ["mine-0", "mine-1", "mine-2"]
+    assert {
+        (request["method"], request["headers"]["end-user"], request["headers"]["content-length"]) for request in seen
+    } == {("POST", "jason", "5")}
 
 
 def test_each_user_keeps_the_cookies_it_was_given(client: App) -> None:
     with wire(b"HTTP/1.1 200 OK\r\nset-cookie: stick=pod-1; Path=/; Max-Age=60\r\ncontent-length: 0\r\n\r\n") as server:
         client.run(url=f"http://127.0.0.1:{server.port}/a", count=4, users=2)
         cookies = [
-            [line for line in one.split("\r\n") if line.lower().startswith("cookie:")] for one in server.requests
+            [line for line in request.split("\r\n") if line.lower().startswith("cookie:")]
+            for request in server.requests
         ]
     assert sorted(cookies) == [[], [], ["cookie: stick=pod-1"], ["cookie: stick=pod-1"]]
 
@@ -350,7 +351,7 @@ def test_each_user_keeps_the_cookies_it_was_given(client: App) -> None:
 def test_without_users_no_cookie_is_kept(client: App) -> None:
     with wire(b"HTTP/1.1 200 OK\r\nset-cookie: stick=pod-1\r\ncontent-length: 0\r\n\r\n") as server:
         client.run(url=f"http://127.0.0.1:{server.port}/a", count=3, concurrency=1)
-        assert not any("cookie:" in one.lower() for one in server.requests)
+        assert not any("cookie:" in request.lower() for request in server.requests)
 
 
 def test_a_user_waits_for_one_reply_before_the_next_request(client: App, web: App) -> None:

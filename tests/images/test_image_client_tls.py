@@ -211,10 +211,12 @@ def test_bytes_are_sent_as_lines_and_as_many_lines_are_read(
         records = client.run(
             url=url, connect_to=server.address, body="one\ntwo", count=5, concurrency=2, keep_body=True, **options
         )
-    assert [(one["outcome"], one["status"], one["body"]) for one in records] == [("ok", 0, "v1 one\nv1 two")] * 5
-    assert all(one["path"] == [["", "v1", ""]] for one in records)
-    assert sorted(one["connection"] for one in records) == list(range(5))
-    assert all(("tls" in one) == secure for one in records)
+    assert [(record["outcome"], record["status"], record["body"]) for record in records] == [
+        ("ok", 0, "v1 one\nv1 two")
+    ] * 5
+    assert all(record["path"] == [["", "v1", ""]] for record in records)
+    assert sorted(record["connection"] for record in records) == list(range(5))
+    assert all(("tls" in record) == secure for record in records)
 
 
 def test_a_connection_that_ends_before_its_reply(client: App) -> None:

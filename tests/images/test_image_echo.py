@@ -31,7 +31,12 @@ def echo() -> Iterator[App]:
 
 
 def test_each_line_comes_back_with_the_version_before_it(echo: App) -> None:
-    with connect(echo) as one, connect(echo) as other, one.makefile("rwb") as file, other.makefile("rwb") as second:
+    with (
+        connect(echo) as client,
+        connect(echo) as other,
+        client.makefile("rwb") as file,
+        other.makefile("rwb") as second,
+    ):
         for line in (b"hello\n", b"\n", b"two words\n"):
             file.write(line)
             file.flush()
@@ -44,7 +49,7 @@ def test_each_line_comes_back_with_the_version_before_it(echo: App) -> None:
 def test_the_word_can_be_chosen() -> None:
     app = start("echo", SERVICE_VERSION="v1", PREFIX="one")
     try:
-        with connect(app) as one, one.makefile("rwb") as file:
+        with connect(app) as client, client.makefile("rwb") as file:
             file.write(b"hello\n")
             file.flush()
             assert file.readline() == b"one hello\n"
@@ -56,14 +61,14 @@ def test_a_line_that_never_ends_costs_its_connection_only(echo: App) -> None:
     with connect(echo) as endless, pytest.raises(OSError):
         for _ in range(200):
             endless.sendall(b"x" * 65536)
-    with connect(echo) as one, one.makefile("rwb") as file:
+    with connect(echo) as client, client.makefile("rwb") as file:
         file.write(b"still here\n")
         file.flush()
         assert file.readline() == b"v1 still here\n"
 
 
 def test_an_open_connection_may_end_when_the_program_is_told_to(echo: App) -> None:
-    with connect(echo) as one, one.makefile("rwb") as file:
+    with connect(echo) as client, client.makefile("rwb") as file:
         file.write(b"before\n")
         file.flush()
         assert file.readline() == b"v1 before\n"

@@ -49,8 +49,8 @@ def cells(notebook: Notebook, kind: str | None = None) -> Iterator[tuple[int, di
 def manifest_cells(notebook: Notebook) -> Iterator[tuple[int, str, str]]:
     """Number, argument and YAML of every ``%%manifest`` cell."""
     for number, cell in cells(notebook, "code"):
-        if found := _MANIFEST.match(source(cell)):
-            yield number, found["argument"], source(cell)[found.end() :]
+        if match := _MANIFEST.match(source(cell)):
+            yield number, match["argument"], source(cell)[match.end() :]
 
 
 def python_cells(notebook: Notebook) -> Iterator[tuple[int, dict[str, Any], str]]:
@@ -169,18 +169,18 @@ def headings(notebook: Notebook) -> Iterator[tuple[int, int, str]]:
 
 
 def has_its_sections(notebook: Notebook, name: str) -> Iterator[str]:
-    found = list(headings(notebook))
-    if not found or found[0][:2] != (1, 1):
+    held = list(headings(notebook))
+    if not held or held[0][:2] != (1, 1):
         yield "the first cell does not begin with the title (# ...)"
-    if sum(level == 1 for _, level, _ in found) != 1:
+    if sum(level == 1 for _, level, _ in held) != 1:
         yield "there is not exactly one title (# ...)"
-    for (_, before, _), (number, level, title) in itertools.pairwise(found):
+    for (_, before, _), (number, level, title) in itertools.pairwise(held):
         if level > before + 1:
             yield f"cell {number}: heading {title!r} skips a level"
     if not notebook["cells"] or not _OBJECTIVES.search(source(notebook["cells"][0]) + "\n"):
         yield "the first cell does not list at least two objectives under **You will be able to**"
     for section, pattern in SECTIONS.items():
-        if not any(re.search(pattern, title, flags=re.IGNORECASE) for _, _, title in found):
+        if not any(re.search(pattern, title, flags=re.IGNORECASE) for _, _, title in held):
             yield f"no heading for {section}"
 
 
@@ -215,20 +215,20 @@ def looks_inside_and_cleans_up(notebook: Notebook, name: str) -> Iterator[str]:
 
 def exercises_of(notebook: Notebook) -> set[str]:
     """Numbers of the exercises that the notebook sets."""
-    found = {argument for _, argument, _ in manifest_cells(notebook) if _EXERCISE.fullmatch(argument)}
+    seen = {argument for _, argument, _ in manifest_cells(notebook) if _EXERCISE.fullmatch(argument)}
     for _, node in _calls(notebook):
         if isinstance(node.func, ast.Name) and node.func.id == "exercise" and node.args:
             argument = node.args[0]
             if isinstance(argument, ast.Constant):
-                found.add(str(argument.value))
-    return found
+                seen.add(str(argument.value))
+    return seen
 
 
 def has_exercises(notebook: Notebook, name: str) -> Iterator[str]:
-    found = exercises_of(notebook)
-    if len(found) < FEWEST_EXERCISES:
-        yield f"{len(found)} exercises, at least {FEWEST_EXERCISES}"
-    for number in sorted(found):
+    seen = exercises_of(notebook)
+    if len(seen) < FEWEST_EXERCISES:
+        yield f"{len(seen)} exercises, at least {FEWEST_EXERCISES}"
+    for number in sorted(seen):
         if not number.startswith(f"{name[:2]}."):
             yield f"exercise {number} belongs to another notebook"
 

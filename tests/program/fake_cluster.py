@@ -166,7 +166,9 @@ def _kind(name: str, world: World, arguments: list[str]) -> int:
             world.change(held=[*state.get("held", []), *full])
         case ["delete", "cluster"]:
             of = _after(arguments, "--name")
-            world.change(clusters=[one for one in state.get("clusters", []) if one != of], istio=None, held=[])
+            world.change(
+                clusters=[cluster for cluster in state.get("clusters", []) if cluster != of], istio=None, held=[]
+            )
     return 0
 
 

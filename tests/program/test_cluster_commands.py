@@ -57,9 +57,9 @@ def api(world: World) -> Iterator[ApiServer]:
 
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    ports = [bound.getsockname()[1] for bound in sockets]
+    for bound in sockets:
+        bound.close()
     return ports
 
 
@@ -271,7 +271,7 @@ def test_podman_is_taken_when_docker_does_not_answer(world: World, api: ApiServe
     assert done.exit_code == 0 and "Podman 5.4.0" in done.output
     recorded = [json.loads(line) for line in world.calls_file.read_text().splitlines()]
     of_kind = [
-        one["environment"].get("KIND_EXPERIMENTAL_PROVIDER") for one in recorded if one["arguments"][0] == "kind"
+        call["environment"].get("KIND_EXPERIMENTAL_PROVIDER") for call in recorded if call["arguments"][0] == "kind"
     ]
     assert set(of_kind[1:]) == {"podman"}, "all but the question for kind's version"
     assert world.calls("podman", "save")[0][2:4] == ["--format", "docker-archive"]
@@ -338,7 +338,7 @@ def test_addons_are_applied_from_a_folder_and_traces_are_switched_on(world: Worl
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "istio-system"}},
             {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}},
         ]
-        (tmp_path / f"{name}.yaml").write_text("\n---\n".join(json.dumps(one) for one in documents) + "\n---\n")
+        (tmp_path / f"{name}.yaml").write_text("\n---\n".join(json.dumps(tree) for tree in documents) + "\n---\n")
     done = run("up", "--addons", "jaeger,prometheus", "--addon-manifests", str(tmp_path))
     assert done.exit_code == 0, done.output
     base = "/namespaces/istio-system"

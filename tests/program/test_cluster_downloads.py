@@ -227,10 +227,10 @@ def offered(files: Files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fi
 def test_a_kind_on_path_is_taken_if_it_fits(offered: Files, tmp_path: Path, version: str, taken: bool):
     program(tmp_path / "bin", "kind", version)
     told: list[str] = []
-    found = tools.kind(tell=told.append)
-    assert found is not None
-    assert (found.origin, found.version) == (("PATH", version) if taken else ("cache", "0.33.0"))
-    assert bool(told) != taken and found.pinned != taken
+    kind = tools.kind(tell=told.append)
+    assert kind is not None
+    assert (kind.origin, kind.version) == (("PATH", version) if taken else ("cache", "0.33.0"))
+    assert bool(told) != taken and kind.pinned != taken
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ def test_an_istioctl_on_path_is_taken_if_it_is_of_the_courses_istio(
 ):
     program(tmp_path / "bin", "istioctl", f'{{"clientVersion": {{"version": "{version}"}}}}')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    found = tools.istioctl(download=False)
-    assert (found is not None) == taken
+    istioctl = tools.istioctl(download=False)
+    assert (istioctl is not None) == taken
 
 
 def test_status_downloads_nothing(offered: Files):

@@ -47,16 +47,16 @@ def api(world: World) -> Iterator[ApiServer]:
 
 def look() -> dict[str, list[Finding]]:
     began = time.monotonic()
-    found: dict[str, list[Finding]] = {}
+    seen: dict[str, list[Finding]] = {}
     for finding in cluster.cluster("cluster"):
-        found.setdefault(finding.title, []).append(finding)
+        seen.setdefault(finding.title, []).append(finding)
     assert time.monotonic() - began < 10
-    assert all(one.remedy for findings in found.values() for one in findings if one.level != "ok")
-    return found
+    assert all(finding.remedy for findings in seen.values() for finding in findings if finding.level != "ok")
+    return seen
 
 
-def levels(found: dict[str, list[Finding]]) -> dict[str, set[str]]:
-    return {title: {one.level for one in findings} for title, findings in found.items()}
+def levels(seen: dict[str, list[Finding]]) -> dict[str, set[str]]:
+    return {title: {finding.level for finding in findings} for title, findings in seen.items()}
 
 
 def test_the_embedded_engine_needs_no_cluster():
@@ -64,40 +64,40 @@ def test_the_embedded_engine_needs_no_cluster():
 
 
 def test_a_cluster_that_is_ready_for_the_course(api: ApiServer):
-    found = look()
-    assert set().union(*levels(found).values()) == {"ok"}, found
-    assert found["cluster"][0].detail.startswith("Kubernetes 1.36.4, context kind-course")
-    assert found["Istio"][0].detail == "1.31.1 in istio-system; sidecars by istio-injection=enabled"
-    assert found["nodes"][0].detail == "1 of 1 node ready, amd64, 8.0 GiB"
+    held = look()
+    assert set().union(*levels(held).values()) == {"ok"}, held
+    assert held["cluster"][0].detail.startswith("Kubernetes 1.36.4, context kind-course")
+    assert held["Istio"][0].detail == "1.31.1 in istio-system; sidecars by istio-injection=enabled"
+    assert held["nodes"][0].detail == "1 of 1 node ready, amd64, 8.0 GiB"
 
 
 def test_no_kubeconfig(world: World):
-    found = look()
-    assert levels(found)["cluster"] == {"error"}
-    assert "workshop cluster up" in found["cluster"][0].remedy
+    held = look()
+    assert levels(held)["cluster"] == {"error"}
+    assert "workshop cluster up" in held["cluster"][0].remedy
 
 
 def test_a_cluster_that_is_silent(world: World):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         world.change(server=f"http://127.0.0.1:{silent.getsockname()[1]}")
         fake_cluster._kubeconfig(world, "course")
-        found = look()
-    assert levels(found)["cluster"] == {"error"} and "does not answer" in found["cluster"][0].detail
+        held = look()
+    assert levels(held)["cluster"] == {"error"} and "does not answer" in held["cluster"][0].detail
 
 
 def test_no_istio_and_an_old_one(api: ApiServer, world: World):
     world.change(istio=None)
-    found = look()
-    assert levels(found)["Istio"] == {"error"} and "istioctl install" in found["Istio"][0].remedy
+    held = look()
+    assert levels(held)["Istio"] == {"error"} and "istioctl install" in held["Istio"][0].remedy
     world.change(istio={"tag": "1.20.3", "mesh": MESH})
     assert "1.24 or newer" in look()["Istio"][0].detail
 
 
 def test_rights_that_are_missing(api: ApiServer):
     api.denied = {"create deployments", "create namespaces"}
-    found = look()
-    assert levels(found)["rights"] == {"error"}
-    assert found["rights"][0].detail == "you may not create deployments.apps and namespaces"
+    held = look()
+    assert levels(held)["rights"] == {"error"}
+    assert held["rights"][0].detail == "you may not create deployments.apps and namespaces"
     # In a namespace that a teacher has made, the right to make one is not needed.
     api.denied = {"create namespaces"}
     api.namespaces["workshop-ada"] = {"app.kubernetes.io/managed-by": "istio-traffic-workshop"}
@@ -125,10 +125,10 @@ def test_nodes_that_are_not_ready_or_small(api: ApiServer):
 
 def test_images_that_no_node_tells_of(api: ApiServer, world: World, monkeypatch: pytest.MonkeyPatch):
     world.change(held=["pause"])
-    found = look()
+    held = look()
     # A node tells of new images late, and of its 50 largest only.
-    assert levels(found)["images"] == {"warning"}
-    assert "cluster images --push" in found["images"][0].remedy
+    assert levels(held)["images"] == {"warning"}
+    assert "cluster images --push" in held["images"][0].remedy
     monkeypatch.setenv("WORKSHOP_REGISTRY", "registry.example.com/team")
     assert look()["images"][0].detail == "nodes pull them from registry.example.com/team"
 
@@ -137,7 +137,7 @@ def test_the_container_engine_is_a_note_for_a_cluster_elsewhere(world: World):
     (finding,) = cluster.container_engine("cluster")
     assert (finding.level, finding.detail) == ("ok", "Docker 29.0.1")
     world.change(docker_info={**DOCKER_INFO, "MemTotal": 1024**3})
-    assert [one.level for one in cluster.container_engine("cluster")] == ["ok", "warning"]
+    assert [finding.level for finding in cluster.container_engine("cluster")] == ["ok", "warning"]
     world.fail(docker_info="Cannot connect to the Docker daemon")
     (finding,) = cluster.container_engine("cluster")
     assert finding.level == "note" and "engine does not answer" in finding.detail and finding.remedy

@@ -64,14 +64,14 @@ spec:
 def examples() -> dict[str, str]:
     """Python of the README, and what follows two colons in a docstring and speaks of a lab or a picture."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    found = {f"README.md {number}": block for number, block in enumerate(blocks, 1)}
+    seen = {f"README.md {number}": block for number, block in enumerate(blocks, 1)}
     for home in HOMES:
         module, _, name = home.partition(":")
         thing = importlib.import_module(module)
         text = inspect.getdoc(getattr(thing, name) if name else thing) or ""
         (block,) = re.findall(r"::\n\n((?:[ ]+\S.*\n|\n)+)", f"{text}\n")
-        found[home] = textwrap.dedent(block)
-    return found
+        seen[home] = textwrap.dedent(block)
+    return seen
 
 
 EXAMPLES = examples()

@@ -55,9 +55,9 @@ class Clone:
         self.bin = folder / "bin"
         self.bin.mkdir()
         for tool in TOOLS:
-            found = shutil.which(tool)
-            assert found, f"this test needs {tool}"
-            (self.bin / tool).symlink_to(found)
+            which = shutil.which(tool)
+            assert which, f"this test needs {tool}"
+            (self.bin / tool).symlink_to(which)
         self.log = folder / "log"
         self.log.touch()
         self.folder = folder
@@ -384,8 +384,8 @@ def test_it_is_a_portable_executable_script() -> None:
     script = ROOT / "workshop"
     assert stat.S_IXUSR & script.stat().st_mode
     for shell in ("dash", "bash"):
-        if found := shutil.which(shell):
-            subprocess.run([found, "-n", script], check=True)
+        if seen := shutil.which(shell):
+            subprocess.run([seen, "-n", script], check=True)
     if shellcheck := shutil.which("shellcheck"):
         subprocess.run([shellcheck, script, ROOT / ".ci" / "run", ROOT / ".ci" / "lock"], check=True)
 

@@ -38,12 +38,12 @@ values = st.recursive(
 def outcome(documents: list[Document]) -> list[Resource] | ManifestError:
     validate(documents)
     try:
-        found = parse(documents)
+        seen = parse(documents)
     except ManifestError as error:
         assert str(error)
         return error
-    analyse(found)
-    return found
+    analyse(seen)
+    return seen
 
 
 @QUICK
@@ -106,8 +106,8 @@ def mutated(value: Any, data: st.DataObject) -> Any:
 def test_any_mutation_is_accepted_or_refused_whole(document: Document, data: st.DataObject) -> None:
     raw = mutated(document.raw, data)
     if isinstance(raw, dict):
-        found = outcome([Document(raw, Origin())])
-        accepted = not isinstance(found, ManifestError)
+        seen = outcome([Document(raw, Origin())])
+        accepted = not isinstance(seen, ManifestError)
         verdicts = validate([Document(raw, Origin())])
         if accepted and verdicts:
             assert not verdicts[0].errors

@@ -37,9 +37,9 @@ class FakeApiServer:
                 text = self.rfile.read(length).decode() if length else ""
                 body = json.loads(text) if text else None
                 fake.asked.append((self.command, self.path, body))
-                found = fake.respond(self.command, self.path, body)
-                found = found or fake.answers.get(self.path) or fake.answers.get(self.path.partition("?")[0])
-                status, said, *more = found or (404, status_object(404, "NotFound", f"{self.path} not found"))
+                respond = fake.respond(self.command, self.path, body)
+                respond = respond or fake.answers.get(self.path) or fake.answers.get(self.path.partition("?")[0])
+                status, said, *more = respond or (404, status_object(404, "NotFound", f"{self.path} not found"))
                 data = said.encode() if isinstance(said, str) else json.dumps(said).encode()
                 self.send_response(status)
                 for name, value in (more[0] if more else {}).items():

@@ -64,12 +64,12 @@ def record(text: str, proxy: LoggedBy) -> AccessRecord:
 
 
 def test_a_callers_line_in_text_is_read_in_full() -> None:
-    found = record(CALLER, CLIENT)
-    assert (found.request_id, found.direction, found.method, found.path) == ("r1", "outbound", "GET", "/name")
-    assert (found.status, found.flags, found.details, found.route) == (404, "", "via_upstream", "")
-    assert (found.upstream_pod, found.duration_s, found.authority) == ("web-risk-1-a", 0.017, "web:8080")
-    assert found.time_s == pytest.approx(1795243210.121)
-    assert found.cluster == "outbound|8080|risk|web.lab.svc.cluster.local"
+    seen = record(CALLER, CLIENT)
+    assert (seen.request_id, seen.direction, seen.method, seen.path) == ("r1", "outbound", "GET", "/name")
+    assert (seen.status, seen.flags, seen.details, seen.route) == (404, "", "via_upstream", "")
+    assert (seen.upstream_pod, seen.duration_s, seen.authority) == ("web-risk-1-a", 0.017, "web:8080")
+    assert seen.time_s == pytest.approx(1795243210.121)
+    assert seen.cluster == "outbound|8080|risk|web.lab.svc.cluster.local"
 
 
 def test_a_request_that_is_traced_goes_by_the_id_it_was_sent_with() -> None:
@@ -81,19 +81,19 @@ def test_a_request_that_is_traced_goes_by_the_id_it_was_sent_with() -> None:
 
 
 def test_a_servers_line_names_its_own_pod() -> None:
-    found = record(SERVER, WEB)
-    assert (found.direction, found.upstream_pod, found.route) == ("inbound", "web-risk-1-a", "default")
+    seen = record(SERVER, WEB)
+    assert (seen.direction, seen.upstream_pod, seen.route) == ("inbound", "web-risk-1-a", "default")
 
 
 def test_a_line_in_json_is_read_in_full() -> None:
-    found = record(JSON, CLIENT)
-    assert (found.request_id, found.direction, found.status, found.flags) == ("r3", "outbound", 503, "UH")
-    assert (found.path, found.upstream_pod, found.duration_s) == ('/name?a="b" c', "", 0.017)
+    seen = record(JSON, CLIENT)
+    assert (seen.request_id, seen.direction, seen.status, seen.flags) == ("r3", "outbound", 503, "UH")
+    assert (seen.path, seen.upstream_pod, seen.duration_s) == ('/name?a="b" c', "", 0.017)
 
 
 def test_what_a_gateway_answers_itself_is_a_gateways_line() -> None:
-    found = record(NO_ROUTE, GATEWAY)
-    assert (found.direction, found.flags, found.cluster, found.upstream_pod) == ("gateway", "NR", "", "")
+    seen = record(NO_ROUTE, GATEWAY)
+    assert (seen.direction, seen.flags, seen.cluster, seen.upstream_pod) == ("gateway", "NR", "", "")
 
 
 @pytest.mark.parametrize(
@@ -111,19 +111,19 @@ def test_what_is_no_request_is_left_out(text: str) -> None:
 
 
 def test_a_connection_has_its_server_name_for_an_authority() -> None:
-    found = record(TCP, CLIENT)
-    assert (found.protocol, found.request_id, found.method, found.status) == ("TCP", "", "", 0)
-    assert (found.cluster, found.upstream_pod) == ("outbound|9000||web.lab.svc.cluster.local", "web-risk-1-a")
+    seen = record(TCP, CLIENT)
+    assert (seen.protocol, seen.request_id, seen.method, seen.status) == ("TCP", "", "", 0)
+    assert (seen.cluster, seen.upstream_pod) == ("outbound|9000||web.lab.svc.cluster.local", "web-risk-1-a")
     closed = TCP.replace('"10.244.0.11:5000" outbound|9000||web.lab.svc.cluster.local', '"-" -').replace(
         "0 - - -", "0 NR - filter_chain_not_found"
     )
-    found = record(closed.replace("10.244.0.10:2 - -", "10.244.0.10:2 else.example -"), GATEWAY)
-    assert (found.authority, found.flags, found.details) == ("else.example", "NR", "filter_chain_not_found")
+    seen = record(closed.replace("10.244.0.10:2 - -", "10.244.0.10:2 else.example -"), GATEWAY)
+    assert (seen.authority, seen.flags, seen.details) == ("else.example", "NR", "filter_chain_not_found")
 
 
 def test_older_istio_says_what_was_copied() -> None:
-    found = record(SERVER.replace('"web:8080"', '"web-shadow:8080"'), WEB)
-    assert (found.mirrored, found.authority) == (True, "web:8080")
+    seen = record(SERVER.replace('"web:8080"', '"web-shadow:8080"'), WEB)
+    assert (seen.mirrored, seen.authority) == (True, "web:8080")
 
 
 # --- tries ----------------------------------------------------------------------------------------------------------
@@ -139,15 +139,15 @@ def line(
 
 def seen(*lines: Line) -> list[tuple[str, int, bool]]:
     records = with_mirrors(with_tries(lines, OWNERS), OWNERS)
-    return [(one.pod, one.attempt, one.mirrored) for one in records if one.direction == "inbound"]
+    return [(record.pod, record.attempt, record.mirrored) for record in records if record.direction == "inbound"]
 
 
 def test_failed_tries_before_the_last_are_counted() -> None:
     call = line("client-1-a", "outbound", 1.0, upstream=3, took_s=0.1)
-    one = line("web-risk-1-a", "inbound", 1.01, status=503)
+    first = line("web-risk-1-a", "inbound", 1.01, status=503)
     two = line("web-risk-1-a", "inbound", 1.04, status=503)
     last = line("web-safe-1-a", "inbound", 1.08)
-    assert seen(call, last, two, one) == [
+    assert seen(call, last, two, first) == [
         ("web-risk-1-a", 1, False),
         ("web-risk-1-a", 2, False),
         ("web-safe-1-a", 3, False),
@@ -204,12 +204,12 @@ class Cluster:
         if place.endswith("/pods"):
             return 200, {"items": self.pods}
         name = place.split("/")[-2]
-        if not any(one["metadata"]["name"] == name for one in self.pods):
+        if not any(pod["metadata"]["name"] == name for pod in self.pods):
             return 404, status_object(404, "NotFound", f'pods "{name}" not found')
         assert "container=istio-proxy" in query
         since = query.partition("sinceTime=")[2].partition("&")[0].replace("%3A", ":")
         with self.lock:
-            return 200, "".join(f"{one}\n" for one in self.lines.get(name, ()) if one[:19] >= since[:19])
+            return 200, "".join(f"{line}\n" for line in self.lines.get(name, ()) if line[:19] >= since[:19])
 
 
 @pytest.fixture
@@ -235,8 +235,8 @@ def test_no_line_is_read_twice_or_left_out(cluster: tuple[Cluster, ClusterAccess
         world.write("client-1-a", now(CALLER, f"r{number}"))
         if number % 7 == 0:
             log.records()
-    found = log.records()
-    assert [one.request_id for one in found] == [f"r{number}" for number in range(30)]
+    records = log.records()
+    assert [record.request_id for record in records] == [f"r{number}" for number in range(30)]
     assert len(log.records(since_s=time.time() + 60)) == 0
 
 
@@ -245,9 +245,12 @@ def test_it_waits_for_all_hops_of_a_request(cluster: tuple[Cluster, ClusterAcces
     world.write("client-1-a", now(CALLER))
     late = threading.Timer(0.4, lambda: world.write("web-risk-1-a", now(SERVER)))
     late.start()
-    found = log.records(request_ids=["r1"], timeout_s=10)
+    records = log.records(request_ids=["r1"], timeout_s=10)
     late.join()
-    assert {(one.pod, one.direction) for one in found} == {("client-1-a", "outbound"), ("web-risk-1-a", "inbound")}
+    assert {(record.pod, record.direction) for record in records} == {
+        ("client-1-a", "outbound"),
+        ("web-risk-1-a", "inbound"),
+    }
 
 
 def test_a_wait_for_what_never_comes_is_bounded(cluster: tuple[Cluster, ClusterAccessLog]) -> None:
@@ -261,16 +264,16 @@ def test_a_wait_for_what_never_comes_is_bounded(cluster: tuple[Cluster, ClusterA
 def test_pods_that_are_gone_keep_their_names(cluster: tuple[Cluster, ClusterAccessLog]) -> None:
     world, log = cluster
     world.write("client-1-a", now(CALLER))
-    assert [one.upstream_pod for one in log.records()] == ["web-risk-1-a"]
+    assert [record.upstream_pod for record in log.records()] == ["web-risk-1-a"]
     # The address is given to another pod.
     world.pods[1] = pod("web-risk-1-b", "10.244.0.11")
     world.write("client-1-a", now(CALLER, "r2"))
-    assert [one.upstream_pod for one in log.records()] == ["web-risk-1-a", "web-risk-1-b"]
+    assert [record.upstream_pod for record in log.records()] == ["web-risk-1-a", "web-risk-1-b"]
 
 
 def test_what_was_written_before_a_reset_is_forgotten(cluster: tuple[Cluster, ClusterAccessLog]) -> None:
     world, log = cluster
     world.write("client-1-a", CALLER, now(CALLER))
-    assert [one.request_id for one in log.records()] == ["r1"], "a line of last year is older than the lab"
+    assert [record.request_id for record in log.records()] == ["r1"], "a line of last year is older than the lab"
     log.forget()
     assert log.records() == []

@@ -26,8 +26,8 @@ from labsupport.model.reading.documents import read
 
 @pytest.fixture
 def server() -> Iterator[FakeApiServer]:
-    with fake_api_server() as one:
-        one.answers["/version"] = (200, {"major": "1", "minor": "34+"})
+    with fake_api_server() as fake_api_servers:
+        fake_api_servers.answers["/version"] = (200, {"major": "1", "minor": "34+"})
         core = [("services", "Service"), ("services/status", "Service"), ("configmaps", "ConfigMap"), ("pods", "Pod")]
         rules = [("virtualservices", "VirtualService"), ("destinationrules", "DestinationRule")]
         for path, kinds in (
@@ -35,24 +35,27 @@ def server() -> Iterator[FakeApiServer]:
             ("/apis/apps/v1", [("deployments", "Deployment")]),
             ("/apis/networking.istio.io/v1", rules),
         ):
-            one.answers[path] = (200, {"resources": [{"name": name, "kind": kind} for name, kind in kinds]})
-        yield one
+            fake_api_servers.answers[path] = (
+                200,
+                {"resources": [{"name": name, "kind": kind} for name, kind in kinds]},
+            )
+        yield fake_api_servers
 
 
 @pytest.fixture
 def api(server: FakeApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server.url)))
     connection = Connection(timeout_s=2.0)
-    one = Api(connection, "workshop-kim")
-    yield one
-    one.close()
+    api = Api(connection, "workshop-kim")
+    yield api
+    api.close()
     connection.close()
 
 
 def service(text: str = "ports: [{port: 80, nodePort: 31532}], type: NodePort") -> Resource:
     manifest = f"apiVersion: v1\nkind: Service\nmetadata: {{name: web}}\nspec: {{{text}}}\n"
-    (one,) = parse(read(manifest))
-    return placed(one, "workshop-kim")
+    (parsed,) = parse(read(manifest))
+    return placed(parsed, "workshop-kim")
 
 
 _SERVICES = "/api/v1/namespaces/workshop-kim/services"
@@ -68,9 +71,9 @@ def test_paths_come_from_what_the_cluster_serves(api: Api) -> None:
 def test_kinds_that_may_not_be_read_are_left_out_of_lists(server: FakeApiServer, api: Api) -> None:
     server.answers[_SERVICES] = (200, {"apiVersion": "v1", "items": [{"metadata": {"name": "web"}}]})
     server.answers["/api/v1/namespaces/workshop-kim/configmaps"] = (403, status_object(403, "Forbidden", "no"))
-    assert [(one["kind"], one["metadata"]["name"]) for one in api.all_items(["Service", "ConfigMap"])] == [
-        ("Service", "web")
-    ]
+    assert [
+        (resource["kind"], resource["metadata"]["name"]) for resource in api.all_items(["Service", "ConfigMap"])
+    ] == [("Service", "web")]
 
 
 def test_after_an_error_nothing_more_is_begun(api: Api) -> None:

@@ -18,16 +18,16 @@ from labsupport.errors import EngineError, EngineLostError, UsageError
 
 @pytest.fixture
 def server() -> Iterator[FakeApiServer]:
-    with fake_api_server() as one:
-        yield one
+    with fake_api_server() as fake_api_servers:
+        yield fake_api_servers
 
 
 @pytest.fixture
 def connection(server: FakeApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
     monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server.url)))
-    one = Connection(timeout_s=2.0)
-    yield one
-    one.close()
+    connection = Connection(timeout_s=2.0)
+    yield connection
+    connection.close()
 
 
 def test_an_answer_is_read_as_json_and_warnings_are_kept(server: FakeApiServer, connection: Connection) -> None:
@@ -157,17 +157,17 @@ def install(server: FakeApiServer, *, image: str = "docker.io/istio/pilot:1.31.2
 
 def test_istio_is_found_with_its_version_and_injection(server: FakeApiServer, connection: Connection) -> None:
     install(server)
-    found = istio_of(connection)
-    assert (found.namespace, found.version, found.version_text) == ("mesh", (1, 31), "1.31.2")
-    assert found.injection == {"istio-injection": "enabled"}
-    assert found.mesh_config == {"accessLogFile": "/dev/stdout"}
-    assert found.notes == ()
+    istio = istio_of(connection)
+    assert (istio.namespace, istio.version, istio.version_text) == ("mesh", (1, 31), "1.31.2")
+    assert istio.injection == {"istio-injection": "enabled"}
+    assert istio.mesh_config == {"accessLogFile": "/dev/stdout"}
+    assert istio.notes == ()
 
 
 def test_a_revision_is_asked_for_by_its_label(server: FakeApiServer, connection: Connection) -> None:
     install(server, revision="1-31")
-    found = istio_of(connection)
-    assert (found.revision, found.injection) == ("1-31", {"istio.io/rev": "1-31"})
+    istio = istio_of(connection)
+    assert (istio.revision, istio.injection) == ("1-31", {"istio.io/rev": "1-31"})
 
 
 def test_a_cluster_without_istio_is_told_with_the_ways_to_have_it(connection: Connection) -> None:
@@ -197,9 +197,9 @@ def test_what_may_not_be_read_is_noted_and_no_obstacle(server: FakeApiServer, co
     for path in (_HOOKS, "/apis/apps/v1/deployments", "/apis/apps/v1/namespaces/istio-system/deployments"):
         server.answers[path] = (403, said)
     server.answers["/api/v1/namespaces/istio-system/configmaps/istio"] = (403, said)
-    found = istio_of(connection)
-    assert found.injection == {"istio-injection": "enabled"}
-    assert len(found.notes) == 4
+    istio = istio_of(connection)
+    assert istio.injection == {"istio-injection": "enabled"}
+    assert len(istio.notes) == 4
 
 
 def test_an_istio_that_injects_nothing_is_told(server: FakeApiServer, connection: Connection) -> None:

@@ -63,7 +63,7 @@ spec:
 
 
 def objects(*texts: str) -> list[Resource]:
-    return [one for text in texts for one in parse(read(text))]
+    return [resource for text in texts for resource in parse(read(text))]
 
 
 def pod(name: str, ip: str, **labels: str) -> PodInfo:
@@ -76,7 +76,7 @@ PODS = (
     pod("web-safe-1-a", "10.244.0.12", app="web", version="safe"),
 )
 ADDRESSES = {("lab", "client"): "10.96.252.44", ("lab", "web"): "10.96.71.249"}
-SEEN = Seen("lab", PODS, proxies=frozenset(one.name for one in PODS), addresses=ADDRESSES)
+SEEN = Seen("lab", PODS, proxies=frozenset(pod.name for pod in PODS), addresses=ADDRESSES)
 RULES = objects(SERVICES, SUBSETS, weights(50, 50))
 
 
@@ -88,27 +88,31 @@ def held(dump: Mapping[str, Any] = DUMP) -> Held:
     return Held(dumps.proxy_config("client-1-a", dump, warming=False))
 
 
-def places(found: list[Expected]) -> list[str]:
-    return [one.place for one in found]
+def places(expectations: list[Expected]) -> list[str]:
+    return [expected.place for expected in expectations]
 
 
 def test_all_that_a_real_sidecar_holds_for_these_rules_is_what_is_expected() -> None:
     wanted = expectations(ProxyResources(), resources(RULES))
     # The recording was shortened to what concerns web, and so are the listeners.
-    of_web = [one for one in wanted if one.xds in ("CDS", "EDS", "RDS") and "web.lab" in f"{one.resource}{one.path}"]
+    of_web = [
+        response
+        for response in wanted
+        if response.xds in ("CDS", "EDS", "RDS") and "web.lab" in f"{response.resource}{response.path}"
+    ]
     assert len(of_web) >= 7
-    assert [str(one) for one in held().mismatches(of_web)] == []
+    assert [str(mismatch) for mismatch in held().mismatches(of_web)] == []
 
 
 def test_a_changed_weight_is_looked_for_in_its_place_alone() -> None:
     wanted = expectations(resources(RULES), resources(objects(SERVICES, SUBSETS, weights(80, 20))))
     host = "virtual_hosts[web.lab.svc.cluster.local:8080].routes[0].route.weighted_clusters.clusters"
-    of_8080 = [one for one in wanted if one.resource == "8080"]
+    of_8080 = [item for item in wanted if item.resource == "8080"]
     assert places(of_8080) == [
         f"RDS 8080 {host}[outbound|8080|safe|web.lab.svc.cluster.local].weight",
         f"RDS 8080 {host}[outbound|8080|risk|web.lab.svc.cluster.local].weight",
     ]
-    assert [str(one).partition(": ")[2] for one in held().mismatches(of_8080)] == [
+    assert [str(item).partition(": ")[2] for item in held().mismatches(of_8080)] == [
         "seen 50, wanted 80",
         "seen 50, wanted 20",
     ]
@@ -120,8 +124,8 @@ def test_what_does_not_change_is_not_looked_for() -> None:
 
 def test_a_rule_that_is_gone_must_be_gone_and_what_others_may_have_too_need_not() -> None:
     without = resources(objects(SERVICES, SUBSETS))
-    changed = [str(one) for one in held().mismatches(expectations(resources(RULES), without)) if "8080" in str(one)]
-    assert any("route.weighted_clusters" in one and "wanted nothing" in one for one in changed)
+    changed = [str(line) for line in held().mismatches(expectations(resources(RULES), without)) if "8080" in str(line)]
+    assert any("route.weighted_clusters" in line and "wanted nothing" in line for line in changed)
     no_service = expectations(resources(RULES), resources(objects(SERVICES.split("---")[0])))
     assert "RDS 8080 virtual_hosts[web.lab.svc.cluster.local:8080]" in places(no_service)
     assert not any("allow_any" in place or place == "LDS 0.0.0.0_8080" for place in places(no_service))
@@ -131,8 +135,8 @@ def test_a_rule_that_is_gone_must_be_gone_and_what_others_may_have_too_need_not(
 def test_a_new_endpoint_is_looked_for_by_its_address() -> None:
     more = Seen("lab", (*PODS, pod("web-safe-1-b", "10.244.0.99", app="web", version="safe")), addresses=ADDRESSES)
     wanted = expectations(resources(RULES), resources(RULES, more))
-    assert {one.xds for one in wanted} == {"EDS"}
-    assert all(one.path == ("endpoints", Named("10.244.0.99:5000")) for one in wanted)
+    assert {expectation.xds for expectation in wanted} == {"EDS"}
+    assert all(response.path == ("endpoints", Named("10.244.0.99:5000")) for response in wanted)
     missing = held().mismatches(wanted)
     assert len(missing) == len(wanted) == 2
     dump = copy.deepcopy(DUMP)
@@ -148,7 +152,7 @@ def test_a_new_endpoint_is_looked_for_by_its_address() -> None:
 
 def test_a_listener_that_still_waits_for_its_table_does_not_count() -> None:
     dump = copy.deepcopy(DUMP)
-    (listeners,) = (one for one in dump["configs"] if one["@type"].endswith("ListenersConfigDump"))
+    (listeners,) = (config for config in dump["configs"] if config["@type"].endswith("ListenersConfigDump"))
     (entry,) = listeners["dynamic_listeners"]
     name = entry["name"]
     assert name in dumps.proxy_config("client-1-a", dump, warming=False).listeners
@@ -179,8 +183,8 @@ class World(Watcher):
 
     def _dump(self, pod: str) -> Mapping[str, object]:
         self.asked += 1
-        found: Mapping[str, object] = self.dump(self.asked) if callable(self.dump) else self.dump
-        return found
+        seen: Mapping[str, object] = self.dump(self.asked) if callable(self.dump) else self.dump
+        return seen
 
 
 @pytest.fixture
@@ -193,10 +197,10 @@ def connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Conn
             lambda self: Seen("lab", PODS, proxies=frozenset(["client-1-a"]), addresses=ADDRESSES),
         )
         monkeypatch.setattr(NamespaceReader, "mesh", DEFAULT_MESH_CONFIG)
-        one = Connection(timeout_s=2.0)
-        one.server_of_the_test = server  # type: ignore[attr-defined]
-        yield one
-        one.close()
+        connection = Connection(timeout_s=2.0)
+        connection.server_of_the_test = server  # type: ignore[attr-defined]
+        yield connection
+        connection.close()
 
 
 AFTER = objects(SERVICES, SUBSETS, weights(80, 20))

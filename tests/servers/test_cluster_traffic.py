@@ -49,10 +49,10 @@ def test_entrances_are_the_gateways_ports_and_node_ports() -> None:
     closed = {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False, "ports": [{"port": 80}]}
     shops = [{"metadata": {"name": name}, "spec": spec} for name, spec in (("shop", balanced), ("zoo", closed))]
     assert list(entrances(shops, "istio-ingressgateway")) == ["nodeport:shop"]
-    found = entrances([WEB, CLIENT, GATEWAY], "istio-ingressgateway")
-    assert list(found) == ["gateway", "gateway:443", "nodeport:web"]
-    assert found["gateway"] == EntrancePort("gateway", 80, 31080, "10.96.0.7", ("192.0.2.7",), 30021)
-    assert [one.authority for one in found.values()] == ["localhost", "localhost:443", "localhost:31532"]
+    held = entrances([WEB, CLIENT, GATEWAY], "istio-ingressgateway")
+    assert list(held) == ["gateway", "gateway:443", "nodeport:web"]
+    assert held["gateway"] == EntrancePort("gateway", 80, 31080, "10.96.0.7", ("192.0.2.7",), 30021)
+    assert [one.authority for one in held.values()] == ["localhost", "localhost:443", "localhost:31532"]
 
 
 def test_nodes_are_known_from_pods_where_the_nodes_may_not_be_listed() -> None:
@@ -101,14 +101,14 @@ class Gateway:
 
 @pytest.fixture
 def envoy() -> Iterator[Gateway]:
-    one = Gateway("istio-envoy")
-    yield one
-    one.close()
+    gateway = Gateway("istio-envoy")
+    yield gateway
+    gateway.close()
 
 
 def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as echo:
+        return int(echo.getsockname()[1])
 
 
 LOCAL, REMOTE = "https://127.0.0.1:6443", "https://cluster.example:6443"
@@ -148,8 +148,8 @@ def test_a_node_is_there_if_any_port_of_the_gateway_answers(envoy: Gateway) -> N
 
 @pytest.fixture
 def server() -> Iterator[FakeApiServer]:
-    with fake_api_server() as one:
-        yield one
+    with fake_api_server() as fake_api_servers:
+        yield fake_api_servers
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_run_is_prepared_and_then_started_without_a_body(server: FakeApiServer
     server.respond = respond
     sending = send(route)
     sending.set_rate(7.5)
-    assert [one.index for one in sending] == [0, 1]
+    assert [response.index for response in sending] == [0, 1]
     put, changed, *_ = server.asked[0], server.asked[2]
     assert put[0] == "PUT" and put[1].startswith(BASE) and put[2]["count"] == 2
     assert server.asked[1] == ("GET", put[1], None)

@@ -19,14 +19,14 @@ from labsupport.errors import StorageError
 
 def test_messages_survive_being_cut_anywhere() -> None:
     messages = [{"a": 1}, "x" * 100_000, [1, 2, 3]]
-    data = b"".join(wire.encode(one) for one in messages)
+    data = b"".join(wire.encode(message) for message in messages)
     for size in (1, 3, 7, 4096, len(data)):
         if size == 1:
             chunks = [data[:1], data[1:2], data[2:]]
         else:
             chunks = [data[start : start + size] for start in range(0, len(data), size)]
         decoder = wire.Decoder()
-        assert [found for chunk in chunks for found in decoder.feed(chunk)] == messages
+        assert [message for chunk in chunks for message in decoder.feed(chunk)] == messages
 
 
 def test_a_closed_end_is_told_apart_from_a_message() -> None:
@@ -40,17 +40,20 @@ def test_a_closed_end_is_told_apart_from_a_message() -> None:
 
 
 def test_reserved_ports_differ_refuse_and_can_be_listened_on_again() -> None:
-    found = [ports.reserve() for _ in range(50)]
+    reserved_port = [ports.reserve() for _ in range(50)]
     try:
-        assert len({one.number for one in found}) == 50
+        assert len({port.number for port in reserved_port}) == 50
         with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", found[0].number)) == errno.ECONNREFUSED
+            assert probe.connect_ex(("127.0.0.1", reserved_port[0].number)) == errno.ECONNREFUSED
         for _ in range(2):
-            with ports.listen(found[0].number), socket.create_connection(("127.0.0.1", found[0].number), 2.0):
+            with (
+                ports.listen(reserved_port[0].number),
+                socket.create_connection(("127.0.0.1", reserved_port[0].number), 2.0),
+            ):
                 pass
     finally:
-        for one in found:
-            one.close()
+        for port in reserved_port:
+            port.close()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux keeps a reserved port")
@@ -147,10 +150,10 @@ def test_the_spawner_starts_reports_and_takes_everything_along(tmp_path: Path) -
 def test_a_spawner_tells_why_a_log_cannot_be_written(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
-        one = spawner._Spawner(theirs, tmp_path)
-        one._obey(spawner.StartProgram(1, ("/bin/true",), str(tmp_path), str(tmp_path / "no" / "log")))
+        first = spawner._Spawner(theirs, tmp_path)
+        first._obey(spawner.StartProgram(1, ("/bin/true",), str(tmp_path), str(tmp_path / "no" / "log")))
         answer = wire.receive(ours)
         assert (answer.pid, answer.errno) == (0, errno.ENOENT)
-        os.close(one._wake_read)
-        os.close(one._wake_write)
+        os.close(first._wake_read)
+        os.close(first._wake_write)
     ours.close()

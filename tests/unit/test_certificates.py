@@ -28,9 +28,9 @@ def handshake(
 ) -> str:
     """Let Python's TLS talk to itself in memory; returns the server's view of the client's subject, or an error."""
 
-    def load(context: ssl.SSLContext, one: Certificate) -> None:
+    def load(context: ssl.SSLContext, certificate: Certificate) -> None:
         path = folder / "pair.pem"
-        path.write_text(one.key + one.certificate)
+        path.write_text(certificate.key + certificate.certificate)
         context.load_cert_chain(path)
 
     accepts = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -86,16 +86,16 @@ def test_secrets_have_the_keys_that_istio_reads(authority: Authority) -> None:
         authority.secret("shop-cacert"),
         authority.secret("shop-cacert", generic=False),
     ]
-    found = [yaml.safe_load(text) for text in texts]
-    assert [(one["type"], sorted(one["data"])) for one in found] == [
+    safe_load = [yaml.safe_load(text) for text in texts]
+    assert [(secret["type"], sorted(secret["data"])) for secret in safe_load] == [
         ("kubernetes.io/tls", ["tls.crt", "tls.key"]),
         ("kubernetes.io/tls", ["ca.crt", "tls.crt", "tls.key"]),
         ("Opaque", ["cacert", "cert", "key"]),
         ("Opaque", ["cacert"]),
         ("Opaque", ["ca.crt"]),
     ]
-    assert found[1]["metadata"] == {"name": "shop", "namespace": "istio-system"}
-    assert base64.b64decode(found[0]["data"]["tls.key"]).decode() == server.key
+    assert safe_load[1]["metadata"] == {"name": "shop", "namespace": "istio-system"}
+    assert base64.b64decode(safe_load[0]["data"]["tls.key"]).decode() == server.key
     assert len(parse(read("---\n".join(texts[:1])))) == 1
 
 

@@ -52,14 +52,14 @@ def test_a_dotted_name_can_be_imported(name: str) -> None:
     module, attributes = name, []
     while True:
         try:
-            found: object = importlib.import_module(module)
+            seen: object = importlib.import_module(module)
             break
         except ModuleNotFoundError as error:
             assert error.name is not None and module.startswith(error.name), f"{name}: {error}"
             module, _, last = module.rpartition(".")
             attributes.insert(0, last)
     for attribute in attributes:
-        found = getattr(found, attribute)
+        seen = getattr(seen, attribute)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -63,9 +63,9 @@ def column(slot: Slot, x: float, y: float, count: int, pitch: float, r: float) -
     """
     if count <= 0:
         return ""
-    one = "h.01" if slot.shape in _STROKED else _outline(slot.shape, r)
+    outline = "h.01" if slot.shape in _STROKED else _outline(slot.shape, r)
     back = "-.01" if slot.shape in _STROKED else "0"
-    return el("path", d=f"M{num(x)} {num(y)}" + f"m{back}-{num(pitch)}".join([one] * count), **_attributes(slot, r))
+    return el("path", d=f"M{num(x)} {num(y)}" + f"m{back}-{num(pitch)}".join([outline] * count), **_attributes(slot, r))
 
 
 def mark(slot: Slot, x: float, y: float, r: float = 4.5) -> str:

@@ -22,16 +22,16 @@ _SUBSET = re.compile(r"^\s*(?:- )?(?:subset|name): (\S+)$")
 def _subsets(view: ConfigView) -> frozenset[str]:
     """Subsets that clusters of the proxy are named after."""
     lines = (line.text for part in view.envoy_parts for line in part.lines)
-    return frozenset(found[1] for line in lines for found in _CLUSTER.finditer(line))
+    return frozenset(match[1] for line in lines for match in _CLUSTER.finditer(line))
 
 
 def _linked(text: str, subsets: frozenset[str]) -> str:
     """A line in which each subset has its own colour, as the value of a rule and in the name of a cluster."""
-    found = _CLUSTER.search(text) or _SUBSET.search(text)
-    if found is None or found[1] not in subsets:
+    match = _CLUSTER.search(text) or _SUBSET.search(text)
+    if match is None or match[1] not in subsets:
         return esc(text)
-    start, end = found.span(1)
-    name = el("span", el("span", esc(found[1])), class_=f"ws-c{slot_of(found[1]).key} ws-of")
+    start, end = match.span(1)
+    name = el("span", el("span", esc(match[1])), class_=f"ws-c{slot_of(match[1]).key} ws-of")
     return esc(text[:start]) + name + esc(text[end:])
 
 

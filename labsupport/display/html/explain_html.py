@@ -131,9 +131,9 @@ def explanation_html(told: Explanation) -> str:
 def explained_html(told: Explained) -> str:
     """An explanation, held against one real request."""
     sign = {True: "✓ ", False: "✗ ", None: "○ "}[told.agrees]
-    found = "".join(
+    findings = "".join(
         el("div", sign if not place else "", esc(text), class_="e" if told.agrees is False else None)
         for place, text in enumerate(told.findings)
     )
-    body = _body(told.explanation) + el("div", found, class_="ws-gap", role="status")
+    body = _body(told.explanation) + el("div", findings, class_="ws-gap", role="status")
     return panel("Why", body, subtitle=_subtitle(told.explanation))

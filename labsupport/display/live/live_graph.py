@@ -169,7 +169,7 @@ class LiveGraph(LiveView):
         state = {
             "what": self._what,
             "error": self._problem,
-            "sizes": {"w": [round(one) for one in wide_size], "n": [round(one) for one in narrow_size]},
+            "sizes": {"w": [round(length) for length in wide_size], "n": [round(length) for length in narrow_size]},
             "order": order,
             "details": {
                 f"edge:{edge.source}>{edge.target}": (

@@ -82,9 +82,11 @@ def _rule(rule: RuleTrace, room: float) -> _Box:
     if rule.verdict not in ("chosen", "no match"):
         return _Box(((head, "d"),), "off", place)
     # Of a chosen rule, the entry that holds is what counts.
-    entries = [one for one in rule.entries if rule.verdict == "no match" or one.failed is None] or list(rule.entries)
+    entries = [entry for entry in rule.entries if rule.verdict == "no match" or entry.failed is None] or list(
+        rule.entries
+    )
     many = len(rule.entries) > 1
-    lines = [line for one in entries[:_ENTRIES] for line in _why(one, many, rule.entries.index(one) + 1, room)]
+    lines = [line for entry in entries[:_ENTRIES] for line in _why(entry, many, rule.entries.index(entry) + 1, room)]
     if len(entries) > _ENTRIES:
         lines.append((f"and {len(entries) - _ENTRIES} more", "d"))
     lines = lines or [("✓ no match list: takes every request", "")]
@@ -119,13 +121,13 @@ def _ends(told: Explanation) -> list[_Box]:
     made = made or [
         _Box(
             (
-                (" ".join(part for part in (str(one.status or ""), one.flags) if part) or "answered", "b"),
-                (f"{words.percent(one.share)} · {one.text}", "e" if one.status >= 400 else "d"),
+                (" ".join(part for part in (str(outcome.status or ""), outcome.flags) if part) or "answered", "b"),
+                (f"{words.percent(outcome.share)} · {outcome.text}", "e" if outcome.status >= 400 else "d"),
             ),
-            share=one.share,
-            failed=one.status >= 400,
+            share=outcome.share,
+            failed=outcome.status >= 400,
         )
-        for one in told.outcomes
+        for outcome in told.outcomes
     ]
     for to in told.mirrors:
         copied = (f"{words.percent(to.share)} copied,", "d"), ("answers thrown away", "d")

@@ -290,9 +290,9 @@ def _words(way: Way) -> Box:
     return Box(way.x - _WORDS_WIDE / 2, top, _WORDS_WIDE, _WORDS_HIGH)
 
 
-def _meet(one: Box, two: Box) -> bool:
-    beside = one.x + one.wide <= two.x or two.x + two.wide <= one.x
-    return not beside and one.y < two.y + two.high and two.y < one.y + one.high
+def _meet(box: Box, two: Box) -> bool:
+    beside = box.x + box.wide <= two.x or two.x + two.wide <= box.x
+    return not beside and box.y < two.y + two.high and two.y < box.y + box.high
 
 
 def _lane(edge: Edge, layer: int) -> str:

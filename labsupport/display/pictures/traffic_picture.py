@@ -294,12 +294,12 @@ class TrafficPicture:
 
     def notes(self, shares: Shares, expected: Mapping[str, float] | None, height: float) -> str:
         """The legend, and the errors with their causes below it, where more of them move nothing else."""
-        one = "one mark = one request" if self.per_mark == 1 else f"one mark = {self.per_mark} requests"
+        unit = "one mark = one request" if self.per_mark == 1 else f"one mark = {self.per_mark} requests"
         if self.timeline.bin_s != 0.5:
-            one += f", one column = {self.timeline.bin_s:g} s"
+            unit += f", one column = {self.timeline.bin_s:g} s"
         elif self.per_mark > 1:
-            one += " (errors: the first counts)"
-        parts = [el("text", one, x=0.0, y=16.0, class_="d"), legend(0.0, 34.0, expected=bool(expected))]
+            unit += " (errors: the first counts)"
+        parts = [el("text", unit, x=0.0, y=16.0, class_="d"), legend(0.0, 34.0, expected=bool(expected))]
         if not shares.requests:
             return "".join(parts)
         y = _NOTES + 5

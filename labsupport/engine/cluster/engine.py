@@ -204,7 +204,7 @@ class ClusterEngine:
         """
         began = time.monotonic()
         started_s = time.time()
-        ours = [placed(one, self.namespace) for one in objects]
+        ours = [placed(resource, self.namespace) for resource in objects]
         problems = refuse.problems(ours, self.namespace, self.images)
         if problems:
             raise ManifestError(problems)
@@ -212,17 +212,17 @@ class ClusterEngine:
             self._check(fresh=True)
             before = self._objects.read()
             after, changes = merge(before, ours)
-            problems = dangling(after) if any(one.kind == "Deployment" for one in ours) else []
+            problems = dangling(after) if any(resource.kind == "Deployment" for resource in ours) else []
             if problems:
                 raise ManifestError(problems)
-            new = [one for one, change in zip(ours, changes, strict=True) if change.action != "unchanged"]
+            new = [resource for resource, change in zip(ours, changes, strict=True) if change.action != "unchanged"]
             if not new:
                 return ApplyResult(changes, started_s=started_s, warnings=Tried().told(ours))
             mark = self.watcher.before(before)
             tried = self._objects.dry_run(new)
             notes = self._objects.apply(new, tried.bodies, before=before)
-            self._parts.serve(one for one in new if one.kind == "Gateway")
-            rolled = [one.name for one in new if one.kind == "Deployment"]
+            self._parts.serve(resource for resource in new if resource.kind == "Gateway")
+            rolled = [resource.name for resource in new if resource.kind == "Deployment"]
             try:
                 result = self._settle(mark, after, changes, began, timeout_s, rolled=rolled)
             except ConfigRejectedError as error:
@@ -310,7 +310,11 @@ class ClusterEngine:
         if namespace != "*":
             self._own(namespace)
         self._check()
-        return [one for one in self._objects.read() if kind in ("*", one.kind) and name in (None, one.name)]
+        return [
+            resource
+            for resource in self._objects.read()
+            if kind in ("*", resource.kind) and name in (None, resource.name)
+        ]
 
     def pods(self) -> list[Pod]:
         """All pods, the ingress gateway included; those that are ending are left out."""

@@ -95,13 +95,13 @@ class ClusterTraffic:
         """
         nodes = self._node_addresses()
         spoken = {"gateway": "http"} | {"gateway" if port == 80 else f"gateway:{port}": opened[port] for port in opened}
-        found = {}
+        urls = {}
         for name, entrance in self._entrances().items():
             scheme = "http" if name.startswith("nodeport:") else spoken.get(name)
             place = self._reach.address(entrance, nodes) if scheme else None
             if place is not None:
-                found[name] = f"{scheme}://{place[0]}:{place[1]}"
-        return found
+                urls[name] = f"{scheme}://{place[0]}:{place[1]}"
+        return urls
 
     def close(self) -> None:
         """End the load client of this machine."""
@@ -124,10 +124,10 @@ class ClusterTraffic:
         if not matching:
             known = ", ".join(pod["metadata"]["name"] for pod in pods)
             raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
-        pod = next((one for one in matching if is_ready(one)), matching[0])
+        pod = next((candidate for candidate in matching if is_ready(candidate)), matching[0])
         own = program(pod)
         if _image(own) != _CLIENT:
-            clients = sorted({workload_of(one) for one in pods if _image(program(one)) == _CLIENT})
+            clients = sorted({workload_of(candidate) for candidate in pods if _image(program(candidate)) == _CLIENT})
             known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one"
             raise NotFoundError(f"{name!r} runs {_image(own) or 'no program'}, not the load client. {known}")
         if not is_ready(pod):
@@ -174,18 +174,18 @@ class ClusterTraffic:
 
     def _node_addresses(self) -> list[str]:
         with self._lock:
-            looked, found = self._nodes
-        if time.monotonic() - looked > _KEPT_S or not found:
+            looked, addresses = self._nodes
+        if time.monotonic() - looked > _KEPT_S or not addresses:
             try:
                 nodes = self._connection.get("/api/v1/nodes")["items"]
             except ApiError as error:
                 if not error.forbidden:
                     raise
                 nodes = []
-            found = hosts(self._pods(), nodes)
+            addresses = hosts(self._pods(), nodes)
             with self._lock:
-                self._nodes = (time.monotonic(), found)
-        return found
+                self._nodes = (time.monotonic(), addresses)
+        return addresses
 
     def _pods(self) -> list[dict[str, Any]]:
         items = self._connection.get(f"/api/v1/namespaces/{self._namespace}/pods")["items"]
@@ -208,6 +208,8 @@ def _image(container: Mapping[str, Any] | None) -> str:
 def _port(container: Mapping[str, Any] | None) -> int:
     """Where a program says that it listens: ``PORT``, or its first container port."""
     container = container or {}
-    written = next((one.get("value") for one in container.get("env") or () if one["name"] == "PORT"), "") or ""
-    declared = next((one["containerPort"] for one in container.get("ports") or ()), _CLIENT_PORT)
+    written = (
+        next((variable.get("value") for variable in container.get("env") or () if variable["name"] == "PORT"), "") or ""
+    )
+    declared = next((variable["containerPort"] for variable in container.get("ports") or ()), _CLIENT_PORT)
     return int(written) if written.isdigit() else int(declared)

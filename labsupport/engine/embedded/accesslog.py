@@ -50,8 +50,8 @@ class _File(ProxyLog):
         except OSError:
             return
         *complete, self.rest = data.split(b"\n")
-        found = (parse_line(text.decode("utf-8", "replace"), pod, owners) for text in complete[-KEPT:])
-        self.add(line for line in found if line is not None)
+        parsed = (parse_line(text.decode("utf-8", "replace"), pod, owners) for text in complete[-KEPT:])
+        self.add(line for line in parsed if line is not None)
 
 
 class AccessLogReader:
@@ -104,8 +104,8 @@ class AccessLogReader:
         files = self._files.values()
         if wanted is None:
             return [line for file in files for line in (file.lines if since_s is None else file.since(since_s))]
-        found = (line for file in files for line in file.of(wanted))
-        return [line for line in found if since_s is None or ended_s(line) >= since_s]
+        lines = (line for file in files for line in file.of(wanted))
+        return [line for line in lines if since_s is None or ended_s(line) >= since_s]
 
     def _check_disk(self, waited_s: float) -> None:
         """Say so if lines are missing because nothing can be written any more."""

@@ -147,32 +147,32 @@ class BuiltIn:
                 await listening(port.number)
 
     def _served(self) -> dict[tuple[str, str, int], NodePort]:
-        found = {}
-        for one in self._control.objects:
-            if one.kind != "Service" or not one.spec.opens_node_ports:  # type: ignore[attr-defined]
+        served = {}
+        for service in self._control.objects:
+            if service.kind != "Service" or not service.spec.opens_node_ports:  # type: ignore[attr-defined]
                 continue
-            for port in one.spec.ports:  # type: ignore[attr-defined]
+            for port in service.spec.ports:  # type: ignore[attr-defined]
                 if port.protocol != "TCP":
                     continue
-                key = (one.namespace, one.name, port.port)
+                key = (service.namespace, service.name, port.port)
                 if key not in self._node_ports:
                     self._node_ports[key] = ports.reserve()
-                cluster = f"outbound|{port.port}||{one.name}.{one.namespace}.svc.cluster.local"
-                name = f"nodeport_{one.namespace}_{one.name}_{port.port}"
-                found[key] = NodePort(cluster, name, self._node_ports[key].number)
-        return found
+                cluster = f"outbound|{port.port}||{service.name}.{service.namespace}.svc.cluster.local"
+                name = f"nodeport_{service.namespace}_{service.name}_{port.port}"
+                served[key] = NodePort(cluster, name, self._node_ports[key].number)
+        return served
 
     def node_ports(self) -> dict[tuple[str, str, int], tuple[int, int]]:
         """By (namespace, Service, port): the ``nodePort`` as written or made up, and the local port behind it."""
-        found = {}
+        numbers = {}
         for resource in self._control.objects:
             if not isinstance(resource, Service):
                 continue
             for index, port in enumerate(resource.spec.ports):
                 key = (resource.namespace, resource.name, port.port)
                 if resource.spec.opens_node_ports and key in self._node_ports:
-                    found[key] = (port.node_port or 30000 + index, self._node_ports[key].number)
-        return found
+                    numbers[key] = (port.node_port or 30000 + index, self._node_ports[key].number)
+        return numbers
 
     async def stop_plain(self) -> None:
         """End the shared Envoy, when nothing is left that needs it."""

@@ -193,17 +193,17 @@ class ControlPlane:
     def _render(self) -> dict[str, Snapshot]:
         registry = self._registry()
         self._count += 1
-        found = {
+        snapshots = {
             pod.node: self._snapshot(pod, registry)
             for pod in self.pods.values()
             # A pod that is ending keeps what it has: nobody should wait for its proxy.
             if (pod.info.injected or pod.role == "gateway") and not pod.terminating
         }
         if self.plain is not None:
-            found[self.plain.node] = self._build(self.plain.node, self._balance(self.plain))
+            snapshots[self.plain.node] = self._build(self.plain.node, self._balance(self.plain))
         self._encoder.forget_unused()
         self._memo.forget_unused()
-        return found
+        return snapshots
 
     def _snapshot(self, pod: LivePod, registry: Registry) -> Snapshot:
         role = "gateway" if pod.role == "gateway" else "sidecar"
@@ -229,19 +229,19 @@ class ControlPlane:
     def _secrets(self, pod: LivePod, local: LocalResources) -> list[Json]:
         """What a proxy gets of the credentials that its listeners and clusters name."""
         keys = ("transport_socket", "transport_socket_matches")
-        parts = [{key: one[key]} for one in local.clusters.values() for key in keys if key in one]
+        parts = [{key: cluster[key]} for cluster in local.clusters.values() for key in keys if key in cluster]
         wanted = references((*parts, *(local.listeners.values() if pod.role == "gateway" else ())))
         # The lab's gateway serves one lab. Its Secrets may lie where it runs, as Istio wants it, or beside the rules:
         # on the cluster engine the gateway runs there.
         gateway = pod.role == "gateway"
         namespaces = list(dict.fromkeys((pod.info.namespace, self._namespace))) if gateway else [pod.info.namespace]
-        found = tuple(
+        credentials = tuple(
             credential(name, uses, self.objects, namespaces, gateway=gateway) for name, uses in sorted(wanted.items())
         )
         self._credentials.pop(pod.name, None)
-        if found:
-            self._credentials[pod.name] = found
-        return [one.secret for one in found if one.secret is not None]
+        if credentials:
+            self._credentials[pod.name] = credentials
+        return [issued.secret for issued in credentials if issued.secret is not None]
 
     def credentials(self, pod: LivePod) -> tuple[Credential, ...]:
         """The credentials that a pod's proxy refers to, as they were when its configuration was last made."""
@@ -272,11 +272,11 @@ class ControlPlane:
 
     def _build(self, node: str, local: LocalResources, secrets: Iterable[Json] = ()) -> Snapshot:
         resources: dict[XdsType, list[Encoded]] = {
-            "CDS": [self._encoder.encode("CDS", one) for one in local.clusters.values()],
-            "EDS": [self._encoder.encode("EDS", one) for one in local.endpoints.values()],
-            "LDS": [self._encoder.encode("LDS", one) for one in local.listeners.values()],
-            "SRDS": [self._encoder.encode("SRDS", one) for one in local.scopes.values()],
-            "RDS": [self._encoder.encode("RDS", one) for one in local.routes.values()],
-            "SDS": [self._encoder.encode("SDS", one) for one in secrets],
+            "CDS": [self._encoder.encode("CDS", cluster) for cluster in local.clusters.values()],
+            "EDS": [self._encoder.encode("EDS", endpoint) for endpoint in local.endpoints.values()],
+            "LDS": [self._encoder.encode("LDS", listener) for listener in local.listeners.values()],
+            "SRDS": [self._encoder.encode("SRDS", scope) for scope in local.scopes.values()],
+            "RDS": [self._encoder.encode("RDS", route) for route in local.routes.values()],
+            "SDS": [self._encoder.encode("SDS", secret) for secret in secrets],
         }
         return build(resources, previous=self._ads.snapshot(node), version=str(self._count))

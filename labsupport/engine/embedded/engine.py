@@ -160,7 +160,7 @@ class EmbeddedEngine:
             WaitTimeoutError: it is not in force in time; says what was seen last.
         """
         began = time.perf_counter()
-        ours = [placed(one, self.namespace) for one in objects]
+        ours = [placed(resource, self.namespace) for resource in objects]
         result: ApplyResult = self._call("apply", ours, timeout_s=timeout_s + 10.0, wait_s=timeout_s)
         return _measured(result, time.perf_counter() - began, warnings(ours))
 
@@ -181,10 +181,12 @@ class EmbeddedEngine:
     def _one(self, ref: Ref) -> Resource:
         namespace = ref.namespace or self.namespace
         objects: list[Resource] = self._call("get", built_in=True)
-        for one in objects:
-            if (one.kind, one.name) == (ref.kind, ref.name) and (one.namespace or namespace) == namespace:
-                return one
-        there = ", ".join(one.name for one in objects if one.kind == ref.kind)
+        for resource in objects:
+            if (resource.kind, resource.name) == (ref.kind, ref.name) and (
+                resource.namespace or namespace
+            ) == namespace:
+                return resource
+        there = ", ".join(resource.name for resource in objects if resource.kind == ref.kind)
         raise NotFoundError(f"{ref} does not exist. There are: {there or f'no {ref.kind} at all'}")
 
     # --- questions ----------------------------------------------------------------------------------------------
@@ -204,13 +206,13 @@ class EmbeddedEngine:
 
     def pods(self) -> list[Pod]:
         """All pods, the ingress gateway included; those that are ending are left out."""
-        found: list[Pod] = self._call("pods")
-        return found
+        pods: list[Pod] = self._call("pods")
+        return pods
 
     def rules(self) -> list[RuleStatus]:
         """Every rule with when it came into force."""
-        found: list[RuleStatus] = self._call("rules")
-        return found
+        rule_statuses: list[RuleStatus] = self._call("rules")
+        return rule_statuses
 
     def proxy_config(self, pod: str) -> EnvoyConfig:
         """The configuration that a proxy holds now, from its admin interface."""
@@ -236,7 +238,7 @@ class EmbeddedEngine:
     def urls(self) -> Mapping[str, str]:
         """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""
         entrances: dict[str, Entrance] = self._call("entrances")
-        return {name: f"{one.scheme}://127.0.0.1:{one.port}" for name, one in entrances.items()}
+        return {name: f"{entrance.scheme}://127.0.0.1:{entrance.port}" for name, entrance in entrances.items()}
 
     def access_records(
         self, *, request_ids: Iterable[str] | None = None, since_s: float | None = None, timeout_s: float = 5.0
@@ -345,15 +347,20 @@ def _listening(session: int, ports: Iterable[int]) -> list[int]:
     import psutil
 
     wanted = set(ports)
-    found = set()
+    listening = set()
     # macOS lets only root ask; there the end of all processes is the proof.
     with contextlib.suppress(psutil.AccessDenied):
-        for one in psutil.net_connections("tcp4"):
-            if one.status == psutil.CONN_LISTEN and one.pid and one.laddr and one.laddr.port in wanted:
+        for connection in psutil.net_connections("tcp4"):
+            if (
+                connection.status == psutil.CONN_LISTEN
+                and connection.pid
+                and connection.laddr
+                and connection.laddr.port in wanted
+            ):
                 with contextlib.suppress(ProcessLookupError):
-                    if os.getsid(one.pid) == session:
-                        found.add(one.laddr.port)
-    return sorted(found)
+                    if os.getsid(connection.pid) == session:
+                        listening.add(connection.laddr.port)
+    return sorted(listening)
 
 
 def _measured(result: ApplyResult, seconds: float, warnings: tuple[str, ...]) -> ApplyResult:

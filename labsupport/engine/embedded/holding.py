@@ -59,7 +59,7 @@ class RulesInForce:
 
 
 def proxies(
-    one: Resource,
+    resource: Resource,
     objects: Iterable[Resource],
     origins: Mapping[str, Set[str]],
     *,
@@ -72,19 +72,19 @@ def proxies(
     rules themselves; of what is left, the proxies that learnt of the last change are those that had to.
 
     Args:
-        one: the rule.
+        resource: the rule.
         objects: the desired state.
         origins: by pod with a proxy, the marks in what it holds.
         gateway: name and labels of the gateway's pod.
         concerned: pods that learnt of the rule's last change.
     """
-    ending = config_ending(one)
-    found = {name for name, marks in origins.items() if any(path.endswith(ending) for path in marks)}
-    if gateway is not None and _at_gateway(one, objects, gateway[1]):
-        found.add(gateway[0])
-    if one.kind in ("ServiceEntry", "Sidecar"):
-        found |= concerned & origins.keys()
-    return found
+    ending = config_ending(resource)
+    holders = {name for name, marks in origins.items() if any(path.endswith(ending) for path in marks)}
+    if gateway is not None and _at_gateway(resource, objects, gateway[1]):
+        holders.add(gateway[0])
+    if resource.kind in ("ServiceEntry", "Sidecar"):
+        holders |= concerned & origins.keys()
+    return holders
 
 
 def _at_gateway(rule: Resource, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:

@@ -63,25 +63,27 @@ _NO_EFFECT = {
 
 def problems(objects: Iterable[Resource], images: Programs) -> list[Problem]:
     """Everything that this mesh cannot do, as problems with place and remedy."""
-    found: list[Problem] = []
-    for one in objects:
-        for path, message, remedy in _refused(one, images):
-            origin = one.origin
+    problems: list[Problem] = []
+    for resource in objects:
+        for path, message, remedy in _refused(resource, images):
+            origin = resource.origin
             line = origin.line_of(path) if path else origin.line
-            found.append(Problem(message, origin.file, origin.document, line, f"{one.kind}/{one.name}", path, remedy))
-    return found
+            problems.append(
+                Problem(message, origin.file, origin.document, line, f"{resource.kind}/{resource.name}", path, remedy)
+            )
+    return problems
 
 
-def _refused(one: Resource, images: Programs) -> Iterator[Refusal]:
-    if one.kind in _NEEDS_ISTIO:
-        yield "", f"the embedded mesh has no {one.kind}: {_NEEDS_ISTIO[one.kind]}", _CLUSTER
+def _refused(resource: Resource, images: Programs) -> Iterator[Refusal]:
+    if resource.kind in _NEEDS_ISTIO:
+        yield "", f"the embedded mesh has no {resource.kind}: {_NEEDS_ISTIO[resource.kind]}", _CLUSTER
         return
-    if one.kind not in (*_RUNS, *RULES):
-        yield "", f"the embedded mesh does not run the kind {one.kind}", f"It runs {', '.join((*_RUNS, *RULES))}"
+    if resource.kind not in (*_RUNS, *RULES):
+        yield "", f"the embedded mesh does not run the kind {resource.kind}", f"It runs {', '.join((*_RUNS, *RULES))}"
         return
-    for path, reason in unsupported(one):
+    for path, reason in unsupported(resource):
         yield path, reason, _CLUSTER
-    yield from _of_kind(one, images)
+    yield from _of_kind(resource, images)
 
 
 @singledispatch
@@ -246,7 +248,7 @@ def _unreadable(tls: ServerTLSSettings, path: str) -> Iterator[Refusal]:
         if suite in ("", "ALL") or operator.isalnum():
             continue
         group = suite.removeprefix("[").removesuffix("]").split("|") if operator == "[" and suite[-1:] == "]" else []
-        if (group and all(one in CIPHERS for one in group)) or (
+        if (group and all(cipher in CIPHERS for cipher in group)) or (
             operator in ("-", "!") and name in CIPHERS and tls.cipher_suites[0] == "ALL" and index
         ):
             continue
@@ -313,18 +315,23 @@ def notes(objects: Sequence[Resource], told: set[str]) -> list[str]:
         objects: what is applied.
         told: fields that were named before; those named now are added.
     """
-    found: dict[str, None] = {}
-    for one in objects:
-        if one.kind != "Deployment":
+    texts: dict[str, None] = {}
+    for balanced_service in objects:
+        if balanced_service.kind != "Deployment":
             continue
-        raw = one.raw or one.model_dump(by_alias=True, exclude_unset=True)
+        raw = balanced_service.raw or balanced_service.model_dump(by_alias=True, exclude_unset=True)
         for path, fields in _NO_EFFECT.items():
             inner = _at(raw, path)
             if isinstance(inner, dict):
-                found |= {field: None for field in fields if field in inner and field not in told}
-    told |= {*found}
-    balanced = [one for one in objects if isinstance(one, Service) and one.spec.type == "LoadBalancer"]
-    balancers = [
-        f"Service/{one.name}: no load balancer gives it an address here; its node port is open" for one in balanced
+                texts |= {field: None for field in fields if field in inner and field not in told}
+    told |= {*texts}
+    balanced = [
+        balanced_service
+        for balanced_service in objects
+        if isinstance(balanced_service, Service) and balanced_service.spec.type == "LoadBalancer"
     ]
-    return ([f"no effect on the embedded mesh: {', '.join(found)}"] if found else []) + balancers
+    balancers = [
+        f"Service/{balanced_service.name}: no load balancer gives it an address here; its node port is open"
+        for balanced_service in balanced
+    ]
+    return ([f"no effect on the embedded mesh: {', '.join(texts)}"] if texts else []) + balancers

@@ -74,7 +74,7 @@ class Supervisor:
         self._built_in = BuiltIn(self._place, self._addresses, self._control)
         self._base = built_in_objects(namespace)
         self._control.objects = self._base
-        self._base_keys = {key_of(one) for one in self._base}
+        self._base_keys = {key_of(resource) for resource in self._base}
         self._changing = asyncio.Lock()
         self._rules = RulesInForce()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -112,20 +112,22 @@ class Supervisor:
 
     async def apply(self, objects: Sequence[Resource], *, wait_s: float, began: float) -> ApplyResult:
         """Create or change objects; see ``Engine.apply``."""
-        found = refuse.problems(objects, self._place.programs)
-        found = found or await self._trials.problems(objects, timeout_s=wait_s)
-        if found:
-            raise ManifestError(found)
+        problems = refuse.problems(objects, self._place.programs)
+        problems = problems or await self._trials.problems(objects, timeout_s=wait_s)
+        if problems:
+            raise ManifestError(problems)
         async with self._changing:
             before = self._control.objects
             after, changes = merge(before, objects)
-            found = dangling(after) if any(one.kind == "Deployment" for one in objects) else []
-            if found:
-                raise ManifestError(found)
+            problems = dangling(after) if any(resource.kind == "Deployment" for resource in objects) else []
+            if problems:
+                raise ManifestError(problems)
             notes = refuse.notes(objects, self._told)
             if self._built_in.gateway is not None:
                 changed = {change.ref for change in changes if change.action != "unchanged"}
-                news = [one for one in objects if Ref(one.kind, one.name, one.namespace) in changed]
+                news = [
+                    resource for resource in objects if Ref(resource.kind, resource.name, resource.namespace) in changed
+                ]
                 notes += entrances.port_notes(news, after, self._built_in.gateway.info)
             return await self._change(before, after, changes, wait_s, began, tuple(notes))
 
@@ -134,10 +136,10 @@ class Supervisor:
         async with self._changing:
             before = self._control.objects
             after, changes = remove(before, refs, namespace=self._namespace)
-            kept = {key_of(one) for one in after}
-            for one in self._base:
-                if key_of(one) not in kept:
-                    raise UsageError(f"{one.kind}/{one.name} belongs to every mesh and is not deleted")
+            kept = {key_of(resource) for resource in after}
+            for resource in self._base:
+                if key_of(resource) not in kept:
+                    raise UsageError(f"{resource.kind}/{resource.name} belongs to every mesh and is not deleted")
             return await self._change(before, after, changes, wait_s, began, ())
 
     async def _change(
@@ -197,20 +199,20 @@ class Supervisor:
 
     async def _uncertified(self, deadline: float) -> tuple[str, ...]:
         """What is to be known of credentials that rules name: those that are missing or broken, above all."""
-        found: dict[str, None] = {}
+        texts: dict[str, None] = {}
         for pod in list(self._control.pods.values()):
-            lacking = [one for one in self._control.credentials(pod) if one.problem]
-            for one in lacking:
-                text = one.problem
-                if one.secret is None:
-                    kept = self._ads.held(pod.node, "SDS", one.name)
+            lacking = [credential for credential in self._control.credentials(pod) if credential.problem]
+            for credential in lacking:
+                text = credential.problem
+                if credential.secret is None:
+                    kept = self._ads.held(pod.node, "SDS", credential.name)
                     what = "keeps what it had under this name" if kept else "closes connections that need it"
                     text = f"{text}, so {pod.name} {what}"
-                found[text] = None
-            if any(one.secret is None for one in lacking) and pod.envoy is not None:
+                texts[text] = None
+            if any(credential.secret is None for credential in lacking) and pod.envoy is not None:
                 # Its listener waits for a moment before it goes on without.
                 await pod.envoy.warmed(timeout_s=min(deadline - time.monotonic(), 5.0))
-        return tuple(found)
+        return tuple(texts)
 
     async def _pods(self, kinds: set[str], deadline: float) -> None:
         if kinds & {"Deployment", "ConfigMap", "Secret", "Namespace"}:
@@ -233,8 +235,11 @@ class Supervisor:
         self, changes: Sequence[ObjectChange], mark: int, began: float
     ) -> Mapping[str, tuple[float, frozenset[str]]]:
         done: dict[str, tuple[float, frozenset[str]]] = {}
-        for one in self._control.journal[mark:]:
-            done[one.proxy] = (one.done, done.get(one.proxy, (0.0, frozenset()))[1] | frozenset(one.types))
+        for published in self._control.journal[mark:]:
+            done[published.proxy] = (
+                published.done,
+                done.get(published.proxy, (0.0, frozenset()))[1] | frozenset(published.types),
+            )
         done = {name: entry for name, entry in done.items() if entry[1] and name in self._control.pods}
         last = max((when for when, _ in done.values()), default=time.monotonic())
         self._rules.note(changes, at=last, began=began, learnt=frozenset(done))
@@ -244,9 +249,9 @@ class Supervisor:
         """Remove everything that was applied; returns what, and what of it is still there."""
         async with self._changing:
             removed = [
-                Ref(one.kind, one.name, one.namespace)
-                for one in self._control.objects
-                if key_of(one) not in self._base_keys
+                Ref(resource.kind, resource.name, resource.namespace)
+                for resource in self._control.objects
+                if key_of(resource) not in self._base_keys
             ]
             self._control.objects = self._base
             self._control.touch()
@@ -275,7 +280,7 @@ class Supervisor:
 
     async def get(self, *, built_in: bool = False) -> list[Resource]:
         """All objects, oldest first; what every mesh has only if asked for."""
-        return [one for one in self._control.objects if built_in or key_of(one) not in self._base_keys]
+        return [resource for resource in self._control.objects if built_in or key_of(resource) not in self._base_keys]
 
     async def pods(self) -> list[Pod]:
         """All pods; those that are ending are left out."""
@@ -292,9 +297,15 @@ class Supervisor:
     def _pod(self, name: str) -> LivePod:
         pod = self._control.pods.get(name)
         if pod is None:
-            matching = [one for one in self._control.pods.values() if one.info.workload == name and not one.terminating]
+            matching = [
+                candidate
+                for candidate in self._control.pods.values()
+                if candidate.info.workload == name and not candidate.terminating
+            ]
             if not matching:
-                known = ", ".join(one.name for one in self._control.pods.values() if not one.terminating)
+                known = ", ".join(
+                    candidate.name for candidate in self._control.pods.values() if not candidate.terminating
+                )
                 raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
             pod = matching[0]
         return pod
@@ -305,7 +316,9 @@ class Supervisor:
             return "outside", await self._built_in.outside()
         pod = self._pod(name)
         if pod.image != "client":
-            clients = sorted({one.info.workload for one in self._control.pods.values() if one.image == "client"})
+            clients = sorted(
+                {running.info.workload for running in self._control.pods.values() if running.image == "client"}
+            )
             known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one"
             raise NotFoundError(f"{name!r} runs {pod.image or 'no program'}, not the load client. {known}")
         if not pod.ready:
@@ -314,17 +327,17 @@ class Supervisor:
 
     async def entrances(self) -> dict[str, Entrance]:
         """Ways in from outside: ``gateway`` (port 80), ``gateway:<port>`` for what Gateways open, node ports."""
-        found = {}
+        listed = {}
         gateway = self._built_in.gateway
         if gateway is not None:
             opened = {80: "http"} | entrances.schemes(self._control.objects, gateway.info.labels)
             for port, scheme in opened.items():
                 name = "gateway" if port == 80 else f"gateway:{port}"
-                found[name] = Entrance(scheme, f"localhost:{port}", await self.gateway_port(port))
+                listed[name] = Entrance(scheme, f"localhost:{port}", await self.gateway_port(port))
         for (namespace, service, _), (shown, local) in self._built_in.node_ports().items():
             name = service if namespace == self._namespace else f"{service}.{namespace}"
-            found.setdefault(f"nodeport:{name}", Entrance("http", f"localhost:{shown}", local))
-        return found
+            listed.setdefault(f"nodeport:{name}", Entrance("http", f"localhost:{shown}", local))
+        return listed
 
     async def gateway_port(self, number: int) -> int:
         """The local port behind a port of the gateway; it refuses connections while no Gateway opens it."""

@@ -24,9 +24,9 @@ _Key = tuple[str, str]
 
 def namespace_labels(objects: Iterable[Resource], namespace: str) -> Mapping[str, str]:
     """Labels of a namespace; empty if nobody described it."""
-    for one in objects:
-        if one.kind == "Namespace" and one.name == namespace:
-            return one.metadata.labels
+    for resource in objects:
+        if resource.kind == "Namespace" and resource.name == namespace:
+            return resource.metadata.labels
     return {}
 
 

@@ -109,8 +109,8 @@ def analyse_selectors(world: World) -> None:
             continue
         pods = [pod for pod in world.pods if pod.in_mesh and (everywhere or pod.namespace == space)]
         # Without a selector istioctl asks only whether the namespace has pods at all.
-        found = any(pod.matches(labels) for pod in pods) if labels is not None else bool(pods)
-        if not found:
+        selected = any(pod.matches(labels) for pod in pods) if labels is not None else bool(pods)
+        if not selected:
             shown = f"with the labels {_shown(labels)} " if labels else ""
             text = f"there is no pod with a sidecar {shown}in namespace {space}, so the policy has no effect"
             world.note("IST0127", "warning", policy, "spec.selector" if labels else "", text)

@@ -50,28 +50,28 @@ def destinations(rule: VirtualService) -> Iterator[tuple[str, Destination]]:
 
 
 def _unreachable(rule: VirtualService, world: World) -> None:
-    found = Findings(world.namespace(rule))
-    warn_unreachable(rule.spec, found)
-    for warning in found.warnings:
+    findings = Findings(world.namespace(rule))
+    warn_unreachable(rule.spec, findings)
+    for warning in findings.warnings:
         text = f"{warning.message}. {warning.remedy}".removesuffix(". ")
         world.note(warning.code, "warning" if warning.code == UNREACHABLE else "info", rule, warning.path, text)
 
 
 def _host(rule: VirtualService, path: str, destination: Destination, world: World) -> None:
     space = world.namespace(rule)
-    found = world.host(destination.host, space, rule.spec.export_to)
-    if found is None:
+    host = world.host(destination.host, space, rule.spec.export_to)
+    if host is None:
         guess = _guess(destination.host, space, world)
         hint = f"; did you mean {guess}?" if guess else ""
         world.note("IST0101", "error", rule, f"{path}.host", f"there is no host {destination.host}{hint}")
         return
     if destination.port is None:
-        if len(found.ports) > 1:
-            ports = ", ".join(map(str, found.ports))
+        if len(host.ports) > 1:
+            ports = ", ".join(map(str, host.ports))
             text = f"{destination.host} has several ports ({ports}); say which one by port: {{number: ...}}"
             world.note("IST0112", "error", rule, path, text)
-    elif destination.port.number not in found.ports:
-        ports = ", ".join(map(str, found.ports)) or "none"
+    elif destination.port.number not in host.ports:
+        ports = ", ".join(map(str, host.ports)) or "none"
         text = f"{destination.host} has no port {destination.port.number}; its ports are {ports}"
         world.note("IST0101", "error", rule, f"{path}.port.number", text)
 

@@ -153,22 +153,22 @@ class World:
 
     def _hosts(self) -> dict[tuple[str, str], Host]:
         """Index the registry by scope (a namespace, or ``*``) and full host name."""
-        found: dict[tuple[str, str], Host] = {}
+        hosts: dict[tuple[str, str], Host] = {}
         for entry in self.of(ServiceEntry):
             space = self.namespace(entry)
             selector = entry.spec.workload_selector.labels if entry.spec.workload_selector is not None else {}
             host = Host(tuple(port.number for port in entry.spec.ports), selector)
             for name in entry.spec.hosts:
                 for scope in entry.spec.export_to or ["*"]:
-                    found[space if scope == "." else scope, full_host(name, space)] = host
+                    hosts[space if scope == "." else scope, full_host(name, space)] = host
         for service in self.of(Service):
             space = self.namespace(service)
             host = Host(tuple(port.port for port in service.spec.ports))
             scopes = service.metadata.annotations.get("networking.istio.io/exportTo", "*").split(",")
             for scope in (text.strip() for text in scopes):
-                found[space if scope == "." else scope, full_host(service.name, space)] = host
-        found.setdefault(("*", f"istio-ingressgateway.istio-system.{DOMAIN}"), Host((80, 443)))
-        return found
+                hosts[space if scope == "." else scope, full_host(service.name, space)] = host
+        hosts.setdefault(("*", f"istio-ingressgateway.istio-system.{DOMAIN}"), Host((80, 443)))
+        return hosts
 
     def host(self, name: str, namespace: str, export_to: Sequence[str]) -> Host | None:
         """Find a host as an object of a namespace sees it.

@@ -39,8 +39,8 @@ def parse(documents: Iterable[Document], *, namespace: str = "default") -> list[
     resources: list[Resource] = []
     seen: dict[tuple[str, str, str], Origin] = {}
     for document in documents:
-        resource, found = _one(document, namespace)
-        problems += found
+        resource, issues = _one(document, namespace)
+        problems += issues
         reference = _reference(document.raw, namespace)
         if reference is not None:
             if reference in seen:
@@ -103,19 +103,19 @@ def _one(document: Document, namespace: str) -> tuple[Resource | None, list[Prob
     if issue is not None:
         return None, [_problem(document, issue)]
     assert cls is not None
-    found = inspect(document.raw, namespace=namespace)
-    issues = [issue for issue in found.errors if not _told(issue, found.errors, document.origin)]
+    inspection = inspect(document.raw, namespace=namespace)
+    issues = [issue for issue in inspection.errors if not _told(issue, inspection.errors, document.origin)]
     metadata = document.raw.get("metadata")
     if isinstance(metadata, dict) and not any(issue.path.startswith("metadata") for issue in issues):
         problem = name_problem(cls.KIND, metadata.get("name") or "", metadata)
         issues += [problem] if problem else []
         issues += label_issues(cls.KIND, document.raw)
-    resource = found.resource
+    resource = inspection.resource
     if issues or resource is None:
         return None, [_problem(document, issue) for issue in issues]
     resource._origin = document.origin
-    resource._raw = found.kept
-    resource._warnings = tuple(_problem(document, issue) for issue in found.warnings)
+    resource._raw = inspection.kept
+    resource._warnings = tuple(_problem(document, issue) for issue in inspection.warnings)
     return resource, []
 
 

@@ -21,5 +21,5 @@ def closest(word: str, known: Iterable[str]) -> str:
     lowered: dict[str, str] = {}
     for name in known:
         lowered.setdefault(name.lower(), name)
-    found = difflib.get_close_matches(word.lower().replace("_", "")[:100], lowered, n=1, cutoff=0.6)
-    return lowered[found[0]] if found else ""
+    close_matches = difflib.get_close_matches(word.lower().replace("_", "")[:100], lowered, n=1, cutoff=0.6)
+    return lowered[close_matches[0]] if close_matches else ""

@@ -48,33 +48,33 @@ def subset_name_problem(name: str) -> str:
     return f"{name[:80]!r} is not a subset name: use letters, digits and inner hyphens, at most 63"
 
 
-def check_destination(destination: Destination | None, path: str, found: Findings) -> None:
+def check_destination(destination: Destination | None, path: str, findings: Findings) -> None:
     """Check where a route sends.
 
     Args:
         destination: may be absent.
         path: its field path.
-        found: where findings go.
+        findings: where findings go.
     """
     if destination is None:
         return
     if destination.host == "*":
-        found.error(f"{path}.host", "a destination must be one host, not *")
+        findings.error(f"{path}.host", "a destination must be one host, not *")
     else:
-        found.error(f"{path}.host", host_problem(destination.host))
+        findings.error(f"{path}.host", host_problem(destination.host))
     if destination.subset:
-        found.error(f"{path}.subset", subset_name_problem(destination.subset))
+        findings.error(f"{path}.subset", subset_name_problem(destination.subset))
     if destination.port is not None:
-        found.error(f"{path}.port.number", port_problem(destination.port.number))
+        findings.error(f"{path}.port.number", port_problem(destination.port.number))
 
 
-def check_gateway_names(names: Sequence[str], path: str, found: Findings) -> None:
+def check_gateway_names(names: Sequence[str], path: str, findings: Findings) -> None:
     """Check references to Gateways.
 
     Args:
         names: ``name``, ``namespace/name`` or ``mesh``.
         path: their field path.
-        found: where findings go.
+        findings: where findings go.
     """
     for index, name in enumerate(names):
         place = f"{path}[{index}]"
@@ -83,24 +83,24 @@ def check_gateway_names(names: Sequence[str], path: str, found: Findings) -> Non
             if "." in name:
                 parts = name.split(".")
                 remedy = f"Write {parts[1]}/{parts[0]}."
-                found.warn(place, f"{name[:80]!r} is the old form of a gateway's name", remedy)
-            found.error(place, fqdn_problem(name))
+                findings.warn(place, f"{name[:80]!r} is the old form of a gateway's name", remedy)
+            findings.error(place, fqdn_problem(name))
             return  # istiod looks no further after a name without a namespace
         if not is_dns_label(namespace):
-            found.error(place, f"{namespace[:80]!r} is not a namespace", "Write namespace/name, or only the name.")
-        if not is_dns_label(gateway) and found.annotations.get("internal.istio.io/route-semantics") != "gateway":
-            found.error(place, f"{gateway[:80]!r} is not the name of a Gateway")
+            findings.error(place, f"{namespace[:80]!r} is not a namespace", "Write namespace/name, or only the name.")
+        if not is_dns_label(gateway) and findings.annotations.get("internal.istio.io/route-semantics") != "gateway":
+            findings.error(place, f"{gateway[:80]!r} is not the name of a Gateway")
 
 
 def check_export_to(
-    entries: Sequence[str], path: str, found: Findings, *, service_entry: bool = False, selector: bool = False
+    entries: Sequence[str], path: str, findings: Findings, *, service_entry: bool = False, selector: bool = False
 ) -> None:
     """Check ``exportTo``.
 
     Args:
         entries: ``.``, ``*``, ``~`` or namespaces.
         path: its field path.
-        found: where findings go.
+        findings: where findings go.
         service_entry: whether ``~`` is allowed.
         selector: whether the object is a DestinationRule with a workloadSelector.
     """
@@ -109,75 +109,77 @@ def check_export_to(
     known: set[str] = set()
     for index, entry in enumerate(entries):
         place = f"{path}[{index}]"
-        key = found.namespace if entry == "." else entry
+        key = findings.namespace if entry == "." else entry
         if key in known:
-            found.error(place, f"{entry[:60]!r} is given twice")
+            findings.error(place, f"{entry[:60]!r} is given twice")
         elif entry == "~" and service_entry:
             known.add(key)
         elif key == "~":
-            found.error(place, "~ (nobody) is allowed only in a ServiceEntry")
+            findings.error(place, "~ (nobody) is allowed only in a ServiceEntry")
         elif key != "*" and not is_dns_label(key):
-            found.error(place, f"{entry[:60]!r} is not a namespace; allowed are . (this one), * (all) and namespaces")
+            findings.error(
+                place, f"{entry[:60]!r} is not a namespace; allowed are . (this one), * (all) and namespaces"
+            )
         else:
             known.add(key)
-    if selector and known and known != {found.namespace}:
-        found.error(path, "with a workloadSelector the rule cannot be exported beyond its own namespace")
+    if selector and known and known != {findings.namespace}:
+        findings.error(path, "with a workloadSelector the rule cannot be exported beyond its own namespace")
     if "*" in known and len(entries) > 1:
-        found.error(path, "* (all namespaces) goes with no other entry")
+        findings.error(path, "* (all namespaces) goes with no other entry")
     if "~" in known and len(entries) > 1:
-        found.error(path, "~ (nobody) goes with no other entry")
+        findings.error(path, "~ (nobody) goes with no other entry")
 
 
-def check_workload_labels(selector: WorkloadLabels | None, path: str, found: Findings) -> bool:
+def check_workload_labels(selector: WorkloadLabels | None, path: str, findings: Findings) -> bool:
     """Check ``workloadSelector.labels``.
 
     Args:
         selector: may be absent.
         path: its field path.
-        found: where findings go.
+        findings: where findings go.
 
     Returns:
         whether it is in order; istiod looks no further if not.
     """
     if selector is None:
         return True
-    before = len(found.errors)
-    _selector_entries(selector.labels, f"{path}.labels", found)
-    return len(found.errors) == before
+    before = len(findings.errors)
+    _selector_entries(selector.labels, f"{path}.labels", findings)
+    return len(findings.errors) == before
 
 
-def check_workload_selector(selector: WorkloadSelector | None, path: str, found: Findings) -> None:
+def check_workload_selector(selector: WorkloadSelector | None, path: str, findings: Findings) -> None:
     """Check ``selector.matchLabels``.
 
     Args:
         selector: may be absent.
         path: its field path.
-        found: where findings go.
+        findings: where findings go.
     """
     if selector is None:
         return
-    _selector_entries(selector.match_labels, f"{path}.matchLabels", found)
+    _selector_entries(selector.match_labels, f"{path}.matchLabels", findings)
     if not selector.match_labels:
-        found.warn(path, "the selector has no labels, so it selects every workload")
+        findings.warn(path, "the selector has no labels, so it selects every workload")
 
 
-def _selector_entries(labels: Mapping[str, str], path: str, found: Findings) -> None:
+def _selector_entries(labels: Mapping[str, str], path: str, findings: Findings) -> None:
     for key, value in labels.items():
         if not key:
-            found.error(path, "a label key must not be empty")
+            findings.error(path, "a label key must not be empty")
         if "*" in key or "*" in value:
-            found.error(f"{path}.{key}", "wildcards are not supported in selectors")
+            findings.error(f"{path}.{key}", "wildcards are not supported in selectors")
 
 
-def check_unix_address(address: str, path: str, found: Findings) -> None:
+def check_unix_address(address: str, path: str, findings: Findings) -> None:
     """Check what follows ``unix://``.
 
     Args:
         address: an absolute path, or a name that starts with ``@``.
         path: field path.
-        found: where findings go.
+        findings: where findings go.
     """
     if not address:
-        found.error(path, "a unix:// address needs a path")
+        findings.error(path, "a unix:// address needs a path")
     elif not address.startswith("@") and (not address.startswith("/") or address.endswith("/")):
-        found.error(path, f"{address[:80]!r} is not the absolute path of a file")
+        findings.error(path, f"{address[:80]!r} is not the absolute path of a file")

@@ -21,91 +21,91 @@ __all__ = ["check_connection_pool", "check_destination_rule"]
 _EMPTY = "must have at least one field"
 
 
-def check_destination_rule(spec: DestinationRuleSpec, found: Findings) -> None:
+def check_destination_rule(spec: DestinationRuleSpec, findings: Findings) -> None:
     """Check a DestinationRule.
 
     Args:
         spec: its spec.
-        found: where findings go.
+        findings: where findings go.
     """
-    found.error("spec.host", host_problem(spec.host))
-    _policy(spec.traffic_policy, "spec.trafficPolicy", found)
+    findings.error("spec.host", host_problem(spec.host))
+    _policy(spec.traffic_policy, "spec.trafficPolicy", findings)
     names: set[str] = set()
     for index, subset in enumerate(spec.subsets):
         place = f"spec.subsets[{index}]"
         if subset.name in names:
-            found.error(f"{place}.name", f"there is already a subset {subset.name[:60]!r}", "Rename one of them.")
+            findings.error(f"{place}.name", f"there is already a subset {subset.name[:60]!r}", "Rename one of them.")
         names.add(subset.name)
-        found.error(f"{place}.name", subset_name_problem(subset.name))
-        found.label_map(f"{place}.labels", subset.labels)
-        _policy(subset.traffic_policy, f"{place}.trafficPolicy", found.silent())
+        findings.error(f"{place}.name", subset_name_problem(subset.name))
+        findings.label_map(f"{place}.labels", subset.labels)
+        _policy(subset.traffic_policy, f"{place}.trafficPolicy", findings.silent())
     selector = spec.workload_selector
-    check_export_to(spec.export_to, "spec.exportTo", found, selector=selector is not None)
-    check_workload_selector(selector, "spec.workloadSelector", found)
+    check_export_to(spec.export_to, "spec.exportTo", findings, selector=selector is not None)
+    check_workload_selector(selector, "spec.workloadSelector", findings)
 
 
-def _policy(policy: TrafficPolicy | None, path: str, found: Findings) -> None:
+def _policy(policy: TrafficPolicy | None, path: str, findings: Findings) -> None:
     if policy is None:
         return
     blocks = (policy.load_balancer, policy.connection_pool, policy.outlier_detection, policy.tls, policy.tunnel)
     if all(block is None for block in (*blocks, policy.proxy_protocol, policy.retry_budget)):
         if not policy.port_level_settings:
-            found.error(path, _EMPTY)
+            findings.error(path, _EMPTY)
             return
     elif policy.tunnel is not None and policy.proxy_protocol is not None:
-        found.error(path, "tunnel and proxyProtocol cannot be given together", "Remove one of them.")
+        findings.error(path, "tunnel and proxyProtocol cannot be given together", "Remove one of them.")
         return
-    _outlier(policy.outlier_detection, f"{path}.outlierDetection", found)
-    check_connection_pool(policy.connection_pool, f"{path}.connectionPool", found)
-    check_load_balancer(policy.load_balancer, policy.outlier_detection, f"{path}.loadBalancer", found)
-    _tls(policy.tls, f"{path}.tls", found)
+    _outlier(policy.outlier_detection, f"{path}.outlierDetection", findings)
+    check_connection_pool(policy.connection_pool, f"{path}.connectionPool", findings)
+    check_load_balancer(policy.load_balancer, policy.outlier_detection, f"{path}.loadBalancer", findings)
+    _tls(policy.tls, f"{path}.tls", findings)
     for index, port in enumerate(policy.port_level_settings):
-        _port_policy(port, f"{path}.portLevelSettings[{index}]", found.silent())
-    _tunnel(policy.tunnel, f"{path}.tunnel", found)
+        _port_policy(port, f"{path}.portLevelSettings[{index}]", findings.silent())
+    _tunnel(policy.tunnel, f"{path}.tunnel", findings)
 
 
-def _port_policy(policy: PortTrafficPolicy, path: str, found: Findings) -> None:
+def _port_policy(policy: PortTrafficPolicy, path: str, findings: Findings) -> None:
     if policy.port is None:
-        found.error(f"{path}.port", "is required")
+        findings.error(f"{path}.port", "is required")
     blocks = (policy.load_balancer, policy.connection_pool, policy.outlier_detection, policy.tls)
     if all(block is None for block in blocks):
-        found.error(path, "must have at least one of loadBalancer, connectionPool, outlierDetection and tls")
+        findings.error(path, "must have at least one of loadBalancer, connectionPool, outlierDetection and tls")
         return
-    _outlier(policy.outlier_detection, f"{path}.outlierDetection", found)
-    check_connection_pool(policy.connection_pool, f"{path}.connectionPool", found)
-    check_load_balancer(policy.load_balancer, policy.outlier_detection, f"{path}.loadBalancer", found)
-    _tls(policy.tls, f"{path}.tls", found)
+    _outlier(policy.outlier_detection, f"{path}.outlierDetection", findings)
+    check_connection_pool(policy.connection_pool, f"{path}.connectionPool", findings)
+    check_load_balancer(policy.load_balancer, policy.outlier_detection, f"{path}.loadBalancer", findings)
+    _tls(policy.tls, f"{path}.tls", findings)
 
 
-def _outlier(outlier: OutlierDetection | None, path: str, found: Findings) -> None:
+def _outlier(outlier: OutlierDetection | None, path: str, findings: Findings) -> None:
     if outlier is None:
         return
-    found.duration(f"{path}.baseEjectionTime", outlier.base_ejection_time)
-    found.duration(f"{path}.interval", outlier.interval)
+    findings.duration(f"{path}.baseEjectionTime", outlier.base_ejection_time)
+    findings.duration(f"{path}.interval", outlier.interval)
     if outlier.consecutive_errors:
         remedy = "Use consecutive5xxErrors or consecutiveGatewayErrors."
-        found.warn(f"{path}.consecutiveErrors", "consecutiveErrors is deprecated and has no effect", remedy)
+        findings.warn(f"{path}.consecutiveErrors", "consecutiveErrors is deprecated and has no effect", remedy)
     if not outlier.split_external_local_origin_errors and (outlier.consecutive_local_origin_failures or 0) > 0:
         message = "has an effect only with splitExternalLocalOriginErrors: true"
-        found.error(f"{path}.consecutiveLocalOriginFailures", message)
+        findings.error(f"{path}.consecutiveLocalOriginFailures", message)
     percents = (("maxEjectionPercent", outlier.max_ejection_percent), ("minHealthPercent", outlier.min_health_percent))
     for name, value in percents:
         if not 0 <= value <= 100:
-            found.error(f"{path}.{name}", f"must be between 0 and 100, got {value}")
+            findings.error(f"{path}.{name}", f"must be between 0 and 100, got {value}")
 
 
-def check_connection_pool(pool: ConnectionPoolSettings | None, path: str, found: Findings) -> None:
+def check_connection_pool(pool: ConnectionPoolSettings | None, path: str, findings: Findings) -> None:
     """Check ``connectionPool``.
 
     Args:
         pool: may be absent.
         path: its field path.
-        found: where findings go.
+        findings: where findings go.
     """
     if pool is None:
         return
     if pool.http is None and pool.tcp is None:
-        found.error(path, "must have http or tcp")
+        findings.error(path, "must have http or tcp")
         return
     http, tcp = pool.http, pool.tcp
     if http is not None:
@@ -118,68 +118,70 @@ def check_connection_pool(pool: ConnectionPoolSettings | None, path: str, found:
         }
         for name, value in counts.items():
             if value < 0:
-                found.error(f"{path}.http.{name}", "must not be negative")
-        found.duration(f"{path}.http.idleTimeout", http.idle_timeout)
+                findings.error(f"{path}.http.{name}", "must not be negative")
+        findings.duration(f"{path}.http.idleTimeout", http.idle_timeout)
         if http.h2_upgrade_policy == "UPGRADE" and http.use_client_protocol:
             message = "useClientProtocol cannot go together with h2UpgradePolicy: UPGRADE"
-            found.error(f"{path}.http.useClientProtocol", message)
+            findings.error(f"{path}.http.useClientProtocol", message)
         if http.http2_keep_alive is not None:
             keep_alive = http.http2_keep_alive
             for name, duration in (("interval", keep_alive.interval), ("timeout", keep_alive.timeout)):
                 place = f"{path}.http.http2KeepAlive.{name}"
                 if duration is None:
-                    found.error(place, "is required")
-                found.duration(place, duration)
+                    findings.error(place, "is required")
+                findings.duration(place, duration)
     if tcp is not None:
         if tcp.max_connections < 0:
-            found.error(f"{path}.tcp.maxConnections", "must not be negative")
-        found.duration(f"{path}.tcp.connectTimeout", tcp.connect_timeout)
-        found.duration(f"{path}.tcp.maxConnectionDuration", tcp.max_connection_duration)
+            findings.error(f"{path}.tcp.maxConnections", "must not be negative")
+        findings.duration(f"{path}.tcp.connectTimeout", tcp.connect_timeout)
+        findings.duration(f"{path}.tcp.maxConnectionDuration", tcp.max_connection_duration)
         idle = tcp.idle_timeout
         if idle is not None and abs(idle.nanoseconds) >= 1_000_000:  # less counts as 0, which turns it off
-            found.duration(f"{path}.tcp.idleTimeout", idle)
+            findings.duration(f"{path}.tcp.idleTimeout", idle)
         if tcp.tcp_keepalive is not None:
-            found.duration(f"{path}.tcp.tcpKeepalive.time", tcp.tcp_keepalive.time)
-            found.duration(f"{path}.tcp.tcpKeepalive.interval", tcp.tcp_keepalive.interval)
+            findings.duration(f"{path}.tcp.tcpKeepalive.time", tcp.tcp_keepalive.time)
+            findings.duration(f"{path}.tcp.tcpKeepalive.interval", tcp.tcp_keepalive.interval)
 
 
-def _tls(tls: ClientTLSSettings | None, path: str, found: Findings) -> None:
+def _tls(tls: ClientTLSSettings | None, path: str, findings: Findings) -> None:
     if tls is None:
         return
-    _config_map(tls.credential_name, f"{path}.credentialName", found)
+    _config_map(tls.credential_name, f"{path}.credentialName", findings)
     simple, mutual = tls.mode == "SIMPLE", tls.mode == "MUTUAL"
     if tls.insecure_skip_verify and (simple or mutual):
         checks = {"caCertificates": bool(tls.ca_certificates), "subjectAltNames": bool(tls.subject_alt_names)}
         checks["credentialName"] = simple and bool(tls.credential_name)
         given = [name for name, there in checks.items() if there]
         if given:
-            found.error(f"{path}.insecureSkipVerify", f"verifies nothing, so {' and '.join(given)} cannot be given")
+            findings.error(f"{path}.insecureSkipVerify", f"verifies nothing, so {' and '.join(given)} cannot be given")
     if (simple or mutual) and tls.credential_name:
         if tls.client_certificate or tls.ca_certificates or tls.private_key or tls.ca_crl:
-            found.error(f"{path}.credentialName", "goes with no certificate, key or CRL files", "Remove one of them.")
+            findings.error(
+                f"{path}.credentialName", "goes with no certificate, key or CRL files", "Remove one of them."
+            )
         return
     if mutual:
         needed = (("clientCertificate", tls.client_certificate), ("privateKey", tls.private_key))
         for name, value in needed:
             if not value:
-                found.error(f"{path}.{name}", "is required with mode MUTUAL")
+                findings.error(f"{path}.{name}", "is required with mode MUTUAL")
 
 
-def _config_map(name: str, path: str, found: Findings) -> None:
+def _config_map(name: str, path: str, findings: Findings) -> None:
     if not name.startswith("configmap://"):
         return
     parts = name.removeprefix("configmap://").split("/")
     if len(parts) < 2 or not parts[0] or not parts[1]:
-        found.error(path, "must have the form configmap://namespace/name")
-    elif parts[0] != found.namespace:
-        found.error(path, f"the ConfigMap must be in the rule's own namespace {found.namespace}")
+        findings.error(path, "must have the form configmap://namespace/name")
+    elif parts[0] != findings.namespace:
+        findings.error(path, f"the ConfigMap must be in the rule's own namespace {findings.namespace}")
 
 
-def _tunnel(tunnel: TunnelSettings | None, path: str, found: Findings) -> None:
+def _tunnel(tunnel: TunnelSettings | None, path: str, findings: Findings) -> None:
     if tunnel is None:
         return
     if tunnel.protocol not in ("", "CONNECT", "POST"):
-        found.error(f"{path}.protocol", "must be CONNECT or POST")
+        findings.error(f"{path}.protocol", "must be CONNECT or POST")
     if not is_ip(tunnel.target_host):
-        found.error(f"{path}.targetHost", fqdn_problem(tunnel.target_host))
-    found.error(f"{path}.targetPort", port_problem(tunnel.target_port))
+        findings.error(f"{path}.targetHost", fqdn_problem(tunnel.target_host))
+    findings.error(f"{path}.targetPort", port_problem(tunnel.target_port))

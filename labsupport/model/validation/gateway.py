@@ -34,143 +34,143 @@ _CIPHERS = frozenset(
 )
 
 
-def check_gateway(spec: GatewaySpec, name: str, found: Findings) -> None:
+def check_gateway(spec: GatewaySpec, name: str, findings: Findings) -> None:
     """Check a Gateway.
 
     Args:
         spec: its spec.
         name: ``metadata.name``.
-        found: where findings go.
+        findings: where findings go.
     """
-    converted = found.annotations.get("internal.istio.io/gateway-semantics") == "gateway"
+    converted = findings.annotations.get("internal.istio.io/gateway-semantics") == "gateway"
     if not is_dns_label(name) and not converted:
         message = f"{name[:80]!r} is not a name for a Gateway"
-        found.error("metadata.name", message, "Use letters, digits and hyphens, without dots, at most 63.")
+        findings.error("metadata.name", message, "Use letters, digits and hyphens, without dots, at most 63.")
     if not spec.servers:
-        found.error("spec.servers", "a Gateway needs at least one server")
+        findings.error("spec.servers", "a Gateway needs at least one server")
     names: set[str] = set()
     for index, server in enumerate(spec.servers):
         place = f"spec.servers[{index}]"
-        _server(server, place, found, converted)
+        _server(server, place, findings, converted)
         if server.port is None:
             continue
         if server.port.name in names:
-            found.error(
+            findings.error(
                 f"{place}.port.name", f"there is already a port {server.port.name[:60]!r}", "Rename one of them."
             )
         names.add(server.port.name)
         if server.tls is not None and server.tls.https_redirect and not is_http(server.port.protocol):
-            found.warn(f"{place}.tls.httpsRedirect", "has an effect only on HTTP servers")
+            findings.warn(f"{place}.tls.httpsRedirect", "has an effect only on HTTP servers")
 
 
-def _server(server: Server, path: str, found: Findings, converted: bool) -> None:
+def _server(server: Server, path: str, findings: Findings, converted: bool) -> None:
     if not server.hosts:
-        found.error(f"{path}.hosts", "needs at least one host", 'Write hosts: ["*"] for every host.')
+        findings.error(f"{path}.hosts", "needs at least one host", 'Write hosts: ["*"] for every host.')
     for index, host in enumerate(server.hosts):
-        check_namespaced_host(host, f"{path}.hosts[{index}]", found, gateway=True, converted=converted)
-    before = len(found.errors)
-    _port(server.port, server.bind, path, found)
-    port_fine = len(found.errors) == before
+        check_namespaced_host(host, f"{path}.hosts[{index}]", findings, gateway=True, converted=converted)
+    before = len(findings.errors)
+    _port(server.port, server.bind, path, findings)
+    port_fine = len(findings.errors) == before
     if server.bind.startswith(_UNIX):
-        check_unix_address(server.bind.removeprefix(_UNIX), f"{path}.bind", found)
+        check_unix_address(server.bind.removeprefix(_UNIX), f"{path}.bind", findings)
         if server.port is not None and server.port.number:
-            found.error(f"{path}.port.number", "must be 0 when bind is a unix:// address")
+            findings.error(f"{path}.port.number", "must be 0 when bind is a unix:// address")
     elif server.bind and not is_ip(server.bind):
-        found.error(f"{path}.bind", f"{server.bind[:80]!r} is not an IP address")
-    check_server_tls(server.tls, f"{path}.tls", found)
+        findings.error(f"{path}.bind", f"{server.bind[:80]!r} is not an IP address")
+    check_server_tls(server.tls, f"{path}.tls", findings)
     if port_fine:
-        _tls_fits(server, path, found)
+        _tls_fits(server, path, findings)
 
 
-def _tls_fits(server: Server, path: str, found: Findings) -> None:
+def _tls_fits(server: Server, path: str, findings: Findings) -> None:
     protocol, tls = server.port.protocol, server.tls
     if is_tls(protocol):
         if tls is None:
-            found.error(f"{path}.tls", f"is required with protocol {protocol}")
+            findings.error(f"{path}.tls", f"is required with protocol {protocol}")
     elif tls is not None and is_http(protocol):
         passes = tls.mode in ("PASSTHROUGH", "AUTO_PASSTHROUGH")
         if not passes or tls.ca_certificates or tls.private_key or tls.server_certificate:
             remedy = "Use protocol HTTPS, or keep only httpsRedirect."
-            found.error(f"{path}.tls", f"a server of protocol {protocol} does no TLS", remedy)
+            findings.error(f"{path}.tls", f"a server of protocol {protocol} does no TLS", remedy)
     elif tls is not None:
-        found.error(f"{path}.tls", f"a server of protocol {protocol} takes no tls", "Use protocol TLS or HTTPS.")
+        findings.error(f"{path}.tls", f"a server of protocol {protocol} takes no tls", "Use protocol TLS or HTTPS.")
 
 
-def _port(port: Port | None, bind: str, path: str, found: Findings) -> None:
+def _port(port: Port | None, bind: str, path: str, findings: Findings) -> None:
     if port is None:
-        found.error(f"{path}.port", "is required")
+        findings.error(f"{path}.port", "is required")
         return
     if port.protocol.lower() not in PROTOCOLS:
         known = "HTTP, HTTPS, HTTP2, GRPC, GRPC-WEB, TLS, TCP, MONGO, REDIS, MYSQL"
-        found.error(f"{path}.port.protocol", f"{port.protocol[:60]!r} is not a protocol", f"Known are {known}.")
+        findings.error(f"{path}.port.protocol", f"{port.protocol[:60]!r} is not a protocol", f"Known are {known}.")
     if port.number or not bind.startswith(_UNIX):
-        found.error(f"{path}.port.number", port_problem(port.number))
+        findings.error(f"{path}.port.number", port_problem(port.number))
     if port.target_port:
-        found.error(f"{path}.port.targetPort", "has no effect in a Gateway", "Remove it.")
+        findings.error(f"{path}.port.targetPort", "has no effect in a Gateway", "Remove it.")
     if not port.name:
-        found.error(f"{path}.port.name", "must not be empty")
+        findings.error(f"{path}.port.name", "must not be empty")
 
 
-def check_namespaced_host(text: str, path: str, found: Findings, *, gateway: bool, converted: bool = False) -> None:
+def check_namespaced_host(text: str, path: str, findings: Findings, *, gateway: bool, converted: bool = False) -> None:
     """Check a host of a Gateway or a Sidecar, ``namespace/host``.
 
     Args:
         text: the host; in a Gateway the namespace may be left out.
         path: its field path.
-        found: where findings go.
+        findings: where findings go.
         gateway: whether it belongs to a Gateway.
         converted: whether the Gateway was made from one of the Gateway API.
     """
     namespace, slash, host = text.partition("/")
     if not slash:
         if gateway:
-            _host_part(text, path, found, gateway)
+            _host_part(text, path, findings, gateway)
         else:
-            found.error(
+            findings.error(
                 path, f"{text[:80]!r} must have the form namespace/host", f"Write ./{text[:60]} or */{text[:60]}."
             )
         return
     if not namespace or not host:
-        found.error(path, "namespace and host must not be empty")
+        findings.error(path, "namespace and host must not be empty")
     allowed = ("*", ".", "~") if converted else ("*", ".")
     if not gateway:
         allowed = ("", "*", ".")
         namespace = namespace.removeprefix("~")
     if namespace not in allowed and not is_dns_label(namespace):
-        found.error(path, f"{namespace[:60]!r} is not a namespace")
-    _host_part(host, path, found, gateway)
+        findings.error(path, f"{namespace[:60]!r} is not a namespace")
+    _host_part(host, path, findings, gateway)
 
 
-def _host_part(host: str, path: str, found: Findings, gateway: bool) -> None:
+def _host_part(host: str, path: str, findings: Findings, gateway: bool) -> None:
     if host != "*" and "." not in host:
-        found.error(
+        findings.error(
             path, f"{host[:80]!r} is a short name", "Write the full name, such as name.namespace.svc.cluster.local."
         )
     problem = host_problem(host)
     if problem and not (gateway and is_ip(host)):
-        found.error(path, problem)
+        findings.error(path, problem)
     if "*" in host and len(host) != 1 and not host.startswith("*."):
-        found.error(path, f"{host[:80]!r}: * can only stand for whole labels, as in *.example.com")
+        findings.error(path, f"{host[:80]!r}: * can only stand for whole labels, as in *.example.com")
 
 
-def check_server_tls(tls: ServerTLSSettings | None, path: str, found: Findings) -> None:
+def check_server_tls(tls: ServerTLSSettings | None, path: str, findings: Findings) -> None:
     """Check TLS settings towards clients.
 
     Args:
         tls: may be absent.
         path: its field path.
-        found: where findings go.
+        findings: where findings go.
     """
     if tls is None:
         return
-    _ciphers(tls, path, found)
+    _ciphers(tls, path, findings)
     files = {"serverCertificate": tls.server_certificate, "privateKey": tls.private_key}
     sources = {"tlsCertificates": tls.tls_certificates, "credentialName": tls.credential_name}
     sources["credentialNames"] = tls.credential_names
     if tls.mode == "ISTIO_MUTUAL":
         for name, value in (files | {"caCertificates": tls.ca_certificates} | sources).items():
             if value:
-                found.error(
+                findings.error(
                     f"{path}.{name}", "cannot be given with mode ISTIO_MUTUAL, which uses the mesh's certificates"
                 )
         return
@@ -178,20 +178,20 @@ def check_server_tls(tls: ServerTLSSettings | None, path: str, found: Findings) 
         ignored = [name for name, value in (files | sources).items() if value]
         ignored += ["caCertificates"] * bool(tls.ca_certificates) + ["caCrl"] * bool(tls.ca_crl)
         if ignored:
-            found.warn(path, f"mode {tls.mode} uses no certificates; {', '.join(ignored)} will be ignored")
+            findings.warn(path, f"mode {tls.mode} uses no certificates; {', '.join(ignored)} will be ignored")
     pair = bool(tls.server_certificate and tls.private_key)
     if pair + sum(1 for value in sources.values() if value) > 1:
         message = "only one of credentialName, credentialNames, tlsCertificates and serverCertificate may be given"
-        found.error(path, message, "Remove all but one.")
+        findings.error(path, message, "Remove all but one.")
     if tls.mode not in ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"):
-        _crl(tls, path, found)
+        _crl(tls, path, findings)
         return
     if tls.credential_name or tls.credential_names:
         return
     if tls.mode != "SIMPLE" and not tls.ca_certificates:
-        found.error(f"{path}.caCertificates", f"is required with mode {tls.mode}")
+        findings.error(f"{path}.caCertificates", f"is required with mode {tls.mode}")
     if len(tls.tls_certificates) > 2:
-        found.warn(f"{path}.tlsCertificates", "at most 2 certificates are supported")
+        findings.warn(f"{path}.tlsCertificates", "at most 2 certificates are supported")
     certificates: Sequence[TLSCertificate | ServerTLSSettings] = tls.tls_certificates or [tls]
     for index, certificate in enumerate(certificates):
         place = f"{path}.tlsCertificates[{index}]" if tls.tls_certificates else path
@@ -201,30 +201,30 @@ def check_server_tls(tls: ServerTLSSettings | None, path: str, found: Findings) 
         ):
             if not value:
                 remedy = "Or set credentialName to the name of a Secret." if certificate is tls else ""
-                found.error(f"{place}.{name}", f"is required with mode {tls.mode}", remedy)
-    _crl(tls, path, found)
+                findings.error(f"{place}.{name}", f"is required with mode {tls.mode}", remedy)
+    _crl(tls, path, findings)
 
 
-def _crl(tls: ServerTLSSettings, path: str, found: Findings) -> None:
+def _crl(tls: ServerTLSSettings, path: str, findings: Findings) -> None:
     if tls.ca_crl and tls.credential_name:
-        found.error(f"{path}.caCrl", "cannot be given with credentialName; put the CRL into the Secret")
+        findings.error(f"{path}.caCrl", "cannot be given with credentialName; put the CRL into the Secret")
     if tls.ca_crl and tls.mode == "SIMPLE":
-        found.error(f"{path}.caCrl", "cannot be given with mode SIMPLE, where clients show no certificate")
+        findings.error(f"{path}.caCrl", "cannot be given with mode SIMPLE, where clients show no certificate")
 
 
-def _ciphers(tls: ServerTLSSettings, path: str, found: Findings) -> None:
+def _ciphers(tls: ServerTLSSettings, path: str, findings: Findings) -> None:
     if tls.min_protocol_version in ("TLSV1_0", "TLSV1_1") and not tls.cipher_suites:
         message = "TLS below 1.2 works only with cipherSuites that still have its ciphers"
-        found.warn(f"{path}.minProtocolVersion", message)
+        findings.warn(f"{path}.minProtocolVersion", message)
     known: set[str] = set()
     for index, suite in enumerate(tls.cipher_suites):
         place = f"{path}.cipherSuites[{index}]"
         # Expressions such as [A|B] or -AES128-SHA are left to Envoy; Go looks at the first byte here.
         plain = suite != "" and _is_alphanumeric(suite.encode()[0])
         if plain and suite not in _CIPHERS:
-            found.warn(place, f"{suite[:60]!r} is not a cipher suite and will be ignored")
+            findings.warn(place, f"{suite[:60]!r} is not a cipher suite and will be ignored")
         elif suite in known:
-            found.warn(place, f"{suite[:60]!r} is given twice")
+            findings.warn(place, f"{suite[:60]!r} is given twice")
         else:
             known.add(suite)
 

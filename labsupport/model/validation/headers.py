@@ -105,13 +105,13 @@ def _format_problem(value: str) -> str:
     return "" if state == "literal" else "a % command that does not end"
 
 
-def check_headers(headers: Headers | None, path: str, found: Findings) -> None:
+def check_headers(headers: Headers | None, path: str, findings: Findings) -> None:
     """Check header operations.
 
     Args:
         headers: the operations.
         path: their field path.
-        found: where findings go.
+        findings: where findings go.
     """
     if headers is None:
         return
@@ -122,7 +122,7 @@ def check_headers(headers: Headers | None, path: str, found: Findings) -> None:
         for verb, entries in changes:
             for name, value in entries.items():
                 place = f"{path}.{side}.{verb}.{name}"
-                found.error(place, _operation_problem(name, side == "request"))
-                found.error(place, _value_problem(value))
+                findings.error(place, _operation_problem(name, side == "request"))
+                findings.error(place, _value_problem(value))
         for index, name in enumerate(operations.remove):
-            found.error(f"{path}.{side}.remove[{index}]", _operation_problem(name, False))
+            findings.error(f"{path}.{side}.remove[{index}]", _operation_problem(name, False))

@@ -76,7 +76,7 @@ def operator(condition: StringMatch) -> tuple[str, str]:
     return "", ""
 
 
-def check_cors(policy: CorsPolicy | None, path: str, found: Findings) -> None:
+def check_cors(policy: CorsPolicy | None, path: str, findings: Findings) -> None:
     """Check a CORS policy, which may be absent."""
     if policy is None:
         return
@@ -84,33 +84,33 @@ def check_cors(policy: CorsPolicy | None, path: str, found: Findings) -> None:
         name, text = operator(origin)
         place = f"{path}.allowOrigins[{index}]"
         if not text:
-            found.error(place, "an origin needs exact, prefix or regex with a text")
+            findings.error(place, "an origin needs exact, prefix or regex with a text")
         elif name == "regex":
-            found.error(f"{place}.regex", regex_problem(text))
+            findings.error(f"{place}.regex", regex_problem(text))
     for index, method in enumerate(policy.allow_methods):
         if method not in _CORS_METHODS:
-            found.error(f"{path}.allowMethods[{index}]", f"{method[:60]!r} is not an HTTP method in capital letters")
+            findings.error(f"{path}.allowMethods[{index}]", f"{method[:60]!r} is not an HTTP method in capital letters")
     for field, names in (("allowHeaders", policy.allow_headers), ("exposeHeaders", policy.expose_headers)):
         for index, header in enumerate(names):
-            found.error(f"{path}.{field}[{index}]", cors_header_problem(header))
+            findings.error(f"{path}.{field}[{index}]", cors_header_problem(header))
     if policy.max_age is not None:
-        found.duration(f"{path}.maxAge", policy.max_age)
+        findings.duration(f"{path}.maxAge", policy.max_age)
         if policy.max_age.nanoseconds > 0 and policy.max_age.nanoseconds % 1_000_000_000:
-            found.error(f"{path}.maxAge", "must be whole seconds")
+            findings.error(f"{path}.maxAge", "must be whole seconds")
 
 
-def _percentage(share: Percent | None, path: str, found: Findings) -> None:
+def _percentage(share: Percent | None, path: str, findings: Findings) -> None:
     if share is None:
         return
     value = share.value
     if value < 0 or value > 100 or 0 < value < 0.0001:
-        found.error(f"{path}.value", f"must be 0, or between 0.0001 and 100, got {value:g}")
+        findings.error(f"{path}.value", f"must be 0, or between 0.0001 and 100, got {value:g}")
 
 
-def check_mirror_share(share: Percent | None, path: str, found: Findings) -> None:
+def check_mirror_share(share: Percent | None, path: str, findings: Findings) -> None:
     """Check the share of requests that a mirror gets."""
     if share is not None and not 0 <= share.value <= 100:
-        found.error(f"{path}.value", f"must be between 0 and 100, got {share.value:g}")
+        findings.error(f"{path}.value", f"must be between 0 and 100, got {share.value:g}")
 
 
 def status_problem(status: int) -> str:
@@ -118,44 +118,44 @@ def status_problem(status: int) -> str:
     return "" if 200 <= status <= 600 else f"{status} is not an HTTP status that can be sent (200 to 599)"
 
 
-def check_abort(abort: Abort | None, path: str, found: Findings) -> None:
+def check_abort(abort: Abort | None, path: str, findings: Findings) -> None:
     """Check an abort to inject, which may be absent."""
     if abort is None:
         return
-    _percentage(abort.percentage, f"{path}.percentage", found)
+    _percentage(abort.percentage, f"{path}.percentage", findings)
     if abort.http2_error is not None:
-        found.error(f"{path}.http2Error", "HTTP/2 errors cannot be injected", "Use httpStatus or grpcStatus.")
+        findings.error(f"{path}.http2Error", "HTTP/2 errors cannot be injected", "Use httpStatus or grpcStatus.")
     elif abort.grpc_status is not None:
         if abort.grpc_status not in GRPC_CODES:
-            found.error(f"{path}.grpcStatus", f"{abort.grpc_status[:60]!r} is not a gRPC status such as UNAVAILABLE")
+            findings.error(f"{path}.grpcStatus", f"{abort.grpc_status[:60]!r} is not a gRPC status such as UNAVAILABLE")
     elif abort.http_status is not None:
-        found.error(f"{path}.httpStatus", status_problem(abort.http_status))
+        findings.error(f"{path}.httpStatus", status_problem(abort.http_status))
 
 
-def check_delay(delay: Delay | None, path: str, found: Findings) -> None:
+def check_delay(delay: Delay | None, path: str, findings: Findings) -> None:
     """Check a delay to inject, which may be absent."""
     if delay is None:
         return
-    _percentage(delay.percentage, f"{path}.percentage", found)
+    _percentage(delay.percentage, f"{path}.percentage", findings)
     if delay.exponential_delay is not None:
-        found.error(f"{path}.exponentialDelay", "is not supported", "Use fixedDelay.")
+        findings.error(f"{path}.exponentialDelay", "is not supported", "Use fixedDelay.")
     else:
-        found.duration(f"{path}.fixedDelay", delay.fixed_delay)
+        findings.duration(f"{path}.fixedDelay", delay.fixed_delay)
 
 
-def check_retries(retries: HTTPRetry | None, path: str, found: Findings) -> None:
+def check_retries(retries: HTTPRetry | None, path: str, findings: Findings) -> None:
     """Check a retry policy, which may be absent."""
     if retries is None:
         return
     if retries.attempts < 0:
-        found.error(f"{path}.attempts", "must not be negative")
+        findings.error(f"{path}.attempts", "must not be negative")
     idle = retries.per_try_timeout is not None or retries.retry_on or retries.retry_remote_localities is not None
     if retries.attempts == 0 and idle:
         remedy = "Set attempts to how often to try again, or remove the other fields."
-        found.error(f"{path}.attempts", "is 0 (no retries), but a retry policy is given", remedy)
-    found.duration(f"{path}.perTryTimeout", retries.per_try_timeout)
+        findings.error(f"{path}.attempts", "is 0 (no retries), but a retry policy is given", remedy)
+    findings.duration(f"{path}.perTryTimeout", retries.per_try_timeout)
     for condition in retries.retry_on.split(",") if retries.retry_on else ():
         if condition not in RETRY_ON and is_go_integer(condition) not in HTTP_CODES:
             remedy = "Leave out the space." if condition.strip() in RETRY_ON else ""
-            found.error(f"{path}.retryOn", f"{condition[:60]!r} is not a condition to retry on", remedy)
-    found.duration(f"{path}.backoff", retries.backoff)
+            findings.error(f"{path}.retryOn", f"{condition[:60]!r} is not a condition to retry on", remedy)
+    findings.duration(f"{path}.backoff", retries.backoff)

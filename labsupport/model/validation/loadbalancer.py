@@ -24,7 +24,7 @@ _TOPOLOGY = frozenset({"topology.kubernetes.io/region", "topology.kubernetes.io/
 
 
 def check_load_balancer(
-    settings: LoadBalancerSettings | None, outlier: OutlierDetection | None, path: str, found: Findings
+    settings: LoadBalancerSettings | None, outlier: OutlierDetection | None, path: str, findings: Findings
 ) -> None:
     """Check ``loadBalancer``.
 
@@ -32,50 +32,50 @@ def check_load_balancer(
         settings: may be absent.
         outlier: the outlier detection beside it.
         path: its field path.
-        found: where findings go.
+        findings: where findings go.
     """
     if settings is None:
         return
-    _hash(settings.consistent_hash, f"{path}.consistentHash", found)
+    _hash(settings.consistent_hash, f"{path}.consistentHash", findings)
     locality, zone = settings.locality_lb_setting, settings.zone_aware_lb_setting
     if locality is not None and zone is not None:
-        found.error(path, "localityLbSetting and zoneAwareLbSetting cannot be given together", "Remove one of them.")
-    _locality(locality, outlier, f"{path}.localityLbSetting", found)
-    _zone_aware(zone, outlier, f"{path}.zoneAwareLbSetting", found)
-    _warmup(settings.warmup, f"{path}.warmup", found)
+        findings.error(path, "localityLbSetting and zoneAwareLbSetting cannot be given together", "Remove one of them.")
+    _locality(locality, outlier, f"{path}.localityLbSetting", findings)
+    _zone_aware(zone, outlier, f"{path}.zoneAwareLbSetting", findings)
+    _warmup(settings.warmup, f"{path}.warmup", findings)
 
 
-def _hash(settings: ConsistentHashLB | None, path: str, found: Findings) -> None:
+def _hash(settings: ConsistentHashLB | None, path: str, findings: Findings) -> None:
     if settings is None:
         return
     cookie = settings.http_cookie
     # Of several hash keys a lenient decoder keeps the last one.
     if cookie is not None and settings.use_source_ip is None and settings.http_query_parameter_name is None:
         if not cookie.name:
-            found.error(f"{path}.httpCookie.name", "is required")
+            findings.error(f"{path}.httpCookie.name", "is required")
         names: set[str] = set()
         for index, attribute in enumerate(cookie.attributes):
             place = f"{path}.httpCookie.attributes[{index}].name"
             if not attribute.name:
-                found.error(place, "must not be empty")
+                findings.error(place, "must not be empty")
             elif attribute.name in names:
-                found.error(place, f"{attribute.name[:60]!r} is given twice")
+                findings.error(place, f"{attribute.name[:60]!r} is given twice")
             names.add(attribute.name)
     if settings.minimum_ring_size:
         remedy = "Use ringHash: {minimumRingSize: ...}."
-        found.warn(f"{path}.minimumRingSize", "minimumRingSize is deprecated here", remedy)
+        findings.warn(f"{path}.minimumRingSize", "minimumRingSize is deprecated here", remedy)
         if settings.ring_hash is not None or settings.maglev is not None:
             message = "minimumRingSize cannot be given together with ringHash or maglev"
-            found.error(f"{path}.minimumRingSize", message, "Remove one of them.")
+            findings.error(f"{path}.minimumRingSize", message, "Remove one of them.")
     if settings.maglev is not None:
         size = settings.maglev.table_size
         place = f"{path}.maglev.tableSize"
         if size == 0:
-            found.error(place, "is required")
+            findings.error(place, "is required")
         elif size >= _MAGLEV_LIMIT:
-            found.error(place, f"must be less than {_MAGLEV_LIMIT}")
+            findings.error(place, f"must be less than {_MAGLEV_LIMIT}")
         elif not _is_prime(size):
-            found.error(place, f"must be a prime number such as 65537, got {size}")
+            findings.error(place, f"must be a prime number such as 65537, got {size}")
 
 
 def _is_prime(number: int) -> bool:
@@ -84,81 +84,81 @@ def _is_prime(number: int) -> bool:
     return number % 2 != 0 and all(number % factor for factor in range(3, math.isqrt(number) + 1, 2))
 
 
-def _warmup(warmup: WarmupConfiguration | None, path: str, found: Findings) -> None:
+def _warmup(warmup: WarmupConfiguration | None, path: str, findings: Findings) -> None:
     if warmup is None:
         return
     if warmup.duration is None:
-        found.error(f"{path}.duration", "is required")
-    found.duration(f"{path}.duration", warmup.duration)
+        findings.error(f"{path}.duration", "is required")
+    findings.duration(f"{path}.duration", warmup.duration)
     if (warmup.minimum_percent or 0) > 100:
-        found.error(f"{path}.minimumPercent", "must be at most 100")
+        findings.error(f"{path}.minimumPercent", "must be at most 100")
     if warmup.aggression is not None and warmup.aggression <= 0:
-        found.error(f"{path}.aggression", "must be greater than 0")
+        findings.error(f"{path}.aggression", "must be greater than 0")
 
 
 def _locality(
-    setting: LocalityLoadBalancerSetting | None, outlier: OutlierDetection | None, path: str, found: Findings
+    setting: LocalityLoadBalancerSetting | None, outlier: OutlierDetection | None, path: str, findings: Findings
 ) -> None:
     if setting is None:
         return
     if setting.distribute and setting.failover:
-        found.error(path, "distribute and failover cannot be given together", "Remove one of them.")
+        findings.error(path, "distribute and failover cannot be given together", "Remove one of them.")
         return
     if setting.failover and _TOPOLOGY.intersection(setting.failover_priority):
-        found.error(f"{path}.failoverPriority", "topology labels cannot be given together with failover")
+        findings.error(f"{path}.failoverPriority", "topology labels cannot be given together with failover")
         return
     for index, share in enumerate(setting.distribute):
         place = f"{path}.distribute[{index}].to"
         for locality, weight in share.to.items():
             if not 1 <= weight <= 100:
-                found.error(f"{place}.{locality}", f"must be between 1 and 100, got {weight}")
+                findings.error(f"{place}.{locality}", f"must be between 1 and 100, got {weight}")
                 return
         total = sum(share.to.values())
         if total != 100:
-            found.error(place, f"the weights must add up to 100, got {total}")
+            findings.error(place, f"the weights must add up to 100, got {total}")
             return
         # istiod goes through this mapping in random order and misses some overlaps in some of them; refusing what any
         # order refuses is the only verdict that stays the same.
-        pairs = ([one, other] for one, other in permutations(share.to, 2))
+        pairs = ([permutation, other] for permutation, other in permutations(share.to, 2))
         orders = chain([list(share.to)], pairs)
-        found.error(place, next((problem for order in orders if (problem := _localities_problem(order))), ""))
-    found.error(f"{path}.distribute", _localities_problem([share.from_ for share in setting.distribute]))
-    _needs_outlier(setting, outlier, path, found)
-    _failovers(setting.failover, f"{path}.failover", found)
+        findings.error(place, next((problem for order in orders if (problem := _localities_problem(order))), ""))
+    findings.error(f"{path}.distribute", _localities_problem([share.from_ for share in setting.distribute]))
+    _needs_outlier(setting, outlier, path, findings)
+    _failovers(setting.failover, f"{path}.failover", findings)
 
 
 def _zone_aware(
-    setting: ZoneAwareLoadBalancerSetting | None, outlier: OutlierDetection | None, path: str, found: Findings
+    setting: ZoneAwareLoadBalancerSetting | None, outlier: OutlierDetection | None, path: str, findings: Findings
 ) -> None:
     if setting is None:
         return
     for index, label in enumerate(setting.failover_priority):
         if label in _TOPOLOGY:
             message = f"{label} is not needed here: zone-aware balancing looks at regions and zones by itself"
-            found.error(f"{path}.failoverPriority[{index}]", message)
-    _needs_outlier(setting, outlier, path, found)
-    _failovers(setting.failover, f"{path}.failover", found)
+            findings.error(f"{path}.failoverPriority[{index}]", message)
+    _needs_outlier(setting, outlier, path, findings)
+    _failovers(setting.failover, f"{path}.failover", findings)
 
 
 def _needs_outlier(
     setting: LocalityLoadBalancerSetting | ZoneAwareLoadBalancerSetting,
     outlier: OutlierDetection | None,
     path: str,
-    found: Findings,
+    findings: Findings,
 ) -> None:
     if (setting.failover or setting.failover_priority) and outlier is None:
-        found.warn(path, "failover has no effect without outlierDetection", "Add outlierDetection: {}.")
+        findings.warn(path, "failover has no effect without outlierDetection", "Add outlierDetection: {}.")
 
 
-def _failovers(failovers: Sequence[Failover], path: str, found: Findings) -> None:
+def _failovers(failovers: Sequence[Failover], path: str, findings: Findings) -> None:
     for index, failover in enumerate(failovers):
         place = f"{path}[{index}]"
         if failover.from_ == failover.to:
-            found.error(place, "from and to must be different regions")
+            findings.error(place, "from and to must be different regions")
         if "/" in failover.from_ or "/" in failover.to:
-            found.error(place, "from and to are regions, without zone")
+            findings.error(place, "from and to are regions, without zone")
         if "*" in failover.from_ or "*" in failover.to:
-            found.error(place, "wildcards are not allowed")
+            findings.error(place, "wildcards are not allowed")
 
 
 def _localities_problem(localities: Sequence[str]) -> str:

@@ -36,23 +36,23 @@ class _Prefix:
     maps: tuple[Mapping[str, str], ...]
 
 
-def warn_unreachable(spec: VirtualServiceSpec, found: Findings) -> None:
+def warn_unreachable(spec: VirtualServiceSpec, findings: Findings) -> None:
     """Warn about rules and matches that earlier ones make useless.
 
     Args:
         spec: spec of a VirtualService.
-        found: where warnings go.
+        findings: where warnings go.
     """
-    prefixes = _walk(spec.http, "spec.http", found)
-    _walk(spec.tcp, "spec.tcp", found)
-    _walk(spec.tls, "spec.tls", found)
+    prefixes = _walk(spec.http, "spec.http", findings)
+    _walk(spec.tcp, "spec.tcp", findings)
+    _walk(spec.tls, "spec.tls", findings)
     for index, first in enumerate(prefixes):
         for later in prefixes[index + 1 :]:
             if later.prefix != first.prefix and _covers(first, later):
                 message = (
                     f"never holds: prefix {first.prefix!r} in {first.rule} comes first and covers {later.prefix!r}"
                 )
-                found.warn(later.path, message, "Put the longer prefix first.", INEFFECTIVE)
+                findings.warn(later.path, message, "Put the longer prefix first.", INEFFECTIVE)
 
 
 def _name(route: Schema, path: str) -> str:
@@ -64,7 +64,7 @@ def _key(match: Schema) -> str:
     return json.dumps(match.model_dump(exclude={"name"}, warnings=False), sort_keys=True, default=str)
 
 
-def _walk(routes: Sequence[HTTPRoute | TCPRoute | TLSRoute], path: str, found: Findings) -> list[_Prefix]:
+def _walk(routes: Sequence[HTTPRoute | TCPRoute | TLSRoute], path: str, findings: Findings) -> list[_Prefix]:
     seen: dict[str, str] = {}
     catch_all = ""
     prefixes: list[_Prefix] = []
@@ -73,7 +73,7 @@ def _walk(routes: Sequence[HTTPRoute | TCPRoute | TLSRoute], path: str, found: F
         name = _name(route, place)
         if not route.match:
             if catch_all:
-                found.warn(place, f"is never used: {catch_all} has no match either and comes first", "", UNREACHABLE)
+                findings.warn(place, f"is never used: {catch_all} has no match either and comes first", "", UNREACHABLE)
             catch_all = name
             continue
         duplicates = 0
@@ -82,18 +82,18 @@ def _walk(routes: Sequence[HTTPRoute | TCPRoute | TLSRoute], path: str, found: F
             if catch_all:
                 remedy = "Put the rule without match last."
                 message = f"is never reached: {catch_all} has no match, so it takes every request"
-                found.warn(where, message, remedy, UNREACHABLE)
+                findings.warn(where, message, remedy, UNREACHABLE)
                 continue
             key = _key(match)
             if key in seen:
-                found.warn(where, f"never holds: {seen[key]} has the same match and comes first", "", INEFFECTIVE)
+                findings.warn(where, f"never holds: {seen[key]} has the same match and comes first", "", INEFFECTIVE)
                 duplicates += 1
                 continue
             seen[key] = name
             if isinstance(match, HTTPMatchRequest) and match.uri is not None and _effective(match.uri)[0] == "prefix:":
                 prefixes.append(_prefix(match, where, name))
         if duplicates == len(route.match):
-            found.warn(place, "is never used: earlier rules have all its matches", "", UNREACHABLE)
+            findings.warn(place, "is never used: earlier rules have all its matches", "", UNREACHABLE)
     return [entry for entry in prefixes if entry.prefix]
 
 

@@ -197,13 +197,13 @@ def inspect(raw: JsonObject, *, namespace: str = "default") -> Inspection:
     if is_istio(raw) and not issubclass(model, OtherIstio):
         # What the schema accepts is decoded already; the rest istiod reads more leniently.
         spec = cleaned.get("spec") if not isinstance(resource, _CHECKED) else resource.spec
-        found = _webhook(raw["kind"], raw, spec, namespace)
+        findings = _webhook(raw["kind"], raw, spec, namespace)
         # istiod's decoder objects to the same fields as the schema, in other words; once is enough for a reader.
         told = {issue.path for issue in errors}
-        errors += [issue for issue in found.errors if issue.path not in told]
+        errors += [issue for issue in findings.errors if issue.path not in told]
         # istiod cannot read an object whose metadata has a wrong type, so it has nothing to warn about.
         readable = not any(issue.by == "crd" and issue.path.startswith("metadata.") for issue in errors)
-        warnings = found.warnings if readable else []
+        warnings = findings.warnings if readable else []
     kept = _without_nulls(raw, cleaned) if is_istio(raw) else raw
     return Inspection(resource, tuple(errors), tuple(warnings), tuple(report.loose), kept)
 
@@ -233,34 +233,34 @@ def _webhook(kind: str, raw: Mapping[str, Json], spec: object, namespace: str) -
         for name in ("labels", "annotations")
         if isinstance(entries := metadata.get(name), dict)
     }
-    found = Findings(
+    findings = Findings(
         _text(metadata.get("namespace")) or namespace, strings.get("annotations", {}), strings.get("labels", {})
     )
-    _check_annotations(found)
-    if found.errors:
-        return found
+    _check_annotations(findings)
+    if findings.errors:
+        return findings
     try:
-        _check_spec(kind, spec, _text(metadata.get("name")), found)
+        _check_spec(kind, spec, _text(metadata.get("name")), findings)
     except DecodeError as error:
-        found.errors.clear()
-        found.warnings.clear()
-        found.error(error.path, str(error))
-    return found
+        findings.errors.clear()
+        findings.warnings.clear()
+        findings.error(error.path, str(error))
+    return findings
 
 
-def _check_annotations(found: Findings) -> None:
-    if _DRY_RUN in found.annotations:
-        found.error(f"metadata.annotations.{_DRY_RUN}", "is supported only by AuthorizationPolicy", "Remove it.")
+def _check_annotations(findings: Findings) -> None:
+    if _DRY_RUN in findings.annotations:
+        findings.error(f"metadata.annotations.{_DRY_RUN}", "is supported only by AuthorizationPolicy", "Remove it.")
     for name in _RESERVED:
-        if name in found.annotations:
-            found.error(f"metadata.annotations.{name}", "is reserved for Istio itself", "Remove it.")
+        if name in findings.annotations:
+            findings.error(f"metadata.annotations.{name}", "is reserved for Istio itself", "Remove it.")
 
 
-def _check_spec(kind: str, spec: object, name: str, found: Findings) -> None:
+def _check_spec(kind: str, spec: object, name: str, findings: Findings) -> None:
     if kind == "Gateway":
-        check_gateway(_decoded(GatewaySpec, spec), name, found)
+        check_gateway(_decoded(GatewaySpec, spec), name, findings)
     else:
-        _CHECKS[kind](spec, found)
+        _CHECKS[kind](spec, findings)
 
 
 def _decoded(model: type[T], spec: object) -> T:
@@ -268,7 +268,7 @@ def _decoded(model: type[T], spec: object) -> T:
 
 
 def _check(model: type[T], check: Callable[[T, Findings], None]) -> Callable[[object, Findings], None]:
-    return lambda spec, found: check(_decoded(model, spec), found)
+    return lambda spec, findings: check(_decoded(model, spec), findings)
 
 
 _CHECKS: dict[str, Callable[[object, Findings], None]] = {

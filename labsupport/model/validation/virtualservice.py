@@ -20,76 +20,76 @@ from labsupport.model.validation.weights import check_weights
 __all__ = ["check_virtual_service", "hosts_overlap"]
 
 
-def check_virtual_service(spec: VirtualServiceSpec, found: Findings) -> None:
+def check_virtual_service(spec: VirtualServiceSpec, findings: Findings) -> None:
     """Check a VirtualService.
 
     Args:
         spec: its spec.
-        found: where findings go.
+        findings: where findings go.
     """
     if not spec.hosts:
         for name, given in (("gateways", spec.gateways), ("tls", spec.tls), ("tcp", spec.tcp)):
             if given:
                 message = f"a VirtualService without hosts is a delegate, which takes no {name}"
-                found.error(f"spec.{name}", message, "Add spec.hosts, or remove it.")
+                findings.error(f"spec.{name}", message, "Add spec.hosts, or remove it.")
     gateway_only = bool(spec.gateways) and "mesh" not in spec.gateways
-    check_gateway_names(spec.gateways, "spec.gateways", found)
+    check_gateway_names(spec.gateways, "spec.gateways", findings)
     if not gateway_only:
-        _no_claims(spec, found)
-    _hosts(spec, gateway_only, found)
+        _no_claims(spec, findings)
+    _hosts(spec, gateway_only, findings)
     if not (spec.http or spec.tcp or spec.tls):
-        found.error("spec", "there is no rule: http, tcp or tls must be given")
+        findings.error("spec", "there is no rule: http, tcp or tls must be given")
     for index, http in enumerate(spec.http):
-        check_http_route(http, f"spec.http[{index}]", found, delegate=not spec.hosts)
+        check_http_route(http, f"spec.http[{index}]", findings, delegate=not spec.hosts)
     for index, tls in enumerate(spec.tls):
-        _tls_route(tls, f"spec.tls[{index}]", spec, found)
+        _tls_route(tls, f"spec.tls[{index}]", spec, findings)
     for index, tcp in enumerate(spec.tcp):
-        _tcp_route(tcp, f"spec.tcp[{index}]", found.silent())
-    check_export_to(spec.export_to, "spec.exportTo", found)
-    warn_unreachable(spec, found)
+        _tcp_route(tcp, f"spec.tcp[{index}]", findings.silent())
+    check_export_to(spec.export_to, "spec.exportTo", findings)
+    warn_unreachable(spec, findings)
 
 
-def _no_claims(spec: VirtualServiceSpec, found: Findings) -> None:
+def _no_claims(spec: VirtualServiceSpec, findings: Findings) -> None:
     for index, http in enumerate(spec.http):
         for number, match in enumerate(http.match):
             for field, names in (("headers", match.headers), ("withoutHeaders", match.without_headers)):
                 for name in names:
                     if is_jwt_claim(name):
                         place = f"spec.http[{index}].match[{number}].{field}.{name}"
-                        found.error(place, "claims of a JWT can be matched only at a gateway, not in the mesh")
+                        findings.error(place, "claims of a JWT can be matched only at a gateway, not in the mesh")
 
 
-def _hosts(spec: VirtualServiceSpec, gateway_only: bool, found: Findings) -> None:
+def _hosts(spec: VirtualServiceSpec, gateway_only: bool, findings: Findings) -> None:
     sni = any(match.sni_hosts for route in spec.tls for match in route.match)
     valid = True
     for index, host in enumerate(spec.hosts):
         place = f"spec.hosts[{index}]"
         problem = _gateway_host_problem(host, sni) if gateway_only else host_problem(host)
         if problem and not is_ip(host):
-            found.error(place, problem)
+            findings.error(place, problem)
             valid = False
         elif not problem and host == "*" and not gateway_only:
             remedy = "Name the hosts, or bind the rule to a Gateway by spec.gateways."
-            found.error(place, "* (every host) is not allowed for calls inside the mesh", remedy)
+            findings.error(place, "* (every host) is not allowed for calls inside the mesh", remedy)
             valid = False
     if not valid:
         return
     for index, host in enumerate(spec.hosts):
         for other in spec.hosts[:index]:
             if hosts_overlap(other, host):
-                found.error(f"spec.hosts[{index}]", f"{host!r} overlaps {other!r} in the same VirtualService")
+                findings.error(f"spec.hosts[{index}]", f"{host!r} overlaps {other!r} in the same VirtualService")
 
 
-def hosts_overlap(one: str, other: str) -> bool:
+def hosts_overlap(host: str, other: str) -> bool:
     """Tell whether two hosts, of which either may be a wildcard, have names in common (``host.Name.Matches``)."""
-    if one.startswith("*") and other.startswith("*"):
-        short, long = (one, other) if len(one) < len(other) else (other, one)
+    if host.startswith("*") and other.startswith("*"):
+        short, long = (host, other) if len(host) < len(other) else (other, host)
         return long[1:].endswith(short[1:])
-    if one.startswith("*"):
-        return other.endswith(one[1:])
+    if host.startswith("*"):
+        return other.endswith(host[1:])
     if other.startswith("*"):
-        return one.endswith(other[1:])
-    return one == other
+        return host.endswith(other[1:])
+    return host == other
 
 
 def _covered(host: str, by: str) -> bool:
@@ -109,44 +109,44 @@ def _gateway_host_problem(host: str, sni: bool) -> str:
     return "" if fine else f"{host[:80]!r} does not have the form outbound_.<port>_._.<host>"
 
 
-def _tls_route(route: TLSRoute, path: str, spec: VirtualServiceSpec, found: Findings) -> None:
+def _tls_route(route: TLSRoute, path: str, spec: VirtualServiceSpec, findings: Findings) -> None:
     if not route.match:
-        found.error(f"{path}.match", "a tls rule needs at least one match, with sniHosts")
+        findings.error(f"{path}.match", "a tls rule needs at least one match, with sniHosts")
     for index, match in enumerate(route.match):
         place = f"{path}.match[{index}]"
         if not match.sni_hosts:
-            found.error(f"{place}.sniHosts", "needs at least one host")
+            findings.error(f"{place}.sniHosts", "needs at least one host")
         for number, host in enumerate(match.sni_hosts):
-            _sni_host(host, f"{place}.sniHosts[{number}]", spec, found)
-        _l4_match(match, place, found)
+            _sni_host(host, f"{place}.sniHosts[{number}]", spec, findings)
+        _l4_match(match, place, findings)
     if not route.route:
-        found.error(f"{path}.route", "a tls rule needs a destination")
-    check_weights(route.route, f"{path}.route", found)
+        findings.error(f"{path}.route", "a tls rule needs a destination")
+    check_weights(route.route, f"{path}.route", findings)
 
 
-def _sni_host(host: str, path: str, spec: VirtualServiceSpec, found: Findings) -> None:
+def _sni_host(host: str, path: str, spec: VirtualServiceSpec, findings: Findings) -> None:
     problem = host_problem(host) if "mesh" in spec.gateways else _gateway_host_problem(host, True)
     if problem:
         if is_ip(host):
-            found.warn(path, f"{host} is an IP address; SNI knows only names, so most clients never send it")
+            findings.warn(path, f"{host} is an IP address; SNI knows only names, so most clients never send it")
         else:
-            found.error(path, problem)
+            findings.error(path, problem)
     elif not any(_covered(host, by) for by in spec.hosts):
-        found.error(path, f"{host!r} is not covered by spec.hosts ({', '.join(spec.hosts)[:100]})")
+        findings.error(path, f"{host!r} is not covered by spec.hosts ({', '.join(spec.hosts)[:100]})")
 
 
-def _l4_match(match: TLSMatchAttributes | L4MatchAttributes, path: str, found: Findings) -> None:
+def _l4_match(match: TLSMatchAttributes | L4MatchAttributes, path: str, findings: Findings) -> None:
     for number, subnet in enumerate(match.destination_subnets):
-        found.error(f"{path}.destinationSubnets[{number}]", cidr_problem(subnet))
+        findings.error(f"{path}.destinationSubnets[{number}]", cidr_problem(subnet))
     if match.port:
-        found.error(f"{path}.port", port_problem(match.port))
-    found.label_map(f"{path}.sourceLabels", match.source_labels)
-    check_gateway_names(match.gateways, f"{path}.gateways", found)
+        findings.error(f"{path}.port", port_problem(match.port))
+    findings.label_map(f"{path}.sourceLabels", match.source_labels)
+    check_gateway_names(match.gateways, f"{path}.gateways", findings)
 
 
-def _tcp_route(route: TCPRoute, path: str, found: Findings) -> None:
+def _tcp_route(route: TCPRoute, path: str, findings: Findings) -> None:
     for index, match in enumerate(route.match):
-        _l4_match(match, f"{path}.match[{index}]", found)
+        _l4_match(match, f"{path}.match[{index}]", findings)
     if not route.route:
-        found.error(f"{path}.route", "a tcp rule needs a destination")
-    check_weights(route.route, f"{path}.route", found)
+        findings.error(f"{path}.route", "a tcp rule needs a destination")
+    check_weights(route.route, f"{path}.route", findings)

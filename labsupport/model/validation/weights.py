@@ -12,27 +12,27 @@ __all__ = ["check_weights"]
 
 
 def check_weights(
-    routes: Sequence[HTTPRouteDestination] | Sequence[RouteDestination], path: str, found: Findings
+    routes: Sequence[HTTPRouteDestination] | Sequence[RouteDestination], path: str, findings: Findings
 ) -> None:
     """Check the destinations of a rule and their weights.
 
     Args:
         routes: the destinations.
         path: field path of the list.
-        found: where findings go.
+        findings: where findings go.
     """
     total = 0
     entries: Sequence[HTTPRouteDestination | RouteDestination] = list(routes)
     for index, route in enumerate(entries):
         place = f"{path}[{index}]"
         if route.destination is None:
-            found.error(f"{place}.destination", "is required")
-        elif found.annotations.get("internal.istio.io/route-semantics") != "gateway":
-            check_destination(route.destination, f"{place}.destination", found)
+            findings.error(f"{place}.destination", "is required")
+        elif findings.annotations.get("internal.istio.io/route-semantics") != "gateway":
+            check_destination(route.destination, f"{place}.destination", findings)
         if route.weight < 0:
-            found.error(f"{place}.weight", f"a weight must not be negative, got {route.weight}")
+            findings.error(f"{place}.weight", f"a weight must not be negative, got {route.weight}")
         total += route.weight
     if len(routes) > 1 and total % 2**32 == 0:
-        found.error(
+        findings.error(
             path, "the weights add up to 0, so no destination would get anything", "Give at least one a weight."
         )

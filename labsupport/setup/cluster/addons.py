@@ -47,7 +47,7 @@ def chosen(text: str) -> tuple[str, ...]:
 def ready(connection: Connection) -> list[str]:
     """The add-ons that run."""
     items = connection.get(f"/apis/apps/v1/namespaces/{_NAMESPACE}/deployments")["items"]
-    running = {one["metadata"]["name"] for one in items if _is_ready(one)}
+    running = {item["metadata"]["name"] for item in items if _is_ready(item)}
     return [name for name in NAMES if name in running]
 
 
@@ -104,7 +104,14 @@ def _apply(connection: Connection, document: dict[str, Any]) -> None:
     api, sort = str(document.get("apiVersion", "")), str(document.get("kind", ""))
     base = f"/apis/{api}" if "/" in api else f"/api/{api}"
     served = connection.get(base)["resources"]
-    resource = next((one for one in served if one["kind"] == sort and "/" not in one["name"]), None)
+    resource = next(
+        (
+            resource_kind
+            for resource_kind in served
+            if resource_kind["kind"] == sort and "/" not in resource_kind["name"]
+        ),
+        None,
+    )
     if resource is None:
         raise EngineError(f"the cluster knows no {sort} of {api}, which an add-on consists of")
     name = document["metadata"]["name"]

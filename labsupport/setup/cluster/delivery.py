@@ -90,8 +90,8 @@ def _check(platforms: Sequence[str], registry: str | None, archive: Path | None)
 
 
 def _next(targets: dict[str, str], registry: str | None, archive: Path | None) -> list[str]:
-    one = next(iter(targets.values()))
-    prefix, version = one.rpartition("/")[0], one.rpartition(":")[2]
+    target = next(iter(targets.values()))
+    prefix, version = target.rpartition("/")[0], target.rpartition(":")[2]
     if registry:
         return [
             "On a shared cluster, every learner sets, before ./workshop lab --engine cluster:",

@@ -59,10 +59,10 @@ def program(wanted: Download, *, progress: Progress | None = None, tell: Callabl
         return place
     expected = wanted.sha256 or _published(wanted, tell)
     with _temporary(place) as (stream, temporary):
-        found = _download(mirrored(wanted.url), stream, wanted.name, progress)
-        if found != expected:
+        actual = _download(mirrored(wanted.url), stream, wanted.name, progress)
+        if actual != expected:
             raise EngineError(
-                f"{mirrored(wanted.url)} has the SHA-256 {found}, and {expected} was expected: it is not the file of "
+                f"{mirrored(wanted.url)} has the SHA-256 {actual}, and {expected} was expected: it is not the file of "
                 f"the release, so it is not used. A proxy or a mirror may have replaced it. Install {wanted.name} by "
                 "other means and put it on PATH, or set WORKSHOP_DOWNLOAD_MIRROR"
             )
@@ -94,11 +94,11 @@ def fetch_text(url: str, *, sort: str) -> str:
 def _published(wanted: Download, tell: Callable[[str], None] | None) -> str:
     """The checksum that the release itself publishes: the one kept from the first time, else asked for now."""
     kept = cache.folder("bin") / f"{wanted.url.rpartition('/')[2]}.published-sha256"
-    if kept.is_file() and (found := _DIGEST.search(kept.read_text())):
-        return found[0]
+    if kept.is_file() and (match := _DIGEST.search(kept.read_text())):
+        return match[0]
     text = fetch_text(wanted.sha256_url, sort=f"the checksum of {wanted.name}")
-    found = _DIGEST.search(text)
-    if found is None:
+    match = _DIGEST.search(text)
+    if match is None:
         raise EngineError(
             f"{mirrored(wanted.sha256_url)} holds no SHA-256. Install {wanted.name} {wanted.version} by other means "
             "and put it on PATH"
@@ -109,7 +109,7 @@ def _published(wanted: Download, tell: Callable[[str], None] | None) -> str:
             f"one that the release publishes, and keeping it in {kept}"
         )
     kept.write_text(text, encoding="utf-8")
-    return found[0]
+    return match[0]
 
 
 @contextmanager
@@ -183,7 +183,7 @@ def _extract(archive: IO[bytes], wanted: Download, target: Path) -> None:
     archive.seek(0)
     try:
         with tarfile.open(fileobj=archive, mode="r:gz") as files:
-            entry = next((one for one in files if one.isfile() and Path(one.name).name == wanted.member), None)
+            entry = next((file for file in files if file.isfile() and Path(file.name).name == wanted.member), None)
             data = files.extractfile(entry) if entry is not None else None
             if data is None:
                 raise EngineError(f"there is no {wanted.member} in {wanted.url}")

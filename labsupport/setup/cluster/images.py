@@ -200,7 +200,7 @@ def archived_names(file: Path) -> list[str]:
     """
     try:
         with tarfile.open(file) as archive:
-            members = {one.name.removeprefix("./"): one for one in archive if one.isfile()}
+            members = {member.name.removeprefix("./"): member for member in archive if member.isfile()}
             index = {name: _json(archive, members.get(name)) for name in ("manifest.json", "index.json")}
     except OSError as error:
         raise NotFoundError(f"{file} cannot be read: {error.strerror or error}.") from None
@@ -208,15 +208,15 @@ def archived_names(file: Path) -> list[str]:
         raise UsageError(
             f"{file} is no archive of images ({error}). Make one with: docker save -o FILE IMAGE"
         ) from None
-    found = [tag for entry in index["manifest.json"] or [] for tag in entry.get("RepoTags") or []]
+    names = [tag for entry in index["manifest.json"] or [] for tag in entry.get("RepoTags") or []]
     for entry in (index["index.json"] or {}).get("manifests") or []:
         noted = entry.get("annotations") or {}
         name = noted.get("io.containerd.image.name") or noted.get("org.opencontainers.image.ref.name") or ""
         if "/" in name or ":" in name:
-            found.append(name)
-    if not found:
+            names.append(name)
+    if not names:
         raise UsageError(f"{file} names no image. Make it with: docker save -o FILE NAME:TAG")
-    return sorted({full_name(name) for name in found})
+    return sorted({full_name(name) for name in names})
 
 
 def _json(archive: tarfile.TarFile, member: tarfile.TarInfo | None) -> Any:

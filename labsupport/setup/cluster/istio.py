@@ -66,8 +66,8 @@ def installed(connection: Connection, *, tag: str = "", tracing: bool = False) -
     from labsupport.errors import EngineLostError
 
     try:
-        found = find(connection)
-        control = connection.get(f"/apis/apps/v1/namespaces/{found.namespace}/deployments/istiod")
+        istio = find(connection)
+        control = connection.get(f"/apis/apps/v1/namespaces/{istio.namespace}/deployments/istiod")
     except ApiError as error:
         if error.missing:
             return ""
@@ -77,13 +77,15 @@ def installed(connection: Connection, *, tag: str = "", tracing: bool = False) -
     except EngineError:
         return ""  # none, or too old, or without an injector: istioctl puts all of that right
     ready = int((control.get("status") or {}).get("availableReplicas") or 0)
-    images = [one.get("image", "") for one in control["spec"]["template"]["spec"]["containers"]]
+    images = [container.get("image", "") for container in control["spec"]["template"]["spec"]["containers"]]
     right_tag = not tag or any(image.endswith(f":{tag}") for image in images)
-    providers = [one.get("name") for one in found.mesh_config.get("extensionProviders") or []]
-    right_mesh = bool(found.mesh_config.get("accessLogFile")) and (not tracing or "jaeger" in providers)
+    providers = [
+        extension_provider.get("name") for extension_provider in istio.mesh_config.get("extensionProviders") or []
+    ]
+    right_mesh = bool(istio.mesh_config.get("accessLogFile")) and (not tracing or "jaeger" in providers)
     if not (ready and right_tag and right_mesh):
         return ""
-    return f"Istio {found.version_text or 'of an unknown version'}"
+    return f"Istio {istio.version_text or 'of an unknown version'}"
 
 
 def install(

@@ -90,7 +90,7 @@ def _put_over(base: Any, over: Any) -> Any:
         return {**base, **{key: _put_over(base.get(key), value) for key, value in over.items()}}
     both_lists_of_objects = isinstance(base, list) and isinstance(over, list) and base and isinstance(base[0], dict)
     if both_lists_of_objects and "role" in base[0]:
-        merged = [_put_over(one, other) for one, other in zip(base, over, strict=False)]
+        merged = [_put_over(below, other) for below, other in zip(base, over, strict=False)]
         return [*merged, *base[len(over) :], *over[len(base) :]]
     return over
 

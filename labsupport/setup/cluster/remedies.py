@@ -100,8 +100,8 @@ def of_istioctl(said: str) -> str:
 
 def of_images(said: str) -> str:
     """What to do when an image cannot be built, saved or pushed."""
-    if found := _first(_IMAGES, said):
-        return found
+    if remedy := _first(_IMAGES, said):
+        return remedy
     # pip's and Docker's other ways to say that there is no network.
     if re.search(r"dial tcp|could not fetch url|connection (refused|reset)|timed out", said.lower()):
         return _first(_IMAGES, "no such host")

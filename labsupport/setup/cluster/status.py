@@ -32,11 +32,11 @@ def status(name: str, *, provider: str | None = None) -> Iterator[Finding]:
         yield Finding("error", "container engine", str(error), f"Then: {up}")
         return
     tool = tools.kind(download=False)
-    for sort, found in (("kind", tool), ("istioctl", tools.istioctl(download=False))):
-        if found is None:
+    for sort, program in (("kind", tool), ("istioctl", tools.istioctl(download=False))):
+        if program is None:
             yield Finding("note", sort, "not on PATH in a fitting version, and not downloaded", f"{up} downloads it.")
         else:
-            yield Finding("ok", sort, f"{found.version} ({found.path})")
+            yield Finding("ok", sort, f"{program.version} ({program.path})")
     if tool is None:
         return
     kind = Kind(tool, engine, check_name(name))
@@ -72,8 +72,8 @@ def _inside(kind: Kind, up: str) -> Iterator[Finding]:
             f"export WORKSHOP_CONTEXT={kind.context}",
         )
     try:
-        found = find(connection)
-        yield Finding("ok", "Istio", found.version_text or "of an unknown version")
+        istio = find(connection)
+        yield Finding("ok", "Istio", istio.version_text or "of an unknown version")
     except EngineError as error:
         yield Finding("error", "Istio", str(error), up)
         return
@@ -82,7 +82,7 @@ def _inside(kind: Kind, up: str) -> Iterator[Finding]:
         shown = ", ".join(f"istioctl dashboard {name}" for name in running)
         yield Finding("ok", "add-ons", f"{', '.join(running)}; to open one: {shown}")
     labs = connection.get("/api/v1/namespaces", labelSelector="=".join(MANAGED_BY))["items"]
-    yield Finding("ok", "labs", ", ".join(sorted(one["metadata"]["name"] for one in labs)) or "none was opened yet")
+    yield Finding("ok", "labs", ", ".join(sorted(lab["metadata"]["name"] for lab in labs)) or "none was opened yet")
 
 
 def _images(kind: Kind, up: str) -> Iterator[Finding]:

@@ -106,8 +106,8 @@ def _is_cached(release: versions.Download) -> bool:
 
 def _kind_version(path: str) -> str:
     done = ask([path, "version", "-q"])
-    found = re.match(r"v?(\d+\.\d+\.\d+\S*)", done.output.strip())
-    return found[1] if done.status == 0 and found else ""
+    match = re.match(r"v?(\d+\.\d+\.\d+\S*)", done.output.strip())
+    return match[1] if done.status == 0 and match else ""
 
 
 def _kind_fits(version: str) -> bool:
@@ -129,5 +129,5 @@ def _istioctl_fits(version: str) -> bool:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """Major and minor, such as ``(1, 31)`` of ``1.31-eed52ebb66ad``; empty if it is no version."""
-    found = re.match(r"v?(\d+)\.(\d+)", version)
-    return (int(found[1]), int(found[2])) if found else ()
+    match = re.match(r"v?(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else ()

@@ -274,8 +274,8 @@ def _default_context() -> str:
 
 def _node_is_ready(connection: Connection) -> bool:
     nodes = connection.get("/api/v1/nodes")["items"]
-    conditions = [one for node in nodes for one in (node.get("status") or {}).get("conditions") or []]
-    ready = [one["status"] == "True" for one in conditions if one["type"] == "Ready"]
+    conditions = [condition for node in nodes for condition in (node.get("status") or {}).get("conditions") or []]
+    ready = [condition["status"] == "True" for condition in conditions if condition["type"] == "Ready"]
     return bool(ready) and len(ready) == len(nodes) and all(ready)
 
 

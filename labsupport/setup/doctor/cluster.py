@@ -30,7 +30,7 @@ def container_engine(engine: str) -> Iterator[Finding]:
     from labsupport.setup.cluster import checks, containers
 
     try:
-        found = containers.find()
+        runtime = containers.find()
     except LabError as error:
         yield Finding(
             "note",
@@ -39,11 +39,13 @@ def container_engine(engine: str) -> Iterator[Finding]:
             "Only a cluster on this machine (workshop cluster up) and building images need one.",
         )
         return
-    yield Finding("ok", "container engine", f"{found.title} {found.version}{', rootless' if found.rootless else ''}")
-    for finding in checks.memory(found):
+    yield Finding(
+        "ok", "container engine", f"{runtime.title} {runtime.version}{', rootless' if runtime.rootless else ''}"
+    )
+    for finding in checks.memory(runtime):
         if finding.level != "ok":
             # Also what is little for a new cluster may be enough for one that is elsewhere.
-            yield Finding("warning", f"memory of {found.title}", finding.detail, finding.remedy)
+            yield Finding("warning", f"memory of {runtime.title}", finding.detail, finding.remedy)
 
 
 def cluster(engine: str) -> Iterator[Finding]:
@@ -86,7 +88,7 @@ def _istio(connection: Connection) -> Iterator[Finding]:
     from labsupport.engine.cluster.api.istio import istio_of
 
     try:
-        found = istio_of(connection)
+        istio = istio_of(connection)
     except EngineError as error:
         if isinstance(error, OSError):  # the cluster fell silent
             raise
@@ -94,11 +96,11 @@ def _istio(connection: Connection) -> Iterator[Finding]:
             "error", "Istio", str(error), "istioctl install --set profile=minimal, or in a cluster of kind: " + _UP
         )
         return
-    label = join(f"{key}={value}" for key, value in found.injection.items())
+    label = join(f"{key}={value}" for key, value in istio.injection.items())
     yield Finding(
-        "ok", "Istio", f"{found.version_text or 'of an unknown version'} in {found.namespace}; sidecars by {label}"
+        "ok", "Istio", f"{istio.version_text or 'of an unknown version'} in {istio.namespace}; sidecars by {label}"
     )
-    for note in found.notes:
+    for note in istio.notes:
         yield Finding("note", "Istio", note, "Nothing need be done; whoever runs the cluster can let you read it.")
 
 
@@ -184,7 +186,7 @@ def _nodes(connection: Connection) -> Iterator[Finding]:
 
 def _is_ready(node: dict[str, Any]) -> bool:
     conditions = (node.get("status") or {}).get("conditions") or []
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def _gib(node: dict[str, Any]) -> float:
@@ -196,7 +198,9 @@ def _images(nodes: list[dict[str, Any]]) -> Iterator[Finding]:
     from labsupport.setup.cluster import images
 
     wanted = {images.reference(name) for name in images.names()}
-    held = [{name for one in node["status"].get("images") or [] for name in one.get("names") or []} for node in nodes]
+    held = [
+        {name for image in node["status"].get("images") or [] for name in image.get("names") or []} for node in nodes
+    ]
     missing = sorted(name for name in wanted if not all(name in node for node in held))
     if not missing:
         yield Finding("ok", "images", f"{plural(len(wanted), 'image')} of the course on every node")

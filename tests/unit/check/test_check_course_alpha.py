@@ -25,7 +25,7 @@ def alphas(source: str) -> list[float]:
         for alias in node.names
         if alias.name in check.RANDOM_CHECKS
     }
-    found = []
+    seen = []
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -35,8 +35,8 @@ def alphas(source: str) -> list[float]:
             isinstance(function, ast.Name) and function.id in imported
         ):
             given = [keyword.value for keyword in node.keywords if keyword.arg == "alpha"]
-            found.append(float(ast.literal_eval(given[0])) if given else ALPHA)
-    return found
+            seen.append(float(ast.literal_eval(given[0])) if given else ALPHA)
+    return seen
 
 
 def code_of(notebook: Path) -> str:

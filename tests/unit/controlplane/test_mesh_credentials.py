@@ -25,8 +25,10 @@ def objects(*texts: str) -> list[Resource]:
     """As an engine hands them on: with a namespace."""
     parsed = parse(read("---\n".join(texts))) if texts else []
     return [
-        one.model_copy(update={"metadata": one.metadata.model_copy(update={"namespace": one.namespace or "default"})})
-        for one in parsed
+        resource.model_copy(
+            update={"metadata": resource.metadata.model_copy(update={"namespace": resource.namespace or "default"})}
+        )
+        for resource in parsed
     ]
 
 
@@ -41,9 +43,9 @@ def look(name: str, texts: Iterable[str], *, spaces: tuple[str, ...] = ("istio-s
     return credential(name, [use], objects(*texts), spaces)  # type: ignore[list-item]
 
 
-def content(one: Credential, *path: str) -> str:
-    assert one.secret is not None, one.problem
-    value: Any = one.secret
+def content(credential: Credential, *path: str) -> str:
+    assert credential.secret is not None, credential.problem
+    value: Any = credential.secret
     for key in path:
         value = value[key]
     return base64.b64decode(value["inline_bytes"]).decode()
@@ -61,10 +63,10 @@ def content(one: Credential, *path: str) -> str:
     ids=["kubernetes.io/tls", "generic", "in the lab's namespace", "both: generic first", "generic but empty"],
 )
 def test_a_certificate_and_its_key(text: str) -> None:
-    found = look(NAME, [text])
-    assert content(found, "tls_certificate", "certificate_chain") == SERVER.certificate
-    assert content(found, "tls_certificate", "private_key") == SERVER.key
-    assert (found.name, found.problem) == (NAME, "")
+    seen = look(NAME, [text])
+    assert content(seen, "tls_certificate", "certificate_chain") == SERVER.certificate
+    assert content(seen, "tls_certificate", "private_key") == SERVER.key
+    assert (seen.name, seen.problem) == (NAME, "")
 
 
 def test_the_gateways_own_namespace_comes_first() -> None:
@@ -93,12 +95,12 @@ def test_string_data_counts_over_data() -> None:
 
 
 def test_authorities_of_the_machine_and_of_a_config_map() -> None:
-    found = credential(SYSTEM_ROOTS, ["authority"], [], ["default"])
-    assert found.secret is not None and found.secret["validation_context"]["trusted_ca"]["filename"].startswith("/")
+    seen = credential(SYSTEM_ROOTS, ["authority"], [], ["default"])
+    assert seen.secret is not None and seen.secret["validation_context"]["trusted_ca"]["filename"].startswith("/")
     data = {"ca.crt": AUTHORITY.certificate}
     text = yaml.safe_dump({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "roots"}, "data": data})
-    found = look("configmap://default/roots", [text])
-    assert content(found, "validation_context", "trusted_ca") == AUTHORITY.certificate
+    seen = look("configmap://default/roots", [text])
+    assert content(seen, "validation_context", "trusted_ca") == AUTHORITY.certificate
 
 
 @pytest.mark.parametrize(
@@ -120,9 +122,9 @@ def test_authorities_of_the_machine_and_of_a_config_map() -> None:
     ],
 )
 def test_what_cannot_be_sent_is_named_and_not_sent(name: str, texts: list[str], words: str) -> None:
-    found = look(name, texts)
-    assert found.secret is None and words in found.problem
-    assert "BEGIN" not in found.problem
+    seen = look(name, texts)
+    assert seen.secret is None and words in seen.problem
+    assert "BEGIN" not in seen.problem
 
 
 @pytest.mark.parametrize(
@@ -138,15 +140,15 @@ def test_keys_that_envoy_does_not_take(make: Any, words: str) -> None:
 
 
 def test_an_expired_certificate_is_sent_and_named() -> None:
-    found = look(NAME, [AUTHORITY.server("shop.example", days=-3).secret("shop")])
-    assert found.secret is not None and found.problem.startswith("Secret/shop: tls.crt expired on 20")
+    seen = look(NAME, [AUTHORITY.server("shop.example", days=-3).secret("shop")])
+    assert seen.secret is not None and seen.problem.startswith("Secret/shop: tls.crt expired on 20")
 
 
 def test_the_name_and_not_the_use_decides_what_istio_sends() -> None:
     both = objects(SERVER.secret("shop", ca=AUTHORITY), AUTHORITY.secret("shop-cacert"))
     for name, use in ((NAME, "authority"), (TRUST, "certificate")):
-        found = credential(name, [use], both, ["default"])  # type: ignore[list-item]
-        assert found.secret is None and "-cacert" in found.problem
+        seen = credential(name, [use], both, ["default"])  # type: ignore[list-item]
+        assert seen.secret is None and "-cacert" in seen.problem
 
 
 def test_a_sidecar_gets_no_private_key() -> None:

@@ -47,7 +47,7 @@ def objects(*texts: str) -> list[Resource]:
 
 def test_each_port_says_what_is_spoken_on_it() -> None:
     simple, passing = "{mode: SIMPLE, credentialName: c}", "{mode: PASSTHROUGH}"
-    found = objects(
+    seen = objects(
         gateway(
             server(80, "HTTP"), server(443, "HTTPS", tls=simple), server(8081, "GRPC"), server(9000, "TCP"),
             server(9443, "TLS", tls=passing),
@@ -56,12 +56,12 @@ def test_each_port_says_what_is_spoken_on_it() -> None:
         gateway(server(81, "HTTP"), name="elsewhere", selects="another"),
     )  # fmt: skip
     expected = {80: "http", 443: "https", 7000: "tcp", 8081: "http", 9000: "tcp", 9443: "tls"}
-    assert schemes(found, POD.labels) == expected
+    assert schemes(seen, POD.labels) == expected
 
 
 def test_a_port_of_the_service_leads_to_its_target_and_any_other_to_itself() -> None:
-    found = objects(gateway(server(80, "HTTP")))
-    assert [container_port(found, POD, number) for number in (80, 443, 8081)] == [8080, 8443, 8081]
+    seen = objects(gateway(server(80, "HTTP")))
+    assert [container_port(seen, POD, number) for number in (80, 443, 8081)] == [8080, 8443, 8081]
 
 
 def test_ports_that_the_service_lacks_are_told_once_each() -> None:
@@ -84,16 +84,16 @@ def test_ports_that_the_service_lacks_are_told_once_each() -> None:
 )
 def test_rules_for_connections_belong_to_the_gateways_they_name(kind: str, gateways: str, expected: bool) -> None:
     match = "match: [{sniHosts: [a.example]}], " if kind == "tls" else ""
-    found = objects(
+    seen = objects(
         gateway(server(9000, "TCP")),
         gateway(server(9000, "TCP"), name="two", selects="another"),
         RULE.format(gateways=gateways, kind=kind, match=match),
     )
-    assert carries_connections(found[-1], found, POD.labels) is expected
+    assert carries_connections(seen[-1], seen, POD.labels) is expected
 
 
 def test_proxies_of_a_rule_are_told_by_marks_and_by_what_leaves_none() -> None:
-    found = objects(
+    seen = objects(
         gateway(server(9000, "TCP")),
         gateway(server(9000, "TCP"), name="two", selects="another"),
         RULE.format(gateways="one", kind="tcp", match=""),
@@ -102,11 +102,11 @@ def test_proxies_of_a_rule_are_told_by_marks_and_by_what_leaves_none() -> None:
     origins = {"client": {"/apis/x/namespaces/default/virtual-service/rule"}, POD.name: set[str]()}
     at = (POD.name, POD.labels)
 
-    def holders(one: Resource, concerned: frozenset[str] = frozenset({"client"})) -> set[str]:
-        return proxies(one, found, origins, gateway=at, concerned=concerned)
+    def holders(resource: Resource, concerned: frozenset[str] = frozenset({"client"})) -> set[str]:
+        return proxies(resource, seen, origins, gateway=at, concerned=concerned)
 
-    one, two, tcp = found[-3:]
-    assert holders(one) == {POD.name} and holders(two) == set()
+    first, two, tcp = seen[-3:]
+    assert holders(first) == {POD.name} and holders(two) == set()
     assert holders(tcp) == {"client", POD.name} and holders(http) == {"client"}
 
 
@@ -117,12 +117,12 @@ def listener(*matches: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_servers_that_take_the_same_connections_are_named_with_what_they_share() -> None:
-    found = objects(gateway(server(443, "TCP")), gateway(server(443, "TCP"), name="two"))
-    (problem,) = conflicts(listener({}, {}), found, POD)
+    seen = objects(gateway(server(443, "TCP")), gateway(server(443, "TCP"), name="two"))
+    (problem,) = conflicts(listener({}, {}), seen, POD)
     assert (
         problem.object == "Gateway/two" and "Gateway/one" in problem.message and "every connection" in problem.message
     )
-    (problem,) = conflicts(listener({"server_names": ["a", "b"]}, {"server_names": ["b"]}), found, POD)
+    (problem,) = conflicts(listener({"server_names": ["a", "b"]}, {"server_names": ["b"]}), seen, POD)
     assert "the server name b" in problem.message and problem.line
     distinct = listener({"server_names": ["a"]}, {"server_names": ["*.a"]}, {}, {"server_names": ["a"], "x": "tls"})
-    assert conflicts(distinct, found, POD) == []
+    assert conflicts(distinct, seen, POD) == []

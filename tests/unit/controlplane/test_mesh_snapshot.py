@@ -83,11 +83,11 @@ def test_callers_without_a_sidecar_get_names_and_pods_but_no_rule() -> None:
     encoder = Encoder()
     build(
         {
-            "CDS": [encoder.encode("CDS", one) for one in made.clusters.values()],
-            "EDS": [encoder.encode("EDS", one) for one in made.endpoints.values()],
-            "LDS": [encoder.encode("LDS", one) for one in made.listeners.values()],
-            "SRDS": [encoder.encode("SRDS", one) for one in made.scopes.values()],
-            "RDS": [encoder.encode("RDS", one) for one in made.routes.values()],
+            "CDS": [encoder.encode("CDS", cluster) for cluster in made.clusters.values()],
+            "EDS": [encoder.encode("EDS", endpoint) for endpoint in made.endpoints.values()],
+            "LDS": [encoder.encode("LDS", listener) for listener in made.listeners.values()],
+            "SRDS": [encoder.encode("SRDS", scope) for scope in made.scopes.values()],
+            "RDS": [encoder.encode("RDS", route) for route in made.routes.values()],
         },
         version="1",
     )

@@ -26,7 +26,7 @@ spec:
 def test_an_object_keeps_its_age_when_it_changes() -> None:
     state, _ = merge((), [rule(1, name="first"), rule(1, name="second")])
     state, changes = merge(state, [rule(2, name="first")])
-    assert [one.name for one in state] == ["first", "second"]
+    assert [resource.name for resource in state] == ["first", "second"]
     assert [(change.action, change.details) for change in changes] == [
         ("changed", ("spec.http[0].route[0].weight: 1 -> 2",))
     ]

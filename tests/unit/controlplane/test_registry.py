@@ -63,13 +63,13 @@ spec: {{hosts: [web], http: [{{route: [{{destination: {{host: web}}}}]}}]}}
     text = "---".join(
         (rule.format(name="b", stamp=""), rule.format(name="a", stamp=', creationTimestamp: "2020-01-01T00:00:00Z"'))
     )
-    assert [one.name for one in registry(text).virtual_services.rules] == ["a", "b"]
+    assert [rule.name for rule in registry(text).virtual_services.rules] == ["a", "b"]
 
 
 def test_the_scope_of_a_namespace_is_made_once() -> None:
     desired = registry(SERVICE)
-    one, other = (Proxy("sidecar", PodInfo(name, "default", ip)) for name, ip in (("a", "1.1.1.1"), ("b", "1.1.1.2")))
-    assert scope_of(desired, one) is scope_of(desired, other)
+    proxy, other = (Proxy("sidecar", PodInfo(name, "default", ip)) for name, ip in (("a", "1.1.1.1"), ("b", "1.1.1.2")))
+    assert scope_of(desired, proxy) is scope_of(desired, other)
 
 
 def test_short_names_are_expanded_and_dotted_ones_are_not() -> None:
@@ -115,8 +115,8 @@ def test_protocols_come_from_app_protocol_or_the_name_of_a_port() -> None:
 def test_a_memo_forgets_the_least_recently_used_and_keeps_inputs_alive() -> None:
     memo = Memo(limit=2)
     inputs = [object(), object(), object()]
-    for one in (inputs[0], inputs[1], inputs[0], inputs[2]):
-        memo.get("kind", (one,), (), object)
+    for given in (inputs[0], inputs[1], inputs[0], inputs[2]):
+        memo.get("kind", (given,), (), object)
     assert memo.made == 3
     memo.get("kind", (inputs[0],), (), object)
     assert memo.made == 3

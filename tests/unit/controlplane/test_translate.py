@@ -102,7 +102,7 @@ spec:
 """
     (gateway,) = model.parse(documents.read(text))
     assert [path for path, _ in unsupported(gateway)] == ["spec.servers[1].tls.mode"]
-    assert all(unsupported(one) == [] for one in model.parse(documents.read(MESH)))
+    assert all(unsupported(resource) == [] for resource in model.parse(documents.read(MESH)))
 
 
 def test_the_command_prints_the_shape_of_the_oracle_sorted_by_name() -> None:

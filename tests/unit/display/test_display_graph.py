@@ -154,11 +154,11 @@ def test_a_call_without_any_proxy_is_told_by_its_client():
     answer = Response(0, T0, 0.02, "ok", 200, "x", (Hop("bare", "v1", "bare"),))
     refused = Response(1, T0, 0.02, "connection", 0, "y")
     seen = Response(2, T0, 0.02, "ok", 200, "z", (Hop("reviews", "v1", "rev1"),))
-    calls = [ClientCall("outside", "bare", one) for one in (answer, refused, seen)]
+    calls = [ClientCall("outside", "bare", answer) for answer in (answer, refused, seen)]
     made = drawn([], sent=calls)
     edge = edge_of(made, "no proxy", "bare")
     assert (edge.count, edge.errors, edge.logged) == (2, 1, False)
-    assert [(one.source, one.target) for one in made.edges] == [("no proxy", "bare")]
+    assert [(edge.source, edge.target) for edge in made.edges] == [("no proxy", "bare")]
 
 
 def test_what_a_proxy_logged_is_not_counted_again_as_its_client_tells_it():

@@ -289,9 +289,9 @@ def test_a_frozen_picture_is_a_static_one_wherever_it_was_shown(source, monkeypa
     live._ipython_display_()
     live.freeze()
     live.freeze()
-    (one, _, first), (other, _, second), *later = kernel.places
+    (one_place, _, first), (other, _, second), *later = kernel.places
     assert first == second == {VIEW, "text/plain"}
-    assert [(place, update) for place, update, _ in later] == [(one, True), (other, True)]
+    assert [(place, update) for place, update, _ in later] == [(one_place, True), (other, True)]
     assert not any(VIEW in kinds for *_, kinds in later)
     assert live.comm is None
 

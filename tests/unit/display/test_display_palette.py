@@ -31,8 +31,8 @@ def luminance(colour):
     return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear(colour), strict=True))
 
 
-def contrast(one, other):
-    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+def contrast(colour, other):
+    bright, dark = sorted((luminance(colour), luminance(other)), reverse=True)
     return (bright + 0.05) / (dark + 0.05)
 
 
@@ -59,10 +59,10 @@ def test_every_colour_has_the_contrast_that_graphics_need(theme):
 @pytest.mark.parametrize("kind", SIMULATIONS)
 def test_versions_of_one_lesson_and_errors_are_told_apart_whatever_colours_one_sees(theme, kind):
     looks = (*SLOTS[:3], ERROR)
-    for one, other in itertools.combinations(looks, 2):
-        distance = math.dist(*(seen(getattr(slot, theme), SIMULATIONS[kind]) for slot in (one, other)))
+    for combination, other in itertools.combinations(looks, 2):
+        distance = math.dist(*(seen(getattr(slot, theme), SIMULATIONS[kind]) for slot in (combination, other)))
         # Below that the two need their shapes, which always differ; 20 is many just noticeable differences.
-        assert distance > 20, (one, other, distance)
+        assert distance > 20, (combination, other, distance)
 
 
 def test_no_two_looks_share_a_shape_or_a_colour():

@@ -154,7 +154,7 @@ def test_the_newest_changes_are_labelled_and_the_others_counted():
     drawing = picture([response(29.5)])
     changes = [Change(T0 + place, f"apply {place} of many", 0.1) for place in range(1, 29)]
     said = texts(drawing.fragments(T0 + 30, changes)["marks"])
-    named = {int(found) for found in re.findall(r"apply (\d+) of many ·", said)}
+    named = {int(number) for number in re.findall(r"apply (\d+) of many ·", said)}
     assert 28 in named and 1 not in named
     assert f"+ {28 - len(named)} more changes" in said
     # Each keeps its line, whether there is room for its name or not.

@@ -89,8 +89,8 @@ def test_variables_come_from_everywhere_kubernetes_takes_them() -> None:
         "{name: ME, valueFrom: {fieldRef: {fieldPath: metadata.name}}},"
         "{name: L, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['app']\"}}}]"
     )
-    found = environment(deployment(container=env), config, pod={"metadata.name": "web-1"}, labels={"app": "web"})
-    assert found == {
+    seen = environment(deployment(container=env), config, pod={"metadata.name": "web-1"}, labels={"app": "web"})
+    assert seen == {
         "C_k": "v", "C_j": "w", "A": "x", "B": "x-$(NONE)-$(A)", "K": "v", "P": "secret", "ME": "web-1", "L": "web",
         "POD_NAME": "web-1", "POD_NAMESPACE": "",
     }  # fmt: skip

@@ -40,8 +40,8 @@ def test_request_headers_as_the_application_sees_them(operations: str, expected:
 def test_operations_of_the_only_destination_come_last_and_of_several_first() -> None:
     own = "headers: {request: {set: {x-a: rule, Host: rule.example}}}"
     there = "headers: {request: {set: {x-a: there, x-b: there}}}"
-    one = ask(virtual_service(f"[{{{ROUTE}, {there}}}], {own}}}]")).destinations[0]
-    assert (one.headers, one.authority) == ({"x-a": "there", "x-b": "there"}, "rule.example")
+    destination = ask(virtual_service(f"[{{{ROUTE}, {there}}}], {own}}}]")).destinations[0]
+    assert (destination.headers, destination.authority) == ({"x-a": "there", "x-b": "there"}, "rule.example")
     two = ask(
         virtual_service(f"[{{{ROUTE}, {there}, weight: 1}}, {{destination: {{host: web}}, weight: 1}}], {own}}}]")
     )

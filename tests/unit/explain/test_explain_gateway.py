@@ -64,7 +64,7 @@ def test_a_gateway_without_rules_answers_404() -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "rule", "host", "found"),
+    ("server", "rule", "host", "answered"),
     [
         ("*", "shop.example.com", "shop.example.com", True),
         ("*", "shop.example.com", "other.example.com", False),
@@ -77,11 +77,11 @@ def test_a_gateway_without_rules_answers_404() -> None:
         ("default/*", "*", "shop.example.com", True),
     ],
 )
-def test_hosts_of_server_and_rule_must_meet(server: str, rule: str, host: str, found: bool) -> None:
+def test_hosts_of_server_and_rule_must_meet(server: str, rule: str, host: str, answered: bool) -> None:
     gateway = GATEWAY.replace('["*"]', f'["{server}"]')
     service = virtual_service(f"[{to('v1')}]", hosts=f'["{rule}"]', extra=BOUND)
     seen = at_gateway(gateway, service, headers={"Host": host})
-    assert seen.outcomes[0].kind == ("forwarded" if found else "no_route")
+    assert seen.outcomes[0].kind == ("forwarded" if answered else "no_route")
 
 
 def test_rules_of_one_host_are_merged_and_what_takes_everything_comes_last() -> None:
@@ -98,10 +98,10 @@ def test_rules_of_one_host_are_merged_and_what_takes_everything_comes_last() -> 
 
 
 def test_of_two_that_take_everything_the_older_wins() -> None:
-    one = virtual_service(f"[{to('v1')}]", name="one", hosts='["*"]', extra=BOUND)
+    first = virtual_service(f"[{to('v1')}]", name="one", hosts='["*"]', extra=BOUND)
     two = virtual_service(f"[{to('v2')}]", name="two", hosts='["*"]', extra=BOUND)
-    assert at_gateway(GATEWAY, one, two).destinations[0].subset == "v1"
-    assert at_gateway(GATEWAY, two, one).destinations[0].subset == "v2"
+    assert at_gateway(GATEWAY, first, two).destinations[0].subset == "v1"
+    assert at_gateway(GATEWAY, two, first).destinations[0].subset == "v2"
 
 
 def test_the_more_specific_host_is_asked_alone() -> None:

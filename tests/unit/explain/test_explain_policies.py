@@ -136,8 +136,8 @@ def test_what_a_rule_puts_in_force_is_listed() -> None:
         " headers: {request: {set: {x-a: b}}}, rewrite: {uri: /x},"
         " route: [{destination: {host: reviews}}]}]"
     )
-    found = {policy.name: policy for policy in ask(service).policies}
-    assert {name: policy.text for name, policy in found.items()} == {
+    seen = {policy.name: policy for policy in ask(service).policies}
+    assert {name: policy.text for name, policy in seen.items()} == {
         "timeout": "2s for all tries together",
         "retries": "3, on 5xx, each try at most 500ms",
         "fault.delay": "1s for 10 % of the requests",
@@ -145,7 +145,7 @@ def test_what_a_rule_puts_in_force_is_listed() -> None:
         "headers": "request.set[x-a] b",
         "rewrite": "uri /x",
     }
-    assert all(policy.place is not None and policy.place.line for policy in found.values())
+    assert all(policy.place is not None and policy.place.line for policy in seen.values())
 
 
 def test_no_retries_can_be_asked_for() -> None:

@@ -58,7 +58,7 @@ def test_apply_takes_an_object_and_a_list_of_sources(lab: Lab) -> None:
     lab.apply(RULE)
     (rule,) = lab.get("vs", "web")
     assert lab.apply([rule, "apps/web"]).changes[0].action == "unchanged"
-    assert {found.name for found in lab.get("deploy")} == {"web-safe", "web-risk"}
+    assert {deployment.name for deployment in lab.get("deploy")} == {"web-safe", "web-risk"}
 
 
 def test_a_path_is_found_below_manifests_and_named_so_in_the_result(lab: Lab) -> None:

@@ -45,9 +45,9 @@ def refusal(text: str) -> str:
     ],
 )
 def test_scalars_are_what_kubectl_makes_of_them(scalar: str, value: object) -> None:
-    found = read(f"a: {scalar}")[0].raw["a"]
-    assert found == value
-    assert type(found) is type(value)
+    seen = read(f"a: {scalar}")[0].raw["a"]
+    assert seen == value
+    assert type(seen) is type(value)
 
 
 def test_every_field_knows_its_line() -> None:

@@ -71,18 +71,18 @@ def test_both_spellings_of_mirror_percent_are_one_field() -> None:
 
 
 def test_nulls_in_kubernetes_kinds_count_as_unset() -> None:
-    found = one("apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: null}\nspec: {ports: null, type: null}")
-    assert found.metadata.labels == {}
+    resource = one("apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: null}\nspec: {ports: null, type: null}")
+    assert resource.metadata.labels == {}
 
 
 def test_loose_fields_are_listed() -> None:
-    found = one(
+    seen = one(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  selector: {matchLabels: {app: a}}\n"
         "  strategy: {type: Recreate}\n  template:\n    metadata: {labels: {app: a}}\n    spec:\n      containers:\n"
         "      - {name: a, image: web, resources: {}, env: [{name: X, value: a}]}\n"
     )
-    assert isinstance(found, Deployment)
-    assert loose_fields(found) == ["spec.strategy", "spec.template.spec.containers[0].resources"]
+    assert isinstance(seen, Deployment)
+    assert loose_fields(seen) == ["spec.strategy", "spec.template.spec.containers[0].resources"]
 
 
 @pytest.mark.parametrize("word", ["vs", "VirtualService", "virtualservices", "VIRTUALSERVICE"])
@@ -190,10 +190,10 @@ def test_all_problems_of_all_documents_come_together() -> None:
     text = f"{VS}spec: {{hosts: 5}}\n---\n{DR}spec: {{}}\n---\n{VS}spec: {{hosts: [a], http: [{{{ROUTE}}}]}}\n"
     with pytest.raises(ManifestError) as caught:
         parse(read(text, file="cell"))
-    found = [(problem.document, problem.object, problem.path) for problem in caught.value.problems]
-    assert (1, "VirtualService/x", "spec.hosts") in found
-    assert (2, "DestinationRule/x", "spec.host") in found
-    assert (3, "VirtualService/x", "metadata.name") in found  # the same name as the first document's
+    seen = [(problem.document, problem.object, problem.path) for problem in caught.value.problems]
+    assert (1, "VirtualService/x", "spec.hosts") in seen
+    assert (2, "DestinationRule/x", "spec.host") in seen
+    assert (3, "VirtualService/x", "metadata.name") in seen  # the same name as the first document's
 
 
 def test_the_same_name_in_another_namespace_or_kind_is_another_object() -> None:

@@ -26,12 +26,18 @@ stringData: {other: open}
 
 
 def test_neither_a_repr_nor_yaml_nor_a_list_shows_values() -> None:
-    (one,) = parse(read(SECRET))
+    (resource,) = parse(read(SECRET))
     plain = parse(read(SECRET.replace("last-applied-configuration", "other").replace("c2VzYW1l\"}}'", "\"}}'")))[0]
-    for text in (repr(plain), str(plain), Objects([one]).yaml, repr(Objects([one])), Objects([one])._repr_markdown_()):
+    for text in (
+        repr(plain),
+        str(plain),
+        Objects([resource]).yaml,
+        repr(Objects([resource])),
+        Objects([resource])._repr_markdown_(),
+    ):
         assert "c2VzYW1l" not in text and "sesame" not in text and "open" not in text
-    assert "<redacted, 6 bytes>" in Objects([one]).yaml and "<redacted, 4 bytes>" in Objects([one]).yaml
-    assert one.raw["data"] == {"password": "c2VzYW1l"}, "what is applied is what was written"
+    assert "<redacted, 6 bytes>" in Objects([resource]).yaml and "<redacted, 4 bytes>" in Objects([resource]).yaml
+    assert resource.raw["data"] == {"password": "c2VzYW1l"}, "what is applied is what was written"
 
 
 def test_a_change_tells_which_values_differ_and_how_long_they_are() -> None:
@@ -52,8 +58,8 @@ def test_a_new_key_and_a_new_block_are_hidden_too() -> None:
 
 
 def test_other_kinds_are_left_as_they_are() -> None:
-    (one,) = parse(read("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {colour: blue}\n"))
-    assert written(one)["data"] == {"colour": "blue"}
+    (config_map,) = parse(read("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {colour: blue}\n"))
+    assert written(config_map)["data"] == {"colour": "blue"}
     assert redacted({"kind": "ConfigMap", "data": {"a": "b"}}) == {"kind": "ConfigMap", "data": {"a": "b"}}
 
 

@@ -16,18 +16,18 @@ def found(simulation: Simulation) -> tuple[dict[int, int], dict[int, int], set[i
     lines = simulation.written()
     served_by, made_for, copies, unsure = {}, {}, set(), 0
 
-    def walk(one: Call | Served) -> None:
+    def walk(call: Call | Served) -> None:
         nonlocal unsure
-        if isinstance(one, Served):
-            for inner in one.calls:
-                made_for[int(inner.record.request_id)] = int(one.record.request_id)
+        if isinstance(call, Served):
+            for inner in call.calls:
+                made_for[int(inner.record.request_id)] = int(call.record.request_id)
                 walk(inner)
             return
-        unsure += one.unsure
-        for served in (*one.tries, *one.copies):
-            served_by[int(served.record.request_id)] = int(one.record.request_id)
+        unsure += call.unsure
+        for served in (*call.tries, *call.copies):
+            served_by[int(served.record.request_id)] = int(call.record.request_id)
             walk(served)
-        copies.update(int(served.record.request_id) for served in one.copies)
+        copies.update(int(served.record.request_id) for served in call.copies)
 
     roots = pair(lines[::-1], KNOWN)
     for root in roots:
@@ -60,8 +60,8 @@ def test_doubt_is_seldom_and_most_doubtful_calls_are_right(counted: bool):
     for seed in SEEDS:
         truth = Simulation(seed, equal=True, counted=counted)
         served_by, made_for, _, unsure = found(truth)
-        right += sum(truth.served_by[place] == one for place, one in served_by.items())
-        right += sum(truth.made_for[place] == one for place, one in made_for.items())
+        right += sum(truth.served_by[place] == partner for place, partner in served_by.items())
+        right += sum(truth.made_for[place] == partner for place, partner in made_for.items())
         lines += len(truth.served_by) + len(truth.made_for)
         doubts += unsure
     assert right > 0.98 * lines
@@ -74,7 +74,9 @@ def test_clocks_of_two_nodes_that_differ_do_little_harm():
         # Each node has one pod of every Deployment. A pod that only failed tries reached tells little of its clock.
         truth = Simulation(seed, equal=False, skews={pod.name: 0.02 for pod in PODS[::2]})
         served_by, _, copies, _ = found(truth)
-        right += sum(truth.served_by[place] == one for place, one in served_by.items()) - len(copies ^ truth.copies)
+        right += sum(truth.served_by[place] == partner for place, partner in served_by.items()) - len(
+            copies ^ truth.copies
+        )
         lines += len(truth.served_by)
     assert right > 0.95 * lines
 
@@ -93,7 +95,7 @@ def test_a_call_to_a_pod_without_proxy_leads_on_to_what_that_pod_called():
     inner = line("ratings-v1-1", 0.02, 0.05, path="/other")
     (root,) = pair([outer, inner], {**KNOWN, bare.name: bare})
     assert isinstance(root, Call)
-    assert [one.record for one in root.calls] == [inner]
+    assert [call.record for call in root.calls] == [inner]
 
 
 def test_a_service_that_calls_itself_is_no_maker_of_its_own_call():
@@ -101,16 +103,16 @@ def test_a_service_that_calls_itself_is_no_maker_of_its_own_call():
     served = line("ratings-v1-1", 0.001, 0.09)
     (root,) = pair([call, served], KNOWN)
     assert isinstance(root, Call)
-    assert [one.record for one in root.tries] == [served]
+    assert [attempt.record for attempt in root.tries] == [served]
 
 
 def test_a_call_that_no_pod_got_takes_no_line_of_another_one():
     refused = line("page-v1-1", 0.0, 0.05, status=503, flags="UF,URX", cluster=RATINGS, upstream_pod="ratings-v1-1")
     served = line("ratings-v1-1", 0.06, 0.01)
     second = line("page-v1-1", 0.055, 0.02, cluster=RATINGS, upstream_pod="ratings-v1-1")
-    one, two = pair([refused, served, second], KNOWN)
-    assert isinstance(one, Call) and isinstance(two, Call)
-    assert (len(one.tries), len(two.tries)) == (0, 1)
+    first, two = pair([refused, served, second], KNOWN)
+    assert isinstance(first, Call) and isinstance(two, Call)
+    assert (len(first.tries), len(two.tries)) == (0, 1)
 
 
 def test_marks_that_were_guessed_wrongly_are_not_believed():

@@ -89,8 +89,8 @@ class Simulation:
         place = self.add(at, pod, "outbound", path, cluster=cluster)
         if maker is not None:
             self.made_for[place] = maker
-        servers = [one.name for one in PODS if one.service == service and one.version == version]
-        others = [one.name for one in PODS if one.service == service and one.version != version]
+        servers = [pod.name for pod in PODS if pod.service == service and pod.version == version]
+        others = [pod.name for pod in PODS if pod.service == service and pod.version != version]
         if self.dice.random() < 0.25:
             copy, _ = self.serve(at + 0.002, self.dice.choice(others), service, path, 2, 1, False)
             self.served_by[copy] = place

@@ -17,9 +17,9 @@ def through(index: int, *hops: Hop, **fields):
 
 
 def test_connections_of_two_batches_are_different_connections():
-    one, two = (Observations([response(0, connection=0), response(1, connection=0)]) for _ in range(2))
-    assert len((one + two).independent_choices(per="connection")) == 2
-    assert len((one + one[:1]).independent_choices(per="connection")) == 1
+    observations, two = (Observations([response(0, connection=0), response(1, connection=0)]) for _ in range(2))
+    assert len((observations + two).independent_choices(per="connection")) == 2
+    assert len((observations + observations[:1]).independent_choices(per="connection")) == 1
 
 
 def test_users_count_once_when_their_session_decides():

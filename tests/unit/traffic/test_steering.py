@@ -108,9 +108,9 @@ def test_a_subset_stands_for_its_version_label_else_for_its_name():
 
 
 def test_a_split_is_found_by_the_rules_name():
-    found = find_split(rules(SUBSETS, virtual_service(f"[{to('v1', name='x')}, {split_of(90, 10)}]")), RULE)
-    assert (found.ref, found.rule, found.weights) == (Ref("VirtualService", "reviews"), 1, (90, 10))
-    assert [part.version for part in found.parts] == ["v1", "v2"]
+    split = find_split(rules(SUBSETS, virtual_service(f"[{to('v1', name='x')}, {split_of(90, 10)}]")), RULE)
+    assert (split.ref, split.rule, split.weights) == (Ref("VirtualService", "reviews"), 1, (90, 10))
+    assert [part.version for part in split.parts] == ["v1", "v2"]
     assert (
         find_split(
             rules(SUBSETS, virtual_service(f"[{split_of(90, 10)}]")), rule_of("VirtualService/reviews.default")

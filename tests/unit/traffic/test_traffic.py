@@ -45,15 +45,15 @@ def test_the_forms_are_read(url, via, service, port, path):
 
 def test_a_way_through_the_gateway_has_a_port_and_a_scheme():
     ways = ("gateway:/", "gateway:8081/", "https://a.example/", "tcp://gateway:9000", "tls://a.example")
-    found = [sending.parse_url(url) for url in ways]
-    assert [(one.scheme, one.gateway_port) for one in found] == [
+    target = [sending.parse_url(url) for url in ways]
+    assert [(spec.scheme, spec.gateway_port) for spec in target] == [
         ("http", 80),
         ("http", 8081),
         ("https", 443),
         ("tcp", 9000),
         ("tls", 443),
     ]
-    assert found[2].authority == "a.example" and sending.parse_url("https://a.example:8443/").authority.endswith(
+    assert target[2].authority == "a.example" and sending.parse_url("https://a.example:8443/").authority.endswith(
         ":8443"
     )
 

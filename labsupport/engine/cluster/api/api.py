@@ -35,15 +35,19 @@ class Api:
 
     def map(self, function: Callable[[_In], _Out], items: Iterable[_In]) -> list[_Out]:
         """Call a function for each item, several at a time; after an error no more are begun, and it is raised."""
-        futures = [self._workers.submit(function, one) for one in items]
+        futures = [self._workers.submit(function, argument) for argument in items]
         wait(futures, return_when=FIRST_EXCEPTION)
-        for one in futures:
+        for argument in futures:
             # Those that wait for a cluster which does not answer would each take their own time-out.
-            one.cancel()
-        errors = [error for one in futures if one.done() and not one.cancelled() and (error := one.exception())]
+            argument.cancel()
+        errors = [
+            error
+            for argument in futures
+            if argument.done() and not argument.cancelled() and (error := argument.exception())
+        ]
         if errors:
             raise errors[0]
-        return [one.result() for one in futures]
+        return [argument.result() for argument in futures]
 
     def _kinds(self, api_version: str) -> dict[str, str]:
         """Kind to plural, of one group and version; empty if the cluster does not serve it."""
@@ -51,12 +55,14 @@ class Api:
             if api_version not in self._plurals:
                 path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
                 try:
-                    found = self.connection.get(path)["resources"]
+                    served = self.connection.get(path)["resources"]
                 except ApiError as error:
                     if not error.missing:
                         raise
-                    found = []
-                self._plurals[api_version] = {one["kind"]: one["name"] for one in found if "/" not in one["name"]}
+                    served = []
+                self._plurals[api_version] = {
+                    resource["kind"]: resource["name"] for resource in served if "/" not in resource["name"]
+                }
             return self._plurals[api_version]
 
     def path(self, api_version: str, kind: str, name: str = "") -> str:
@@ -70,22 +76,24 @@ class Api:
 
     def path_of(self, kind: str, name: str = "") -> str:
         """As ``path``, in the first version of the kind that the cluster serves."""
-        return next((path for one in api_versions(KINDS[kind]) if (path := self.path(one, kind, name))), "")
+        return next(
+            (path for api_version in api_versions(KINDS[kind]) if (path := self.path(api_version, kind, name))), ""
+        )
 
     def items(self, kind: str) -> list[dict[str, Any]]:
         """All objects of a kind in the namespace; none if the cluster does not know it."""
         path = self.path_of(kind)
         if not path:
             return []
-        found = self.connection.get(path)
+        listed = self.connection.get(path)
         # A list names kind and version once, for all of its items.
-        head = {"apiVersion": found["apiVersion"], "kind": kind}
-        return [{**head, **one} for one in found["items"]]
+        head = {"apiVersion": listed["apiVersion"], "kind": kind}
+        return [{**head, **body} for body in listed["items"]]
 
     def all_items(self, kinds: Sequence[str]) -> list[dict[str, Any]]:
         """The objects of several kinds; kinds that may not be read are left out."""
 
-        def one(kind: str) -> list[dict[str, Any]]:
+        def of_kind(kind: str) -> list[dict[str, Any]]:
             try:
                 return self.items(kind)
             except ApiError as error:
@@ -93,7 +101,7 @@ class Api:
                     return []
                 raise
 
-        return [found for items in self.map(one, kinds) for found in items]
+        return [body for items in self.map(of_kind, kinds) for body in items]
 
     def close(self) -> None:
         """End the threads."""

@@ -53,8 +53,8 @@ def refusal(status: int, text: str, reason: str, context: str) -> ApiError:
     try:
         body = json.loads(text)
         message, reason = str(body.get("message") or ""), str(body.get("reason") or reason)
-        found = (body.get("details") or {}).get("causes") or []
-        causes = tuple((str(one.get("field") or ""), str(one.get("message") or "")) for one in found)
+        details = (body.get("details") or {}).get("causes") or []
+        causes = tuple((str(cause.get("field") or ""), str(cause.get("message") or "")) for cause in details)
     except (ValueError, AttributeError):
         message = text.strip()[:500]
     said = message or reason or f"HTTP {status}"

@@ -115,9 +115,9 @@ class Connection:
     def _api_exception(self, error: Any) -> EngineError:
         text = error.body if isinstance(error.body, str) else (error.body or b"").decode("utf-8", "replace")
         status = int(error.status or 0)
-        if not status and (found := _HANDSHAKE.search(str(error.reason))):
+        if not status and (match := _HANDSHAKE.search(str(error.reason))):
             # A refused upgrade to a websocket carries the server's answer in the text of the exception.
-            status = int(found[1])
+            status = int(match[1])
             start, end = str(error.reason).find("{"), str(error.reason).rfind("}")
             text = str(error.reason)[start : end + 1] if 0 <= start < end else ""
         if not status:
@@ -172,8 +172,8 @@ class Connection:
         text = response.data.decode("utf-8", "replace")
         if response.status >= 400:
             raise refusal(response.status, text, response.reason or "", self.context)
-        found = response.headers.getlist("Warning") if "Warning" in response.headers else []
-        warnings = tuple(_unescaped(one) for line in found for one in _WARNING.findall(line))
+        headers = response.headers.getlist("Warning") if "Warning" in response.headers else []
+        warnings = tuple(_unescaped(warning) for line in headers for warning in _WARNING.findall(line))
         return ApiReply(response.status, text, warnings, dict(response.headers))
 
     def open(
@@ -242,8 +242,8 @@ class Connection:
     def version(self) -> tuple[int, ...]:
         """Major and minor version of Kubernetes, such as ``(1, 34)``, read once."""
         if self._version is None:
-            found = self.get("/version")
-            self._version = (int(found["major"]), int(re.sub(r"\D.*", "", found["minor"])))
+            told = self.get("/version")
+            self._version = (int(told["major"]), int(re.sub(r"\D.*", "", told["minor"])))
         return self._version
 
     def close(self) -> None:
@@ -276,7 +276,7 @@ def _configuration(context: str | None) -> tuple[str, Any]:
             "workshop cluster up; or set KUBECONFIG to the kubeconfig of one with Istio. No cluster is needed for "
             'Lab(engine="embedded")'
         ) from None
-    names = [one["name"] for one in contexts]
+    names = [entry["name"] for entry in contexts]
     if wanted is not None and wanted not in names:
         raise UsageError(f"context={wanted!r}: the kubeconfig has the contexts {', '.join(names) or 'none'}.")
     chosen = wanted or (current or {}).get("name")

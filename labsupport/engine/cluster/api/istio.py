@@ -45,8 +45,8 @@ class Istio:
 
 def parse_version(text: str) -> tuple[int, ...]:
     """Major and minor of a version such as ``1.31-alpha.abc`` or ``1.31.2-distroless``; empty if it is none."""
-    found = re.match(r"v?(\d+)\.(\d+)(?=$|[.\-+_])", text)
-    return (int(found[1]), int(found[2])) if found and int(found[1]) > 0 else ()
+    match = re.match(r"v?(\d+)\.(\d+)(?=$|[.\-+_])", text)
+    return (int(match[1]), int(match[2])) if match and int(match[1]) > 0 else ()
 
 
 _found: WeakKeyDictionary[Connection, Istio] = WeakKeyDictionary()
@@ -67,7 +67,7 @@ def find(connection: Connection) -> Istio:
         EngineLostError: the cluster does not answer.
     """
     try:
-        served = {one["version"] for one in connection.get(_API)["versions"]}
+        served = {group_version["version"] for group_version in connection.get(_API)["versions"]}
     except ApiError as error:
         if not error.missing:
             raise
@@ -107,13 +107,13 @@ def find(connection: Connection) -> Istio:
 def _injectors(connection: Connection, notes: list[str]) -> list[dict[str, Any]] | None:
     path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
     try:
-        found = connection.request("GET", path, query={"labelSelector": "app=sidecar-injector"}).body["items"]
+        webhooks = connection.request("GET", path, query={"labelSelector": "app=sidecar-injector"}).body["items"]
     except ApiError as error:
         if not error.forbidden:
             raise
         notes.append("the injection webhooks may not be read, so the label istio-injection=enabled is used")
         return None
-    return [hook for one in found for hook in one.get("webhooks") or []]
+    return [hook for configuration in webhooks for hook in configuration.get("webhooks") or []]
 
 
 def _injection(hooks: list[dict[str, Any]] | None) -> tuple[dict[str, str], str]:
@@ -121,7 +121,10 @@ def _injection(hooks: list[dict[str, Any]] | None) -> tuple[dict[str, str], str]
     revisions: list[str] = []
     default = ""
     for hook in hooks or []:
-        chosen = {one["key"]: one for one in (hook.get("namespaceSelector") or {}).get("matchExpressions") or []}
+        chosen = {
+            match_expression["key"]: match_expression
+            for match_expression in (hook.get("namespaceSelector") or {}).get("matchExpressions") or []
+        }
         service = (hook.get("clientConfig") or {}).get("service") or {}
         behind = str(service.get("name", "")).removeprefix("istiod").removeprefix("-") or "default"
         by_label = chosen.get("istio-injection", {})
@@ -129,7 +132,7 @@ def _injection(hooks: list[dict[str, Any]] | None) -> tuple[dict[str, str], str]
             default = behind
         by_revision = chosen.get("istio.io/rev", {})
         if by_revision.get("operator") == "In":
-            revisions += [one for one in by_revision.get("values") or [] if one not in revisions]
+            revisions += [value for value in by_revision.get("values") or [] if value not in revisions]
     if default:
         return {"istio-injection": "enabled"}, default
     if revisions:
@@ -140,14 +143,18 @@ def _injection(hooks: list[dict[str, Any]] | None) -> tuple[dict[str, str], str]
 def _istiods(connection: Connection, revision: str, notes: list[str]) -> dict[str, Any] | None:
     for path in ("/apis/apps/v1/deployments", "/apis/apps/v1/namespaces/istio-system/deployments"):
         try:
-            found: list[dict[str, Any]] = connection.get(path, labelSelector="app=istiod")["items"]
+            deployments: list[dict[str, Any]] = connection.get(path, labelSelector="app=istiod")["items"]
         except ApiError as error:
             if not error.forbidden:
                 raise
             continue
-        of_revision = [one for one in found if one["metadata"].get("labels", {}).get("istio.io/rev") == revision]
-        if found:
-            return (of_revision or found)[0]
+        of_revision = [
+            deployment
+            for deployment in deployments
+            if deployment["metadata"].get("labels", {}).get("istio.io/rev") == revision
+        ]
+        if deployments:
+            return (of_revision or deployments)[0]
         notes.append("no istiod runs in the cluster itself")
         return None
     notes.append("Istio's Deployments may not be read")

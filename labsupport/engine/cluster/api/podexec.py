@@ -49,7 +49,7 @@ def run_in_pod(
         EngineLostError: the cluster does not answer.
     """
     deadline = time.monotonic() + timeout_s
-    asked = [("command", one) for one in command]
+    asked = [("command", word) for word in command]
     query = urlencode([*asked, ("container", container), ("stdout", "true"), ("stderr", "true")])
     path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/exec"
 
@@ -150,4 +150,4 @@ def _read(socket: Any, deadline: float) -> tuple[bytes, bytes, bytes]:
             channels[data[0]].append(data[1:])
             if data[0] == _STATUS:
                 break
-    return tuple(b"".join(channels[one]) for one in (_OUT, _ERR, _STATUS))  # type: ignore[return-value]
+    return tuple(b"".join(channels[channel]) for channel in (_OUT, _ERR, _STATUS))  # type: ignore[return-value]

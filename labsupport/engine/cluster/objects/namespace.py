@@ -58,12 +58,12 @@ class LabNamespace:
 
     def _get(self) -> dict[str, object] | None:
         try:
-            found: dict[str, object] = self._connection.get(self._path)
+            namespace: dict[str, object] = self._connection.get(self._path)
         except ApiError as error:
             if error.missing:
                 return None
             raise
-        return found
+        return namespace
 
     def open(self) -> None:
         """Make the namespace if it is not there, check that it is ours, and take it over.
@@ -73,25 +73,25 @@ class LabNamespace:
             WaitTimeoutError: it is still being deleted.
         """
         injection = dict(istio_of(self._connection).injection)
-        found = self._gone_if_ending()
-        if found is not None:
-            self._check_ours(found)
-        require(self._connection, self.name, create=found is None)
+        namespace = self._gone_if_ending()
+        if namespace is not None:
+            self._check_ours(namespace)
+        require(self._connection, self.name, create=namespace is None)
         labels = {MANAGED_BY[0]: MANAGED_BY[1], **injection}
         body = {
             "apiVersion": "v1",
             "kind": "Namespace",
             "metadata": {"name": self.name, "labels": labels, "annotations": {HOLDER: self.holder}},
         }
-        if found is None:
+        if namespace is None:
             self._connection.request("POST", "/api/v1/namespaces", query={"fieldManager": FIELD_MANAGER}, body=body)
         else:
-            self._take_over(found, labels)
+            self._take_over(namespace, labels)
         self._seen = time.monotonic()
 
-    def _take_over(self, found: dict[str, object], labels: dict[str, str]) -> None:
+    def _take_over(self, namespace: dict[str, object], labels: dict[str, str]) -> None:
         """Write our name on it; labels that are right already need no right to change them."""
-        metadata: dict[str, dict[str, str]] = found["metadata"]  # type: ignore[assignment]
+        metadata: dict[str, dict[str, str]] = namespace["metadata"]  # type: ignore[assignment]
         other = {"istio-injection", "istio.io/rev"} - labels.keys()
         wrong = {key: value for key, value in labels.items() if metadata.get("labels", {}).get(key) != value}
         change: dict[str, object] = {"annotations": {HOLDER: self.holder}}
@@ -115,9 +115,9 @@ class LabNamespace:
     def _gone_if_ending(self) -> dict[str, object] | None:
         deadline = time.monotonic() + _ENDING_S
         while True:
-            found = self._get()
-            if found is None or not found["metadata"].get("deletionTimestamp"):  # type: ignore[attr-defined]
-                return found
+            namespace = self._get()
+            if namespace is None or not namespace["metadata"].get("deletionTimestamp"):  # type: ignore[attr-defined]
+                return namespace
             if time.monotonic() > deadline:
                 raise WaitTimeoutError(
                     f"namespace {self.name!r} is still being deleted after {_ENDING_S:.0f} s. Wait, or use another one "
@@ -125,8 +125,8 @@ class LabNamespace:
                 )
             time.sleep(0.2)
 
-    def _check_ours(self, found: dict[str, object]) -> None:
-        labels = found["metadata"].get("labels") or {}  # type: ignore[attr-defined]
+    def _check_ours(self, namespace: dict[str, object]) -> None:
+        labels = namespace["metadata"].get("labels") or {}  # type: ignore[attr-defined]
         if labels.get(MANAGED_BY[0]) != MANAGED_BY[1]:
             raise EngineError(
                 f"namespace {self.name!r} of context {self._connection.context!r} was not made by the workshop, so "
@@ -145,10 +145,10 @@ class LabNamespace:
         """
         if not self.holder or (not fresh and time.monotonic() - self._seen < _FRESH_S):
             return
-        found = self._get()
-        if found is None or found["metadata"].get("deletionTimestamp"):  # type: ignore[attr-defined]
+        namespace = self._get()
+        if namespace is None or namespace["metadata"].get("deletionTimestamp"):  # type: ignore[attr-defined]
             raise EngineLostError(f"namespace {self.name!r} is gone. Open a new lab with Lab()")
-        holder = (found["metadata"].get("annotations") or {}).get(HOLDER, "")  # type: ignore[attr-defined]
+        holder = (namespace["metadata"].get("annotations") or {}).get(HOLDER, "")  # type: ignore[attr-defined]
         if holder != self.holder:
             where = " (process {2} on {1})".format(*holder.split()) if len(holder.split()) == 3 else ""
             raise EngineLostError(
@@ -167,10 +167,10 @@ class LabNamespace:
             EngineError: it was not made by the workshop.
             WaitTimeoutError: it is not gone in time.
         """
-        found = self._get()
-        if found is None:
+        namespace = self._get()
+        if namespace is None:
             return False
-        self._check_ours(found)
+        self._check_ours(namespace)
         self._connection.request("DELETE", self._path)
         deadline = time.monotonic() + timeout_s
         while self._get() is not None:

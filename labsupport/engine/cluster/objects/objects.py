@@ -105,14 +105,14 @@ class ObjectStore:
 
     def read(self) -> tuple[Resource, ...]:
         """All objects that people put into the namespace, oldest first."""
-        found: list[tuple[str, str, Resource]] = []
+        placed: list[tuple[str, str, Resource]] = []
         with self._lock:
             for live in self._live():
                 resource = self._shown(live)
                 if resource is not None:
-                    found.append((str(live["metadata"].get("creationTimestamp") or ""), resource.name, resource))
+                    placed.append((str(live["metadata"].get("creationTimestamp") or ""), resource.name, resource))
         # The server's clock counts seconds; of what one second has made, istiod takes what comes first by name.
-        return tuple(resource for _, _, resource in sorted(found, key=lambda one: one[:2]))
+        return tuple(resource for _, _, resource in sorted(placed, key=lambda entry: entry[:2]))
 
     def find(self, ref: Ref) -> Resource:
         """An object of the lab; ``NotFoundError`` if it is not there."""
@@ -124,7 +124,7 @@ class ObjectStore:
         raise NotFoundError(f"{ref} does not exist. There are: {there or f'no {ref.kind} at all'}")
 
     def _live(self) -> list[dict[str, Any]]:
-        return [one for one in self._api.all_items(_KINDS) if not _of_the_cluster(one)]
+        return [body for body in self._api.all_items(_KINDS) if not _of_the_cluster(body)]
 
     def _shown(self, live: dict[str, Any]) -> Resource | None:
         seen = taken_away(written(live), self._images)
@@ -148,24 +148,24 @@ class ObjectStore:
             ManifestError: at least one is refused, with the server's text.
         """
         tried = self._api.map(self._try, resources)
-        problems = [problem for _, _, found in tried for problem in found]
+        problems = [problem for _, _, refusals in tried for problem in refusals]
         if problems:
             raise ManifestError(problems)
-        warnings = {key_of(one): tuple(said) for one, (_, said, _) in zip(resources, tried, strict=True)}
+        warnings = {key_of(resource): tuple(said) for resource, (_, said, _) in zip(resources, tried, strict=True)}
         return Tried(tuple(body for body, _, _ in tried), warnings)
 
-    def _try(self, one: Resource) -> tuple[dict[str, Any], list[str], list[Problem]]:
-        body = self._added(one)
+    def _try(self, resource: Resource) -> tuple[dict[str, Any], list[str], list[Problem]]:
+        body = self._added(resource)
         while True:
             try:
-                _, warnings = self._send(one, body, dry=True)
+                _, warnings = self._send(resource, body, dry=True)
                 return body, warnings, []
             except ApiError as error:
                 freed = _without_taken_ports(body, error)
                 if freed is not None:
                     body = freed
                     continue
-                problems = _problems(one, error)
+                problems = _problems(resource, error)
                 if not problems:
                     raise
                 return body, [], problems
@@ -189,18 +189,18 @@ class ObjectStore:
         notes: list[str] = []
         done: list[Resource] = []
         pairs = sorted(zip(resources, bodies, strict=True), key=lambda pair: _rank(pair[0].kind))
-        for one, body in pairs:
+        for resource, body in pairs:
             try:
-                live, _ = self._send(one, body)
+                live, _ = self._send(resource, body)
             except ApiError as error:
                 self.put_back(done, before)
-                problems = _problems(one, error)
+                problems = _problems(resource, error)
                 if problems:
                     raise ManifestError(problems) from None
                 raise
-            done.append(one)
-            self._note(one, live)
-            notes += _given_ports(one, body, live)
+            done.append(resource)
+            self._note(resource, live)
+            notes += _given_ports(resource, body, live)
         return notes
 
     def put_back(self, changed: Sequence[Resource], before: Sequence[Resource]) -> None:
@@ -210,28 +210,28 @@ class ObjectStore:
             changed: what was applied.
             before: all objects of the lab as they were.
         """
-        former = {key_of(one): one for one in before}
-        for one in reversed(changed):
-            old = former.get(key_of(one))
+        former = {key_of(resource): resource for resource in before}
+        for resource in reversed(changed):
+            old = former.get(key_of(resource))
             # The error that made this necessary is the one to tell.
             with contextlib.suppress(LabError):
                 if old is None:
-                    self.delete([Ref(one.kind, one.name, one.namespace)])
+                    self.delete([Ref(resource.kind, resource.name, resource.namespace)])
                 else:
                     live, _ = self._send(old, self._added(old))
                     self._note(old, live)
 
-    def _added(self, one: Resource) -> dict[str, Any]:
-        return added(_raw(one), self._api.namespace, self._images, self._api.connection.version())
+    def _added(self, resource: Resource) -> dict[str, Any]:
+        return added(_raw(resource), self._api.namespace, self._images, self._api.connection.version())
 
-    def _note(self, one: Resource, live: dict[str, Any]) -> None:
+    def _note(self, resource: Resource, live: dict[str, Any]) -> None:
         with self._lock:
-            self._known[key_of(one)] = (one, taken_away(written(live), self._images))
+            self._known[key_of(resource)] = (resource, taken_away(written(live), self._images))
 
-    def _send(self, one: Resource, body: dict[str, Any], *, dry: bool = False) -> tuple[dict[str, Any], list[str]]:
-        path = self._api.path(body["apiVersion"], one.kind, one.name)
+    def _send(self, resource: Resource, body: dict[str, Any], *, dry: bool = False) -> tuple[dict[str, Any], list[str]]:
+        path = self._api.path(body["apiVersion"], resource.kind, resource.name)
         if not path:
-            text = f"the cluster does not know {one.kind} in {body['apiVersion']}"
+            text = f"the cluster does not know {resource.kind} in {body['apiVersion']}"
             raise ApiError(text, status=404, reason="UnknownKind", server_text=text)
         query = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
         if dry:
@@ -270,9 +270,9 @@ class ObjectStore:
     def leftovers(self) -> list[Ref]:
         """Everything that a reset removes: all that is not the cluster's own, nor the engine's."""
         return [
-            Ref(one["kind"], one["metadata"]["name"], self._api.namespace)
-            for one in self._live()
-            if not one["metadata"].get("deletionTimestamp")
+            Ref(body["kind"], body["metadata"]["name"], self._api.namespace)
+            for body in self._live()
+            if not body["metadata"].get("deletionTimestamp")
         ]
 
     def forget(self) -> None:
@@ -281,8 +281,8 @@ class ObjectStore:
             self._known.clear()
 
 
-def _raw(one: Resource) -> dict[str, Any]:
-    return copy.deepcopy(one.raw) or one.model_dump(mode="json", by_alias=True, exclude_unset=True)
+def _raw(resource: Resource) -> dict[str, Any]:
+    return copy.deepcopy(resource.raw) or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def _of_the_cluster(live: dict[str, Any]) -> bool:
@@ -300,9 +300,9 @@ def _without_taken_ports(body: dict[str, Any], error: ApiError) -> dict[str, Any
     if body["kind"] != "Service":
         return None
     taken = {
-        int(found[1])
+        int(match[1])
         for path, message in error.causes
-        if (found := _PORT_FIELD.fullmatch(path)) and _TAKEN_PORT.search(message)
+        if (match := _PORT_FIELD.fullmatch(path)) and _TAKEN_PORT.search(message)
     }
     ports = body["spec"].get("ports") or []
     taken = {index for index in taken if index < len(ports) and ports[index].get("nodePort")}
@@ -314,21 +314,21 @@ def _without_taken_ports(body: dict[str, Any], error: ApiError) -> dict[str, Any
     return made
 
 
-def _given_ports(one: Resource, body: dict[str, Any], live: dict[str, Any]) -> list[str]:
-    if one.kind != "Service":
+def _given_ports(resource: Resource, body: dict[str, Any], live: dict[str, Any]) -> list[str]:
+    if resource.kind != "Service":
         return []
-    wanted = (_raw(one).get("spec") or {}).get("ports") or []
+    wanted = (_raw(resource).get("spec") or {}).get("ports") or []
     sent = body["spec"].get("ports") or []
     given = {(port["port"], port.get("protocol", "TCP")): port.get("nodePort") for port in live["spec"]["ports"]}
     return [
-        f"Service/{one.name}: node port {before['nodePort']} is in use by another namespace, "
+        f"Service/{resource.name}: node port {before['nodePort']} is in use by another namespace, "
         f"so it got {given.get((after['port'], after.get('protocol', 'TCP')))}"
         for before, after in zip(wanted, sent, strict=True)
         if before.get("nodePort") and not after.get("nodePort")
     ]
 
 
-def _problems(one: Resource, error: ApiError) -> list[Problem]:
+def _problems(resource: Resource, error: ApiError) -> list[Problem]:
     """A refusal as problems with file and line; none if it is not about this object."""
     if error.reason == "NotFound" and "namespaces" in error.server_text:
         raise EngineLostError(f"{error.server_text}. Open a new lab with Lab()") from None
@@ -337,10 +337,10 @@ def _problems(one: Resource, error: ApiError) -> list[Problem]:
     refused = refused or (error.forbidden and " cannot " not in error.server_text)
     if not refused:
         return []
-    origin, label = one.origin, f"{one.kind}/{one.name}"
+    origin, label = resource.origin, f"{resource.kind}/{resource.name}"
     causes = [(path, message) for path, message in error.causes if path] or [("", error.server_text)]
-    found = []
+    problems = []
     for path, message in causes:
         remedy = "Apply the rest without it, or use a newer Istio" if error.reason == "UnknownKind" else ""
-        found.append(Problem(message, origin.file, origin.document, origin.line_of(path), label, path, remedy))
-    return found
+        problems.append(Problem(message, origin.file, origin.document, origin.line_of(path), label, path, remedy))
+    return problems

@@ -41,11 +41,11 @@ def written(live: Mapping[str, Any]) -> dict[str, Any]:
         if not entry.get("subresource") and entry.get("manager") not in _CONTROLLERS:
             fields = _union(fields, entry.get("fieldsV1") or {})
     fields.pop("f:status", None)
-    found = project(live, fields) if fields else {}
-    kept = {key: found.pop("metadata", {}).get(key) for key in ("labels", "annotations")} if found else {}
+    fields_live = project(live, fields) if fields else {}
+    kept = {key: fields_live.pop("metadata", {}).get(key) for key in ("labels", "annotations")} if fields_live else {}
     identity = {key: metadata[key] for key in ("name", "namespace") if metadata.get(key)}
     head = {"apiVersion": live.get("apiVersion"), "kind": live.get("kind")}
-    return {**head, "metadata": {**identity, **{key: value for key, value in kept.items() if value}}, **found}
+    return {**head, "metadata": {**identity, **{key: value for key, value in kept.items() if value}}, **fields_live}
 
 
 def project(value: Any, fields: Mapping[str, Any]) -> Any:
@@ -59,27 +59,27 @@ def project(value: Any, fields: Mapping[str, Any]) -> Any:
             if (chosen := fields.get(f"f:{key}")) is not None
         }
     if isinstance(value, list):
-        kept = ((one, _item(one, index, fields)) for index, one in enumerate(value))
-        return [project(one, chosen) for one, chosen in kept if chosen is not None]
+        kept = ((element, _item(element, index, fields)) for index, element in enumerate(value))
+        return [project(element, chosen) for element, chosen in kept if chosen is not None]
     return value
 
 
-def _item(one: Any, index: int, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _item(element: Any, index: int, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The field set of one item of a list: by its keys, its value, or its place."""
     for name, chosen in fields.items():
-        if name.startswith("k:") and isinstance(one, dict):
+        if name.startswith("k:") and isinstance(element, dict):
             keys: dict[str, Any] = json.loads(name[2:])
-            if all(one.get(key, _MISSING) == value for key, value in keys.items()):
+            if all(element.get(key, _MISSING) == value for key, value in keys.items()):
                 return chosen  # type: ignore[no-any-return]
-        elif name.startswith("v:") and json.loads(name[2:]) == one:
+        elif name.startswith("v:") and json.loads(name[2:]) == element:
             return {}
         elif name == f"i:{index}":
             return chosen  # type: ignore[no-any-return]
     return None
 
 
-def _union(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(one)
+def _union(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    union = dict(first)
     for key, value in other.items():
-        found[key] = _union(found[key], value) if key in found else value
-    return found
+        union[key] = _union(union[key], value) if key in union else value
+    return union

@@ -146,8 +146,8 @@ class Parts:
             gateways: objects of kind Gateway.
         """
         wanted = {port: (name, target, node) for name, port, target, node in _PORTS}
-        for one in gateways:
-            servers = one.spec.servers if one.spec.selector.get("istio") == "ingressgateway" else ()  # type: ignore[attr-defined]
+        for resource in gateways:
+            servers = resource.spec.servers if resource.spec.selector.get("istio") == "ingressgateway" else ()  # type: ignore[attr-defined]
             for server in servers:
                 number = server.port.number
                 # As with 80 and 443: a gateway's Envoy may not listen on privileged ports everywhere.
@@ -176,14 +176,14 @@ class Parts:
 
     def _ports(self) -> list[dict[str, Any]]:
         try:
-            found: list[dict[str, Any]] = self._api.connection.get(self._api.path_of("Service", GATEWAY))["spec"][
-                "ports"
-            ]
+            service_ports: list[dict[str, Any]] = self._api.connection.get(self._api.path_of("Service", GATEWAY))[
+                "spec"
+            ]["ports"]
         except ApiError as error:
             if not error.missing:
                 raise
             return []
-        return found
+        return service_ports
 
     def _service(self, ports: list[dict[str, Any]]) -> dict[str, Any]:
         metadata = self._meta(GATEWAY, annotations={EXPORT_TO: "."})

@@ -23,29 +23,29 @@ def problems(objects: Iterable[Resource], namespace: str, images: Images) -> lis
         namespace: the lab's.
         images: the course's.
     """
-    found: list[Problem] = []
-    for one in objects:
-        origin, label = one.origin, f"{one.kind}/{one.name}"
+    problems: list[Problem] = []
+    for resource in objects:
+        origin, label = resource.origin, f"{resource.kind}/{resource.name}"
 
         def add(path: str, message: str, remedy: str, origin=origin, label=label) -> None:  # type: ignore[no-untyped-def]
             line = origin.line_of(path)
-            found.append(Problem(message, origin.file, origin.document, line, label, path, remedy))
+            problems.append(Problem(message, origin.file, origin.document, line, label, path, remedy))
 
-        if one.kind == "Namespace":
+        if resource.kind == "Namespace":
             add(
                 "kind",
                 f"the lab works in namespace {namespace!r}, which it makes itself with injection on, and in no other",
                 "Leave the Namespace out",
             )
-        elif one.namespace != namespace:
+        elif resource.namespace != namespace:
             add(
                 "metadata.namespace",
-                f"the lab works in namespace {namespace!r} only, and this names {one.namespace!r}",
+                f"the lab works in namespace {namespace!r} only, and this names {resource.namespace!r}",
                 "Leave metadata.namespace out",
             )
-        elif (one.kind, one.name) in _OURS or PART_LABEL in one.metadata.labels:
+        elif (resource.kind, resource.name) in _OURS or PART_LABEL in resource.metadata.labels:
             add("metadata.name", "this is a part of the lab itself", "Give it another name")
-        raw = one.raw or one.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        for path, message, remedy in images.problems(one.kind, raw):
+        raw = resource.raw or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        for path, message, remedy in images.problems(resource.kind, raw):
             add(path, message, remedy)
-    return found
+    return problems

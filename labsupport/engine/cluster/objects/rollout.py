@@ -45,22 +45,26 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
     if pod["metadata"].get("deletionTimestamp"):
         return False
     conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def pod_state(pod: Mapping[str, Any]) -> str:
     """What a pod waits for, in a few words."""
-    for one in statuses(pod):
-        state = one.get("state") or {}
+    for status in statuses(pod):
+        state = status.get("state") or {}
         waiting, ended = state.get("waiting"), state.get("terminated")
         if waiting and waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
-            return f"container {one['name']}: {waiting['reason']} {waiting.get('message', '')}".strip()
+            return f"container {status['name']}: {waiting['reason']} {waiting.get('message', '')}".strip()
         if ended and ended.get("exitCode"):
-            return f"container {one['name']} ended with {ended['exitCode']}"
+            return f"container {status['name']} ended with {ended['exitCode']}"
     for condition in (pod.get("status") or {}).get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"no node for it: {condition.get('message', condition.get('reason', ''))}"
-    late = [one["name"] for one in statuses(pod) if not one.get("ready") and "running" in (one.get("state") or {})]
+    late = [
+        status["name"]
+        for status in statuses(pod)
+        if not status.get("ready") and "running" in (status.get("state") or {})
+    ]
     if late:
         return f"container {', '.join(late)} runs, not ready yet"
     return str((pod.get("status") or {}).get("phase") or "Pending").lower()
@@ -69,14 +73,16 @@ def pod_state(pod: Mapping[str, Any]) -> str:
 def last_words(api: Api, pod: Mapping[str, Any]) -> str:
     """The last line of the log of what crashed last in a pod, else how it ended; empty if nothing did."""
     crashed = [
-        (ended.get("finishedAt") or "", one["name"], ended)
-        for one in statuses(pod)
-        for ended in [(one.get("lastState") or {}).get("terminated") or (one.get("state") or {}).get("terminated")]
-        if ended and (ended.get("exitCode") or one.get("restartCount")) and one["name"] != "istio-init"
+        (ended.get("finishedAt") or "", status["name"], ended)
+        for status in statuses(pod)
+        for ended in [
+            (status.get("lastState") or {}).get("terminated") or (status.get("state") or {}).get("terminated")
+        ]
+        if ended and (ended.get("exitCode") or status.get("restartCount")) and status["name"] != "istio-init"
     ]
     if not crashed:
         return ""
-    _, container, ended = max(crashed, key=lambda one: one[0])
+    _, container, ended = max(crashed, key=lambda crash: crash[0])
     path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}/log"
     for previous in ("true", "false"):
         try:
@@ -107,8 +113,8 @@ class Rollout:
     def pods(self) -> list[dict[str, Any]]:
         """All pods of the namespace as the API server has them, oldest first."""
         path = f"/api/v1/namespaces/{self._api.namespace}/pods"
-        found: list[dict[str, Any]] = self._api.connection.get(path)["items"]
-        return sorted(found, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
+        bodies: list[dict[str, Any]] = self._api.connection.get(path)["items"]
+        return sorted(bodies, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
 
     def living(self) -> list[dict[str, Any]]:
         """The pods that are not ending."""
@@ -227,10 +233,10 @@ class Rollout:
                 raise
             return frozenset()
         return {
-            (one.get("targetRef") or {}).get("name", "")
+            (endpoint.get("targetRef") or {}).get("name", "")
             for piece in slices
-            for one in piece.get("endpoints") or ()
-            if (one.get("conditions") or {}).get("ready", True)
+            for endpoint in piece.get("endpoints") or ()
+            if (endpoint.get("conditions") or {}).get("ready", True)
         }
 
     def _raise_hopeless(self, name: str, pods: Sequence[Mapping[str, Any]]) -> None:
@@ -238,17 +244,17 @@ class Rollout:
             if pod["metadata"].get("deletionTimestamp"):
                 continue
             pod_name = pod["metadata"]["name"]
-            for one in statuses(pod):
-                waiting = (one.get("state") or {}).get("waiting") or {}
+            for status in statuses(pod):
+                waiting = (status.get("state") or {}).get("waiting") or {}
                 reason = str(waiting.get("reason") or "")
                 if reason in (*_NO_IMAGE, *_NO_CONTAINER) and self._lasts(pod_name, reason):
-                    raise WaitTimeoutError(_cannot_start(pod_name, one, reason, str(waiting.get("message") or "")))
-                if one.get("restartCount", 0) >= HOPELESS_RESTARTS and not one.get("ready"):
+                    raise WaitTimeoutError(_cannot_start(pod_name, status, reason, str(waiting.get("message") or "")))
+                if status.get("restartCount", 0) >= HOPELESS_RESTARTS and not status.get("ready"):
                     words = last_words(self._api, pod)
-                    if words.startswith(f"{one['name']} ended with") and not self._lasts(pod_name, "no words"):
+                    if words.startswith(f"{status['name']} ended with") and not self._lasts(pod_name, "no words"):
                         continue
                     raise WaitTimeoutError(
-                        f"pod {pod_name} does not start, it ended {one['restartCount']} times; its last words: "
+                        f"pod {pod_name} does not start, it ended {status['restartCount']} times; its last words: "
                         f"{words or '(none)'}. lab.logs({pod_name!r}) shows more; it is still "
                         "being restarted"
                     )

@@ -144,18 +144,18 @@ class ClusterAccessLog:
         with ThreadPoolExecutor(min(_AT_ONCE, len(self._living)), thread_name_prefix="accesslog") as pool:
             texts = dict(zip(self._living, pool.map(self._new_text, self._living), strict=True))
         new = [(self._logs[name], list(self._logs[name].unread(text))) for name, text in texts.items()]
-        found = [(log, self._parsed(log, unread)) for log, unread in new]
-        strangers = any(not line.upstream and "|" in line.record.cluster for _, lines in found for line in lines)
+        parsed = [(log, self._parsed(log, unread)) for log, unread in new]
+        strangers = any(not line.upstream and "|" in line.record.cluster for _, lines in parsed for line in lines)
         if strangers and time.monotonic() - self._looked > _POLL_S:
             # An upstream that is not known belongs to a pod that has come since, or to nobody.
             self._look()
-            found = [(log, self._parsed(log, unread)) for log, unread in new]
-        for log, lines in found:
+            parsed = [(log, self._parsed(log, unread)) for log, unread in new]
+        for log, lines in parsed:
             log.add(lines)
 
     def _parsed(self, log: _Log, texts: Iterable[str]) -> list[Line]:
-        found = (parse(text, log.proxy, lambda ip: self._by_ip.get(ip, 0), self._owners) for text in texts)
-        return [line for line in found if line is not None and self._counts(line.record)]
+        lines = (parse(text, log.proxy, lambda ip: self._by_ip.get(ip, 0), self._owners) for text in texts)
+        return [line for line in lines if line is not None and self._counts(line.record)]
 
     def _counts(self, record: AccessRecord) -> bool:
         return record.time_s + record.duration_s >= self._since_s and not record.authority.startswith(PROBE)
@@ -197,12 +197,12 @@ class ClusterAccessLog:
 
     def _select(self, wanted: set[str] | None, since_s: float | None) -> list[Line]:
         if wanted is None:
-            found: Iterable[Line] = (line for log in self._logs.values() for line in log.lines)
+            lines: Iterable[Line] = (line for log in self._logs.values() for line in log.lines)
         else:
-            found = (line for log in self._logs.values() for line in log.of(wanted))
+            lines = (line for log in self._logs.values() for line in log.of(wanted))
         return [
             line
-            for line in found
+            for line in lines
             if since_s is None or line.record.time_s + line.record.duration_s >= since_s - _COARSE_S
         ]  # fmt: skip
 

@@ -63,12 +63,12 @@ def entrances(services: Iterable[Mapping[str, Any]], gateway: str) -> dict[str, 
         services: its Services as the API server has them.
         gateway: name of the gateway's Service.
     """
-    found: dict[str, EntrancePort] = {}
+    entrance_ports: dict[str, EntrancePort] = {}
     status_port = 0
-    for service in sorted(services, key=lambda one: one["metadata"]["name"] != gateway):
+    for service in sorted(services, key=lambda item: item["metadata"]["name"] != gateway):
         spec, name = service["spec"], service["metadata"]["name"]
         ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
-        balancers = tuple(str(one.get("ip") or one.get("hostname")) for one in ingress)
+        balancers = tuple(str(address.get("ip") or address.get("hostname")) for address in ingress)
         if name != gateway and spec.get("type") not in ("NodePort", "LoadBalancer"):
             continue
         for port in spec.get("ports") or ():
@@ -82,21 +82,21 @@ def entrances(services: Iterable[Mapping[str, Any]], gateway: str) -> dict[str, 
                 continue
             key = f"nodeport:{name}" if name != gateway else "gateway" if number == 80 else f"gateway:{number}"
             entrance = EntrancePort(key, number, port.get("nodePort") or 0, spec.get("clusterIP") or "", balancers)
-            found.setdefault(key, entrance)
-    return {key: replace(one, status_port=status_port) for key, one in found.items()}
+            entrance_ports.setdefault(key, entrance)
+    return {key: replace(address, status_port=status_port) for key, address in entrance_ports.items()}
 
 
 def hosts(pods: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[str, Any]] = ()) -> list[str]:
     """Addresses of nodes: those that pods run on, and those that the cluster lists, if it may be asked."""
-    found: dict[str, None] = {}
+    addresses: dict[str, None] = {}
     for node in nodes:
         for address in (node.get("status") or {}).get("addresses") or ():
             if address.get("type") in ("ExternalIP", "InternalIP"):
-                found.setdefault(str(address["address"]))
+                addresses.setdefault(str(address["address"]))
     for pod in pods:
         if (pod.get("status") or {}).get("hostIP"):
-            found.setdefault(str(pod["status"]["hostIP"]))
-    return list(found)
+            addresses.setdefault(str(pod["status"]["hostIP"]))
+    return list(addresses)
 
 
 class Reach:
@@ -128,9 +128,9 @@ class Reach:
         if entrance.node_port:
             ways += [((host, entrance.node_port), (host, entrance.status_port)) for host in nodes]
         answers = self._try([place for way in ways for place in way if place[1]])
-        found = next((way[0] for way in ways if any(answers.get(place) for place in way)), None)
-        if found is not None or not self._local or not entrance.node_port:
-            return found
+        reached = next((way[0] for way in ways if any(answers.get(place) for place in way)), None)
+        if reached is not None or not self._local or not entrance.node_port:
+            return reached
         here = ("127.0.0.1", entrance.node_port)
         if not self._try([here])[here]:
             return None

@@ -97,22 +97,22 @@ class Held:
 
     def mismatches(self, wanted: Sequence[Expected]) -> list[Mismatch]:
         """Those of the expected values that are not held."""
-        found = []
-        for one in wanted:
-            seen = _at(self._resource(one.xds, one.resource), one.path)
-            if one.wanted is ABSENT:
+        missing = []
+        for expectation in wanted:
+            seen = _at(self._resource(expectation.xds, expectation.resource), expectation.path)
+            if expectation.wanted is ABSENT:
                 if seen is not ABSENT:
-                    found.append(Mismatch(one, seen))
-            elif not _contains(seen, one.wanted):
-                path, seen, wanted = _innermost(one.path, seen, one.wanted)
-                found.append(Mismatch(Expected(one.xds, one.resource, path, wanted), seen))
-        return found
+                    missing.append(Mismatch(expectation, seen))
+            elif not _contains(seen, expectation.wanted):
+                path, seen, wanted = _innermost(expectation.path, seen, expectation.wanted)
+                missing.append(Mismatch(Expected(expectation.xds, expectation.resource, path, wanted), seen))
+        return missing
 
     def _resource(self, xds: XdsType, name: str) -> Any:
         key = (xds, name)
         if key not in self._read:
-            found = getattr(self._config, _RESOURCES[xds]).get(name, ABSENT)
-            self._read[key] = found if found is ABSENT else _comparable(xds, found)
+            resource = getattr(self._config, _RESOURCES[xds]).get(name, ABSENT)
+            self._read[key] = resource if resource is ABSENT else _comparable(xds, resource)
         return self._read[key]
 
 
@@ -124,7 +124,7 @@ def expectations(before: ProxyResources, after: ProxyResources, *, gateway: bool
         after: its configuration after.
         gateway: whether it is a gateway, whose listeners belong to this namespace's Gateways alone.
     """
-    found: list[Expected] = []
+    expected: list[Expected] = []
     for xds in ORDER:
         if xds not in _RESOURCES:
             continue
@@ -133,22 +133,22 @@ def expectations(before: ProxyResources, after: ProxyResources, *, gateway: bool
             # Equal resources are mostly the very same object.
             if old.get(name) is new.get(name):
                 continue
-            found += _of_resource(xds, name, old.get(name, ABSENT), new.get(name, ABSENT), gateway)
-    return found
+            expected += _of_resource(xds, name, old.get(name, ABSENT), new.get(name, ABSENT), gateway)
+    return expected
 
 
 def _of_resource(xds: XdsType, name: str, old: Any, new: Any, gateway: bool) -> Iterator[Expected]:
-    one = ABSENT if old is ABSENT else _comparable(xds, old)
+    before = ABSENT if old is ABSENT else _comparable(xds, old)
     other = ABSENT if new is ABSENT else _comparable(xds, new)
     if xds == "RDS":
         # A table may hold, and outlive with, the hosts of other namespaces.
         empty: dict[str, Any] = {"virtual_hosts": []}
         if other is ABSENT:
-            one = {"virtual_hosts": one["virtual_hosts"]}
-        one, other = (empty if one is ABSENT else one), (empty if other is ABSENT else other)
+            before = {"virtual_hosts": before["virtual_hosts"]}
+        before, other = (empty if before is ABSENT else before), (empty if other is ABSENT else other)
     elif xds == "LDS" and not gateway and name.startswith(_SHARED_LISTENER) and other is ABSENT:
         return
-    for path, wanted in _differences(one, other, ()):
+    for path, wanted in _differences(before, other, ()):
         if wanted is ABSENT and path and path[-1] in [Named(always) for always in _ALWAYS]:
             continue
         yield Expected(xds, name, path, wanted)
@@ -169,8 +169,8 @@ def _differences(old: Any, new: Any, path: Path) -> Iterator[tuple[Path, Any]]:
                 here = (*path, Named(name))
                 yield from _differences(names.get(name, ABSENT), other.get(name, ABSENT), here)
         elif len(old) == len(new):
-            for index, (one, two) in enumerate(zip(old, new, strict=True)):
-                yield from _differences(one, two, (*path, index))
+            for index, (former, two) in enumerate(zip(old, new, strict=True)):
+                yield from _differences(former, two, (*path, index))
         else:
             yield path, new
     else:
@@ -187,7 +187,7 @@ def _at(value: Any, path: Path) -> Any:
     for step in path:
         if isinstance(step, Named):
             items = value if isinstance(value, list) else []
-            value = next((one for one in items if isinstance(one, dict) and one.get("name") == step.name), ABSENT)
+            value = next((item for item in items if isinstance(item, dict) and item.get("name") == step.name), ABSENT)
         elif isinstance(step, int):
             value = value[step] if isinstance(value, list) and step < len(value) else ABSENT
         else:
@@ -206,7 +206,7 @@ def _contains(seen: Any, wanted: Any) -> bool:
         return (
             isinstance(seen, list)
             and len(seen) == len(wanted)
-            and all(_contains(one, other) for one, other in zip(seen, wanted, strict=True))
+            and all(_contains(seen_item, other) for seen_item, other in zip(seen, wanted, strict=True))
         )
     return bool(seen == wanted) and isinstance(seen, bool) == isinstance(wanted, bool)
 
@@ -218,9 +218,9 @@ def _innermost(path: Path, seen: Any, wanted: Any) -> tuple[Path, Any, Any]:
             if not (_contains(seen[key], value) if key in seen else not value):
                 return _innermost((*path, key), seen.get(key, ABSENT), value)
     if isinstance(wanted, list) and isinstance(seen, list) and len(wanted) == len(seen):
-        for index, (one, other) in enumerate(zip(seen, wanted, strict=True)):
-            if not _contains(one, other):
-                return _innermost((*path, index), one, other)
+        for index, (seen_item, other) in enumerate(zip(seen, wanted, strict=True)):
+            if not _contains(seen_item, other):
+                return _innermost((*path, index), seen_item, other)
     return path, seen, wanted
 
 
@@ -232,7 +232,9 @@ def _comparable(xds: XdsType, resource: Any) -> Any:
         return _endpoints(resource)
     made = _clean(resource)
     if xds == "LDS" and "filter_chains" in made:
-        made["filter_chains"] = [one for one in made["filter_chains"] if not _for_mutual_tls(one)]
+        made["filter_chains"] = [
+            filter_chain for filter_chain in made["filter_chains"] if not _for_mutual_tls(filter_chain)
+        ]
     return made
 
 
@@ -253,7 +255,7 @@ def _left_out(key: str, item: Any) -> bool:
         note = ((item or {}).get("filter_metadata") or {}).get("istio") or {}
         return "config" not in note
     if key == "services":
-        return isinstance(item, list) and all(isinstance(one, dict) and "host" in one for one in item)
+        return isinstance(item, list) and all(isinstance(element, dict) and "host" in element for element in item)
     if key == "filters" and isinstance(item, list):
         return bool(item) and all(_istio_filter(entry) for entry in item)
     return key == "transport_socket" and '"ROOTCA"' in json.dumps(item)
@@ -270,13 +272,16 @@ def _for_mutual_tls(chain: Any) -> bool:
 
 def _endpoints(assignment: Any) -> dict[str, Any]:
     """Endpoints by address: their order and grouping mean nothing, and their metadata tells of the node and of TLS."""
-    found: dict[str, Any] = {}
+    endpoints: dict[str, Any] = {}
     for group in assignment.get("endpoints", ()):
         for item in group.get("lb_endpoints", ()):
             address = item["endpoint"]["address"]
             socket = address.get("socket_address")
             name = f"{socket['address']}:{socket.get('port_value', 0)}" if socket else json.dumps(address)
-            found[name] = {"health_status": item.get("health_status", "HEALTHY"), "priority": group.get("priority", 0)}
+            endpoints[name] = {
+                "health_status": item.get("health_status", "HEALTHY"),
+                "priority": group.get("priority", 0),
+            }
             if "load_balancing_weight" in item:
-                found[name]["load_balancing_weight"] = item["load_balancing_weight"]
-    return {"endpoints": [{"name": name, **one} for name, one in sorted(found.items())]}
+                endpoints[name]["load_balancing_weight"] = item["load_balancing_weight"]
+    return {"endpoints": [{"name": name, **endpoint} for name, endpoint in sorted(endpoints.items())]}

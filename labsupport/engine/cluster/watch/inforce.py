@@ -173,15 +173,15 @@ class Watcher:
     def _concerned(self, mark: StateBefore, objects: Sequence[Resource], seen: Seen) -> dict[str, _Waiting]:
         mesh = self._place.mesh
         old, new = mark.seen.registry(mark.objects, mesh), seen.registry(objects, mesh)
-        found = {}
+        waiting = {}
         for pod in seen.pods:
             if pod.name not in seen.proxies:
                 continue
             proxy = seen.proxy(pod)
             wanted = expectations(translate(old, proxy), translate(new, proxy), gateway=proxy.role == "gateway")
             if wanted:
-                found[pod.name] = _Waiting(wanted)
-        return found
+                waiting[pod.name] = _Waiting(wanted)
+        return waiting
 
     def _ask(
         self,
@@ -195,34 +195,34 @@ class Watcher:
         answers = self._proxies.each(list(waiting), self._dump)
         now = time.monotonic() - mark.began
         for name, answer in answers.items():
-            one = waiting[name]
+            proxy = waiting[name]
             if isinstance(answer, EngineError):
                 if isinstance(answer, ApiError) and answer.missing:
                     # A pod that is gone has nothing to learn any more.
                     del waiting[name]
                 elif isinstance(answer, ApiError) and answer.forbidden:
                     raise answer
-                one.problem = str(answer)
+                proxy.problem = str(answer)
                 continue
             updates = dumps.updates(answer)
-            left = Held(dumps.proxy_config(name, answer, warming=False)).mismatches(one.wanted)
+            left = Held(dumps.proxy_config(name, answer, warming=False)).mismatches(proxy.wanted)
             _raise_rejected(name, left, updates)
             if not left:
-                done[name] = (_when(mark, one, updates, now), one.wanted)
+                done[name] = (_when(mark, proxy, updates, now), proxy.wanted)
                 del waiting[name]
                 continue
-            if [str(entry) for entry in left] != [str(entry) for entry in one.left] or one.problem:
-                one.left, one.same_since = left, asked
-            one.asked, one.problem = asked, ""
+            if [str(entry) for entry in left] != [str(entry) for entry in proxy.left] or proxy.problem:
+                proxy.left, proxy.same_since = left, asked
+            proxy.asked, proxy.problem = asked, ""
             newest = max((entry.time_s for entry in updates.values()), default=0.0)
-            if newest >= mark.began_s and now - one.same_since >= _SETTLED_S:
-                done[name] = (max(newest - mark.began_s, 0.0), one.wanted)
+            if newest >= mark.began_s and now - proxy.same_since >= _SETTLED_S:
+                done[name] = (max(newest - mark.began_s, 0.0), proxy.wanted)
                 notes.append(f"{name} has taken in the change, but holds something else than expected: {left[0]}")
                 del waiting[name]
 
     def _dump(self, pod: str) -> Mapping[str, object]:
-        found: Mapping[str, object] = json.loads(self._proxies.exec(pod, "config_dump?include_eds"))
-        return found
+        dump: Mapping[str, object] = json.loads(self._proxies.exec(pod, "config_dump?include_eds"))
+        return dump
 
     def _by_receipt(
         self,
@@ -264,7 +264,7 @@ class Watcher:
                     for name, answer in answers.items()
                 }
                 self._held = (time.monotonic(), known)
-            return {name: found for name, found in known.items() if name in seen.proxies}
+            return {name: paths for name, paths in known.items() if name in seen.proxies}
 
     def forget(self) -> None:
         """Forget when rules came into force, after a reset."""
@@ -279,32 +279,34 @@ def _kube_proxy_has_news(before: Seen, after: Seen) -> bool:
 
 
 def _change(name: str, when: float, wanted: Sequence[Expected]) -> ProxyChange:
-    types = {one.xds for one in wanted}
+    types = {expectation.xds for expectation in wanted}
     return ProxyChange(name, when, tuple(kind for kind in ORDER if kind in types))
 
 
-def _when(mark: StateBefore, one: _Waiting, updates: Mapping[tuple[XdsType, str], dumps.Update], now: float) -> float:
+def _when(
+    mark: StateBefore, waiting: _Waiting, updates: Mapping[tuple[XdsType, str], dumps.Update], now: float
+) -> float:
     """When a proxy took the change in: by its own clock, as far as that agrees with when it was asked."""
-    touched = {(entry.xds, entry.resource) for entry in one.wanted}
+    touched = {(entry.xds, entry.resource) for entry in waiting.wanted}
     times = [updates[key].time_s - mark.began_s for key in touched if key in updates]
-    return min(max(*times, one.asked, 0.0), now) if times and all(kind != "EDS" for kind, _ in touched) else now
+    return min(max(*times, waiting.asked, 0.0), now) if times and all(kind != "EDS" for kind, _ in touched) else now
 
 
 def _raise_rejected(name: str, left: Sequence[Mismatch], updates: Mapping[tuple[XdsType, str], dumps.Update]) -> None:
-    for one in left:
-        update = updates.get((one.expected.xds, one.expected.resource))
+    for mismatch in left:
+        update = updates.get((mismatch.expected.xds, mismatch.expected.resource))
         if update is not None and update.error:
-            raise ConfigRejectedError(f"{name}: its Envoy refused {one.expected.place}: {update.error}")
+            raise ConfigRejectedError(f"{name}: its Envoy refused {mismatch.expected.place}: {update.error}")
 
 
 def _late(waiting: Mapping[str, _Waiting], seconds: float) -> str:
     lines = []
-    for name, one in waiting.items():
-        if one.problem:
-            lines.append(f"{name} could not be asked: {one.problem}")
-        elif one.left:
-            more = f" (and {len(one.left) - 1} more)" if len(one.left) > 1 else ""
-            lines.append(f"{name} has not got {one.left[0]}{more}")
+    for name, proxy in waiting.items():
+        if proxy.problem:
+            lines.append(f"{name} could not be asked: {proxy.problem}")
+        elif proxy.left:
+            more = f" (and {len(proxy.left) - 1} more)" if len(proxy.left) > 1 else ""
+            lines.append(f"{name} has not got {proxy.left[0]}{more}")
         else:
             lines.append(f"{name} was not asked in time")
     return f"not in force after {seconds:.0f} s: " + "; ".join(lines)

@@ -107,8 +107,8 @@ def _fields(text: str) -> Mapping[str, Any] | None:
         except ValueError:
             return None
         return raw if isinstance(raw, dict) and "response_code" in raw else None
-    found = _TEXT.fullmatch(text.rstrip("\n"))
-    return found.groupdict() if found is not None else None
+    match = _TEXT.fullmatch(text.rstrip("\n"))
+    return match.groupdict() if match is not None else None
 
 
 def _text(value: Any) -> str:
@@ -134,23 +134,23 @@ def with_tries(lines: Iterable[Line], owners: Owners) -> list[Line]:
     A caller's line names the pod that answered its last try. Servers' lines of the same request that failed before
     that one, while the caller was waiting, are its earlier tries.
     """
-    found: list[Line] = []
+    counted: list[Line] = []
     by_request: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         # Connections have no number, and are not tried again.
         if line.record.request_id:
             by_request[line.record.request_id].append(line)
         else:
-            found.append(line)
+            counted.append(line)
     for request in by_request.values():
         callers = [line for line in request if line.record.direction != "inbound"]
         arrivals = [line for line in request if line.record.direction == "inbound"]
         # Most requests have as many arrivals as calls that reached somebody: nothing was tried again.
         if len(arrivals) <= len([line for line in callers if owners.get(line.upstream, ("", False))[1]]):
-            found += request
+            counted += request
         else:
-            found += _numbered(callers, arrivals, owners)
-    return found
+            counted += _numbered(callers, arrivals, owners)
+    return counted
 
 
 def _numbered(callers: Sequence[Line], arrivals: Sequence[Line], owners: Owners) -> list[Line]:

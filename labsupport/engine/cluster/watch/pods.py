@@ -23,26 +23,30 @@ PROXY = "istio-proxy"
 def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The containers of a pod, sidecars that are init containers (``restartPolicy: Always``) among them."""
     spec = pod["spec"]
-    sidecars = [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
+    sidecars = [
+        init_container
+        for init_container in spec.get("initContainers") or ()
+        if init_container.get("restartPolicy") == "Always"
+    ]
     return [*sidecars, *spec["containers"]]
 
 
 def has_proxy(pod: Mapping[str, Any]) -> bool:
     """Whether a pod has an Envoy of Istio: a sidecar, or the gateway's."""
-    return any(one["name"] == PROXY for one in containers(pod))
+    return any(container["name"] == PROXY for container in containers(pod))
 
 
 def program(pod: Mapping[str, Any]) -> dict[str, Any] | None:
     """The container of a pod's own program: its first that is not the sidecar; None for a gateway."""
-    return next((one for one in pod["spec"]["containers"] if one["name"] != PROXY), None)
+    return next((container for container in pod["spec"]["containers"] if container["name"] != PROXY), None)
 
 
 def concurrency(pod: Mapping[str, Any]) -> int:
     """Worker threads of a pod's Envoy, as injection set them (``PROXY_CONFIG``, else the CPU limit); 0 without one."""
-    proxy = next((one for one in containers(pod) if one["name"] == PROXY), None)
+    proxy = next((variable for variable in containers(pod) if variable["name"] == PROXY), None)
     if proxy is None:
         return 0
-    variables = {one["name"]: one.get("value") or "" for one in proxy.get("env") or ()}
+    variables = {variable["name"]: variable.get("value") or "" for variable in proxy.get("env") or ()}
     texts = (pod["metadata"].get("annotations", {}).get("proxy.istio.io/config", ""), variables.get("PROXY_CONFIG", ""))
     for text in texts:
         with contextlib.suppress(yaml.YAMLError, ValueError, AttributeError):
@@ -67,7 +71,7 @@ def records(api: Api, images: Images, pods: Iterable[dict[str, Any]]) -> list[Po
         images: how images are shown.
         pods: as the API server has them, oldest first.
     """
-    found = []
+    shown = []
     for pod in pods:
         metadata = pod["metadata"]
         labels = metadata.get("labels") or {}
@@ -77,7 +81,7 @@ def records(api: Api, images: Images, pods: Iterable[dict[str, Any]]) -> list[Po
             continue
         own = program(pod)
         gateway = labels.get(PART_LABEL) == GATEWAY
-        found.append(
+        shown.append(
             Pod(
                 name=metadata["name"],
                 namespace=metadata["namespace"],
@@ -85,11 +89,11 @@ def records(api: Api, images: Images, pods: Iterable[dict[str, Any]]) -> list[Po
                 labels=labels,
                 injected=has_proxy(pod) and not gateway,
                 ready=is_ready(pod),
-                restarts=sum(int(one.get("restartCount") or 0) for one in statuses(pod)),
+                restarts=sum(int(status.get("restartCount") or 0) for status in statuses(pod)),
                 last_words=last_words(api, pod),
                 image=images.short(own["image"]) if own is not None else "",
                 concurrency=concurrency(pod),
             )
         )
     # As on the embedded engine, the gateway comes first: it is older than everything that was applied.
-    return sorted(found, key=lambda one: one.workload != GATEWAY)
+    return sorted(shown, key=lambda record: record.workload != GATEWAY)

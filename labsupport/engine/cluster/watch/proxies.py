@@ -29,7 +29,7 @@ _Result = TypeVar("_Result")
 
 def proxy_runs(pod: Mapping[str, Any]) -> bool:
     """Whether a pod has an Envoy that has got its first configuration."""
-    return any(one.get("name") == PROXY and one.get("ready") for one in statuses(pod))
+    return any(status.get("name") == PROXY and status.get("ready") for status in statuses(pod))
 
 
 class Proxies:
@@ -66,7 +66,7 @@ class Proxies:
     def samples(self, pods: Iterable[str]) -> list[Sample]:
         """The statistics of pods; those whose Envoy does not answer are left out."""
         pages = self.each(pods, lambda pod: self.exec(pod, "stats/prometheus"))
-        return [one for pod, page in pages.items() if isinstance(page, str) for one in dumps.samples(pod, page)]
+        return [sample for pod, page in pages.items() if isinstance(page, str) for sample in dumps.samples(pod, page)]
 
     def each(self, pods: Iterable[str], ask: Callable[[str], _Result]) -> dict[str, _Result | EngineError]:
         """Ask several pods, a few at once.

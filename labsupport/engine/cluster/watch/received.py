@@ -47,8 +47,8 @@ class Received:
         if not names:
             return {}
         with ThreadPoolExecutor(min(_AT_ONCE, len(names)), thread_name_prefix="received") as pool:
-            found = zip(names, pool.map(self._total, names), strict=True)
-        return {name: total for name, total in found if total is not None}
+            counted = zip(names, pool.map(self._total, names), strict=True)
+        return {name: total for name, total in counted if total is not None}
 
     def _total(self, pod: str) -> float | None:
         path = f"/api/v1/namespaces/{self._namespace}/pods/http:{pod}:15090/proxy/stats/prometheus"
@@ -56,8 +56,8 @@ class Received:
             page = self._connection.request("GET", path).text
         except ApiError:
             return None
-        samples = (one for one in dumps.samples(pod, page) if one.name == _COUNTER)
-        return sum((one.value for one in samples if one.labels.get("cluster_name") == _CLUSTER), 0.0)
+        samples = (sample for sample in dumps.samples(pod, page) if sample.name == _COUNTER)
+        return sum((sample.value for sample in samples if sample.labels.get("cluster_name") == _CLUSTER), 0.0)
 
     def wait(
         self, before: Mapping[str, float], pods: Sequence[str], *, began: float, deadline: float
@@ -94,7 +94,7 @@ class Received:
                 time.sleep(_POLL_S)
         if blind:
             time.sleep(max(0.0, min(_BLIND_S - (time.monotonic() - began), deadline - time.monotonic())))
-        found = {pod: took.get(pod, time.monotonic() - began) for pod in pods}
+        durations = {pod: took.get(pod, time.monotonic() - began) for pod in pods}
         if blind:
-            return found, f"{_BLIND_S:.0f} s had passed (their counters cannot be read either: pods/proxy)"
-        return found, "they had received something from istiod, and then nothing for a second"
+            return durations, f"{_BLIND_S:.0f} s had passed (their counters cannot be read either: pods/proxy)"
+        return durations, "they had received something from istiod, and then nothing for a second"

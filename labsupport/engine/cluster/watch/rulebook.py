@@ -47,8 +47,8 @@ class Rulebook:
             took_s: how long until the last proxy held it; None if one does not yet.
             proxies: the proxies that had to learn of it.
         """
-        old = {key_of(one): one for one in before if one.kind in RULES}
-        new = {key_of(one): one for one in after if one.kind in RULES}
+        old = {key_of(resource): resource for resource in before if resource.kind in RULES}
+        new = {key_of(resource): resource for resource in after if resource.kind in RULES}
         with self._lock:
             for key in old.keys() - new.keys():
                 self._known.pop(key, None)
@@ -69,7 +69,7 @@ class Rulebook:
         """
         with self._lock:
             known = dict(self._known)
-        found = []
+        statuses = []
         for rule in objects:
             if rule.kind not in RULES:
                 continue
@@ -82,8 +82,8 @@ class Rulebook:
             if not since and holders and key_of(rule) not in known and created is not None:
                 # It was there before this lab, and is in force: since when exactly nobody knows any more.
                 since = created.timestamp()
-            found.append(RuleStatus(Ref(rule.kind, rule.name, rule.namespace), since, after, tuple(sorted(holders))))
-        return found
+            statuses.append(RuleStatus(Ref(rule.kind, rule.name, rule.namespace), since, after, tuple(sorted(holders))))
+        return statuses
 
     def clear(self) -> None:
         """Forget everything."""

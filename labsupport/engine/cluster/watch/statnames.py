@@ -25,8 +25,10 @@ _SHORTENED = frozenset(
 def envoy_names(samples: Iterable[Sample]) -> list[Sample]:
     """The same statistics with labels as Envoy names them; Istio's own metrics (``istio_...``) stay as they are."""
     return [
-        replace(one, labels={f"envoy_{key}" if key in _SHORTENED else key: value for key, value in one.labels.items()})
-        if one.name.startswith("envoy_")
-        else one
-        for one in samples
+        replace(
+            sample, labels={f"envoy_{key}" if key in _SHORTENED else key: value for key, value in sample.labels.items()}
+        )
+        if sample.name.startswith("envoy_")
+        else sample
+        for sample in samples
     ]

@@ -91,14 +91,16 @@ class Seen:
             objects: of the lab, oldest first; Services that the lab has not applied, such as the gateway's, are added.
             mesh: the mesh configuration.
         """
-        known = {one.name for one in objects if one.kind == "Service"}
-        added = [one for one in self.services if one.name not in known]
+        known = {resource.name for resource in objects if resource.kind == "Service"}
+        added = [service for service in self.services if service.name not in known]
         return Registry([*added, *map(self._placed, objects)], self.pods, addresses=self.addresses, mesh=mesh)
 
-    def _placed(self, one: Resource) -> Resource:
-        if one.namespace or one.kind in CLUSTER_SCOPED:
-            return one
-        return one.model_copy(update={"metadata": one.metadata.model_copy(update={"namespace": self.namespace})})
+    def _placed(self, resource: Resource) -> Resource:
+        if resource.namespace or resource.kind in CLUSTER_SCOPED:
+            return resource
+        return resource.model_copy(
+            update={"metadata": resource.metadata.model_copy(update={"namespace": self.namespace})}
+        )
 
     def proxy(self, pod: PodInfo) -> Proxy:
         """The proxy of a pod."""
@@ -138,11 +140,11 @@ class NamespaceReader:
             pods=tuple(pod_info(pod, localities) for pod in running),
             gateways=frozenset(pod["metadata"]["name"] for pod in running if is_gateway(pod)),
             proxies=frozenset(pod["metadata"]["name"] for pod in running if proxy_runs(pod)),
-            services=tuple(_service(one) for one in services),
+            services=tuple(_service(service) for service in services),
             addresses={
-                (one["metadata"]["namespace"], one["metadata"]["name"]): one["spec"].get("clusterIP", "")
-                for one in services
-                if one["spec"].get("clusterIP") not in (None, "", "None")
+                (service["metadata"]["namespace"], service["metadata"]["name"]): service["spec"].get("clusterIP", "")
+                for service in services
+                if service["spec"].get("clusterIP") not in (None, "", "None")
             },
         )
 
@@ -152,8 +154,8 @@ class NamespaceReader:
         if self._mesh is None:
             istio = istio_of(self._connection)
             # JSON is YAML too.
-            found = read_mesh_config((), json.dumps(dict(istio.mesh_config)))
-            self._mesh = replace(found, root_namespace=istio.namespace)
+            mesh_config = read_mesh_config((), json.dumps(dict(istio.mesh_config)))
+            self._mesh = replace(mesh_config, root_namespace=istio.namespace)
         return self._mesh
 
     def _places(self, nodes: Iterable[str]) -> Mapping[str, str]:
@@ -161,14 +163,14 @@ class NamespaceReader:
         with self._lock:
             if self._nodes_readable and not wanted <= self._localities.keys():
                 try:
-                    found = self._connection.get("/api/v1/nodes")["items"]
+                    listed = self._connection.get("/api/v1/nodes")["items"]
                 except ApiError as error:
                     # Nodes belong to the cluster, and a learner may seldom read them; then places play no part.
                     if not error.forbidden:
                         raise
                     self._nodes_readable = False
-                    found = []
-                for node in found:
+                    listed = []
+                for node in listed:
                     self._localities[node["metadata"]["name"]] = _locality(node["metadata"].get("labels") or {})
                 for node in wanted:
                     self._localities.setdefault(node, "")
@@ -176,7 +178,7 @@ class NamespaceReader:
 
 
 def _oldest_first(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(items, key=lambda one: (one["metadata"]["creationTimestamp"], one["metadata"]["name"]))
+    return sorted(items, key=lambda item: (item["metadata"]["creationTimestamp"], item["metadata"]["name"]))
 
 
 def _service(raw: Mapping[str, Any]) -> Resource:

@@ -63,9 +63,9 @@ async def fetch_json(socket_path: Path | str, target: str, *, timeout_s: float =
 
 async def statistics(socket_path: Path | str, pattern: str, *, timeout_s: float = 5.0) -> dict[str, int]:
     """Counters and gauges whose name matches a regular expression."""
-    found = {}
+    values = {}
     for line in (await fetch(socket_path, f"/stats?filter={pattern}", timeout_s=timeout_s)).splitlines():
         name, _, value = line.rpartition(": ")
         if value.isdigit():
-            found[name] = int(value)
-    return found
+            values[name] = int(value)
+    return values

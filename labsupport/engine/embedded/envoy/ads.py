@@ -99,7 +99,7 @@ class _AdsStream:
             if request.HasField("error_detail"):
                 rejection = Rejection(kind, state.version, _reason(request.error_detail.message))
             if kind not in _WHOLE:
-                state.sent = {name: one for name, one in state.sent.items() if name in names}
+                state.sent = {name: resource for name, resource in state.sent.items() if name in names}
             if rejection is None:
                 state.held |= state.sent.keys()
         state.names = names
@@ -119,7 +119,7 @@ class _AdsStream:
                 if state.nonce and state.sent == target:
                     continue
                 chosen = dict(target)
-                news = [one for name, one in chosen.items() if state.sent.get(name) != one]
+                news = [resource for name, resource in chosen.items() if state.sent.get(name) != resource]
                 announced["EDS" if kind == "CDS" else "RDS"] |= referred(news)
                 state.sent = chosen
             else:
@@ -142,7 +142,7 @@ class _AdsStream:
             version_info=version,
             type_url=TYPE_URLS[kind],
             nonce=state.nonce,
-            resources=[one.any for one in chosen],
+            resources=[encoded.any for encoded in chosen],
         )
 
     def waiting_for(self, snapshot: Snapshot) -> list[str]:

@@ -150,9 +150,9 @@ def connection_log(direction: str, *, flag: str = "") -> list[Json]:
 
 def http_connection_manager(filters: list[Json]) -> Json | None:
     """The HTTP connection manager among a filter chain's filters, if there is one."""
-    for one in filters:
-        if one["name"] == HCM:
-            config: Json = one["typed_config"]
+    for network_filter in filters:
+        if network_filter["name"] == HCM:
+            config: Json = network_filter["typed_config"]
             return config
     return None
 
@@ -164,7 +164,9 @@ def adapted(manager: Mapping[str, Any], direction: str) -> Json:
     add ``x-envoy-decorator-operation`` to requests.
     """
     made: Json = {key: value for key, value in manager.items() if key not in ("tracing", "access_log")}
-    made["http_filters"] = [one for one in manager.get("http_filters", ()) if not one["name"].startswith("istio.")]
+    made["http_filters"] = [
+        http_filter for http_filter in manager.get("http_filters", ()) if not http_filter["name"].startswith("istio.")
+    ]
     made["access_log"] = access_log(direction)
     return made
 

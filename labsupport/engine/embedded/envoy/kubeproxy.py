@@ -72,21 +72,21 @@ def _cluster(name: str, endpoints: str, policy: str) -> Json:
 def _pinned(table: Json) -> Json:
     """A route table in which every Service's route is pinned to the connection, without retries or timeouts."""
 
-    def route(one: Json) -> Json:
-        if "route" not in one:
-            return one
+    def route(entry: Json) -> Json:
+        if "route" not in entry:
+            return entry
         return {
-            "name": one.get("name", ""),
-            "match": one["match"],
+            "name": entry.get("name", ""),
+            "match": entry["match"],
             "route": {
-                "cluster": one["route"]["cluster"],
+                "cluster": entry["route"]["cluster"],
                 "timeout": "0s",
                 "hash_policy": [{"filter_state": {"key": _CONNECTION}}],
             },
         }
 
     hosts = [
-        {"name": host["name"], "domains": host["domains"], "routes": [route(one) for one in host.get("routes", ())]}
+        {"name": host["name"], "domains": host["domains"], "routes": [route(entry) for entry in host.get("routes", ())]}
         for host in table["virtual_hosts"]
     ]
     return {**table, "virtual_hosts": hosts}
@@ -180,8 +180,8 @@ def balance(
     scopes: dict[str, Json] = {}
     routes: dict[str, Json] = {}
     for namespace, view in views.items():
-        for name, one in view.endpoints.items():
-            assignments[name] = memo.get(one, lambda original: moved(original, endpoints))
+        for name, listener in view.endpoints.items():
+            assignments[name] = memo.get(listener, lambda original: moved(original, endpoints))
             clusters[name] = _cluster(name, name, "MAGLEV")
         for port, table in view.routes.items():
             if port.isdigit():
@@ -195,4 +195,6 @@ def balance(
             clusters[name] = _cluster(name, node_port.cluster, "RANDOM")
             served.append(_node_port_listener(node_port))
     proxies = [_listener(namespace, port) for namespace, port in listeners.items()]
-    return LocalResources(clusters, assignments, {one["name"]: one for one in (*proxies, *served)}, scopes, routes)
+    return LocalResources(
+        clusters, assignments, {listener["name"]: listener for listener in (*proxies, *served)}, scopes, routes
+    )

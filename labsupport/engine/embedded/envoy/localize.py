@@ -108,8 +108,8 @@ class LocalizedResources:
 def lb_addresses(assignment: Mapping[str, Any]) -> Iterator[Json]:
     """The socket addresses among a cluster's endpoints."""
     for locality in assignment.get("endpoints", ()):
-        for one in locality.get("lb_endpoints", ()):
-            address = one.get("endpoint", {}).get("address", {}).get("socket_address")
+        for lb_endpoint in locality.get("lb_endpoints", ()):
+            address = lb_endpoint.get("endpoint", {}).get("address", {}).get("socket_address")
             if address is not None:
                 yield address
 
@@ -137,15 +137,15 @@ def _inbound_chains(listeners: Mapping[str, Json]) -> Iterator[tuple[int, Json]]
 
 def needs(resources: ProxyResources, role: Literal["sidecar", "gateway"]) -> Needs:
     """List what has to have a local port before these resources can be localised."""
-    found = {
+    addresses = {
         (address["address"], address["port_value"])
         for assignment in resources.endpoints.values()
         for address in lb_addresses(assignment)
     }
     if role == "gateway":
-        ports = (one["address"]["socket_address"]["port_value"] for one in resources.listeners.values())
-        return Needs(frozenset(found), frozenset(), frozenset(ports))
-    return Needs(frozenset(found), frozenset(port for port, _ in _inbound_chains(resources.listeners)), frozenset())
+        ports = (listener["address"]["socket_address"]["port_value"] for listener in resources.listeners.values())
+        return Needs(frozenset(addresses), frozenset(), frozenset(ports))
+    return Needs(frozenset(addresses), frozenset(port for port, _ in _inbound_chains(resources.listeners)), frozenset())
 
 
 def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | None = None) -> LocalResources:
@@ -163,14 +163,14 @@ def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | N
     def move(assignment: Json) -> Json:
         return moved(assignment, site.endpoints)
 
-    endpoints = {name: memo.get(one, move) for name, one in resources.endpoints.items()}
+    endpoints = {name: memo.get(endpoint, move) for name, endpoint in resources.endpoints.items()}
     clusters = {
-        name: _inbound_cluster(one, site.app) if name.startswith("inbound|") else memo.get(one, _plaintext)
-        for name, one in resources.clusters.items()
+        name: _inbound_cluster(cluster, site.app) if name.startswith("inbound|") else memo.get(cluster, _plaintext)
+        for name, cluster in resources.clusters.items()
         if name not in _CAPTURED and not _unserved(name, site)
     }
     if site.role == "gateway":
-        listeners = [_gateway_listener(one, site.gateway) for one in resources.listeners.values()]
+        listeners = [_gateway_listener(listener, site.gateway) for listener in resources.listeners.values()]
         return LocalResources(clusters, endpoints, _named(listeners), {}, dict(resources.routes))
     ports = [name for name in resources.routes if name.isdigit()]
     return LocalResources(
@@ -197,25 +197,25 @@ def scope(table: str, *keys: str) -> Json:
 
 
 def _named(listeners: Iterable[Json]) -> dict[str, Json]:
-    return {one["name"]: one for one in listeners}
+    return {listener["name"]: listener for listener in listeners}
 
 
 def moved(assignment: Json, ports: Mapping[tuple[str, int], int]) -> Json:
     """The endpoints of a cluster with local addresses instead of mesh addresses; others stay as they are."""
 
-    def endpoint(one: Json) -> Json:
-        at = one.get("endpoint", {}).get("address", {}).get("socket_address")
+    def endpoint(lb_endpoint: Json) -> Json:
+        at = lb_endpoint.get("endpoint", {}).get("address", {}).get("socket_address")
         if at is None or (at["address"], at["port_value"]) not in ports:
-            return one
+            return lb_endpoint
         local = httpconn.local_address(ports[at["address"], at["port_value"]])
-        return {**one, "endpoint": {**one["endpoint"], "address": local}}
+        return {**lb_endpoint, "endpoint": {**lb_endpoint["endpoint"], "address": local}}
 
     if "endpoints" not in assignment:
         return assignment
     return {
         **assignment,
         "endpoints": [
-            {**locality, "lb_endpoints": [endpoint(one) for one in locality["lb_endpoints"]]}
+            {**locality, "lb_endpoints": [endpoint(lb_endpoint) for lb_endpoint in locality["lb_endpoints"]]}
             if "lb_endpoints" in locality
             else locality
             for locality in assignment.get("endpoints", ())
@@ -226,11 +226,13 @@ def moved(assignment: Json, ports: Mapping[tuple[str, int], int]) -> Json:
 def _plaintext(cluster: Json) -> Json:
     """A cluster without Istio's own filters and without the mesh's mutual TLS, which needs Istio's certificates."""
     made = cluster
-    if any(one["name"].startswith("istio.") for one in cluster.get("filters", ())):
-        kept = [one for one in cluster["filters"] if not one["name"].startswith("istio.")]
+    if any(network_filter["name"].startswith("istio.") for network_filter in cluster.get("filters", ())):
+        kept = [
+            network_filter for network_filter in cluster["filters"] if not network_filter["name"].startswith("istio.")
+        ]
         made = {key: value for key, value in made.items() if key != "filters"} | ({"filters": kept} if kept else {})
     matches = cluster.get("transport_socket_matches", ())
-    if any(one.get("match", {}).get("tlsMode") == "istio" for one in matches):
+    if any(network_filter.get("match", {}).get("tlsMode") == "istio" for network_filter in matches):
         made = {key: value for key, value in made.items() if key != "transport_socket_matches"}
     for key in ("transport_socket", "transport_socket_matches"):
         socket = _with_secrets(made.get(key))
@@ -271,9 +273,9 @@ def _outbound_listener(listeners: Mapping[str, Json], site: Site) -> Json:
         if listener.get("traffic_direction") != "OUTBOUND" or not listener["name"].startswith("0.0.0.0_"):
             continue
         for chain in listener.get("filter_chains", ()):
-            found = httpconn.http_connection_manager(chain["filters"])
-            if found is not None and "rds" in found:
-                manager = found
+            http_connection_manager = httpconn.http_connection_manager(chain["filters"])
+            if http_connection_manager is not None and "rds" in http_connection_manager:
+                manager = http_connection_manager
     config = httpconn.by_port(httpconn.adapted(manager, "outbound"))
     return {
         "name": "outbound",
@@ -285,12 +287,15 @@ def _outbound_listener(listeners: Mapping[str, Json], site: Site) -> Json:
 
 def _chain_filters(chain: Mapping[str, Any], direction: str) -> list[Json]:
     kept = []
-    for one in chain["filters"]:
-        if one["name"].startswith("istio."):
+    for network_filter in chain["filters"]:
+        if network_filter["name"].startswith("istio."):
             continue
-        if one["name"] == httpconn.HCM:
-            one = {**one, "typed_config": httpconn.adapted(one["typed_config"], direction)}
-        kept.append(one)
+        if network_filter["name"] == httpconn.HCM:
+            network_filter = {
+                **network_filter,
+                "typed_config": httpconn.adapted(network_filter["typed_config"], direction),
+            }
+        kept.append(network_filter)
     return kept
 
 
@@ -300,18 +305,20 @@ def _inbound_listeners(listeners: Mapping[str, Json], site: Site) -> Iterator[Js
             "name": f"inbound_{port}",
             "address": httpconn.local_address(site.inbound[port]),
             "traffic_direction": "INBOUND",
-            "filter_chains": [{"filters": [_inbound_filter(one) for one in _chain_filters(chain, "inbound")]}],
+            "filter_chains": [
+                {"filters": [_inbound_filter(chain_filter) for chain_filter in _chain_filters(chain, "inbound")]}
+            ],
         }
 
 
-def _inbound_filter(one: Json) -> Json:
-    if one["name"] != httpconn.HCM:
-        return one
+def _inbound_filter(network_filter: Json) -> Json:
+    if network_filter["name"] != httpconn.HCM:
+        return network_filter
     # What a gateway tells of its client comes over mutual TLS in Istio, and is removed where there is none. Here all
     # that calls a sidecar is a proxy of the lab, and each of them removes what its own client claims.
     dropped = "set_current_client_cert_details"
-    config = {key: value for key, value in one["typed_config"].items() if key != dropped}
-    return {**one, "typed_config": {**config, "forward_client_cert_details": "ALWAYS_FORWARD_ONLY"}}
+    config = {key: value for key, value in network_filter["typed_config"].items() if key != dropped}
+    return {**network_filter, "typed_config": {**config, "forward_client_cert_details": "ALWAYS_FORWARD_ONLY"}}
 
 
 def _gateway_listener(listener: Json, ports: Mapping[int, int]) -> Json:
@@ -319,7 +326,10 @@ def _gateway_listener(listener: Json, ports: Mapping[int, int]) -> Json:
     made = {**listener, "address": httpconn.local_address(ports[port])}
     chains = []
     for chain in listener.get("filter_chains", ()):
-        chain = {**chain, "filters": [_gateway_filter(one) for one in _chain_filters(chain, "gateway")]}
+        chain = {
+            **chain,
+            "filters": [_gateway_filter(chain_filter) for chain_filter in _chain_filters(chain, "gateway")],
+        }
         if "transport_socket" in chain:
             chain["transport_socket"] = _with_secrets(chain["transport_socket"])
         chains.append(chain)
@@ -329,10 +339,16 @@ def _gateway_listener(listener: Json, ports: Mapping[int, int]) -> Json:
     return made
 
 
-def _gateway_filter(one: Json) -> Json:
-    if one["name"] == httpconn.HCM:
+def _gateway_filter(network_filter: Json) -> Json:
+    if network_filter["name"] == httpconn.HCM:
         # A request is followed by the id that its sender gave it; by default an edge proxy replaces it.
-        return {**one, "typed_config": {**one["typed_config"], "preserve_external_request_id": True}}
-    if one["name"] == httpconn.TCP_PROXY:
-        return {**one, "typed_config": {**one["typed_config"], "access_log": httpconn.connection_log("gateway")}}
-    return one
+        return {
+            **network_filter,
+            "typed_config": {**network_filter["typed_config"], "preserve_external_request_id": True},
+        }
+    if network_filter["name"] == httpconn.TCP_PROXY:
+        return {
+            **network_filter,
+            "typed_config": {**network_filter["typed_config"], "access_log": httpconn.connection_log("gateway")},
+        }
+    return network_filter

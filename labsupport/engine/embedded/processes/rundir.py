@@ -134,7 +134,7 @@ def remove(folder: Path) -> None:
 def abandoned(parent: Path | None = None) -> list[Path]:
     """The folders of labs of this user whose owners are all dead."""
     parent = parent or Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
-    found = []
+    folders = []
     try:
         candidates = [entry for entry in parent.iterdir() if entry.name.startswith(PREFIX)]
     except OSError:
@@ -149,8 +149,8 @@ def abandoned(parent: Path | None = None) -> list[Path]:
         owners = _recorded(folder, OWNERS)
         if any(alive(pid, start) for pid, start in owners) or (not owners and process_start(kernel)):
             continue
-        found.append(folder)
-    return found
+        folders.append(folder)
+    return folders
 
 
 def sweep(parent: Path | None = None) -> list[Path]:

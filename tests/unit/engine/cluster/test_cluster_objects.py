@@ -32,7 +32,7 @@ def images(monkeypatch: pytest.MonkeyPatch) -> Images:
 
 
 def objects(text: str) -> list[Resource]:
-    return [placed(one, "workshop-kim") for one in parse(read(text))]
+    return [placed(resource, "workshop-kim") for resource in parse(read(text))]
 
 
 DEPLOYMENT = """
@@ -122,18 +122,20 @@ def test_what_belongs_elsewhere_is_refused_by_name(images: Images) -> None:
         + OTHERS.replace("{name: web}", "{name: web, namespace: a}", 1)
     )
     text += "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: more}\n"
-    found = problems(objects(text), "workshop-kim", images)
-    assert [(one.object, one.path) for one in found] == [
+    seen = problems(objects(text), "workshop-kim", images)
+    assert [(response.object, response.path) for response in seen] == [
         ("Deployment/web", "spec.template.spec.containers[0].image"),
         ("Service/web", "metadata.namespace"),
         ("Namespace/more", "kind"),
     ]
-    assert all(one.line and one.remedy for one in found)
+    assert all(finding.line and finding.remedy for finding in seen)
 
 
 def test_parts_of_the_lab_cannot_be_applied(images: Images) -> None:
     text = OTHERS.replace("{name: web}", "{name: istio-ingressgateway}", 1)
-    assert [one.object for one in problems(objects(text), "workshop-kim", images)] == ["Service/istio-ingressgateway"]
+    assert [problem.object for problem in problems(objects(text), "workshop-kim", images)] == [
+        "Service/istio-ingressgateway"
+    ]
 
 
 # --- owned fields ---------------------------------------------------------------------------------------------------
@@ -336,8 +338,8 @@ def test_a_merge_patch_removes_merges_and_replaces() -> None:
 
 
 def test_a_patch_that_makes_another_object_is_refused() -> None:
-    (one,) = objects(DEPLOYMENT)
+    (resource,) = objects(DEPLOYMENT)
     with pytest.raises(ManifestError, match="kind or name"):
-        patched(one, {"metadata": {"name": "other"}}, namespace="workshop-kim")
-    (made,) = patched(one, {"spec": {"replicas": 3}}, namespace="workshop-kim")
+        patched(resource, {"metadata": {"name": "other"}}, namespace="workshop-kim")
+    (made,) = patched(resource, {"spec": {"replicas": 3}}, namespace="workshop-kim")
     assert made.raw["spec"]["replicas"] == 3

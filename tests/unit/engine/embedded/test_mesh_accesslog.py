@@ -43,8 +43,8 @@ class Logs:
         self.paths[pod] = str(path)
 
     def read(self, *requests: str, timeout_s: float = 0.0) -> list[tuple[str, str, bool]]:
-        found = self.reader.records(request_ids=requests or None, since_s=None, timeout_s=timeout_s)
-        return [(one.pod, one.direction, one.mirrored) for one in found]
+        records = self.reader.records(request_ids=requests or None, since_s=None, timeout_s=timeout_s)
+        return [(record.pod, record.direction, record.mirrored) for record in records]
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_since_is_about_when_a_line_was_written(logs: Logs) -> None:
     logs.write("client", line("outbound", id="r2", time=5.0, us=9_000_000))
     logs.write("client", line("outbound", id="r3", time=14.5))
     seen = logs.reader.records(request_ids=None, since_s=5.0, timeout_s=0)
-    assert [one.request_id for one in seen] == ["r1", "r2", "r3"]
+    assert [record.request_id for record in seen] == ["r1", "r2", "r3"]
 
 
 def test_missing_lines_on_a_full_disk_are_explained(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,8 +170,8 @@ def test_missing_lines_on_a_full_disk_are_explained(logs: Logs, monkeypatch: pyt
 
 def test_a_prometheus_page_becomes_samples() -> None:
     page = '# TYPE a counter\na{x="1",y="q\\"uote"} 3\nb 2.5\n\nbroken\n'
-    found = [(one.name, dict(one.labels), one.value) for one in dumps.samples("pod", page)]
-    assert found == [("a", {"x": "1", "y": 'q"uote'}, 3.0), ("b", {}, 2.5)]
+    seen = [(sample.name, dict(sample.labels), sample.value) for sample in dumps.samples("pod", page)]
+    assert seen == [("a", {"x": "1", "y": 'q"uote'}, 3.0), ("b", {}, 2.5)]
 
 
 def test_a_config_dump_becomes_what_the_proxy_holds() -> None:

@@ -27,8 +27,8 @@ ENCODER = Encoder()
 def snapshot(clusters: dict[str, str], *, version: str = "1", previous: Snapshot = EMPTY, port: int = 80) -> Snapshot:
     """Clusters by name with their load balancing policy, their endpoints, and one route table that names them."""
     cds = [{"name": name, "type": "EDS", "lb_policy": policy} for name, policy in clusters.items()]
-    for one in cds:
-        one["eds_cluster_config"] = {"eds_config": {"ads": {}}}  # type: ignore[assignment]
+    for cd in cds:
+        cd["eds_cluster_config"] = {"eds_config": {"ads": {}}}  # type: ignore[assignment]
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     endpoint = {"lb_endpoints": [{"endpoint": {"address": address}}]}
     eds: list[dict[str, Any]] = [{"cluster_name": name, "endpoints": [endpoint]} for name in clusters]
@@ -37,8 +37,8 @@ def snapshot(clusters: dict[str, str], *, version: str = "1", previous: Snapshot
     table = {"name": "80", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]}
     return build(
         {
-            "CDS": [ENCODER.encode("CDS", one) for one in cds],
-            "EDS": [ENCODER.encode("EDS", one) for one in eds],
+            "CDS": [ENCODER.encode("CDS", cd) for cd in cds],
+            "EDS": [ENCODER.encode("EDS", ed) for ed in eds],
             "SRDS": [ENCODER.encode("SRDS", scope)],
             "RDS": [ENCODER.encode("RDS", table)],
         },

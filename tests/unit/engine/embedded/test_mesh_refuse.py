@@ -264,8 +264,8 @@ def test_images_are_folders_with_a_program(images: Programs) -> None:
 
 def test_fields_without_effect_are_named_once() -> None:
     container = ", resources: {}, imagePullPolicy: Always"
-    one = deployment(container=container)
-    text = f"{one}---{one.replace('name: x', 'name: other', 1)}"
+    first = deployment(container=container)
+    text = f"{first}---{first.replace('name: x', 'name: other', 1)}"
     told: set[str] = set()
     assert notes(parse(read(text)), told) == ["no effect on the embedded mesh: imagePullPolicy, resources"]
     assert notes(parse(read(text)), told) == []
