@@ -171,14 +171,14 @@ class EmbeddedEngine:
 
     def patch(self, ref: Ref, patch: Mapping[str, Any], *, timeout_s: float = 60.0) -> ApplyResult:
         """Change an object by a JSON merge patch (RFC 7386); the result is validated as a whole."""
-        changed = patched(self._one(ref), patch, namespace=self.namespace)
+        changed = patched(self._current(ref), patch, namespace=self.namespace)
         return self.apply(changed, timeout_s=timeout_s)
 
     def scale(self, ref: Ref, replicas: int, *, timeout_s: float = 60.0) -> ApplyResult:
         """Set the number of replicas of a Deployment."""
         return self.patch(ref, {"spec": {"replicas": replicas}}, timeout_s=timeout_s)
 
-    def _one(self, ref: Ref) -> Resource:
+    def _current(self, ref: Ref) -> Resource:
         namespace = ref.namespace or self.namespace
         objects: list[Resource] = self._call("get", built_in=True)
         for resource in objects:

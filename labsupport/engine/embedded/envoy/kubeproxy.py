@@ -180,8 +180,8 @@ def balance(
     scopes: dict[str, Json] = {}
     routes: dict[str, Json] = {}
     for namespace, view in views.items():
-        for name, listener in view.endpoints.items():
-            assignments[name] = memo.get(listener, lambda original: moved(original, endpoints))
+        for name, assignment in view.endpoints.items():
+            assignments[name] = memo.get(assignment, lambda original: moved(original, endpoints))
             clusters[name] = _cluster(name, name, "MAGLEV")
         for port, table in view.routes.items():
             if port.isdigit():

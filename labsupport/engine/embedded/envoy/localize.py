@@ -163,7 +163,7 @@ def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | N
     def move(assignment: Json) -> Json:
         return moved(assignment, site.endpoints)
 
-    endpoints = {name: memo.get(endpoint, move) for name, endpoint in resources.endpoints.items()}
+    endpoints = {name: memo.get(assignment, move) for name, assignment in resources.endpoints.items()}
     clusters = {
         name: _inbound_cluster(cluster, site.app) if name.startswith("inbound|") else memo.get(cluster, _plaintext)
         for name, cluster in resources.clusters.items()
@@ -232,7 +232,7 @@ def _plaintext(cluster: Json) -> Json:
         ]
         made = {key: value for key, value in made.items() if key != "filters"} | ({"filters": kept} if kept else {})
     matches = cluster.get("transport_socket_matches", ())
-    if any(network_filter.get("match", {}).get("tlsMode") == "istio" for network_filter in matches):
+    if any(match.get("match", {}).get("tlsMode") == "istio" for match in matches):
         made = {key: value for key, value in made.items() if key != "transport_socket_matches"}
     for key in ("transport_socket", "transport_socket_matches"):
         socket = _with_secrets(made.get(key))
