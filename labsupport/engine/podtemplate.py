@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from labsupport.engine.additions import PROXY_CONFIG, proxy_config, variables
 from labsupport.model import ConfigMap, Deployment, Resource, Secret
-from labsupport.model.schema.types import Json
+from labsupport.records import Json
 
 __all__ = ["MissingReference", "PodTemplate", "concurrency", "environment", "image_name", "injected", "pod_template"]
 

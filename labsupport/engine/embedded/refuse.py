@@ -25,7 +25,7 @@ from labsupport.model import (
 )
 from labsupport.model.kinds.gateway import ServerTLSSettings
 from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, PortTrafficPolicy, TrafficPolicy
-from labsupport.model.schema.types import Json
+from labsupport.records import Json
 
 __all__ = ["notes", "problems"]
 

@@ -12,8 +12,8 @@ from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.names import label_issues, name_problem
 from labsupport.model.schema.shape import meant, shape_of
 from labsupport.model.schema.suggest import closest
-from labsupport.model.schema.types import JsonObject
 from labsupport.model.validation.verdict import inspect
+from labsupport.records import JsonObject
 
 if TYPE_CHECKING:
     from labsupport.model.reading.documents import Document
