@@ -7,6 +7,7 @@ What is ``Annotated`` the verb checks itself.
 
 from __future__ import annotations
 
+import abc
 import collections.abc
 import dataclasses
 import difflib
@@ -49,10 +50,11 @@ _FORMS: dict[object, str] = {
 _Checked = TypeVar("_Checked", bound=Callable[..., Any])
 
 
-class Taking:
+class Taking(abc.ABC):
     """A class that makes one of its own of other values where a verb asks for it."""
 
     @classmethod
+    @abc.abstractmethod
     def _from_given(cls, given: object, name: str) -> Self:
         """Make one of its own.
 
@@ -63,7 +65,6 @@ class Taking:
         Raises:
             UsageError: nothing of this class can be made of it.
         """
-        raise NotImplementedError
 
 
 class _Unfit(Exception):

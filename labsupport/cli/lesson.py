@@ -157,12 +157,8 @@ def _skeleton(number: str, topic: str) -> dict[str, str]:
         files[f"{folder}/exercise.toml"] = _TOML.format(kind=kind)
         files[f"{folder}/start.yaml"] = _start(place)
         files[f"{folder}/solution.yaml"] = _RULE.format(timeout="2s")
-        files[f"{folder}/wrong/without-unit.yaml"] = (
-            "# timeout: expected a duration, got a number (2)\n" + _RULE.format(timeout="2")
-        )
-        files[f"{folder}/wrong/negative.yaml"] = "# timeout: must be a duration of at least 1ms\n" + _RULE.format(
-            timeout="-2s"
-        )
+        for name, timeout, told in _MISTAKES:
+            files[f"{folder}/wrong/{name}.yaml"] = f"# {told}\n{_RULE.format(timeout=timeout)}"
     return files
 
 

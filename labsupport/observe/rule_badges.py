@@ -36,7 +36,7 @@ def _http(rule: Mapping[str, Any]) -> Iterator[str]:
         yield f"timeout {rule['timeout']}"
     retries = rule.get("retries")
     if isinstance(retries, Mapping) and "attempts" in retries:
-        yield f"{words.plural(int(retries['attempts'] or 0), 'retry', 'retries')}"
+        yield words.plural(int(retries["attempts"] or 0), "retry", "retries")
     mirrors = (
         [rule["mirror"]]
         if rule.get("mirror")
@@ -69,7 +69,7 @@ def _policy(policy: Mapping[str, Any]) -> Iterator[str]:
         yield "circuit breaker"
     balancer = policy.get("loadBalancer") or {}
     if simple := balancer.get("simple"):
-        yield f"{simple}"
+        yield str(simple)
     if "consistentHash" in balancer:
         yield "sticky (consistent hash)"
 
@@ -97,7 +97,7 @@ def badges_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
             matching = sum(bool(entry.get("match")) for entry in entries)
             for host in {_host(host) for host in spec.get("hosts") or []}:
                 if matching and host in badges_by_service:
-                    badges_by_service[host].append(f"{words.plural(matching, 'match rule')}")
+                    badges_by_service[host].append(words.plural(matching, "match rule"))
         elif resource.kind == "DestinationRule":
             policies = [
                 spec.get("trafficPolicy") or {},

@@ -126,7 +126,7 @@ def test_a_picture_that_moves_stays_where_it_is_and_sends_little(jupyterlab: Ser
         page.page.wait_for_timeout(60)
     seconds = (now - begun) / 1000
     sent = page.comms - before
-    # Five a second where nothing else runs.
+    # Four a second where nothing else runs.
     assert len(drawn) > 5
     assert len(places) == 1, places
     assert sent["received"] > 5 and sent["sent"] > 2, "nothing was counted"
