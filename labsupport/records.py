@@ -159,6 +159,11 @@ class Pod:
         """The ``app`` label, or the workload's name."""
         return self.labels.get("app", self.workload)
 
+    @property
+    def has_proxy(self) -> bool:
+        """Whether it has an Envoy: the gateway, and every pod with a sidecar."""
+        return self.injected or self.concurrency > 0
+
 
 @dataclass(frozen=True, slots=True)
 class TlsOptions:

@@ -32,6 +32,7 @@ __all__ = [
     "proportions",
     "quantile_interval",
     "requests_needed",
+    "turned_round",
 ]
 
 ALPHA = 1e-5
@@ -189,6 +190,11 @@ def proportions(weights: Mapping[K, float]) -> dict[K, float]:
     if any(weight < 0 or not math.isfinite(weight) for weight in weights.values()) or not total > 0:
         raise UsageError(f"{dict(weights)!r}: weights are numbers from 0, and at least one of them is above 0")
     return {key: weight / total for key, weight in weights.items()}
+
+
+def turned_round(shares: Mapping[K, float]) -> dict[K, float]:
+    """The same shares in the opposite order: what came out where somebody took the keys the wrong way round."""
+    return dict(zip(shares, reversed([*shares.values()]), strict=True))
 
 
 def goodness_of_fit(counts: Sequence[int], weights: Sequence[float]) -> Fit:

@@ -17,6 +17,7 @@ __all__ = [
     "place",
     "plural",
     "rate",
+    "shares",
 ]
 
 
@@ -86,6 +87,11 @@ def join(items: Iterable[object], last: str = "and") -> str:
     """A list in words: ``a, b and c``; empty text for no items."""
     words = [str(item) for item in items]
     return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def shares(parts: Mapping[str, float]) -> str:
+    """Shares by key, such as ``90.0 % safe and 10.0 % risk``."""
+    return join(f"{percent(share)} {key}" for key, share in parts.items())
 
 
 def labels(pairs: Mapping[str, str]) -> str:

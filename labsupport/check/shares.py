@@ -185,15 +185,13 @@ def _sentence(
 ) -> str:
     """What came out, and if it is not what was expected, how it looks instead."""
     strangers = [key for key in seen if key not in expected]
-    shown = words.join(f"{words.percent(seen[key])} {key}" for key in [*expected, *strangers])
-    as_text = words.join(f"{words.percent(weight)} {key}" for key, weight in expected.items())
+    shown = words.shares({key: seen[key] for key in [*expected, *strangers]})
     if not strangers and _fits(seen, interval, expected):
         return f"Seen: {shown}. That fits what was expected{'' if enough else ', so far'}."
-    text = f"Seen: {shown}; expected: {as_text}"
+    text = f"Seen: {shown}; expected: {words.shares(expected)}"
     if strangers or len(expected) < 2:
         return f"{text}."
-    reversed_ = dict(zip(expected, reversed([*expected.values()]), strict=True))
-    if _fits(seen, interval, reversed_):
+    if _fits(seen, interval, statistics.turned_round(expected)):
         return f"{text}: the shares are the wrong way round."
     if _fits(seen, interval, dict.fromkeys(expected, 1 / len(expected))):
         return f"{text}: this looks like an even split."

@@ -9,10 +9,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from labsupport import words
+from labsupport import statistics, words
 from labsupport.check.result import FAILED, PASSED, CheckOutcome
 from labsupport.model.writing.written import written
-from labsupport.statistics import proportions
 
 if TYPE_CHECKING:
     from labsupport.explain import Explanation
@@ -46,19 +45,20 @@ def rule_says(
         seen: what was sent, to tell what came of it.
         service: whose version, as for ``Observations.share``.
     """
-    explanation, expected_shares = explained(lab, url, source=source), proportions(expected)
-    title = f"the rule says {_shares(expected_shares)}"
+    explanation, expected_shares = explained(lab, url, source=source), statistics.proportions(expected)
+    title = f"the rule says {words.shares(expected_shares)}"
     if explanation.chosen is None:
         lines = [f"No rule divides the requests from {source} to {url}.", *reasons_of(lab, explanation)]
         return CheckOutcome(FAILED, title, (*lines, _met(seen, service)))
-    said = _by_version(lab, explanation)
+    version_of = {pod.name: pod.version for pod in lab.pods()}
+    said = _by_version(version_of, explanation)
     if _equal(said, expected_shares):
-        return CheckOutcome(PASSED, title, (f"The rule says {_shares(said)}.",))
-    sentence = f"The rule says {_shares(said)}; expected: {_shares(expected_shares)}"
-    swapped = [*_other_versions(lab, explanation, expected_shares)]
-    if not swapped and _equal(said, dict(zip(expected_shares, reversed([*expected_shares.values()]), strict=True))):
+        return CheckOutcome(PASSED, title, (f"The rule says {words.shares(said)}.",))
+    sentence = f"The rule says {words.shares(said)}; expected: {words.shares(expected_shares)}"
+    others = [*_other_versions(version_of, explanation, expected_shares)]
+    if not others and _equal(said, statistics.turned_round(expected_shares)):
         sentence += ": the weights are the wrong way round"
-    lines = [f"{sentence}.", *swapped, *reasons_of(lab, explanation), _met(seen, service)]
+    lines = [f"{sentence}.", *others, *reasons_of(lab, explanation), _met(seen, service)]
     return CheckOutcome(FAILED, title, tuple(lines))
 
 
@@ -104,8 +104,7 @@ def _destinations(value: object) -> set[str]:
     return own.union(*map(_destinations, value.values()))
 
 
-def _by_version(lab: Lab, explanation: Explanation) -> dict[str, float]:
-    version_of = {pod.name: pod.version for pod in lab.pods()}
+def _by_version(version_of: Mapping[str, str], explanation: Explanation) -> dict[str, float]:
     said: dict[str, float] = {}
     for destination in explanation.destinations:
         for pod in destination.pods or ("",):
@@ -114,9 +113,10 @@ def _by_version(lab: Lab, explanation: Explanation) -> dict[str, float]:
     return {version: share for version, share in said.items() if share}
 
 
-def _other_versions(lab: Lab, explanation: Explanation, expected: Mapping[str, float]) -> Iterator[str]:
+def _other_versions(
+    version_of: Mapping[str, str], explanation: Explanation, expected: Mapping[str, float]
+) -> Iterator[str]:
     """Subsets that are called like a version and have pods of another one."""
-    version_of = {pod.name: pod.version for pod in lab.pods()}
     for destination in explanation.destinations:
         others = sorted({version_of.get(pod, "") for pod in destination.pods} - {destination.subset})
         if destination.subset in expected and others:
@@ -128,10 +128,6 @@ def _equal(said: Mapping[str, float], expected: Mapping[str, float]) -> bool:
     return all(math.isclose(said.get(key, 0.0), expected.get(key, 0.0), abs_tol=1e-9) for key in {*said, *expected})
 
 
-def _shares(shares: Mapping[str, float]) -> str:
-    return words.join(f"{words.percent(share)} {version}" for version, share in shares.items())
-
-
 def _met(seen: Observations, service: str | None) -> str:
     share = seen.share("version", service=service)
-    return f"{words.plural(share.n, 'request')} met {_shares(share.proportions)}."
+    return f"{words.plural(share.n, 'request')} met {words.shares(share.proportions)}."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labsupport import paths
@@ -19,9 +18,7 @@ __all__ = ["missing", "needed", "not_in"]
 def needed(spec: ExerciseSpec) -> Iterator[dict[str, Any]]:
     """The objects of the manifests that an exercise needs."""
     for path in spec.needs:
-        place = paths.manifests() / path
-        for file in sorted(place.glob("*.yaml")) if place.is_dir() else [place]:
-            yield from _documents(file)
+        yield from _objects(path)
 
 
 def missing(lab: Lab, spec: ExerciseSpec) -> list[str]:
@@ -40,7 +37,7 @@ def missing(lab: Lab, spec: ExerciseSpec) -> list[str]:
 def not_in(applied: Iterable[Ref], spec: ExerciseSpec) -> list[str]:
     """What the cell of an exercise is about and did not hold, as ``Kind/name``, or ``Kind`` where any name will do."""
     refs, lacking = {(ref.kind, ref.name) for ref in applied}, []
-    for document in _documents(paths.manifests() / spec.solution) if spec.solution else ():
+    for document in _objects(spec.solution) if spec.solution else ():
         kind, name = document["kind"], document["metadata"]["name"]
         # Under another name than the given one, it is a second rule beside the first.
         if f"name: {name}" in spec.start:
@@ -50,7 +47,9 @@ def not_in(applied: Iterable[Ref], spec: ExerciseSpec) -> list[str]:
     return lacking
 
 
-def _documents(file: Path) -> Iterator[dict[str, Any]]:
-    import yaml
+def _objects(path: str) -> Iterator[dict[str, Any]]:
+    """What a file or a folder below ``manifests`` holds, read as ``lab.apply`` reads it."""
+    # Imported here, because pydantic's models take longer to build than a notebook should wait at its first line.
+    from labsupport.model.reading.documents import read
 
-    yield from filter(None, yaml.safe_load_all(file.read_text(encoding="utf-8")))
+    return (document.raw for document in read(paths.manifests() / path))

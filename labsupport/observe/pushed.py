@@ -36,14 +36,23 @@ class Pushed:
         sent = {name for proxy in self.proxies for name in proxy.types}
         return tuple(sorted(sent))
 
+    @property
+    def changed(self) -> list[str]:
+        """What was changed, such as ``VirtualService/web created``."""
+        return [f"{change.ref} {change.action}" for change in self.changes]
+
+    @property
+    def left_alone(self) -> list[str]:
+        """Who was not told, in words; nothing if all were."""
+        return [f"not told, because nothing of theirs changed: {', '.join(self.untold)}"] if self.untold else []
+
     def __repr__(self) -> str:
-        lines = [f"{change.ref} {change.action}" for change in self.changes]
+        lines = self.changed
         lines += [
             f"told {proxy.proxy} ({', '.join(proxy.types)}), acknowledged after {words.duration(proxy.in_force_s)}"
             for proxy in self.proxies
         ]
-        if self.untold:
-            lines.append(f"not told, because nothing of theirs changed: {', '.join(self.untold)}")
+        lines += self.left_alone
         lines.append(f"in force after {words.duration(self.in_force_s)}: the last acknowledgement")
         return "\n".join(lines)
 
@@ -59,6 +68,6 @@ def pushed_by(result: ApplyResult, pods: Iterable[Pod]) -> Pushed:
     return Pushed(
         tuple(change for change in result.changes if change.action != "unchanged"),
         tuple(sorted(result.proxies, key=lambda proxy: (proxy.in_force_s, proxy.proxy))),
-        tuple(pod.name for pod in pods if (pod.injected or pod.concurrency) and pod.name not in told),
+        tuple(pod.name for pod in pods if pod.has_proxy and pod.name not in told),
         max(proxy.in_force_s for proxy in result.proxies),
     )

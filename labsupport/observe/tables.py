@@ -132,7 +132,7 @@ class LabStatus:
     @property
     def proxies(self) -> tuple[str, ...]:
         """Names of the pods that have an Envoy: the gateway, and every pod with a sidecar."""
-        return tuple(pod.name for pod in self.pods if pod.injected or pod.concurrency > 0)
+        return tuple(pod.name for pod in self.pods if pod.has_proxy)
 
     def __repr__(self) -> str:
         ready = sum(pod.ready for pod in self.pods)

@@ -215,25 +215,24 @@ class Observations(Sequence[Response], Taking):
             return self
         if per not in ("connection", "user"):
             raise UsageError(f"per={per!r}: choices are counted per 'request', 'connection' or 'user'")
-        seen: set[object] = set()
-        chosen = []
-        for index, response in enumerate(self._responses):
-            known = response.connection >= 0 if per == "connection" else response.user != ""
-            key = (self._batch[index], response.connection) if per == "connection" else response.user
-            if known and key in seen:
-                continue
-            seen.add(key)
-            chosen.append(index)
-        return self._take(chosen)
+        return self._take([places[0] for places in self._together(per)])
 
     @property
     def connections(self) -> tuple[Observations, ...]:
         """The responses of each connection, in the order of the first ones; one without a connection is alone."""
+        return tuple(self._take(places) for places in self._together("connection"))
+
+    def _together(self, per: Choice) -> Iterable[list[int]]:
+        """Places of the responses of each connection or user; who has none is alone."""
         places: dict[object, list[int]] = {}
         for place, response in enumerate(self._responses):
-            key = (self._batch[place], response.connection) if response.connection >= 0 else place
+            key: object
+            if per == "connection":
+                key = (self._batch[place], response.connection) if response.connection >= 0 else place
+            else:
+                key = response.user or place
             places.setdefault(key, []).append(place)
-        return tuple(self._take(own) for own in places.values())
+        return places.values()
 
     @property
     def errors(self) -> Observations:

@@ -30,8 +30,7 @@ def push_figure(pushed: Pushed) -> Figure:
         A figure with a table of all proxies.
     """
     shown = pushed.proxies[:_SHOWN]
-    lines = [f"{change.ref} {change.action}" for change in pushed.changes]
-    head = wrapped(words.join(lines), _WIDE)
+    head = wrapped(words.join(pushed.changed), _WIDE)
     parts = [el("text", esc(line), x=0.0, y=14 + _LINE * place, class_="b") for place, line in enumerate(head)]
     top = 14 + _LINE * len(head) + 4
     bottom = top + _ROW * len(shown) - (_ROW - _HIGH)
@@ -43,8 +42,7 @@ def push_figure(pushed: Pushed) -> Figure:
         more = words.plural(len(pushed.proxies) - len(shown), "more proxy", "more proxies")
         notes.append(f"and {more}, the last one after {words.duration(pushed.in_force_s)}")
     notes.append("sent: " + ", ".join(f"{name} = {XDS.get(name, 'configuration')}" for name in pushed.types))
-    if pushed.untold:
-        notes.append(f"not told, because nothing of theirs changed: {', '.join(pushed.untold)}")
+    notes += pushed.left_alone
     y = bottom + 8
     for line in [line for note in notes for line in wrapped(note, _WIDE)]:
         y += _LINE

@@ -350,17 +350,7 @@ class ClusterEngine:
         return envoy_names(self.proxies.samples(names))
 
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
-        """The last lines of the log of a pod's program or of its Envoy; of the crashed one if it does not run.
-
-        Args:
-            pod: the pod, or its Deployment.
-            container: ``app`` is the program, ``proxy`` its Envoy.
-            lines: how many.
-
-        Raises:
-            NotFoundError: there is no such pod, or it has no such container.
-            UsageError: no such container.
-        """
+        """The last lines of a pod's program or Envoy, of the crashed one if it does not run; see ``Engine.logs``."""
         if container not in ("app", "proxy"):
             raise UsageError(f"container={container!r}: 'app' is the program, 'proxy' its Envoy")
         self._check()

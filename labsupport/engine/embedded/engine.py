@@ -233,17 +233,7 @@ class EmbeddedEngine:
         return [sample for pod, page in pages.items() for sample in dumps.samples(pod, page)]
 
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
-        """The last lines of the log of a pod's program or of its Envoy; nothing of one that has not started yet.
-
-        Args:
-            pod: the pod, or its Deployment.
-            container: ``app`` is the program, ``proxy`` its Envoy.
-            lines: how many.
-
-        Raises:
-            NotFoundError: there is no such pod.
-            UsageError: no such container.
-        """
+        """The last lines of the log of a pod's program or Envoy, if it has started; see ``Engine.logs``."""
         if container not in ("app", "proxy"):
             raise UsageError(f"container={container!r}: 'app' is the program, 'proxy' its Envoy")
         _, path = self._call("log_files", pod, container)

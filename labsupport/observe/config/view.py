@@ -154,7 +154,7 @@ def _tells(path: Sequence[str | int], value: Any) -> bool:
 
 def _candidates(engine: Engine, resource: Resource, proxy: str) -> list[Pod]:
     """Proxies to look into, the most telling first: a caller of the host rather than the host itself."""
-    pods = [pod for pod in engine.pods() if pod.injected or pod.concurrency > 0]
+    pods = [pod for pod in engine.pods() if pod.has_proxy]
     if proxy:
         named = [pod for pod in pods if pod.name == proxy]
         if not named:
