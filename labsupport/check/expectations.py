@@ -13,7 +13,7 @@ from labsupport.check.result import (
     level_text,
     unusable,
 )
-from labsupport.check.shares import Alternatives, check_share
+from labsupport.check.shares import Alternatives, check_share, n_text
 from labsupport.check.window import tells_window
 from labsupport.errors import UsageError
 from labsupport.records import Response
@@ -362,15 +362,13 @@ def sticky(
 
 
 def _strays(title: str, observations: Observations, strays: Observations, service: str | None) -> CheckOutcome:
-    """None of ``strays`` must exist."""
-    n, count = len(observations), len(strays)
+    """None of ``strays`` must exist; a choice went otherwise if one of its requests did."""
+    per = observations.per
+    n, count = (len(sample.independent_choices(per=per)) for sample in (observations, strays))
     interval = statistics.proportion_interval(count, n, level=1 - ALPHA)
-    lines = [
-        f"✗ {count:,} of {words.plural(n, 'request')} went otherwise"
-        if count
-        else f"✓ not one of {words.plural(n, 'request')} went otherwise"
-    ]
-    details = []
+    requests = words.plural(len(observations), "request")
+    lines = [f"✗ {len(strays):,} of {requests} went otherwise" if strays else f"✓ not one of {requests} went otherwise"]
+    details = [n_text(observations, per)]
     rejects: tuple[str, ...] = ()
     if count:
         for by in ("status", "version"):
