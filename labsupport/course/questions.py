@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+from labsupport.check.window import window_line
 from labsupport.errors import UsageError
 from labsupport.statistics import proportion_interval
 
@@ -142,10 +143,13 @@ class NumberQuestion:
         seen = f"{count:,} of {n:,} {self.unit} were seen ({words.percent(count / n)})."
         chance = f"Chance alone explains a share of {words.percent_range(*interval)} (99.9 % interval)."
         if answer is None:
-            lines, said = ("The prediction was skipped.", seen, chance), None
+            lines: tuple[str, ...] = ("The prediction was skipped.", seen, chance)
+            said = None
         else:
             said = float(answer) * n / self.of if self.of else float(answer)
             lines = (f"You said {said:g}. {seen}", chance, self.reason)
+        if observations.window is not None:
+            lines = (*lines, f"{window_line(observations.window).capitalize()}.")
         return Compared(
             outcome.state,
             self.text,

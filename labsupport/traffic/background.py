@@ -288,6 +288,7 @@ class BackgroundTraffic(RecordedTraffic):
                 error=_reason(self._error),
                 spec=self._spec,
                 per=self._recording.per,
+                lost=() if since else self._recording.lost,
             )
 
     def __repr__(self) -> str:

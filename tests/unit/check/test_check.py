@@ -113,7 +113,7 @@ def test_too_few_requests_say_how_many_are_needed():
 
 
 def test_counts_are_worded_as_counts():
-    window = Observations([response(0)], window=Window(1, 2, 1))
+    window = Observations([response(0)], window=Window(1, 2, {"503": 1}))
     assert "1 request before them failed" in repr(check.ok(window))
 
 
@@ -241,8 +241,9 @@ def test_joined_checks_are_as_good_as_their_worst_part():
 
 
 def windowed(*, errors: int) -> Observations:
+    failed = {"503": errors} if errors else {}
     seen = [response(index) for index in range(20)]
-    return Observations(seen, window=Window(20, 570, errors, response(3, outcome="http_error", status=503)))
+    return Observations(seen, window=Window(20, 570, failed, response(3, outcome="http_error", status=503)))
 
 
 @pytest.mark.parametrize(
@@ -262,7 +263,9 @@ def test_errors_before_a_window_fail_whatever_is_checked_in_it(judge) -> None:
     outcome = judge(windowed(errors=550))
     assert outcome.state is check.FAILED
     assert "a window: the last 20 of 570 responses were looked at" in outcome.lines
-    assert any(line.startswith("550 requests before them failed; the first error at ") for line in outcome.lines)
+    assert any(
+        line.startswith("550 requests before them failed: 550 × 503; the first error at ") for line in outcome.lines
+    )
 
 
 def test_who_chooses_by_outcome_has_decided_about_errors() -> None:
@@ -272,8 +275,17 @@ def test_who_chooses_by_outcome_has_decided_about_errors() -> None:
 
 
 def test_errors_that_a_check_accepts_in_its_window_are_accepted_before_it() -> None:
-    seen = Observations([response(0, outcome="http_error", status=503)] * 20, window=Window(20, 570, 550))
+    seen = Observations([response(0, outcome="http_error", status=503)] * 20, window=Window(20, 570, {"503": 550}))
     assert check.status(seen, 503).passed
+
+
+def test_an_error_of_one_kind_hides_none_of_another_kind_before_the_window() -> None:
+    last = [*map(response, range(19)), response(19, outcome="http_error", status=404)]
+    seen = Observations(last, window=Window(20, 570, {"404": 3, "503": 5, "timeout": 1}))
+    outcome = check.none(seen, status=503)
+    assert outcome.state is check.FAILED
+    assert "6 requests before them failed: 5 × 503 and 1 × timeout" in outcome.lines
+    assert check.none(Observations(last, window=Window(20, 570, {"404": 3})), status=503).passed
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from labsupport.errors import EngineLostError, ManifestError, NotFoundError, Pro
 from labsupport.lab.lab import Lab
 from labsupport.records import AccessRecord, Hop, Ref, Response
 from labsupport.traffic.observations import Observations
+from labsupport.traffic.window import Window
 
 BECAUSE = (("red", "Red is dead."),)
 COLOUR = ChoiceQuestion("colour", "Which <colour>?", ("red", "green"), "green", "It is green.", BECAUSE)
@@ -274,6 +275,12 @@ def test_a_prediction_is_kept_with_its_time_and_drawn_beside_the_result(lab: Lab
     assert repr(figure).startswith("Predicted: 30.0 %. Seen: 10.0 % of 500 (99.9 % interval")
     assert "l-5-8h10z" in figure.svg()
     assert prediction_html(compared).count("<svg") == 1
+
+
+def test_a_prediction_held_against_the_last_responses_only_says_so(lab: Lab) -> None:
+    seen = Observations(answered(500, 50), window=Window(500, 2_000, {"503": 3}))
+    for asked in (exercise(lab, questions=(COUNT,)), exercise(lab, questions=(COUNT,)).predict(100)):
+        assert "A window: the last 500 of 2,000 responses were looked at." in asked.compare(seen).lines
 
 
 def test_a_prediction_may_be_skipped_and_is_marked_so(lab: Lab, progress_file: Path) -> None:
