@@ -74,7 +74,8 @@ class NumberQuestion:
         text: the question.
         low: smallest answer that is right.
         high: largest answer that is right.
-        reason: why, shown once it was answered.
+        reason: why, shown once it was answered right.
+        pointer: where to look again, shown with a wrong answer.
         of: the number of requests that the answer is a part of; 0 if it is not about requests.
         counts: which responses are the ones asked about, as for ``Observations.count``; empty if it is not about any.
         unit: what is counted.
@@ -85,6 +86,7 @@ class NumberQuestion:
     low: float
     high: float
     reason: str
+    pointer: str
     of: int = 0
     counts: Mapping[str, Any] = field(default_factory=dict)
     unit: str = "requests"
@@ -114,12 +116,11 @@ class NumberQuestion:
         """Whether an answer is right."""
         if answer is None:
             return CheckOutcome(NOT_ATTEMPTED, self.text, (f"Not answered yet: {self.text}",))
-        right = self.low <= float(answer) <= self.high
-        return CheckOutcome(
-            PASSED if right else FAILED,
-            self.text,
-            (f"You said {float(answer):g}. {self.reason}" if right else f"You said {float(answer):g}: not quite.",),
-        )
+        number = float(answer)
+        if self.low <= number <= self.high:
+            return CheckOutcome(PASSED, self.text, (f"You said {number:g}. {self.reason}",))
+        side = "few" if number < self.low else "many"
+        return CheckOutcome(FAILED, self.text, (f"You said {number:g}: too {side}. {self.pointer}",))
 
     def right_answer(self) -> float:
         """An answer that is right."""
@@ -174,8 +175,8 @@ class ChoiceQuestion:
         text: the question.
         choices: the possible answers.
         right: the right one.
-        reason: why, shown once it was answered.
-        because: for wrong answers that are worth a word, what is wrong with them.
+        reason: why, shown once it was answered right.
+        because: for each wrong answer, what is wrong with it.
     """
 
     name: str
@@ -183,7 +184,7 @@ class ChoiceQuestion:
     choices: tuple[str, ...]
     right: str
     reason: str
-    because: tuple[tuple[str, str], ...] = ()
+    because: tuple[tuple[str, str], ...]
 
     @property
     def predicts(self) -> bool:
@@ -209,8 +210,7 @@ class ChoiceQuestion:
             return CheckOutcome(NOT_ATTEMPTED, self.text, (f"Not answered yet: {self.text}",))
         if answer == self.right:
             return CheckOutcome(PASSED, self.text, (f"You said {answer!r}. {self.reason}",))
-        why = dict(self.because).get(str(answer), "Look again.")
-        return CheckOutcome(FAILED, self.text, (f"You said {answer!r}. {why}",))
+        return CheckOutcome(FAILED, self.text, (f"You said {answer!r}. {dict(self.because)[str(answer)]}",))
 
     def right_answer(self) -> str:
         """The answer that is right."""

@@ -28,7 +28,7 @@ from labsupport.traffic.window import Window
 
 BECAUSE = (("red", "Red is dead."),)
 COLOUR = ChoiceQuestion("colour", "Which <colour>?", ("red", "green"), "green", "It is green.", BECAUSE)
-COUNT = NumberQuestion("count", "How many?", 90, 110, "About 100.", of=1000, counts={"status": 404})
+COUNT = NumberQuestion("count", "How many?", 90, 110, "About 100.", "A tenth of them.", of=1000, counts={"status": 404})
 START = "kind: Nothing  # given\n"
 
 
@@ -178,6 +178,12 @@ def test_a_question_says_at_once_what_an_answer_is_worth(lab: Lab) -> None:
     assert kept == ["red", "green"]
     assert asked.compare(question=1).state is PASSED
     assert question_widget(asked.ask(1)).said["answer"] == "green"
+
+
+@pytest.mark.parametrize(("said", "side"), [(3, "few"), (89, "few"), (111, "many")])
+def test_a_wrong_number_is_told_in_which_way_and_where_to_look(lab: Lab, said: float, side: str) -> None:
+    asked = exercise(lab, judge=None, start="", questions=(COUNT,)).predict(said)
+    assert asked.check().lines == (f"You said {said}: too {side}. A tenth of them.",)
 
 
 def test_a_number_is_noted_and_what_is_none_is_said(lab: Lab) -> None:
