@@ -256,6 +256,8 @@ class Exercise:
         title = spec.heading
         if spec.questions and spec.judge is None:
             return self._judge_answers(title)
+        if self.lab.closed:
+            return CheckOutcome(NOT_ATTEMPTED, title, ("The lab is closed: there is nothing to look at.",))
         if spec.start and attempt is None:
             return CheckOutcome(NOT_ATTEMPTED, title, ("Run the cell of this exercise first.",))
         if attempt is not None and (attempt.gap or has_gap(attempt.text)):
@@ -269,8 +271,6 @@ class Exercise:
         if attempt is not None and attempt.refusal is not None:
             lines = ["The manifest was refused, nothing was applied.", *str(attempt.refusal).splitlines()]
             return CheckOutcome(FAILED, title, tuple(lines))
-        if self.lab.closed:
-            return CheckOutcome(NOT_ATTEMPTED, title, ("The lab is closed: there is nothing to look at.",))
         lacking = missing(self.lab, spec)
         if lacking:
             remedy = f"Run the cells above, or exercise({spec.number!r}).prepare() and then the cell of this exercise."

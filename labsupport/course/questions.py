@@ -26,6 +26,8 @@ COUNTED = {"version", "pod", "service", "status", "outcome", "user"}
 Answer = Annotated[float | str, "the question knows which fits"]
 """A prediction."""
 
+_SEEN = "compare(...) shows it beside what was seen, and why."
+
 LEVEL = 0.999
 """Confidence of the interval beside a prediction."""
 
@@ -75,10 +77,10 @@ class NumberQuestion:
         low: smallest answer that is right.
         high: largest answer that is right.
         reason: why, shown once it was answered right.
-        pointer: where to look again, shown with a wrong answer.
         of: the number of requests that the answer is a part of; 0 if it is not about requests.
         counts: which responses are the ones asked about, as for ``Observations.count``; empty if it is not about any.
         unit: what is counted.
+        pointer: where to look again, shown with a wrong answer; empty for a prediction, which the requests answer.
     """
 
     name: str
@@ -86,10 +88,10 @@ class NumberQuestion:
     low: float
     high: float
     reason: str
-    pointer: str
     of: int = 0
     counts: Mapping[str, Any] = field(default_factory=dict)
     unit: str = "requests"
+    pointer: str = ""
 
     @property
     def predicts(self) -> bool:
@@ -120,7 +122,7 @@ class NumberQuestion:
         if self.low <= number <= self.high:
             return CheckOutcome(PASSED, self.text, (f"You said {number:g}. {self.reason}",))
         side = "few" if number < self.low else "many"
-        return CheckOutcome(FAILED, self.text, (f"You said {number:g}: too {side}. {self.pointer}",))
+        return CheckOutcome(FAILED, self.text, (f"You said {number:g}: too {side}. {self.pointer or _SEEN}",))
 
     def right_answer(self) -> float:
         """An answer that is right."""

@@ -187,10 +187,10 @@ class _Reader:
             middle - tolerance,
             middle + tolerance,
             reason,
-            self.text(said, "pointer", where),
             of=int(self.number({"of": 0, **entry}, "of", place)),
             counts=counts,
             unit=self.text({"unit": "requests", **said}, "unit", where),
+            pointer=self.text(said, "pointer", where) if not counts or "pointer" in said else "",
         )
 
     def each(self, texts: Mapping[str, str], keys: Sequence[str], place: str, remedy: str) -> None:

@@ -253,7 +253,7 @@ def gallery() -> dict[str, str]:
     path = "spec.http[0].route[0].destination.hots"
     problem = Problem("unknown field", "cell", 7, 7, "VirtualService/reviews", path, "Did you mean host?")
     asked = "How many of 300 requests meet v2?"
-    question = NumberQuestion("risk", asked, 10, 50, "10 % of them.", "What is a tenth of 300?", 300, {"version": "v2"})
+    question = NumberQuestion("risk", asked, 10, 50, "10 % of them.", 300, {"version": "v2"})
     return {
         "traffic": _traffic(1_000, 3, bin_s=0.5)._repr_html_(),
         "traffic-long": _traffic(20_000, 24, bin_s=10.0)._repr_html_(),

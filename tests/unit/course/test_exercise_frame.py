@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from labsupport.traffic.window import Window
 
 BECAUSE = (("red", "Red is dead."),)
 COLOUR = ChoiceQuestion("colour", "Which <colour>?", ("red", "green"), "green", "It is green.", BECAUSE)
-COUNT = NumberQuestion("count", "How many?", 90, 110, "About 100.", "A tenth of them.", of=1000, counts={"status": 404})
+COUNT = NumberQuestion("count", "How many?", 90, 110, "About 100.", of=1000, counts={"status": 404})
 START = "kind: Nothing  # given\n"
 
 
@@ -182,8 +182,13 @@ def test_a_question_says_at_once_what_an_answer_is_worth(lab: Lab) -> None:
 
 @pytest.mark.parametrize(("said", "side"), [(3, "few"), (89, "few"), (111, "many")])
 def test_a_wrong_number_is_told_in_which_way_and_where_to_look(lab: Lab, said: float, side: str) -> None:
-    asked = exercise(lab, judge=None, start="", questions=(COUNT,)).predict(said)
-    assert asked.check().lines == (f"You said {said}: too {side}. A tenth of them.",)
+    pointed = replace(COUNT, counts={}, pointer="What is a tenth?")
+    asked = exercise(lab, judge=None, start="", questions=(pointed,)).predict(said)
+    assert asked.check().lines == (f"You said {said}: too {side}. What is a tenth?",)
+    predicted = exercise(lab, judge=None, start="", questions=(COUNT,)).predict(said)
+    assert predicted.check().lines == (
+        f"You said {said}: too {side}. compare(...) shows it beside what was seen, and why.",
+    )
 
 
 def test_a_number_is_noted_and_what_is_none_is_said(lab: Lab) -> None:
@@ -350,10 +355,20 @@ def test_a_skipped_prediction_stays_skipped_in_a_later_kernel(lab: Lab) -> None:
     assert exercise(lab, judge=None, start="", questions=(COUNT,)).ask().answer is None
 
 
-def test_a_closed_lab_is_no_wrong_answer() -> None:
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda tried: tried.note_applied("kind: Something"),
+        lambda tried: tried.note_refusal("kind: Something", ManifestError([Problem("bad")])),
+        lambda tried: tried.note_gap("kind: ____"),
+        lambda tried: tried.note_applied(START),
+        lambda tried: None,
+    ],
+)
+def test_a_closed_lab_is_no_wrong_answer(attempt: Callable[[Exercise], object]) -> None:
     with Lab(SmallEngine()) as opened:
         tried = exercise(opened, judge=raising(AssertionError("judged")))
-        tried.note_applied("kind: Something")
+        attempt(tried)
     outcome = tried.check()
     assert outcome.state is NOT_ATTEMPTED and "The lab is closed" in repr(outcome)
 
