@@ -118,7 +118,7 @@ def _other_versions(lab: Lab, explanation: Explanation, wanted: Mapping[str, flo
     """Subsets that are called like a version and have pods of another one."""
     version_of = {pod.name: pod.version for pod in lab.pods()}
     for destination in explanation.destinations:
-        others = sorted({version_of.get(pod, "") for pod in destination.pods} - {destination.subset})
+        others = sorted({version_of.get(pod) or "no version" for pod in destination.pods} - {destination.subset})
         if destination.subset in wanted and others:
             host = destination.host.partition(".")[0]
             yield f"Subset {destination.subset} of {host} has pods of {words.join(others)}: look at its labels."
@@ -129,7 +129,7 @@ def _equal(said: Mapping[str, float], wanted: Mapping[str, float]) -> bool:
 
 
 def _shares(shares: Mapping[str, float]) -> str:
-    return words.join(f"{words.percent(share)} {version}" for version, share in shares.items())
+    return words.join(f"{words.percent(share)} {version}" for version, share in shares.items()) or "nothing"
 
 
 def _met(seen: Observations, service: str | None) -> str:

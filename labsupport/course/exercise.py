@@ -277,7 +277,7 @@ class Exercise:
             return CheckOutcome(NOT_ATTEMPTED, title, (f"The mesh lacks {words.join(lacking)}.", remedy))
         lacking = not_in(attempt.applied, spec) if attempt is not None else []
         if attempt is not None and lacking:
-            line = f"The cell holds {words.join(attempt.applied)}, and no {words.join(lacking, 'or')}."
+            line = f"The cell holds {words.join(attempt.applied) or 'nothing'}, and no {words.join(lacking, 'or')}."
             return CheckOutcome(FAILED, title, (line, spec.task.splitlines()[0]))
         assert spec.judge is not None
         try:

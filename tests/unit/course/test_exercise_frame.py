@@ -391,6 +391,8 @@ def test_an_object_of_another_kind_or_name_in_the_cell_is_no_answer(lab: Lab) ->
         outcome = tried.check()
         assert outcome.state is FAILED
         assert f"The cell holds {ref}, and no VirtualService/web." in repr(outcome)
+    tried.note_applied("# nothing")
+    assert "The cell holds nothing, and no VirtualService/web." in repr(tried.check())
 
 
 def test_a_wrong_answer_beside_a_judge_counts_and_a_prediction_does_not(lab: Lab) -> None:
