@@ -74,9 +74,10 @@ def environment(
         base: the environment to start from.
         work: the learner's copy of the course; None for notebooks that use the course's own manifests.
     """
-    config_path = [str(root / "jupyter")] + ([base["JUPYTER_CONFIG_PATH"]] if base.get("JUPYTER_CONFIG_PATH") else [])
+    places = ("JUPYTER_CONFIG_PATH", "JUPYTER_PATH")
     added = {
-        "JUPYTER_CONFIG_PATH": os.pathsep.join(config_path),
+        # Settings and extensions of the course, before those that somebody set on purpose.
+        **{name: os.pathsep.join(filter(None, (str(root / "jupyter"), base.get(name)))) for name in places},
         # A kernel specification "python3" in the home folder would otherwise win over the environment's own.
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_PLATFORM_DIRS": "1",

@@ -79,6 +79,8 @@ def test_jupyterlab_gets_the_settings_of_the_course():
     settings = json.loads((ROOT / "jupyter/labconfig/default_setting_overrides.json").read_text(encoding="utf-8"))
     assert settings["@jupyterlab/apputils-extension:kernels-settings"]["commsOverSubshells"] == "disabled"
     assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
+    # Messages name lines of a cell.
+    assert settings["@jupyterlab/notebook-extension:tracker"]["codeCellConfig"]["lineNumbers"] is True
 
 
 def test_what_is_missing_or_too_old_is_found(tmp_path: Path):

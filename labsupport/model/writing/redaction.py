@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Mapping
 
 from labsupport import words
-from labsupport.model.schema.types import Json, JsonObject
+from labsupport.records import Json, JsonObject
 
 __all__ = ["Hidden", "redacted"]
 
