@@ -36,7 +36,7 @@ def explained(lab: Lab, url: str, *, source: str) -> Explanation:
 def rule_says(
     lab: Lab, url: str, expected: Mapping[str, float], *, source: str, seen: Observations, service: str | None = None
 ) -> CheckOutcome:
-    """Expect the rule that a request follows to divide requests exactly like this, by version.
+    """Expect the rule that a request follows to divide requests exactly like this, by version; it names the object.
 
     Args:
         lab: where it is in force.
@@ -52,13 +52,14 @@ def rule_says(
         lines = [f"No rule divides the requests from {source} to {url}.", *reasons_of(lab, explanation)]
         return CheckOutcome(FAILED, title, (*lines, _met(seen, service)))
     said = _by_version(lab, explanation)
+    acts = f"{explanation.chosen.object} acts on these requests."
     if _equal(said, expected_shares):
-        return CheckOutcome(PASSED, title, (f"The rule says {_shares(said)}.",))
+        return CheckOutcome(PASSED, title, (f"The rule says {_shares(said)}.", acts))
     sentence = f"The rule says {_shares(said)}; expected: {_shares(expected_shares)}"
     swapped = [*_other_versions(lab, explanation, expected_shares)]
     if not swapped and _equal(said, dict(zip(expected_shares, reversed([*expected_shares.values()]), strict=True))):
         sentence += ": the weights are the wrong way round"
-    lines = [f"{sentence}.", *swapped, *reasons_of(lab, explanation), _met(seen, service)]
+    lines = [f"{sentence}.", acts, *swapped, *reasons_of(lab, explanation), _met(seen, service)]
     return CheckOutcome(FAILED, title, tuple(lines))
 
 
