@@ -13,7 +13,7 @@ from labsupport.statistics import ALPHA, proportions
 from labsupport.traffic.observations import NONE, By, Choice, Observations, value_of
 from labsupport.traffic.share import Share
 
-__all__ = ["Alternatives", "check_share", "n_text"]
+__all__ = ["Alternatives", "check_share", "meaning", "n_text"]
 
 Alternatives = Mapping[str, Mapping[str, float]] | Sequence[Mapping[str, float]]
 
@@ -83,7 +83,7 @@ def check_share(
         FAILED if not consistent else PASSED if enough else TOO_LITTLE_DATA,
         title,
         (_sentence(seen, expected_shares, interval, enough=enough), *lines),
-        (*details, _meaning(level)),
+        (*details, meaning(level)),
         n=len(sample),
         seen=dict(seen.counts),
         interval=interval,
@@ -204,7 +204,8 @@ def _fits(seen: Share, interval: Mapping[str, statistics.Interval], shares: Mapp
     return all(interval[key].holds(share) if share else not seen.count(key) for key, share in shares.items())
 
 
-def _meaning(level: float) -> str:
+def meaning(level: float) -> str:
+    """What an interval of this level says."""
     once = f"{round(1 / (1 - level)):,}"
     return f"interval: the shares that could have produced this; a correct mesh is outside once in {once} checks"
 

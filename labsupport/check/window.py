@@ -48,16 +48,17 @@ def tells_window(check: Callable[Given, CheckOutcome]) -> Callable[Given, CheckO
 def _told(outcome: CheckOutcome, seen: Observations) -> CheckOutcome:
     window = seen.window
     assert window is not None
-    lines = [*outcome.lines, window_line(window)]
     judged = seen.errors.share("status")
     unseen = {status: count for status, count in window.failed.items() if status not in judged}
     if not unseen:
-        return replace(outcome, lines=tuple(lines))
+        return replace(outcome, lines=(*outcome.lines, window_line(window)))
     # The first error of all may be of a kind that was judged.
     first = window.first_error
     at = "" if first is None or value_of(first, "status") not in unseen else _first(first)
-    lines.append(f"{words.plural(sum(unseen.values()), 'request')} before them failed: {_statuses(unseen)}{at}")
-    return replace(outcome, state=FAILED, lines=tuple(lines))
+    before = f"{words.plural(sum(unseen.values()), 'request')} before the last {window.kept:,} failed"
+    lines = (*outcome.lines, f"✗ {_statuses(unseen)} before{at}", window_line(window))
+    # What the check saw is not what fails it.
+    return replace(outcome, state=FAILED, lines=(f"{before}.", *lines) if outcome.passed else lines)
 
 
 def window_line(window: Window) -> str:
