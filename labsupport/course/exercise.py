@@ -71,11 +71,6 @@ class Solution:
     def __repr__(self) -> str:
         return f"# {self.path}\n{self.text.rstrip()}" if self.path else self.text
 
-    def _repr_markdown_(self) -> str:
-        if not self.path:
-            return self.text
-        return f"One way to do it (`{self.path}`):\n\n```yaml\n{self.text.rstrip()}\n```"
-
 
 @dataclass(slots=True)
 class _Attempt:
