@@ -18,7 +18,8 @@ from labsupport.course.judging import joined, judged
 from labsupport.course.questions import ChoiceQuestion, Compared, NumberQuestion
 from labsupport.course.spec import Because, ExerciseSpec
 from labsupport.display.html.outcomes import prediction_html
-from labsupport.display.live.question import question_widget
+from labsupport.display.live.asked import show_question
+from labsupport.display.live.question import QuestionView, question_widget
 from labsupport.display.pictures.prediction import prediction_figure
 from labsupport.errors import EngineLostError, ManifestError, NotFoundError, Problem, UsageError, WaitTimeoutError
 from labsupport.lab.lab import Lab
@@ -201,6 +202,36 @@ def test_a_number_is_noted_and_what_is_none_is_said(lab: Lab) -> None:
     shown._receive(shown, {"answer": "100"}, None)
     assert shown.said["answer"] == "100"
     assert asked.compare(question=2).state is PASSED
+
+
+def test_the_static_form_of_a_question_says_where_an_answer_is_from_and_follows_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress.record_prediction("99.1", "colour", "red", at_s=time.mktime((2026, 11, 28, 9, 30, 0, 0, 0, -1)))
+    forms: list[str] = []
+    monkeypatch.setattr(
+        "labsupport.display.live.asked.publish", lambda data, *_, **__: forms.append(data.get("text/html", ""))
+    )
+    views: list[QuestionView] = []
+
+    def widget(*args: Any, **options: Any) -> QuestionView:
+        views.append(question_widget(*args, **options))
+        return views[-1]
+
+    monkeypatch.setattr("labsupport.display.live.asked.question_widget", widget)
+    show_question(exercise(lab, judge=None, start="", questions=(COLOUR,)).ask())
+    assert "NOT RIGHT" in forms[-1] and "(kept from 28 Nov 09:30)" in forms[-1]
+    views[0].answer("green")
+    assert "✓ RIGHT" in forms[-1] and "kept from" not in forms[-1]
+
+
+def test_a_question_answers_a_page_that_asks_whether_it_is_there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = question_widget(exercise(lab, judge=None, start="", questions=(COLOUR,)).ask())
+    sent: list[Any] = []
+    monkeypatch.setattr(shown, "send", sent.append)
+    for content in ({"do": "hello"}, "hello", {"do": "other"}, {"answer": 3}):
+        shown._receive(shown, content, None)
+    assert sent == [{"kind": "here"}] and shown.said["state"] == "none"
 
 
 def test_a_prediction_is_not_judged_before_the_requests_are_sent(lab: Lab) -> None:
