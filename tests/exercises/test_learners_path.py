@@ -26,8 +26,9 @@ CELL_S = 120.0
 # So few responses are kept here that seconds do what otherwise ten minutes do: the first ones are gone.
 KEPT = 300
 FORGETFUL = f"""
+import inspect
 from labsupport import BackgroundTraffic
-BackgroundTraffic.__init__.__kwdefaults__["capacity"] = {KEPT}
+inspect.unwrap(BackgroundTraffic.__init__).__kwdefaults__["capacity"] = {KEPT}
 """
 _MANIFEST = re.compile(r"%%manifest (\d\d\.\d+)\n")
 _CHECK = re.compile(r'exercise\("(\d\d\.\d+)"\)\.check\(\)')
