@@ -17,7 +17,7 @@ from labsupport.arguments import checked
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import progress
 from labsupport.course.judging import judged
-from labsupport.course.needs import missing, not_in
+from labsupport.course.needs import missing, not_in, without_pods
 from labsupport.course.questions import Answer, Asked, Compared, Prediction, Question
 from labsupport.course.spec import ExerciseSpec
 from labsupport.errors import ConfigRejectedError, LabError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
@@ -291,6 +291,10 @@ class Exercise:
         if lacking:
             remedy = f"Run the cells above, or exercise({spec.number!r}).prepare() and then the cell of this exercise."
             return CheckOutcome(NOT_ATTEMPTED, title, (f"The mesh lacks {words.join(lacking)}.", remedy))
+        idle = without_pods(self.lab, spec)
+        if idle:
+            line = f"No pod of {words.join(idle, 'or')} is ready, so there is nobody to be met."
+            return CheckOutcome(NOT_ATTEMPTED, title, (line, "lab.scale gives them pods again."))
         lacking = not_in(attempt.applied, spec) if attempt is not None else []
         if attempt is not None and lacking:
             line = f"The cell holds {words.join(attempt.applied) or 'nothing'}, and no {words.join(lacking, 'or')}."

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from small_engine import SmallEngine
 
-from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome, CheckState
 from labsupport.course import catalogue, progress
 from labsupport.course.exercise import Exercise
 from labsupport.course.judging import joined, judged
@@ -23,7 +23,7 @@ from labsupport.display.live.question import QuestionView, question_widget
 from labsupport.display.pictures.prediction import prediction_figure
 from labsupport.errors import EngineLostError, ManifestError, NotFoundError, Problem, UsageError, WaitTimeoutError
 from labsupport.lab.lab import Lab
-from labsupport.records import AccessRecord, Hop, Ref, Response
+from labsupport.records import AccessRecord, Hop, Pod, Ref, Response
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.window import Window
 
@@ -402,6 +402,24 @@ def test_a_closed_lab_is_no_wrong_answer(attempt: Callable[[Exercise], object]) 
         attempt(tried)
     outcome = tried.check()
     assert outcome.state is NOT_ATTEMPTED and "The lab is closed" in repr(outcome)
+
+
+@pytest.mark.parametrize(
+    ("pods", "state"),
+    [
+        ([], NOT_ATTEMPTED),
+        ([Pod("web-safe-1", "default", "web-safe"), Pod("client-1", "default", "client", ready=True)], NOT_ATTEMPTED),
+        ([Pod("web-risk-1", "default", "web-risk", ready=True)], PASSED),
+    ],
+)
+def test_where_every_pod_is_scaled_away_nothing_is_judged(pods: list[Pod], state: CheckState) -> None:
+    with Lab(SmallEngine(pods=pods)) as opened:
+        opened.apply("apps/web", "apps/client")
+        outcome = exercise(opened, start="", needs=("apps/web", "apps/client")).check()
+        assert outcome.state is state
+        assert ("No pod of Deployment/web-risk or Deployment/web-safe is ready" in repr(outcome)) is (
+            state is not PASSED
+        )
 
 
 def test_what_the_exercise_builds_on_must_be_there(lab: Lab) -> None:
