@@ -35,7 +35,7 @@ def explained(lab: Lab, url: str, *, source: str) -> Explanation:
 def rule_says(
     lab: Lab, url: str, expected: Mapping[str, float], *, source: str, seen: Observations, service: str | None = None
 ) -> CheckOutcome:
-    """Expect the rule that a request follows to divide requests exactly like this, by version.
+    """Expect the rule that a request follows to divide requests exactly like this, by version; it names the object.
 
     Args:
         lab: where it is in force.
@@ -52,13 +52,14 @@ def rule_says(
         return CheckOutcome(FAILED, title, (*lines, _met(seen, service)))
     version_of = {pod.name: pod.version for pod in lab.pods()}
     said = _by_version(version_of, explanation)
+    acts = f"{explanation.chosen.object} acts on these requests."
     if _equal(said, expected_shares):
-        return CheckOutcome(PASSED, title, (f"The rule says {words.shares(said)}.",))
+        return CheckOutcome(PASSED, title, (f"The rule says {words.shares(said)}.", acts))
     sentence = f"The rule says {words.shares(said)}; expected: {words.shares(expected_shares)}"
     others = [*_other_versions(version_of, explanation, expected_shares)]
     if not others and _equal(said, statistics.turned_round(expected_shares)):
         sentence += ": the weights are the wrong way round"
-    lines = [f"{sentence}.", *others, *reasons_of(lab, explanation), _met(seen, service)]
+    lines = [f"{sentence}.", acts, *others, *reasons_of(lab, explanation), _met(seen, service)]
     return CheckOutcome(FAILED, title, tuple(lines))
 
 
@@ -118,7 +119,7 @@ def _other_versions(
 ) -> Iterator[str]:
     """Subsets that are called like a version and have pods of another one."""
     for destination in explanation.destinations:
-        others = sorted({version_of.get(pod, "") for pod in destination.pods} - {destination.subset})
+        others = sorted({version_of.get(pod) or "no version" for pod in destination.pods} - {destination.subset})
         if destination.subset in expected and others:
             host = destination.host.partition(".")[0]
             yield f"Subset {destination.subset} of {host} has pods of {words.join(others)}: look at its labels."

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.records import Ref
 
-__all__ = ["missing", "needed", "not_in"]
+__all__ = ["CLIENT", "missing", "needed", "not_in", "without_pods"]
+
+CLIENT = "client"
+"""The Deployment of the load client."""
 
 
 def needed(spec: ExerciseSpec) -> Iterator[dict[str, Any]]:
@@ -32,6 +35,17 @@ def missing(lab: Lab, spec: ExerciseSpec) -> list[str]:
         if name not in there[kind]:
             lacking.append(f"{kind}/{name}")
     return lacking
+
+
+def without_pods(lab: Lab, spec: ExerciseSpec) -> list[str]:
+    """The Deployments that an exercise needs, as ``Kind/name``, if not one of them has a pod that is ready.
+
+    The load client does not count: it meets the others.
+    """
+    deployments = {document["metadata"]["name"] for document in needed(spec) if document["kind"] == "Deployment"}
+    deployments.discard(CLIENT)
+    met = {pod.workload for pod in lab.pods() if pod.ready}
+    return [] if deployments & met else sorted(f"Deployment/{name}" for name in deployments)
 
 
 def not_in(applied: Iterable[Ref], spec: ExerciseSpec) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from labsupport import paths
-from labsupport.course.needs import needed
+from labsupport.course.needs import CLIENT, needed
 from labsupport.course.spec import SHORT_CUTS, ExerciseSpec, ShortCut
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["short_cuts_of", "take"]
 
-_CLIENT = "client"
 _RELABELLED = "relabelled"
 
 
@@ -52,5 +51,5 @@ def take(lab: Lab, spec: ExerciseSpec, short_cut: ShortCut | str) -> None:
 def _deployments(spec: ExerciseSpec) -> Iterator[dict[str, Any]]:
     """The Deployments that an exercise needs, but for the load client, without which nothing would be sent."""
     for document in needed(spec):
-        if document["kind"] == "Deployment" and document["metadata"]["name"] != _CLIENT:
+        if document["kind"] == "Deployment" and document["metadata"]["name"] != CLIENT:
             yield document

@@ -59,6 +59,9 @@ def test_after_a_restart_nothing_can_be_clicked_and_after_a_reload_static_forms_
     page.until(button.is_disabled, "the button can still be clicked")
     assert picture.get_by_role("slider").is_disabled()
     assert "its kernel was restarted" in picture.inner_text()
+    question = cells.nth(QUESTION).locator(".ws-question")
+    page.until(question.get_by_role("textbox").is_disabled, "a question can still be answered")
+    assert "Its kernel was restarted" in question.inner_text()
     assert "Run the first code cell" in run_cell(page, LAB)
     page.page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
 

@@ -96,3 +96,16 @@ def test_status_says_since_when_a_rule_is_in_force(web: Lab) -> None:
     assert all(rule.in_force_since_s > 0 and rule.proxies for rule in rules.values())
     assert set(rules) == {"DestinationRule/web", "VirtualService/web"}
     assert "gateway" in status.urls
+
+
+def test_what_does_nothing_here_is_told_once_in_a_lab_and_not_for_what_was_refused(lab: Lab) -> None:
+    paths = ("apps/client", f"{LESSON}/web")
+    texts = [lab.apply(*paths).notes, lab.apply(*paths).notes, lab.scale("web-safe", 2).notes]
+    assert not any("no effect" in note for notes in texts[1:] for note in notes)
+    balanced = (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: front}\nspec: {type: LoadBalancer, ports: [{port: 80%s}]}\n"
+    )
+    with pytest.raises(ManifestError, match="31532 is the node port of Service/web already"):
+        lab.apply("apps/web/service-web-both-versions.yaml", balanced % ", nodePort: 31532")
+    told = [len([note for note in lab.apply(balanced % "").notes if "load balancer" in note]) for _ in range(2)]
+    assert told == [1, 0]

@@ -63,7 +63,11 @@ class QuestionView(anywidget.AnyWidget):
 
     def _receive(self, _widget: Any, content: Any, _buffers: Any) -> None:
         # May run in another thread while a cell runs: it sets plain data, and neither prints nor raises.
-        if isinstance(content, Mapping) and isinstance(content.get("answer"), str):
+        if not isinstance(content, Mapping):
+            return
+        if content.get("do") == "hello":
+            self.send({"kind": "here"})
+        elif isinstance(content.get("answer"), str):
             self.answer(content["answer"])
 
 

@@ -1,8 +1,10 @@
 // A question of an exercise: choices or a number, and what the answer is worth.
 
 import { keepKeys, node, write } from "./dom.mjs";
+import { onLoss } from "./kernel.mjs";
 
 const COLOURS = { right: "--ws-ok", wrong: "--ws-ce", noted: "--ws-c0", none: "--ws-dim" };
+const GONE = "Its kernel was restarted or has ended. Run the cell again to answer.";
 let groups = 0;
 
 /** Choices: arrow keys move among them, because the browser takes them for one group. */
@@ -55,6 +57,7 @@ export function renderQuestion({ model, el }) {
   status.setAttribute("role", "status");
   const tag = node("span", status, "ws-tag");
   const lines = node("div", status);
+  const note = node("div", status, "d");
   const update = () => {
     const said = model.get("said");
     show(said.answer);
@@ -62,9 +65,18 @@ export function renderQuestion({ model, el }) {
     tag.style.color = `var(${COLOURS[said.state]})`;
     write(lines, said.lines.join(" "));
   };
+  const alive = (there) => {
+    group.disabled = !there;
+    write(note, there ? "" : GONE);
+  };
+  const hear = (message) => message && message.kind === "here" && alive(true);
   update();
   model.on("change:said", update);
+  model.on("msg:custom", hear);
+  const unfollow = onLoss(model, () => alive(false));
   return () => {
+    unfollow();
+    model.off("msg:custom", hear);
     model.off("change:said", update);
     root.remove();
   };

@@ -27,7 +27,7 @@ from labsupport.model.kinds.gateway import ServerTLSSettings
 from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, PortTrafficPolicy, TrafficPolicy
 from labsupport.records import Json
 
-__all__ = ["notes", "problems"]
+__all__ = ["notes", "problems", "taken_node_ports"]
 
 Refusal = tuple[str, str, str]
 """Field path, reason and remedy."""
@@ -48,6 +48,7 @@ _REDIRECT_CODES = (301, 302, 303, 307, 308)
 # The course needs a hundred at most; some thousand processes would take a laptop down.
 MOST_REPLICAS = 200
 # What a machine without containers has no use for.
+_NODE_PORTS = range(30_000, 32_768)
 _NO_EFFECT = {
     "spec": ("minReadySeconds", "paused", "progressDeadlineSeconds", "revisionHistoryLimit"),
     "spec.template.spec": (
@@ -70,6 +71,29 @@ def problems(objects: Iterable[Resource], images: Programs) -> list[Problem]:
             line = origin.line_of(path) if path else origin.line
             problems.append(
                 Problem(message, origin.file, origin.document, line, f"{resource.kind}/{resource.name}", path, remedy)
+            )
+    return problems
+
+
+def taken_node_ports(objects: Iterable[Resource]) -> list[Problem]:
+    """Node ports that are asked for twice; in a cluster there is one of each.
+
+    Args:
+        objects: all that there will be; of two that ask for the same, the later one is wrong.
+    """
+    owners: dict[tuple[str, int], Resource] = {}
+    problems = []
+    for service in objects:
+        for index, port in enumerate(service.spec.ports if isinstance(service, Service) else ()):
+            place = (port.protocol, port.node_port)
+            if not port.node_port or place not in owners:
+                owners[place] = service
+                continue
+            path, origin = f"spec.ports[{index}].nodePort", service.origin
+            message = f"{port.node_port} is the node port of Service/{owners[place].name} already"
+            remedy, line = "Take another one, or leave it out to get a free one", origin.line_of(path)
+            problems.append(
+                Problem(message, origin.file, origin.document, line, f"Service/{service.name}", path, remedy)
             )
     return problems
 
@@ -134,6 +158,18 @@ def _service(service: Service, images: Programs) -> Iterator[Refusal]:
         yield "spec.clusterIP", "a headless Service needs pods with addresses of their own", _CLUSTER
     if service.spec.type == "ExternalName":
         yield "spec.type", "the embedded mesh reaches nothing outside this machine", _CLUSTER
+    # What the API server asks of node ports, so that a manifest does on a cluster what it does here.
+    for index, port in enumerate(service.spec.ports):
+        at = f"spec.ports[{index}].nodePort"
+        if port.node_port and service.spec.type not in ("NodePort", "LoadBalancer"):
+            yield (
+                at,
+                f"a Service of type {service.spec.type} has no node ports",
+                "Write type: NodePort",
+            )
+        elif port.node_port and port.node_port not in _NODE_PORTS:
+            reason = f"{port.node_port} is not in the range of node ports, {_NODE_PORTS[0]}-{_NODE_PORTS[-1]}"
+            yield at, reason, "Take a number of the range, or leave it out to get a free one"
 
 
 @_of_kind.register
@@ -309,11 +345,11 @@ def _at(raw: Json, path: str) -> Json:
 
 
 def notes(objects: Sequence[Resource], told: set[str]) -> list[str]:
-    """Fields that are accepted but change nothing here, each named once.
+    """What is accepted but does nothing here, each told once.
 
     Args:
         objects: what is applied.
-        told: fields that were named before; those named now are added.
+        told: what was told before; what is told now is added.
     """
     texts: dict[str, None] = {}
     for resource in objects:
@@ -324,10 +360,11 @@ def notes(objects: Sequence[Resource], told: set[str]) -> list[str]:
             inner = _at(raw, path)
             if isinstance(inner, dict):
                 texts |= {field: None for field in fields if field in inner and field not in told}
-    told |= {*texts}
-    balancers = [
+    services = (
         f"Service/{resource.name}: no load balancer gives it an address here; its node port is open"
         for resource in objects
         if isinstance(resource, Service) and resource.spec.type == "LoadBalancer"
-    ]
+    )
+    balancers = [text for text in services if text not in told]
+    told |= {*texts, *balancers}
     return ([f"no effect on the embedded mesh: {', '.join(texts)}"] if texts else []) + balancers

@@ -120,16 +120,22 @@ class Supervisor:
             before = self._control.objects
             after, changes = merge(before, objects)
             problems = dangling(after) if any(resource.kind == "Deployment" for resource in objects) else []
+            given = {key_of(resource) for resource in objects}
+            problems = problems or refuse.taken_node_ports(sorted(after, key=lambda other: key_of(other) in given))
             if problems:
                 raise ManifestError(problems)
-            notes = refuse.notes(objects, self._told)
+            told = {*self._told}
+            notes = refuse.notes(objects, told)
             if self._built_in.gateway is not None:
                 changed = {change.ref for change in changes if change.action != "unchanged"}
                 news = [
                     resource for resource in objects if Ref(resource.kind, resource.name, resource.namespace) in changed
                 ]
                 notes += entrances.port_notes(news, after, self._built_in.gateway.info)
-            return await self._change(before, after, changes, wait_s, began, tuple(notes))
+            result = await self._change(before, after, changes, wait_s, began, tuple(notes))
+            # What is refused after all was told to nobody.
+            self._told = told
+            return result
 
     async def delete(self, refs: Sequence[Ref], *, wait_s: float, began: float) -> ApplyResult:
         """Delete objects; see ``Engine.delete``."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,21 @@ from typing import Any
 import pytest
 from small_engine import SmallEngine
 
-from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome, CheckState
 from labsupport.course import catalogue, progress
 from labsupport.course.exercise import Exercise
 from labsupport.course.judging import joined, judged
 from labsupport.course.questions import ChoiceQuestion, Compared, NumberQuestion
 from labsupport.course.spec import Because, ExerciseSpec
 from labsupport.display.html.outcomes import prediction_html
-from labsupport.display.live.question import question_widget
+from labsupport.display.live.asked import show_question
+from labsupport.display.live.question import QuestionView, question_widget
 from labsupport.display.pictures.prediction import prediction_figure
 from labsupport.errors import EngineLostError, ManifestError, NotFoundError, Problem, UsageError, WaitTimeoutError
 from labsupport.lab.lab import Lab
-from labsupport.records import AccessRecord, Hop, Ref, Response
+from labsupport.records import AccessRecord, Hop, Pod, Ref, Response
 from labsupport.traffic.observations import Observations
+from labsupport.traffic.window import Window
 
 BECAUSE = (("red", "Red is dead."),)
 COLOUR = ChoiceQuestion("colour", "Which <colour>?", ("red", "green"), "green", "It is green.", BECAUSE)
@@ -179,6 +181,17 @@ def test_a_question_says_at_once_what_an_answer_is_worth(lab: Lab) -> None:
     assert question_widget(asked.ask(1)).said["answer"] == "green"
 
 
+@pytest.mark.parametrize(("said", "side"), [(3, "few"), (89, "few"), (111, "many")])
+def test_a_wrong_number_is_told_in_which_way_and_where_to_look(lab: Lab, said: float, side: str) -> None:
+    pointed = replace(COUNT, counts={}, pointer="What is a tenth?")
+    asked = exercise(lab, judge=None, start="", questions=(pointed,)).predict(said)
+    assert asked.check().lines == (f"You said {said}: too {side}. What is a tenth?",)
+    predicted = exercise(lab, judge=None, start="", questions=(COUNT,)).predict(said)
+    assert predicted.check().lines == (
+        f"You said {said}: too {side}. compare(...) shows it beside what was seen, and why.",
+    )
+
+
 def test_a_number_is_noted_and_what_is_none_is_said(lab: Lab) -> None:
     asked = exercise(lab, judge=None, start="", questions=(COLOUR, COUNT))
     shown = question_widget(asked.ask(2))
@@ -189,6 +202,36 @@ def test_a_number_is_noted_and_what_is_none_is_said(lab: Lab) -> None:
     shown._receive(shown, {"answer": "100"}, None)
     assert shown.said["answer"] == "100"
     assert asked.compare(question=2).state is PASSED
+
+
+def test_the_static_form_of_a_question_says_where_an_answer_is_from_and_follows_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress.record_prediction("99.1", "colour", "red", at_s=time.mktime((2026, 11, 28, 9, 30, 0, 0, 0, -1)))
+    forms: list[str] = []
+    monkeypatch.setattr(
+        "labsupport.display.live.asked.publish", lambda data, *_, **__: forms.append(data.get("text/html", ""))
+    )
+    views: list[QuestionView] = []
+
+    def widget(*args: Any, **options: Any) -> QuestionView:
+        views.append(question_widget(*args, **options))
+        return views[-1]
+
+    monkeypatch.setattr("labsupport.display.live.asked.question_widget", widget)
+    show_question(exercise(lab, judge=None, start="", questions=(COLOUR,)).ask())
+    assert "NOT RIGHT" in forms[-1] and "(kept from 28 Nov 09:30)" in forms[-1]
+    views[0].answer("green")
+    assert "✓ RIGHT" in forms[-1] and "kept from" not in forms[-1]
+
+
+def test_a_question_answers_a_page_that_asks_whether_it_is_there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = question_widget(exercise(lab, judge=None, start="", questions=(COLOUR,)).ask())
+    sent: list[Any] = []
+    monkeypatch.setattr(shown, "send", sent.append)
+    for content in ({"do": "hello"}, "hello", {"do": "other"}, {"answer": 3}):
+        shown._receive(shown, content, None)
+    assert sent == [{"kind": "here"}] and shown.said["state"] == "none"
 
 
 def test_a_prediction_is_not_judged_before_the_requests_are_sent(lab: Lab) -> None:
@@ -276,6 +319,12 @@ def test_a_prediction_is_kept_with_its_time_and_drawn_beside_the_result(lab: Lab
     assert prediction_html(compared).count("<svg") == 1
 
 
+def test_a_prediction_held_against_the_last_responses_only_says_so(lab: Lab) -> None:
+    seen = Observations(answered(500, 50), window=Window(500, 2_000, {"503": 3}))
+    for asked in (exercise(lab, questions=(COUNT,)), exercise(lab, questions=(COUNT,)).predict(100)):
+        assert "A window: the last 500 of 2,000 responses were looked at." in asked.compare(seen).lines
+
+
 def test_a_prediction_may_be_skipped_and_is_marked_so(lab: Lab, progress_file: Path) -> None:
     asked = exercise(lab, judge=None, start="", questions=(COUNT,))
     compared = asked.compare(answered(500, 50))
@@ -337,12 +386,40 @@ def test_a_skipped_prediction_stays_skipped_in_a_later_kernel(lab: Lab) -> None:
     assert exercise(lab, judge=None, start="", questions=(COUNT,)).ask().answer is None
 
 
-def test_a_closed_lab_is_no_wrong_answer() -> None:
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda tried: tried.note_applied("kind: Something"),
+        lambda tried: tried.note_refusal("kind: Something", ManifestError([Problem("bad")])),
+        lambda tried: tried.note_gap("kind: ____"),
+        lambda tried: tried.note_applied(START),
+        lambda tried: None,
+    ],
+)
+def test_a_closed_lab_is_no_wrong_answer(attempt: Callable[[Exercise], object]) -> None:
     with Lab(SmallEngine()) as opened:
         tried = exercise(opened, judge=raising(AssertionError("judged")))
-        tried.note_applied("kind: Something")
+        attempt(tried)
     outcome = tried.check()
     assert outcome.state is NOT_ATTEMPTED and "The lab is closed" in repr(outcome)
+
+
+@pytest.mark.parametrize(
+    ("pods", "state"),
+    [
+        ([], NOT_ATTEMPTED),
+        ([Pod("web-safe-1", "default", "web-safe"), Pod("client-1", "default", "client", ready=True)], NOT_ATTEMPTED),
+        ([Pod("web-risk-1", "default", "web-risk", ready=True)], PASSED),
+    ],
+)
+def test_where_every_pod_is_scaled_away_nothing_is_judged(pods: list[Pod], state: CheckState) -> None:
+    with Lab(SmallEngine(pods=pods)) as opened:
+        opened.apply("apps/web", "apps/client")
+        outcome = exercise(opened, start="", needs=("apps/web", "apps/client")).check()
+        assert outcome.state is state
+        assert ("No pod of Deployment/web-risk or Deployment/web-safe is ready" in repr(outcome)) is (
+            state is not PASSED
+        )
 
 
 def test_what_the_exercise_builds_on_must_be_there(lab: Lab) -> None:
@@ -363,6 +440,8 @@ def test_an_object_of_another_kind_or_name_in_the_cell_is_no_answer(lab: Lab) ->
         outcome = tried.check()
         assert outcome.state is FAILED
         assert f"The cell holds {ref}, and no VirtualService/web." in repr(outcome)
+    tried.note_applied("# nothing")
+    assert "The cell holds nothing, and no VirtualService/web." in repr(tried.check())
 
 
 def test_a_wrong_answer_beside_a_judge_counts_and_a_prediction_does_not(lab: Lab) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from labsupport.engine.dangling import dangling
 from labsupport.engine.embedded.pods.programs import Programs
-from labsupport.engine.embedded.refuse import notes, problems
+from labsupport.engine.embedded.refuse import notes, problems, taken_node_ports
 from labsupport.model import parse
 from labsupport.model.kinds.core import Service
 from labsupport.model.reading.documents import read
@@ -276,7 +276,9 @@ def test_fields_without_effect_are_named_once() -> None:
 
 def test_a_load_balancer_is_said_to_have_no_address_here() -> None:
     text = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {type: %s, ports: [{port: 80}]}\n"
-    (note,) = notes(parse(read(text % "LoadBalancer")), set())
+    told: set[str] = set()
+    (note,) = notes(parse(read(text % "LoadBalancer")), told)
+    assert notes(parse(read(text % "LoadBalancer")), told) == []
     assert note == "Service/web: no load balancer gives it an address here; its node port is open"
     assert notes(parse(read(text % "NodePort")), set()) == []
 
@@ -300,3 +302,40 @@ def test_a_variable_from_nowhere_is_refused() -> None:
     env = ", env: [{name: A, valueFrom: {configMapKeyRef: {name: absent, key: a}}}]"
     (problem,) = dangling(parse(read(deployment(container=env))))
     assert "ConfigMap/absent" in problem.message
+
+
+SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {type: %s, ports: [%s]}\n"
+
+
+@pytest.mark.parametrize(
+    ("type_", "ports", "told"),
+    [
+        ("NodePort", "{port: 80, nodePort: 30000}, {name: b, port: 81, nodePort: 32767}", ()),
+        ("LoadBalancer", "{port: 80, nodePort: 31532}", ()),
+        ("NodePort", "{port: 80, nodePort: 0}", ()),
+        ("ClusterIP", "{port: 80, nodePort: 0}", ()),
+        ("NodePort", "{port: 80, nodePort: 29999}", ("29999 is not in the range of node ports, 30000-32767",)),
+        ("LoadBalancer", "{port: 80, nodePort: 32768}", ("32768 is not in the range of node ports, 30000-32767",)),
+        ("ClusterIP", "{port: 80, nodePort: 31532}", ("a Service of type ClusterIP has no node ports",)),
+    ],
+)
+def test_node_ports_are_refused_as_a_cluster_refuses_them(
+    images: Programs, type_: str, ports: str, told: tuple[str, ...]
+) -> None:
+    refused = problems(parse(read(SERVICE % ("web", type_, ports))), images)
+    assert tuple(problem.message for problem in refused) == told
+    assert all(problem.path == "spec.ports[0].nodePort" and problem.remedy for problem in refused)
+
+
+def test_a_node_port_is_that_of_one_service_and_one_of_its_ports() -> None:
+    both = "{name: a, port: 80, nodePort: 31532}, {name: b, port: 81, nodePort: 31532}"
+    apart = "{name: a, port: 80, nodePort: 31532}, {name: b, port: 80, nodePort: 31532, protocol: UDP}"
+    web = SERVICE % ("web", "NodePort", "{port: 80, nodePort: 31532}")
+    (problem,) = taken_node_ports(parse(read(SERVICE % ("web", "NodePort", both))))
+    assert problem.path == "spec.ports[1].nodePort"
+    (problem,) = taken_node_ports(parse(read(f"{web}---\n{web.replace('name: web', 'name: other')}")))
+    assert problem.object == "Service/other" and "31532 is the node port of Service/web already" in problem.message
+    assert taken_node_ports(parse(read(SERVICE % ("web", "NodePort", apart)))) == []
+    assert (
+        taken_node_ports(parse(read(SERVICE % ("web", "NodePort", "{name: a, port: 80}, {name: b, port: 81}")))) == []
+    )
