@@ -47,11 +47,11 @@ def _section(name: str, lines: list[str]) -> Iterator[str]:
     yield ""
 
 
-def described(thing: Any) -> Iterator[str]:
-    """The docstring of a thing as Markdown, section by section."""
+def described(exported: Any) -> Iterator[str]:
+    """The docstring of an exported object as Markdown, section by section."""
     section, lines = "", list[str]()
     text: list[str] = []
-    for line in [*(inspect.getdoc(thing) or "").splitlines(), "End:"]:
+    for line in [*(inspect.getdoc(exported) or "").splitlines(), "End:"]:
         if (heading := _SECTION.match(line)) or line == "End:":
             if section:
                 text += _section(section, lines)
@@ -89,30 +89,30 @@ def _members(owner: type) -> Iterator[tuple[str, Any]]:
             yield name, member
 
 
-def entry(name: str, thing: Any) -> Iterator[str]:
+def entry(name: str, exported: Any) -> Iterator[str]:
     """What the page says of one exported name."""
     yield from (f"## {name}", "")
-    if inspect.ismodule(thing):
-        yield from described(thing)
-        for part in sorted(thing.__all__):
-            if inspect.isfunction(function := getattr(thing, part)):
+    if inspect.ismodule(exported):
+        yield from described(exported)
+        for part in sorted(exported.__all__):
+            if inspect.isfunction(function := getattr(exported, part)):
                 yield from (f"### {name}.{part}", "", "```python", _signature(f"{name}.{part}", function), "```", "")
                 yield from described(function)
-    elif inspect.isclass(thing):
-        if inspect.isfunction(vars(thing).get("__init__")) and not dataclasses.is_dataclass(thing):
-            yield from ("```python", _signature(name, vars(thing)["__init__"]).removesuffix(" -> None"), "```", "")
-        yield from described(thing)
-        for part, member in _members(thing):
+    elif inspect.isclass(exported):
+        if inspect.isfunction(vars(exported).get("__init__")) and not dataclasses.is_dataclass(exported):
+            yield from ("```python", _signature(name, vars(exported)["__init__"]).removesuffix(" -> None"), "```", "")
+        yield from described(exported)
+        for part, member in _members(exported):
             yield from (f"### {name}.{part}", "")
             function = getattr(member, "__func__", member)
             if not isinstance(member, property):
                 yield from ("```python", _signature(f"{name}.{part}", function), "```", "")
             yield from described(function)
-    elif inspect.isfunction(thing):
-        yield from ("```python", _signature(name, thing), "```", "")
-        yield from described(thing)
+    elif inspect.isfunction(exported):
+        yield from ("```python", _signature(name, exported), "```", "")
+        yield from described(exported)
     else:
-        yield from (f"A value of `{type(thing).__name__}`.", "")
+        yield from (f"A value of `{type(exported).__name__}`.", "")
 
 
 def page() -> str:

@@ -75,6 +75,9 @@ class Authority:
     Args:
         name: its common name.
         days: how long its certificate is valid.
+
+    Raises:
+        UsageError: the name is empty.
     """
 
     def __init__(self, name: str = "Workshop CA", *, days: float = 365.0) -> None:
@@ -106,6 +109,12 @@ class Authority:
         Args:
             *hosts: the names (or addresses) it is for; a wildcard such as ``*.shop.example`` is one.
             days: how long it is valid; a negative number makes one that has expired.
+
+        Returns:
+            The certificate with its key.
+
+        Raises:
+            UsageError: no host is named.
         """
         if not hosts:
             raise UsageError("Name the hosts that the certificate is for, such as authority.server('shop.example').")
@@ -117,6 +126,12 @@ class Authority:
         Args:
             name: whose it is.
             days: how long it is valid; a negative number makes one that has expired.
+
+        Returns:
+            The certificate with its key.
+
+        Raises:
+            UsageError: the name is empty.
         """
         if not name:
             raise UsageError("Say whose certificate it is, such as authority.client('alice').")

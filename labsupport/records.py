@@ -20,6 +20,8 @@ __all__ = [
     "Direction",
     "EnvoyConfig",
     "Hop",
+    "Json",
+    "JsonObject",
     "Leftovers",
     "ObjectChange",
     "Outcome",
@@ -32,6 +34,12 @@ __all__ = [
     "TlsOptions",
     "TrafficSpec",
 ]
+
+Json = Any
+"""A value as YAML or JSON gives it."""
+
+JsonObject = dict[str, Json]
+"""A mapping as YAML or JSON gives it."""
 
 Action = Literal["created", "changed", "unchanged", "deleted"]
 Direction = Literal["outbound", "inbound", "gateway"]

@@ -294,6 +294,9 @@ def quantile_interval(values: Iterable[float], q: float, *, level: float = 0.999
 
     Returns:
         Order statistics around the quantile; an end is infinite where there are too few values to bound it.
+
+    Raises:
+        UsageError: the quantile or the level is not between 0 and 1.
     """
     if not 0 < q < 1 or not 0 < level < 1:
         raise UsageError(f"q={q!r}, level={level!r}: both lie between 0 and 1")

@@ -259,7 +259,19 @@ def none(
 @checked
 @tells_window
 def status(observations: Observations | None, *statuses: int, title: str = "") -> CheckOutcome:
-    """Expect every response to have this HTTP status (or one of these)."""
+    """Expect every response to have this HTTP status (or one of these).
+
+    Args:
+        observations: what was seen.
+        *statuses: the status, or several of which each will do.
+        title: what to call it.
+
+    Returns:
+        The outcome.
+
+    Raises:
+        UsageError: no status is named.
+    """
     if not statuses:
         raise UsageError("status(observations, 200): name at least one status")
     return only(observations, status=statuses, title=title or f"status {words.join(statuses, 'or')} only")
@@ -268,7 +280,15 @@ def status(observations: Observations | None, *statuses: int, title: str = "") -
 @checked
 @tells_window
 def ok(observations: Observations | None, *, title: str = "") -> CheckOutcome:
-    """Expect every request to succeed (status below 400)."""
+    """Expect every request to succeed (status below 400).
+
+    Args:
+        observations: what was seen.
+        title: what to call it.
+
+    Returns:
+        The outcome.
+    """
     return only(observations, outcome="ok", title=title or "not one request failed")
 
 
@@ -295,6 +315,9 @@ def even(
 
     Returns:
         The outcome.
+
+    Raises:
+        UsageError: ``among`` or ``within`` is not such a number.
     """
     whole("among", among, 1, _MOST)
     whole("within", within, 0, _MOST)

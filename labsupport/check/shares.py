@@ -181,21 +181,21 @@ def _by_text(shares: Mapping[str, float]) -> dict[str, float]:
 
 
 def _sentence(
-    seen: Share, wanted: Mapping[str, float], interval: Mapping[str, statistics.Interval], *, enough: bool
+    seen: Share, expected: Mapping[str, float], interval: Mapping[str, statistics.Interval], *, enough: bool
 ) -> str:
     """What came out, and if it is not what was expected, how it looks instead."""
-    shown = words.join(f"{words.percent(seen[key])} {key}" for key in [*wanted, *(k for k in seen if k not in wanted)])
-    goal = words.join(f"{words.percent(weight)} {key}" for key, weight in wanted.items())
-    strangers = [key for key in seen if key not in wanted]
-    if not strangers and _fits(seen, interval, wanted):
+    strangers = [key for key in seen if key not in expected]
+    shown = words.join(f"{words.percent(seen[key])} {key}" for key in [*expected, *strangers])
+    as_text = words.join(f"{words.percent(weight)} {key}" for key, weight in expected.items())
+    if not strangers and _fits(seen, interval, expected):
         return f"Seen: {shown}. That fits what was expected{'' if enough else ', so far'}."
-    text = f"Seen: {shown}; expected: {goal}"
-    if strangers or len(wanted) < 2:
+    text = f"Seen: {shown}; expected: {as_text}"
+    if strangers or len(expected) < 2:
         return f"{text}."
-    reversed_ = dict(zip(wanted, reversed([*wanted.values()]), strict=True))
+    reversed_ = dict(zip(expected, reversed([*expected.values()]), strict=True))
     if _fits(seen, interval, reversed_):
         return f"{text}: the shares are the wrong way round."
-    if _fits(seen, interval, dict.fromkeys(wanted, 1 / len(wanted))):
+    if _fits(seen, interval, dict.fromkeys(expected, 1 / len(expected))):
         return f"{text}: this looks like an even split."
     return f"{text}."
 

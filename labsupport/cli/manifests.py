@@ -86,8 +86,8 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
     """
     from labsupport.controlplane.offline.admission import files_of
     from labsupport.errors import ManifestError
-    from labsupport.model.reading import documents as manifest
-    from labsupport.model.validation import validate as judge
+    from labsupport.model import validation
+    from labsupport.model.reading.documents import read
 
     documents: list[Document] = []
     problems: list[Problem] = []
@@ -99,19 +99,19 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
             # more: of a key that is given twice, for instance.
             file = "" if isinstance(part, Path) else "standard input"
             try:
-                resources = manifest.read(part, file=file, empty=True, loose=output == "json")
+                from_file = read(part, file=file, empty=True, loose=output == "json")
             except ManifestError as error:
                 problems += error.problems
                 continue
-            documents += resources
-            if not resources:
+            documents += from_file
+            if not from_file:
                 empty.append(str(part) if isinstance(part, Path) else file)
     if problems:
         raise ManifestError(problems, outcome="so no object was judged")
     if output == "text":
         _tell_empty(empty, nothing_else=not documents)
     # One at a time, as a verdict does not say which document it is about.
-    judged = [(document, verdict) for document in documents for verdict in judge([document])]
+    judged = [(document, verdict) for document in documents for verdict in validation.validate([document])]
     for document, verdict in judged:
         if output == "json":
             _print_line(verdict.as_record())

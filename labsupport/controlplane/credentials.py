@@ -21,8 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from labsupport.controlplane.proxies import Json
 from labsupport.model import Resource
+from labsupport.records import JsonObject
 
 __all__ = ["SYSTEM_ROOTS", "Credential", "credential", "references"]
 
@@ -49,7 +49,7 @@ class Credential:
     """
 
     name: str
-    secret: Json | None = field(repr=False)
+    secret: JsonObject | None = field(repr=False)
     problem: str = ""
 
 
@@ -171,11 +171,11 @@ def _listed(values: Mapping[str, bytes]) -> str:
     return ", ".join(sorted(values)) or "none"
 
 
-def _inline(content: bytes) -> Json:
+def _inline(content: bytes) -> JsonObject:
     return {"inline_bytes": base64.b64encode(content).decode()}
 
 
-def _pair(values: Mapping[str, bytes]) -> tuple[Json, str]:
+def _pair(values: Mapping[str, bytes]) -> tuple[JsonObject, str]:
     """A certificate with its key, as ``ExtractCertInfo`` of istiod reads it."""
     chosen = next((pair for pair in (_GENERIC, _TLS) if all(values.get(key) for key in pair)), None)
     if chosen is None:
@@ -183,20 +183,20 @@ def _pair(values: Mapping[str, bytes]) -> tuple[Json, str]:
         raise _Unusable(f"it has {pairs} with a value; its keys: {_listed(values)}")
     certificate, key = chosen
     note = _check_pair(values[certificate], values[key], certificate, key)
-    made: Json = {"certificate_chain": _inline(values[certificate]), "private_key": _inline(values[key])}
+    made: JsonObject = {"certificate_chain": _inline(values[certificate]), "private_key": _inline(values[key])}
     if key == _TLS[1] and "tls.ocsp-staple" in values:
         made["ocsp_staple"] = _inline(values["tls.ocsp-staple"])
     return {"tls_certificate": made}, note
 
 
-def _trusted(values: Mapping[str, bytes]) -> tuple[Json, str]:
+def _trusted(values: Mapping[str, bytes]) -> tuple[JsonObject, str]:
     """Whom to trust, as ``ExtractRoot`` of istiod reads it."""
     key = next((key for key in _AUTHORITIES if values.get(key)), "")
     if not key:
         raise _Unusable(f"it has neither {' nor '.join(_AUTHORITIES)} with a value; its keys: {_listed(values)}")
     revoked = _AUTHORITIES[key]
     note = _validity(_certificates(values[key], key), key)
-    made: Json = {"trusted_ca": _inline(values[key])}
+    made: JsonObject = {"trusted_ca": _inline(values[key])}
     if revoked in values:
         _check_revoked(values[revoked], revoked)
         made["crl"] = _inline(values[revoked])

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from labsupport import words
 from labsupport.errors import NotFoundError
 from labsupport.model import Resource, Service
-from labsupport.model.schema.types import JsonObject
 from labsupport.model.writing.redaction import Hidden, redacted
-from labsupport.records import Action, ObjectChange, Ref
+from labsupport.records import Action, JsonObject, ObjectChange, Ref
 
 __all__ = ["Key", "ServiceAddresses", "changed_fields", "key_of", "merge", "remove"]
 

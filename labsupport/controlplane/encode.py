@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from google.protobuf import any_pb2, json_format, symbol_database
 
-from labsupport.controlplane.proxies import Json
+from labsupport.records import JsonObject
 
 __all__ = ["ORDER", "TYPE_URLS", "Encoded", "Encoder", "XdsType", "origins", "resource_name"]
 
@@ -93,7 +93,7 @@ def _values(value: Any, key: str) -> Iterator[Any]:
             yield from _values(item, key)
 
 
-def _references(kind: XdsType, resource: Json) -> Iterator[str]:
+def _references(kind: XdsType, resource: JsonObject) -> Iterator[str]:
     if kind == "CDS" and resource.get("type") == "EDS":
         yield resource.get("eds_cluster_config", {}).get("service_name") or resource_name(resource)
     elif kind == "LDS":
@@ -122,7 +122,7 @@ class Encoded:
     name: str
     # Neither is shown: a secret's bytes are a private key.
     any: any_pb2.Any = field(repr=False)
-    json: Json = field(repr=False)
+    json: JsonObject = field(repr=False)
     origins: frozenset[str] = frozenset()
     references: frozenset[str] = frozenset()
 
@@ -142,11 +142,11 @@ class Encoder:
     """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[XdsType, int], tuple[Json, Encoded]] = {}
+        self._made: dict[tuple[XdsType, int], tuple[JsonObject, Encoded]] = {}
         self._used: set[tuple[XdsType, int]] = set()
         self._by_name: dict[tuple[XdsType, str], list[Encoded]] = {}
 
-    def encode(self, kind: XdsType, resource: Json) -> Encoded:
+    def encode(self, kind: XdsType, resource: JsonObject) -> Encoded:
         """Serialise one resource.
 
         Raises:
@@ -159,11 +159,11 @@ class Encoder:
             made = self._made[key] = (resource, self._equal(kind, resource) or self._encode(kind, resource))
         return made[1]
 
-    def _equal(self, kind: XdsType, resource: Json) -> Encoded | None:
+    def _equal(self, kind: XdsType, resource: JsonObject) -> Encoded | None:
         known = self._by_name.get((kind, resource_name(resource)), ())
         return next((encoded for encoded in known if encoded.json == resource), None)
 
-    def _encode(self, kind: XdsType, resource: Json) -> Encoded:
+    def _encode(self, kind: XdsType, resource: JsonObject) -> Encoded:
         for name in (_MESSAGES[kind], *_any_types(resource)):
             _load(name)
         message = symbol_database.Default().GetSymbol(_MESSAGES[kind])()

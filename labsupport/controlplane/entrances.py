@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from labsupport.controlplane.proxies import Json, PodInfo
+from labsupport.controlplane.proxies import PodInfo
 from labsupport.errors import Problem
 from labsupport.model import Gateway, Resource, Server, Service, VirtualService
 from labsupport.model.hosts import gateway_name
 from labsupport.model.protocols import is_http, parse
+from labsupport.records import JsonObject
 
 __all__ = ["Entrance", "carries_connections", "conflicts", "container_port", "port_notes", "schemes", "selects"]
 
@@ -89,7 +90,7 @@ def port_notes(news: Iterable[Resource], objects: Sequence[Resource], pod: PodIn
     ]
 
 
-def conflicts(listeners: Mapping[str, Json], objects: Sequence[Resource], pod: PodInfo) -> list[Problem]:
+def conflicts(listeners: Mapping[str, JsonObject], objects: Sequence[Resource], pod: PodInfo) -> list[Problem]:
     """Servers of one port that would take the same connections, which istiod lets pass and Envoy does not.
 
     istiod compares hosts as they are written, and TLS servers with each other only. So a server of plain TCP beside a
@@ -128,7 +129,7 @@ def conflicts(listeners: Mapping[str, Json], objects: Sequence[Resource], pod: P
     return notes
 
 
-def _shared(listener: Json) -> str | None:
+def _shared(listener: JsonObject) -> str | None:
     """A server name (empty for any) that two filter chains of a listener match alike; None if there is none."""
     seen: set[tuple[str, str]] = set()
     for chain in listener.get("filter_chains", ()):

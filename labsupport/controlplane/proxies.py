@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-__all__ = ["Json", "PodInfo", "Proxy", "ProxyResources"]
+from labsupport.records import JsonObject
 
-Json = dict[str, Any]
+__all__ = ["PodInfo", "Proxy", "ProxyResources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ProxyResources:
     Equal resources of different proxies should be the same object, so that they are serialised once.
     """
 
-    clusters: Mapping[str, Json] = field(default_factory=dict)
-    listeners: Mapping[str, Json] = field(default_factory=dict)
-    routes: Mapping[str, Json] = field(default_factory=dict)
-    endpoints: Mapping[str, Json] = field(default_factory=dict)
+    clusters: Mapping[str, JsonObject] = field(default_factory=dict)
+    listeners: Mapping[str, JsonObject] = field(default_factory=dict)
+    routes: Mapping[str, JsonObject] = field(default_factory=dict)
+    endpoints: Mapping[str, JsonObject] = field(default_factory=dict)

@@ -34,29 +34,29 @@ def explained(lab: Lab, url: str, *, source: str) -> Explanation:
 
 
 def rule_says(
-    lab: Lab, url: str, weights: Mapping[str, float], *, source: str, seen: Observations, service: str | None = None
+    lab: Lab, url: str, expected: Mapping[str, float], *, source: str, seen: Observations, service: str | None = None
 ) -> CheckOutcome:
     """Expect the rule that a request follows to divide requests exactly like this, by version.
 
     Args:
         lab: where it is in force.
         url: as for ``lab.send``.
-        weights: version to relative weight.
+        expected: version to relative weight.
         source: the Deployment or pod whose proxy obeys.
         seen: what was sent, to tell what came of it.
         service: whose version, as for ``Observations.share``.
     """
-    explanation, wanted = explained(lab, url, source=source), proportions(weights)
-    title = f"the rule says {_shares(wanted)}"
+    explanation, expected_shares = explained(lab, url, source=source), proportions(expected)
+    title = f"the rule says {_shares(expected_shares)}"
     if explanation.chosen is None:
         lines = [f"No rule divides the requests from {source} to {url}.", *reasons_of(lab, explanation)]
         return CheckOutcome(FAILED, title, (*lines, _met(seen, service)))
     said = _by_version(lab, explanation)
-    if _equal(said, wanted):
+    if _equal(said, expected_shares):
         return CheckOutcome(PASSED, title, (f"The rule says {_shares(said)}.",))
-    sentence = f"The rule says {_shares(said)}; expected: {_shares(wanted)}"
-    swapped = [*_other_versions(lab, explanation, wanted)]
-    if not swapped and _equal(said, dict(zip(wanted, reversed([*wanted.values()]), strict=True))):
+    sentence = f"The rule says {_shares(said)}; expected: {_shares(expected_shares)}"
+    swapped = [*_other_versions(lab, explanation, expected_shares)]
+    if not swapped and _equal(said, dict(zip(expected_shares, reversed([*expected_shares.values()]), strict=True))):
         sentence += ": the weights are the wrong way round"
     lines = [f"{sentence}.", *swapped, *reasons_of(lab, explanation), _met(seen, service)]
     return CheckOutcome(FAILED, title, tuple(lines))
@@ -114,18 +114,18 @@ def _by_version(lab: Lab, explanation: Explanation) -> dict[str, float]:
     return {version: share for version, share in said.items() if share}
 
 
-def _other_versions(lab: Lab, explanation: Explanation, wanted: Mapping[str, float]) -> Iterator[str]:
+def _other_versions(lab: Lab, explanation: Explanation, expected: Mapping[str, float]) -> Iterator[str]:
     """Subsets that are called like a version and have pods of another one."""
     version_of = {pod.name: pod.version for pod in lab.pods()}
     for destination in explanation.destinations:
         others = sorted({version_of.get(pod, "") for pod in destination.pods} - {destination.subset})
-        if destination.subset in wanted and others:
+        if destination.subset in expected and others:
             host = destination.host.partition(".")[0]
             yield f"Subset {destination.subset} of {host} has pods of {words.join(others)}: look at its labels."
 
 
-def _equal(said: Mapping[str, float], wanted: Mapping[str, float]) -> bool:
-    return all(math.isclose(said.get(key, 0.0), wanted.get(key, 0.0), abs_tol=1e-9) for key in {*said, *wanted})
+def _equal(said: Mapping[str, float], expected: Mapping[str, float]) -> bool:
+    return all(math.isclose(said.get(key, 0.0), expected.get(key, 0.0), abs_tol=1e-9) for key in {*said, *expected})
 
 
 def _shares(shares: Mapping[str, float]) -> str:

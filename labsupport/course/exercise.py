@@ -141,13 +141,28 @@ class Exercise:
         return Solution("\n".join(question.reason for question in self.spec.questions))
 
     def start(self) -> Solution:
-        """The text that the cell of this exercise began with."""
+        """The text that the cell of this exercise began with.
+
+        Returns:
+            The text; a notebook shows it as YAML.
+
+        Raises:
+            UsageError: the exercise has no cell.
+        """
         if not self.spec.start:
             raise UsageError(f"Exercise {self.spec.number} has no text to begin with; {self.spec.title.lower()}.")
         return Solution(self.spec.start)
 
     def prepare(self) -> ApplyResult:
-        """Bring what the exercise builds on into the mesh, for those who begin in the middle of a notebook."""
+        """Bring what the exercise builds on into the mesh, for those who begin in the middle of a notebook.
+
+        Returns:
+            What was created, changed or unchanged, as of ``lab.apply``.
+
+        Raises:
+            UsageError: it builds on nothing, or the lab is gone or closed.
+            WaitTimeoutError: it was not in force in time.
+        """
         if not self.spec.needs:
             raise UsageError(f"Exercise {self.spec.number} needs nothing in the mesh.")
         result = self.lab.apply(*(self._path(path) for path in self.spec.needs))
@@ -184,6 +199,9 @@ class Exercise:
 
         Returns:
             This exercise.
+
+        Raises:
+            UsageError: there is no such question.
         """
         asked = self._question(question)
         self._answers[asked.name] = None
@@ -221,6 +239,9 @@ class Exercise:
 
         Returns:
             The question with the answer so far; what is answered there is noted as by ``predict``.
+
+        Raises:
+            UsageError: there is no such question.
         """
         asked = self._question(question)
         said = self._answer(asked)

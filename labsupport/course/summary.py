@@ -8,7 +8,7 @@ from pathlib import Path
 from labsupport import words
 from labsupport.arguments import checked
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckState
-from labsupport.course import catalogue as exercises
+from labsupport.course import catalogue
 from labsupport.course.progress import read, whole
 from labsupport.errors import NotFoundError
 
@@ -74,7 +74,7 @@ def summary() -> Summary:
     """How far all exercises of the course are; reads and never writes."""
     kept = read()
     done = []
-    for number, spec in exercises.every().items():
+    for number, spec in catalogue.every().items():
         entry = kept.entries.get(number, {})
         state = CheckState(entry["state"]) if entry.get("state") in (PASSED, FAILED) else NOT_ATTEMPTED
         passed_s = entry.get("passed_s")
@@ -105,8 +105,8 @@ def progress(lesson: str | int) -> Summary:
         NotFoundError: there is no such lesson.
     """
     whole_course = summary()
-    done = tuple(each for each in whole_course.exercises if each.number.startswith(f"{str(lesson).zfill(2)}."))
+    done = tuple(entry for entry in whole_course.exercises if entry.number.startswith(f"{str(lesson).zfill(2)}."))
     if not done:
-        lessons = words.join(sorted({each.number[:2] for each in whole_course.exercises}))
+        lessons = words.join(sorted({entry.number[:2] for entry in whole_course.exercises}))
         raise NotFoundError(f"There is no lesson {lesson!r} with exercises. There are: {lessons}.")
     return Summary(done, whole_course.file, whole_course.problem)

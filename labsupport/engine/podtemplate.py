@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from labsupport.engine.additions import PROXY_CONFIG, proxy_config, variables
 from labsupport.model import ConfigMap, Deployment, Resource, Secret
-from labsupport.model.schema.types import Json
+from labsupport.records import Json
 
 __all__ = ["MissingReference", "PodTemplate", "concurrency", "environment", "image_name", "injected", "pod_template"]
 
@@ -118,7 +118,7 @@ def pod_template(deployment: Deployment, namespace_labels: Mapping[str, str]) ->
         injected=has_sidecar,
         concurrency=concurrency(annotations) if has_sidecar else 0,
         port=int(written) if written.isdigit() else declared,
-        named_ports={variable.name: variable.container_port for variable in container.ports if variable.name},
+        named_ports={port.name: port.container_port for port in container.ports if port.name},
         grace_s=DEFAULT_GRACE_S if grace is None else float(grace),
         service_account=template.spec.service_account_name or template.spec.service_account or "default",
         surge=_surge(strategy, replicas),

@@ -105,7 +105,14 @@ class Engine(Protocol):
         ...
 
     def proxy_config(self, pod: str) -> EnvoyConfig:
-        """The configuration a proxy holds now."""
+        """The configuration a proxy holds now.
+
+        Args:
+            pod: its pod, or the Deployment of it.
+
+        Raises:
+            NotFoundError: there is no such pod, or it has no proxy.
+        """
         ...
 
     def metrics(self) -> list[Sample]:
@@ -113,7 +120,17 @@ class Engine(Protocol):
         ...
 
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
-        """The last lines of the log of a pod's program or of its Envoy."""
+        """The last lines of the log of a pod's program or of its Envoy.
+
+        Args:
+            pod: the pod, or its Deployment.
+            container: ``app`` is the program, ``proxy`` its Envoy.
+            lines: how many.
+
+        Raises:
+            NotFoundError: there is no such pod, or it has no such container.
+            UsageError: no such container.
+        """
         ...
 
     def urls(self) -> Mapping[str, str]:

@@ -56,11 +56,13 @@ class Lab:
             the current kubeconfig context); the environment variable ``WORKSHOP_ENGINE`` chooses the default. A
             running ``Engine`` is taken over, and closed with the lab.
         timeout_s: how long a change may take to be in force, in seconds.
-        **options: keyword arguments of the engine; for the cluster ``context``, ``namespace``, ``registry`` and ``tag``
-            (defaults: ``WORKSHOP_CONTEXT``, ``WORKSHOP_NAMESPACE``, ``WORKSHOP_REGISTRY``, ``WORKSHOP_IMAGE_TAG``).
+        **options: keyword arguments of the engine. For the embedded mesh ``namespace`` and ``images``: a program for
+            each further name of an image, such as ``images={"gcr.io/x/y": "web"}``, or a folder of programs of your own
+            (as ``WORKSHOP_IMAGES``). For the cluster ``context``, ``namespace``, ``registry`` and ``tag`` (defaults:
+            ``WORKSHOP_CONTEXT``, ``WORKSHOP_NAMESPACE``, ``WORKSHOP_REGISTRY``, ``WORKSHOP_IMAGE_TAG``).
 
     Raises:
-        UsageError: no such engine or option.
+        UsageError: no such engine or option, or ``images`` names no program.
         EngineError: the engine cannot start; the message says what is missing.
 
     Example:
@@ -140,7 +142,10 @@ class Lab:
             What was deleted.
 
         Raises:
-            NotFoundError: an object does not exist; nothing was deleted.
+            ManifestError: something is wrong with a manifest; nothing was deleted.
+            NotFoundError: an object, a file or a folder does not exist; nothing was deleted.
+            UsageError: nothing was given, or something that names no object, or belongs to every mesh.
+            WaitTimeoutError: it was not in force in time.
         """
         if not targets and not missing_ok:
             raise UsageError("Nothing was given. Name what to delete, such as lab.delete('vs/web').")
@@ -179,6 +184,8 @@ class Lab:
         Raises:
             ManifestError: the result would not be valid; nothing was changed.
             NotFoundError: there is no such object.
+            UsageError: it does not name one object, or the patch holds what JSON has no form for.
+            WaitTimeoutError: it was not in force in time.
         """
         fields = plain("patch", patch)
         ref = self._named(target, namespace)
@@ -205,6 +212,8 @@ class Lab:
 
         Raises:
             NotFoundError: there is no such Deployment.
+            UsageError: it is no Deployment, or ``replicas`` is no number from 0 to 10,000.
+            WaitTimeoutError: the pods were not ready in time.
         """
         ref = self._named(target, namespace, default_kind="Deployment")
         if ref.kind != "Deployment":
@@ -418,8 +427,12 @@ class Lab:
             name: only the one of this name.
             namespace: where to look; the lab's own by default, ``*`` for all.
 
+        Returns:
+            The objects; in a notebook, one is shown as YAML, several by name.
+
         Raises:
             NotFoundError: there is no object of that name; the message lists what there is.
+            UsageError: no such kind, or an object that is named twice; and Pods, which ``pods`` tells.
         """
         if isinstance(kind, str) and "/" not in kind:
             known, within = kind_name(kind), checked_namespace(namespace)
@@ -494,6 +507,13 @@ class Lab:
             pod: a pod, or the name of one or of a Deployment (its first pod).
             container: ``app`` or ``proxy``.
             lines: how many.
+
+        Returns:
+            The lines; a notebook shows them as they are.
+
+        Raises:
+            NotFoundError: there is no such pod or Deployment, or its pod has no such container.
+            UsageError: ``lines`` is no number from 1 to 1,000,000.
         """
         whole("lines", lines, 1, _MOST_LINES)
         return LogText(self._open().logs(self._pod_name(pod), container=container, lines=lines))
@@ -522,6 +542,13 @@ class Lab:
             target: the rule, such as ``"vs/web"``.
             namespace: where it is.
             proxy: pod (or Deployment) to look into; by default one that holds something of the rule.
+
+        Returns:
+            A record that a notebook shows as two columns; a note says why where no proxy holds anything of the rule.
+
+        Raises:
+            NotFoundError: there is no such object, pod or Deployment.
+            UsageError: no configuration is made of an object of this kind alone, or the pod has no Envoy.
         """
         from labsupport.observe.config import view
 
@@ -540,6 +567,7 @@ class Lab:
             The journey; in a notebook it is a picture, and ``show(...)`` makes a figure of it that can be saved.
 
         Raises:
+            NotFoundError: no proxy knows a request with that x-request-id.
             UsageError: it is none of these, or there is no response.
         """
         if not of:

@@ -51,7 +51,7 @@ def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
     """
     # Imported here, because pydantic's models take longer to build than a notebook should wait at its first line.
     from labsupport import model
-    from labsupport.model.reading import documents as manifest
+    from labsupport.model.reading import documents
 
     try:
         flat = list(_flatten(sources))
@@ -59,7 +59,7 @@ def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
         raise UsageError("A list of manifests holds itself.") from None
     if not flat:
         raise UsageError("Nothing was given. Pass a file, a folder, YAML text or an object, such as 'apps/web'.")
-    parts: list[Resource | list[manifest.Document]] = []
+    parts: list[Resource | list[documents.Document]] = []
     problems: list[Problem] = []
     for source in flat:
         if isinstance(source, Resource):
@@ -67,16 +67,16 @@ def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
             continue
         try:
             if isinstance(source, Mapping):
-                parts.append(manifest.of_data(plain(name or "manifest", source), file=name))
+                parts.append(documents.of_data(plain(name or "manifest", source), file=name))
             elif isinstance(source, str) and is_text(source):
-                parts.append(manifest.read(source, file=name))
+                parts.append(documents.read(source, file=name))
             elif isinstance(source, str) and not source.strip():
                 raise UsageError("The text is empty. Pass a file, a folder or YAML text, such as 'apps/web'.")
             else:
-                documents = manifest.read(paths.resolve(source))
-                for document in documents:
+                from_files = documents.read(paths.resolve(source))
+                for document in from_files:
                     document.origin.file = paths.display_name(Path(document.origin.file))
-                parts.append(documents)
+                parts.append(from_files)
         except ManifestError as error:
             problems += [_shortened(problem) for problem in error.problems]
     every = [document for part in parts if isinstance(part, list) for document in part]

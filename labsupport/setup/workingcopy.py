@@ -126,8 +126,8 @@ class WorkingCopy:
     def _names(self, root: Path) -> Iterator[str]:
         for folder in FOLDERS:
             for path, folders, files in os.walk(root / folder):
-                folders[:] = sorted(each for each in folders if not each.startswith((".", "__")))
-                for file in sorted(each for each in files if not each.startswith(".")):
+                folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+                for file in sorted(name for name in files if not name.startswith(".")):
                     yield str(Path(path, file).relative_to(root))
 
     def _give_up(self, name: str, folder: Path | None) -> Path | None:

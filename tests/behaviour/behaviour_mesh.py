@@ -206,14 +206,14 @@ class Mesh:
         options.setdefault("keep_body", True)
         return self.lab.send(url, count=count, source=source, **options)
 
-    def one(self, url: str, **options: Any) -> Response:
+    def request(self, url: str, **options: Any) -> Response:
         """Send one request."""
         (seen,) = self.send(url, **options)
         return seen
 
     def echo(self, url: str, **options: Any) -> Json:
         """What the application saw of one request: method, path, query and headers."""
-        seen = self.one(url, **options)
+        seen = self.request(url, **options)
         assert seen.status == 200, seen
         told: Json = json.loads(seen.body)
         return told

@@ -42,7 +42,7 @@ CORS_HEADERS = [*ALLOWED, "access-control-max-age", "access-control-allow-creden
 )
 def test_where_a_redirect_leads(mesh: Mesh, redirect: Json, location: str) -> None:
     mesh.apply(virtual_service({"match": FOO, "redirect": redirect}))
-    seen = mesh.one(f"{WEB}/foo/x?a=1")
+    seen = mesh.request(f"{WEB}/foo/x?a=1")
     assert (seen.status, seen.headers["location"]) == (301, location)
     assert mesh.arrivals(seen) == []
 
@@ -50,13 +50,13 @@ def test_where_a_redirect_leads(mesh: Mesh, redirect: Json, location: str) -> No
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 def test_the_status_of_a_redirect(mesh: Mesh, code: int) -> None:
     mesh.apply(virtual_service({"redirect": {"uri": "/new", "redirectCode": code}}))
-    assert mesh.one(f"{WEB}/").status == code
+    assert mesh.request(f"{WEB}/").status == code
 
 
 def test_a_redirect_at_the_gateway(mesh: Mesh) -> None:
     rule = {"redirect": {"uri": "/new", "scheme": "https", "derivePort": "FROM_REQUEST_PORT"}}
     mesh.apply(gateway(), virtual_service(rule, hosts=["shop.example"], gateways=["entrance"]))
-    seen = mesh.one("gateway:/old", headers={"Host": "shop.example"})
+    seen = mesh.request("gateway:/old", headers={"Host": "shop.example"})
     assert seen.headers["location"] == "https://shop.example:80/new"
 
 
@@ -73,7 +73,7 @@ def test_a_direct_response(mesh: Mesh, body: Json | None, expected: str) -> None
     answer = {"status": 418, **({"body": body} if body else {})}
     rule = {"directResponse": answer, "headers": {"response": {"set": {"x-made": "by the proxy"}}}}
     mesh.apply(virtual_service(rule))
-    seen = mesh.one(f"{WEB}/", keep_headers=["x-made"])
+    seen = mesh.request(f"{WEB}/", keep_headers=["x-made"])
     assert (seen.status, seen.body, seen.headers["x-made"]) == (418, expected, "by the proxy")
     line = mesh.own(seen)
     assert (line.details, line.cluster) == ("direct_response", "")
@@ -81,7 +81,7 @@ def test_a_direct_response(mesh: Mesh, body: Json | None, expected: str) -> None
 
 def preflight(mesh: Mesh, origin: str, method: str = "GET") -> Any:
     asked = {"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": "x-a"}
-    return mesh.one(f"{WEB}/", method="OPTIONS", headers=asked, keep_headers=CORS_HEADERS)
+    return mesh.request(f"{WEB}/", method="OPTIONS", headers=asked, keep_headers=CORS_HEADERS)
 
 
 def cors(mesh: Mesh, **policy: Any) -> None:
@@ -141,10 +141,10 @@ def test_origins(mesh: Mesh, allowed: Json, origin: str, fits: bool) -> None:
 
 def test_a_plain_request_is_served_whatever_its_origin(mesh: Mesh) -> None:
     cors(mesh, allowOrigins=[{"exact": "http://shop.example"}], exposeHeaders=["x-path"])
-    own = mesh.one(f"{WEB}/", headers={"Origin": "http://shop.example"}, keep_headers=CORS_HEADERS)
+    own = mesh.request(f"{WEB}/", headers={"Origin": "http://shop.example"}, keep_headers=CORS_HEADERS)
     assert (own.status, own.headers["access-control-allow-origin"]) == (200, "http://shop.example")
     assert own.headers["access-control-expose-headers"] == "x-path"
-    other = mesh.one(f"{WEB}/", headers={"Origin": "http://evil.example"}, keep_headers=CORS_HEADERS)
+    other = mesh.request(f"{WEB}/", headers={"Origin": "http://evil.example"}, keep_headers=CORS_HEADERS)
     assert (other.status, dict(other.headers)) == (200, {})
 
 
@@ -154,4 +154,4 @@ def test_a_status_that_no_redirect_of_envoy_has_is_refused_before_it_harms_the_w
 ) -> None:
     with pytest.raises(ManifestError, match=f"no redirect with status {code}"):
         mesh.apply(virtual_service({"redirect": {"uri": "/new", "redirectCode": code}}))
-    assert mesh.one(f"{WEB}/").status == 200
+    assert mesh.request(f"{WEB}/").status == 200

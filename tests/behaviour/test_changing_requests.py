@@ -90,7 +90,7 @@ def test_operations_on_response_headers(mesh: Mesh) -> None:
         "headers": {"response": {"set": {"x-a": "rule", "content-type": "text/odd"}, "remove": ["x-path"]}},
     }
     mesh.apply(versions(), virtual_service(rule))
-    seen = mesh.one(f"{WEB}/", keep_headers=["x-a", "x-b", "content-type", "x-path"])
+    seen = mesh.request(f"{WEB}/", keep_headers=["x-a", "x-b", "content-type", "x-path"])
     assert seen.headers == {"x-a": "rule", "x-b": "destination", "content-type": "text/odd"}
     assert seen.path == ()
 
@@ -129,7 +129,7 @@ def test_a_rewrite_of_the_path(mesh: Mesh, match: Json | None, uri: str, sent: s
 def test_the_slashes_of_a_prefix_rewrite(mesh: Mesh, uri: Json | None, rewrite: str, sent: str, arrives: str) -> None:
     rule = {"route": [V2], "rewrite": {"uri": rewrite}, **({"match": [{"uri": uri}]} if uri else {})}
     mesh.apply(versions(), virtual_service(rule))
-    seen = mesh.one(f"{WEB}{sent}")
+    seen = mesh.request(f"{WEB}{sent}")
     told = json.loads(seen.body)
     known = arrives in ("/", "/headers")
     assert seen.status == (200 if known else 404)
@@ -158,11 +158,11 @@ def test_what_a_sidecar_and_a_server_add_by_themselves(mesh: Mesh) -> None:
 def test_a_client_cannot_change_retries_and_timeouts_by_headers(mesh: Mesh) -> None:
     asked = {"x-envoy-max-retries": "5", "x-envoy-retry-on": "5xx", "x-envoy-upstream-rq-timeout-ms": "1"}
     mesh.apply(versions(), virtual_service({"route": [V2]}))
-    seen = mesh.one(f"{WEB}/status/503", headers=asked)
+    seen = mesh.request(f"{WEB}/status/503", headers=asked)
     assert (seen.status, len(mesh.arrivals(seen))) == (503, 1)
 
 
 def test_servers_are_named_by_the_proxy_that_answers(mesh: Mesh) -> None:
-    seen = mesh.one(f"{WEB}/", keep_headers=["server", "x-envoy-upstream-service-time"])
+    seen = mesh.request(f"{WEB}/", keep_headers=["server", "x-envoy-upstream-service-time"])
     assert seen.headers["server"] == "envoy"
     assert seen.headers["x-envoy-upstream-service-time"].isdigit()

@@ -106,7 +106,7 @@ def test_requests_without_the_key_are_spread(mesh: Mesh) -> None:
 )
 def test_a_cookie_is_made_if_the_rule_gives_it_a_ttl(mesh: Mesh, cookie: Json, made: str) -> None:
     mesh.apply(hashed(httpCookie=cookie))
-    seen = mesh.one(f"{WEB}/", keep_headers=["set-cookie"]).headers.get("set-cookie", "")
+    seen = mesh.request(f"{WEB}/", keep_headers=["set-cookie"]).headers.get("set-cookie", "")
     assert made in seen if made else seen == ""
 
 
@@ -167,7 +167,7 @@ def limited(**pool: Any) -> list[Json]:
 
 def test_one_connection_and_one_waiting_request_leave_eight_of_ten_outside(mesh: Mesh) -> None:
     mesh.apply(*limited(tcp={"maxConnections": 1}, http={"http1MaxPendingRequests": 1}))
-    assert mesh.one(f"{WEB}/").status == 200
+    assert mesh.request(f"{WEB}/").status == 200
     seen = mesh.send(f"{WEB}/slow?seconds=1", 10, simultaneous=True)
     assert dict(seen.share("status").counts) == {"200": 2, "503": 8}
     (refused, *_) = [response for response in seen if response.status == 503]
@@ -175,12 +175,12 @@ def test_one_connection_and_one_waiting_request_leave_eight_of_ten_outside(mesh:
     assert refused.headers["x-envoy-overloaded"] == "true"
     assert "reset reason: overflow" in refused.body
     assert mesh.arrivals(refused) == []
-    assert mesh.one(f"{WEB}/").status == 200
+    assert mesh.request(f"{WEB}/").status == 200
 
 
 def test_a_limit_of_requests_counts_for_http_1_too(mesh: Mesh) -> None:
     mesh.apply(*limited(http={"http2MaxRequests": 3}))
-    assert mesh.one(f"{WEB}/").status == 200
+    assert mesh.request(f"{WEB}/").status == 200
     seen = mesh.send(f"{WEB}/slow?seconds=1", 10, simultaneous=True)
     assert dict(seen.share("status").counts) == {"200": 3, "503": 7}
     assert {mesh.own(response).flags for response in seen if response.status == 503} == {"UO"}
@@ -190,7 +190,7 @@ def test_overflow_is_not_tried_again(mesh: Mesh) -> None:
     rules = limited(tcp={"maxConnections": 1}, http={"http1MaxPendingRequests": 1})
     rules[1]["spec"]["http"][0]["retries"] = {"attempts": 3, "retryOn": "5xx"}
     mesh.apply(*rules)
-    assert mesh.one(f"{WEB}/").status == 200
+    assert mesh.request(f"{WEB}/").status == 200
     seen = mesh.send(f"{WEB}/slow?seconds=1", 10, simultaneous=True)
     assert dict(seen.share("status").counts) == {"200": 2, "503": 8}
 
@@ -265,7 +265,7 @@ def test_a_pod_that_was_taken_out_comes_back(mesh: Mesh) -> None:
 def test_when_all_pods_are_out_nobody_is_left(mesh: Mesh) -> None:
     mesh.apply(outliers(consecutive5xxErrors=1, baseEjectionTime="60s", maxEjectionPercent=100))
     deadline = time.monotonic() + 15
-    while (seen := mesh.one("http://mixed:8080/status/500")).status == 500:
+    while (seen := mesh.request("http://mixed:8080/status/500")).status == 500:
         assert time.monotonic() < deadline, "somebody is left"
     # With outlierDetection, minHealthPercent is 0: a proxy does not panic and try those that are out.
     assert mesh.verdict(seen) == (503, "UH", "no_healthy_upstream")

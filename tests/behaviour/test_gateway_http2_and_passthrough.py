@@ -77,15 +77,15 @@ def test_the_server_name_chooses_the_version(mesh: Mesh, authority: Authority) -
         seen = mesh.send(f"https://{host}/", 5, tls=Tls(ca=authority))
         assert versions_of(seen) == {version: 5}
         assert {response.tls["names"] for response in seen} == {f"{V1}, {V2}, secure.{NAMESPACE}.svc.cluster.local"}
-    assert mesh.one(f"https://{V1}/name", tls=Tls(ca=authority)).tls["alpn"] == "http/1.1"
-    elsewhere = mesh.one("https://else.example/")
+    assert mesh.request(f"https://{V1}/name", tls=Tls(ca=authority)).tls["alpn"] == "http/1.1"
+    elsewhere = mesh.request("https://else.example/")
     assert elsewhere.outcome == "connection"
 
 
 @pytest.mark.usefixtures("secured")
 def test_what_passes_through_is_a_connection_in_the_log_and_not_a_request(mesh: Mesh, authority: Authority) -> None:
     mesh.apply(subsets("secure"), gateway(passing()), tls_rules(by_name(V1, "v1")))
-    seen = mesh.one(f"https://{V1}/", tls=Tls(ca=authority))
+    seen = mesh.request(f"https://{V1}/", tls=Tls(ca=authority))
     lines = mesh.connections(seen, V1)
     assert [(line.method, line.status, line.cluster, line.protocol) for line in lines] == [
         ("", 0, f"outbound|443|v1|secure.{NAMESPACE}.svc.cluster.local", "TCP")
@@ -124,7 +124,7 @@ def test_passing_on_and_ending_share_a_port_by_name(mesh: Mesh, authority: Autho
         virtual_service({"route": [to()]}, hosts=["shop.example"], gateways=["entrance"], name="ending"),
     )
     assert versions_of(mesh.send(f"https://{V2}/", 3, tls=Tls(ca=authority))) == {"v2": 3}
-    assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).path[0].service == "web"
+    assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).path[0].service == "web"
 
 
 @pytest.mark.usefixtures("secured")
@@ -147,7 +147,7 @@ def test_a_proxy_begins_tls_towards_a_server_that_wants_it(mesh: Mesh) -> None:
         virtual_service({"route": [to("secure", port=443)]}, hosts=["*"], gateways=["entrance"]),
         destination_rule("secure", trafficPolicy={"tls": begins}),
     )
-    seen = mesh.one("gateway:/")
+    seen = mesh.request("gateway:/")
     assert (seen.status, seen.path[0].service) == (200, "secure")
 
 
@@ -155,10 +155,10 @@ def test_a_proxy_begins_tls_towards_a_server_that_wants_it(mesh: Mesh) -> None:
 def test_a_sidecar_begins_tls_as_well(mesh: Mesh) -> None:
     # The pattern of egress: the application speaks HTTP, and its sidecar TLS.
     mesh.apply(virtual_service({"route": [to("secure", port=443)]}))
-    assert mesh.one("http://web:8080/").status != 200
+    assert mesh.request("http://web:8080/").status != 200
     begins = {"mode": "SIMPLE", "insecureSkipVerify": True}
     mesh.apply(destination_rule("secure", trafficPolicy={"tls": begins}))
-    seen = mesh.one("http://web:8080/")
+    seen = mesh.request("http://web:8080/")
     assert (seen.status, seen.path[0].service) == (200, "secure")
 
 
@@ -167,9 +167,9 @@ def test_a_proxy_that_does_not_trust_the_server_answers_503(mesh: Mesh, authorit
     route = virtual_service({"route": [to("secure", port=443)]}, hosts=["*"], gateways=["entrance"])
     mesh.apply(gateway(), route, destination_rule("secure", trafficPolicy={"tls": {"mode": "SIMPLE"}}))
     host = {"Host": f"secure.{NAMESPACE}.svc.cluster.local"}
-    seen = mesh.one("gateway:/", headers=host)
+    seen = mesh.request("gateway:/", headers=host)
     status, flags, details = mesh.verdict(seen)
     assert (status, "UF" in flags, "CERTIFICATE_VERIFY_FAILED" in details.upper()) == (503, True, True)
     trusted = {"mode": "SIMPLE", "credentialName": "trust", "sni": V1, "subjectAltNames": [V1]}
     mesh.apply(secret(authority.secret("trust-cacert")), destination_rule("secure", trafficPolicy={"tls": trusted}))
-    assert mesh.one("gateway:/", headers=host).status == 200
+    assert mesh.request("gateway:/", headers=host).status == 200

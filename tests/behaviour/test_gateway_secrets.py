@@ -35,7 +35,7 @@ def pair(certificate: Certificate, key: Certificate) -> Json:
 
 
 def closed(mesh: Mesh, url: str = "https://shop.example/") -> bool:
-    return "closed the connection during the handshake" in mesh.one(url).error
+    return "closed the connection during the handshake" in mesh.request(url).error
 
 
 def restarts(mesh: Mesh) -> int:
@@ -51,15 +51,17 @@ def test_a_rule_that_names_no_secret_is_accepted_and_told_by_name(mesh: Mesh, au
     assert closed(mesh), "in force: the gateway listens, and has nothing to show"
     result = mesh.apply(secret(authority.server("shop.example").secret("absent")))
     assert not [text for text in result.notes if "Secret/absent" in text]
-    assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).status == 200
+    assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).status == 200
 
 
 def test_other_servers_of_the_port_do_not_wait_for_a_missing_secret(mesh: Mesh, authority: Authority) -> None:
     mesh.apply(secret(authority.server("shop.example").secret("shop")), gateway(https("shop.example")), everywhere())
     more = https("more.example", credential="missing")
     mesh.apply(gateway(https("shop.example", minProtocolVersion="TLSV1_3"), more))
-    assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).status == 200
-    assert mesh.one("https://shop.example/", tls=Tls(version="1.2")).outcome == "connection", "the change is in force"
+    assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).status == 200
+    assert mesh.request("https://shop.example/", tls=Tls(version="1.2")).outcome == "connection", (
+        "the change is in force"
+    )
     assert closed(mesh, "https://more.example/")
 
 
@@ -86,20 +88,20 @@ def test_a_changed_secret_is_in_force_when_apply_returns(mesh: Mesh, authority: 
         result = mesh.apply(secret(authority.server("shop.example").secret("shop")))
         assert [proxy.proxy for proxy in result.proxies] == ["istio-ingressgateway"]
         assert result.proxies[0].types == ("SDS",)
-        shown = {mesh.one("https://shop.example/", tls=Tls(ca=authority)).tls["fingerprint"] for _ in range(2)}
+        shown = {mesh.request("https://shop.example/", tls=Tls(ca=authority)).tls["fingerprint"] for _ in range(2)}
         assert len(shown) == 1
         last = shown.pop()
-    assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).tls["fingerprint"] == last
+    assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).tls["fingerprint"] == last
 
 
 def test_a_deleted_secret_leaves_the_gateway_with_what_it_has(mesh: Mesh, authority: Authority) -> None:
     mesh.apply(secret(authority.server("shop.example").secret("shop")), gateway(https("shop.example")), everywhere())
     result = mesh.lab.delete("Secret/shop")
     assert any("Secret/shop" in text and "keeps what it had" in text for text in result.notes)
-    assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).status == 200
+    assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).status == 200
     other = Authority("Other")
     mesh.apply(secret(other.server("shop.example").secret("shop")))
-    assert mesh.one("https://shop.example/", tls=Tls(ca=other)).status == 200
+    assert mesh.request("https://shop.example/", tls=Tls(ca=other)).status == 200
 
 
 def test_a_broken_pair_is_told_by_name_and_the_former_one_stays(mesh: Mesh, authority: Authority) -> None:
@@ -110,20 +112,20 @@ def test_a_broken_pair_is_told_by_name_and_the_former_one_stays(mesh: Mesh, auth
     assert any("Secret/broken: tls.key does not belong to tls.crt" in text for text in result.notes)
     assert closed(mesh)
     mesh.apply(pair(good, good))
-    shown = mesh.one("https://shop.example/", tls=Tls(ca=authority)).tls["fingerprint"]
+    shown = mesh.request("https://shop.example/", tls=Tls(ca=authority)).tls["fingerprint"]
     result = mesh.apply(pair(other, good))
     assert any("keeps what it had" in text for text in result.notes)
-    assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).tls["fingerprint"] == shown
+    assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).tls["fingerprint"] == shown
     mesh.apply(pair(other, other))
-    assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).tls["fingerprint"] != shown
+    assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).tls["fingerprint"] != shown
 
 
 def test_an_expired_certificate_is_served_and_told(mesh: Mesh, authority: Authority) -> None:
     old = secret(authority.server("shop.example", days=-2).secret("shop"))
     result = mesh.apply(old, gateway(https("shop.example")), everywhere())
     assert any("Secret/shop: tls.crt expired on" in text for text in result.notes)
-    assert "has expired" in mesh.one("https://shop.example/", tls=Tls(ca=authority)).error
-    assert mesh.one("https://shop.example/").status == 200
+    assert "has expired" in mesh.request("https://shop.example/", tls=Tls(ca=authority)).error
+    assert mesh.request("https://shop.example/").status == 200
 
 
 def test_whom_to_trust_changes_at_once(mesh: Mesh, authority: Authority) -> None:
@@ -133,7 +135,8 @@ def test_whom_to_trust_changes_at_once(mesh: Mesh, authority: Authority) -> None
 
     def served() -> list[str]:
         return [
-            mesh.one("https://shop.example/", tls=Tls(ca=authority, certificate=client)).outcome for client in clients
+            mesh.request("https://shop.example/", tls=Tls(ca=authority, certificate=client)).outcome
+            for client in clients
         ]
 
     assert served() == ["ok", "connection"]
@@ -149,9 +152,9 @@ def test_a_secret_may_lie_where_the_gateway_runs(mesh: Mesh, authority: Authorit
     there = secret(authority.server("shop.example").secret("shop", namespace="istio-system"))
     mesh.apply(there, gateway(https("shop.example")), everywhere())
     try:
-        assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).status == 200
+        assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).status == 200
         result = mesh.apply(secret(Authority("Other").server("shop.example").secret("shop")))
-        assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).status == 200, (
+        assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).status == 200, (
             "the gateway's namespace comes first"
         )
         assert not result.proxies
@@ -164,9 +167,9 @@ def test_a_server_that_comes_back_shows_its_certificate_again(mesh: Mesh, author
     mesh.apply(secret(authority.server("shop.example").secret("shop")), everywhere())
     for _ in range(8):
         mesh.apply(gateway(https("shop.example")))
-        assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).status == 200
+        assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).status == 200
         mesh.lab.delete("Gateway/entrance")
-        assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).outcome == "connection"
+        assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).outcome == "connection"
 
 
 @pytest.mark.parametrize("kind", ["repr", "yaml", "status", "config"])

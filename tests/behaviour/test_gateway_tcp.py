@@ -28,9 +28,9 @@ def opened(*numbers: int) -> Json:
 
 def test_an_echo_answers_through_the_gateway(mesh: Mesh) -> None:
     mesh.apply(subsets("echo"), opened(), tcp_rules({"route": [to("echo", "v1", port=9000)]}))
-    seen = mesh.one("tcp://gateway:9000", body="hello")
+    seen = mesh.request("tcp://gateway:9000", body="hello")
     assert (seen.outcome, seen.status, seen.body, seen.path[0].version) == ("ok", 0, "v1 hello", "v1")
-    assert mesh.one("tcp://gateway:9000", body="one\ntwo\nthree").body == "v1 one\nv1 two\nv1 three"
+    assert mesh.request("tcp://gateway:9000", body="one\ntwo\nthree").body == "v1 one\nv1 two\nv1 three"
     (line,) = {
         (connection.cluster, connection.upstream_pod.rsplit("-", 2)[0]) for connection in mesh.connections(seen, "")
     }
@@ -73,16 +73,16 @@ def test_each_port_has_its_rule(mesh: Mesh) -> None:
     )
     assert versions_of(mesh.send("tcp://gateway:9000", 5, body="hello")) == {"v1": 5}
     assert versions_of(mesh.send("tcp://gateway:9100", 5, body="hello")) == {"v2": 5}
-    refused = mesh.one("tcp://gateway:31400", body="hello")
+    refused = mesh.request("tcp://gateway:31400", body="hello")
     assert (refused.outcome, refused.connection) == ("connection", -1), "a port without rule has no listener"
     assert {"gateway:9000", "gateway:9100"} <= set(mesh.lab.urls())
 
 
 def test_a_port_that_no_gateway_opens_refuses_connections(mesh: Mesh) -> None:
     mesh.apply(opened(), tcp_rules({"route": [to("echo", port=9000)]}))
-    assert mesh.one("tcp://gateway:9001", body="hello").connection == -1
+    assert mesh.request("tcp://gateway:9001", body="hello").connection == -1
     mesh.lab.delete("Gateway/entrance")
-    assert mesh.one("tcp://gateway:9000", body="hello").outcome == "connection"
+    assert mesh.request("tcp://gateway:9000", body="hello").outcome == "connection"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_port_that_no_gateway_opens_refuses_connections(mesh: Mesh) -> None:
 )
 def test_a_destination_that_cannot_be_reached_ends_the_connection(mesh: Mesh, route: Json, flags: str) -> None:
     mesh.apply(subsets("echo"), opened(), tcp_rules({"route": [route]}))
-    seen = mesh.one("tcp://gateway:9000", body="hello")
+    seen = mesh.request("tcp://gateway:9000", body="hello")
     assert (seen.outcome, seen.body) == ("connection", "")
     assert any(flags in connection.flags.split(",") for connection in mesh.connections(seen, ""))
 
@@ -120,12 +120,14 @@ def test_tls_ends_at_the_gateway_and_a_connection_goes_on(mesh: Mesh, authority:
         tcp_rules({"route": [to("echo", "v1", port=9000)]}, hosts=("a.example",), name="a"),
         tcp_rules({"route": [to("echo", "v2", port=9000)]}, hosts=("b.example",), name="b"),
     )
-    seen = mesh.one("tls://a.example:9443", body="hello", tls=Tls(ca=authority))
+    seen = mesh.request("tls://a.example:9443", body="hello", tls=Tls(ca=authority))
     assert (seen.outcome, seen.body, seen.tls["names"]) == ("ok", "v1 hello", "a.example")
     alice = authority.client("alice")
-    assert mesh.one("tls://b.example:9443", body="hello", tls=Tls(ca=authority, certificate=alice)).body == "v2 hello"
-    assert "client certificate" in mesh.one("tls://b.example:9443", body="hello", tls=Tls(ca=authority)).error
-    assert mesh.one("tls://c.example:9443", body="hello").outcome == "connection"
+    assert (
+        mesh.request("tls://b.example:9443", body="hello", tls=Tls(ca=authority, certificate=alice)).body == "v2 hello"
+    )
+    assert "client certificate" in mesh.request("tls://b.example:9443", body="hello", tls=Tls(ca=authority)).error
+    assert mesh.request("tls://c.example:9443", body="hello").outcome == "connection"
 
 
 def test_http_and_tcp_of_one_port_do_not_mix(mesh: Mesh) -> None:
@@ -134,7 +136,7 @@ def test_http_and_tcp_of_one_port_do_not_mix(mesh: Mesh) -> None:
         virtual_service({"route": [to()]}, hosts=["*"], gateways=["entrance"]),
         tcp_rules({"route": [to("echo", port=9000)]}),
     )
-    assert mesh.one("gateway:9000/").status == 200, "the older server keeps the port"
+    assert mesh.request("gateway:9000/").status == 200, "the older server keeps the port"
 
 
 def test_a_gateway_rule_concerns_the_gateway_only(mesh: Mesh) -> None:
@@ -155,7 +157,7 @@ def test_plain_http_on_any_port(mesh: Mesh) -> None:
         virtual_service({"route": [to()]}, hosts=["*"], gateways=["entrance"]),
     )
     for port in (8081, 8090):
-        seen = mesh.one(f"gateway:{port}/")
+        seen = mesh.request(f"gateway:{port}/")
         assert seen.status == 200 and mesh.own(seen).authority == f"localhost:{port}"
         assert any(f"port {port}" in text and "Service istio-ingressgateway" in text for text in result.notes)
-    assert mesh.one("gateway:8082/").outcome == "connection"
+    assert mesh.request("gateway:8082/").outcome == "connection"

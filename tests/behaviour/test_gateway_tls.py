@@ -39,7 +39,7 @@ def closed(seen: Response) -> bool:
 
 
 def test_a_client_that_trusts_the_authority_is_served(shop: Mesh, authority: Authority) -> None:
-    seen = shop.one("https://shop.example/name", tls=Tls(ca=authority))
+    seen = shop.request("https://shop.example/name", tls=Tls(ca=authority))
     assert shop.verdict(seen) == (200, "", "via_upstream")
     assert (seen.tls["version"], seen.tls["alpn"], seen.tls["names"]) == ("TLSv1.3", "http/1.1", "shop.example")
     assert shop.own(seen).authority == "shop.example"
@@ -52,13 +52,13 @@ def test_the_scheme_that_applications_are_told_is_https(shop: Mesh, authority: A
 
 
 def test_a_client_that_trusts_somebody_else_ends_the_handshake(shop: Mesh) -> None:
-    seen = shop.one("https://shop.example/", tls=Tls(ca=Authority("Behaviour CA")))
+    seen = shop.request("https://shop.example/", tls=Tls(ca=Authority("Behaviour CA")))
     assert (seen.outcome, seen.status) == ("connection", 0)
     assert "does not trust who signed" in seen.error
 
 
 def test_a_server_name_that_nobody_serves_is_closed_and_logged(shop: Mesh, authority: Authority) -> None:
-    seen = shop.one("https://else.example/", tls=Tls(ca=authority))
+    seen = shop.request("https://else.example/", tls=Tls(ca=authority))
     assert closed(seen)
     assert [(connection.flags, connection.status) for connection in shop.connections(seen, "else.example")] == [
         ("NR", 0)
@@ -66,33 +66,41 @@ def test_a_server_name_that_nobody_serves_is_closed_and_logged(shop: Mesh, autho
 
 
 def test_a_host_that_the_server_does_not_have_is_404_under_its_certificate(shop: Mesh, authority: Authority) -> None:
-    seen = shop.one("https://shop.example/", tls=Tls(ca=authority), headers={"Host": "else.example"})
+    seen = shop.request("https://shop.example/", tls=Tls(ca=authority), headers={"Host": "else.example"})
     assert shop.verdict(seen) == (404, "NR", "route_not_found")
 
 
 def test_a_server_without_rules_and_a_path_without_rule_are_404(mesh: Mesh, authority: Authority) -> None:
     mesh.apply(secret(authority.server("shop.example").secret("shop")), gateway(https()))
-    assert mesh.verdict(mesh.one("https://shop.example/", tls=Tls(ca=authority))) == (404, "NR", "route_not_found")
+    assert mesh.verdict(mesh.request("https://shop.example/", tls=Tls(ca=authority))) == (404, "NR", "route_not_found")
     only = {"match": [{"uri": {"exact": "/only"}}], "route": [to()]}
     mesh.apply(virtual_service(only, hosts=["shop.example"], gateways=["entrance"]))
-    assert mesh.verdict(mesh.one("https://shop.example/else", tls=Tls(ca=authority))) == (404, "NR", "route_not_found")
-    assert mesh.one("https://shop.example/only", tls=Tls(ca=authority)).outcome == "http_error"
+    assert mesh.verdict(mesh.request("https://shop.example/else", tls=Tls(ca=authority))) == (
+        404,
+        "NR",
+        "route_not_found",
+    )
+    assert mesh.request("https://shop.example/only", tls=Tls(ca=authority)).outcome == "http_error"
 
 
 def test_a_destination_that_does_not_exist_is_503_as_without_tls(mesh: Mesh, authority: Authority) -> None:
     wrong = virtual_service({"route": [to(subset="v9")]}, hosts=["*"], gateways=["entrance"])
     mesh.apply(secret(authority.server("shop.example").secret("shop")), gateway(https()), wrong)
-    assert mesh.verdict(mesh.one("https://shop.example/", tls=Tls(ca=authority))) == (503, "NC", "cluster_not_found")
+    assert mesh.verdict(mesh.request("https://shop.example/", tls=Tls(ca=authority))) == (
+        503,
+        "NC",
+        "cluster_not_found",
+    )
 
 
 def test_plain_http_on_a_port_of_tls_is_no_http(shop: Mesh) -> None:
-    seen = shop.one("gateway:443/")
+    seen = shop.request("gateway:443/")
     assert (seen.outcome, seen.status) == ("connection", 0)
 
 
 def test_tls_on_a_port_of_plain_http_is_no_tls(mesh: Mesh) -> None:
     mesh.apply(gateway(), everywhere())
-    seen = mesh.one("https://shop.example:80/")
+    seen = mesh.request("https://shop.example:80/")
     assert seen.outcome == "connection" and "TLS" in seen.error
 
 
@@ -114,17 +122,20 @@ def mutual(mesh: Mesh, authority: Authority, request: pytest.FixtureRequest) -> 
 
 def test_mutual_serves_clients_of_its_authority_only(mutual: Mesh, authority: Authority) -> None:
     assert (
-        mutual.one("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("alice"))).status == 200
+        mutual.request("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("alice"))).status
+        == 200
     )
-    nobody = mutual.one("https://shop.example/", tls=Tls(ca=authority))
+    nobody = mutual.request("https://shop.example/", tls=Tls(ca=authority))
     assert (nobody.outcome, nobody.error) == (
         "connection",
         "TLS: the server wants a client certificate, and none was shown",
     )
     stranger = Authority("Behaviour CA").client("alice")
-    other = mutual.one("https://shop.example/", tls=Tls(ca=authority, certificate=stranger))
+    other = mutual.request("https://shop.example/", tls=Tls(ca=authority, certificate=stranger))
     assert other.outcome == "connection" and "client's certificate" in other.error
-    expired = mutual.one("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("alice", days=-1)))
+    expired = mutual.request(
+        "https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("alice", days=-1))
+    )
     assert expired.outcome == "connection" and "client's certificate" in expired.error
 
 
@@ -147,18 +158,24 @@ def test_nobody_inside_can_claim_to_be_a_client_of_the_gateway(mesh: Mesh, url: 
 def test_optional_mutual_serves_who_shows_nothing_but_not_a_stranger(mesh: Mesh, authority: Authority) -> None:
     own = authority.server("shop.example").secret("shop", ca=authority)
     mesh.apply(secret(own), gateway(https(mode="OPTIONAL_MUTUAL")), everywhere())
-    assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).status == 200
-    assert mesh.one("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("alice"))).status == 200
+    assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).status == 200
+    assert (
+        mesh.request("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("alice"))).status
+        == 200
+    )
     stranger = Authority("Behaviour CA").client("alice")
-    assert mesh.one("https://shop.example/", tls=Tls(ca=authority, certificate=stranger)).outcome == "connection"
+    assert mesh.request("https://shop.example/", tls=Tls(ca=authority, certificate=stranger)).outcome == "connection"
 
 
 def test_subject_alt_names_restrict_whom_a_gateway_takes(mesh: Mesh, authority: Authority) -> None:
     own = authority.server("shop.example").secret("shop", ca=authority)
     only = https(mode="MUTUAL", subjectAltNames=["alice@workshop.example"])
     mesh.apply(secret(own), gateway(only), everywhere())
-    assert mesh.one("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("alice"))).status == 200
-    bob = mesh.one("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("bob")))
+    assert (
+        mesh.request("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("alice"))).status
+        == 200
+    )
+    bob = mesh.request("https://shop.example/", tls=Tls(ca=authority, certificate=authority.client("bob")))
     assert bob.outcome == "connection"
 
 
@@ -188,9 +205,9 @@ def test_a_wildcard_serves_the_names_below_it_and_an_exact_name_comes_first(mesh
         everywhere(),
     )
     for host, shown in (("a", "*"), ("b", "*"), ("vip", "vip")):
-        seen = mesh.one(f"https://{host}.shop.example/", tls=Tls(ca=authority))
+        seen = mesh.request(f"https://{host}.shop.example/", tls=Tls(ca=authority))
         assert (seen.status, seen.tls["names"]) == (200, f"{shown}.shop.example")
-    assert closed(mesh.one("https://shop.example/"))
+    assert closed(mesh.request("https://shop.example/"))
 
 
 def test_gateways_are_merged_and_the_older_one_keeps_a_name(mesh: Mesh, authority: Authority) -> None:
@@ -204,8 +221,8 @@ def test_gateways_are_merged_and_the_older_one_keeps_a_name(mesh: Mesh, authorit
         gateway(https("a.example", credential="b"), https("b.example", credential="b"), name="second"),
         virtual_service({"route": [to()]}, hosts=["b.example"], gateways=["second"], name="second"),
     )
-    assert mesh.one("https://a.example/", tls=Tls(ca=authority)).tls["names"] == "a.example"
-    assert mesh.one("https://b.example/", tls=Tls(ca=authority)).tls["names"] == "a.example, b.example"
+    assert mesh.request("https://a.example/", tls=Tls(ca=authority)).tls["names"] == "a.example"
+    assert mesh.request("https://b.example/", tls=Tls(ca=authority)).tls["names"] == "a.example, b.example"
 
 
 def test_other_ports_speak_tls_too(mesh: Mesh, authority: Authority) -> None:
@@ -218,11 +235,11 @@ def test_other_ports_speak_tls_too(mesh: Mesh, authority: Authority) -> None:
     )
     # 8443 is what port 443 of the gateway's Service leads to, so the same server name is taken there.
     prints = [
-        mesh.one(f"https://shop.example:{port}/", tls=Tls(ca=authority)).tls["fingerprint"]
+        mesh.request(f"https://shop.example:{port}/", tls=Tls(ca=authority)).tls["fingerprint"]
         for port in (443, 8443, 9443)
     ]
     assert len(set(prints)) == 1
-    assert mesh.one("https://shop.example:9443/", tls=Tls(ca=authority)).status == 200
+    assert mesh.request("https://shop.example:9443/", tls=Tls(ca=authority)).status == 200
     assert mesh.lab.urls()["gateway:9443"].startswith("https://127.0.0.1:")
 
 
@@ -232,10 +249,10 @@ def test_other_ports_speak_tls_too(mesh: Mesh, authority: Authority) -> None:
 def test_plain_http_is_sent_to_https(mesh: Mesh, authority: Authority) -> None:
     redirecting = server("shop.example", tls={"httpsRedirect": True})
     mesh.apply(secret(authority.server("shop.example").secret("shop")), gateway(redirecting, https()), everywhere())
-    seen = mesh.one("gateway:/cart?a=1", headers={"Host": "shop.example"})
+    seen = mesh.request("gateway:/cart?a=1", headers={"Host": "shop.example"})
     assert (seen.status, seen.headers["location"]) == (301, "https://shop.example/cart?a=1")
     assert mesh.own(seen).flags == ""
-    assert mesh.one("https://shop.example/", tls=Tls(ca=authority)).status == 200
+    assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -257,7 +274,7 @@ def test_plain_http_is_sent_to_https(mesh: Mesh, authority: Authority) -> None:
 def test_versions_of_tls(mesh: Mesh, authority: Authority, limits: Json, spoken: dict[str, str]) -> None:
     mesh.apply(secret(authority.server("shop.example").secret("shop")), gateway(https(**limits)), everywhere())
     for version in ("1.0", "1.1", "1.2", "1.3"):
-        seen = mesh.one("https://shop.example/", tls=Tls(version=version))
+        seen = mesh.request("https://shop.example/", tls=Tls(version=version))
         if version in spoken:
             assert (seen.status, seen.tls["version"]) == (200, spoken[version]), seen.error
         else:
@@ -267,5 +284,5 @@ def test_versions_of_tls(mesh: Mesh, authority: Authority, limits: Json, spoken:
 def test_cipher_suites_are_those_of_the_server(mesh: Mesh, authority: Authority) -> None:
     only = https(cipherSuites=["ECDHE-ECDSA-AES256-GCM-SHA384"])
     mesh.apply(secret(authority.server("shop.example").secret("shop")), gateway(only), everywhere())
-    seen = mesh.one("https://shop.example/", tls=Tls(version="1.2"))
+    seen = mesh.request("https://shop.example/", tls=Tls(version="1.2"))
     assert (seen.status, seen.tls["cipher"]) == (200, "ECDHE-ECDSA-AES256-GCM-SHA384")

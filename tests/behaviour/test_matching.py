@@ -19,7 +19,7 @@ def rules(*match: dict[str, Any]) -> dict[str, Any]:
 
 def sort_out(mesh: Mesh, requests: dict[str, bool], **options: Any) -> dict[str, bool]:
     """For each path, whether the first rule took it."""
-    return {path: mesh.one(f"{WEB}{path}", **options).status == TAKEN for path in requests}
+    return {path: mesh.request(f"{WEB}{path}", **options).status == TAKEN for path in requests}
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_paths_and_queries(mesh: Mesh, match: dict[str, Any], paths: dict[str, b
 )
 def test_headers(mesh: Mesh, match: dict[str, Any], taken: list[dict[str, str]], left: list[dict[str, str]]) -> None:
     mesh.apply(rules(match))
-    assert [mesh.one(f"{WEB}/", headers=headers).status for headers in taken] == [TAKEN] * len(taken)
-    assert [mesh.one(f"{WEB}/", headers=headers).status for headers in left] == [LEFT] * len(left)
+    assert [mesh.request(f"{WEB}/", headers=headers).status for headers in taken] == [TAKEN] * len(taken)
+    assert [mesh.request(f"{WEB}/", headers=headers).status for headers in left] == [LEFT] * len(left)
 
 
 @pytest.mark.parametrize(
@@ -145,14 +145,14 @@ def test_headers(mesh: Mesh, match: dict[str, Any], taken: list[dict[str, str]],
 def test_methods(mesh: Mesh, wanted: dict[str, str], taken: set[str]) -> None:
     mesh.apply(rules({"method": wanted}))
     methods = ("GET", "POST", "PUT", "DELETE")
-    assert {method for method in methods if mesh.one(f"{WEB}/", method=method).status == TAKEN} == taken
+    assert {method for method in methods if mesh.request(f"{WEB}/", method=method).status == TAKEN} == taken
 
 
 def test_entries_are_alternatives(mesh: Mesh) -> None:
     mesh.apply(rules({"uri": {"exact": "/a"}}, {"headers": {"x-a": {"exact": "1"}}}))
-    assert mesh.one(f"{WEB}/a").status == TAKEN
-    assert mesh.one(f"{WEB}/b", headers={"x-a": "1"}).status == TAKEN
-    assert mesh.one(f"{WEB}/b").status == LEFT
+    assert mesh.request(f"{WEB}/a").status == TAKEN
+    assert mesh.request(f"{WEB}/b", headers={"x-a": "1"}).status == TAKEN
+    assert mesh.request(f"{WEB}/b").status == LEFT
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_entries_are_alternatives(mesh: Mesh) -> None:
 )
 def test_authority_is_compared_as_it_is_sent(mesh: Mesh, wanted: dict[str, str], hosts: dict[str, bool]) -> None:
     mesh.apply(rules({"authority": wanted}))
-    seen = {host: mesh.one(f"{WEB}/", headers={"Host": host}).status == TAKEN for host in hosts}
+    seen = {host: mesh.request(f"{WEB}/", headers={"Host": host}).status == TAKEN for host in hosts}
     assert seen == hosts
 
 
@@ -187,7 +187,7 @@ def test_authority_is_compared_as_it_is_sent(mesh: Mesh, wanted: dict[str, str],
 )
 def test_all_names_of_a_service_lead_to_its_rule_in_any_case(mesh: Mesh, host: str) -> None:
     mesh.apply(virtual_service({"directResponse": {"status": TAKEN}}))
-    assert mesh.one(f"{WEB}/", headers={"Host": host}).status == TAKEN
+    assert mesh.request(f"{WEB}/", headers={"Host": host}).status == TAKEN
 
 
 def test_a_condition_on_the_port(mesh: Mesh) -> None:
@@ -199,7 +199,7 @@ def test_a_condition_on_the_port(mesh: Mesh) -> None:
         )
     )
     # Port 80 has no rule left, so there the service is as it would be without any.
-    seen = [mesh.one(f"http://shop{port}/").status for port in (":9090", ":8080", "")]
+    seen = [mesh.request(f"http://shop{port}/").status for port in (":9090", ":8080", "")]
     assert seen == [TAKEN, LEFT, 200]
 
 
@@ -213,12 +213,12 @@ def test_a_condition_on_the_port(mesh: Mesh) -> None:
 )
 def test_a_condition_on_the_labels_of_the_caller(mesh: Mesh, labels: dict[str, str], expected: int) -> None:
     mesh.apply(rules({"sourceLabels": labels}))
-    assert mesh.one(f"{WEB}/").status == expected
+    assert mesh.request(f"{WEB}/").status == expected
 
 
 def test_an_entry_that_names_gateways_is_not_asked_about_sources(mesh: Mesh) -> None:
     mesh.apply(rules({"gateways": ["mesh"], "sourceLabels": {"app": "somebody-else"}}))
-    assert mesh.one(f"{WEB}/").status == TAKEN
+    assert mesh.request(f"{WEB}/").status == TAKEN
 
 
 def test_the_same_rule_can_tell_gateway_and_mesh_apart(mesh: Mesh) -> None:
@@ -230,5 +230,5 @@ def test_the_same_rule_can_tell_gateway_and_mesh_apart(mesh: Mesh) -> None:
             gateways=["entrance", "mesh"],
         ),
     )
-    assert mesh.one(f"{WEB}/").status == LEFT
-    assert mesh.one("gateway:/", headers={"Host": f"web.{NAMESPACE}.svc.cluster.local"}).status == TAKEN
+    assert mesh.request(f"{WEB}/").status == LEFT
+    assert mesh.request("gateway:/", headers={"Host": f"web.{NAMESPACE}.svc.cluster.local"}).status == TAKEN

@@ -279,7 +279,7 @@ def judge(mesh: Mesh, shown: Certificate, seed: int, met: Counter[str]) -> list[
         why = mesh.lab.explain(request.url, confirm=False, **options).explanation
         if request.body is None:
             options["keep_headers"] = KEPT
-        seen = mesh.one(request.url, **options)
+        seen = mesh.request(request.url, **options)
         asked.append((request, why, seen))
     # A refused connection leaves no line anywhere, and waiting for one would take its time.
     lines = mesh.lab.access_log([seen.request_id for _, _, seen in asked if seen.outcome != "connection"])

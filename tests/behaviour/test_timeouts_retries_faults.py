@@ -22,7 +22,7 @@ def apply(mesh: Mesh, **rule: Any) -> None:
 
 def tries(mesh: Mesh, path: str) -> tuple[int, list[int]]:
     """Status that the client got, and the number of each try as servers saw it."""
-    seen = mesh.one(f"{WEB}{path}")
+    seen = mesh.request(f"{WEB}{path}")
     arrivals = mesh.arrivals(seen)
     assert not any(record.mirrored for record in arrivals)
     return seen.status, sorted(record.attempt for record in arrivals)
@@ -33,17 +33,17 @@ def tries(mesh: Mesh, path: str) -> tuple[int, list[int]]:
 
 def test_a_timeout_of_the_rule(mesh: Mesh) -> None:
     apply(mesh, timeout="0.2s")
-    seen = mesh.one(f"{WEB}/slow?seconds=5")
+    seen = mesh.request(f"{WEB}/slow?seconds=5")
     status, flags, details = mesh.verdict(seen)
     assert (status, flags, seen.body) == (504, "UT", "upstream request timeout")
     assert details in ("response_timeout", "upstream_response_timeout")
     assert 0.2 * EARLY <= seen.duration_s < 2
-    assert mesh.one(f"{WEB}/slow?seconds=0.01").status == 200
+    assert mesh.request(f"{WEB}/slow?seconds=0.01").status == 200
 
 
 def test_there_is_no_timeout_by_default(mesh: Mesh) -> None:
     apply(mesh)
-    assert mesh.one(f"{WEB}/slow?seconds=1").status == 200
+    assert mesh.request(f"{WEB}/slow?seconds=1").status == 200
 
 
 def test_a_server_without_a_sidecar_is_told_how_much_time_there_is(mesh: Mesh) -> None:
@@ -57,7 +57,7 @@ def test_a_server_without_a_sidecar_is_told_how_much_time_there_is(mesh: Mesh) -
 
 def test_a_try_that_takes_too_long_is_not_tried_again_by_default(mesh: Mesh) -> None:
     apply(mesh, retries={"attempts": 3, "perTryTimeout": "0.2s"})
-    seen = mesh.one(f"{WEB}/slow?seconds=5")
+    seen = mesh.request(f"{WEB}/slow?seconds=5")
     status, flags, _ = mesh.verdict(seen)
     assert (status, flags) == (504, "UT")
     assert len(mesh.arrivals(seen)) == 1
@@ -72,7 +72,7 @@ def test_a_try_that_takes_too_long_is_tried_again_if_the_rule_says_so(mesh: Mesh
 
 def test_the_timeout_of_the_rule_covers_all_tries(mesh: Mesh) -> None:
     apply(mesh, timeout="0.5s", retries={"attempts": 9, "perTryTimeout": "0.2s", "retryOn": "5xx", "backoff": "1ms"})
-    seen = mesh.one(f"{WEB}/slow?seconds=5")
+    seen = mesh.request(f"{WEB}/slow?seconds=5")
     assert seen.status == 504
     assert 2 <= len(mesh.arrivals(seen)) <= 3
     assert seen.duration_s < 2
@@ -113,7 +113,7 @@ def test_how_often_a_server_is_asked(mesh: Mesh, retries: Json | None, path: str
 
 
 def test_a_service_without_any_rule_has_the_default_retries(mesh: Mesh) -> None:
-    seen = mesh.one("http://refusing:8080/")
+    seen = mesh.request("http://refusing:8080/")
     assert "URX" in mesh.own(seen).flags
     policy = mesh.lab.explain("http://refusing:8080/", source="client", confirm=False).explanation.policies
     assert [line.text.partition(",")[0] for line in policy if line.name == "retries"] == ["2"]
@@ -131,34 +131,34 @@ def test_a_retry_goes_to_another_pod_if_there_is_one(mesh: Mesh) -> None:
 
 def test_an_injected_error(mesh: Mesh) -> None:
     apply(mesh, fault={"abort": {"httpStatus": 418, **ALWAYS}}, retries={"attempts": 5, "retryOn": "5xx,418"})
-    seen = mesh.one(f"{WEB}/")
+    seen = mesh.request(f"{WEB}/")
     assert mesh.verdict(seen) == (418, "FI", "fault_filter_abort")
     assert (seen.body, mesh.arrivals(seen)) == ("fault filter abort", [])
 
 
 def test_an_injected_grpc_error(mesh: Mesh) -> None:
     apply(mesh, fault={"abort": {"grpcStatus": "UNAVAILABLE", **ALWAYS}})
-    seen = mesh.one(f"{WEB}/", headers={"content-type": "application/grpc"}, keep_headers=["grpc-status"])
+    seen = mesh.request(f"{WEB}/", headers={"content-type": "application/grpc"}, keep_headers=["grpc-status"])
     assert (seen.status, seen.headers["grpc-status"]) == (200, "14")
 
 
 def test_an_injected_delay(mesh: Mesh) -> None:
     apply(mesh, fault={"delay": {"fixedDelay": "0.3s", **ALWAYS}})
-    seen = mesh.one(f"{WEB}/")
+    seen = mesh.request(f"{WEB}/")
     assert mesh.verdict(seen) == (200, "DI", "via_upstream")
     assert 0.3 * EARLY <= seen.duration_s < 3
 
 
 def test_the_timeout_of_a_rule_does_not_count_its_own_delay(mesh: Mesh) -> None:
     apply(mesh, timeout="0.2s", fault={"delay": {"fixedDelay": "0.5s", **ALWAYS}})
-    seen = mesh.one(f"{WEB}/")
+    seen = mesh.request(f"{WEB}/")
     assert seen.status == 200
     assert seen.duration_s >= 0.5 * EARLY
 
 
 def test_a_delay_comes_before_an_abort(mesh: Mesh) -> None:
     apply(mesh, fault={"delay": {"fixedDelay": "0.3s", **ALWAYS}, "abort": {"httpStatus": 500, **ALWAYS}})
-    seen = mesh.one(f"{WEB}/")
+    seen = mesh.request(f"{WEB}/")
     assert seen.status == 500
     assert set(mesh.own(seen).flags.split(",")) == {"DI", "FI"}
     assert seen.duration_s >= 0.3 * EARLY
@@ -191,7 +191,7 @@ def test_a_fault_concerns_only_its_own_rule(mesh: Mesh) -> None:
         "fault": {"abort": {"httpStatus": 500, **ALWAYS}},
     }
     mesh.apply(versions(), virtual_service({**broken, "route": [V2]}, {"route": [V2]}))
-    assert mesh.one(f"{WEB}/", headers={"end-user": "jason"}).status == 500
+    assert mesh.request(f"{WEB}/", headers={"end-user": "jason"}).status == 500
     assert check.ok(mesh.send(f"{WEB}/", 20))
 
 

@@ -34,9 +34,9 @@ def at(path: str) -> Json:
 
 def test_the_first_rule_that_fits_takes_the_request(mesh: Mesh) -> None:
     mesh.apply(virtual_service(answer(201, at("/a")), answer(202, at("/a/b")), answer(203)))
-    assert [mesh.one(f"{WEB}{path}").status for path in ("/a", "/a/b", "/c")] == [201, 201, 203]
+    assert [mesh.request(f"{WEB}{path}").status for path in ("/a", "/a/b", "/c")] == [201, 201, 203]
     mesh.apply(virtual_service(answer(202, at("/a/b")), answer(201, at("/a")), answer(203)))
-    assert [mesh.one(f"{WEB}{path}").status for path in ("/a", "/a/b", "/c")] == [201, 202, 203]
+    assert [mesh.request(f"{WEB}{path}").status for path in ("/a", "/a/b", "/c")] == [201, 202, 203]
 
 
 @pytest.mark.parametrize(
@@ -51,51 +51,51 @@ def test_the_first_rule_that_fits_takes_the_request(mesh: Mesh) -> None:
 )
 def test_a_rule_after_one_that_takes_everything_never_fires(mesh: Mesh, everything: list[Json]) -> None:
     mesh.apply(virtual_service(answer(201, *everything), answer(202, at("/a"))))
-    assert {mesh.one(f"{WEB}{path}").status for path in ("/", "/a", "/only")} == {201}
+    assert {mesh.request(f"{WEB}{path}").status for path in ("/", "/a", "/only")} == {201}
 
 
 def test_an_empty_prefix_takes_every_path(mesh: Mesh) -> None:
     mesh.apply(virtual_service(answer(201, {"uri": {"prefix": ""}}), answer(202, at("/a"))))
-    assert {mesh.one(f"{WEB}{path}").status for path in ("/", "/a")} == {201}
+    assert {mesh.request(f"{WEB}{path}").status for path in ("/", "/a")} == {201}
 
 
 def test_the_oldest_rule_of_a_host_counts_alone_in_sidecars(mesh: Mesh) -> None:
     mesh.apply(virtual_service(answer(202, at("/b")), name="zz-older"))
     mesh.apply(virtual_service(answer(201, at("/a")), answer(203), name="aa-younger"))
-    assert [mesh.one(f"{WEB}{path}").status for path in ("/a", "/b")] == [404, 202]
+    assert [mesh.request(f"{WEB}{path}").status for path in ("/a", "/b")] == [404, 202]
     mesh.lab.delete("VirtualService/zz-older")
-    assert [mesh.one(f"{WEB}{path}").status for path in ("/a", "/b")] == [201, 203]
+    assert [mesh.request(f"{WEB}{path}").status for path in ("/a", "/b")] == [201, 203]
 
 
 def test_changing_a_rule_does_not_make_it_younger(mesh: Mesh) -> None:
     mesh.apply(virtual_service(answer(201), name="older"))
     mesh.apply(virtual_service(answer(202), name="younger"))
     mesh.apply(virtual_service(answer(203), name="older"))
-    assert mesh.one(f"{WEB}/").status == 203
+    assert mesh.request(f"{WEB}/").status == 203
 
 
 def test_an_older_rule_without_routes_for_this_proxy_gives_way(mesh: Mesh) -> None:
     mesh.apply(virtual_service(answer(201, {"sourceLabels": {"app": "somebody-else"}}), name="older"))
     mesh.apply(virtual_service(answer(202), name="younger"))
-    assert mesh.one(f"{WEB}/").status == 202
+    assert mesh.request(f"{WEB}/").status == 202
 
 
 def test_an_exact_host_counts_before_a_wildcard_however_old(mesh: Mesh) -> None:
     mesh.apply(virtual_service(answer(201), hosts=[f"*.{NAMESPACE}.svc.cluster.local"], name="wide"))
-    assert [mesh.one(f"http://{host}:8080/").status for host in ("web", "shop")] == [201, 201]
+    assert [mesh.request(f"http://{host}:8080/").status for host in ("web", "shop")] == [201, 201]
     mesh.apply(virtual_service(answer(202), name="exact"))
-    assert [mesh.one(f"http://{host}:8080/").status for host in ("web", "shop")] == [202, 201]
+    assert [mesh.request(f"http://{host}:8080/").status for host in ("web", "shop")] == [202, 201]
 
 
 def test_a_rule_for_several_hosts(mesh: Mesh) -> None:
     mesh.apply(virtual_service(answer(201), hosts=["web", f"shop.{NAMESPACE}.svc.cluster.local"]))
-    assert [mesh.one(f"http://{host}:8080/").status for host in ("web", "shop", "ring")] == [201, 201, 200]
+    assert [mesh.request(f"http://{host}:8080/").status for host in ("web", "shop", "ring")] == [201, 201, 200]
 
 
 def test_a_host_that_is_no_service_works_on_port_80(mesh: Mesh) -> None:
     mesh.apply(virtual_service({"route": [to("web", port=8080)]}, hosts=["imagined.example"]))
-    assert mesh.one("http://imagined.example/").status == 200
-    assert mesh.one("http://imagined.example:8080/").outcome == "unknown_destination"
+    assert mesh.request("http://imagined.example/").status == 200
+    assert mesh.request("http://imagined.example:8080/").outcome == "unknown_destination"
 
 
 def test_a_rule_for_a_service_entry(mesh: Mesh) -> None:
@@ -103,14 +103,14 @@ def test_a_rule_for_a_service_entry(mesh: Mesh) -> None:
         service_entry("paid.example", resolution="STATIC"),
         virtual_service({"route": [to("web", port=8080)]}, hosts=["paid.example"]),
     )
-    assert mesh.one("http://paid.example/").status == 200
+    assert mesh.request("http://paid.example/").status == 200
 
 
 # --- gateways ---------------------------------------------------------------------------------------------------
 
 
 def at_gateway(mesh: Mesh, path: str, host: str = "shop.example") -> Response:
-    return mesh.one(f"gateway:{path}", headers={"Host": host})
+    return mesh.request(f"gateway:{path}", headers={"Host": host})
 
 
 def public(*http: Json, name: str, hosts: list[str] | None = None, **options: Any) -> Json:
@@ -186,7 +186,7 @@ def test_a_gateway_names_itself_and_tells_servers_what_came_in(mesh: Mesh) -> No
     seen = mesh.echo("gateway:/headers", headers={**SHOP, "x-forwarded-proto": "https"}, keep_headers=["server"])
     assert seen["headers"]["x-forwarded-proto"] == "http"
     assert seen["headers"]["x-forwarded-for"]
-    assert mesh.one("gateway:/", headers=SHOP, keep_headers=["server"]).headers["server"] == "istio-envoy"
+    assert mesh.request("gateway:/", headers=SHOP, keep_headers=["server"]).headers["server"] == "istio-envoy"
 
 
 # --- DestinationRules -------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def reachable(mesh: Mesh) -> set[str]:
     seen = set()
     for version in ("v1", "v2"):
         mesh.apply(virtual_service({"route": [to(subset=version)]}))
-        if mesh.one(f"{WEB}/").status == 200:
+        if mesh.request(f"{WEB}/").status == 200:
             seen.add(version)
     return seen
 

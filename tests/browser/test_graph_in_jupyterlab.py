@@ -162,7 +162,7 @@ def test_an_exported_notebook_keeps_its_pictures(
     assert "Error displaying widget" not in text
     titles = page.page.locator(".ws-title").all_inner_texts()
     for title in ("Service graph", "Journey of one request", "Why", "VirtualService/reviews"):
-        assert any(one.startswith(title) for one in titles), f"{title} is not in the exported page: {titles}"
+        assert any(shown.startswith(title) for shown in titles), f"{title} is not in the exported page: {titles}"
     # The live graph has become a static one when the lab was closed.
     assert sum(title.startswith("Service graph") for title in titles) == 2
     pictures = page.page.locator("svg[role=img]")

@@ -23,7 +23,7 @@ THEMES = {
 }
 # What sticks out by more than a pixel: text of its picture or frame, words over words, content of a panel.
 OUT = """() => {
-    const found = [], shown = (e) => e.getClientRects().length > 0;
+    const faults = [], shown = (e) => e.getClientRects().length > 0;
     const name = (e) => e.closest('section[id]').id;
     for (const svg of document.querySelectorAll('section svg[role=img]')) {
         if (!shown(svg)) continue;
@@ -35,16 +35,16 @@ OUT = """() => {
             const outer = frame.getBoundingClientRect(), inner = boxes[i];
             const out = Math.max(outer.left - inner.left, inner.right - outer.right, outer.top - inner.top,
                 inner.bottom - outer.bottom);
-            if (out > 1) found.push(`${name(e)}: '${e.textContent}' sticks out by ${out.toFixed(1)} px`);
+            if (out > 1) faults.push(`${name(e)}: '${e.textContent}' sticks out by ${out.toFixed(1)} px`);
             if (parseFloat(getComputedStyle(e).fontSize) * scale < 9.9) {
-                found.push(`${name(e)}: '${e.textContent}' is ${(12 * scale).toFixed(1)} px high`);
+                faults.push(`${name(e)}: '${e.textContent}' is ${(12 * scale).toFixed(1)} px high`);
             }
             for (let k = i + 1; k < words.length; k += 1) {
                 const other = boxes[k];
                 const wide = Math.min(inner.right, other.right) - Math.max(inner.left, other.left);
                 const high = Math.min(inner.bottom, other.bottom) - Math.max(inner.top, other.top);
                 if (wide > 1 && high > 4) {
-                    found.push(`${name(e)}: '${e.textContent}' and '${words[k].textContent}' meet`);
+                    faults.push(`${name(e)}: '${e.textContent}' and '${words[k].textContent}' meet`);
                 }
             }
         });
@@ -52,9 +52,9 @@ OUT = """() => {
     for (const panel of document.querySelectorAll('.ws, .ws-panel, .ws-panel pre, .ws-row > *')) {
         const over = panel.scrollWidth - panel.clientWidth;
         if (!shown(panel) || over <= 1) continue;
-        found.push(`${name(panel)}: ${panel.className || panel.tagName} needs ${over} px more`);
+        faults.push(`${name(panel)}: ${panel.className || panel.tagName} needs ${over} px more`);
     }
-    return found;
+    return faults;
 }"""
 
 

@@ -145,11 +145,11 @@ def test_a_cell_that_is_run_again_has_one_traffic_and_one_picture(jupyterlab: Se
     assert page.page.locator(".ws-live").count() == 1
     page.show_cell(2)
 
-    def one() -> bool:
+    def only_one_runs() -> bool:
         page.run("notebook:run-cell")
         return page.page.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output").inner_text().strip() == "1"
 
-    page.until(one, "the traffic of the runs before still runs")
+    page.until(only_one_runs, "the traffic of the runs before still runs")
 
 
 def test_a_closed_lab_leaves_static_pictures_that_need_no_kernel(

@@ -97,7 +97,7 @@ def test_a_short_cut_is_no_solution(lab: Lab, spec: ExerciseSpec, short_cut: str
             break
     take(lab, spec, short_cut)
     outcome = exercise.check()
-    # Who deletes what the exercise builds on is told to bring it back.
+    # Without what the exercise builds on there is nothing to judge; the learner is told to bring it back.
     assert outcome.state is (NOT_ATTEMPTED if short_cut == "delete" else FAILED), outcome
 
 

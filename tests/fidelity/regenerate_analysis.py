@@ -42,6 +42,10 @@ def main() -> int:
         run = subprocess.run([oracle, "analyze", "-f", str(file)], capture_output=True, text=True, check=True)
         messages = [json.loads(line) for line in run.stdout.splitlines()]
         golden[file.stem] = sorted(f"{m['code']} {m['origin']}" for m in messages if m["code"] in CODES)
+    lacking = set(CODES) - {note.partition(" ")[0] for notes in golden.values() for note in notes}
+    if lacking:
+        print(f"nothing is written: the oracle never says {', '.join(sorted(lacking))} (docstring)", file=sys.stderr)
+        return 1
     GOLDEN.write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
     print(f"{len(golden)} sets, {sum(map(len, golden.values()))} notes")
     return 0

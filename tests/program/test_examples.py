@@ -67,8 +67,8 @@ def examples() -> dict[str, str]:
     seen = {f"README.md {number}": block for number, block in enumerate(blocks, 1)}
     for home in HOMES:
         module, _, name = home.partition(":")
-        thing = importlib.import_module(module)
-        text = inspect.getdoc(getattr(thing, name) if name else thing) or ""
+        owner = importlib.import_module(module)
+        text = inspect.getdoc(getattr(owner, name) if name else owner) or ""
         (block,) = re.findall(r"::\n\n((?:[ ]+\S.*\n|\n)+)", f"{text}\n")
         seen[home] = textwrap.dedent(block)
     return seen

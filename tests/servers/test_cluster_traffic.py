@@ -52,7 +52,7 @@ def test_entrances_are_the_gateways_ports_and_node_ports() -> None:
     held = entrances([WEB, CLIENT, GATEWAY], "istio-ingressgateway")
     assert list(held) == ["gateway", "gateway:443", "nodeport:web"]
     assert held["gateway"] == EntrancePort("gateway", 80, 31080, "10.96.0.7", ("192.0.2.7",), 30021)
-    assert [one.authority for one in held.values()] == ["localhost", "localhost:443", "localhost:31532"]
+    assert [port.authority for port in held.values()] == ["localhost", "localhost:443", "localhost:31532"]
 
 
 def test_nodes_are_known_from_pods_where_the_nodes_may_not_be_listed() -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from labsupport.controlplane.proxies import Json
 from labsupport.errors import ManifestError, NotFoundError, Problem
 from labsupport.model import CLUSTER_SCOPED, Resource
 from labsupport.model.kinds.index import KINDS, api_versions
@@ -19,6 +18,7 @@ from labsupport.model.reading.documents import Document, read
 from labsupport.model.schema.base import EPOCH
 from labsupport.model.schema.protojson import DecodeError, decode
 from labsupport.model.validation import is_istio, judge
+from labsupport.records import JsonObject
 
 __all__ = ["Input", "documents_of", "files_of", "read_input"]
 
@@ -40,7 +40,7 @@ class Input:
 
     objects: list[Resource] = field(default_factory=list)
     extra: list[Document] = field(default_factory=list)
-    rejected: list[Json] = field(default_factory=list)
+    rejected: list[JsonObject] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
 
@@ -124,7 +124,7 @@ def _twice(document: Document, before: Document, resource: Resource) -> Manifest
     return ManifestError([Problem(message, origin.file, origin.document, line, label, "metadata.name", remedy)])
 
 
-def _kubernetes(raw: Json) -> tuple[Resource | None, str]:
+def _kubernetes(raw: JsonObject) -> tuple[Resource | None, str]:
     """An object of a built-in kind, or why it is passed over."""
     version, kind = raw.get("apiVersion"), raw.get("kind")
     model = KINDS.get(kind) if isinstance(kind, str) else None
@@ -136,7 +136,7 @@ def _kubernetes(raw: Json) -> tuple[Resource | None, str]:
         return None, f"{kind} cannot be read: {error.path.lstrip('.')} {error}"
 
 
-def _filled(raw: Json, model: type[Resource]) -> Json:
+def _filled(raw: JsonObject, model: type[Resource]) -> JsonObject:
     """The object with the parts that a Go program finds empty instead of missing."""
     filled = {**raw, "metadata": raw.get("metadata") or {}}
     spec = raw.get("spec") or {}
@@ -149,7 +149,7 @@ def _filled(raw: Json, model: type[Resource]) -> Json:
     return filled
 
 
-def _mapping(value: object, path: str) -> Json:
+def _mapping(value: object, path: str) -> JsonObject:
     if not isinstance(value, dict):
         raise DecodeError(path, "must be a mapping with fields")
     return value

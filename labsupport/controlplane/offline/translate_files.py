@@ -8,12 +8,13 @@ from typing import Any
 
 from labsupport.controlplane.offline.admission import documents_of, read_input
 from labsupport.controlplane.offline.made_up_cluster import Inject, make_up
-from labsupport.controlplane.proxies import Json, ProxyResources
+from labsupport.controlplane.proxies import ProxyResources
 from labsupport.controlplane.translate import translate, unsupported
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.listeners.tables import table_names
 from labsupport.controlplane.translate.targets import service_targets
 from labsupport.model import Resource
+from labsupport.records import JsonObject
 
 __all__ = ["run"]
 
@@ -25,7 +26,7 @@ def run(
     labels: Mapping[str, str] | None = None,
     inject: Inject = "all",
     mesh_config: str = "",
-) -> Json:
+) -> JsonObject:
     """Translate files for one proxy.
 
     Args:
@@ -71,7 +72,7 @@ def run(
     }
 
 
-def _tables(resources: ProxyResources) -> list[Json]:
+def _tables(resources: ProxyResources) -> list[JsonObject]:
     """Route tables, once for every listener that asks for them.
 
     The table of a detected protocol (``host:port``) holds its virtual host only the first time: that is what istiod
@@ -86,11 +87,11 @@ def _tables(resources: ProxyResources) -> list[Json]:
     return tables
 
 
-def _sorted(resources: Any) -> list[Json]:
+def _sorted(resources: Any) -> list[JsonObject]:
     return [resources[name] for name in sorted(resources)]
 
 
-def _untranslated(resource: Resource) -> list[Json]:
+def _untranslated(resource: Resource) -> list[JsonObject]:
     return [
         {
             "kind": resource.kind,

@@ -14,7 +14,7 @@ from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings, Outlier
 from labsupport.model.kinds.virtualservice import HTTPRetry
 from labsupport.model.schema.base import Resource, Schema
 from labsupport.model.schema.protojson import decode
-from labsupport.model.schema.types import JsonObject
+from labsupport.records import JsonObject
 
 __all__ = ["DEFAULT_MESH_CONFIG", "MeshConfig", "read_mesh_config", "unread_fields"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord, service_target
@@ -37,6 +36,7 @@ from labsupport.controlplane.translate.tls import apply_tls
 from labsupport.model.hosts import is_wildcard
 from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings
 from labsupport.model.protocols import is_http2
+from labsupport.records import JsonObject
 
 __all__ = ["HTTP_OPTIONS", "build_clusters"]
 
@@ -48,9 +48,9 @@ _ADS = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
 _DNS_TYPES = {"DNS": "STRICT_DNS", "DNS_ROUND_ROBIN": "LOGICAL_DNS"}
 
 
-def build_clusters(context: Context) -> dict[str, Json]:
+def build_clusters(context: Context) -> dict[str, JsonObject]:
     """All clusters of a proxy, by name."""
-    clusters: dict[str, Json] = {}
+    clusters: dict[str, JsonObject] = {}
     for service in context.scope.services:
         if service.resolution == "ALIAS":
             continue
@@ -72,7 +72,7 @@ def build_clusters(context: Context) -> dict[str, Json]:
     return clusters
 
 
-def _known_outbound(context: Context, service: ServiceRecord, port: RegistryPort) -> dict[str, Json]:
+def _known_outbound(context: Context, service: ServiceRecord, port: RegistryPort) -> dict[str, JsonObject]:
     rule = context.rule(service.hostname)
     return MEMO.get(
         "clusters",
@@ -84,14 +84,14 @@ def _known_outbound(context: Context, service: ServiceRecord, port: RegistryPort
 
 def _outbound_clusters(
     context: Context, service: ServiceRecord, port: RegistryPort, rule: MergedRule | None
-) -> dict[str, Json]:
+) -> dict[str, JsonObject]:
     """The clusters of one service port: one for all endpoints, and one per subset."""
     policy, _ = for_port(rule.traffic_policy, port.number) if rule is not None else (None, False)
     policy = with_mesh_defaults(policy, context.mesh)
     cluster = _outbound(context, service, port, rule, policy, "", _discovery(context, service))
     if cluster is None:
         return {}
-    clusters: dict[str, Json] = {cluster["name"]: cluster}
+    clusters: dict[str, JsonObject] = {cluster["name"]: cluster}
     for subset in rule.subsets if rule is not None else ():
         merged = for_subset(policy, subset.traffic_policy, port.number)
         own = subset.traffic_policy.load_balancer if subset.traffic_policy is not None else None
@@ -119,11 +119,11 @@ def _outbound(
     policy: PortPolicy | None,
     subset: str,
     discovery: str,
-) -> Json | None:
+) -> JsonObject | None:
     name = outbound_cluster(service.hostname, port.number, subset)
     settings = policy.load_balancer if policy is not None else None
-    cluster: Json = {"name": name, "type": discovery, "alt_stat_name": stat_name(name), "common_lb_config": {}}
-    options: Json = {}
+    cluster: JsonObject = {"name": name, "type": discovery, "alt_stat_name": stat_name(name), "common_lb_config": {}}
+    options: JsonObject = {}
     if discovery in ("STRICT_DNS", "LOGICAL_DNS"):
         _resolve_by_dns(cluster, service)
     elif discovery == "ORIGINAL_DST" and port.number in service.target_ports:
@@ -132,7 +132,7 @@ def _outbound(
         options["explicit_http_config"] = {"http2_protocol_options": {}}
     elif not port.protocol and not context.is_gateway:
         use_client_protocol(options)
-    metadata: Json = {"services": [dict(service_target(service))]}
+    metadata: JsonObject = {"services": [dict(service_target(service))]}
     cluster["metadata"] = {"filter_metadata": {"istio": metadata}}
     if h2_upgrade(policy, port.protocol, context.mesh) and not _has_protocol(options):
         options["explicit_http_config"] = {"http2_protocol_options": {}}
@@ -164,25 +164,25 @@ def _outbound(
     return cluster
 
 
-def _origin(rule: MergedRule, policy: PortPolicy | None) -> Json:
+def _origin(rule: MergedRule, policy: PortPolicy | None) -> JsonObject:
     """What the metadata of a cluster says about the rule that shaped it."""
-    metadata: Json = {"config": config_path("DestinationRule", rule.namespace, rule.name)}
+    metadata: JsonObject = {"config": config_path("DestinationRule", rule.namespace, rule.name)}
     tls = policy.tls if policy is not None else None
     if tls is not None and tls.mode in ("SIMPLE", "MUTUAL"):
         metadata["alpn_override"] = "false"
     return metadata
 
 
-def _has_protocol(options: Json) -> bool:
+def _has_protocol(options: JsonObject) -> bool:
     return "explicit_http_config" in options or "use_downstream_protocol_config" in options
 
 
-def _dynamic(context: Context, service: ServiceRecord, port: RegistryPort, name: str) -> Json:
+def _dynamic(context: Context, service: ServiceRecord, port: RegistryPort, name: str) -> JsonObject:
     """The cluster of a wildcard host whose names are resolved one by one, as they are called (DYNAMIC_DNS)."""
     rule = context.rule(service.hostname)
     policy, _ = for_port(rule.traffic_policy, port.number) if rule is not None else (None, False)
     policy = with_mesh_defaults(policy, context.mesh)
-    cluster: Json = {
+    cluster: JsonObject = {
         "name": name,
         "alt_stat_name": stat_name(name),
         "lb_policy": "CLUSTER_PROVIDED",
@@ -194,12 +194,12 @@ def _dynamic(context: Context, service: ServiceRecord, port: RegistryPort, name:
             },
         },
     }
-    options: Json = {}
+    options: JsonObject = {}
     if is_http2(port.protocol) or h2_upgrade(policy, port.protocol, context.mesh):
         options["explicit_http_config"] = {"http2_protocol_options": {}}
     apply_connection_pool(cluster, options, policy, context.mesh)
     apply_tls(context, cluster, options, service, rule, policy)
-    metadata: Json = {"external": True} if service.mesh_external else {}
+    metadata: JsonObject = {"external": True} if service.mesh_external else {}
     if rule is not None:
         metadata |= _origin(rule, policy)
     if metadata:
@@ -208,7 +208,7 @@ def _dynamic(context: Context, service: ServiceRecord, port: RegistryPort, name:
     return cluster
 
 
-def _finish(cluster: Json, options: Json) -> None:
+def _finish(cluster: JsonObject, options: JsonObject) -> None:
     """Attach HttpProtocolOptions; without a protocol of their own they say HTTP/1.1."""
     if not options:
         return
@@ -219,7 +219,7 @@ def _finish(cluster: Json, options: Json) -> None:
     }
 
 
-def _resolve_by_dns(cluster: Json, service: ServiceRecord) -> None:
+def _resolve_by_dns(cluster: JsonObject, service: ServiceRecord) -> None:
     cluster["dns_lookup_family"] = "ALL" if service.race_connect else "V4_ONLY"
     cluster["typed_dns_resolver_config"] = {
         "name": "envoy.network.dns_resolver.cares",
@@ -233,7 +233,7 @@ def _resolve_by_dns(cluster: Json, service: ServiceRecord) -> None:
     cluster["respect_dns_ttl"] = True
 
 
-def _black_hole(context: Context) -> Json:
+def _black_hole(context: Context) -> JsonObject:
     return {
         "name": BLACK_HOLE,
         "type": "STATIC",
@@ -242,15 +242,15 @@ def _black_hole(context: Context) -> Json:
     }
 
 
-def _passthrough(context: Context, name: str) -> Json:
-    cluster: Json = {
+def _passthrough(context: Context, name: str) -> JsonObject:
+    cluster: JsonObject = {
         "name": name,
         "type": "ORIGINAL_DST",
         "alt_stat_name": stat_name(PASSTHROUGH),
         "lb_policy": "CLUSTER_PROVIDED",
     }
     apply_connection_pool(cluster, {}, with_mesh_defaults(None, context.mesh), context.mesh)
-    options: Json = {"common_http_protocol_options": {"idle_timeout": "300s"}}
+    options: JsonObject = {"common_http_protocol_options": {"idle_timeout": "300s"}}
     use_client_protocol(options)
     _finish(cluster, options)
     if name == INBOUND_PASSTHROUGH:
@@ -258,11 +258,11 @@ def _passthrough(context: Context, name: str) -> Json:
     return cluster
 
 
-def _inbound(context: Context, inbound: InboundPort) -> Json:
+def _inbound(context: Context, inbound: InboundPort) -> JsonObject:
     """The cluster of the pod's own port: the connection pool of its callers' rule counts here, too."""
     name = inbound_cluster(inbound.number)
-    metadata: Json = {}
-    cluster: Json = {"name": name, "alt_stat_name": stat_name(name), "common_lb_config": {}}
+    metadata: JsonObject = {}
+    cluster: JsonObject = {"name": name, "alt_stat_name": stat_name(name), "common_lb_config": {}}
     if inbound.endpoint is None:
         cluster.update(type="ORIGINAL_DST", lb_policy="CLUSTER_PROVIDED", cleanup_interval=_NEVER)
     else:
@@ -271,7 +271,7 @@ def _inbound(context: Context, inbound: InboundPort) -> Json:
         cluster["load_assignment"] = {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}
     if inbound.endpoint is None or inbound.endpoint[0] != "127.0.0.1":
         cluster["upstream_bind_config"] = _INBOUND_SOURCE
-    options: Json = {}
+    options: JsonObject = {}
     if is_http2(inbound.port.protocol):
         options["explicit_http_config"] = {"http2_protocol_options": {}}
     elif not inbound.port.protocol:

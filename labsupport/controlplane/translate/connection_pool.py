@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.meshconfig import MeshConfig
 from labsupport.controlplane.translate.names import duration
 from labsupport.controlplane.translate.policy import PortPolicy
 from labsupport.model.kinds.trafficpolicy import HTTPSettings, RetryBudget, TcpKeepalive, TCPSettings
 from labsupport.model.protocols import is_http
+from labsupport.records import JsonObject
 
 __all__ = ["UNLIMITED", "apply_connection_pool", "h2_upgrade", "mesh_timeout"]
 
@@ -31,7 +31,9 @@ def h2_upgrade(policy: PortPolicy | None, protocol: str, mesh: MeshConfig) -> bo
     return is_http(protocol) and mesh.h2_upgrade
 
 
-def apply_connection_pool(cluster: Json, options: Json, policy: PortPolicy | None, mesh: MeshConfig) -> None:
+def apply_connection_pool(
+    cluster: JsonObject, options: JsonObject, policy: PortPolicy | None, mesh: MeshConfig
+) -> None:
     """Set thresholds, timeouts, keepalive and connection limits of a cluster.
 
     Args:
@@ -43,7 +45,7 @@ def apply_connection_pool(cluster: Json, options: Json, policy: PortPolicy | Non
     pool = policy.connection_pool if policy is not None else None
     http = pool.http if pool is not None else None
     tcp = pool.tcp if pool is not None else None
-    threshold: Json = {
+    threshold: JsonObject = {
         "max_connections": (tcp.max_connections if tcp is not None else 0) or UNLIMITED,
         "max_pending_requests": (http.http1_max_pending_requests if http is not None else 0) or UNLIMITED,
         "max_requests": (http.http2_max_requests if http is not None else 0) or UNLIMITED,
@@ -63,13 +65,13 @@ def apply_connection_pool(cluster: Json, options: Json, policy: PortPolicy | Non
         use_client_protocol(options)
 
 
-def use_client_protocol(options: Json) -> None:
+def use_client_protocol(options: JsonObject) -> None:
     """Let the cluster speak the protocol of the caller."""
     options.pop("explicit_http_config", None)
     options["use_downstream_protocol_config"] = {"http_protocol_options": {}, "http2_protocol_options": {}}
 
 
-def _limit_connections(options: Json, http: HTTPSettings | None, tcp: TCPSettings | None) -> None:
+def _limit_connections(options: JsonObject, http: HTTPSettings | None, tcp: TCPSettings | None) -> None:
     idle = http.idle_timeout if http is not None else None
     if idle is None and tcp is not None:
         idle = tcp.idle_timeout
@@ -79,7 +81,7 @@ def _limit_connections(options: Json, http: HTTPSettings | None, tcp: TCPSetting
     keepalive = http.http2_keep_alive if http is not None else None
     if idle is None and lifetime is None and not requests and not streams and keepalive is None:
         return
-    common: Json = options.setdefault("common_http_protocol_options", {})
+    common: JsonObject = options.setdefault("common_http_protocol_options", {})
     if idle is not None:
         common["idle_timeout"] = duration(idle)
     if requests:
@@ -99,8 +101,8 @@ def _limit_connections(options: Json, http: HTTPSettings | None, tcp: TCPSetting
         }
 
 
-def _retry_budget(budget: RetryBudget) -> Json:
-    result: Json = {
+def _retry_budget(budget: RetryBudget) -> JsonObject:
+    result: JsonObject = {
         "budget_percent": percent(20.0 if budget.percent is None else budget.percent),
         "min_retry_concurrency": budget.min_retry_concurrency or 3,
     }
@@ -109,13 +111,13 @@ def _retry_budget(budget: RetryBudget) -> Json:
     return result
 
 
-def percent(value: float) -> Json:
+def percent(value: float) -> JsonObject:
     """An Envoy Percent; zero is the default of its only field."""
     return {"value": int(value) if value == int(value) else value} if value else {}
 
 
-def _keepalive(*settings: TcpKeepalive | None) -> Json | None:
-    result: Json | None = None
+def _keepalive(*settings: TcpKeepalive | None) -> JsonObject | None:
+    result: JsonObject | None = None
     for setting in settings:
         if setting is None:
             continue

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.memo import MEMO
@@ -16,6 +15,7 @@ from labsupport.controlplane.translate.locality import apply_to_endpoints, effec
 from labsupport.controlplane.translate.names import outbound_cluster, socket_address
 from labsupport.controlplane.translate.policy import rule_policy
 from labsupport.model.kinds.trafficpolicy import TrafficPolicy
+from labsupport.records import JsonObject
 
 __all__ = ["build_endpoints", "load_assignment"]
 
@@ -23,7 +23,7 @@ _CANONICAL_NAME = ("service.istio.io/canonical-name", "app.kubernetes.io/name", 
 _CANONICAL_REVISION = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
 
 
-def build_endpoints(context: Context, clusters: Mapping[str, Json]) -> dict[str, Json]:
+def build_endpoints(context: Context, clusters: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
     """The load assignments of all EDS clusters of a proxy.
 
     Args:
@@ -33,7 +33,7 @@ def build_endpoints(context: Context, clusters: Mapping[str, Json]) -> dict[str,
     Returns:
         ``ClusterLoadAssignment`` by cluster name.
     """
-    assignments: dict[str, Json] = {}
+    assignments: dict[str, JsonObject] = {}
     for service in context.scope.services:
         rule = context.rule(service.hostname)
         place = context.place(service, rule)
@@ -48,7 +48,7 @@ def build_endpoints(context: Context, clusters: Mapping[str, Json]) -> dict[str,
 
 def _assignments(
     context: Context, service: ServiceRecord, port: RegistryPort, rule: MergedRule | None
-) -> dict[str, Json]:
+) -> dict[str, JsonObject]:
     names = ["", *(subset.name for subset in rule.subsets)] if rule is not None else [""]
     assignments = [load_assignment(context, service, port, rule, subset) for subset in names]
     return {assignment["cluster_name"]: assignment for assignment in assignments}
@@ -56,7 +56,7 @@ def _assignments(
 
 def load_assignment(
     context: Context, service: ServiceRecord, port: RegistryPort, rule: MergedRule | None, subset: str
-) -> Json:
+) -> JsonObject:
     """Endpoints of one service port, or of one subset of it.
 
     Args:
@@ -71,7 +71,7 @@ def load_assignment(
     """
     name = outbound_cluster(service.hostname, port.number, subset)
     groups = locality_groups(context, service, port, rule, subset, names_too=False)
-    result: Json = {"cluster_name": name}
+    result: JsonObject = {"cluster_name": name}
     if not groups:
         return result
     policy = rule_policy(rule, subset, port.number)
@@ -89,7 +89,7 @@ def locality_groups(
     subset: str,
     *,
     names_too: bool,
-) -> list[tuple[str, list[tuple[Endpoint, Json]]]]:
+) -> list[tuple[str, list[tuple[Endpoint, JsonObject]]]]:
     """Endpoints that a proxy may use, with their Envoy form, by locality.
 
     Args:
@@ -109,7 +109,7 @@ def locality_groups(
     only_healthy = outlier is not None and bool(outlier.min_health_percent)
     chosen = rule.subset(subset) if rule is not None and subset else None
     mutual = _mutual_tls(rule, subset, port.number)
-    groups: dict[str, list[tuple[Endpoint, Json]]] = {}
+    groups: dict[str, list[tuple[Endpoint, JsonObject]]] = {}
     find = service.endpoints_by_number if names_too else service.endpoints_of
     for endpoint in find(port, chosen.labels if chosen is not None else None):
         if only_healthy and endpoint.healthy is False:
@@ -122,8 +122,8 @@ def locality_groups(
     return sorted(groups.items())
 
 
-def _proto(service: ServiceRecord, endpoint: Endpoint, mutual: bool | None) -> Json:
-    metadata: Json = {}
+def _proto(service: ServiceRecord, endpoint: Endpoint, mutual: bool | None) -> JsonObject:
+    metadata: JsonObject = {}
     takes_mutual_tls = endpoint.tls_mode == "istio" if mutual is None else mutual
     if takes_mutual_tls and endpoint.tls_mode != "disabled":
         metadata["envoy.transport_socket_match"] = {"tlsMode": endpoint.tls_mode}
@@ -137,7 +137,7 @@ def _proto(service: ServiceRecord, endpoint: Endpoint, mutual: bool | None) -> J
         )
     )
     metadata["istio"] = {"workload": workload}
-    result: Json = {
+    result: JsonObject = {
         "endpoint": {"address": socket_address(endpoint.address, endpoint.port)},
         "load_balancing_weight": endpoint.weight or 1,
         "metadata": {"filter_metadata": metadata},

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import UNSPECIFIED, RegistryPort, ServiceRecord
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.names import origin_metadata
 from labsupport.controlplane.translate.targets import PortTarget, service_targets
 from labsupport.model.kinds.sidecar import Sidecar
 from labsupport.model.protocols import parse
+from labsupport.records import JsonObject
 
 __all__ = ["InboundPort", "inbound_ports"]
 
@@ -37,7 +37,7 @@ class InboundPort:
     services: Sequence[ServiceRecord]
     bind: str = UNSPECIFIED
     endpoint: tuple[str, int] | None = None
-    metadata: Json | None = None
+    metadata: JsonObject | None = None
     bind_to_port: bool = False
 
 

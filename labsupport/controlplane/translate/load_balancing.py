@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import ServiceRecord
 from labsupport.controlplane.translate.connection_pool import percent
 from labsupport.controlplane.translate.context import Context
@@ -10,6 +9,7 @@ from labsupport.controlplane.translate.locality import apply_to_cluster, effecti
 from labsupport.controlplane.translate.names import duration
 from labsupport.controlplane.translate.policy import PortPolicy
 from labsupport.model.kinds.loadbalancer import ConsistentHashLB, LoadBalancerSettings
+from labsupport.records import JsonObject
 
 __all__ = ["apply_load_balancer"]
 
@@ -17,7 +17,9 @@ _PERSISTENT_SESSION = "istio.io/persistent-session"
 _DEFAULT_RING_SIZE = 1024
 
 
-def apply_load_balancer(context: Context, service: ServiceRecord, cluster: Json, policy: PortPolicy | None) -> None:
+def apply_load_balancer(
+    context: Context, service: ServiceRecord, cluster: JsonObject, policy: PortPolicy | None
+) -> None:
     """Set ``lb_policy`` with its configuration, and what locality asks for.
 
     Args:
@@ -54,14 +56,14 @@ def apply_load_balancer(context: Context, service: ServiceRecord, cluster: Json,
         _consistent_hash(cluster, settings.consistent_hash)
 
 
-def _slow_start(cluster: Json, name: str, settings: LoadBalancerSettings | None) -> None:
+def _slow_start(cluster: JsonObject, name: str, settings: LoadBalancerSettings | None) -> None:
     if settings is None:
         return
     if settings.warmup is not None:
         warmup = settings.warmup
         aggression = 1.0 if warmup.aggression is None else warmup.aggression
         minimum = 10.0 if warmup.minimum_percent is None else warmup.minimum_percent
-        start: Json = {
+        start: JsonObject = {
             "slow_start_window": duration(warmup.duration),
             "aggression": {"default_value": _number(aggression), "runtime_key": "("},
             "min_weight_percent": percent(minimum),
@@ -75,7 +77,7 @@ def _number(value: float) -> float | int:
     return int(value) if value == int(value) else value
 
 
-def _consistent_hash(cluster: Json, consistent: ConsistentHashLB) -> None:
+def _consistent_hash(cluster: JsonObject, consistent: ConsistentHashLB) -> None:
     if consistent.maglev is not None:
         cluster["lb_policy"] = "MAGLEV"
         if consistent.maglev.table_size:
@@ -90,7 +92,7 @@ def _consistent_hash(cluster: Json, consistent: ConsistentHashLB) -> None:
         _only_config(cluster, "ring_hash_lb_config", {"minimum_ring_size": str(size)})
 
 
-def _only_config(cluster: Json, name: str, config: Json) -> None:
+def _only_config(cluster: JsonObject, name: str, config: JsonObject) -> None:
     for other in ("round_robin_lb_config", "least_request_lb_config"):
         cluster.pop(other, None)
     cluster[name] = config

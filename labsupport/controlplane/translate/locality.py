@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.meshconfig import MeshConfig
 from labsupport.controlplane.registry.services import Endpoint, ServiceRecord
 from labsupport.controlplane.translate.context import Context, Locality
@@ -17,6 +16,7 @@ from labsupport.model.kinds.loadbalancer import (
     LocalityLoadBalancerSetting,
     ZoneAwareLoadBalancerSetting,
 )
+from labsupport.records import JsonObject
 
 __all__ = ["Setting", "apply_to_cluster", "apply_to_endpoints", "effective_setting"]
 
@@ -74,13 +74,13 @@ def _setting(written: LocalityLoadBalancerSetting) -> Setting | None:
     return Setting(written.distribute, written.failover, written.failover_priority)
 
 
-def apply_to_cluster(context: Context, cluster: Json, setting: Setting | None, service: ServiceRecord) -> None:
+def apply_to_cluster(context: Context, cluster: JsonObject, setting: Setting | None, service: ServiceRecord) -> None:
     """Tell a cluster to heed locality weights, where rules about locality give any."""
     if setting is None:
         return
     common = cluster["common_lb_config"]
     if setting.zone_aware is not None:
-        config: Json = {}
+        config: JsonObject = {}
         if setting.zone_aware.enabled is False:
             config["routing_enabled"] = {}
         if setting.zone_aware.min_cluster_size is not None:
@@ -97,18 +97,18 @@ class _LocalityGroup:
     """Endpoints of one locality and priority."""
 
     locality: Locality
-    members: list[tuple[Endpoint, Json]]
+    members: list[tuple[Endpoint, JsonObject]]
     weight: int
     priority: int = 0
 
 
 def apply_to_endpoints(
     context: Context,
-    groups: Sequence[tuple[str, Sequence[tuple[Endpoint, Json]]]],
+    groups: Sequence[tuple[str, Sequence[tuple[Endpoint, JsonObject]]]],
     setting: Setting | None,
     *,
     failover: bool,
-) -> list[Json]:
+) -> list[JsonObject]:
     """Arrange endpoints by locality and priority.
 
     Args:
@@ -142,7 +142,7 @@ def apply_to_endpoints(
     return [_proto(group) for group in arranged]
 
 
-def _proto(group: _LocalityGroup) -> Json:
+def _proto(group: _LocalityGroup) -> JsonObject:
     locality = {
         name: value
         for name, value in (
@@ -152,7 +152,7 @@ def _proto(group: _LocalityGroup) -> Json:
         )
         if value
     }
-    result: Json = {"locality": locality, "load_balancing_weight": group.weight}
+    result: JsonObject = {"locality": locality, "load_balancing_weight": group.weight}
     if group.members:
         result["lb_endpoints"] = [item for _, item in group.members]
     if group.priority:
@@ -238,7 +238,7 @@ def _by_labels(
     network_first = priorities[0] == _NETWORK
     result = []
     for group in groups:
-        split: dict[int, list[tuple[Endpoint, Json]]] = {}
+        split: dict[int, list[tuple[Endpoint, JsonObject]]] = {}
         for endpoint, item in group.members:
             priority = adjust = 0
             for position, (name, value) in enumerate(wanted):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from labsupport.controlplane.proxies import Json
 from labsupport.model.schema.base import Resource
+from labsupport.records import JsonObject
 
 __all__ = [
     "BLACK_HOLE",
@@ -92,19 +92,19 @@ def config_ending(resource: Resource) -> str:
     return f"/namespaces/{resource.namespace}/{kebab(resource.kind)}/{resource.name}"
 
 
-def origin_metadata(kind: str, namespace: str, name: str) -> Json:
+def origin_metadata(kind: str, namespace: str, name: str) -> JsonObject:
     """Metadata that names the object an Envoy resource was made from."""
     return {"filter_metadata": {"istio": {"config": config_path(kind, namespace, name)}}}
 
 
-def socket_address(address: str, port: int) -> Json:
+def socket_address(address: str, port: int) -> JsonObject:
     """An address in Envoy's form; port 0 stands for a Unix domain socket."""
     if not port:
         return {"pipe": {"path": address.removeprefix("unix://")}}
     return {"socket_address": {"address": address, "port_value": port}}
 
 
-def dns_cache(host: str) -> Json:
+def dns_cache(host: str) -> JsonObject:
     """The cache that a dynamic cluster and the filters in front of it share."""
     return {"name": f"{host}_dfp_dns_cache", "dns_lookup_family": "V4_ONLY"}
 

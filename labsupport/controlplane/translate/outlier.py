@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.translate.connection_pool import percent
 from labsupport.controlplane.translate.names import duration
 from labsupport.controlplane.translate.policy import PortPolicy
+from labsupport.records import JsonObject
 
 __all__ = ["apply_outlier_detection"]
 
 
-def apply_outlier_detection(cluster: Json, policy: PortPolicy | None) -> None:
+def apply_outlier_detection(cluster: JsonObject, policy: PortPolicy | None) -> None:
     """Set outlier detection and the panic threshold of a cluster; nothing without the block."""
     rule = policy.outlier_detection if policy is not None else None
     if rule is None:
         return
-    result: Json = {"enforcing_success_rate": 0}
+    result: JsonObject = {"enforcing_success_rate": 0}
     for errors, count, enforcing in (
         (rule.consecutive_5xx_errors, "consecutive_5xx", "enforcing_consecutive_5xx"),
         (rule.consecutive_gateway_errors, "consecutive_gateway_failure", "enforcing_consecutive_gateway_failure"),

@@ -6,13 +6,13 @@ Istio agent that would serve the certificates.
 
 from __future__ import annotations
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.meshconfig import MeshConfig
 from labsupport.controlplane.registry.services import ServiceRecord
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.policy import PortPolicy
 from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, ProxyProtocol
+from labsupport.records import JsonObject
 
 __all__ = ["TLS_SOCKET", "apply_tls", "credential_secret", "file_secret"]
 
@@ -27,9 +27,9 @@ _PROXY_PROTOCOL = (
 _PROXY_PROTOCOL_SOCKET = "envoy.transport_sockets.upstream_proxy_protocol"
 
 
-def file_secret(name: str) -> Json:
+def file_secret(name: str) -> JsonObject:
     """A secret that the Istio agent would serve from files."""
-    source: Json = {
+    source: JsonObject = {
         "api_config_source": {
             "api_type": "GRPC",
             "grpc_services": [{"envoy_grpc": {"cluster_name": "sds-grpc"}}],
@@ -44,7 +44,7 @@ def file_secret(name: str) -> Json:
     return {"name": name, "sds_config": source}
 
 
-def credential_secret(name: str) -> Json:
+def credential_secret(name: str) -> JsonObject:
     """A secret that the control plane serves from a Kubernetes Secret."""
     if name.startswith(_BUILTIN):
         # The gateway's own certificate, and the root that it trusts, come from its agent.
@@ -56,8 +56,8 @@ def credential_secret(name: str) -> Json:
 
 def apply_tls(
     context: Context,
-    cluster: Json,
-    options: Json,
+    cluster: JsonObject,
+    options: JsonObject,
     service: ServiceRecord,
     rule: MergedRule | None,
     policy: PortPolicy | None,
@@ -88,11 +88,13 @@ def apply_tls(
         _proxy_protocol(cluster, policy.proxy_protocol, chooses=chooses)
 
 
-def _check_called_name(cluster: Json, options: Json, service: ServiceRecord, settings: ClientTLSSettings) -> None:
+def _check_called_name(
+    cluster: JsonObject, options: JsonObject, service: ServiceRecord, settings: ClientTLSSettings
+) -> None:
     """Let Envoy send and check the name that was called, where the rule does not say names of its own."""
     # With names that are found out per request, the certificate is always checked against the name that was called.
     dynamic = service.resolution == "DYNAMIC_DNS"
-    upstream: Json = {}
+    upstream: JsonObject = {}
     if not settings.sni:
         upstream["auto_sni"] = True
     if not settings.insecure_skip_verify and (dynamic or not (settings.sni or settings.subject_alt_names)):
@@ -104,17 +106,17 @@ def _check_called_name(cluster: Json, options: Json, service: ServiceRecord, set
 
 
 def _originate(
-    cluster: Json, options: Json, service: ServiceRecord, settings: ClientTLSSettings, mesh: MeshConfig
+    cluster: JsonObject, options: JsonObject, service: ServiceRecord, settings: ClientTLSSettings, mesh: MeshConfig
 ) -> None:
     names = list(settings.subject_alt_names)
     skip = bool(settings.insecure_skip_verify)
     _check_called_name(cluster, options, service, settings)
     if not (service.kubernetes or names or service.resolution == "DYNAMIC_DNS"):
         names = list(service.server_names)
-    common: Json = {
+    common: JsonObject = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"}
     }
-    validation: Json = {}
+    validation: JsonObject = {}
     if names:
         validation["match_subject_alt_names"] = [{"exact": name} for name in names]
     mutual = settings.mode == "MUTUAL"
@@ -142,13 +144,13 @@ def _originate(
         common["tls_params"]["cipher_suites"] = list(mesh.cipher_suites)
     if "http2_protocol_options" in options.get("explicit_http_config", {}):
         common["alpn_protocols"] = ["h2"]
-    typed: Json = {"@type": _CONTEXT, "common_tls_context": common}
+    typed: JsonObject = {"@type": _CONTEXT, "common_tls_context": common}
     if settings.sni:
         typed["sni"] = settings.sni
     cluster["transport_socket"] = {"name": TLS_SOCKET, "typed_config": typed}
 
 
-def _proxy_protocol(cluster: Json, settings: ProxyProtocol, *, chooses: bool) -> None:
+def _proxy_protocol(cluster: JsonObject, settings: ProxyProtocol, *, chooses: bool) -> None:
     version = {"version": "V2"} if settings.version == "V2" else {}
     inner = cluster.get("transport_socket") or {
         "name": "envoy.transport_sockets.raw_buffer" if chooses else "raw_buffer",

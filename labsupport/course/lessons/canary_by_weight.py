@@ -19,11 +19,11 @@ _FEW = 100
 
 
 def _split(
-    lab: Lab, weights: Mapping[str, float], *, count: int, reject: Mapping[str, Mapping[str, float]]
+    lab: Lab, expected: Mapping[str, float], *, count: int, reject: Mapping[str, Mapping[str, float]]
 ) -> Iterator[Shown]:
     """Requests from client to web are divided like this; behind a sidecar each request is a choice of its own."""
     few = lab.send(_URL, source="client", count=_FEW, reuse_connections=True)
-    rule = rule_says(lab, _URL, weights, source="client", seen=few)
+    rule = rule_says(lab, _URL, expected, source="client", seen=few)
     problems = tuple(problems_of(lab, _URL, source="client"))
     if few.errors:
         yield answered(lab, few, problems)
@@ -33,7 +33,7 @@ def _split(
     seen = lab.send(_URL, source="client", count=count, reuse_connections=True)
     yield answered(lab, seen, problems)
     yield rule
-    yield check.share(seen, weights, reject=reject)
+    yield check.share(seen, expected, reject=reject)
 
 
 @judge("02.1")
@@ -57,14 +57,14 @@ def one_in_a_hundred(lab: Lab) -> Iterator[Shown]:
 @judge("02.3")
 def most_to_v3(lab: Lab) -> Iterator[Shown]:
     """10 : 10 : 80 where the page calls reviews."""
-    weights = {"v1": 10, "v2": 10, "v3": 80}
+    expected = {"v1": 10, "v2": 10, "v3": 80}
     seen = lab.send("gateway:/productpage", count=400, reuse_connections=True)
     yield seen
     yield rule_says(
-        lab, "http://reviews:9080/reviews/0", weights, source="productpage-v1", seen=seen, service="reviews"
+        lab, "http://reviews:9080/reviews/0", expected, source="productpage-v1", seen=seen, service="reviews"
     )
     even = {"v1": 1, "v2": 1, "v3": 1}
-    yield check.share(seen, weights, service="reviews", reject={"a third each": even})
+    yield check.share(seen, expected, service="reviews", reject={"a third each": even})
 
 
 @judge("02.4")

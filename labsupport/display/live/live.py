@@ -123,7 +123,7 @@ class LiveTraffic(LiveView):
         self._traffic = traffic
         self._steering = traffic.steering
         self._dial: WeightDial | None = None
-        self._goal: Mapping[str, float] | None = None
+        self._last_expected: Mapping[str, float] | None = None
         first = traffic.snapshot(_FUTURE)
         self._spec, self._per = first.spec, first.per
         self.service = service
@@ -202,7 +202,7 @@ class LiveTraffic(LiveView):
             TrafficPicture(timeline),
             now_s=now,
             changes=tuple(map(_change, snap.marks)),
-            expected=self._goals(snap),
+            expected=self._expected_now(snap),
             subtitle=self._what(snap) + _window(snap),
             phases=phases_of(snap.responses, snap.marks, service=self.service),
         )
@@ -274,13 +274,13 @@ class LiveTraffic(LiveView):
             self._frozen_s = self._picture.timeline.newest_s or snap.time_s
         return self._frozen_s
 
-    def _goals(self, snap: TrafficSnapshot) -> Mapping[str, float] | None:
+    def _expected_now(self, snap: TrafficSnapshot) -> Mapping[str, float] | None:
         if self.expected is not None:
             return self.expected() if callable(self.expected) else self.expected
         # What was expected of traffic that has ended stays, whatever is done to the mesh later.
-        if self._steering is not None and (snap.state in _SENDING or self._goal is None):
-            self._goal = self._steering.expected(self.service)
-        return self._goal
+        if self._steering is not None and (snap.state in _SENDING or self._last_expected is None):
+            self._last_expected = self._steering.expected(self.service)
+        return self._last_expected
 
     def _what(self, snap: TrafficSnapshot) -> str:
         of = f", versions of {self.service}" if self.service else ""
@@ -291,11 +291,11 @@ class LiveTraffic(LiveView):
         now = self._now(snap)
         changes = [_change(mark) for mark in snap.marks[-20:]]
         parts = self._picture.fragments(now, changes, full=full)
-        goals = self._goals(snap)
+        expected = self._expected_now(snap)
         last_change = max((mark.time_s for mark in snap.marks if mark.time_s <= now), default=0.0)
         shares = self._picture.timeline.shares(now, since_s=last_change)
-        parts["shares"], high = self._picture.shares(shares, goals, now_s=now)
-        parts["notes"] = self._picture.notes(shares, goals, HEIGHT - high)
+        parts["shares"], high = self._picture.shares(shares, expected, now_s=now)
+        parts["notes"] = self._picture.notes(shares, expected, HEIGHT - high)
         parts["frame"] = self._picture.frame("end" if snap.state in ("stopped", "failed") else "now")
         top = max(self._told.get("max", 200), nice_scale(4 * snap.rate) if "max" not in self._told else 0)
         dial = self._dial.state() if self._dial is not None else None
@@ -309,7 +309,7 @@ class LiveTraffic(LiveView):
             "what": self._what(snap),
             "rows": high,
         }
-        said = f"Traffic {snap.state} at {words.rate(snap.rate)}. {self._picture.summary(shares, goals)}"
+        said = f"Traffic {snap.state} at {words.rate(snap.rate)}. {self._picture.summary(shares, expected)}"
         timeline = self._picture.timeline
         return self._compose(parts, state, said, full=full, first=timeline.first, shift=self._picture.shift)
 

@@ -290,9 +290,9 @@ def _words(way: Way) -> Box:
     return Box(way.x - _WORDS_WIDE / 2, top, _WORDS_WIDE, _WORDS_HIGH)
 
 
-def _meet(box: Box, two: Box) -> bool:
-    beside = box.x + box.wide <= two.x or two.x + two.wide <= box.x
-    return not beside and box.y < two.y + two.high and two.y < box.y + box.high
+def _meet(box: Box, other: Box) -> bool:
+    beside = box.x + box.wide <= other.x or other.x + other.wide <= box.x
+    return not beside and box.y < other.y + other.high and other.y < box.y + box.high
 
 
 def _lane(edge: Edge, layer: int) -> str:

@@ -112,8 +112,8 @@ def compare_figure(
         A figure.
     """
     shares = [seen.share(by, service=service) for seen in (before, after)]
-    goals = {*expected_shares(expected), *expected_shares(expected_before)}
-    keys = {key for share in shares for key in share.counts} | goals
+    keys = {key for share in shares for key in share.counts}
+    keys |= {*expected_shares(expected), *expected_shares(expected_before)}
     half, gap = 430.0, 40.0
     columns, tables, said = [], [], []
     sides = zip((before, after), shares, labels, (expected_before, expected), strict=True)

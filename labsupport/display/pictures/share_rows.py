@@ -81,14 +81,14 @@ def make_rows(
         choices: independent choices by key, where requests were not chosen one by one.
     """
     chosen = sum((choices or {}).values())
-    goals = expected_shares(expected)
-    keys = sorted({*counts, *goals}, key=lambda key: (key == NONE, order_key(key)))
+    shares = expected_shares(expected)
+    keys = sorted({*counts, *shares}, key=lambda key: (key == NONE, order_key(key)))
     return [
         ShareRow(
             key,
             counts.get(key, 0),
             total,
-            goals.get(key) if key in goals else (0.0 if goals and key != NONE else None),
+            shares.get(key) if key in shares else (0.0 if shares and key != NONE else None),
             NEUTRAL if key == NONE else slot_of(key),
             (choices.get(key, 0), chosen) if choices else None,
         )
@@ -143,13 +143,13 @@ def share_row(row: ShareRow, y: float, *, wide: float, names: float) -> str:
     if row.expected is not None:
         parts.append(el("path", d=f"M{x + room * row.expected:.1f} {middle - 9:.1f}l-4.5-6.5h9z", fill="var(--ws-fg)"))
     value = words.percent(row.share) if row.total else "–"
-    goal = (
+    expected = (
         f"expected {words.percent(row.expected).removesuffix('.0 %').removesuffix(' %')}, "
         if row.expected is not None
         else ""
     )
     between = words.percent_range(low, high)
-    forms = (f"{goal}interval {between}", f"{goal}{between}") if row.total else (goal.removesuffix(", "),)
+    forms = (f"{expected}interval {between}", f"{expected}{between}") if row.total else (expected.removesuffix(", "),)
     # Below the bar where there is room for it, else as far to the left as it takes.
     gap = width(value, bold=True) + 8
     detail = fitting(forms, wide - 22 - gap)
@@ -183,13 +183,13 @@ def legend(x: float, y: float, *, expected: bool) -> str:
 
 def rows_table(rows: Sequence[ShareRow]) -> str:
     """The rows as an HTML table."""
-    goals = any(row.expected is not None for row in rows)
-    heads = ["version", "requests", "share", "99.9 % interval"] + (["expected"] if goals else [])
+    compared = any(row.expected is not None for row in rows)
+    heads = ["version", "requests", "share", "99.9 % interval"] + (["expected"] if compared else [])
     head = "".join(el("th", text, scope="col", class_="n" if place else None) for place, text in enumerate(heads))
     lines = []
     for row in rows:
         cells = [f"{row.count:,}", words.percent(row.share), words.percent_range(*row.interval)]
-        if goals:
+        if compared:
             cells.append("" if row.expected is None else words.percent(row.expected))
         lines.append(
             el("tr", el("th", esc(row.label), scope="row"), *(el("td", esc(cell), class_="n") for cell in cells))

@@ -39,8 +39,8 @@ export function merge(store, message) {
 
 /** Number of the bin that a fragment draws, or -1 for any other fragment. */
 export function binOf(name) {
-  const found = /^b(-?\d+)$/.exec(name);
-  return found ? Number(found[1]) : -1;
+  const match = /^b(-?\d+)$/.exec(name);
+  return match ? Number(match[1]) : -1;
 }
 
 function isOld(name, first) {

@@ -107,9 +107,9 @@ export function weightSliders(root, model) {
       shown.push(label(pair, parts[1]));
     } else {
       parts.forEach((part, index) => {
-        const one = node("span", row, "ws-pair");
-        shown.push(label(one, part));
-        add(one, index);
+        const pair = node("span", row, "ws-pair");
+        shown.push(label(pair, part));
+        add(pair, index);
       });
     }
     said = node("span", row, "d ws-busy");

@@ -327,7 +327,15 @@ class ClusterEngine:
         return self.watcher.rules(self._objects.read())
 
     def proxy_config(self, pod: str) -> EnvoyConfig:
-        """The configuration that a proxy holds now, from its admin interface."""
+        """The configuration that a proxy holds now, from its admin interface.
+
+        Args:
+            pod: its pod, or the Deployment of it.
+
+        Raises:
+            NotFoundError: there is no such pod, or it has no proxy.
+            EngineError: its Envoy does not answer.
+        """
         self._check()
         manifest = self._rollout.find(pod)
         name = manifest["metadata"]["name"]
@@ -342,7 +350,17 @@ class ClusterEngine:
         return envoy_names(self.proxies.samples(names))
 
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
-        """The last lines of the log of a pod's program or of its Envoy; of the crashed one if it does not run."""
+        """The last lines of the log of a pod's program or of its Envoy; of the crashed one if it does not run.
+
+        Args:
+            pod: the pod, or its Deployment.
+            container: ``app`` is the program, ``proxy`` its Envoy.
+            lines: how many.
+
+        Raises:
+            NotFoundError: there is no such pod, or it has no such container.
+            UsageError: no such container.
+        """
         if container not in ("app", "proxy"):
             raise UsageError(f"container={container!r}: 'app' is the program, 'proxy' its Envoy")
         self._check()

@@ -211,5 +211,5 @@ def _port(container: Mapping[str, Any] | None) -> int:
     written = (
         next((variable.get("value") for variable in container.get("env") or () if variable["name"] == "PORT"), "") or ""
     )
-    declared = next((variable["containerPort"] for variable in container.get("ports") or ()), _CLIENT_PORT)
+    declared = next((port["containerPort"] for port in container.get("ports") or ()), _CLIENT_PORT)
     return int(written) if written.isdigit() else int(declared)

@@ -16,7 +16,7 @@ from labsupport.controlplane.credentials import Credential, credential, referenc
 from labsupport.controlplane.desired import ServiceAddresses
 from labsupport.controlplane.encode import Encoded, Encoder, XdsType
 from labsupport.controlplane.entrances import conflicts
-from labsupport.controlplane.proxies import Json, PodInfo, Proxy, ProxyResources
+from labsupport.controlplane.proxies import PodInfo, Proxy, ProxyResources
 from labsupport.controlplane.registry.memo import Memo
 from labsupport.controlplane.registry.registry import Registry
 from labsupport.controlplane.snapshot import Snapshot, build
@@ -29,6 +29,7 @@ from labsupport.engine.embedded.envoy.localize import LocalizedResources, LocalR
 from labsupport.engine.embedded.pods.pods import POD_NETWORK, Addresses, LivePod
 from labsupport.errors import ConfigRejectedError, ManifestError, WaitTimeoutError
 from labsupport.model import Resource
+from labsupport.records import JsonObject
 
 __all__ = ["ControlPlane", "PlainView", "Published"]
 
@@ -226,7 +227,7 @@ class ControlPlane:
         secrets = self._secrets(pod, local)
         return self._build(pod.node, local, secrets)
 
-    def _secrets(self, pod: LivePod, local: LocalResources) -> list[Json]:
+    def _secrets(self, pod: LivePod, local: LocalResources) -> list[JsonObject]:
         """What a proxy gets of the credentials that its listeners and clusters name."""
         keys = ("transport_socket", "transport_socket_matches")
         parts = [{key: cluster[key]} for cluster in local.clusters.values() for key in keys if key in cluster]
@@ -270,7 +271,7 @@ class ControlPlane:
             views, endpoints=endpoints, listeners=plain.listeners, node_ports=plain.node_ports, memo=self._memo
         )
 
-    def _build(self, node: str, local: LocalResources, secrets: Iterable[Json] = ()) -> Snapshot:
+    def _build(self, node: str, local: LocalResources, secrets: Iterable[JsonObject] = ()) -> Snapshot:
         resources: dict[XdsType, list[Encoded]] = {
             "CDS": [self._encoder.encode("CDS", cluster) for cluster in local.clusters.values()],
             "EDS": [self._encoder.encode("EDS", endpoint) for endpoint in local.endpoints.values()],

@@ -171,14 +171,14 @@ class EmbeddedEngine:
 
     def patch(self, ref: Ref, patch: Mapping[str, Any], *, timeout_s: float = 60.0) -> ApplyResult:
         """Change an object by a JSON merge patch (RFC 7386); the result is validated as a whole."""
-        changed = patched(self._one(ref), patch, namespace=self.namespace)
+        changed = patched(self._current(ref), patch, namespace=self.namespace)
         return self.apply(changed, timeout_s=timeout_s)
 
     def scale(self, ref: Ref, replicas: int, *, timeout_s: float = 60.0) -> ApplyResult:
         """Set the number of replicas of a Deployment."""
         return self.patch(ref, {"spec": {"replicas": replicas}}, timeout_s=timeout_s)
 
-    def _one(self, ref: Ref) -> Resource:
+    def _current(self, ref: Ref) -> Resource:
         namespace = ref.namespace or self.namespace
         objects: list[Resource] = self._call("get", built_in=True)
         for resource in objects:
@@ -215,7 +215,15 @@ class EmbeddedEngine:
         return rule_statuses
 
     def proxy_config(self, pod: str) -> EnvoyConfig:
-        """The configuration that a proxy holds now, from its admin interface."""
+        """The configuration that a proxy holds now, from its admin interface.
+
+        Args:
+            pod: its pod, or the Deployment of it.
+
+        Raises:
+            NotFoundError: there is no such pod, or it has no proxy.
+            EngineError: its Envoy does not answer.
+        """
         name, dump = self._call("config_dump", pod)
         return dumps.proxy_config(name, dump)
 
@@ -225,7 +233,17 @@ class EmbeddedEngine:
         return [sample for pod, page in pages.items() for sample in dumps.samples(pod, page)]
 
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
-        """The last lines of the log of a pod's program or of its Envoy."""
+        """The last lines of the log of a pod's program or of its Envoy; nothing of one that has not started yet.
+
+        Args:
+            pod: the pod, or its Deployment.
+            container: ``app`` is the program, ``proxy`` its Envoy.
+            lines: how many.
+
+        Raises:
+            NotFoundError: there is no such pod.
+            UsageError: no such container.
+        """
         if container not in ("app", "proxy"):
             raise UsageError(f"container={container!r}: 'app' is the program, 'proxy' its Envoy")
         _, path = self._call("log_files", pod, container)

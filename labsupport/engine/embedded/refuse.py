@@ -25,7 +25,7 @@ from labsupport.model import (
 )
 from labsupport.model.kinds.gateway import ServerTLSSettings
 from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, PortTrafficPolicy, TrafficPolicy
-from labsupport.model.schema.types import Json
+from labsupport.records import Json
 
 __all__ = ["notes", "problems"]
 
@@ -316,22 +316,18 @@ def notes(objects: Sequence[Resource], told: set[str]) -> list[str]:
         told: fields that were named before; those named now are added.
     """
     texts: dict[str, None] = {}
-    for balanced_service in objects:
-        if balanced_service.kind != "Deployment":
+    for resource in objects:
+        if resource.kind != "Deployment":
             continue
-        raw = balanced_service.raw or balanced_service.model_dump(by_alias=True, exclude_unset=True)
+        raw = resource.raw or resource.model_dump(by_alias=True, exclude_unset=True)
         for path, fields in _NO_EFFECT.items():
             inner = _at(raw, path)
             if isinstance(inner, dict):
                 texts |= {field: None for field in fields if field in inner and field not in told}
     told |= {*texts}
-    balanced = [
-        balanced_service
-        for balanced_service in objects
-        if isinstance(balanced_service, Service) and balanced_service.spec.type == "LoadBalancer"
-    ]
     balancers = [
-        f"Service/{balanced_service.name}: no load balancer gives it an address here; its node port is open"
-        for balanced_service in balanced
+        f"Service/{resource.name}: no load balancer gives it an address here; its node port is open"
+        for resource in objects
+        if isinstance(resource, Service) and resource.spec.type == "LoadBalancer"
     ]
     return ([f"no effect on the embedded mesh: {', '.join(texts)}"] if texts else []) + balancers

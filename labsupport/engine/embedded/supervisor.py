@@ -327,17 +327,17 @@ class Supervisor:
 
     async def entrances(self) -> dict[str, Entrance]:
         """Ways in from outside: ``gateway`` (port 80), ``gateway:<port>`` for what Gateways open, node ports."""
-        listed = {}
+        ways = {}
         gateway = self._built_in.gateway
         if gateway is not None:
             opened = {80: "http"} | entrances.schemes(self._control.objects, gateway.info.labels)
             for port, scheme in opened.items():
                 name = "gateway" if port == 80 else f"gateway:{port}"
-                listed[name] = Entrance(scheme, f"localhost:{port}", await self.gateway_port(port))
+                ways[name] = Entrance(scheme, f"localhost:{port}", await self.gateway_port(port))
         for (namespace, service, _), (shown, local) in self._built_in.node_ports().items():
             name = service if namespace == self._namespace else f"{service}.{namespace}"
-            listed.setdefault(f"nodeport:{name}", Entrance("http", f"localhost:{shown}", local))
-        return listed
+            ways.setdefault(f"nodeport:{name}", Entrance("http", f"localhost:{shown}", local))
+        return ways
 
     async def gateway_port(self, number: int) -> int:
         """The local port behind a port of the gateway; it refuses connections while no Gateway opens it."""

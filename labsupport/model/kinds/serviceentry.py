@@ -10,7 +10,8 @@ from pydantic import Field
 
 from labsupport.model.kinds.selector import WorkloadLabels
 from labsupport.model.schema.base import IstioResource, Schema
-from labsupport.model.schema.types import Json, PortNumber, Rule, UInt32, at_most_one
+from labsupport.model.schema.types import PortNumber, Rule, UInt32, at_most_one
+from labsupport.records import Json
 
 __all__ = ["ServiceEntry", "ServiceEntrySpec", "ServicePort", "WorkloadEntry", "WorkloadEntrySpec"]
 

@@ -16,7 +16,7 @@ import yaml
 from labsupport.errors import ManifestError, NotFoundError, Problem
 from labsupport.model.reading.goyaml import Composer, YamlProblem
 from labsupport.model.schema.base import Origin
-from labsupport.model.schema.types import JsonObject
+from labsupport.records import JsonObject
 
 __all__ = ["Document", "of_data", "read"]
 

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 import yaml
 
-from labsupport.model.schema.types import Json, JsonObject
+from labsupport.records import Json, JsonObject
 
 __all__ = ["Composer", "Tree", "YamlProblem", "resolve_scalar"]
 

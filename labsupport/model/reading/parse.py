@@ -12,8 +12,8 @@ from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.names import label_issues, name_problem
 from labsupport.model.schema.shape import meant, shape_of
 from labsupport.model.schema.suggest import closest
-from labsupport.model.schema.types import JsonObject
 from labsupport.model.validation.verdict import inspect
+from labsupport.records import JsonObject
 
 if TYPE_CHECKING:
     from labsupport.model.reading.documents import Document
@@ -39,7 +39,7 @@ def parse(documents: Iterable[Document], *, namespace: str = "default") -> list[
     resources: list[Resource] = []
     seen: dict[tuple[str, str, str], Origin] = {}
     for document in documents:
-        resource, issues = _one(document, namespace)
+        resource, issues = _resource(document, namespace)
         problems += issues
         reference = _reference(document.raw, namespace)
         if reference is not None:
@@ -98,7 +98,7 @@ def _problem(document: Document, issue: Issue) -> Problem:
     return Problem(issue.message, origin.file, origin.document, line, label, issue.path, issue.remedy)
 
 
-def _one(document: Document, namespace: str) -> tuple[Resource | None, list[Problem]]:
+def _resource(document: Document, namespace: str) -> tuple[Resource | None, list[Problem]]:
     cls, issue = _class(document.raw)
     if issue is not None:
         return None, [_problem(document, issue)]

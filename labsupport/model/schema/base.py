@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic.alias_generators import to_camel
 
 from labsupport.errors import Problem
-from labsupport.model.schema.types import Format, IntOrString, JsonObject, Loose, Rule
+from labsupport.model.schema.types import Format, IntOrString, Loose, Rule
+from labsupport.records import JsonObject
 
 __all__ = ["EPOCH", "IstioResource", "Metadata", "Origin", "Resource", "Schema"]
 

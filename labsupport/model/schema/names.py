@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from labsupport.model.schema.issues import Issue
 from labsupport.model.schema.syntax import label_problems
-from labsupport.model.schema.types import Json
+from labsupport.records import Json
 
 __all__ = ["is_dns_label", "label_issues", "name_problem"]
 

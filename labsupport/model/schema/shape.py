@@ -21,7 +21,8 @@ from labsupport.model.schema.duration import GoDuration
 from labsupport.model.schema.formats import base64_of, format_problem
 from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.suggest import closest
-from labsupport.model.schema.types import Format, IntOrStringMark, Json, JsonObject, LooseMark, Rule, flatten
+from labsupport.model.schema.types import Format, IntOrStringMark, LooseMark, Rule, flatten
+from labsupport.records import Json, JsonObject
 
 __all__ = ["ListShape", "MapShape", "ObjectShape", "Shape", "TextShape", "meant", "shape_of"]
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator
 from pydantic.fields import FieldInfo
 
 from labsupport.model.schema.duration import GoDuration, parse_duration
+from labsupport.records import Json
 
 __all__ = [
     "LOOSE",
@@ -25,8 +26,6 @@ __all__ = [
     "Format",
     "Int32",
     "IntOrString",
-    "Json",
-    "JsonObject",
     "Loose",
     "PortNumber",
     "Quantity",
@@ -71,12 +70,6 @@ class IntOrStringMark:
 
 
 LOOSE = LooseMark()
-
-Json = Any
-"""A value as YAML or JSON gives it, before any model has looked at it."""
-
-JsonObject = dict[str, Json]
-"""A mapping as YAML or JSON gives it."""
 
 
 def _duration(value: object) -> GoDuration:

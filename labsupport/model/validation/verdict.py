@@ -20,13 +20,13 @@ from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.protojson import DecodeError, decode
 from labsupport.model.schema.shape import shape_of
 from labsupport.model.schema.suggest import closest
-from labsupport.model.schema.types import Json, JsonObject
 from labsupport.model.validation.destinationrule import check_destination_rule
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.gateway import check_gateway
 from labsupport.model.validation.serviceentry import check_service_entry, check_workload_entry
 from labsupport.model.validation.sidecar import check_sidecar
 from labsupport.model.validation.virtualservice import check_virtual_service
+from labsupport.records import Json, JsonObject
 
 __all__ = ["NOT_JUDGED", "Inspection", "Verdict", "inspect", "is_istio", "judge", "validate"]
 

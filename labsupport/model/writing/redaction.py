@@ -7,7 +7,7 @@ import binascii
 import contextlib
 from collections.abc import Mapping
 
-from labsupport.model.schema.types import Json, JsonObject
+from labsupport.records import Json, JsonObject
 
 __all__ = ["Hidden", "redacted"]
 

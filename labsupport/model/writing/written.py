@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from labsupport.model.schema.base import Resource
-from labsupport.model.schema.types import Json, JsonObject
 from labsupport.model.writing.redaction import Hidden, redacted
+from labsupport.records import Json, JsonObject
 
 __all__ = ["written"]
 

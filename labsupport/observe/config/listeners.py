@@ -7,18 +7,16 @@ from typing import Any
 
 from labsupport.controlplane.translate.names import kebab
 from labsupport.model.schema.base import Resource
-from labsupport.records import EnvoyConfig
+from labsupport.records import EnvoyConfig, Json
 
 __all__ = ["chains_of_rule", "chains_to", "gateway_listeners", "in_scope", "origin", "pruned"]
-
-Json = Mapping[str, Any]
 
 # What says nothing about where a connection goes, or whose certificate is shown.
 _NOISE = frozenset({"@type", "sds_config", "stat_prefix", "access_log", "metadata", "transport_socket_connect_timeout"})
 _HIDDEN = frozenset({"inline_bytes", "private_key", "password", "private_key_provider"})
 
 
-def origin(item: Json, resource: Resource) -> bool:
+def origin(item: Mapping[str, Json], resource: Resource) -> bool:
     """Whether Istio's own note on a route, cluster or filter chain names this object.
 
     It is in ``filter_metadata.istio.config``.
@@ -30,7 +28,7 @@ def origin(item: Json, resource: Resource) -> bool:
 
 
 def chains_of_rule(
-    resource: Resource, raw: Json, config: EnvoyConfig
+    resource: Resource, raw: Mapping[str, Json], config: EnvoyConfig
 ) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     """Filter chains that come from the ``tcp`` and ``tls`` rules of a VirtualService.
 
@@ -65,7 +63,7 @@ def chains_to(hosts: Iterable[str], config: EnvoyConfig) -> Iterator[tuple[str, 
 
 
 def gateway_listeners(
-    resource: Resource, raw: Json, config: EnvoyConfig
+    resource: Resource, raw: Mapping[str, Json], config: EnvoyConfig
 ) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     """Listeners that a Gateway opened, with the filter chains that are its own.
 
@@ -92,7 +90,7 @@ def gateway_listeners(
             yield name, {"name": name, "port": port, "filter_chains": chains}, tables
 
 
-def in_scope(raw: Json, config: EnvoyConfig) -> Iterator[tuple[str, dict[str, Any], str]]:
+def in_scope(raw: Mapping[str, Json], config: EnvoyConfig) -> Iterator[tuple[str, dict[str, Any], str]]:
     """What a Sidecar left in a proxy, and what it opened.
 
     Yields:
@@ -126,30 +124,30 @@ def in_scope(raw: Json, config: EnvoyConfig) -> Iterator[tuple[str, dict[str, An
                 return
 
 
-def _groups(cluster: Json) -> Iterable[Json]:
-    groups: Iterable[Json] = (cluster.get("load_assignment") or {}).get("endpoints", ())
+def _groups(cluster: Mapping[str, Json]) -> Iterable[Mapping[str, Json]]:
+    groups: Iterable[Mapping[str, Json]] = (cluster.get("load_assignment") or {}).get("endpoints", ())
     return groups
 
 
-def _chains(config: EnvoyConfig) -> Iterator[tuple[str, Json]]:
+def _chains(config: EnvoyConfig) -> Iterator[tuple[str, Mapping[str, Json]]]:
     for name, listener in config.listeners.items():
         for chain in listener.get("filter_chains", ()):
             yield name, chain
 
 
-def _filters(chain: Json, kind: str) -> Iterator[Json]:
+def _filters(chain: Mapping[str, Json], kind: str) -> Iterator[Mapping[str, Json]]:
     for entry in chain.get("filters", ()):
         if entry.get("name") == f"envoy.filters.network.{kind}":
             yield entry.get("typed_config") or {}
 
 
-def _tables(chain: Json) -> Iterator[str]:
+def _tables(chain: Mapping[str, Json]) -> Iterator[str]:
     for manager in _filters(chain, "http_connection_manager"):
         if "rds" in manager:
             yield str(manager["rds"]["route_config_name"])
 
 
-def _tcp_clusters(chain: Json) -> Iterator[str]:
+def _tcp_clusters(chain: Mapping[str, Json]) -> Iterator[str]:
     for proxy in _filters(chain, "tcp_proxy"):
         if "cluster" in proxy:
             yield str(proxy["cluster"])
@@ -157,12 +155,12 @@ def _tcp_clusters(chain: Json) -> Iterator[str]:
             yield str(entry["name"])
 
 
-def _serves(table: Json, hosts: set[str]) -> bool:
+def _serves(table: Mapping[str, Json], hosts: set[str]) -> bool:
     domains = {str(domain) for host in table.get("virtual_hosts", ()) for domain in host["domains"]}
     return "*" in hosts or bool(domains & {*hosts, "*"})
 
 
-def _short(chain: Json) -> dict[str, Any]:
+def _short(chain: Mapping[str, Json]) -> dict[str, Any]:
     """A filter chain without what every chain has."""
     made: dict[str, Any] = {}
     if match := chain.get("filter_chain_match"):

@@ -11,11 +11,9 @@ from typing import Any
 from labsupport.model.schema.base import Resource
 from labsupport.model.writing.lines import Path
 from labsupport.observe.config.listeners import chains_of_rule, chains_to, gateway_listeners, in_scope, origin, pruned
-from labsupport.records import EnvoyConfig
+from labsupport.records import EnvoyConfig, Json
 
 __all__ = ["ConfigPart", "find_parts"]
-
-Json = Mapping[str, Any]
 
 _UNLIMITED = 4294967295
 
@@ -68,7 +66,7 @@ class ConfigPart:
     """
 
     title: str
-    content: Json
+    content: Mapping[str, Json]
     xds: str
     missing: str = ""
     explicit: bool = False
@@ -93,7 +91,7 @@ class ConfigPart:
         return bool(value == _UNLIMITED)
 
 
-def find_parts(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
+def find_parts(resource: Resource, raw: Mapping[str, Json], config: EnvoyConfig) -> list[ConfigPart]:
     """Parts of a proxy's configuration that come from an object, each once.
 
     Args:
@@ -128,7 +126,7 @@ def _domains(part: ConfigPart) -> tuple[Any, ...]:
     return tuple(part.content.get("domains", ()))
 
 
-def _every_part(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
+def _every_part(resource: Resource, raw: Mapping[str, Json], config: EnvoyConfig) -> list[ConfigPart]:
     if resource.kind == "VirtualService":
         return _of_virtual_service(resource, raw, config)
     if resource.kind == "DestinationRule":
@@ -168,7 +166,7 @@ def _hash_policies(clusters: set[str], config: EnvoyConfig) -> list[ConfigPart]:
     return parts
 
 
-def _of_virtual_service(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
+def _of_virtual_service(resource: Resource, raw: Mapping[str, Json], config: EnvoyConfig) -> list[ConfigPart]:
     ranked: list[tuple[bool, str, ConfigPart, list[str]]] = []
     for table_name, table in config.routes.items():
         for host in table.get("virtual_hosts", ()):
@@ -203,7 +201,7 @@ def _of_virtual_service(resource: Resource, raw: Json, config: EnvoyConfig) -> l
     ]
 
 
-def _of_gateway(resource: Resource, raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
+def _of_gateway(resource: Resource, raw: Mapping[str, Json], config: EnvoyConfig) -> list[ConfigPart]:
     hosts = {
         str(host).split("/")[-1]
         for server in (raw.get("spec") or {}).get("servers") or ()
@@ -229,7 +227,7 @@ def _of_gateway(resource: Resource, raw: Json, config: EnvoyConfig) -> list[Conf
     return parts
 
 
-def _of_service_entry(raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
+def _of_service_entry(raw: Mapping[str, Json], config: EnvoyConfig) -> list[ConfigPart]:
     hosts = {str(host) for host in (raw.get("spec") or {}).get("hosts") or ()}
     parts = [
         ConfigPart(
@@ -249,7 +247,7 @@ def _of_service_entry(raw: Json, config: EnvoyConfig) -> list[ConfigPart]:
     ]
 
 
-def _route(route: Json) -> dict[str, Any]:
+def _route(route: Mapping[str, Json]) -> dict[str, Any]:
     short = _ordered({key: pruned(value) for key, value in route.items() if key not in _ROUTE_NOISE}, _ROUTE_ORDER)
     if isinstance(action := short.get("route"), Mapping):
         short["route"] = _ordered(
@@ -260,12 +258,14 @@ def _route(route: Json) -> dict[str, Any]:
     return short
 
 
-def _ordered(value: Json, first: Iterable[str]) -> dict[str, Any]:
+def _ordered(value: Mapping[str, Json], first: Iterable[str]) -> dict[str, Any]:
     begun = {key: value[key] for key in first if key in value}
     return begun | {key: item for key, item in value.items() if key not in begun}
 
 
-def _cluster(cluster: Json, config: EnvoyConfig, *, explicit: bool = False, brief: bool = False) -> ConfigPart:
+def _cluster(
+    cluster: Mapping[str, Json], config: EnvoyConfig, *, explicit: bool = False, brief: bool = False
+) -> ConfigPart:
     name = str(cluster["name"])
     wanted = _CLUSTER_BRIEF if brief else _CLUSTER_SHOWN
     # Proto JSON leaves out the first value of an enum, which says more here than its absence.
@@ -288,7 +288,7 @@ def _cluster(cluster: Json, config: EnvoyConfig, *, explicit: bool = False, brie
     return ConfigPart(f"cluster {name}", short, "CDS", missing, explicit)
 
 
-def _endpoint(item: Json) -> str:
+def _endpoint(item: Mapping[str, Json]) -> str:
     """A workload and whether it takes traffic; where istiod names none, the address tells endpoints apart."""
     workload = item.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("workload", "")
     socket = item.get("endpoint", {}).get("address", {}).get("socket_address", {})
@@ -297,7 +297,7 @@ def _endpoint(item: Json) -> str:
     return f"{name} ({health})"
 
 
-def _clusters_of(route: Json) -> Iterable[str]:
+def _clusters_of(route: Mapping[str, Json]) -> Iterable[str]:
     action = route.get("route") or {}
     if "cluster" in action:
         yield str(action["cluster"])

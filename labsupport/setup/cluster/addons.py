@@ -104,14 +104,7 @@ def _apply(connection: Connection, document: dict[str, Any]) -> None:
     api, sort = str(document.get("apiVersion", "")), str(document.get("kind", ""))
     base = f"/apis/{api}" if "/" in api else f"/api/{api}"
     served = connection.get(base)["resources"]
-    resource = next(
-        (
-            resource_kind
-            for resource_kind in served
-            if resource_kind["kind"] == sort and "/" not in resource_kind["name"]
-        ),
-        None,
-    )
+    resource = next((entry for entry in served if entry["kind"] == sort and "/" not in entry["name"]), None)
     if resource is None:
         raise EngineError(f"the cluster knows no {sort} of {api}, which an add-on consists of")
     name = document["metadata"]["name"]

@@ -79,9 +79,7 @@ def installed(connection: Connection, *, tag: str = "", tracing: bool = False) -
     ready = int((control.get("status") or {}).get("availableReplicas") or 0)
     images = [container.get("image", "") for container in control["spec"]["template"]["spec"]["containers"]]
     right_tag = not tag or any(image.endswith(f":{tag}") for image in images)
-    providers = [
-        extension_provider.get("name") for extension_provider in istio.mesh_config.get("extensionProviders") or []
-    ]
+    providers = [provider.get("name") for provider in istio.mesh_config.get("extensionProviders") or []]
     right_mesh = bool(istio.mesh_config.get("accessLogFile")) and (not tracing or "jaeger" in providers)
     if not (ready and right_tag and right_mesh):
         return ""

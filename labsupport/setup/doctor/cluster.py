@@ -198,10 +198,10 @@ def _images(nodes: list[dict[str, Any]]) -> Iterator[Finding]:
     from labsupport.setup.cluster import images
 
     wanted = {images.reference(name) for name in images.names()}
-    held = [
+    images_of_nodes = [
         {name for image in node["status"].get("images") or [] for name in image.get("names") or []} for node in nodes
     ]
-    missing = sorted(name for name in wanted if not all(name in node for node in held))
+    missing = sorted(name for name in wanted if not all(name in there for there in images_of_nodes))
     if not missing:
         yield Finding("ok", "images", f"{plural(len(wanted), 'image')} of the course on every node")
     elif images.is_remote(images.registry()):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from labsupport import model
 from labsupport.engine.patching import placed
 from labsupport.engine.warned import warnings
-from labsupport.model import parse
-from labsupport.model.reading import documents
-from labsupport.model.reading import parse as reading
+from labsupport.model.reading import documents, parse
 from labsupport.model.validation import validate, verdict
 
 _SHADOWED = """
@@ -27,13 +26,13 @@ spec:
 def test_what_was_found_at_reading_is_told_at_apply(monkeypatch: pytest.MonkeyPatch) -> None:
     read = documents.read(_SHADOWED)
     judged = [f"{entry.kind}/{entry.name}: {text}" for entry in validate(read) for text in entry.warnings]
-    resources = parse(read)
+    resources = model.parse(read)
 
     def judge_again(*_: object, **__: object) -> None:
         raise AssertionError("an object was judged twice")
 
     monkeypatch.setattr(verdict, "inspect", judge_again)
-    monkeypatch.setattr(reading, "inspect", judge_again)
+    monkeypatch.setattr(parse, "inspect", judge_again)
     told = warnings([placed(resource, "lab") for resource in resources])
     assert told
     assert list(told) == judged

@@ -151,7 +151,7 @@ def test_a_subset_without_pods_is_503_uh_and_says_which_labels_there_are() -> No
 
 
 def test_pods_that_are_not_ready_take_nothing() -> None:
-    resting = [one if one.workload != "reviews-v2" else pod("reviews", "v2", ready=False) for one in PODS]
+    resting = [present if present.workload != "reviews-v2" else pod("reviews", "v2", ready=False) for present in PODS]
     assert ask(pods=resting).destinations[0].pods == ("reviews-v1-a", "reviews-v3-a")
     (outcome,) = ask(virtual_service(f"[{to('v2')}]"), SUBSETS, pods=resting).outcomes
     assert outcome.flags == "UH"

@@ -27,7 +27,7 @@ DR = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name
 ROUTE = "route: [{destination: {host: a}}]"
 
 
-def one(text: str) -> Resource:
+def parsed(text: str) -> Resource:
     return parse(read(text, file="cell"))[0]
 
 
@@ -38,7 +38,7 @@ def refusal(text: str) -> str:
 
 
 def test_attributes_have_istios_proto_names() -> None:
-    rule = one(
+    rule = parsed(
         DR + "spec:\n  host: a\n  trafficPolicy:\n    outlierDetection: {consecutive5xxErrors: 3, interval: 1m30s}\n"
         "    connectionPool: {http: {http1MaxPendingRequests: 1}}\n"
     )
@@ -53,7 +53,7 @@ def test_attributes_have_istios_proto_names() -> None:
 
 
 def test_an_object_keeps_its_place_and_its_text() -> None:
-    rule = one("\n\n" + VS + f"spec:\n  hosts: [a]\n  http:\n  - {ROUTE}\n    timeout: 0.5s\n")
+    rule = parsed("\n\n" + VS + f"spec:\n  hosts: [a]\n  http:\n  - {ROUTE}\n    timeout: 0.5s\n")
     assert isinstance(rule, VirtualService)
     assert rule.origin.line == 3
     assert rule.origin.line_of("spec.http[0].timeout") == 10
@@ -64,19 +64,21 @@ def test_an_object_keeps_its_place_and_its_text() -> None:
 
 def test_both_spellings_of_mirror_percent_are_one_field() -> None:
     for name in ("mirrorPercent", "mirror_percent"):
-        rule = one(VS + f"spec: {{hosts: [a], http: [{{mirror: {{host: b}}, {name}: 5, {ROUTE}}}]}}")
+        rule = parsed(VS + f"spec: {{hosts: [a], http: [{{mirror: {{host: b}}, {name}: 5, {ROUTE}}}]}}")
         assert isinstance(rule, VirtualService)
         assert rule.spec.http[0].mirror_percent == 5
         assert [str(warning.path) for warning in rule.warnings] == ["spec.http[0].mirrorPercent"]
 
 
 def test_nulls_in_kubernetes_kinds_count_as_unset() -> None:
-    resource = one("apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: null}\nspec: {ports: null, type: null}")
+    resource = parsed(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: null}\nspec: {ports: null, type: null}"
+    )
     assert resource.metadata.labels == {}
 
 
 def test_loose_fields_are_listed() -> None:
-    seen = one(
+    seen = parsed(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  selector: {matchLabels: {app: a}}\n"
         "  strategy: {type: Recreate}\n  template:\n    metadata: {labels: {app: a}}\n    spec:\n      containers:\n"
         "      - {name: a, image: web, resources: {}, env: [{name: X, value: a}]}\n"
@@ -207,7 +209,7 @@ def test_the_same_name_in_another_namespace_or_kind_is_another_object() -> None:
 @pytest.mark.parametrize("kind", OTHER_KINDS, ids=lambda kind: kind.KIND)
 def test_a_kind_that_nothing_runs_is_known_and_not_judged(kind: type[OtherIstio]) -> None:
     head = f"apiVersion: {api_versions(kind)[0]}\nkind: {kind.KIND}\nmetadata: {{name: x}}\n"
-    resource = one(head + "spec: {anything: [1, {a: ~}]}\n")
+    resource = parsed(head + "spec: {anything: [1, {a: ~}]}\n")
     assert isinstance(resource, OtherIstio) and resource.warnings == ()
     (verdict,) = validate(read(head + "spec: {anything: [1, {a: ~}]}\n"))
     assert (verdict.errors, verdict.warnings) == ((), ())
@@ -232,7 +234,7 @@ def test_a_kind_that_nothing_runs_is_known_and_not_judged(kind: type[OtherIstio]
 def test_labels_of_an_object_that_is_not_judged_are_read_as_far_as_they_can_be(
     spec: str, labels: dict[str, str] | None
 ) -> None:
-    resource = one(
+    resource = parsed(
         f"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: x}}\nspec: {spec}\n"
     )
     assert isinstance(resource, OtherIstio)
@@ -258,7 +260,7 @@ def test_labels_of_an_object_that_is_not_judged_are_read_as_far_as_they_can_be(
     ],
 )
 def test_a_null_of_a_field_is_dropped_as_an_api_server_drops_it(text: str) -> None:
-    resource = one(text)
+    resource = parsed(text)
     assert "None" not in str(resource.raw) and "None" in str(read(text)[0].raw)
     (verdict,) = validate(read(text))
     assert not verdict.errors
@@ -284,7 +286,7 @@ def test_a_null_that_is_no_field_or_has_to_be_one_is_refused(text: str, words: s
     (verdict,) = validate(read(text))
     assert any(words in error for error in verdict.errors)
     with pytest.raises(ManifestError):
-        one(text)
+        parsed(text)
 
 
 def test_no_verdict_is_given_on_the_gateway_api() -> None:
@@ -295,6 +297,6 @@ def test_no_verdict_is_given_on_the_gateway_api() -> None:
 
 def test_a_null_in_metadata_is_an_empty_value() -> None:
     metadata = "{name: a, labels: {a: ~}, finalizers: [~], ownerReferences: [~], managedFields: [{time: ~}]}"
-    resource = one(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {metadata}\n")
+    resource = parsed(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {metadata}\n")
     assert resource.metadata.labels == {"a": ""} and resource.metadata.finalizers == [""]
     assert resource.metadata.owner_references[0].name == ""

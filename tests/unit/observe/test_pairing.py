@@ -11,7 +11,7 @@ from labsupport.records import AccessRecord, Pod
 KNOWN = {pod.name: pod for pod in PODS}
 
 
-def found(simulation: Simulation) -> tuple[dict[int, int], dict[int, int], set[int], int]:
+def paired(simulation: Simulation) -> tuple[dict[int, int], dict[int, int], set[int], int]:
     """What was paired, in the form of the simulation's truth, and how many calls were said to be unsure."""
     lines = simulation.written()
     served_by, made_for, copies, unsure = {}, {}, set(), 0
@@ -41,7 +41,7 @@ SEEDS = range(80)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_who_served_a_call_is_found_where_paths_differ(seed: int):
     truth = Simulation(seed, equal=False)
-    served_by, made_for, copies, unsure = found(truth)
+    served_by, made_for, copies, unsure = paired(truth)
     assert (served_by, copies) == (truth.served_by, truth.copies)
     assert made_for == truth.made_for or unsure
 
@@ -50,7 +50,7 @@ def test_who_served_a_call_is_found_where_paths_differ(seed: int):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_equal_calls_are_found_or_said_to_be_unsure(seed: int, counted: bool):
     truth = Simulation(seed, equal=True, counted=counted)
-    served_by, made_for, copies, unsure = found(truth)
+    served_by, made_for, copies, unsure = paired(truth)
     assert (served_by, copies, made_for) == (truth.served_by, truth.copies, truth.made_for) or unsure
 
 
@@ -59,7 +59,7 @@ def test_doubt_is_seldom_and_most_doubtful_calls_are_right(counted: bool):
     right = doubts = lines = 0
     for seed in SEEDS:
         truth = Simulation(seed, equal=True, counted=counted)
-        served_by, made_for, _, unsure = found(truth)
+        served_by, made_for, _, unsure = paired(truth)
         right += sum(truth.served_by[place] == partner for place, partner in served_by.items())
         right += sum(truth.made_for[place] == partner for place, partner in made_for.items())
         lines += len(truth.served_by) + len(truth.made_for)
@@ -73,7 +73,7 @@ def test_clocks_of_two_nodes_that_differ_do_little_harm():
     for seed in SEEDS:
         # Each node has one pod of every Deployment. A pod that only failed tries reached tells little of its clock.
         truth = Simulation(seed, equal=False, skews={pod.name: 0.02 for pod in PODS[::2]})
-        served_by, _, copies, _ = found(truth)
+        served_by, _, copies, _ = paired(truth)
         right += sum(truth.served_by[place] == partner for place, partner in served_by.items()) - len(
             copies ^ truth.copies
         )

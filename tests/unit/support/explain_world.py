@@ -9,7 +9,7 @@ from typing import Any
 
 from labsupport import model
 from labsupport.explain import Explanation, explain
-from labsupport.model.reading import documents as manifest
+from labsupport.model.reading import documents
 from labsupport.records import Pod
 
 APPS = Path(__file__).parents[3] / "manifests" / "apps"
@@ -74,14 +74,14 @@ PODS = [
 
 @cache
 def _services() -> tuple[model.Resource, ...]:
-    services = [manifest.read(APPS / folder) for folder in ("bookinfo", "web")]
+    services = [documents.read(APPS / folder) for folder in ("bookinfo", "web")]
     return tuple(model.parse(document for documents in services for document in documents))
 
 
 def rules(*texts: str) -> list[model.Resource]:
     """Bookinfo's and web's services, then the objects of each text in order of age."""
     text = "\n---\n".join(dedent(part) for part in texts)
-    return [*_services(), *(model.parse(manifest.read(text, file="rules.yaml")) if texts else ())]
+    return [*_services(), *(model.parse(documents.read(text, file="rules.yaml")) if texts else ())]
 
 
 def ask(*texts: str, url: str = "http://reviews:9080/reviews/0", **options: Any) -> Explanation:

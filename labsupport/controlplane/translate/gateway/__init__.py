@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.gateway.listeners import gateway_listeners
 from labsupport.controlplane.translate.gateway.merge import merge_servers
 from labsupport.controlplane.translate.gateway.tables import gateway_table
 from labsupport.controlplane.translate.listeners.tables import table_names
+from labsupport.records import JsonObject
 
 __all__ = ["build_gateway"]
 
 
-def build_gateway(context: Context) -> tuple[dict[str, Json], dict[str, Json]]:
+def build_gateway(context: Context) -> tuple[dict[str, JsonObject], dict[str, JsonObject]]:
     """The listeners and route tables of a gateway.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import UNSPECIFIED
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.controlplane.translate.context import Context
@@ -17,11 +16,12 @@ from labsupport.controlplane.translate.names import listener_name, socket_addres
 from labsupport.model.hosts import matches
 from labsupport.model.kinds.virtualservice import L4MatchAttributes, TLSMatchAttributes
 from labsupport.model.protocols import is_http, parse
+from labsupport.records import JsonObject
 
 __all__ = ["gateway_listeners"]
 
 
-def gateway_listeners(context: Context, merged: Merged) -> dict[str, Json]:
+def gateway_listeners(context: Context, merged: Merged) -> dict[str, JsonObject]:
     """The listeners of a gateway, by name; a port without any chain has none."""
     chains: dict[str, list[Chain]] = {}
     places: dict[str, tuple[str, int]] = {}
@@ -89,7 +89,7 @@ def _owner(rule: VirtualServiceRule) -> str:
     return f"{rule.name}.{rule.namespace}"
 
 
-def _tcp_filters(context: Context, server: MergedServer, rules: Sequence[VirtualServiceRule]) -> tuple[Json, ...]:
+def _tcp_filters(context: Context, server: MergedServer, rules: Sequence[VirtualServiceRule]) -> tuple[JsonObject, ...]:
     for rule in rules:
         for item in rule.tcp:
             if item.route and (not item.match or any(_applies(match, server) for match in item.match)):
@@ -111,8 +111,8 @@ def _passthrough(
     return chains
 
 
-def _listener(name: str, place: tuple[str, int], chains: Sequence[Chain]) -> Json:
-    result: Json = {
+def _listener(name: str, place: tuple[str, int], chains: Sequence[Chain]) -> JsonObject:
+    result: JsonObject = {
         "name": name,
         "address": socket_address(*place),
         "traffic_direction": "OUTBOUND",

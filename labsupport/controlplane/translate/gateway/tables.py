@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
 from labsupport.controlplane.translate.context import Context
@@ -13,6 +12,7 @@ from labsupport.controlplane.translate.http.rules import rule_routes
 from labsupport.controlplane.translate.http.tables import route_config
 from labsupport.controlplane.translate.names import domain_port
 from labsupport.model.hosts import host_order, intersection
+from labsupport.records import JsonObject
 
 __all__ = ["gateway_table", "server_hosts"]
 
@@ -29,7 +29,7 @@ def server_hosts(server: MergedServer, namespace: str) -> list[str]:
     return hosts
 
 
-def gateway_table(context: Context, merged: Merged, name: str) -> Json:
+def gateway_table(context: Context, merged: Merged, name: str) -> JsonObject:
     """One route table of a gateway.
 
     Args:
@@ -43,8 +43,8 @@ def gateway_table(context: Context, merged: Merged, name: str) -> Json:
     servers = merged.tables.get(name)
     if servers is None:
         return {"name": name, "validate_clusters": False}
-    hosts: dict[str, Json] = {}
-    routes_of: dict[tuple[str, tuple[str, str]], list[Json]] = {}
+    hosts: dict[str, JsonObject] = {}
+    routes_of: dict[tuple[str, tuple[str, str]], list[JsonObject]] = {}
     for server in servers:
         port = server.spec.port.number
         for rule in context.registry.virtual_services.for_gateway(context.namespace, server.gateway):
@@ -87,7 +87,7 @@ def _lookup(context: Context, rule: VirtualServiceRule) -> Lookup:
     return find
 
 
-def _join(hosts: dict[str, Json], host: str, port: int, routes: list[Json], server: MergedServer) -> None:
+def _join(hosts: dict[str, JsonObject], host: str, port: int, routes: list[JsonObject], server: MergedServer) -> None:
     known = hosts.get(host)
     if known is None:
         known = hosts[host] = {
@@ -101,13 +101,13 @@ def _join(hosts: dict[str, Json], host: str, port: int, routes: list[Json], serv
         known["require_tls"] = "ALL"
 
 
-def _collapse(hosts: dict[str, Json]) -> list[Json]:
+def _collapse(hosts: dict[str, JsonObject]) -> list[JsonObject]:
     """Make one virtual host of those with the very same routes, and put routes that take everything last.
 
     Like istiod this looks only at the newest host with these routes: one that redirects ends the joining.
     """
-    kept: list[Json] = []
-    newest: dict[tuple[int, ...], Json] = {}
+    kept: list[JsonObject] = []
+    newest: dict[tuple[int, ...], JsonObject] = {}
     for host in sorted(hosts, key=host_order):
         virtual_host = hosts[host]
         key = tuple(id(route) for route in virtual_host["routes"])

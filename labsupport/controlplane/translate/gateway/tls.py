@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.translate.tls import TLS_SOCKET, credential_secret, file_secret
 from labsupport.model.kinds.gateway import ServerTLSSettings
+from labsupport.records import JsonObject
 
 __all__ = ["CIPHERS", "downstream_socket"]
 
@@ -25,7 +25,7 @@ def _known(suite: str) -> bool:
     return suite in ("", "ALL") or not suite[0].isalnum() or suite in CIPHERS
 
 
-def downstream_socket(settings: ServerTLSSettings) -> Json | None:
+def downstream_socket(settings: ServerTLSSettings) -> JsonObject | None:
     """The transport socket of a server.
 
     Args:
@@ -37,9 +37,9 @@ def downstream_socket(settings: ServerTLSSettings) -> Json | None:
     if settings.mode not in ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"):
         return None
     mutual = settings.mode in ("MUTUAL", "OPTIONAL_MUTUAL")
-    common: Json = {"alpn_protocols": ["h2", "http/1.1"]}
+    common: JsonObject = {"alpn_protocols": ["h2", "http/1.1"]}
     names = list(settings.credential_names) or ([settings.credential_name] if settings.credential_name else [])
-    validation: Json = {}
+    validation: JsonObject = {}
     if settings.subject_alt_names:
         validation["match_subject_alt_names"] = [{"exact": name} for name in settings.subject_alt_names]
     if names:
@@ -69,7 +69,7 @@ def downstream_socket(settings: ServerTLSSettings) -> Json | None:
             "default_validation_context": validation,
             "validation_context_sds_secret_config": trusted,
         }
-    parameters: Json = {}
+    parameters: JsonObject = {}
     if settings.min_protocol_version in _VERSIONS:
         parameters["tls_minimum_protocol_version"] = _VERSIONS[settings.min_protocol_version]
     if settings.max_protocol_version in _VERSIONS:
@@ -79,7 +79,7 @@ def downstream_socket(settings: ServerTLSSettings) -> Json | None:
         parameters["cipher_suites"] = suites
     if parameters:
         common["tls_params"] = parameters
-    typed: Json = {
+    typed: JsonObject = {
         "@type": _CONTEXT,
         "common_tls_context": common,
         "require_client_certificate": settings.mode == "MUTUAL",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import ServiceRecord
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.filters import fraction, percentage
@@ -21,6 +20,7 @@ from labsupport.model.kinds.virtualservice import (
     HTTPRoute,
     HTTPRouteDestination,
 )
+from labsupport.records import JsonObject
 
 __all__ = ["Lookup", "destination_cluster", "direct_response", "forward", "redirect"]
 
@@ -59,7 +59,7 @@ def destination_cluster(destination: Destination, service: ServiceRecord | None,
     return outbound_cluster(host, port, destination.subset)
 
 
-def redirect(route: Json, rule: HTTPRedirect, *, port: int, tls: bool) -> None:
+def redirect(route: JsonObject, rule: HTTPRedirect, *, port: int, tls: bool) -> None:
     """Make a route answer with ``redirect``.
 
     Args:
@@ -68,7 +68,7 @@ def redirect(route: Json, rule: HTTPRedirect, *, port: int, tls: bool) -> None:
         port: the port of the request.
         tls: whether it comes over TLS.
     """
-    action: Json = {}
+    action: JsonObject = {}
     if rule.authority:
         action["host_redirect"] = rule.authority
     if rule.prefix_rewrite:
@@ -90,9 +90,9 @@ def redirect(route: Json, rule: HTTPRedirect, *, port: int, tls: bool) -> None:
     route["redirect"] = action
 
 
-def direct_response(route: Json, rule: HTTPDirectResponse) -> None:
+def direct_response(route: JsonObject, rule: HTTPDirectResponse) -> None:
     """Make a route answer with ``directResponse``."""
-    action: Json = {"status": rule.status}
+    action: JsonObject = {"status": rule.status}
     if rule.body is not None:
         if rule.body.string is not None:
             action["body"] = {"inline_string": rule.body.string}
@@ -101,7 +101,7 @@ def direct_response(route: Json, rule: HTTPDirectResponse) -> None:
     route["direct_response"] = action
 
 
-def forward(context: Context, route: Json, rule: HTTPRoute, lookup: Lookup, *, authority: str, port: int) -> None:
+def forward(context: Context, route: JsonObject, rule: HTTPRoute, lookup: Lookup, *, authority: str, port: int) -> None:
     """Make a route forward to the rule's destinations.
 
     Args:
@@ -112,7 +112,7 @@ def forward(context: Context, route: Json, rule: HTTPRoute, lookup: Lookup, *, a
         authority: what replaces the request's authority, from the rule's headers.
         port: the port of the request.
     """
-    action: Json = timeouts(rule.timeout)
+    action: JsonObject = timeouts(rule.timeout)
     route["route"] = action
     if rule.rewrite is not None:
         authority = _rewrite(action, rule.rewrite) or authority
@@ -122,7 +122,7 @@ def forward(context: Context, route: Json, rule: HTTPRoute, lookup: Lookup, *, a
     if mirrors:
         action["request_mirror_policies"] = mirrors
     hashed = False
-    hashes: list[Json] = []
+    hashes: list[JsonObject] = []
     if len(rule.route) == 1:
         destination = rule.route[0]
         action["cluster"] = destination_cluster(destination.destination, lookup(destination.destination.host), port)
@@ -147,7 +147,7 @@ def forward(context: Context, route: Json, rule: HTTPRoute, lookup: Lookup, *, a
         action["retry_policy"] = policy
 
 
-def _rewrite(action: Json, rewrite: HTTPRewrite) -> str:
+def _rewrite(action: JsonObject, rewrite: HTTPRewrite) -> str:
     if rewrite.uri_regex_rewrite is not None:
         pattern = rewrite.uri_regex_rewrite
         action["regex_rewrite"] = {
@@ -159,10 +159,10 @@ def _rewrite(action: Json, rewrite: HTTPRewrite) -> str:
     return str(rewrite.authority)
 
 
-def _mirrors(rule: HTTPRoute, lookup: Lookup, port: int) -> list[Json]:
+def _mirrors(rule: HTTPRoute, lookup: Lookup, port: int) -> list[JsonObject]:
     mirrors = []
     if rule.mirror is not None:
-        share: Json | None = fraction(100)
+        share: JsonObject | None = fraction(100)
         if rule.mirror_percentage is not None:
             share = percentage(rule.mirror_percentage) if rule.mirror_percentage.value > 0 else None
         elif rule.mirror_percent is not None:
@@ -179,7 +179,7 @@ def _mirrors(rule: HTTPRoute, lookup: Lookup, port: int) -> list[Json]:
     return mirrors
 
 
-def _mirror(cluster: str, share: Json) -> Json:
+def _mirror(cluster: str, share: JsonObject) -> JsonObject:
     return {
         "cluster": cluster,
         "runtime_fraction": {"default_value": share},
@@ -188,7 +188,7 @@ def _mirror(cluster: str, share: Json) -> Json:
     }
 
 
-def _append_headers(route: Json, action: Json, headers: Headers | None) -> None:
+def _append_headers(route: JsonObject, action: JsonObject, headers: Headers | None) -> None:
     """The header changes of the only destination come after those of the rule."""
     operations, authority = header_operations(headers)
     for field in HEADER_FIELDS:
@@ -198,9 +198,9 @@ def _append_headers(route: Json, action: Json, headers: Headers | None) -> None:
         action.setdefault("host_rewrite_literal", authority)
 
 
-def _weighted(destination: HTTPRouteDestination, lookup: Lookup, port: int) -> Json:
+def _weighted(destination: HTTPRouteDestination, lookup: Lookup, port: int) -> JsonObject:
     operations, authority = header_operations(destination.headers)
-    weighted: Json = {
+    weighted: JsonObject = {
         "name": destination_cluster(destination.destination, lookup(destination.destination.host), port),
         "weight": destination.weight,
         **operations,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.translate.http.match import string_match
 from labsupport.controlplane.translate.names import duration
 from labsupport.model.kinds.virtualservice import CorsPolicy, HTTPFaultInjection, HTTPRoute, Percent
 from labsupport.model.validation.httppolicy import GRPC_CODES
+from labsupport.records import JsonObject
 
 __all__ = ["CORS", "FAULT", "fraction", "percentage", "route_filters"]
 
@@ -16,26 +16,26 @@ _FAULT_TYPE = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFa
 _CORS_TYPE = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
 
 
-def percentage(percent: Percent) -> Json:
+def percentage(percent: Percent) -> JsonObject:
     """A ``Percent`` in millionths, as Istio keeps its decimals."""
     return _fractional(int(percent.value * 10000), "MILLION")
 
 
-def fraction(percent: int) -> Json:
+def fraction(percent: int) -> JsonObject:
     """A whole number of hundredths."""
     return _fractional(percent, "")
 
 
-def _fractional(numerator: int, denominator: str) -> Json:
-    result: Json = {"numerator": numerator} if numerator else {}
+def _fractional(numerator: int, denominator: str) -> JsonObject:
+    result: JsonObject = {"numerator": numerator} if numerator else {}
     if denominator:
         result["denominator"] = denominator
     return result
 
 
-def route_filters(rule: HTTPRoute) -> Json:
+def route_filters(rule: HTTPRoute) -> JsonObject:
     """``typed_per_filter_config`` of a rule's routes; empty without faults and CORS."""
-    result: Json = {}
+    result: JsonObject = {}
     if rule.fault is not None:
         result[FAULT] = {"@type": _FAULT_TYPE, **_fault(rule.fault)}
     if rule.cors_policy is not None:
@@ -43,14 +43,14 @@ def route_filters(rule: HTTPRoute) -> Json:
     return result
 
 
-def _fault(fault: HTTPFaultInjection) -> Json:
-    result: Json = {}
+def _fault(fault: HTTPFaultInjection) -> JsonObject:
+    result: JsonObject = {}
     delay, abort = fault.delay, fault.abort
     if delay is not None and delay.fixed_delay is not None:
         share = percentage(delay.percentage) if delay.percentage is not None else fraction(delay.percent)
         result["delay"] = {"fixed_delay": duration(delay.fixed_delay), "percentage": share}
     if abort is not None:
-        error: Json = {}
+        error: JsonObject = {}
         if abort.http_status is not None:
             error["http_status"] = abort.http_status
         elif abort.grpc_status is not None:
@@ -62,8 +62,8 @@ def _fault(fault: HTTPFaultInjection) -> Json:
     return result
 
 
-def _cors(policy: CorsPolicy) -> Json:
-    result: Json = {
+def _cors(policy: CorsPolicy) -> JsonObject:
+    result: JsonObject = {
         "filter_enabled": {"default_value": fraction(100)},
         "forward_not_matching_preflights": policy.unmatched_preflights != "IGNORE",
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.names import duration
 from labsupport.model.kinds.loadbalancer import ConsistentHashLB
 from labsupport.model.kinds.trafficpolicy import PortTrafficPolicy, TrafficPolicy
 from labsupport.model.kinds.virtualservice import Destination
+from labsupport.records import JsonObject
 
 __all__ = ["destination_hash", "hash_policy", "service_hash"]
 
@@ -49,7 +49,7 @@ def destination_hash(context: Context, destination: Destination) -> ConsistentHa
     return next((candidate for candidate in candidates if candidate is not None), None)
 
 
-def hash_policy(consistent: ConsistentHashLB | None) -> Json | None:
+def hash_policy(consistent: ConsistentHashLB | None) -> JsonObject | None:
     """What of a request is hashed, as Envoy's HashPolicy; None if it names nothing."""
     if consistent is None:
         return None
@@ -57,7 +57,7 @@ def hash_policy(consistent: ConsistentHashLB | None) -> Json | None:
         return {"header": {"header_name": consistent.http_header_name} if consistent.http_header_name else {}}
     cookie = consistent.http_cookie
     if cookie is not None:
-        result: Json = {"name": cookie.name} if cookie.name else {}
+        result: JsonObject = {"name": cookie.name} if cookie.name else {}
         if cookie.ttl is not None:
             result["ttl"] = duration(cookie.ttl)
         if cookie.path:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from labsupport.controlplane.proxies import Json
 from labsupport.model.kinds.virtualservice import HeaderOperations, Headers
+from labsupport.records import JsonObject
 
 __all__ = ["HEADER_FIELDS", "header_operations"]
 
@@ -17,7 +17,7 @@ HEADER_FIELDS = (
 )
 
 
-def header_operations(headers: Headers | None) -> tuple[Json, str]:
+def header_operations(headers: Headers | None) -> tuple[JsonObject, str]:
     """Translate header changes.
 
     Args:
@@ -47,7 +47,7 @@ def _authority(values: Mapping[str, str]) -> str:
     return next((value for name, value in values.items() if name.lower() in (":authority", "host")), "")
 
 
-def _additions(changes: HeaderOperations | None) -> list[Json]:
+def _additions(changes: HeaderOperations | None) -> list[JsonObject]:
     if changes is None:
         return []
     return [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from labsupport.controlplane.proxies import Json
 from labsupport.model.kinds.virtualservice import HTTPMatchRequest, StringMatch
+from labsupport.records import JsonObject
 
 __all__ = ["applies", "is_catch_all", "route_match", "string_match"]
 
@@ -38,7 +38,7 @@ def applies(
     return not match.source_namespace or bool(match.source_namespace == namespace)
 
 
-def string_match(text: StringMatch) -> Json | None:
+def string_match(text: StringMatch) -> JsonObject | None:
     """A StringMatch as Envoy's StringMatcher; None without an operator."""
     if text.exact is not None:
         return {"exact": text.exact}
@@ -49,11 +49,11 @@ def string_match(text: StringMatch) -> Json | None:
     return None
 
 
-def route_match(match: HTTPMatchRequest | None) -> Json:
+def route_match(match: HTTPMatchRequest | None) -> JsonObject:
     """The RouteMatch of one ``match`` entry; None stands for a rule without any."""
     if match is None:
         return {"prefix": "/"}
-    result: Json = {}
+    result: JsonObject = {}
     uri = match.uri
     if uri is None or (uri.exact is None and uri.prefix is None and uri.regex is None):
         result["prefix"] = "/"
@@ -64,8 +64,8 @@ def route_match(match: HTTPMatchRequest | None) -> Json:
     else:
         result["safe_regex"] = {"regex": uri.regex}
     result["case_sensitive"] = not match.ignore_uri_case
-    headers: list[Json] = []
-    claims: list[Json] = []
+    headers: list[JsonObject] = []
+    claims: list[JsonObject] = []
     for name, text in match.headers.items():
         if name.startswith(_CLAIM):
             claims.append(_claim(name, text))
@@ -93,7 +93,7 @@ def route_match(match: HTTPMatchRequest | None) -> Json:
     return result
 
 
-def is_catch_all(route: Json) -> bool:
+def is_catch_all(route: JsonObject) -> bool:
     """Whether a route takes every request that reaches it."""
     match = route["match"]
     everything = (
@@ -108,7 +108,7 @@ def _asks_for_presence(text: StringMatch) -> bool:
     return text.exact is None and text.prefix is None and text.regex in (None, "*")
 
 
-def _condition(name: str, text: StringMatch) -> Json:
+def _condition(name: str, text: StringMatch) -> JsonObject:
     if _asks_for_presence(text):
         return {"name": name, "present_match": True}
     return {"name": name, "string_match": string_match(text)}
@@ -117,11 +117,11 @@ def _condition(name: str, text: StringMatch) -> Json:
 _header = _condition
 
 
-def _claim(name: str, text: StringMatch) -> Json:
+def _claim(name: str, text: StringMatch) -> JsonObject:
     """A condition on a claim of the request's JWT, as ``@request.auth.claims`` keys ask for it."""
     rest = name[len(_CLAIM) :]
     claims = rest[1:].split(".") if rest.startswith(".") else rest[1:-1].split("][")
-    value: Json = {"string_match": string_match(text) or {}}
+    value: JsonObject = {"string_match": string_match(text) or {}}
     # A claim may be a text or a list of texts.
     either = {"value_matchers": [{"list_match": {"one_of": value}}, value]}
     return {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from http import HTTPStatus
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.translate.names import duration
 from labsupport.model.kinds.virtualservice import HTTPRetry
+from labsupport.records import JsonObject
 
 __all__ = ["retry_policy", "timeouts"]
 
@@ -28,13 +28,13 @@ _PREVIOUS_PRIORITIES = {
 }
 
 
-def timeouts(timeout: timedelta | None) -> Json:
+def timeouts(timeout: timedelta | None) -> JsonObject:
     """``timeout`` and the limit for gRPC's own header; Istio's default is none, unlike Envoy's 15 s."""
     text = "0s" if timeout is None else duration(timeout)
     return {"timeout": text, "max_grpc_timeout": text}
 
 
-def retry_policy(retries: HTTPRetry | None, *, hashed: bool = False) -> Json | None:
+def retry_policy(retries: HTTPRetry | None, *, hashed: bool = False) -> JsonObject | None:
     """The retry policy of a route.
 
     Args:
@@ -44,7 +44,7 @@ def retry_policy(retries: HTTPRetry | None, *, hashed: bool = False) -> Json | N
     Returns:
         A RetryPolicy, or None if nothing is tried again.
     """
-    policy: Json = {"retry_on": _RETRY_ON, "num_retries": 2, "host_selection_retry_max_attempts": "5"}
+    policy: JsonObject = {"retry_on": _RETRY_ON, "num_retries": 2, "host_selection_retry_max_attempts": "5"}
     if not hashed:
         policy["retry_host_predicate"] = [_PREVIOUS_HOSTS]
     if retries is None:
@@ -67,7 +67,7 @@ def retry_policy(retries: HTTPRetry | None, *, hashed: bool = False) -> Json | N
     return policy
 
 
-def _conditions(text: str) -> Json:
+def _conditions(text: str) -> JsonObject:
     parts = [part.strip() for part in text.split(",")]
     codes = [int(part) for part in parts if part in _STATUS_CODES]
     names = ",".join(part for part in parts if part and part not in _STATUS_CODES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
 from labsupport.controlplane.registry.virtualservices import VirtualServiceRule
@@ -15,13 +14,14 @@ from labsupport.controlplane.translate.http.match import applies, is_catch_all, 
 from labsupport.controlplane.translate.http.retries import retry_policy, timeouts
 from labsupport.controlplane.translate.names import origin_metadata, outbound_cluster
 from labsupport.model.kinds.virtualservice import HTTPMatchRequest, HTTPRoute
+from labsupport.records import JsonObject
 
 __all__ = ["rule_routes", "service_route"]
 
 
 def rule_routes(
     context: Context, service_rule: VirtualServiceRule, lookup: Lookup, *, port: int, gateway: str, tls: bool = False
-) -> list[Json]:
+) -> list[JsonObject]:
     """The routes of a VirtualService for one proxy and port.
 
     Args:
@@ -50,9 +50,9 @@ def rule_routes(
 
 def _routes(
     context: Context, service_rule: VirtualServiceRule, lookup: Lookup, *, port: int, gateway: str, tls: bool
-) -> list[Json]:
+) -> list[JsonObject]:
     gateways = frozenset((gateway,))
-    routes: list[Json] = []
+    routes: list[JsonObject] = []
     for rule in service_rule.http:
         for match in rule.match or (None,):
             if not applies(match, port=port, gateways=gateways, labels=context.labels, namespace=context.namespace):
@@ -75,12 +75,12 @@ def _route(
     *,
     port: int,
     tls: bool,
-) -> Json:
+) -> JsonObject:
     name = rule.name
     if match is not None and match.name:
         name = f"{name}.{match.name}"
     operations, authority = header_operations(rule.headers)
-    route: Json = {"match": route_match(match)}
+    route: JsonObject = {"match": route_match(match)}
     if name:
         route["name"] = name
     route["metadata"] = origin_metadata("VirtualService", service_rule.namespace, service_rule.name)
@@ -99,15 +99,15 @@ def _route(
     return route
 
 
-def service_route(context: Context, service: ServiceRecord, port: RegistryPort) -> Json:
+def service_route(context: Context, service: ServiceRecord, port: RegistryPort) -> JsonObject:
     """The only route of a service that no VirtualService is about."""
     rule = context.rule(service.hostname)
     key = (service.hostname, port.number)
     return MEMO.get("service route", (rule, context.mesh), key, lambda: _service_route(context, service, port))
 
 
-def _service_route(context: Context, service: ServiceRecord, port: RegistryPort) -> Json:
-    action: Json = {
+def _service_route(context: Context, service: ServiceRecord, port: RegistryPort) -> JsonObject:
+    action: JsonObject = {
         "cluster": outbound_cluster(service.hostname, port.number),
         **timeouts(None),
         "retry_policy": retry_policy(context.mesh.default_http_retry_policy),

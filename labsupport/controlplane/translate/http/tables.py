@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.controlplane.registry.scope import EgressListener
@@ -18,6 +17,7 @@ from labsupport.controlplane.translate.http.rules import rule_routes, service_ro
 from labsupport.controlplane.translate.names import PASSTHROUGH, domain_port
 from labsupport.model.hosts import CLUSTER_DOMAIN, is_wildcard, matches
 from labsupport.model.protocols import is_http_or_sniffed
+from labsupport.records import JsonObject
 
 __all__ = ["MAX_BODY", "abbreviations", "route_config", "sidecar_tables"]
 
@@ -32,10 +32,10 @@ class _RouteGroup:
     port: int
     services: Sequence[ServiceRecord]
     hosts: Sequence[str]
-    routes: list[Json]
+    routes: list[JsonObject]
 
 
-def route_config(name: str, virtual_hosts: list[Json]) -> Json:
+def route_config(name: str, virtual_hosts: list[JsonObject]) -> JsonObject:
     """A RouteConfiguration; the port in a request's Host does not count."""
     return {
         "name": name,
@@ -46,9 +46,9 @@ def route_config(name: str, virtual_hosts: list[Json]) -> Json:
     }
 
 
-def sidecar_tables(context: Context, names: Sequence[str]) -> dict[str, Json]:
+def sidecar_tables(context: Context, names: Sequence[str]) -> dict[str, JsonObject]:
     """The tables that a sidecar's listeners refer to, by name: ``80``, or ``host:port`` for a detected protocol."""
-    hosts_by_port: dict[int, list[Json]] = {}
+    hosts_by_port: dict[int, list[JsonObject]] = {}
     tables = {}
     for name in names:
         before, _, number = name.rpartition(":") if not name.startswith("unix://") else ("", "", "")
@@ -64,7 +64,7 @@ def sidecar_tables(context: Context, names: Sequence[str]) -> dict[str, Json]:
     return tables
 
 
-def _virtual_hosts(context: Context, port: int, name: str) -> list[Json]:
+def _virtual_hosts(context: Context, port: int, name: str) -> list[JsonObject]:
     listener = context.scope.listener_for(port, name)
     if listener is None:
         return []
@@ -159,7 +159,7 @@ def _split_hosts(
     return unknown, known
 
 
-def _build(context: Context, groups: Sequence[_RouteGroup], port: int) -> list[Json]:
+def _build(context: Context, groups: Sequence[_RouteGroup], port: int) -> list[JsonObject]:
     names: set[str] = set()
     taken: set[str] = set()
     full_names = {
@@ -250,13 +250,13 @@ def abbreviations(host: str, namespace: str) -> list[str]:
     return [*shorter, host[:position], f"{host[:position]}.svc"]
 
 
-def _catch_all(context: Context) -> Json:
+def _catch_all(context: Context) -> JsonObject:
     """What happens to requests for hosts that are not in the mesh (``outboundTrafficPolicy``)."""
     if context.outbound_traffic_policy == "ALLOW_ANY":
         name = "allow_any"
         proxy = context.scope.egress_proxy
         cluster = destination_cluster(proxy, None, 0) if proxy is not None else PASSTHROUGH
-        action: Json = {"route": {"cluster": cluster, "timeout": "0s", "max_grpc_timeout": "0s"}}
+        action: JsonObject = {"route": {"cluster": cluster, "timeout": "0s", "max_grpc_timeout": "0s"}}
     else:
         name = "block_all"
         action = {"direct_response": {"status": 502}}

@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import UNSPECIFIED
+from labsupport.records import JsonObject
 
 __all__ = ["CONNECT_TIMEOUT", "HTTP_INSPECTOR", "PLAINTEXT_HTTP", "TLS_INSPECTOR", "Chain"]
 
@@ -18,11 +18,11 @@ CONNECT_TIMEOUT = "15s"
 """How long a handshake may take, on listeners for a pod's own calls and on gateways."""
 
 _LISTENER = "type.googleapis.com/envoy.extensions.filters.listener"
-TLS_INSPECTOR: Json = {
+TLS_INSPECTOR: JsonObject = {
     "name": "envoy.filters.listener.tls_inspector",
     "typed_config": {"@type": f"{_LISTENER}.tls_inspector.v3.TlsInspector", "initial_read_buffer_size": 512},
 }
-HTTP_INSPECTOR: Json = {
+HTTP_INSPECTOR: JsonObject = {
     "name": "envoy.filters.listener.http_inspector",
     "typed_config": {"@type": f"{_LISTENER}.http_inspector.v3.HttpInspector"},
 }
@@ -42,13 +42,13 @@ class Chain:
         transport_socket: TLS that is terminated.
     """
 
-    filters: tuple[Json, ...]
+    filters: tuple[JsonObject, ...]
     server_names: tuple[str, ...] = ()
     subnets: tuple[str, ...] = ()
     application_protocols: tuple[str, ...] = ()
     transport_protocol: str = ""
-    metadata: Json | None = None
-    transport_socket: Json | None = None
+    metadata: JsonObject | None = None
+    transport_socket: JsonObject | None = None
 
     @property
     def matches_all(self) -> bool:
@@ -65,11 +65,11 @@ class Chain:
             and _blocks(self.subnets) == _blocks(other.subnets)
         )
 
-    def match(self) -> Json | None:
+    def match(self) -> JsonObject | None:
         """Its FilterChainMatch; None if it takes everything."""
         if self.matches_all:
             return None
-        result: Json = {}
+        result: JsonObject = {}
         if self.application_protocols:
             result["application_protocols"] = list(self.application_protocols)
         if self.transport_protocol:
@@ -81,9 +81,9 @@ class Chain:
             result["prefix_ranges"] = ranges
         return result
 
-    def proto(self) -> Json:
+    def proto(self) -> JsonObject:
         """The chain as Envoy takes it, without its match."""
-        result: Json = {"filters": list(self.filters), "transport_socket_connect_timeout": CONNECT_TIMEOUT}
+        result: JsonObject = {"filters": list(self.filters), "transport_socket_connect_timeout": CONNECT_TIMEOUT}
         if self.metadata is not None:
             result["metadata"] = self.metadata
         if self.transport_socket is not None:
@@ -107,7 +107,7 @@ def _blocks(subnets: Sequence[str]) -> frozenset[str]:
     return frozenset(str(network) for network in networks if network is not None)
 
 
-def _range(text: str) -> Json | None:
+def _range(text: str) -> JsonObject | None:
     """An address or block as CidrRange, with the address as it was written; ``0.0.0.0`` is no restriction."""
     address, _, length = text.partition("/")
     if address == UNSPECIFIED:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.translate.names import dns_cache, stat_name
+from labsupport.records import JsonObject
 
 __all__ = ["ADS", "CONNECTION_MANAGER", "gateway_manager", "inbound_manager", "outbound_manager"]
 
@@ -12,11 +12,11 @@ CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
 _TYPES = "type.googleapis.com/envoy.extensions"
 _MANAGER = f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _DYNAMIC_PROXY = f"{_TYPES}.filters.http.dynamic_forward_proxy.v3.FilterConfig"
-_GRPC_WEB: Json = {
+_GRPC_WEB: JsonObject = {
     "name": "envoy.filters.http.grpc_web",
     "typed_config": {"@type": f"{_TYPES}.filters.http.grpc_web.v3.GrpcWeb"},
 }
-_FILTERS: list[Json] = [
+_FILTERS: list[JsonObject] = [
     {
         "name": "envoy.filters.http.grpc_stats",
         "typed_config": {
@@ -32,7 +32,7 @@ _FILTERS: list[Json] = [
     {"name": "envoy.filters.http.cors", "typed_config": {"@type": f"{_TYPES}.filters.http.cors.v3.Cors"}},
     {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_TYPES}.filters.http.router.v3.Router"}},
 ]
-_REQUEST_ID: Json = {
+_REQUEST_ID: JsonObject = {
     "typed_config": {
         "@type": f"{_TYPES}.request_id.uuid.v3.UuidRequestIdConfig",
         "use_request_id_for_trace_sampling": True,
@@ -40,7 +40,7 @@ _REQUEST_ID: Json = {
 }
 
 
-def _manager(stat_prefix: str, protocol: str, *, dynamic_host: str = "", **fields: object) -> Json:
+def _manager(stat_prefix: str, protocol: str, *, dynamic_host: str = "", **fields: object) -> JsonObject:
     filters = [_GRPC_WEB, *_FILTERS] if protocol == "GRPC-Web" else _FILTERS
     if dynamic_host:
         config = {"@type": _DYNAMIC_PROXY, "dns_cache_config": dns_cache(dynamic_host)}
@@ -63,11 +63,11 @@ def _manager(stat_prefix: str, protocol: str, *, dynamic_host: str = "", **field
     }
 
 
-def _rds(table: str) -> Json:
+def _rds(table: str) -> JsonObject:
     return {"config_source": ADS, "route_config_name": table}
 
 
-def outbound_manager(stat_prefix: str, table: str, protocol: str, *, dynamic_host: str = "") -> Json:
+def outbound_manager(stat_prefix: str, table: str, protocol: str, *, dynamic_host: str = "") -> JsonObject:
     """The manager of a sidecar for its own pod's requests.
 
     Args:
@@ -82,7 +82,7 @@ def outbound_manager(stat_prefix: str, table: str, protocol: str, *, dynamic_hos
     return _manager(stat_prefix, protocol, dynamic_host=dynamic_host, rds=_rds(table), use_remote_address=False)
 
 
-def gateway_manager(stat_prefix: str, table: str, protocol: str) -> Json:
+def gateway_manager(stat_prefix: str, table: str, protocol: str) -> JsonObject:
     """The manager of a gateway, which does not trust what clients say about themselves; see ``outbound_manager``."""
     return _manager(
         stat_prefix,
@@ -96,7 +96,7 @@ def gateway_manager(stat_prefix: str, table: str, protocol: str) -> Json:
     )
 
 
-def inbound_manager(stat_prefix: str, routes: Json, protocol: str, *, http2: bool) -> Json:
+def inbound_manager(stat_prefix: str, routes: JsonObject, protocol: str, *, http2: bool) -> JsonObject:
     """The manager of a sidecar for requests to its own pod.
 
     Args:
@@ -108,7 +108,7 @@ def inbound_manager(stat_prefix: str, routes: Json, protocol: str, *, http2: boo
     Returns:
         A network filter in proto JSON.
     """
-    fields: Json = {"http2_protocol_options": {}} if http2 else {}
+    fields: JsonObject = {"http2_protocol_options": {}} if http2 else {}
     return _manager(
         stat_prefix,
         protocol,

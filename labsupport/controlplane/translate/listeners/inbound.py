@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.services import UNSPECIFIED
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.inbound import InboundPort, inbound_ports
@@ -21,17 +20,18 @@ from labsupport.controlplane.translate.names import (
     socket_address,
 )
 from labsupport.model.protocols import is_grpc, is_http2, listener_kind
+from labsupport.records import JsonObject
 
 __all__ = ["inbound_listeners"]
 
 INBOUND_PORT = 15006
-_ORIGINAL_DST: Json = {
+_ORIGINAL_DST: JsonObject = {
     "name": "envoy.filters.listener.original_dst",
     "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst"},
 }
 
 
-def inbound_listeners(context: Context) -> dict[str, Json]:
+def inbound_listeners(context: Context) -> dict[str, JsonObject]:
     """The listener ``virtualInbound``, with a chain per port of the pod and what passes all other ports on.
 
     Ports of a Sidecar's ``ingress`` with ``captureMode: NONE`` have listeners of their own. Chains for mutual TLS
@@ -52,7 +52,7 @@ def inbound_listeners(context: Context) -> dict[str, Json]:
     return listeners
 
 
-def _listener(name: str, bind: str, port: int, chains: list[Json]) -> Json:
+def _listener(name: str, bind: str, port: int, chains: list[JsonObject]) -> JsonObject:
     return {
         "name": name,
         "address": socket_address(bind, port),
@@ -64,14 +64,14 @@ def _listener(name: str, bind: str, port: int, chains: list[Json]) -> Json:
     }
 
 
-def _inspectors(port: InboundPort) -> list[Json]:
+def _inspectors(port: InboundPort) -> list[JsonObject]:
     """Listener filters of a port with a socket of its own, where the original destination plays no part."""
     tls = {**TLS_INSPECTOR, "filter_disabled": {"not_match": _ports([port.number])}}
     return [tls, HTTP_INSPECTOR] if listener_kind(port.port.protocol) == "auto" else [tls]
 
 
-def _routes(cluster: str, port: int, protocol: str) -> Json:
-    action: Json = {
+def _routes(cluster: str, port: int, protocol: str) -> JsonObject:
+    action: JsonObject = {
         "cluster": cluster,
         "timeout": "0s",
         "max_stream_duration": {"max_stream_duration": "0s", "grpc_timeout_header_max": "0s"},
@@ -86,7 +86,7 @@ def _routes(cluster: str, port: int, protocol: str) -> Json:
     }
 
 
-def _passthrough() -> list[Json]:
+def _passthrough() -> list[JsonObject]:
     manager = inbound_manager(INBOUND_PASSTHROUGH, _routes(INBOUND_PASSTHROUGH, 0, ""), "", http2=False)
     proxy = tcp_proxy(INBOUND_PASSTHROUGH, INBOUND_PASSTHROUGH)
     return [
@@ -110,7 +110,7 @@ def _passthrough() -> list[Json]:
     ]
 
 
-def _chains(target: InboundPort) -> list[Json]:
+def _chains(target: InboundPort) -> list[JsonObject]:
     protocol = target.port.protocol
     name = listener_name(target.bind, target.number)
     cluster = inbound_cluster(target.number)
@@ -122,11 +122,11 @@ def _chains(target: InboundPort) -> list[Json]:
     )
     proxy = list(destination_filters(cluster, cluster, "", protocol, None))
 
-    def chain(filters: list[Json], transport: str, detected: Sequence[str] = ()) -> Json:
-        match: Json = {"destination_port": target.number, "transport_protocol": transport}
+    def chain(filters: list[JsonObject], transport: str, detected: Sequence[str] = ()) -> JsonObject:
+        match: JsonObject = {"destination_port": target.number, "transport_protocol": transport}
         if detected:
             match["application_protocols"] = list(detected)
-        result: Json = {"name": name, "filter_chain_match": match, "filters": filters}
+        result: JsonObject = {"name": name, "filter_chain_match": match, "filters": filters}
         if target.metadata is not None:
             result["metadata"] = target.metadata
         return result
@@ -144,12 +144,12 @@ def _chains(target: InboundPort) -> list[Json]:
     return [chain(proxy, "tls"), chain(proxy, "raw_buffer")]
 
 
-def _ports(numbers: Sequence[int]) -> Json:
+def _ports(numbers: Sequence[int]) -> JsonObject:
     ranges = [{"destination_port_range": {"start": number, "end": number + 1}} for number in numbers]
     return ranges[0] if len(ranges) == 1 else {"or_match": {"rules": ranges}}
 
 
-def _listener_filters(targets: Sequence[InboundPort]) -> list[Json]:
+def _listener_filters(targets: Sequence[InboundPort]) -> list[JsonObject]:
     """Inspect what is not known beforehand: TLS everywhere, HTTP where the protocol is detected."""
     known = [target.number for target in targets if listener_kind(target.port.protocol) != "auto"]
     return [

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from copy import deepcopy
 from datetime import timedelta
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.meshconfig import MeshConfig
 from labsupport.controlplane.translate.listeners.chains import HTTP_INSPECTOR
 from labsupport.controlplane.translate.listeners.http import CONNECTION_MANAGER
 from labsupport.controlplane.translate.listeners.network import TCP_PROXY
 from labsupport.controlplane.translate.names import duration
+from labsupport.records import JsonObject
 
 __all__ = ["apply_mesh_config"]
 
@@ -57,7 +57,7 @@ _QUOTED = frozenset(
 _ESCAPED_SLASHES = {"DECODE_AND_MERGE_SLASHES": "UNESCAPE_AND_FORWARD"}
 
 
-def apply_mesh_config(listeners: Mapping[str, Json], mesh: MeshConfig, *, gateway: bool) -> dict[str, Json]:
+def apply_mesh_config(listeners: Mapping[str, JsonObject], mesh: MeshConfig, *, gateway: bool) -> dict[str, JsonObject]:
     """Put what differs from Istio's defaults into listeners.
 
     Args:
@@ -75,7 +75,7 @@ def apply_mesh_config(listeners: Mapping[str, Json], mesh: MeshConfig, *, gatewa
     return {name: _changed(deepcopy(listener), mesh, log, gateway) for name, listener in listeners.items()}
 
 
-def _changed(listener: Json, mesh: MeshConfig, log: Json | None, gateway: bool) -> Json:
+def _changed(listener: JsonObject, mesh: MeshConfig, log: JsonObject | None, gateway: bool) -> JsonObject:
     if mesh.detection_timeout > timedelta() and _detects(listener):
         listener["listener_filters_timeout"] = duration(mesh.detection_timeout)
     if log is not None and (gateway or listener["name"].startswith("virtual")):
@@ -94,27 +94,27 @@ def _changed(listener: Json, mesh: MeshConfig, log: Json | None, gateway: bool) 
     return listener
 
 
-def _detects(listener: Json) -> bool:
+def _detects(listener: JsonObject) -> bool:
     """Whether the listener looks at the first bytes of a connection to see if they are HTTP."""
     return "listener_filters_timeout" in listener and HTTP_INSPECTOR["name"] in {
         listener_filter["name"] for listener_filter in listener.get("listener_filters", ())
     }
 
 
-def _normalize_paths(manager: Json, normalization: str) -> None:
+def _normalize_paths(manager: JsonObject, normalization: str) -> None:
     manager["normalize_path"] = normalization != "NONE"
     if normalization in ("MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"):
         manager["merge_slashes"] = True
     manager["path_with_escaped_slashes_action"] = _ESCAPED_SLASHES.get(normalization, "KEEP_UNCHANGED")
 
 
-def _access_log(mesh: MeshConfig) -> Json | None:
+def _access_log(mesh: MeshConfig) -> JsonObject | None:
     """The access log of ``accessLogFile`` in Istio's default format or the given one; None without a file."""
     path, encoding, written = mesh.access_log
     if not path:
         return None
     if encoding == "JSON":
-        form: Json = {"json_format": _json_format(written), "json_format_options": {}}
+        form: JsonObject = {"json_format": _json_format(written), "json_format_options": {}}
     else:
         text = written if written.endswith("\n") else f"{written}\n"
         form = {"text_format_source": {"inline_string": text if written else _default_text()}}
@@ -122,7 +122,7 @@ def _access_log(mesh: MeshConfig) -> Json | None:
     return {"name": "envoy.access_loggers.file", "typed_config": config}
 
 
-def _json_format(written: str) -> Json:
+def _json_format(written: str) -> JsonObject:
     try:
         fields = json.loads(written) if written else None
     except ValueError:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.actions import destination_cluster
 from labsupport.controlplane.translate.names import dns_cache, domain_port, duration
 from labsupport.model.kinds.virtualservice import RouteDestination
+from labsupport.records import JsonObject
 
 __all__ = ["TCP_PROXY", "destination_filters", "rule_filters", "sni_proxy", "tcp_proxy"]
 
@@ -17,7 +17,7 @@ TCP_PROXY = "envoy.filters.network.tcp_proxy"
 _TYPES = "type.googleapis.com/envoy.extensions.filters.network"
 
 
-def tcp_proxy(stat_prefix: str, cluster: str) -> Json:
+def tcp_proxy(stat_prefix: str, cluster: str) -> JsonObject:
     """The filter that passes connections on to one cluster."""
     return {
         "name": TCP_PROXY,
@@ -25,7 +25,7 @@ def tcp_proxy(stat_prefix: str, cluster: str) -> Json:
     }
 
 
-def sni_proxy(host: str, port: int) -> Json:
+def sni_proxy(host: str, port: int) -> JsonObject:
     """The filter that resolves the server name of a connection, for a wildcard host of resolution DYNAMIC_DNS."""
     return {
         "name": "envoy.extensions.filters.network.sni_dynamic_forward_proxy",
@@ -39,7 +39,7 @@ def sni_proxy(host: str, port: int) -> Json:
 
 def destination_filters(
     stat_prefix: str, cluster: str, subset: str, protocol: str, rule: MergedRule | None
-) -> tuple[Json, ...]:
+) -> tuple[JsonObject, ...]:
     """Filters for one destination.
 
     Args:
@@ -59,7 +59,7 @@ def destination_filters(
 
 def rule_filters(
     context: Context, routes: Sequence[RouteDestination], port: int, protocol: str, owner: str
-) -> tuple[Json, ...]:
+) -> tuple[JsonObject, ...]:
     """Filters for the destinations of a ``tcp`` or ``tls`` rule.
 
     Args:
@@ -95,7 +95,7 @@ def rule_filters(
     return _stack(protocol, proxy, owner)
 
 
-def _apply_rule(config: Json, rule: MergedRule | None, subset: str) -> None:
+def _apply_rule(config: JsonObject, rule: MergedRule | None, subset: str) -> None:
     policy = rule.traffic_policy if rule is not None else None
     pool = policy.connection_pool if policy is not None else None
     tcp = pool.tcp if pool is not None else None
@@ -121,7 +121,7 @@ def _apply_rule(config: Json, rule: MergedRule | None, subset: str) -> None:
             config["tunneling_config"]["use_post"] = True
 
 
-def _stack(protocol: str, proxy: Json, stat_prefix: str) -> tuple[Json, ...]:
+def _stack(protocol: str, proxy: JsonObject, stat_prefix: str) -> tuple[JsonObject, ...]:
     """Put what understands the protocol in front of the proxy."""
     if protocol == "Mongo":
         mongo = {"@type": f"{_TYPES}.mongo_proxy.v3.MongoProxy", "stat_prefix": stat_prefix}

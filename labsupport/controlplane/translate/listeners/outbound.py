@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from labsupport.controlplane.proxies import Json
 from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.scope import EgressListener
 from labsupport.controlplane.registry.services import UNSPECIFIED, RegistryPort, ServiceRecord
@@ -24,6 +23,7 @@ from labsupport.controlplane.translate.names import (
 )
 from labsupport.model.hosts import is_wildcard
 from labsupport.model.protocols import is_http, is_tcp, listener_kind
+from labsupport.records import JsonObject
 
 __all__ = ["RESERVED_PORTS", "outbound_listeners"]
 
@@ -121,7 +121,7 @@ class _Listeners:
         return Chain(filters=(outbound_manager(prefix, table, port.protocol, dynamic_host=host),))
 
 
-def outbound_listeners(context: Context) -> dict[str, Json]:
+def outbound_listeners(context: Context) -> dict[str, JsonObject]:
     """The listeners of a sidecar for its own pod's calls, by name."""
     listeners = _Listeners(context)
     for listener in context.scope.listeners:
@@ -176,8 +176,8 @@ def _catch_all_cluster(context: Context) -> str:
     return destination_cluster(proxy, None, 0) if proxy is not None else PASSTHROUGH
 
 
-def _listener(context: Context, entry: _Entry) -> Json:
-    result: Json = {
+def _listener(context: Context, entry: _Entry) -> JsonObject:
+    result: JsonObject = {
         "name": listener_name(entry.bind, entry.port.number),
         "address": socket_address(entry.bind, entry.port.number),
         "traffic_direction": "OUTBOUND",
@@ -195,8 +195,8 @@ def _listener(context: Context, entry: _Entry) -> Json:
         inspectors.append(HTTP_INSPECTOR)
     if inspectors:
         result["listener_filters"] = inspectors
-    chains: list[Json] = []
-    default: Json | None = None
+    chains: list[JsonObject] = []
+    default: JsonObject | None = None
     for chain in entry.chains:
         match = chain.match()
         if match is None:
@@ -218,7 +218,7 @@ def _listener(context: Context, entry: _Entry) -> Json:
     return result
 
 
-def _virtual_outbound(context: Context) -> Json:
+def _virtual_outbound(context: Context) -> JsonObject:
     cluster = _catch_all_cluster(context)
     return {
         "name": VIRTUAL_OUTBOUND,

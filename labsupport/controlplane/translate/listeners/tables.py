@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from labsupport.controlplane.proxies import Json
+from labsupport.records import JsonObject
 
 __all__ = ["table_names"]
 
 
-def table_names(listeners: Iterable[Json]) -> list[str]:
+def table_names(listeners: Iterable[JsonObject]) -> list[str]:
     """Names of the tables that listeners get over RDS, sorted."""
     names = set()
     for listener in listeners:

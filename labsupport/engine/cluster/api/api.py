@@ -37,17 +37,14 @@ class Api:
         """Call a function for each item, several at a time; after an error no more are begun, and it is raised."""
         futures = [self._workers.submit(function, argument) for argument in items]
         wait(futures, return_when=FIRST_EXCEPTION)
-        for argument in futures:
+        for future in futures:
             # Those that wait for a cluster which does not answer would each take their own time-out.
-            argument.cancel()
-        errors = [
-            error
-            for argument in futures
-            if argument.done() and not argument.cancelled() and (error := argument.exception())
-        ]
+            future.cancel()
+        ended = [future for future in futures if future.done() and not future.cancelled()]
+        errors = [error for future in ended if (error := future.exception())]
         if errors:
             raise errors[0]
-        return [argument.result() for argument in futures]
+        return [future.result() for future in futures]
 
     def _kinds(self, api_version: str) -> dict[str, str]:
         """Kind to plural, of one group and version; empty if the cluster does not serve it."""

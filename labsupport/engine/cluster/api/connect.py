@@ -242,8 +242,8 @@ class Connection:
     def version(self) -> tuple[int, ...]:
         """Major and minor version of Kubernetes, such as ``(1, 34)``, read once."""
         if self._version is None:
-            told = self.get("/version")
-            self._version = (int(told["major"]), int(re.sub(r"\D.*", "", told["minor"])))
+            version = self.get("/version")
+            self._version = (int(version["major"]), int(re.sub(r"\D.*", "", version["minor"])))
         return self._version
 
     def close(self) -> None:

@@ -121,10 +121,8 @@ def _injection(hooks: list[dict[str, Any]] | None) -> tuple[dict[str, str], str]
     revisions: list[str] = []
     default = ""
     for hook in hooks or []:
-        chosen = {
-            match_expression["key"]: match_expression
-            for match_expression in (hook.get("namespaceSelector") or {}).get("matchExpressions") or []
-        }
+        expressions = (hook.get("namespaceSelector") or {}).get("matchExpressions") or []
+        chosen = {expression["key"]: expression for expression in expressions}
         service = (hook.get("clientConfig") or {}).get("service") or {}
         behind = str(service.get("name", "")).removeprefix("istiod").removeprefix("-") or "default"
         by_label = chosen.get("istio-injection", {})

@@ -105,14 +105,14 @@ class ObjectStore:
 
     def read(self) -> tuple[Resource, ...]:
         """All objects that people put into the namespace, oldest first."""
-        placed: list[tuple[str, str, Resource]] = []
+        dated: list[tuple[str, str, Resource]] = []
         with self._lock:
             for live in self._live():
                 resource = self._shown(live)
                 if resource is not None:
-                    placed.append((str(live["metadata"].get("creationTimestamp") or ""), resource.name, resource))
+                    dated.append((str(live["metadata"].get("creationTimestamp") or ""), resource.name, resource))
         # The server's clock counts seconds; of what one second has made, istiod takes what comes first by name.
-        return tuple(resource for _, _, resource in sorted(placed, key=lambda entry: entry[:2]))
+        return tuple(resource for _, _, resource in sorted(dated, key=lambda entry: entry[:2]))
 
     def find(self, ref: Ref) -> Resource:
         """An object of the lab; ``NotFoundError`` if it is not there."""

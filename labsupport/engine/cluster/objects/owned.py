@@ -41,11 +41,11 @@ def written(live: Mapping[str, Any]) -> dict[str, Any]:
         if not entry.get("subresource") and entry.get("manager") not in _CONTROLLERS:
             fields = _union(fields, entry.get("fieldsV1") or {})
     fields.pop("f:status", None)
-    fields_live = project(live, fields) if fields else {}
-    kept = {key: fields_live.pop("metadata", {}).get(key) for key in ("labels", "annotations")} if fields_live else {}
+    content = project(live, fields) if fields else {}
+    kept = {key: content.pop("metadata", {}).get(key) for key in ("labels", "annotations")} if content else {}
     identity = {key: metadata[key] for key in ("name", "namespace") if metadata.get(key)}
     head = {"apiVersion": live.get("apiVersion"), "kind": live.get("kind")}
-    return {**head, "metadata": {**identity, **{key: value for key, value in kept.items() if value}}, **fields_live}
+    return {**head, "metadata": {**identity, **{key: value for key, value in kept.items() if value}}, **content}
 
 
 def project(value: Any, fields: Mapping[str, Any]) -> Any:

@@ -139,16 +139,16 @@ def expectations(before: ProxyResources, after: ProxyResources, *, gateway: bool
 
 def _of_resource(xds: XdsType, name: str, old: Any, new: Any, gateway: bool) -> Iterator[Expected]:
     before = ABSENT if old is ABSENT else _comparable(xds, old)
-    other = ABSENT if new is ABSENT else _comparable(xds, new)
+    after = ABSENT if new is ABSENT else _comparable(xds, new)
     if xds == "RDS":
-        # A table may hold, and outlive with, the hosts of other namespaces.
+        # A table may hold, and outlive with, the hosts of after namespaces.
         empty: dict[str, Any] = {"virtual_hosts": []}
-        if other is ABSENT:
+        if after is ABSENT:
             before = {"virtual_hosts": before["virtual_hosts"]}
-        before, other = (empty if before is ABSENT else before), (empty if other is ABSENT else other)
-    elif xds == "LDS" and not gateway and name.startswith(_SHARED_LISTENER) and other is ABSENT:
+        before, after = (empty if before is ABSENT else before), (empty if after is ABSENT else after)
+    elif xds == "LDS" and not gateway and name.startswith(_SHARED_LISTENER) and after is ABSENT:
         return
-    for path, wanted in _differences(before, other, ()):
+    for path, wanted in _differences(before, after, ()):
         if wanted is ABSENT and path and path[-1] in [Named(always) for always in _ALWAYS]:
             continue
         yield Expected(xds, name, path, wanted)
@@ -169,8 +169,8 @@ def _differences(old: Any, new: Any, path: Path) -> Iterator[tuple[Path, Any]]:
                 here = (*path, Named(name))
                 yield from _differences(names.get(name, ABSENT), other.get(name, ABSENT), here)
         elif len(old) == len(new):
-            for index, (former, two) in enumerate(zip(old, new, strict=True)):
-                yield from _differences(former, two, (*path, index))
+            for index, (before, after) in enumerate(zip(old, new, strict=True)):
+                yield from _differences(before, after, (*path, index))
         else:
             yield path, new
     else:

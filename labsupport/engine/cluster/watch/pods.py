@@ -43,7 +43,7 @@ def program(pod: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def concurrency(pod: Mapping[str, Any]) -> int:
     """Worker threads of a pod's Envoy, as injection set them (``PROXY_CONFIG``, else the CPU limit); 0 without one."""
-    proxy = next((variable for variable in containers(pod) if variable["name"] == PROXY), None)
+    proxy = next((container for container in containers(pod) if container["name"] == PROXY), None)
     if proxy is None:
         return 0
     variables = {variable["name"]: variable.get("value") or "" for variable in proxy.get("env") or ()}

@@ -82,7 +82,7 @@ class Proxies:
             EngineLostError: the cluster itself does not answer.
         """
 
-        def one(pod: str) -> _Result | EngineError:
+        def answer(pod: str) -> _Result | EngineError:
             try:
                 return ask(pod)
             except EngineLostError:
@@ -92,6 +92,6 @@ class Proxies:
 
         names = list(pods)
         if len(names) < 2:
-            return {pod: one(pod) for pod in names}
+            return {pod: answer(pod) for pod in names}
         with ThreadPoolExecutor(min(_AT_ONCE, len(names)), thread_name_prefix="proxies") as pool:
-            return dict(zip(names, pool.map(one, names), strict=True))
+            return dict(zip(names, pool.map(answer, names), strict=True))

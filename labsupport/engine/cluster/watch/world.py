@@ -163,15 +163,15 @@ class NamespaceReader:
         with self._lock:
             if self._nodes_readable and not wanted <= self._localities.keys():
                 try:
-                    listed = self._connection.get("/api/v1/nodes")["items"]
+                    bodies = self._connection.get("/api/v1/nodes")["items"]
                 except ApiError as error:
                     # Nodes belong to the cluster, and a learner may seldom read them; then places play no part.
                     if not error.forbidden:
                         raise
                     self._nodes_readable = False
-                    listed = []
-                for node in listed:
-                    self._localities[node["metadata"]["name"]] = _locality(node["metadata"].get("labels") or {})
+                    bodies = []
+                for body in bodies:
+                    self._localities[body["metadata"]["name"]] = _locality(body["metadata"].get("labels") or {})
                 for node in wanted:
                     self._localities.setdefault(node, "")
             return dict(self._localities)

@@ -19,8 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from labsupport.controlplane.proxies import Json
 from labsupport.errors import EnvoyMissingError
+from labsupport.records import JsonObject
 
 __all__ = ["ADMIN_SOCKET", "ADS_SOCKET", "argv", "binary", "bootstrap", "node_id"]
 
@@ -73,7 +73,7 @@ def node_id(role: str, ip: str, name: str, namespace: str) -> str:
     return f"{'router' if role == 'gateway' else 'sidecar'}~{ip}~{name}.{namespace}~{namespace}.svc.cluster.local"
 
 
-def bootstrap(node: str, cluster: str, metadata: Mapping[str, Any] | None = None) -> Json:
+def bootstrap(node: str, cluster: str, metadata: Mapping[str, Any] | None = None) -> JsonObject:
     """Make the bootstrap of one Envoy: admin, statistics, and where the configuration comes from.
 
     Args:
@@ -84,7 +84,7 @@ def bootstrap(node: str, cluster: str, metadata: Mapping[str, Any] | None = None
     Returns:
         ``envoy.config.bootstrap.v3.Bootstrap`` as proto JSON.
     """
-    source: Json = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
+    source: JsonObject = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
     return {
         "node": {"id": node, "cluster": cluster, "metadata": dict(metadata or {})},
         "admin": {"address": {"pipe": {"path": ADMIN_SOCKET, "mode": 0o600}}},
@@ -157,7 +157,7 @@ def bootstrap(node: str, cluster: str, metadata: Mapping[str, Any] | None = None
     }
 
 
-def argv(config: Json, *, concurrency: int = 1) -> tuple[str, ...]:
+def argv(config: JsonObject, *, concurrency: int = 1) -> tuple[str, ...]:
     """Make the command line of an Envoy.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labsupport.controlplane.proxies import Json
+from labsupport.records import JsonObject
 
 __all__ = [
     "ACCESS_LOG",
@@ -29,7 +29,7 @@ UNKNOWN_HEADER = "x-workshop-unknown"
 REFUSED_HEADER = "x-workshop-refused"
 HCM = "envoy.filters.network.http_connection_manager"
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
-_ADS: Json = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
+_ADS: JsonObject = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
 
 # Everything that an AccessRecord says; ``labsupport.engine.accesslog`` reads it.
 _FORMAT: Mapping[str, str] = {
@@ -71,7 +71,7 @@ _CONNECTION_FORMAT: Mapping[str, str] = {
 }
 
 # What istiod gives every HTTP listener of a sidecar; used while a mesh has no service whose listener could be taken.
-OUTBOUND: Json = {
+OUTBOUND: JsonObject = {
     "@type": f"{TYPE}extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
     "stat_prefix": "outbound",
     "http_filters": [
@@ -111,12 +111,12 @@ OUTBOUND: Json = {
 }
 
 
-def local_address(port: int) -> Json:
+def local_address(port: int) -> JsonObject:
     """The address of a local port."""
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def access_log(direction: str) -> list[Json]:
+def access_log(direction: str) -> list[JsonObject]:
     """An access log in JSON lines, in the working directory of the Envoy.
 
     Args:
@@ -134,7 +134,7 @@ def access_log(direction: str) -> list[Json]:
     ]
 
 
-def connection_log(direction: str, *, flag: str = "") -> list[Json]:
+def connection_log(direction: str, *, flag: str = "") -> list[JsonObject]:
     """The access log of connections that are not HTTP, in the same file.
 
     Args:
@@ -148,22 +148,22 @@ def connection_log(direction: str, *, flag: str = "") -> list[Json]:
     return [log]
 
 
-def http_connection_manager(filters: list[Json]) -> Json | None:
+def http_connection_manager(filters: list[JsonObject]) -> JsonObject | None:
     """The HTTP connection manager among a filter chain's filters, if there is one."""
     for network_filter in filters:
         if network_filter["name"] == HCM:
-            config: Json = network_filter["typed_config"]
+            config: JsonObject = network_filter["typed_config"]
             return config
     return None
 
 
-def adapted(manager: Mapping[str, Any], direction: str) -> Json:
+def adapted(manager: Mapping[str, Any], direction: str) -> JsonObject:
     """A connection manager of istiod as a stock Envoy takes it, with our access log.
 
     ``istio.*`` filters exist only in Istio's own build of Envoy. ``tracing`` without a collector would do nothing but
     add ``x-envoy-decorator-operation`` to requests.
     """
-    made: Json = {key: value for key, value in manager.items() if key not in ("tracing", "access_log")}
+    made: JsonObject = {key: value for key, value in manager.items() if key not in ("tracing", "access_log")}
     made["http_filters"] = [
         http_filter for http_filter in manager.get("http_filters", ()) if not http_filter["name"].startswith("istio.")
     ]
@@ -171,7 +171,7 @@ def adapted(manager: Mapping[str, Any], direction: str) -> Json:
     return made
 
 
-def local_reply(condition: str, status: int, header: str, value: str) -> Json:
+def local_reply(condition: str, status: int, header: str, value: str) -> JsonObject:
     """Give replies that Envoy makes itself, if they meet a CEL condition, a status and a header."""
     return {
         "filter": {
@@ -188,7 +188,7 @@ def local_reply(condition: str, status: int, header: str, value: str) -> Json:
     }
 
 
-def by_port(manager: Mapping[str, Any], *, prefix: str = "") -> Json:
+def by_port(manager: Mapping[str, Any], *, prefix: str = "") -> JsonObject:
     """Let one HTTP proxy listener choose among istiod's route tables by the port of the request's authority.
 
     istiod has one listener, and one route table, per port. A request to an HTTP proxy names host and port itself, so

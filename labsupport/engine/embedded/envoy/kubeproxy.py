@@ -11,18 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from labsupport.controlplane.proxies import Json, ProxyResources
+from labsupport.controlplane.proxies import ProxyResources
 from labsupport.engine.embedded.envoy import httpconn
 from labsupport.engine.embedded.envoy.localize import LocalizedResources, LocalResources, moved, scope
+from labsupport.records import JsonObject
 
 __all__ = ["NodePort", "balance", "node_port_cluster"]
 
 _CONNECTION = "workshop.connection"
 _TYPE = httpconn.TYPE
-_ADS: Json = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
+_ADS: JsonObject = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
 # No breaker and no panic mode: kube-proxy sends to ready pods, and refuses if there is none.
 _LIMIT = 4294967295
-_BASE: Json = {
+_BASE: JsonObject = {
     "connect_timeout": "10s",
     "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
     "circuit_breakers": {
@@ -58,7 +59,7 @@ def node_port_cluster(cluster: str) -> str:
     return f"nodeport|{cluster.partition('|')[2]}"
 
 
-def _cluster(name: str, endpoints: str, policy: str) -> Json:
+def _cluster(name: str, endpoints: str, policy: str) -> JsonObject:
     return {
         **_BASE,
         "name": name,
@@ -69,10 +70,10 @@ def _cluster(name: str, endpoints: str, policy: str) -> Json:
     }
 
 
-def _pinned(table: Json) -> Json:
+def _pinned(table: JsonObject) -> JsonObject:
     """A route table in which every Service's route is pinned to the connection, without retries or timeouts."""
 
-    def route(entry: Json) -> Json:
+    def route(entry: JsonObject) -> JsonObject:
         if "route" not in entry:
             return entry
         return {
@@ -92,8 +93,8 @@ def _pinned(table: Json) -> Json:
     return {**table, "virtual_hosts": hosts}
 
 
-def _listener(namespace: str, port: int) -> Json:
-    manager: Json = {
+def _listener(namespace: str, port: int) -> JsonObject:
+    manager: JsonObject = {
         "@type": f"{_TYPE}extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "http_filters": [
             {
@@ -112,7 +113,7 @@ def _listener(namespace: str, port: int) -> Json:
         "proxy_100_continue": True,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
     }
-    state: Json = {
+    state: JsonObject = {
         "name": "envoy.filters.network.set_filter_state",
         "typed_config": {
             "@type": f"{_TYPE}extensions.filters.network.set_filter_state.v3.Config",
@@ -137,7 +138,7 @@ def _listener(namespace: str, port: int) -> Json:
     }
 
 
-def _node_port_listener(node_port: NodePort) -> Json:
+def _node_port_listener(node_port: NodePort) -> JsonObject:
     return {
         "name": node_port.name,
         "address": httpconn.local_address(node_port.port),
@@ -175,13 +176,13 @@ def balance(
         node_ports: what to serve on node ports; those of Services without endpoints yet are left out.
         memo: of ``localize``.
     """
-    clusters: dict[str, Json] = {}
-    assignments: dict[str, Json] = {}
-    scopes: dict[str, Json] = {}
-    routes: dict[str, Json] = {}
+    clusters: dict[str, JsonObject] = {}
+    assignments: dict[str, JsonObject] = {}
+    scopes: dict[str, JsonObject] = {}
+    routes: dict[str, JsonObject] = {}
     for namespace, view in views.items():
-        for name, listener in view.endpoints.items():
-            assignments[name] = memo.get(listener, lambda original: moved(original, endpoints))
+        for name, assignment in view.endpoints.items():
+            assignments[name] = memo.get(assignment, lambda original: moved(original, endpoints))
             clusters[name] = _cluster(name, name, "MAGLEV")
         for port, table in view.routes.items():
             if port.isdigit():

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from labsupport.controlplane.proxies import Json, ProxyResources
+from labsupport.controlplane.proxies import ProxyResources
 from labsupport.engine.embedded.envoy import httpconn
+from labsupport.records import JsonObject
 
 __all__ = [
     "LocalResources",
@@ -74,11 +75,11 @@ class Site:
 class LocalResources:
     """What one local proxy gets, as proto JSON by name; ``scopes`` choose the route table by port."""
 
-    clusters: Mapping[str, Json] = field(default_factory=dict)
-    endpoints: Mapping[str, Json] = field(default_factory=dict)
-    listeners: Mapping[str, Json] = field(default_factory=dict)
-    scopes: Mapping[str, Json] = field(default_factory=dict)
-    routes: Mapping[str, Json] = field(default_factory=dict)
+    clusters: Mapping[str, JsonObject] = field(default_factory=dict)
+    endpoints: Mapping[str, JsonObject] = field(default_factory=dict)
+    listeners: Mapping[str, JsonObject] = field(default_factory=dict)
+    scopes: Mapping[str, JsonObject] = field(default_factory=dict)
+    routes: Mapping[str, JsonObject] = field(default_factory=dict)
 
 
 class LocalizedResources:
@@ -88,10 +89,10 @@ class LocalizedResources:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[Json, Json]] = {}
+        self._kept: dict[int, tuple[JsonObject, JsonObject]] = {}
         self._used: set[int] = set()
 
-    def get(self, original: Json, make: Callable[[Json], Json]) -> Json:
+    def get(self, original: JsonObject, make: Callable[[JsonObject], JsonObject]) -> JsonObject:
         """The localised form of a resource, made when it is first asked for."""
         self._used.add(id(original))
         known = self._kept.get(id(original))
@@ -105,7 +106,7 @@ class LocalizedResources:
         self._used = set()
 
 
-def lb_addresses(assignment: Mapping[str, Any]) -> Iterator[Json]:
+def lb_addresses(assignment: Mapping[str, Any]) -> Iterator[JsonObject]:
     """The socket addresses among a cluster's endpoints."""
     for locality in assignment.get("endpoints", ()):
         for lb_endpoint in locality.get("lb_endpoints", ()):
@@ -114,13 +115,13 @@ def lb_addresses(assignment: Mapping[str, Any]) -> Iterator[Json]:
                 yield address
 
 
-def _inbound_chains(listeners: Mapping[str, Json]) -> Iterator[tuple[int, Json]]:
+def _inbound_chains(listeners: Mapping[str, JsonObject]) -> Iterator[tuple[int, JsonObject]]:
     """The plaintext filter chain of each port of the pod: the one with an HTTP connection manager if there are several.
 
     istiod gives one inbound listener whose chains match on the captured destination port; chains for ports without a
     Service, and for connections to the capturing port itself, have no use here.
     """
-    chosen: dict[int, Json] = {}
+    chosen: dict[int, JsonObject] = {}
     for listener in listeners.values():
         if listener.get("traffic_direction") != "INBOUND":
             continue
@@ -160,10 +161,10 @@ def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | N
     """
     memo = memo or LocalizedResources()
 
-    def move(assignment: Json) -> Json:
+    def move(assignment: JsonObject) -> JsonObject:
         return moved(assignment, site.endpoints)
 
-    endpoints = {name: memo.get(endpoint, move) for name, endpoint in resources.endpoints.items()}
+    endpoints = {name: memo.get(assignment, move) for name, assignment in resources.endpoints.items()}
     clusters = {
         name: _inbound_cluster(cluster, site.app) if name.startswith("inbound|") else memo.get(cluster, _plaintext)
         for name, cluster in resources.clusters.items()
@@ -187,7 +188,7 @@ def _unserved(cluster: str, site: Site) -> bool:
     return cluster.startswith("inbound|") and int(cluster.split("|")[1]) not in site.app
 
 
-def scope(table: str, *keys: str) -> Json:
+def scope(table: str, *keys: str) -> JsonObject:
     """A scope that leads requests with these key fragments to a route table."""
     return {
         "name": table,
@@ -196,14 +197,14 @@ def scope(table: str, *keys: str) -> Json:
     }
 
 
-def _named(listeners: Iterable[Json]) -> dict[str, Json]:
+def _named(listeners: Iterable[JsonObject]) -> dict[str, JsonObject]:
     return {listener["name"]: listener for listener in listeners}
 
 
-def moved(assignment: Json, ports: Mapping[tuple[str, int], int]) -> Json:
+def moved(assignment: JsonObject, ports: Mapping[tuple[str, int], int]) -> JsonObject:
     """The endpoints of a cluster with local addresses instead of mesh addresses; others stay as they are."""
 
-    def endpoint(lb_endpoint: Json) -> Json:
+    def endpoint(lb_endpoint: JsonObject) -> JsonObject:
         at = lb_endpoint.get("endpoint", {}).get("address", {}).get("socket_address")
         if at is None or (at["address"], at["port_value"]) not in ports:
             return lb_endpoint
@@ -223,7 +224,7 @@ def moved(assignment: Json, ports: Mapping[tuple[str, int], int]) -> Json:
     }
 
 
-def _plaintext(cluster: Json) -> Json:
+def _plaintext(cluster: JsonObject) -> JsonObject:
     """A cluster without Istio's own filters and without the mesh's mutual TLS, which needs Istio's certificates."""
     made = cluster
     if any(network_filter["name"].startswith("istio.") for network_filter in cluster.get("filters", ())):
@@ -232,7 +233,7 @@ def _plaintext(cluster: Json) -> Json:
         ]
         made = {key: value for key, value in made.items() if key != "filters"} | ({"filters": kept} if kept else {})
     matches = cluster.get("transport_socket_matches", ())
-    if any(network_filter.get("match", {}).get("tlsMode") == "istio" for network_filter in matches):
+    if any(match.get("match", {}).get("tlsMode") == "istio" for match in matches):
         made = {key: value for key, value in made.items() if key != "transport_socket_matches"}
     for key in ("transport_socket", "transport_socket_matches"):
         socket = _with_secrets(made.get(key))
@@ -254,7 +255,7 @@ def _with_secrets(value: Any) -> Any:
     return [_with_secrets(item) for item in value] if isinstance(value, list) else value
 
 
-def _inbound_cluster(cluster: Json, app: Mapping[int, int]) -> Json:
+def _inbound_cluster(cluster: JsonObject, app: Mapping[int, int]) -> JsonObject:
     port = int(cluster["name"].split("|")[1])
     # ORIGINAL_DST finds the program by the captured destination; here it has an address.
     captured = ("upstream_bind_config", "cleanup_interval", "lb_policy")
@@ -267,7 +268,7 @@ def _inbound_cluster(cluster: Json, app: Mapping[int, int]) -> Json:
     return made
 
 
-def _outbound_listener(listeners: Mapping[str, Json], site: Site) -> Json:
+def _outbound_listener(listeners: Mapping[str, JsonObject], site: Site) -> JsonObject:
     manager = httpconn.OUTBOUND
     for listener in listeners.values():
         if listener.get("traffic_direction") != "OUTBOUND" or not listener["name"].startswith("0.0.0.0_"):
@@ -285,7 +286,7 @@ def _outbound_listener(listeners: Mapping[str, Json], site: Site) -> Json:
     }
 
 
-def _chain_filters(chain: Mapping[str, Any], direction: str) -> list[Json]:
+def _chain_filters(chain: Mapping[str, Any], direction: str) -> list[JsonObject]:
     kept = []
     for network_filter in chain["filters"]:
         if network_filter["name"].startswith("istio."):
@@ -299,7 +300,7 @@ def _chain_filters(chain: Mapping[str, Any], direction: str) -> list[Json]:
     return kept
 
 
-def _inbound_listeners(listeners: Mapping[str, Json], site: Site) -> Iterator[Json]:
+def _inbound_listeners(listeners: Mapping[str, JsonObject], site: Site) -> Iterator[JsonObject]:
     for port, chain in _inbound_chains(listeners):
         yield {
             "name": f"inbound_{port}",
@@ -311,7 +312,7 @@ def _inbound_listeners(listeners: Mapping[str, Json], site: Site) -> Iterator[Js
         }
 
 
-def _inbound_filter(network_filter: Json) -> Json:
+def _inbound_filter(network_filter: JsonObject) -> JsonObject:
     if network_filter["name"] != httpconn.HCM:
         return network_filter
     # What a gateway tells of its client comes over mutual TLS in Istio, and is removed where there is none. Here all
@@ -321,7 +322,7 @@ def _inbound_filter(network_filter: Json) -> Json:
     return {**network_filter, "typed_config": {**config, "forward_client_cert_details": "ALWAYS_FORWARD_ONLY"}}
 
 
-def _gateway_listener(listener: Json, ports: Mapping[int, int]) -> Json:
+def _gateway_listener(listener: JsonObject, ports: Mapping[int, int]) -> JsonObject:
     port = listener["address"]["socket_address"]["port_value"]
     made = {**listener, "address": httpconn.local_address(ports[port])}
     chains = []
@@ -339,7 +340,7 @@ def _gateway_listener(listener: Json, ports: Mapping[int, int]) -> Json:
     return made
 
 
-def _gateway_filter(network_filter: Json) -> Json:
+def _gateway_filter(network_filter: JsonObject) -> JsonObject:
     if network_filter["name"] == httpconn.HCM:
         # A request is followed by the id that its sender gave it; by default an edge proxy replaces it.
         return {
