@@ -363,7 +363,8 @@ def _forms(kind: object) -> Iterator[str]:
     elif origin is collections.abc.Mapping:
         yield f"a mapping{_EXAMPLES.get(inner[1], '')}"
     elif origin is tuple:
-        yield f"{len(inner)} values in brackets, each {words.join(map(_form, dict.fromkeys(inner)), 'or')}"
+        each = words.join(map(_form, dict.fromkeys(inner)), "or")
+        yield f"{words.plural(len(inner), 'value')} in brackets, each {each}"
     elif origin in _MANY:
         yield "a list"
     elif isinstance(kind, type):

@@ -210,7 +210,7 @@ def goodness_of_fit(counts: Sequence[int], weights: Sequence[float]) -> Fit:
         UsageError: if the lengths differ, or an argument is out of range.
     """
     if len(counts) != len(weights) or len(counts) < 2:
-        raise UsageError(f"{len(counts)} counts and {len(weights)} weights: give as many of each, and at least two")
+        raise UsageError(f"counts: {len(counts)}, weights: {len(weights)}; give as many of each, and at least two")
     if any(count < 0 for count in counts):
         raise UsageError(f"{list(counts)!r}: counts are whole numbers from 0")
     shares = proportions(dict(enumerate(weights)))
@@ -243,7 +243,7 @@ def chi_square(counts: Sequence[int], weights: Sequence[float]) -> tuple[float, 
         UsageError: if an expected count is below 5, where the approximation says nothing.
     """
     if len(counts) != len(weights) or len(counts) < 2:
-        raise UsageError(f"{len(counts)} counts and {len(weights)} weights: give as many of each, and at least two")
+        raise UsageError(f"counts: {len(counts)}, weights: {len(weights)}; give as many of each, and at least two")
     n = sum(counts)
     expected = [n * share for share in proportions(dict(enumerate(weights))).values()]
     if min(expected) < 5:

@@ -8,21 +8,11 @@ Whatever is expected, no responses at all is a failure: nothing was shown. ``Non
 nothing was tried, and gives NOT_ATTEMPTED.
 
 Observations of long traffic are a window: its last responses. The outcome says so, and errors before the window fail
-it, unless errors in it were judged or left out by their outcome.
+it, unless errors of the same status in it were judged, or errors were left out by their outcome.
 """
 
-from labsupport.check.expectations import (
-    RANDOM_CHECKS,
-    even,
-    exactly,
-    none,
-    ok,
-    only,
-    same_share,
-    share,
-    status,
-    sticky,
-)
+from labsupport.check.exact import even, exactly, none, ok, only, status, sticky
+from labsupport.check.expectations import RANDOM_CHECKS, same_share, share
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome, CheckState, all_of
 from labsupport.check.times import duration, slower
 

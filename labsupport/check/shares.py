@@ -13,7 +13,7 @@ from labsupport.statistics import ALPHA, proportions
 from labsupport.traffic.observations import NONE, By, Choice, Observations, value_of
 from labsupport.traffic.share import Share
 
-__all__ = ["Alternatives", "check_share"]
+__all__ = ["Alternatives", "check_share", "meaning", "n_text"]
 
 Alternatives = Mapping[str, Mapping[str, float]] | Sequence[Mapping[str, float]]
 
@@ -53,7 +53,7 @@ def check_share(
     }
 
     lines: list[str] = []
-    details = [_n_text(observations, sample, per)]
+    details = [n_text(observations, per)]
     consistent = True
     for key, weight in expected_shares.items():
         inside = interval[key].holds(weight) if weight else not seen.count(key)
@@ -83,7 +83,7 @@ def check_share(
         FAILED if not consistent else PASSED if enough else TOO_LITTLE_DATA,
         title,
         (_sentence(seen, expected_shares, interval, enough=enough), *lines),
-        (*details, _meaning(level)),
+        (*details, meaning(level)),
         n=len(sample),
         seen=dict(seen.counts),
         interval=interval,
@@ -204,7 +204,8 @@ def _fits(seen: Share, interval: Mapping[str, statistics.Interval], shares: Mapp
     return all(interval[key].holds(share) if share else not seen.count(key) for key, share in shares.items())
 
 
-def _meaning(level: float) -> str:
+def meaning(level: float) -> str:
+    """What an interval of this level says."""
     once = f"{round(1 / (1 - level)):,}"
     return f"interval: the shares that could have produced this; a correct mesh is outside once in {once} checks"
 
@@ -219,7 +220,14 @@ def _row(key: str, seen: Share, interval: statistics.Interval, level: float, wei
     return f"{text}: {'consistent' if inside else 'not consistent'}"
 
 
-def _n_text(observations: Observations, sample: Observations, per: Choice) -> str:
+def n_text(observations: Observations, per: Choice) -> str:
+    """How many choices there were, such as ``n = 5 connections (of 300 requests)``.
+
+    Args:
+        observations: what was seen.
+        per: what was chosen at a time.
+    """
+    sample = observations.independent_choices(per=per)
     if per != "request":
         return f"n = {words.plural(len(sample), per)} (of {words.plural(len(observations), 'request')})"
     text = f"n = {words.plural(len(sample), 'request')}"

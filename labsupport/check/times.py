@@ -48,7 +48,11 @@ def duration(
     value = observations.quantile(q)
     held = (at_least_s is None or value >= at_least_s) and (at_most_s is None or value <= at_most_s)
     requests = words.plural(len(observations), "request")
-    lines = [f"{name} {words.duration(value)} over {requests}, expected {words.join(bounds)}"]
+    lines = [f"Seen: {name} {words.duration(value)} over {requests}; expected: {words.join(bounds)}."]
+    if at_least_s is not None:
+        lines.append(f"{'✓' if value >= at_least_s else '✗'} {bounds[0]}")
+    if at_most_s is not None:
+        lines.append(f"{'✓' if value <= at_most_s else '✗'} {bounds[-1]}")
     return CheckOutcome(PASSED if held else FAILED, title, tuple(lines), n=len(observations))
 
 
@@ -83,11 +87,12 @@ def slower(
     if not observations or not other:
         return unusable(other if observations else observations, title)
     slow, fast = observations.quantile(q), other.quantile(q)
+    held, least = slow > factor * fast + by_s, words.duration(factor * fast + by_s)
     lines = [
-        f"{name} {words.duration(slow)} over {words.plural(len(observations), 'request')}, against "
-        f"{words.duration(fast)} over {words.plural(len(other), 'request')}"
+        f"Seen: {name} {words.duration(slow)} over {words.plural(len(observations), 'request')}, against "
+        f"{words.duration(fast)} over {words.plural(len(other), 'request')}.",
+        f"{'✓' if held else '✗'} {words.duration(slow)}, more than {least} expected",
     ]
-    held = slow > factor * fast + by_s
     return CheckOutcome(PASSED if held else FAILED, title, tuple(lines), n=len(observations) + len(other))
 
 

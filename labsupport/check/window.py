@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import wraps
 from typing import ParamSpec
@@ -11,9 +11,10 @@ from typing import ParamSpec
 from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, CheckOutcome
 from labsupport.records import Response
-from labsupport.traffic.observations import Observations
+from labsupport.traffic.observations import Observations, value_of
+from labsupport.traffic.window import Window
 
-__all__ = ["tells_window"]
+__all__ = ["tells_window", "window_line"]
 
 Given = ParamSpec("Given")
 
@@ -21,8 +22,8 @@ Given = ParamSpec("Given")
 def tells_window(check: Callable[Given, CheckOutcome]) -> Callable[Given, CheckOutcome]:
     """Let the outcome of a check say what its observations leave out.
 
-    Observations that hold errors were judged with them; where the window has none, errors before it are what the check
-    did not see, and it fails.
+    Errors that the window has were judged, those of their status before it too; other errors before it are what the
+    check did not see, and it fails.
 
     Args:
         check: a function of observations.
@@ -47,15 +48,28 @@ def tells_window(check: Callable[Given, CheckOutcome]) -> Callable[Given, CheckO
 def _told(outcome: CheckOutcome, seen: Observations) -> CheckOutcome:
     window = seen.window
     assert window is not None
-    lines = [*outcome.lines, f"a window: {window} responses were looked at"]
-    if not window.errors or len(seen.errors):
-        return replace(outcome, lines=tuple(lines))
-    lines.append(f"{words.plural(window.errors, 'request')} before them failed{_first(window.first_error)}")
-    return replace(outcome, state=FAILED, lines=tuple(lines))
+    judged = seen.errors.share("status")
+    unseen = {status: count for status, count in window.failed.items() if status not in judged}
+    if not unseen:
+        return replace(outcome, lines=(*outcome.lines, window_line(window)))
+    # The first error of all may be of a kind that was judged.
+    first = window.first_error
+    at = "" if first is None or value_of(first, "status") not in unseen else _first(first)
+    before = f"{words.plural(sum(unseen.values()), 'request')} before the last {window.kept:,} failed"
+    lines = (*outcome.lines, f"✗ {_statuses(unseen)} before{at}", window_line(window))
+    # What the check saw is not what fails it.
+    return replace(outcome, state=FAILED, lines=(f"{before}.", *lines) if outcome.passed else lines)
 
 
-def _first(error: Response | None) -> str:
-    if error is None:
-        return ""
+def window_line(window: Window) -> str:
+    """What a sentence about observations has to add."""
+    return f"a window: {window} responses were looked at"
+
+
+def _statuses(counts: Mapping[str, int]) -> str:
+    return words.join(f"{count:,} × {status}" for status, count in counts.items())
+
+
+def _first(error: Response) -> str:
     at = time.strftime("%H:%M:%S", time.localtime(error.started_s))
-    return f"; the first error at {at}: {error.status or error.outcome}, x-request-id {error.request_id or 'unknown'}"
+    return f"; the first error at {at}, x-request-id {error.request_id or 'unknown'}"

@@ -36,7 +36,7 @@ def explained(lab: Lab, url: str, *, source: str) -> Explanation:
 def rule_says(
     lab: Lab, url: str, expected: Mapping[str, float], *, source: str, seen: Observations, service: str | None = None
 ) -> CheckOutcome:
-    """Expect the rule that a request follows to divide requests exactly like this, by version.
+    """Expect the rule that a request follows to divide requests exactly like this, by version; it names the object.
 
     Args:
         lab: where it is in force.
@@ -52,13 +52,14 @@ def rule_says(
         lines = [f"No rule divides the requests from {source} to {url}.", *reasons_of(lab, explanation)]
         return CheckOutcome(FAILED, title, (*lines, _met(seen, service)))
     said = _by_version(lab, explanation)
+    acts = f"{explanation.chosen.object} acts on these requests."
     if _equal(said, expected_shares):
-        return CheckOutcome(PASSED, title, (f"The rule says {_shares(said)}.",))
+        return CheckOutcome(PASSED, title, (f"The rule says {_shares(said)}.", acts))
     sentence = f"The rule says {_shares(said)}; expected: {_shares(expected_shares)}"
     swapped = [*_other_versions(lab, explanation, expected_shares)]
     if not swapped and _equal(said, dict(zip(expected_shares, reversed([*expected_shares.values()]), strict=True))):
         sentence += ": the weights are the wrong way round"
-    lines = [f"{sentence}.", *swapped, *reasons_of(lab, explanation), _met(seen, service)]
+    lines = [f"{sentence}.", acts, *swapped, *reasons_of(lab, explanation), _met(seen, service)]
     return CheckOutcome(FAILED, title, tuple(lines))
 
 
@@ -118,7 +119,7 @@ def _other_versions(lab: Lab, explanation: Explanation, expected: Mapping[str, f
     """Subsets that are called like a version and have pods of another one."""
     version_of = {pod.name: pod.version for pod in lab.pods()}
     for destination in explanation.destinations:
-        others = sorted({version_of.get(pod, "") for pod in destination.pods} - {destination.subset})
+        others = sorted({version_of.get(pod) or "no version" for pod in destination.pods} - {destination.subset})
         if destination.subset in expected and others:
             host = destination.host.partition(".")[0]
             yield f"Subset {destination.subset} of {host} has pods of {words.join(others)}: look at its labels."
@@ -129,7 +130,7 @@ def _equal(said: Mapping[str, float], expected: Mapping[str, float]) -> bool:
 
 
 def _shares(shares: Mapping[str, float]) -> str:
-    return words.join(f"{words.percent(share)} {version}" for version, share in shares.items())
+    return words.join(f"{words.percent(share)} {version}" for version, share in shares.items()) or "nothing"
 
 
 def _met(seen: Observations, service: str | None) -> str:

@@ -71,11 +71,6 @@ class Solution:
     def __repr__(self) -> str:
         return f"# {self.path}\n{self.text.rstrip()}" if self.path else self.text
 
-    def _repr_markdown_(self) -> str:
-        if not self.path:
-            return self.text
-        return f"One way to do it (`{self.path}`):\n\n```yaml\n{self.text.rstrip()}\n```"
-
 
 @dataclass(slots=True)
 class _Attempt:
@@ -277,6 +272,8 @@ class Exercise:
         title = spec.heading
         if spec.questions and spec.judge is None:
             return self._judge_answers(title)
+        if self.lab.closed:
+            return CheckOutcome(NOT_ATTEMPTED, title, ("The lab is closed: there is nothing to look at.",))
         if spec.start and attempt is None:
             return CheckOutcome(NOT_ATTEMPTED, title, ("Run the cell of this exercise first.",))
         if attempt is not None and (attempt.gap or has_gap(attempt.text)):
@@ -290,15 +287,13 @@ class Exercise:
         if attempt is not None and attempt.refusal is not None:
             lines = ["The manifest was refused, nothing was applied.", *str(attempt.refusal).splitlines()]
             return CheckOutcome(FAILED, title, tuple(lines))
-        if self.lab.closed:
-            return CheckOutcome(NOT_ATTEMPTED, title, ("The lab is closed: there is nothing to look at.",))
         lacking = missing(self.lab, spec)
         if lacking:
             remedy = f"Run the cells above, or exercise({spec.number!r}).prepare() and then the cell of this exercise."
             return CheckOutcome(NOT_ATTEMPTED, title, (f"The mesh lacks {words.join(lacking)}.", remedy))
         lacking = not_in(attempt.applied, spec) if attempt is not None else []
         if attempt is not None and lacking:
-            line = f"The cell holds {words.join(attempt.applied)}, and no {words.join(lacking, 'or')}."
+            line = f"The cell holds {words.join(attempt.applied) or 'nothing'}, and no {words.join(lacking, 'or')}."
             return CheckOutcome(FAILED, title, (line, spec.task.splitlines()[0]))
         assert spec.judge is not None
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+from labsupport.check.window import window_line
 from labsupport.errors import UsageError
 from labsupport.statistics import proportion_interval
 
@@ -24,6 +25,8 @@ COUNTED = {"version", "pod", "service", "status", "outcome", "user"}
 
 Answer = Annotated[float | str, "the question knows which fits"]
 """A prediction."""
+
+_SEEN = "compare(...) shows it beside what was seen, and why."
 
 LEVEL = 0.999
 """Confidence of the interval beside a prediction."""
@@ -73,10 +76,11 @@ class NumberQuestion:
         text: the question.
         low: smallest answer that is right.
         high: largest answer that is right.
-        reason: why, shown once it was answered.
+        reason: why, shown once it was answered right.
         of: the number of requests that the answer is a part of; 0 if it is not about requests.
         counts: which responses are the ones asked about, as for ``Observations.count``; empty if it is not about any.
         unit: what is counted.
+        pointer: where to look again, shown with a wrong answer; empty for a prediction, which the requests answer.
     """
 
     name: str
@@ -87,6 +91,7 @@ class NumberQuestion:
     of: int = 0
     counts: Mapping[str, Any] = field(default_factory=dict)
     unit: str = "requests"
+    pointer: str = ""
 
     @property
     def predicts(self) -> bool:
@@ -113,12 +118,11 @@ class NumberQuestion:
         """Whether an answer is right."""
         if answer is None:
             return CheckOutcome(NOT_ATTEMPTED, self.text, (f"Not answered yet: {self.text}",))
-        right = self.low <= float(answer) <= self.high
-        return CheckOutcome(
-            PASSED if right else FAILED,
-            self.text,
-            (f"You said {float(answer):g}. {self.reason}" if right else f"You said {float(answer):g}: not quite.",),
-        )
+        number = float(answer)
+        if self.low <= number <= self.high:
+            return CheckOutcome(PASSED, self.text, (f"You said {number:g}. {self.reason}",))
+        side = "few" if number < self.low else "many"
+        return CheckOutcome(FAILED, self.text, (f"You said {number:g}: too {side}. {self.pointer or _SEEN}",))
 
     def right_answer(self) -> float:
         """An answer that is right."""
@@ -142,10 +146,13 @@ class NumberQuestion:
         seen = f"{count:,} of {n:,} {self.unit} were seen ({words.percent(count / n)})."
         chance = f"Chance alone explains a share of {words.percent_range(*interval)} (99.9 % interval)."
         if answer is None:
-            lines, said = ("The prediction was skipped.", seen, chance), None
+            lines: tuple[str, ...] = ("The prediction was skipped.", seen, chance)
+            said = None
         else:
             said = float(answer) * n / self.of if self.of else float(answer)
             lines = (f"You said {said:g}. {seen}", chance, self.reason)
+        if observations.window is not None:
+            lines = (*lines, f"{window_line(observations.window).capitalize()}.")
         return Compared(
             outcome.state,
             self.text,
@@ -170,8 +177,8 @@ class ChoiceQuestion:
         text: the question.
         choices: the possible answers.
         right: the right one.
-        reason: why, shown once it was answered.
-        because: for wrong answers that are worth a word, what is wrong with them.
+        reason: why, shown once it was answered right.
+        because: for each wrong answer, what is wrong with it.
     """
 
     name: str
@@ -179,7 +186,7 @@ class ChoiceQuestion:
     choices: tuple[str, ...]
     right: str
     reason: str
-    because: tuple[tuple[str, str], ...] = ()
+    because: tuple[tuple[str, str], ...]
 
     @property
     def predicts(self) -> bool:
@@ -205,8 +212,7 @@ class ChoiceQuestion:
             return CheckOutcome(NOT_ATTEMPTED, self.text, (f"Not answered yet: {self.text}",))
         if answer == self.right:
             return CheckOutcome(PASSED, self.text, (f"You said {answer!r}. {self.reason}",))
-        why = dict(self.because).get(str(answer), "Look again.")
-        return CheckOutcome(FAILED, self.text, (f"You said {answer!r}. {why}",))
+        return CheckOutcome(FAILED, self.text, (f"You said {answer!r}. {dict(self.because)[str(answer)]}",))
 
     def right_answer(self) -> str:
         """The answer that is right."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn
@@ -169,12 +169,13 @@ class _Reader:
                 self.refuse(f"{place}.right", f"{right!r} is none of the choices {', '.join(keys)}")
             shown = self.table(said, "choices", f"{where}.choices")
             because = self.table(said, "because", f"{where}.because")
-            if {*shown} != {*keys} or not {*because} <= {*keys}:
-                self.refuse(f"{where}.choices", f"give a text for each of {', '.join(keys)} and for nothing else")
-            told = tuple((shown[key], because[key]) for key in keys if key in because)
+            self.each(shown, keys, f"{where}.choices", "give a text")
+            wrong = [key for key in keys if key != right]
+            self.each(because, wrong, f"{where}.because", "say what is wrong")
+            told = tuple((shown[key], because[key]) for key in wrong)
             return ChoiceQuestion(name, text, tuple(shown[key] for key in keys), shown[right], reason, told)
         self.known(entry, _NUMBER, place)
-        self.known(said, {"text", "reason", "unit"}, where)
+        self.known(said, {"text", "reason", "pointer", "unit"}, where)
         middle = self.number(entry, "right", place)
         tolerance = self.number({"tolerance": 0, **entry}, "tolerance", place)
         counts = entry.get("counts", {})
@@ -189,7 +190,12 @@ class _Reader:
             of=int(self.number({"of": 0, **entry}, "of", place)),
             counts=counts,
             unit=self.text({"unit": "requests", **said}, "unit", where),
+            pointer=self.text(said, "pointer", where) if not counts or "pointer" in said else "",
         )
+
+    def each(self, texts: Mapping[str, str], keys: Sequence[str], place: str, remedy: str) -> None:
+        if {key for key, text in texts.items() if text.strip()} != {*keys}:
+            self.refuse(place, f"{remedy} for each of {', '.join(keys)} and for nothing else")
 
     # --- fields -------------------------------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["HTML", "install"]
+__all__ = ["HTML", "MARKDOWN", "install"]
 
-# (module, class) of a record -> (module, function) that makes HTML of it. Modules below us keep records free of HTML.
+# (module, class) of a record -> (module, function) that makes a text of it. Modules below us keep records free of HTML.
 HTML: dict[tuple[str, str], tuple[str, str]] = {
     ("labsupport.observe.config.view", "ConfigView"): ("html.config_html", "config_html"),
     ("labsupport.observe.confirm", "Explained"): ("html.explain_html", "explained_html"),
@@ -28,6 +28,10 @@ HTML: dict[tuple[str, str], tuple[str, str]] = {
     ("labsupport.observe.tables", "AccessLog"): ("html.mesh_html", "access_log_html"),
     ("labsupport.observe.tables", "LabStatus"): ("html.mesh_html", "status_html"),
     ("labsupport.observe.tables", "Pods"): ("html.mesh_html", "pods_html"),
+}
+
+MARKDOWN: dict[tuple[str, str], tuple[str, str]] = {
+    ("labsupport.course.exercise", "Solution"): ("html.outcomes", "solution_markdown"),
 }
 
 
@@ -105,9 +109,10 @@ def install(ip: Any = None) -> None:
         ip = get_ipython()
     if ip is None:
         return
-    formatter = ip.display_formatter.formatters["text/html"]
-    for (owner, name), (module, function) in HTML.items():
-        formatter.for_type_by_name(owner, name, _lazy(module, function))
+    for form, records in (("text/html", HTML), ("text/markdown", MARKDOWN)):
+        formatter = ip.display_formatter.formatters[form]
+        for (owner, name), (module, function) in records.items():
+            formatter.for_type_by_name(owner, name, _lazy(module, function))
     for (owner, name), bundle in BUNDLES.items():
         ip.display_formatter.mimebundle_formatter.for_type_by_name(owner, name, bundle)
     for (owner, name), show in DISPLAYS.items():

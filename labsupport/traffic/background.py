@@ -252,13 +252,13 @@ class BackgroundTraffic(RecordedTraffic):
                         break
                     if self._state not in ("running", "stopping"):
                         raise UsageError(
-                            f"{len(responses)} of {count} responses: the traffic is {self._state}. "
+                            f"{len(responses)} of {words.plural(count, 'response')}: the traffic is {self._state}. "
                             f"{'resume()' if self._state == 'paused' else 'start()'} it first"
                         )
                     if (left := deadline - time.monotonic()) <= 0:
                         raise WaitTimeoutError(
-                            f"{len(responses)} of {count} responses after {timeout_s:g} s, at a rate of "
-                            f"{words.rate(self._rate)} with at most {self._spec.concurrency} requests under way. "
+                            f"{len(responses)} of {words.plural(count, 'response')} after {timeout_s:g} s, at a rate "
+                            f"of {words.rate(self._rate)} with at most {self._spec.concurrency} requests under way. "
                             "Raise the rate, or look at first_error and last_error"
                         )
                     self._changed.wait(min(left, _LOOK_S))
@@ -288,6 +288,7 @@ class BackgroundTraffic(RecordedTraffic):
                 error=_reason(self._error),
                 spec=self._spec,
                 per=self._recording.per,
+                lost=() if since else self._recording.lost,
             )
 
     def __repr__(self) -> str:

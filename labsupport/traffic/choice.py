@@ -1,29 +1,70 @@
-"""What is chosen at a time on the way of some traffic: each request, where a proxy decides, or each connection."""
+"""What is chosen at a time on the way of some traffic: each request, where a proxy reads it, or each connection."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from labsupport.engine.protocol import Engine
-from labsupport.records import TrafficSpec
+from labsupport.explain.catalog import Catalog
+from labsupport.explain.connections import name_rank
+from labsupport.explain.gateway import find_gateway_pod
+from labsupport.explain.servers import port_of
+from labsupport.explain.sidecar import service_names
+from labsupport.model.schema.base import Resource
+from labsupport.records import Pod, TrafficSpec
 from labsupport.traffic.share import Choice
-from labsupport.urls import parse_url
+from labsupport.urls import Target, parse_url
 
 __all__ = ["chosen_per"]
 
 
 def chosen_per(engine: Engine, spec: TrafficSpec) -> Choice:
-    """Whether a proxy decides for each request, or kube-proxy for each connection.
+    """Whether a proxy decides for each request, or somebody (kube-proxy, a proxy that reads none) for each connection.
 
     Args:
         engine: where it is sent.
         spec: what is sent.
 
     Returns:
-        ``request`` through the gateway or from a pod with a sidecar, else ``connection``.
+        ``request`` where the gateway or the caller's sidecar reads HTTP, else ``connection``.
     """
     target = parse_url(spec.url)
-    if target.via == "gateway":
-        return "request"
-    if target.via == "nodeport":
+    if target.via == "nodeport" or target.scheme in ("tcp", "tls"):
         return "connection"
-    callers = [pod for pod in engine.pods() if spec.source in (pod.name, pod.workload)]
-    return "connection" if callers and not any(pod.injected for pod in callers) else "request"
+    pods = engine.pods()
+    callers = [pod for pod in pods if spec.source in (pod.name, pod.workload)]
+    if target.via == "gateway":
+        passed = _passed_by_gateway(engine, pods, target)
+    elif callers and not any(pod.injected for pod in callers):
+        return "connection"
+    else:
+        # A sidecar of the embedded mesh gets HTTP only.
+        passed = bool(callers) and engine.captures_all_traffic and _passed_by_sidecar(engine, callers[0], target)
+    return "connection" if passed else "request"
+
+
+def _passed_by_gateway(engine: Engine, pods: Sequence[Pod], target: Target) -> bool:
+    """Whether the gateway's server passes bytes on, TLS or plain, without reading requests."""
+    gateway = find_gateway_pod(pods)
+    if gateway is None:
+        return False
+    objects = [*engine.get("Gateway", namespace="*"), *engine.get("Service", namespace="*")]
+    port = port_of(Catalog(objects, pods, engine.namespace), gateway, target.gateway_port)
+    if not target.secure:
+        return bool(port.plain) and not port.plain[0].routes_requests
+    ranks = [max((name_rank(target.service, name) for name in it.server_names), default=-1) for it in port.secure]
+    closest = max(ranks, default=-1)
+    return closest >= 0 and not port.secure[ranks.index(closest)].routes_requests
+
+
+def _passed_by_sidecar(engine: Engine, caller: Pod, target: Target) -> bool:
+    """Whether the port that is called carries a protocol that a sidecar passes on by connection."""
+    objects: list[Resource] = [*engine.get("Service", namespace="*"), *engine.get("ServiceEntry", namespace="*")]
+    host, port = target.service.lower(), target.port
+    called = (
+        service
+        for service in Catalog(objects, (), engine.namespace).services
+        if port in service.ports and host in service_names(service, caller.namespace)
+    )
+    service = next(called, None)
+    return service is not None and not service.speaks_http(port)

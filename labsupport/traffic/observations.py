@@ -190,7 +190,7 @@ class Observations(Sequence[Response], Taking):
         chosen = self._take([index for index, response in enumerate(self._responses) if holds(response)])
         if chosen._window is not None and (outcome is not None or status is not None):
             # Who chooses by how requests ended has decided about errors, those outside the window, too.
-            window = replace(chosen._window, errors=0)
+            window = replace(chosen._window, failed={})
             chosen = self._of(chosen._responses, chosen._batch, self._per, window)
         return chosen
 

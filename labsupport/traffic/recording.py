@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import copy
 import itertools
 import threading
 import time
@@ -13,6 +15,7 @@ from typing import Literal
 from labsupport import words
 from labsupport.errors import UsageError
 from labsupport.records import ApplyResult, Response, TrafficSpec
+from labsupport.traffic.lost import Lost
 from labsupport.traffic.share import Choice
 from labsupport.traffic.window import Window
 
@@ -27,27 +30,6 @@ CAPACITY_WITH_BODIES = 500
 """How many are kept with their bodies, which may have 64 KiB each."""
 
 _MARKS = 1_000
-
-
-@dataclass(slots=True)
-class _Dropped:
-    """What is left of the responses to one second's requests that are not kept any more."""
-
-    first_s: float
-    last_s: float
-    count: int = 0
-    errors: int = 0
-    first_error_s: float = 0.0
-    last_error_s: float = 0.0
-
-    def add(self, response: Response) -> None:
-        self.first_s, self.last_s = min(self.first_s, response.started_s), max(self.last_s, response.started_s)
-        self.count += 1
-        if response.outcome != "ok":
-            known = self.errors > 0
-            self.first_error_s = min(self.first_error_s, response.started_s) if known else response.started_s
-            self.last_error_s = max(self.last_error_s, response.started_s)
-            self.errors += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +74,7 @@ class TrafficSnapshot:
         spec: what is sent.
         time_s: when the snapshot was taken, in seconds since the epoch.
         per: what is chosen at a time on the way of the requests.
+        lost: counts of what is not kept any more, in a snapshot of everything.
     """
 
     responses: tuple[Response, ...]
@@ -105,6 +88,7 @@ class TrafficSnapshot:
     spec: TrafficSpec
     time_s: float = field(default_factory=time.time)
     per: Choice = "request"
+    lost: tuple[Lost, ...] = ()
 
     @property
     def total(self) -> int:
@@ -129,7 +113,9 @@ class Recording:
         self._outcomes: Counter[str] = Counter()
         self._first_error: Response | None = None
         self._last_error: Response | None = None
-        self._dropped: dict[int, _Dropped] = {}
+        # By second and by the changes that were known by then, so that counts belong to one side of a change.
+        self._lost: dict[tuple[int, int], Lost] = {}
+        self._borders: list[float] = []
         self._total = 0
         # Numbers of requests and connections go on over a stop and a new start.
         self._first_index = self._first_connection = 0
@@ -175,6 +161,8 @@ class Recording:
         """Remember a mark."""
         with self.lock:
             self._marks.append(mark)
+            bisect.insort(self._borders, mark.began_s)
+            bisect.insort(self._borders, mark.time_s)
 
     def begin_run(self) -> None:
         """Number the requests and connections that follow after those so far."""
@@ -242,18 +230,25 @@ class Recording:
         """
         with self.lock:
             end = float("inf") if end_s is None else end_s
-            gone = [second for second in self._dropped.values() if second.last_s >= begin_s and second.first_s < end]
+            gone = [lost for lost in self._lost.values() if lost.overlaps(begin_s, end)]
             if not gone:
                 return None
-            failed = [second for second in gone if second.errors]
-            errors = sum(s.errors for s in failed if s.last_error_s >= begin_s and s.first_error_s < end)
-            total = kept + sum(second.count for second in gone)
-            return Window(kept, total, errors, self._first_error, self._last_error)
+            failed = Counter[str]()
+            for lost in gone:
+                for status, count in lost.failed(begin_s, end):
+                    failed[status] += count
+            return Window(kept, kept + sum(lost.count for lost in gone), failed, self._first_error, self._last_error)
+
+    @property
+    def lost(self) -> tuple[Lost, ...]:
+        """Counts of what is not kept any more, as they are now; none reaches over a change that was known in time."""
+        with self.lock:
+            return tuple(copy.deepcopy([*self._lost.values()]))
 
     def _drop(self, response: Response) -> None:
-        second = int(response.started_s)
-        known = self._dropped.setdefault(second, _Dropped(response.started_s, response.started_s))
-        known.add(response)
+        at_s = response.started_s
+        place = int(at_s), bisect.bisect_right(self._borders, at_s)
+        self._lost.setdefault(place, Lost(at_s, at_s)).add(response)
 
     def moment(self, when: When, *, end: bool = False) -> float:
         """The time that a moment stands for.

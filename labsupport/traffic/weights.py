@@ -157,7 +157,9 @@ def patch_for(resource: Resource, split: Split, weights: Sequence[int]) -> dict[
     http = copy.deepcopy((written(resource).get("spec") or {}).get("http") or [])
     route = http[split.rule].get("route") or [] if split.rule < len(http) else []
     if len(route) != len(weights):
-        raise UsageError(f"{split} has {len(route)} destinations now, not {len(weights)}: it was changed meanwhile.")
+        raise UsageError(
+            f"{split} has {words.plural(len(route), 'destination')} now, not {len(weights)}: it was changed meanwhile."
+        )
     for entry, weight in zip(route, weights, strict=True):
         entry["weight"] = weight
     return {"spec": {"http": http}}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from labsupport.records import Response
 
@@ -16,16 +18,21 @@ class Window:
     Args:
         kept: how many are kept.
         total: how many there were.
-        errors: how many of those that are not kept had failed.
+        failed: how many of those that are not kept had failed, by status (the outcome's name without one).
         first_error: the first response of all traffic that failed; None without any.
         last_error: the last one.
     """
 
     kept: int
     total: int
-    errors: int = 0
+    failed: Mapping[str, int] = field(default_factory=dict)
     first_error: Response | None = None
     last_error: Response | None = None
+
+    @property
+    def errors(self) -> int:
+        """How many of those that are not kept had failed."""
+        return sum(self.failed.values())
 
     def __str__(self) -> str:
         return f"the last {self.kept:,} of {self.total:,}"
@@ -34,7 +41,7 @@ class Window:
         return Window(
             self.kept + other.kept,
             self.total + other.total,
-            self.errors + other.errors,
+            Counter(self.failed) + Counter(other.failed),
             self.first_error or other.first_error,
             other.last_error or self.last_error,
         )

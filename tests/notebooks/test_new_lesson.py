@@ -122,6 +122,16 @@ because = { b = "It is further away.", c = "One answers." }
 even = "Alike."
 """
 
+NUMBER = """
+[[questions]]
+name = "many"
+right = 5
+
+[en.questions.many]
+text = "How many?"
+reason = "Count them."
+"""
+
 
 def exercise_in(root: Path, translation: str) -> Path:
     run("new", "03", "header")
@@ -152,6 +162,26 @@ because.c = "一つ。"
     assert question.choices == ("pod a", "ポッド b", "both")
     assert question.because == (("ポッド b", "It is further away."), ("both", "一つ。"))
     assert spec.reasons == {"even": "Alike."}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('b = "It is further away.", ', "", r"because: say what is wrong for each of b, c"),
+        ('"It is further away."', '" "', r"because: say what is wrong for each of b, c"),
+        ('{ b = "It', '{ a = "Right.", b = "It', r"because: say what is wrong for each of b, c"),
+        ('choices = ["a", "b", "c"]\nright = "a"', "right = 5", r"choices: no such field"),
+        (QUESTION, NUMBER, r"pointer: write a text"),
+    ],
+)
+def test_every_wrong_answer_to_a_question_has_its_word(root: Path, old: str, new: str, told: str):
+    folder = exercise_in(root, "")
+    assert read_exercise(folder, root / "manifests", judge=lambda lab: ()).questions
+    file = folder / FILE
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(UsageError, match=told):
+        read_exercise(folder, root / "manifests", judge=lambda lab: ())
 
 
 @pytest.mark.parametrize(

@@ -117,15 +117,21 @@ def test_a_low_limit_of_open_files(monkeypatch: pytest.MonkeyPatch):
     assert finding.level == "warning" and "ulimit -n" in finding.remedy
 
 
-def test_used_up_inotify_instances(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("left", "level", "told"), [(0, "error", "only 0 more instances for"), (1, "warning", "only 1 more instance for")]
+)
+def test_used_up_inotify_instances(monkeypatch: pytest.MonkeyPatch, left: int, level: str, told: str):
+    given = [os.open(os.devnull, os.O_RDONLY) for _ in range(left)]
+
     class Libc:
         def inotify_init1(self, flags: int) -> int:
-            return -1
+            return given.pop() if given else -1
 
     monkeypatch.setattr(machine.sys, "platform", "linux")
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda *_, **__: Libc())
     finding = only(machine.inotify("embedded"))
-    assert finding.level == "error" and "max_user_instances" in finding.remedy
+    assert finding.level == level and "max_user_instances" in finding.remedy
+    assert finding.detail.startswith(told)
 
 
 def test_a_loopback_that_is_blocked(monkeypatch: pytest.MonkeyPatch):

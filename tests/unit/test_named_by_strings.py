@@ -67,13 +67,16 @@ def test_a_path_leads_to_a_file_or_folder(name: str) -> None:
     assert (ROOT / name).exists()
 
 
-@pytest.mark.parametrize("record", [*formatters.HTML, *formatters.BUNDLES, *formatters.DISPLAYS], ids=".".join)
+SHOWN = (formatters.HTML, formatters.MARKDOWN, formatters.BUNDLES, formatters.DISPLAYS)
+
+
+@pytest.mark.parametrize("record", [record for form in SHOWN for record in form], ids=".".join)
 def test_what_is_shown_is_a_class_of_ours(record: tuple[str, str]) -> None:
     module, name = record
     assert isinstance(getattr(importlib.import_module(module), name), type)
 
 
-@pytest.mark.parametrize(("module", "function"), sorted(set(formatters.HTML.values())))
+@pytest.mark.parametrize(("module", "function"), sorted({*formatters.HTML.values(), *formatters.MARKDOWN.values()}))
 def test_what_shows_it_can_be_called(module: str, function: str) -> None:
     assert callable(getattr(importlib.import_module(f"labsupport.display.{module}"), function))
 

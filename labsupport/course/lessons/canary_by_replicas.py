@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
-from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course.judging import answered, judge, untouched
 from labsupport.course.spec import Shown
 from labsupport.model.writing.written import written
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _URL = "nodeport:web/"
 _CONNECTIONS = 400
+_NO_PODS = CheckOutcome(
+    NOT_ATTEMPTED, "pods", ("web has no pod that is ready, so nobody can be met.", "Give it pods again, by lab.scale.")
+)
 
 
 def _pods(lab: Lab) -> dict[str, int]:
@@ -36,6 +39,8 @@ def one_in_ten(lab: Lab) -> Iterator[Shown]:
     """The pods are in the proportion, and so are the connections."""
     pods = _pods(lab)
     total = sum(pods.values())
+    if not total:
+        yield _NO_PODS
     title = "pods in the proportion 9 : 1"
     share = f"{pods['risk']} of {words.plural(total, 'pod')} {'is' if pods['risk'] == 1 else 'are'} risk"
     needed = "10 % takes one pod of risk for every nine of safe"
@@ -55,6 +60,8 @@ def one_in_ten(lab: Lab) -> Iterator[Shown]:
 def both_versions(lab: Lab) -> Iterator[Shown]:
     """Connections are divided as the pods are."""
     pods = _pods(lab)
+    if not any(pods.values()):
+        yield _NO_PODS
     if not all(pods.values()):
         line = f"safe has {words.plural(pods['safe'], 'pod')}, risk has {words.plural(pods['risk'], 'pod')}."
         yield CheckOutcome(FAILED, "pods of both versions", (line, "Give each at least one again, by lab.scale."))

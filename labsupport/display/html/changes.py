@@ -84,16 +84,10 @@ def leftovers_html(left: Leftovers) -> str:
 
 
 def _problem(problem: Problem) -> str:
-    place = ", ".join(
-        part
-        for part in (
-            words.place(problem.file, problem.line),
-            f"document {problem.document}" if problem.document > 1 else "",
-            problem.object,
-        )
-        if part
-    )
-    where = el("div", esc(place), class_="d") if place else ""
+    file = words.place(problem.file, problem.line)
+    document = f"document {problem.document}" if problem.document > 1 else ""
+    parts = [part for part in (file_link(file), esc(document), esc(problem.object)) if part]
+    where = el("div", ", ".join(parts), class_="d") if parts else ""
     path = el("code", esc(problem.path)) + ": " if problem.path else ""
     remedy = f" {esc(problem.remedy)}" if problem.remedy else ""
     return el("li", where, path, el("b", esc(problem.message)), ".", remedy)

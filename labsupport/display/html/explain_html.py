@@ -9,6 +9,7 @@ from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.marks import version_mark
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
+from labsupport.display.html.file_links import file_link
 from labsupport.display.pictures.explain_picture import way_html
 from labsupport.explain.explanation import Explanation
 from labsupport.explain.records import Place, Policy, PredictedOutcome, RoutedTo, RuleTrace
@@ -23,7 +24,7 @@ _PODS = 6
 
 
 def _place(place: Place | None) -> str:
-    return el("span", esc(place) if place is not None else "Istio's default", class_="d")
+    return el("span", file_link(str(place)) if place is not None else "Istio's default", class_="d")
 
 
 def _rule(rule: RuleTrace) -> str:

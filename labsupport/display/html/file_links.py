@@ -9,7 +9,26 @@ from labsupport import paths
 from labsupport.display.drawing.text import breakable, el
 from labsupport.errors import NotFoundError
 
-__all__ = ["file_link"]
+__all__ = ["file_href", "file_link"]
+
+
+def file_href(place: str) -> str:
+    """Where a place in a file is, as a link of a page in the notebook's folder.
+
+    Args:
+        place: ``file:line`` or a file, as messages name it.
+
+    Returns:
+        A relative address; empty where there is no such file, as for a cell of a notebook.
+    """
+    name, _, line = place.rpartition(":")
+    name = name if name and line.isdecimal() else place
+    if not name.endswith((".yaml", ".yml")):
+        return ""
+    try:
+        return quote(os.path.relpath(paths.resolve(name)))
+    except NotFoundError:
+        return ""
 
 
 def file_link(place: str) -> str:
@@ -21,13 +40,5 @@ def file_link(place: str) -> str:
     Returns:
         A link that is relative to the notebook's folder, where there is such a file.
     """
-    name, _, line = place.rpartition(":")
-    name = name if name and line.isdecimal() else place
-    shown = breakable(place)
-    if not name.endswith((".yaml", ".yml")):
-        return shown
-    try:
-        path = paths.resolve(name)
-    except NotFoundError:
-        return shown
-    return el("a", shown, href=quote(os.path.relpath(path)), target="_blank", rel="noopener")
+    href = file_href(place)
+    return el("a", breakable(place), href=href, target="_blank", rel="noopener") if href else breakable(place)

@@ -11,14 +11,15 @@ from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.palette import look_of, order_key
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
+from labsupport.display.html.file_links import file_href
 from labsupport.display.pictures.prediction import prediction_figure
 
 if TYPE_CHECKING:
-    from labsupport.course.exercise import Exercise, Hint
+    from labsupport.course.exercise import Exercise, Hint, Solution
     from labsupport.course.questions import Compared
     from labsupport.course.summary import Summary
 
-__all__ = ["check_html", "exercise_html", "hint_html", "prediction_html", "progress_html"]
+__all__ = ["check_html", "exercise_html", "hint_html", "prediction_html", "progress_html", "solution_markdown"]
 
 _FACES = {
     CheckState.PASSED: ("var(--ws-ok)", "PASSED"),
@@ -89,6 +90,15 @@ def hint_html(hint: Hint) -> str:
     """One hint, and which one it is."""
     more = "" if hint.number < hint.total else "the last one; solution() shows one way"
     return panel(f"Hint {hint.number} of {hint.total}", el("div", esc(hint.text)), subtitle=more)
+
+
+def solution_markdown(solution: Solution) -> str:
+    """A solution in the colours of YAML, with its file to open."""
+    if not solution.path:
+        return solution.text
+    href, name = file_href(solution.path), f"`{solution.path}`"
+    place = f"[{name}]({href})" if href else name
+    return f"One way to do it ({place}):\n\n```yaml\n{solution.text.rstrip()}\n```"
 
 
 def exercise_html(exercise: Exercise) -> str:

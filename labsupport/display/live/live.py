@@ -204,7 +204,7 @@ class LiveTraffic(LiveView):
             changes=tuple(map(_change, snap.marks)),
             expected=self._expected_now(snap),
             subtitle=self._what(snap) + _window(snap),
-            phases=phases_of(snap.responses, snap.marks, service=self.service),
+            phases=phases_of(snap.responses, snap.marks, lost=snap.lost, service=self.service),
         )
 
     def __repr__(self) -> str:

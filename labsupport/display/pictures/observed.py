@@ -172,7 +172,7 @@ def _facts(seen: Observations) -> str:
         errors = "✓ all ok" if seen.window is None else "no errors among these"
     else:
         shown = [f"{esc(why)}: {count:,}" for why, count in ranked[:5]]
-        more = [f"and {len(ranked) - 5} more causes"] if len(ranked) > 5 else []
+        more = [f"and {words.plural(len(ranked) - 5, 'more cause')}"] if len(ranked) > 5 else []
         head = el("b", f"✗ {words.percent(failed / len(seen))} errors", class_="e")
         errors = "<br>".join([head, *shown, *more])
     if seen.window is not None and seen.window.errors:
@@ -234,4 +234,4 @@ def response_html(response: Response) -> str:
 
 def _beginning(text: str, longest: int = 2_000) -> str:
     """The beginning of a long text."""
-    return text if len(text) <= longest else f"{text[:longest]} … {len(text) - longest:,} more characters"
+    return text if len(text) <= longest else f"{text[:longest]} … {words.plural(len(text) - longest, 'more character')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from labsupport.display.drawing.palette import order_key
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import esc
 from labsupport.records import Response
+from labsupport.traffic.lost import Lost
 from labsupport.traffic.recording import Mark
 from labsupport.traffic.share import hop_of
 
@@ -40,12 +42,15 @@ class Phase:
         return [(name, self.versions[name] / self.requests) for name in sorted(self.versions, key=order_key)]
 
 
-def phases_of(responses: Iterable[Response], marks: Sequence[Mark], *, service: str = "") -> tuple[Phase, ...]:
+def phases_of(
+    responses: Iterable[Response], marks: Sequence[Mark], *, lost: Iterable[Lost] = (), service: str = ""
+) -> tuple[Phase, ...]:
     """Divide traffic at the changes; what was sent while one came into force belongs to neither side.
 
     Args:
         responses: what was seen.
         marks: the changes, in any order.
+        lost: counts of responses that are not kept any more.
         service: count the versions of this service on the way; empty: of whoever answered.
 
     Returns:
@@ -57,16 +62,24 @@ def phases_of(responses: Iterable[Response], marks: Sequence[Mark], *, service: 
     ends = [*(mark.began_s for mark in ordered), float("inf")]
     requests, errors = Counter[int](), Counter[int]()
     versions = [Counter[str]() for _ in labels]
-    place = 0
-    for response in sorted(responses, key=lambda response: response.started_s):
-        while place + 1 < len(begins) and response.started_s >= begins[place + 1]:
-            place += 1
-        if response.started_s >= ends[place]:
+
+    def place_of(time_s: float) -> int | None:
+        place = bisect.bisect_right(begins, time_s) - 1
+        return place if time_s < ends[place] else None
+
+    for response in responses:
+        if (place := place_of(response.started_s)) is None:
             continue
         requests[place] += 1
         errors[place] += response.outcome != "ok"
         if (hop := hop_of(response, service or None)) is not None:
             versions[place][hop.version] += 1
+    for counted in lost:
+        if (place := place_of(counted.first_s)) is None:
+            continue
+        requests[place] += counted.count
+        errors[place] += sum(failed.count for failed in counted.errors.values())
+        versions[place].update(counted.versions(service))
     return tuple(
         Phase(label, requests[at], versions[at], errors[at]) for at, label in enumerate(labels) if requests[at]
     )

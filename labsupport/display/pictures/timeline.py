@@ -237,10 +237,11 @@ class Timeline:
         start = max(now_s - self.recent_s, since_s)
         requests, versions, causes = 0, dict.fromkeys((v for v in self.versions if v), 0), dict[str, int]()
         connections: dict[int, str] = {}
-        for started_s, version, why, connection in self._recent:
+        for place, (started_s, version, why, connection) in enumerate(self._recent, start=1):
             if started_s < start:
                 continue
-            connections.setdefault(connection, version or NONE)
+            # Nothing ties requests on unknown connections together.
+            connections.setdefault(connection if connection >= 0 else -place, version or NONE)
             requests += 1
             if version is not None:
                 versions[version] = versions.get(version, 0) + 1

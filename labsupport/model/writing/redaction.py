@@ -7,6 +7,7 @@ import binascii
 import contextlib
 from collections.abc import Mapping
 
+from labsupport import words
 from labsupport.records import Json, JsonObject
 
 __all__ = ["Hidden", "redacted"]
@@ -41,7 +42,7 @@ class Hidden:
         return hash(str(self._value))
 
     def __repr__(self) -> str:
-        return f"<redacted, {self.size} bytes>"
+        return f"<redacted, {words.plural(self.size, 'byte')}>"
 
 
 def redacted(content: Mapping[str, Json], *, kind: str = "") -> JsonObject:

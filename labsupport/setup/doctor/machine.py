@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from labsupport import words
 from labsupport.setup import platforms
 from labsupport.setup.finding import Finding
 
@@ -146,7 +147,7 @@ def inotify(engine: str) -> Iterator[Finding]:
     yield Finding(
         "error" if engine == "embedded" and not made else "warning",
         "inotify",
-        f"only {len(made)} more instances for this user; each Envoy takes one",
+        f"only {words.plural(len(made), 'more instance')} for this user; each Envoy takes one",
         "As administrator: sysctl fs.inotify.max_user_instances=1024",
     )
 

@@ -113,8 +113,8 @@ def test_too_few_requests_say_how_many_are_needed():
 
 
 def test_counts_are_worded_as_counts():
-    window = Observations([response(0)], window=Window(1, 2, 1))
-    assert "1 request before them failed" in repr(check.ok(window))
+    window = Observations([response(0)], window=Window(1, 2, {"503": 1}))
+    assert "1 request before the last 1 failed." in repr(check.ok(window))
 
 
 def test_alternatives_without_a_name_are_named_by_their_shares():
@@ -167,7 +167,7 @@ def test_one_stray_is_one_too_many():
     outcome = check.only(seen({"v1": 999, "v2": 1}), version="v1")
     assert (
         not outcome
-        and "✗ 1 of 1,000 requests went otherwise" in repr(outcome)
+        and "1 of 1,000 requests went otherwise." in repr(outcome)
         and "1 × v2" in repr(outcome)
         and "id-999" in repr(outcome)
     )
@@ -188,13 +188,13 @@ def test_exact_counts_are_exact():
     )
     assert check.exactly(observations, {200: 2, 503: 8}, by="status")
     assert not check.exactly(observations, {200: 2, 503: 7}, by="status")
-    assert "503: 8 seen, 0 expected: differs" in repr(check.exactly(observations, {200: 2}, by="status"))
+    assert "✗ 503: 8 seen, 0 expected" in repr(check.exactly(observations, {200: 2}, by="status"))
 
 
 def test_even_counts_pods_that_got_nothing():
     assert check.even(seen({"v1": 10, "v2": 11}), among=2)
     assert not check.even(seen({"v1": 10, "v2": 12}), among=2)
-    assert "2 seen, 3 expected" in repr(check.even(seen({"v1": 10, "v2": 10}), among=3))
+    assert "✗ 2 met, 3 expected" in repr(check.even(seen({"v1": 10, "v2": 10}), among=3))
 
 
 def test_sticky_follows_each_user_and_ignores_who_came_once():
@@ -241,8 +241,9 @@ def test_joined_checks_are_as_good_as_their_worst_part():
 
 
 def windowed(*, errors: int) -> Observations:
+    failed = {"503": errors} if errors else {}
     seen = [response(index) for index in range(20)]
-    return Observations(seen, window=Window(20, 570, errors, response(3, outcome="http_error", status=503)))
+    return Observations(seen, window=Window(20, 570, failed, response(3, outcome="http_error", status=503)))
 
 
 @pytest.mark.parametrize(
@@ -262,7 +263,8 @@ def test_errors_before_a_window_fail_whatever_is_checked_in_it(judge) -> None:
     outcome = judge(windowed(errors=550))
     assert outcome.state is check.FAILED
     assert "a window: the last 20 of 570 responses were looked at" in outcome.lines
-    assert any(line.startswith("550 requests before them failed; the first error at ") for line in outcome.lines)
+    assert outcome.lines[0] == "550 requests before the last 20 failed."
+    assert any(line.startswith("✗ 550 × 503 before; the first error at ") for line in outcome.lines)
 
 
 def test_who_chooses_by_outcome_has_decided_about_errors() -> None:
@@ -272,8 +274,18 @@ def test_who_chooses_by_outcome_has_decided_about_errors() -> None:
 
 
 def test_errors_that_a_check_accepts_in_its_window_are_accepted_before_it() -> None:
-    seen = Observations([response(0, outcome="http_error", status=503)] * 20, window=Window(20, 570, 550))
+    seen = Observations([response(0, outcome="http_error", status=503)] * 20, window=Window(20, 570, {"503": 550}))
     assert check.status(seen, 503).passed
+
+
+def test_an_error_of_one_kind_hides_none_of_another_kind_before_the_window() -> None:
+    last = [*map(response, range(19)), response(19, outcome="http_error", status=404)]
+    seen = Observations(last, window=Window(20, 570, {"404": 3, "503": 5, "timeout": 1}))
+    outcome = check.none(seen, status=503)
+    assert outcome.state is check.FAILED
+    assert outcome.lines[0] == "6 requests before the last 20 failed."
+    assert "✗ 5 × 503 and 1 × timeout before" in outcome.lines
+    assert check.none(Observations(last, window=Window(20, 570, {"404": 3})), status=503).passed
 
 
 @pytest.mark.parametrize(
@@ -292,3 +304,42 @@ def test_a_sentence_comes_first_and_numbers_last(counts, said):
     assert all(line.startswith(sign) for line in outcome.lines[1:])
     assert any("interval" in line for line in outcome.details)
     assert not any("interval" in line for line in outcome.lines)
+
+
+TALKS = {
+    "share": (check.share, {"v1": 90, "v2": 10}, {"v1": 10, "v2": 90}),
+    "same_share": (check.same_share, seen({"v1": 90, "v2": 10}), seen({"v1": 10, "v2": 90})),
+    "exactly": (check.exactly, {"v1": 90, "v2": 10}, {"v1": 100}),
+    "only": (check.only, {"version": ["v1", "v2"]}, {"version": "v1"}),
+    "none": (check.none, {"version": "v3"}, {"version": "v2"}),
+    "status": (check.status, 200, 503),
+    "ok": (check.ok, {}, None),
+    "even": (check.even, {"among": 2, "by": "version", "within": 80}, {"among": 3, "by": "version"}),
+    "sticky": (check.sticky, {"to": "service"}, {"to": "pod"}),
+    "duration": (check.duration, {"at_most_s": 1.0}, {"at_least_s": 1.0, "at_most_s": 2.0}),
+    "slower": (check.slower, {"factor": 0.5}, {"factor": 2.0}),
+}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_check_says_a_sentence_first_then_ticks_and_folds_statistics_away(name):
+    judge, *options = TALKS[name]
+    for given, state in zip(options, (check.PASSED, check.FAILED), strict=True):
+        responses = seen({"v1": 90, "v2": 10}, user="a")
+        if given is None:
+            responses, given = seen({"v1": 90, "": 10}), {}
+        if name == "same_share":
+            outcome = judge(responses, given, "v1")
+        elif name == "slower":
+            outcome = judge(responses, responses, **given)
+        elif name in ("share", "exactly", "status"):
+            outcome = judge(responses, given)
+        else:
+            outcome = judge(responses, **given)
+        assert outcome.state is state
+        sentence, *parts = outcome.lines
+        assert sentence.endswith(".") and sentence[0].isalnum()
+        assert parts and all(part[:2] in ("✓ ", "✗ ") for part in parts)
+        assert any(part[0] == "✗" for part in parts) is (state is check.FAILED)
+        assert not any("interval" in line or "p =" in line or "x-request-id" in line for line in outcome.lines)
+        assert sum(line.startswith("interval: the shares") for line in outcome.details) == bool(outcome.interval)

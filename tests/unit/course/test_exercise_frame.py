@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from labsupport.errors import EngineLostError, ManifestError, NotFoundError, Pro
 from labsupport.lab.lab import Lab
 from labsupport.records import AccessRecord, Hop, Ref, Response
 from labsupport.traffic.observations import Observations
+from labsupport.traffic.window import Window
 
 BECAUSE = (("red", "Red is dead."),)
 COLOUR = ChoiceQuestion("colour", "Which <colour>?", ("red", "green"), "green", "It is green.", BECAUSE)
@@ -179,6 +180,17 @@ def test_a_question_says_at_once_what_an_answer_is_worth(lab: Lab) -> None:
     assert question_widget(asked.ask(1)).said["answer"] == "green"
 
 
+@pytest.mark.parametrize(("said", "side"), [(3, "few"), (89, "few"), (111, "many")])
+def test_a_wrong_number_is_told_in_which_way_and_where_to_look(lab: Lab, said: float, side: str) -> None:
+    pointed = replace(COUNT, counts={}, pointer="What is a tenth?")
+    asked = exercise(lab, judge=None, start="", questions=(pointed,)).predict(said)
+    assert asked.check().lines == (f"You said {said}: too {side}. What is a tenth?",)
+    predicted = exercise(lab, judge=None, start="", questions=(COUNT,)).predict(said)
+    assert predicted.check().lines == (
+        f"You said {said}: too {side}. compare(...) shows it beside what was seen, and why.",
+    )
+
+
 def test_a_number_is_noted_and_what_is_none_is_said(lab: Lab) -> None:
     asked = exercise(lab, judge=None, start="", questions=(COLOUR, COUNT))
     shown = question_widget(asked.ask(2))
@@ -276,6 +288,12 @@ def test_a_prediction_is_kept_with_its_time_and_drawn_beside_the_result(lab: Lab
     assert prediction_html(compared).count("<svg") == 1
 
 
+def test_a_prediction_held_against_the_last_responses_only_says_so(lab: Lab) -> None:
+    seen = Observations(answered(500, 50), window=Window(500, 2_000, {"503": 3}))
+    for asked in (exercise(lab, questions=(COUNT,)), exercise(lab, questions=(COUNT,)).predict(100)):
+        assert "A window: the last 500 of 2,000 responses were looked at." in asked.compare(seen).lines
+
+
 def test_a_prediction_may_be_skipped_and_is_marked_so(lab: Lab, progress_file: Path) -> None:
     asked = exercise(lab, judge=None, start="", questions=(COUNT,))
     compared = asked.compare(answered(500, 50))
@@ -337,10 +355,20 @@ def test_a_skipped_prediction_stays_skipped_in_a_later_kernel(lab: Lab) -> None:
     assert exercise(lab, judge=None, start="", questions=(COUNT,)).ask().answer is None
 
 
-def test_a_closed_lab_is_no_wrong_answer() -> None:
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda tried: tried.note_applied("kind: Something"),
+        lambda tried: tried.note_refusal("kind: Something", ManifestError([Problem("bad")])),
+        lambda tried: tried.note_gap("kind: ____"),
+        lambda tried: tried.note_applied(START),
+        lambda tried: None,
+    ],
+)
+def test_a_closed_lab_is_no_wrong_answer(attempt: Callable[[Exercise], object]) -> None:
     with Lab(SmallEngine()) as opened:
         tried = exercise(opened, judge=raising(AssertionError("judged")))
-        tried.note_applied("kind: Something")
+        attempt(tried)
     outcome = tried.check()
     assert outcome.state is NOT_ATTEMPTED and "The lab is closed" in repr(outcome)
 
@@ -363,6 +391,8 @@ def test_an_object_of_another_kind_or_name_in_the_cell_is_no_answer(lab: Lab) ->
         outcome = tried.check()
         assert outcome.state is FAILED
         assert f"The cell holds {ref}, and no VirtualService/web." in repr(outcome)
+    tried.note_applied("# nothing")
+    assert "The cell holds nothing, and no VirtualService/web." in repr(tried.check())
 
 
 def test_an_answer_beside_a_judge_counts_and_a_prediction_does_not(lab: Lab) -> None:

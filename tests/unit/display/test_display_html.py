@@ -255,7 +255,7 @@ def test_no_module_takes_the_place_of_a_function_of_the_same_name():
 
 
 def test_observations_of_a_window_say_so_and_tell_errors_before_it() -> None:
-    seen = Observations([response(0), response(1)], window=Window(2, 570, 550))
+    seen = Observations([response(0), response(1)], window=Window(2, 570, {"503": 550}))
     page = observations_html(seen)
     assert "from the last 2 of 570" in page
     assert "550 requests before these failed" in page and "✓ all ok" not in page

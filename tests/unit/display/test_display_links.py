@@ -5,10 +5,18 @@ from pathlib import Path
 
 import pytest
 from display_samples import Page
+from IPython.core.interactiveshell import InteractiveShell
 
 from labsupport import paths
+from labsupport.course.exercise import Solution
+from labsupport.display import install
+from labsupport.display.html.changes import manifest_error_html
 from labsupport.display.html.config_html import config_html
-from labsupport.display.html.file_links import file_link
+from labsupport.display.html.explain_html import explanation_html
+from labsupport.display.html.file_links import file_href, file_link
+from labsupport.display.html.outcomes import solution_markdown
+from labsupport.errors import ManifestError, Problem
+from labsupport.explain import Explanation, Place, RuleTrace
 from labsupport.model.writing.lines import ConfigLine
 from labsupport.observe.config.view import ConfigView, EnvoyPart
 from labsupport.records import Ref
@@ -41,3 +49,35 @@ def test_a_subset_has_one_colour_as_a_value_and_in_the_name_of_its_cluster():
     view = ConfigView(Ref("VirtualService", "reviews"), "", written, (EnvoyPart("routes", got),))
     linked = [span["class"] for span in Page(config_html(view)).all("span") if "ws-of" in span.get("class", "")]
     assert linked == ["ws-c0 ws-of", "ws-c1 ws-of"] * 2
+
+
+def test_refusals_name_their_files_as_links():
+    problems = [
+        Problem("no such field", file=NAME, line=7, object="VirtualService/web"),
+        Problem("no such kind", file="this cell", line=3, document=2),
+        Problem("<nothing>"),
+    ]
+    page = Page(manifest_error_html(ManifestError(problems)))
+    assert [link["href"].rpartition("/")[2] for link in page.all("a")] == [Path(NAME).name]
+    assert f"{NAME}:7, VirtualService/web" in page.text and "line 3 of this cell, document 2" in page.text
+
+
+def test_explanations_name_their_files_as_links():
+    place = Place("VirtualService/web", "spec.http[0]", NAME, 12)
+    trace = RuleTrace("VirtualService/web", 0, "", "chosen", (), place)
+    told = Explanation("http://web/", "GET", {}, "client", "client-1", "sidecar", "web", 80, rules=(trace,))
+    assert [link["href"].rpartition("/")[2] for link in Page(explanation_html(told)).all("a")] == [Path(NAME).name]
+
+
+def test_a_solution_names_its_file_as_a_link_and_words_have_none():
+    shown = solution_markdown(Solution("kind: Service\n", NAME))
+    assert f"[`{NAME}`]({file_href(NAME)})):" in shown and "```yaml\nkind: Service\n```" in shown
+    assert solution_markdown(Solution("kind: Service", "gone.yaml")).startswith("One way to do it (`gone.yaml`):")
+    assert solution_markdown(Solution("Two of them.")) == "Two of them."
+
+
+def test_a_notebook_shows_a_solution_as_markdown():
+    shell = InteractiveShell()
+    install(shell)
+    data, _ = shell.display_formatter.format(Solution("kind: Service", NAME))
+    assert data["text/markdown"] == solution_markdown(Solution("kind: Service", NAME))

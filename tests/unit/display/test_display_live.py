@@ -7,6 +7,7 @@ import weakref
 
 import pytest
 from display_samples import T0, response
+from small_mesh import SteppedMesh
 
 from labsupport.cell import CellRun
 from labsupport.display.live.live import LiveTraffic, live_of
@@ -329,10 +330,7 @@ def test_the_static_form_is_made_anew_when_the_traffic_stops_and_now_and_then_wh
 
 
 def test_a_picture_and_its_traffic_are_forgotten_when_it_is_closed():
-    class Nobody:
-        name = "nobody"
-
-    traffic = BackgroundTraffic(Nobody(), TrafficSpec(url="gateway:/", rate=1.0, concurrency=1))
+    traffic = BackgroundTraffic(SteppedMesh(), TrafficSpec(url="gateway:/", rate=1.0, concurrency=1))
     picture = live_of(traffic)
     assert live_of(traffic) is picture
     picture.close()
@@ -421,13 +419,7 @@ def test_weights_are_for_traffic_of_a_lab(live):
 
 @pytest.mark.parametrize(("url", "counted"), [("http://web.default:8080/", ""), ("gateway:/productpage", "web")])
 def test_the_versions_counted_are_those_that_the_weights_divide(url, counted):
-    class Nobody:
-        name = "nobody"
-
-        def pods(self):
-            return []
-
-    traffic = BackgroundTraffic(Nobody(), TrafficSpec(url=url, rate=1.0), steering=Rules())
+    traffic = BackgroundTraffic(SteppedMesh(), TrafficSpec(url=url, rate=1.0), steering=Rules())
     picture = live_of(traffic, rule="vs/web")
     assert picture.service == counted
     assert live_of(traffic) is picture

@@ -11,7 +11,7 @@ from labsupport.errors import ManifestError
 from labsupport.lab.objects import Objects
 from labsupport.model import parse
 from labsupport.model.reading.documents import read
-from labsupport.model.writing.redaction import redacted
+from labsupport.model.writing.redaction import Hidden, redacted
 from labsupport.model.writing.written import written
 
 SECRET = """
@@ -48,6 +48,7 @@ def test_a_change_tells_which_values_differ_and_how_long_they_are() -> None:
     _, (change,) = merge([before], [after])
     assert changed not in repr(change) and "c2VzYW1l" not in repr(change)
     assert changed_fields(before, parse(read(SECRET))[0]) == ()
+    assert repr(Hidden("x", encoded=False)) == "<redacted, 1 byte>"
 
 
 def test_a_new_key_and_a_new_block_are_hidden_too() -> None:

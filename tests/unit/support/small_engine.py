@@ -110,7 +110,7 @@ class SmallEngine:
             for (known, own), resource in self.objects.items()
             if kind in (known, "*")
             and name in (None, own)
-            and (resource.namespace or self.namespace) == (namespace or self.namespace)
+            and (namespace == "*" or (resource.namespace or self.namespace) == (namespace or self.namespace))
         ]
 
     def pods(self) -> list[Pod]:

@@ -161,6 +161,15 @@ def test_weights_that_make_no_sense_are_refused(weights):
         patch_for(resource, find_split([resource], RULE), weights)
 
 
+def test_a_rule_that_was_changed_meanwhile_is_told_in_right_english():
+    before, after = (
+        model.parse(documents.read(virtual_service(f"[{split_of(*weights)}]"), file="f"))[0]
+        for weights in ((90, 10), (100,))
+    )
+    with pytest.raises(UsageError, match="has 1 destination now, not 2: it was changed meanwhile"):
+        patch_for(after, find_split([before], RULE), [30, 70])
+
+
 # --- asked by a picture -----------------------------------------------------------------------------------------------
 
 

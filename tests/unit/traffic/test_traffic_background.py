@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 from small_mesh import PacedMesh, SteppedMesh, response, until
 
+from labsupport.display.pictures.phases import phases_of
 from labsupport.errors import EngineLostError, NotFoundError, TrafficError, UsageError, WaitTimeoutError
 from labsupport.records import ApplyResult, TrafficSpec
 from labsupport.traffic.background import BackgroundTraffic
@@ -416,6 +417,22 @@ def test_a_stretch_that_is_kept_whole_is_no_window() -> None:
     traffic = recorded(errors=range(10, 13))
     traffic._recording.end_run()
     assert traffic.since(1_080.0).window is None
+
+
+def test_what_is_lost_is_counted_on_its_side_of_a_change() -> None:
+    traffic = BackgroundTraffic(SteppedMesh(), spec(), capacity=5)
+    for index in range(70):
+        if index == 37:
+            traffic.mark("apply", time_s=1_003.5, in_force_s=0.2)
+        outcome, status = ("http_error", 503) if index in (10, 34) else ("ok", 200)
+        version, sent_s = "v1" if index < 34 else "v2", 1_000.01 + index / 10
+        traffic._recording.add(response(index, version, started_s=sent_s, status=status, outcome=outcome))
+    snapshot = traffic.snapshot()
+    assert len(snapshot.responses) == 5 and not traffic.snapshot(1).lost
+    before, after = phases_of(snapshot.responses, snapshot.marks, lost=snapshot.lost)
+    assert (before.requests, dict(before.versions), before.errors) == (33, {"v1": 33}, 1)
+    assert (after.label, after.requests, dict(after.versions), after.errors) == ("apply", 35, {"v2": 35}, 0)
+    assert {phase.requests for phase in phases_of(snapshot.responses, snapshot.marks)} == {5}
 
 
 def test_windows_add_up() -> None:
