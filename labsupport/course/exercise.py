@@ -309,17 +309,17 @@ class Exercise:
         return replace(self._with_answers(outcome), title=title)
 
     def _with_answers(self, outcome: CheckOutcome) -> CheckOutcome:
-        """A wrong answer to a question beside the judge counts; a prediction, which the traffic answers, does not."""
+        """Questions beside the judge count: their answers must be there and right; a prediction the traffic answers."""
         asked = [question for question in self.spec.questions if not question.predicts]
-        wrong = [
-            judgement
-            for question in asked
-            if (given := _value(self._answer(question))) is not None and not (judgement := question.judge(given)).passed
-        ]
-        if not outcome.passed or not wrong:
-            return outcome
-        lines = [f"{judgement.title} {line}" for judgement in wrong for line in judgement.lines]
-        return replace(outcome, state=FAILED, lines=("What you did is right, and an answer is not.", *lines))
+        judgements = [question.judge(_value(self._answer(question))) for question in asked]
+        wrong = [f"{said.title} {line}" for said in judgements if said.state is FAILED for line in said.lines]
+        unanswered = [line for said in judgements if said.state is NOT_ATTEMPTED for line in said.lines]
+        if outcome.passed and wrong:
+            return replace(outcome, state=FAILED, lines=("What you did is right, and an answer is not.", *wrong))
+        if outcome.passed and unanswered:
+            lines = ("What you did is right, and a question is open.", *unanswered)
+            return replace(outcome, state=NOT_ATTEMPTED, lines=lines)
+        return outcome
 
     def _judge_answers(self, title: str) -> CheckOutcome:
         """Questions alone: right answers pass, whatever the traffic was."""

@@ -129,8 +129,8 @@ class NumberQuestion:
         return (self.low + self.high) / 2
 
     def wrong_answers(self) -> tuple[float, ...]:
-        """Answers on both sides that are not."""
-        return (max(0.0, self.low - 1), self.high + 1)
+        """Answers on both sides that are not, as far as they are answers."""
+        return tuple(answer for answer in (self.low - 1, self.high + 1) if 0 <= answer <= (self.of or math.inf))
 
     def compare(self, answer: float | str | None, observations: Observations | None) -> CheckOutcome:
         """Hold an answer against what was seen; the answer is judged, the sample shows why."""

@@ -136,7 +136,7 @@ class Lab:
                 or objects.
             namespace: where the objects named by references are.
             timeout_s: how long to wait until it is in force, in seconds.
-            missing_ok: leave out objects that do not exist instead of refusing.
+            missing_ok: leave out objects that do not exist instead of refusing, even if none is left.
 
         Returns:
             What was deleted.
@@ -147,7 +147,7 @@ class Lab:
             UsageError: nothing was given, or something that names no object, or belongs to every mesh.
             WaitTimeoutError: it was not in force in time.
         """
-        if not targets:
+        if not targets and not missing_ok:
             raise UsageError("Nothing was given. Name what to delete, such as lab.delete('vs/web').")
         refs: list[Ref] = []
         for target in targets:

@@ -51,6 +51,8 @@ def begun(lab: Lab, spec: ExerciseSpec) -> Exercise:
 
 def answer(lab: Lab, spec: ExerciseSpec, path: str) -> object:
     """Give an answer as a learner does: in the exercise's cell, or where there is none, by a change of the mesh."""
+    for number, question in enumerate(spec.questions, start=1):
+        catalogue.exercise(spec.number).predict(question.right_answer(), question=number)
     if spec.start:
         return manifest(spec.number, (paths.manifests() / path).read_text(encoding="utf-8"))
     return lab.apply(paths.manifests() / path)

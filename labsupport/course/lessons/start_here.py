@@ -18,7 +18,7 @@ _URL = "http://reviews:9080/reviews/0"
 _TIMEOUT_S = 2.0
 
 
-@judge("00.2")
+@judge("00.3")
 def in_force_and_answered(lab: Lab) -> Iterator[Shown]:
     """The repaired rule is the one that requests follow, and it lets every one of them through."""
     yield lab.send(_URL, source="client", count=50)

@@ -444,11 +444,13 @@ def test_an_object_of_another_kind_or_name_in_the_cell_is_no_answer(lab: Lab) ->
     assert "The cell holds nothing, and no VirtualService/web." in repr(tried.check())
 
 
-def test_a_wrong_answer_beside_a_judge_counts_and_a_prediction_does_not(lab: Lab) -> None:
+def test_an_answer_beside_a_judge_counts_and_a_prediction_does_not(lab: Lab) -> None:
     tried = exercise(lab, questions=(COLOUR, COUNT))
     tried.note_applied("kind: Something")
-    assert tried.check().state is PASSED
-    tried.predict(500, question=2)
+    outcome = tried.check()
+    assert outcome.state is NOT_ATTEMPTED
+    assert "a question is open" in repr(outcome) and COLOUR.text in repr(outcome)
+    tried.predict("green").predict(500, question=2)
     assert tried.check().state is PASSED
     tried.predict("red")
     outcome = tried.check()

@@ -100,6 +100,7 @@ def test_deleting_what_is_not_there_is_refused_unless_asked_for(lab: Lab) -> Non
     with pytest.raises(NotFoundError):
         lab.delete("VirtualService/web")
     assert lab.delete("VirtualService/web", missing_ok=True).changes == ()
+    assert lab.delete(*lab.get("VirtualService"), missing_ok=True).changes == ()
 
 
 def test_scale_takes_the_name_of_a_deployment_only(lab: Lab, engine: SmallEngine) -> None:
