@@ -15,15 +15,16 @@ def own_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKSHOP_STATE", str(tmp_path / "progress.json"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def opened() -> Iterator[Lab]:
+    """A lab for one file of tests: a notebook that another file runs in this process closes it by its own."""
     with Lab() as lab:
         yield lab
 
 
 @pytest.fixture
 def lab(opened: Lab) -> Iterator[Lab]:
-    """A lab with nothing in it; the mesh itself is shared by all tests."""
+    """A lab with nothing in it; the mesh itself is shared by the tests of a file."""
     # An exercise keeps answers and hints for as long as its lab is open.
     catalogue._begun.pop(opened, None)
     yield opened
