@@ -1,0 +1,38 @@
+"""Names of manifests in cards, clicked in JupyterLab."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from jupyter_page import JupyterPage
+
+    from conftest import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+WEB = Path(__file__).resolve().parents[2] / "manifests" / "apps" / "web"
+OPEN = "from labsupport import Lab\nimport os\nos.environ['WORKSHOP_WORK'] = {folder!r}\nlab = Lab()"
+
+
+def test_the_name_of_a_manifest_in_a_card_opens_the_file_beside_the_notebook(
+    jupyterlab: Server, page: JupyterPage
+) -> None:
+    shutil.copytree(WEB, jupyterlab.folder / "manifests" / "apps" / "web")
+    first = OPEN.format(folder=str(jupyterlab.folder))
+    page.open(jupyterlab.url, jupyterlab.token, jupyterlab.make("links", first, 'lab.apply("apps/web")', "lab.close()"))
+    page.run()
+    page.wait_for_end()
+    assert page.errors() == []
+    link = page.page.locator(".jp-OutputArea-output a", has_text="apps/web/").first
+    name = link.inner_text().rpartition(":")[0]
+    link.click()
+    editor = page.page.locator(".jp-FileEditor")
+    editor.wait_for(timeout=20_000)
+    assert "kind: " in editor.locator(".cm-content").inner_text()
+    assert page.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.path") == f"manifests/{name}"
+    assert len(page.page.context.pages) == 1
