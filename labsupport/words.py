@@ -90,8 +90,8 @@ def join(items: Iterable[object], last: str = "and") -> str:
 
 
 def shares(parts: Mapping[str, float]) -> str:
-    """Shares by key, such as ``90.0 % safe and 10.0 % risk``."""
-    return join(f"{percent(share)} {key}" for key, share in parts.items())
+    """Shares by key, such as ``90.0 % safe and 10.0 % risk``; ``nothing`` if there are none."""
+    return join(f"{percent(share)} {key}" for key, share in parts.items()) or "nothing"
 
 
 def labels(pairs: Mapping[str, str]) -> str:
