@@ -10,6 +10,7 @@ from functools import singledispatch
 from labsupport.controlplane.translate import unsupported
 from labsupport.controlplane.translate.gateway.tls import CIPHERS
 from labsupport.engine.embedded.pods.programs import Programs
+from labsupport.engine.podtemplate import image_name
 from labsupport.errors import Problem
 from labsupport.model import (
     RULES,
@@ -142,11 +143,13 @@ def _deployment(deployment: Deployment, images: Programs) -> Iterator[Refusal]:
             _CLUSTER,
         )
     container = pod.containers[0]
-    if not images.name(container.image):
+    played = images.played(container.image)
+    if played is None:
         yield f"{at}.containers[0].image", *images.unknown(container.image)
-    for field, given in (("command", container.command), ("args", container.args)):
-        if given:
-            yield f"{at}.containers[0].{field}", f"the embedded mesh does not honour {field}", _CLUSTER
+    if played is None or played.understood(container.command, container.args) is None:
+        for field, given in (("command", container.command), ("args", container.args)):
+            if given:
+                yield f"{at}.containers[0].{field}", f"the embedded mesh does not honour {field}", _CLUSTER
     mode = deployment.spec.template.metadata.annotations.get("traffic.sidecar.istio.io/includeOutboundPorts")
     if mode:
         yield "spec.template.metadata.annotations", "the embedded mesh captures all or nothing", _CLUSTER
@@ -344,17 +347,23 @@ def _at(raw: Json, path: str) -> Json:
     return raw
 
 
-def notes(objects: Sequence[Resource], told: set[str]) -> list[str]:
-    """What is accepted but does nothing here, each told once.
+def notes(objects: Sequence[Resource], images: Programs, told: set[str]) -> list[str]:
+    """What is accepted but does nothing here, and what another program plays, each told once.
 
     Args:
         objects: what is applied.
+        images: the programs of this lab.
         told: what was told before; what is told now is added.
     """
     texts: dict[str, None] = {}
+    played: dict[str, None] = {}
     for resource in objects:
-        if resource.kind != "Deployment":
+        if not isinstance(resource, Deployment):
             continue
+        image = resource.spec.template.spec.containers[0].image
+        program = images.name(image)
+        if program != image_name(image):
+            played |= {f"{image} is played by the workshop's {program}": None}
         raw = resource.raw or resource.model_dump(by_alias=True, exclude_unset=True)
         for path, fields in _NO_EFFECT.items():
             inner = _at(raw, path)
@@ -366,5 +375,6 @@ def notes(objects: Sequence[Resource], told: set[str]) -> list[str]:
         if isinstance(resource, Service) and resource.spec.type == "LoadBalancer"
     )
     balancers = [text for text in services if text not in told]
-    told |= {*texts, *balancers}
-    return ([f"no effect on the embedded mesh: {', '.join(texts)}"] if texts else []) + balancers
+    stand_ins = [text for text in played if text not in told]
+    told |= {*texts, *balancers, *stand_ins}
+    return ([f"no effect on the embedded mesh: {', '.join(texts)}"] if texts else []) + balancers + stand_ins

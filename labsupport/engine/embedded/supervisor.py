@@ -125,7 +125,7 @@ class Supervisor:
             if problems:
                 raise ManifestError(problems)
             told = {*self._told}
-            notes = refuse.notes(objects, told)
+            notes = refuse.notes(objects, self._place.programs, told)
             if self._built_in.gateway is not None:
                 changed = {change.ref for change in changes if change.action != "unchanged"}
                 news = [
