@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import singledispatch
@@ -48,6 +50,7 @@ _NEEDS_ISTIO = {
 _REDIRECT_CODES = (301, 302, 303, 307, 308)
 # The course needs a hundred at most; some thousand processes would take a laptop down.
 MOST_REPLICAS = 200
+_LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 # What a machine without containers has no use for.
 _NODE_PORTS = range(30_000, 32_768)
 _NO_EFFECT = {
@@ -251,6 +254,20 @@ def _service_entry(service_entry: ServiceEntry, images: Programs) -> Iterator[Re
             "the embedded mesh asks no name server, as it reaches nothing outside this machine",
             f"To lead another name to a Service of the lab, give it to a VirtualService as host. {_CLUSTER}",
         )
+
+    for index, endpoint in enumerate(service_entry.spec.endpoints):
+        yield from _elsewhere(endpoint.address, f"spec.endpoints[{index}].address")
+
+
+def _elsewhere(address: str, path: str) -> Iterator[Refusal]:
+    """An endpoint that no proxy of this machine may connect to."""
+    remedy = f"Name 127.0.0.1 and a port on which something listens, or select pods of the lab. {_CLUSTER}"
+    if address.startswith("unix://"):
+        yield path, "the embedded mesh connects to no sockets of other programs", remedy
+        return
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(address) not in _LOOPBACK:
+            yield path, f"{address} is no address of this machine, and the embedded mesh connects to no other", remedy
 
 
 @_of_kind.register

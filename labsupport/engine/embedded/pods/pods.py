@@ -21,11 +21,11 @@ from labsupport.engine.embedded.processes.spawner_client import Process, Spawner
 from labsupport.errors import StorageError
 from labsupport.records import Pod as PodRecord
 
-__all__ = ["POD_NETWORK", "Addresses", "EnvoyUnit", "LivePod", "Workplace", "pod_suffix"]
+__all__ = ["Addresses", "EnvoyUnit", "LivePod", "Workplace", "pod_suffix"]
 
 # Kubernetes' alphabet for generated names: no vowels, so no words, and nothing that looks like something else.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-POD_NETWORK = "10.244."
+_POD_NETWORK = "10.244."
 APP_LOG, ENVOY_LOG = "app.log", "envoy.log"
 
 
@@ -46,7 +46,7 @@ class Addresses:
     def next_ip(self) -> str:
         """A mesh address that no pod of this lab ever had."""
         self._count += 1
-        return f"{POD_NETWORK}{self._count >> 8 & 255}.{self._count & 255}"
+        return f"{_POD_NETWORK}{self._count >> 8 & 255}.{self._count & 255}"
 
     def add(self, pod: LivePod) -> None:
         """Make a pod known by its mesh address."""

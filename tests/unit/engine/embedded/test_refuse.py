@@ -339,3 +339,25 @@ def test_a_node_port_is_that_of_one_service_and_one_of_its_ports() -> None:
     assert (
         taken_node_ports(parse(read(SERVICE % ("web", "NodePort", "{name: a, port: 80}, {name: b, port: 81}")))) == []
     )
+
+
+ENTRY = (
+    "{{hosts: [x.example], ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: STATIC, "
+    "endpoints: [{{address: '{address}'}}]}}"
+)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["192.0.2.10", "10.244.0.1", "::1", "2001:db8::1", "0.0.0.0", "169.254.169.254", "unix:///var/run/x.sock"],
+)
+def test_no_proxy_connects_to_another_machine_or_another_programs_socket(images: Programs, address: str) -> None:
+    text = NETWORKING.format(kind="ServiceEntry", spec=ENTRY.format(address=address))
+    (problem,) = problems(parse(read(text)), images)
+    assert problem.path == "spec.endpoints[0].address"
+    assert "127.0.0.1" in problem.remedy
+
+
+def test_a_program_of_this_machine_may_be_named(images: Programs) -> None:
+    text = NETWORKING.format(kind="ServiceEntry", spec=ENTRY.format(address="127.0.0.1"))
+    assert problems(parse(read(text)), images) == []
