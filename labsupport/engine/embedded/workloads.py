@@ -193,11 +193,8 @@ class Workloads:
         port = plain.listeners.get(plan.namespace) if plain is not None else None
         played = self._place.programs.played(plan.image)
         assert played is not None, "refused before"
-        env = {
-            **played.env,
-            **(played.understood(plan.command, plan.args) or {}),
-            **environment(deployment, self._control.objects, pod=fields, labels=labels),
-        }
+        own = environment(deployment, self._control.objects, pod=fields, labels=labels)
+        env = played.environment(plan.command, plan.args, own)
         pod = LivePod(
             self._place,
             self._addresses,

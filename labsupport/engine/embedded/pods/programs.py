@@ -54,6 +54,10 @@ class Played:
             return self.listens
         return (declared,) if declared else None
 
+    def environment(self, command: Sequence[str], args: Sequence[str], own: Mapping[str, str]) -> dict[str, str]:
+        """All variables of a program: what the image has built in, what its command says, and the manifest's own."""
+        return {**self.env, **(self.understood(command, args) or {}), **own}
+
     def understood(self, command: Sequence[str], args: Sequence[str]) -> dict[str, str] | None:
         """The variables that a container's command and args stand for; None if they mean something else."""
         if not command and not args:
