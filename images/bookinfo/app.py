@@ -20,6 +20,9 @@ sys.path.extend(os.path.join(os.path.dirname(os.path.abspath(__file__)), folder)
 
 from bookinfo_roles import ROLES
 from service import Service, serve
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 __all__ = ["create_app"]
 
@@ -41,7 +44,11 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
         raise ValueError(f"ROLE must be one of {', '.join(ROLES)}, not {name!r}")
     service = Service(env, name=name)
     role = ROLES[name](service)
-    return service.app(role.routes(), closing=[role.caller.close])
+
+    async def health(request: Request) -> JSONResponse:
+        return service.json({"status": f"{name} is healthy"})
+
+    return service.app([Route("/health", health), *role.routes()], closing=[role.caller.close])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 
 from service_calls import Answer
 
-__all__ = ["render"]
+__all__ = ["render", "render_home"]
 
 MAX_STARS = 5
 FACTS = {
@@ -32,6 +32,7 @@ body { margin: 0; background: var(--page); color: var(--ink); font: 1rem/1.55 sy
 header, main, footer { max-width: 62rem; margin: 0 auto; padding: 1rem 1.25rem; }
 header { display: flex; flex-wrap: wrap; gap: 1rem; align-items: center; justify-content: space-between; }
 header p { margin: 0; font-weight: 600; letter-spacing: .02em; }
+a { color: var(--accent); }
 form { display: flex; gap: .5rem; align-items: center; }
 label, .soft { color: var(--soft); }
 input, button { font: inherit; padding: .4rem .7rem; border: 1px solid var(--line); border-radius: .5rem; }
@@ -103,6 +104,33 @@ def render(identity: Mapping[str, str], details: Answer, reviews: Answer, *, use
 """
 
 
+def render_home() -> str:
+    """Make the page that leads to the product's, read by anybody or by a tester.
+
+    Returns:
+        A complete HTML document.
+    """
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Bookinfo</title>
+<link rel="icon" href="data:,">
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<h1>Bookinfo</h1>
+<section><h2>One book, two links to it</h2>
+<p><a href="/productpage?u=normal">As a normal user</a>, or <a href="/productpage?u=test">as a test user</a>. Both are
+the same page; the query tells rules apart.</p></section>
+</main>
+</body>
+</html>
+"""
+
+
 def _login(user: str) -> str:
     if user:
         return (
@@ -110,8 +138,8 @@ def _login(user: str) -> str:
             "<button>Sign out</button></form>"
         )
     return (
-        '<form method="post" action="/login"><label for="user">Reading as</label>'
-        '<input id="user" name="user" required maxlength="64" autocomplete="username" placeholder="any name">'
+        '<form method="post" action="/login"><label for="username">Reading as</label>'
+        '<input id="username" name="username" required maxlength="64" autocomplete="username" placeholder="any name">'
         "<button>Sign in</button></form>"
     )
 

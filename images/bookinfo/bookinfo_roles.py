@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, unquote
 
-from bookinfo_page import render
+from bookinfo_page import render, render_home
 from service import Service
 from service_calls import Caller
 from starlette.exceptions import HTTPException
@@ -126,11 +126,11 @@ class ProductPage(Role):
             Route("/api/v1/products/{id:int}", self._part),
             Route("/api/v1/products/{id:int}/{part:str}", self._part),
             Route("/login", self._login, methods=["POST"]),
-            Route("/logout", self._logout, methods=["POST"]),
+            Route("/logout", self._logout, methods=["GET", "POST"]),
         ]
 
     async def _home(self, request: Request) -> Response:
-        return RedirectResponse("/productpage", status_code=302)
+        return HTMLResponse(render_home(), headers={"vary": "accept"})
 
     async def _page(self, request: Request) -> Response:
         user, extra = self._user(request)
@@ -173,7 +173,7 @@ class ProductPage(Role):
 
     async def _login(self, request: Request) -> Response:
         form = parse_qs((await request.body()).decode("utf-8", "replace"))
-        name = "".join(form.get("user", [""])[0].split())[:MAX_USER]
+        name = "".join(form.get("username", [""])[0].split())[:MAX_USER]
         reply = RedirectResponse("/productpage", status_code=303)
         if name:
             reply.set_cookie(USER_COOKIE, quote(name), httponly=True, samesite="lax")

@@ -36,7 +36,8 @@ class PodTemplate:
         labels, annotations: of the pods, without the hash label.
         injected: whether they get a sidecar.
         concurrency: worker threads of the sidecar.
-        port: port on which the program says it listens (``PORT``, or the first container port); 0 if it does not say.
+        command, args: of the program's container.
+        declared_port: the first container port; 0 if there is none.
         named_ports: container ports by name.
         grace_s: ``terminationGracePeriodSeconds``.
         service_account: its service account.
@@ -53,7 +54,9 @@ class PodTemplate:
     annotations: Mapping[str, str]
     injected: bool
     concurrency: int
-    port: int
+    command: tuple[str, ...]
+    args: tuple[str, ...]
+    declared_port: int
     named_ports: Mapping[str, int]
     grace_s: float
     service_account: str
@@ -102,8 +105,6 @@ def pod_template(deployment: Deployment, namespace_labels: Mapping[str, str]) ->
     has_sidecar = injected(labels, annotations, namespace_labels)
     # As on a cluster, a namespace's label decides when a pod is made; it replaces none.
     digest = hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()[:9]
-    written = next((variable.value for variable in container.env if variable.name == "PORT" and variable.value), "")
-    declared = container.ports[0].container_port if container.ports else 0
     replicas = 1 if spec.replicas is None else spec.replicas
     grace = template.spec.termination_grace_period_seconds
     strategy = spec.strategy if isinstance(spec.strategy, dict) else {}
@@ -117,7 +118,9 @@ def pod_template(deployment: Deployment, namespace_labels: Mapping[str, str]) ->
         annotations=annotations,
         injected=has_sidecar,
         concurrency=concurrency(annotations) if has_sidecar else 0,
-        port=int(written) if written.isdigit() else declared,
+        command=tuple(container.command),
+        args=tuple(container.args),
+        declared_port=container.ports[0].container_port if container.ports else 0,
         named_ports={port.name: port.container_port for port in container.ports if port.name},
         grace_s=DEFAULT_GRACE_S if grace is None else float(grace),
         service_account=template.spec.service_account_name or template.spec.service_account or "default",

@@ -85,7 +85,7 @@ def test_people_get_a_page_that_needs_nothing_from_elsewhere(bookinfo: Bookinfo)
     assert 'class="stars red"' in reply.text
     assert all(pod in reply.text for pod in ("page-1", "details-1", "reviews-1", "ratings-1"))
     assert not re.search(r'(?:src|href)="(?!data:|#|/)', reply.text)
-    assert '<html lang="en">' in reply.text and "<main>" in reply.text and '<label for="user">' in reply.text
+    assert '<html lang="en">' in reply.text and "<main>" in reply.text and '<label for="username">' in reply.text
 
 
 def test_version_1_has_no_stars_and_asks_nobody(start_app: StartApp) -> None:
@@ -169,7 +169,7 @@ def test_reviews_answers_below_its_path(bookinfo: Bookinfo) -> None:
 @pytest.mark.parametrize("forward", ["end-user", ""])
 def test_who_logs_in_on_the_page_is_the_end_user_upstream(start_app: StartApp, echo: App, forward: str) -> None:
     page = echoing_page(start_app, echo, FORWARD_HEADERS=forward)
-    login = page.post("/login", data={"user": "jason"})
+    login = page.post("/login", data={"username": "jason"})
     assert (login.status_code, login.headers["location"]) == (303, "/productpage")
     cookies = login.cookies.get_dict()
     assert cookies == {"user": "jason"}
@@ -181,14 +181,21 @@ def test_who_logs_in_on_the_page_is_the_end_user_upstream(start_app: StartApp, e
     assert page.post("/logout", cookies=cookies).cookies.get_dict() == {}
 
 
+def test_every_service_says_that_it_is_healthy_and_the_home_page_leads_to_the_book(bookinfo: Bookinfo) -> None:
+    for app in (bookinfo.page, bookinfo.details, bookinfo.reviews, bookinfo.ratings):
+        assert app.get("/health").json()["status"].endswith("is healthy")
+    home = bookinfo.page.get("/")
+    assert 'href="/productpage?u=normal"' in home.text and 'href="/productpage?u=test"' in home.text
+
+
 def test_names_cannot_break_the_page(start_app: StartApp, echo: App) -> None:
     page = echoing_page(start_app, echo)
-    login = page.post("/login", data={"user": "<b>\r\nüx"})
+    login = page.post("/login", data={"username": "<b>\r\nüx"})
     html = page.get(
         "/productpage", cookies=login.cookies.get_dict(), headers={"accept": "text/html", "end-user": ""}
     ).text
     assert "<strong>&lt;b&gt;üx</strong>" in html
-    assert page.post("/login", data={"user": "  "}).cookies.get_dict() == {}
+    assert page.post("/login", data={"username": "  "}).cookies.get_dict() == {}
 
 
 def test_a_slow_part_is_given_up_after_its_time_and_tries(start_app: StartApp) -> None:

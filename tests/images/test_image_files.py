@@ -9,7 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -154,3 +156,21 @@ def test_a_pod_template_has_what_exact_counts_and_the_records_need(path: Path) -
     assert container["resources"]["requests"]
     port = next(entry["value"] for entry in container["env"] if entry["name"] == "PORT")
     assert int(port) == container["ports"][0]["containerPort"]
+
+
+TABLE = tomllib.loads((IMAGES / "played.toml").read_text(encoding="utf-8"))["image"]
+
+
+@pytest.mark.parametrize("entry", TABLE, ids=lambda entry: entry["names"][0])
+def test_an_entry_of_the_table_names_a_program_and_only_what_is_known(entry: dict[str, Any]) -> None:
+    assert entry.keys() <= {"names", "program", "listens", "env", "commands"}
+    assert entry["program"] in NAMES
+    assert all(re.compile(pattern) for pattern in entry.get("commands", ()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_table_says_where_the_course_s_own_programs_listen(name: str) -> None:
+    text = (IMAGES / name / "app.py").read_text(encoding="utf-8")
+    (port,) = re.findall(r'serve\(create_app, port=(\d+)|"PORT", "(\d+)"', text)
+    own = [entry["listens"] for entry in TABLE if name in entry["names"]]
+    assert own == [[int("".join(port))]]

@@ -26,7 +26,7 @@ from labsupport.controlplane.translate.http.tables import sidecar_tables
 from labsupport.engine.embedded.envoy.ads import AdsServer, Delivery
 from labsupport.engine.embedded.envoy.kubeproxy import NodePort, balance
 from labsupport.engine.embedded.envoy.localize import LocalizedResources, LocalResources, Site, localize, needs
-from labsupport.engine.embedded.pods.pods import POD_NETWORK, Addresses, LivePod
+from labsupport.engine.embedded.pods.pods import Addresses, LivePod
 from labsupport.errors import ConfigRejectedError, ManifestError, WaitTimeoutError
 from labsupport.model import Resource
 from labsupport.records import JsonObject
@@ -249,8 +249,8 @@ class ControlPlane:
         return self._credentials.get(pod.name, ())
 
     def _local(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Local ports of pods; what a ServiceEntry names by its real address keeps it."""
-        return {(ip, port): self._addresses.port(ip, port) for ip, port in wanted if ip.startswith(POD_NETWORK)}
+        """Local ports of pods; what a ServiceEntry names on this machine keeps its address, and all else is refused."""
+        return {(ip, port): self._addresses.port(ip, port) for ip, port in wanted if not ip.startswith("127.")}
 
     def _balance(self, plain: PlainView) -> LocalResources:
         # A change of a rule leaves this as it is.

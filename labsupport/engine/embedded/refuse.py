@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import singledispatch
@@ -10,6 +12,7 @@ from functools import singledispatch
 from labsupport.controlplane.translate import unsupported
 from labsupport.controlplane.translate.gateway.tls import CIPHERS
 from labsupport.engine.embedded.pods.programs import Programs
+from labsupport.engine.podtemplate import image_name
 from labsupport.errors import Problem
 from labsupport.model import (
     RULES,
@@ -47,6 +50,7 @@ _NEEDS_ISTIO = {
 _REDIRECT_CODES = (301, 302, 303, 307, 308)
 # The course needs a hundred at most; some thousand processes would take a laptop down.
 MOST_REPLICAS = 200
+_LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 # What a machine without containers has no use for.
 _NODE_PORTS = range(30_000, 32_768)
 _NO_EFFECT = {
@@ -142,11 +146,13 @@ def _deployment(deployment: Deployment, images: Programs) -> Iterator[Refusal]:
             _CLUSTER,
         )
     container = pod.containers[0]
-    if not images.name(container.image):
+    played = images.played(container.image)
+    if played is None:
         yield f"{at}.containers[0].image", *images.unknown(container.image)
-    for field, given in (("command", container.command), ("args", container.args)):
-        if given:
-            yield f"{at}.containers[0].{field}", f"the embedded mesh does not honour {field}", _CLUSTER
+    if played is None or played.understood(container.command, container.args) is None:
+        for field, given in (("command", container.command), ("args", container.args)):
+            if given:
+                yield f"{at}.containers[0].{field}", f"the embedded mesh does not honour {field}", _CLUSTER
     mode = deployment.spec.template.metadata.annotations.get("traffic.sidecar.istio.io/includeOutboundPorts")
     if mode:
         yield "spec.template.metadata.annotations", "the embedded mesh captures all or nothing", _CLUSTER
@@ -249,6 +255,20 @@ def _service_entry(service_entry: ServiceEntry, images: Programs) -> Iterator[Re
             f"To lead another name to a Service of the lab, give it to a VirtualService as host. {_CLUSTER}",
         )
 
+    for index, endpoint in enumerate(service_entry.spec.endpoints):
+        yield from _elsewhere(endpoint.address, f"spec.endpoints[{index}].address")
+
+
+def _elsewhere(address: str, path: str) -> Iterator[Refusal]:
+    """An endpoint that no proxy of this machine may connect to."""
+    remedy = f"Name 127.0.0.1 and a port on which something listens, or select pods of the lab. {_CLUSTER}"
+    if address.startswith("unix://"):
+        yield path, "the embedded mesh connects to no sockets of other programs", remedy
+        return
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(address) not in _LOOPBACK:
+            yield path, f"{address} is no address of this machine, and the embedded mesh connects to no other", remedy
+
 
 @_of_kind.register
 def _sidecar(sidecar: Sidecar, images: Programs) -> Iterator[Refusal]:
@@ -344,17 +364,23 @@ def _at(raw: Json, path: str) -> Json:
     return raw
 
 
-def notes(objects: Sequence[Resource], told: set[str]) -> list[str]:
-    """What is accepted but does nothing here, each told once.
+def notes(objects: Sequence[Resource], images: Programs, told: set[str]) -> list[str]:
+    """What is accepted but does nothing here, and what another program plays, each told once.
 
     Args:
         objects: what is applied.
+        images: the programs of this lab.
         told: what was told before; what is told now is added.
     """
     texts: dict[str, None] = {}
+    played: dict[str, None] = {}
     for resource in objects:
-        if resource.kind != "Deployment":
+        if not isinstance(resource, Deployment):
             continue
+        image = resource.spec.template.spec.containers[0].image
+        program = images.name(image)
+        if program != image_name(image):
+            played |= {f"{image} is played by the workshop's {program}": None}
         raw = resource.raw or resource.model_dump(by_alias=True, exclude_unset=True)
         for path, fields in _NO_EFFECT.items():
             inner = _at(raw, path)
@@ -366,5 +392,6 @@ def notes(objects: Sequence[Resource], told: set[str]) -> list[str]:
         if isinstance(resource, Service) and resource.spec.type == "LoadBalancer"
     )
     balancers = [text for text in services if text not in told]
-    told |= {*texts, *balancers}
-    return ([f"no effect on the embedded mesh: {', '.join(texts)}"] if texts else []) + balancers
+    stand_ins = [text for text in played if text not in told]
+    told |= {*texts, *balancers, *stand_ins}
+    return ([f"no effect on the embedded mesh: {', '.join(texts)}"] if texts else []) + balancers + stand_ins

@@ -16,7 +16,7 @@ from labsupport.controlplane.desired import ServiceAddresses, key_of, merge, rem
 from labsupport.controlplane.encode import ORDER
 from labsupport.controlplane.entrances import Entrance
 from labsupport.engine.dangling import dangling
-from labsupport.engine.embedded import refuse
+from labsupport.engine.embedded import listening, refuse
 from labsupport.engine.embedded.builtin import BuiltIn, built_in_objects
 from labsupport.engine.embedded.control import ControlPlane
 from labsupport.engine.embedded.envoy import admin, binary
@@ -125,12 +125,13 @@ class Supervisor:
             if problems:
                 raise ManifestError(problems)
             told = {*self._told}
-            notes = refuse.notes(objects, told)
+            notes = refuse.notes(objects, self._place.programs, told)
+            changed = {change.ref for change in changes if change.action != "unchanged"}
+            news = [
+                resource for resource in objects if Ref(resource.kind, resource.name, resource.namespace) in changed
+            ]
+            notes += listening.notes(news, after, self._place.programs)
             if self._built_in.gateway is not None:
-                changed = {change.ref for change in changes if change.action != "unchanged"}
-                news = [
-                    resource for resource in objects if Ref(resource.kind, resource.name, resource.namespace) in changed
-                ]
                 notes += entrances.port_notes(news, after, self._built_in.gateway.info)
             result = await self._change(before, after, changes, wait_s, began, tuple(notes))
             # What is refused after all was told to nobody.

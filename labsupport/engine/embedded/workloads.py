@@ -191,16 +191,20 @@ class Workloads:
         }
         plain = self._control.plain
         port = plain.listeners.get(plan.namespace) if plain is not None else None
+        played = self._place.programs.played(plan.image)
+        assert played is not None, "refused before"
+        own = environment(deployment, self._control.objects, pod=fields, labels=labels)
+        env = played.environment(plan.command, plan.args, own)
         pod = LivePod(
             self._place,
             self._addresses,
             info,
             digest=plan.digest,
-            image=self._place.programs.name(plan.image),
-            app_port_number=plan.port,
+            image=played.program,
+            listens=played.ports(plan.declared_port, env),
             concurrency=plan.concurrency,
             grace_s=plan.grace_s,
-            env=environment(deployment, self._control.objects, pod=fields, labels=labels),
+            env=env,
             proxy=f"http://127.0.0.1:{port}" if port else "",
         )
         self._control.pods[name] = pod

@@ -57,11 +57,10 @@ def test_only_what_is_in_the_template_replaces_pods() -> None:
     assert (labelled.injected, labelled.digest) == (True, plain.digest)
 
 
-def test_the_port_is_the_programs_or_else_the_first_declared() -> None:
+def test_the_first_port_that_is_declared_is_kept() -> None:
     ports = ", ports: [{containerPort: 5000}, {containerPort: 6000}]"
-    assert pod_template(deployment(), {}).port == 0
-    assert pod_template(deployment(container=ports), {}).port == 5000
-    assert pod_template(deployment(container=ports + ', env: [{name: PORT, value: "6000"}]'), {}).port == 6000
+    assert pod_template(deployment(), {}).declared_port == 0
+    assert pod_template(deployment(container=ports), {}).declared_port == 5000
 
 
 @pytest.mark.parametrize(

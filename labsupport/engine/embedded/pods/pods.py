@@ -21,11 +21,11 @@ from labsupport.engine.embedded.processes.spawner_client import Process, Spawner
 from labsupport.errors import StorageError
 from labsupport.records import Pod as PodRecord
 
-__all__ = ["POD_NETWORK", "Addresses", "EnvoyUnit", "LivePod", "Workplace", "pod_suffix"]
+__all__ = ["Addresses", "EnvoyUnit", "LivePod", "Workplace", "pod_suffix"]
 
 # Kubernetes' alphabet for generated names: no vowels, so no words, and nothing that looks like something else.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-POD_NETWORK = "10.244."
+_POD_NETWORK = "10.244."
 APP_LOG, ENVOY_LOG = "app.log", "envoy.log"
 
 
@@ -46,7 +46,7 @@ class Addresses:
     def next_ip(self) -> str:
         """A mesh address that no pod of this lab ever had."""
         self._count += 1
-        return f"{POD_NETWORK}{self._count >> 8 & 255}.{self._count & 255}"
+        return f"{_POD_NETWORK}{self._count >> 8 & 255}.{self._count & 255}"
 
     def add(self, pod: LivePod) -> None:
         """Make a pod known by its mesh address."""
@@ -176,7 +176,7 @@ class LivePod:
         info: what the control plane knows of it; ``ready`` is kept up to date here.
         digest: of its template; empty for the gateway.
         image: the program; empty for the gateway, which has none.
-        app_port_number: port on which the program says it listens; 0 if it does not say.
+        listens: ports on which the program listens; None if nothing says which.
         concurrency: worker threads of its Envoy.
         grace_s: how long requests may take when it ends.
         env: its program's environment, completed here.
@@ -192,7 +192,7 @@ class LivePod:
         role: str = "sidecar",
         digest: str = "",
         image: str = "",
-        app_port_number: int = 0,
+        listens: tuple[int, ...] | None = None,
         concurrency: int = 1,
         grace_s: float = 30.0,
         env: Mapping[str, str] | None = None,
@@ -210,7 +210,7 @@ class LivePod:
         self.announced = False
         self.terminating = False
         self.folder = place.make_folder(info.name)
-        self._listens_on = app_port_number
+        self._listens = listens
         self.app_port = ports.reserve()
         self.outbound = ports.reserve()
         self.listeners: dict[int, ports.ReservedPort] = {}
@@ -299,7 +299,8 @@ class LivePod:
 
     def app_at(self, number: int, refusing: int) -> int:
         """The local port of its program, if that listens on this port of the pod."""
-        return self.app_port.number if self._listens_on in (0, number) and self.image else refusing
+        listens = bool(self.image) and (self._listens is None or number in self._listens)
+        return self.app_port.number if listens else refusing
 
     def called_at(self, number: int, refusing: int) -> int:
         """The local port at which others reach a port of this pod."""
@@ -342,7 +343,7 @@ class LivePod:
     async def _start_app(self) -> Process:
         proxies = {"HTTP_PROXY": self._proxy, "http_proxy": self._proxy} if self._proxy else {}
         env = {
-            "PORT": str(self._listens_on or self.app_port.number),
+            "PORT": str(self._listens[0] if self._listens else self.app_port.number),
             **self._env,
             **proxies,
         }

@@ -2,20 +2,69 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
-from collections.abc import Mapping
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from labsupport import paths
 from labsupport.engine.podtemplate import image_name
 from labsupport.errors import UsageError
 
-__all__ = ["Programs", "find_programs"]
+__all__ = ["Played", "Programs", "find_programs"]
 
 VARIABLE = "WORKSHOP_IMAGES"
 PROGRAM = "app.py"
+PLAYED = "played.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An image as a program of this machine plays it.
+
+    Args:
+        program: name of the program.
+        listens: ports on which it listens unless ``PORT`` says otherwise; None if the manifest is believed.
+        env: variables that the image has built in.
+        commands: regular expressions for whole command lines that change nothing here; groups are variables.
+    """
+
+    program: str
+    listens: tuple[int, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
+
+    def ports(self, declared: int, env: Mapping[str, str]) -> tuple[int, ...] | None:
+        """The ports of a pod on which the program listens; None if nothing says which.
+
+        Args:
+            declared: the manifest's first container port; 0 if there is none.
+            env: the pod's environment.
+        """
+        written = env.get("PORT", "")
+        if written.isdecimal():
+            return (int(written),)
+        if self.listens is not None:
+            return self.listens
+        return (declared,) if declared else None
+
+    def environment(self, command: Sequence[str], args: Sequence[str], own: Mapping[str, str]) -> dict[str, str]:
+        """All variables of a program: what the image has built in, what its command says, and the manifest's own."""
+        return {**self.env, **(self.understood(command, args) or {}), **own}
+
+    def understood(self, command: Sequence[str], args: Sequence[str]) -> dict[str, str] | None:
+        """The variables that a container's command and args stand for; None if they mean something else."""
+        if not command and not args:
+            return {}
+        line = " ".join([*command, *args])
+        matches = (re.fullmatch(pattern, line) for pattern in self.commands)
+        return next((match.groupdict() for match in matches if match), None)
 
 
 def find_programs(images: Mapping[str, str] | Path | str | None = None) -> Programs:
@@ -98,13 +147,23 @@ class Programs:
 
     def name(self, image: str) -> str:
         """The program that stands for an image as manifests write it; empty if there is none."""
+        played = self.played(image)
+        return played.program if played is not None else ""
+
+    def played(self, image: str) -> Played | None:
+        """How an image as manifests write it is played here: as this lab says, else as the course does."""
         whole = image.partition("@")[0]
         folder, slash, last = whole.rpartition("/")
         for written in (image, whole, f"{folder}{slash}{last.partition(':')[0]}"):
             if written in self.stand_ins:
-                return self.stand_ins[written]
+                return Played(self.stand_ins[written])
         name = image_name(image)
-        return name if self.path(name).is_file() else ""
+        if any((folder / name / PROGRAM).is_file() for folder in self.learners):
+            return Played(name)
+        for pattern, played in _well_known(self.course):
+            if fnmatch.fnmatchcase(name, pattern):
+                return played
+        return Played(name) if self.path(name).is_file() else None
 
     def path(self, name: str) -> Path:
         """The file of a program; the course's own place for one that does not exist."""
@@ -120,10 +179,25 @@ class Programs:
         name = image_name(image) or "NAME"
         return (
             f"there is no image {image!r}; the embedded mesh runs local programs",
-            f"Known images: {', '.join(self.known()) or '(none)'}. "
+            f"Known images: {', '.join(self.known()) or '(none)'}, and those of Istio's samples. "
             f"A program of your own: write FOLDER/{name}/{PROGRAM} and open the lab with {VARIABLE}=FOLDER in the "
             f"environment. A known one in its place: Lab(images={{{image!r}: 'web'}})",
         )
+
+
+@cache
+def _well_known(course: Path) -> tuple[tuple[str, Played], ...]:
+    """The images of the course's table: a pattern of names, and who plays them."""
+    table = course / PLAYED
+    entries: list[dict[str, Any]] = tomllib.loads(table.read_text("utf-8"))["image"] if table.is_file() else []
+    return tuple(
+        (
+            pattern,
+            Played(entry["program"], tuple(entry["listens"]), entry.get("env", {}), tuple(entry.get("commands", ()))),
+        )
+        for entry in entries
+        for pattern in entry["names"]
+    )
 
 
 def _names(folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labsupport.engine.embedded.pods.programs import Programs, find_programs
+from labsupport.engine.embedded.pods.programs import Played, Programs, find_programs
 from labsupport.errors import UsageError
 
 
@@ -75,3 +75,66 @@ def test_a_cluster_says_that_it_runs_no_local_programs() -> None:
 
     with pytest.raises(UsageError, match="nodes pull images"):
         ClusterEngine(images={"gcr.io/x/y": "web"})
+
+
+TABLE = """
+[[image]]
+names = ["sample-v*", "other"]
+program = "web"
+listens = [5000]
+env = { ROLE = "page" }
+commands = ['serve \\S+:(?P<PORT>\\d+)', 'sleep \\S+']
+"""
+
+
+def test_an_image_of_the_table_is_played_whatever_its_registry_and_tag(course: Path) -> None:
+    (course / "played.toml").write_text(TABLE)
+    played = find_programs().played("registry.example/x/sample-v3:1.0@sha256:0")
+    assert played is not None
+    assert (played.program, played.listens, dict(played.env)) == ("web", (5000,), {"ROLE": "page"})
+    assert find_programs().name("docker.io/other") == "web"
+    assert find_programs().played("sample") is None
+
+
+def test_what_the_lab_or_the_learner_says_of_an_image_comes_before_the_table(
+    course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (course / "played.toml").write_text(TABLE)
+    monkeypatch.setenv("WORKSHOP_IMAGES", str(program(tmp_path / "mine", "other")))
+    assert find_programs().played("x/other:1") == Played("other")
+    assert find_programs({"x/sample-v1": "other"}).played("x/sample-v1:2") == Played("other")
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "variables"),
+    [
+        ([], [], {}),
+        (["serve"], ["[::]:8080"], {"PORT": "8080"}),
+        (["sleep", "infinity"], [], {}),
+        (["sleep"], [], None),
+        (["serve", "[::]:8080", "--more"], [], None),
+    ],
+)
+def test_a_command_line_is_understood_as_a_whole_or_not_at_all(
+    course: Path, command: list[str], args: list[str], variables: dict[str, str] | None
+) -> None:
+    (course / "played.toml").write_text(TABLE)
+    played = find_programs().played("other")
+    assert played is not None and played.understood(command, args) == variables
+
+
+@pytest.mark.parametrize(
+    ("listens", "declared", "env", "ports"),
+    [
+        ((5000,), 8080, {}, (5000,)),
+        ((5000,), 0, {"PORT": "6000"}, (6000,)),
+        ((), 80, {}, ()),
+        (None, 8080, {}, (8080,)),
+        (None, 8080, {"PORT": "6000"}, (6000,)),
+        (None, 0, {"PORT": "http"}, None),
+    ],
+)
+def test_a_program_listens_where_its_image_does_unless_its_variable_says_otherwise(
+    listens: tuple[int, ...] | None, declared: int, env: dict[str, str], ports: tuple[int, ...] | None
+) -> None:
+    assert Played("web", listens).ports(declared, env) == ports

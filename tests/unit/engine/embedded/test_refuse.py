@@ -257,30 +257,30 @@ def test_tcp_at_a_gateway_does_run(images: Programs) -> None:
 def test_images_are_folders_with_a_program(images: Programs) -> None:
     assert images.known() == ["client", "web"]
     (problem,) = problems(parse(read(deployment("nginx"))), images)
-    assert problem.remedy.startswith("Known images: client, web. ")
+    assert problem.remedy.startswith("Known images: client, web, and those of Istio's samples. ")
     assert "FOLDER/nginx/app.py" in problem.remedy and "WORKSHOP_IMAGES=FOLDER" in problem.remedy
     assert "Lab(images={'nginx': 'web'})" in problem.remedy
 
 
-def test_fields_without_effect_are_named_once() -> None:
+def test_fields_without_effect_are_named_once(images: Programs) -> None:
     container = ", resources: {}, imagePullPolicy: Always"
     first = deployment(container=container)
     text = f"{first}---{first.replace('name: x', 'name: other', 1)}"
     told: set[str] = set()
-    assert notes(parse(read(text)), told) == ["no effect on the embedded mesh: imagePullPolicy, resources"]
-    assert notes(parse(read(text)), told) == []
-    assert notes(parse(read(deployment(container=", resources: {}, tty: true"))), told) == [
+    assert notes(parse(read(text)), images, told) == ["no effect on the embedded mesh: imagePullPolicy, resources"]
+    assert notes(parse(read(text)), images, told) == []
+    assert notes(parse(read(deployment(container=", resources: {}, tty: true"))), images, told) == [
         "no effect on the embedded mesh: tty"
     ]
 
 
-def test_a_load_balancer_is_said_to_have_no_address_here() -> None:
+def test_a_load_balancer_is_said_to_have_no_address_here(images: Programs) -> None:
     text = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {type: %s, ports: [{port: 80}]}\n"
     told: set[str] = set()
-    (note,) = notes(parse(read(text % "LoadBalancer")), told)
-    assert notes(parse(read(text % "LoadBalancer")), told) == []
+    (note,) = notes(parse(read(text % "LoadBalancer")), images, told)
+    assert notes(parse(read(text % "LoadBalancer")), images, told) == []
     assert note == "Service/web: no load balancer gives it an address here; its node port is open"
-    assert notes(parse(read(text % "NodePort")), set()) == []
+    assert notes(parse(read(text % "NodePort")), images, set()) == []
 
 
 @pytest.mark.parametrize(
@@ -339,3 +339,25 @@ def test_a_node_port_is_that_of_one_service_and_one_of_its_ports() -> None:
     assert (
         taken_node_ports(parse(read(SERVICE % ("web", "NodePort", "{name: a, port: 80}, {name: b, port: 81}")))) == []
     )
+
+
+ENTRY = (
+    "{{hosts: [x.example], ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: STATIC, "
+    "endpoints: [{{address: '{address}'}}]}}"
+)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["192.0.2.10", "10.244.0.1", "::1", "2001:db8::1", "0.0.0.0", "169.254.169.254", "unix:///var/run/x.sock"],
+)
+def test_no_proxy_connects_to_another_machine_or_another_programs_socket(images: Programs, address: str) -> None:
+    text = NETWORKING.format(kind="ServiceEntry", spec=ENTRY.format(address=address))
+    (problem,) = problems(parse(read(text)), images)
+    assert problem.path == "spec.endpoints[0].address"
+    assert "127.0.0.1" in problem.remedy
+
+
+def test_a_program_of_this_machine_may_be_named(images: Programs) -> None:
+    text = NETWORKING.format(kind="ServiceEntry", spec=ENTRY.format(address="127.0.0.1"))
+    assert problems(parse(read(text)), images) == []
