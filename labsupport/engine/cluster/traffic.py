@@ -17,6 +17,7 @@ from labsupport.engine.cluster.watch.pods import program
 from labsupport.engine.protocol import Sending
 from labsupport.engine.sending import ClientSending, LocalRoute, Route
 from labsupport.errors import EngineError, NotFoundError, UsageError
+from labsupport.model.schema.syntax import is_digits
 from labsupport.records import TrafficSpec
 from labsupport.urls import Target, parse_url
 
@@ -212,4 +213,4 @@ def _port(container: Mapping[str, Any] | None) -> int:
         next((variable.get("value") for variable in container.get("env") or () if variable["name"] == "PORT"), "") or ""
     )
     declared = next((port["containerPort"] for port in container.get("ports") or ()), _CLIENT_PORT)
-    return int(written) if written.isdigit() else int(declared)
+    return int(written) if is_digits(written) else int(declared)

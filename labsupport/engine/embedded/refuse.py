@@ -9,6 +9,7 @@ from functools import singledispatch
 
 from labsupport.controlplane.translate import unsupported
 from labsupport.controlplane.translate.gateway.tls import CIPHERS
+from labsupport.engine.embedded import harmful
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.errors import Problem
 from labsupport.model import (
@@ -147,6 +148,7 @@ def _deployment(deployment: Deployment, images: Programs) -> Iterator[Refusal]:
     for field, given in (("command", container.command), ("args", container.args)):
         if given:
             yield f"{at}.containers[0].{field}", f"the embedded mesh does not honour {field}", _CLUSTER
+    yield from harmful.of_annotations(deployment.spec.template.metadata.annotations)
     mode = deployment.spec.template.metadata.annotations.get("traffic.sidecar.istio.io/includeOutboundPorts")
     if mode:
         yield "spec.template.metadata.annotations", "the embedded mesh captures all or nothing", _CLUSTER
@@ -222,6 +224,8 @@ def _destination_rule(destination_rule: DestinationRule, images: Programs) -> It
         for place, level in levels:
             if level.load_balancer is not None and level.load_balancer.simple == "PASSTHROUGH":
                 yield f"{place}.loadBalancer.simple", "PASSTHROUGH needs captured connections", _CLUSTER
+            if level.load_balancer is not None and level.load_balancer.consistent_hash is not None:
+                yield from harmful.of_hash(level.load_balancer.consistent_hash, f"{place}.loadBalancer.consistentHash")
             if level.tls is not None:
                 yield from _originated(level.tls, f"{place}.tls")
 
