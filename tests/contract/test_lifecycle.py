@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from contract_mesh import SERVICE, SUBSETS, URL, Mesh, deployment, eventually, web_manifests, weights
+from embedded_processes import linux, pids, process_of, start_kernel
 
 from labsupport.certificates import Authority
 from labsupport.engine.embedded.engine import EmbeddedEngine
@@ -32,34 +32,6 @@ from labsupport.records import Ref, TlsOptions
 
 pytestmark = pytest.mark.embedded
 ROOT = os.geteuid() == 0
-
-
-@pytest.fixture
-def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedEngine]:
-    """An engine of its own, whose temporary folder nobody else uses."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    engine = EmbeddedEngine()
-    yield engine
-    engine.close()
-
-
-def pids(engine: EmbeddedEngine) -> list[int]:
-    pids_: list[int] = engine._call("inventory")[0]
-    return pids_
-
-
-def process_of(engine: EmbeddedEngine, pod: str, kind: str) -> int:
-    """The process of a pod: its program (a fork of the spawner) or its Envoy."""
-    for pid in pids(engine)[2:]:
-        line = Path(f"/proc/{pid}/cmdline").read_text()
-        if kind == "envoy" and f"~{pod}." in line:
-            return pid
-        if kind == "app" and f"{pod}/app.log" in os.readlink(f"/proc/{pid}/fd/1"):
-            return pid
-    raise AssertionError(f"no {kind} of {pod}")
-
-
-linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks processes up in /proc")
 
 
 @linux
@@ -189,29 +161,6 @@ def test_close_leaves_nothing_and_may_be_repeated(embedded: EmbeddedEngine, tmp_
     assert not folders[0].exists()
     with pytest.raises(EngineLostError, match=r"Lab\(\)"):
         embedded.pods()
-
-
-KERNEL = """
-    import sys, time
-    from labsupport.engine.embedded.engine import EmbeddedEngine
-    from labsupport.model.reading.documents import read
-    from labsupport.model import parse
-    from labsupport.paths import manifests
-    engine = EmbeddedEngine()
-    engine.apply(parse(read(manifests() / "apps" / "client")))
-    print(*engine._call("inventory")[0], flush=True)
-    time.sleep(60)
-"""
-
-
-def start_kernel() -> tuple[subprocess.Popen[str], dict[int, str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(KERNEL)], stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    seen = [int(text) for text in process.stdout.readline().split()]
-    assert len(seen) >= 5, process.stderr.read() if process.stderr else ""
-    return process, {pid: rundir.process_start(pid) for pid in seen}
 
 
 @pytest.mark.parametrize("place", ["_call", "_end_process", "_remaining"])

@@ -84,6 +84,19 @@ def test_last_words_are_the_last_line_that_says_something(tmp_path: Path) -> Non
     assert last_words(log) == "last of all"
 
 
+def test_an_envoy_that_crashed_is_told_by_its_cause(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    head = "[2026-01-01 00:00:00.000][7][critical]"
+    traced = "".join(f"{head}[backtrace] [backtrace.h:167] #{number}: [0x55c9f5cac016]\n" for number in range(60))
+    log.write_text(
+        f"{head}[backtrace] [b.h:173] Caught Floating point exception, suspect faulting address 0x5\n{traced}"
+    )
+    assert last_words(log, crashed=True) == "Floating point exception"
+    log.write_text(f"{head}[assert] [ring.cc:9] assert failure: size > 0. Details: none\n{traced}")
+    assert last_words(log, crashed=True) == "assert failure: size > 0. Details: none"
+    assert "#59" in last_words(log)
+
+
 APP = """
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":

@@ -53,13 +53,17 @@ class BuiltIn:
         place: where they run.
         addresses: of the lab.
         control: configures them.
+
+    Attributes:
+        plain: the shared Envoy; None while nothing needs it.
+        gateway: the gateway's pod; None until it is started.
     """
 
     def __init__(self, place: Workplace, addresses: Addresses, control: ControlPlane) -> None:
         self._place = place
         self._addresses = addresses
         self._control = control
-        self._plain: EnvoyUnit | None = None
+        self.plain: EnvoyUnit | None = None
         self._plain_ports: dict[str, ports.ReservedPort] = {}
         self._node_ports: dict[tuple[str, str, int], ports.ReservedPort] = {}
         self.outside_port = ports.reserve()
@@ -132,17 +136,17 @@ class BuiltIn:
             return
         self._control.plain = view
         self._control.touch()
-        if self._plain is None:
+        if self.plain is None:
             self._place.make_folder(_PLAIN)
             self._control.prepare_plain()
-            self._plain = EnvoyUnit(self._place, _PLAIN, node=view.node, cluster=_PLAIN, concurrency=1)
+            self.plain = EnvoyUnit(self._place, _PLAIN, node=view.node, cluster=_PLAIN, concurrency=1)
 
     def _port_for(self, namespace: str) -> int:
         return self._plain_ports.setdefault(namespace, ports.reserve()).number
 
     async def plain_ready(self) -> None:
         """Wait until the shared Envoy, if there is one, holds its configuration and listens."""
-        if self._plain is not None:
+        if self.plain is not None:
             for port in self._plain_ports.values():
                 await listening(port.number)
 
@@ -176,9 +180,9 @@ class BuiltIn:
 
     async def stop_plain(self) -> None:
         """End the shared Envoy, when nothing is left that needs it."""
-        if self._plain is not None:
-            await self._plain.keeper.stop()
-            self._plain = None
+        if self.plain is not None:
+            await self.plain.keeper.stop()
+            self.plain = None
         if self._control.plain is not None:
             self._place.ads.remove(self._control.plain.node)
             self._control.plain = None

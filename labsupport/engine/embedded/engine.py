@@ -45,6 +45,8 @@ from labsupport.urls import parse_url
 __all__ = ["EmbeddedEngine"]
 
 OPEN_TIMEOUT_S = 30.0
+# A change that does not get through is taken back before that is told, which takes 15 s at most.
+_BEYOND_S = 25.0
 
 
 class EmbeddedEngine:
@@ -157,16 +159,17 @@ class EmbeddedEngine:
         Raises:
             ManifestError: something is refused; nothing was changed.
             ConfigRejectedError: an Envoy refused the result; nothing was changed.
-            WaitTimeoutError: it is not in force in time; says what was seen last.
+            WaitTimeoutError: it is not in force in time; says what was seen last, and whether it was taken back: where
+                a proxy does not acknowledge it, but not where pods are not ready yet.
         """
         began = time.perf_counter()
         ours = [placed(resource, self.namespace) for resource in objects]
-        result: ApplyResult = self._call("apply", ours, timeout_s=timeout_s + 10.0, wait_s=timeout_s)
+        result: ApplyResult = self._call("apply", ours, timeout_s=timeout_s + _BEYOND_S, wait_s=timeout_s)
         return _measured(result, time.perf_counter() - began, warnings(ours))
 
     def delete(self, refs: Iterable[Ref], *, timeout_s: float = 60.0) -> ApplyResult:
         """Delete objects; ``NotFoundError`` if one does not exist, and then nothing is deleted."""
-        result: ApplyResult = self._call("delete", list(refs), timeout_s=timeout_s + 10.0, wait_s=timeout_s)
+        result: ApplyResult = self._call("delete", list(refs), timeout_s=timeout_s + _BEYOND_S, wait_s=timeout_s)
         return result
 
     def patch(self, ref: Ref, patch: Mapping[str, Any], *, timeout_s: float = 60.0) -> ApplyResult:

@@ -27,6 +27,7 @@ from labsupport.engine.embedded.pods.pods import APP_LOG, ENVOY_LOG, Addresses, 
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.embedded.pods.trial import Trials
 from labsupport.engine.embedded.processes.spawner_client import Spawner
+from labsupport.engine.embedded.restoring import Blocked, Restoring
 from labsupport.engine.embedded.workloads import Workloads
 from labsupport.engine.podtemplate import MissingReference
 from labsupport.errors import (
@@ -72,6 +73,7 @@ class Supervisor:
         self._control = ControlPlane(self._ads, self._addresses, ServiceAddresses(), namespace)
         self._workloads = Workloads(self._place, self._addresses, self._control)
         self._built_in = BuiltIn(self._place, self._addresses, self._control)
+        self._restoring = Restoring(self._ads, self._control, self._workloads, self._built_in)
         self._base = built_in_objects(namespace)
         self._control.objects = self._base
         self._base_keys = {key_of(resource) for resource in self._base}
@@ -170,9 +172,7 @@ class Supervisor:
             if not kinds <= set(RULES):
                 check_storage(self._folder)
                 self._built_in.update_plain()
-            await asyncio.gather(
-                self._control.publish(timeout_s=deadline - time.monotonic()), self._pods(kinds, deadline)
-            )
+            await asyncio.gather(self._publish(deadline), self._pods(kinds, deadline))
             if not kinds <= set(RULES):
                 await self._built_in.plain_ready()
             if kinds & set(CREDENTIALS):
@@ -182,15 +182,19 @@ class Supervisor:
             if isinstance(error, ManifestError | StorageError):
                 raise
             raise ConfigRejectedError(f"nothing was changed, because {error}") from error
-        except OSError as error:
-            if isinstance(error, EngineError):
-                raise
+        except Blocked as error:
             await self._restore(before, pods_before)
-            raise EngineError(f"nothing was changed, because this machine refuses: {error}") from error
+            raise WaitTimeoutError(f"nothing was changed, because {error}") from error
         except WaitTimeoutError:
             # As on a cluster, what was accepted stays, and the pods go on trying.
             self._remember(changes, mark, began)
             raise
+        except Exception as error:
+            await self._restore(before, pods_before)
+            if isinstance(error, LabError):
+                raise
+            what = "this machine refuses" if isinstance(error, OSError) else type(error).__name__
+            raise EngineError(f"nothing was changed, because {what}: {error}") from error
         done = self._remember(changes, mark, began)
         return ApplyResult(
             changes,
@@ -224,13 +228,14 @@ class Supervisor:
         if kinds & {"Deployment", "ConfigMap", "Secret", "Namespace"}:
             await self._workloads.reconcile(timeout_s=max(deadline - time.monotonic(), 0.1))
 
+    async def _publish(self, deadline: float) -> None:
+        try:
+            await self._control.publish(timeout_s=deadline - time.monotonic())
+        except WaitTimeoutError as error:
+            raise Blocked(str(error)) from error
+
     async def _restore(self, before: tuple[Resource, ...], pods: set[str]) -> None:
-        """Put the former state back after a change that was refused."""
-        self._control.objects = before
-        self._control.touch()
-        await self._workloads.drop(pod for name, pod in list(self._control.pods.items()) if name not in pods)
-        with contextlib.suppress(WaitTimeoutError, ConfigRejectedError):
-            await self._control.publish(timeout_s=5.0)
+        await self._restoring.back_to(before, pods)
         self._task(self._reconcile_quietly())
 
     async def _reconcile_quietly(self) -> None:

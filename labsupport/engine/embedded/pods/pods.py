@@ -121,7 +121,8 @@ class EnvoyUnit:
         self.node = node
         self.folder = place.folder / name
         self._argv = binary.argv(binary.bootstrap(node, cluster, metadata), concurrency=concurrency)
-        self.keeper = Keeper(self._start, self._check, place.changed)
+        self._ends = 0
+        self.keeper = Keeper(self._start, self._check, self._changed)
 
     @property
     def admin(self) -> str:
@@ -152,6 +153,12 @@ class EnvoyUnit:
                 if not any(warming.values()):
                     return
             await asyncio.sleep(0.01)
+
+    def _changed(self) -> None:
+        if self.keeper.restarts > self._ends:
+            self._ends = self.keeper.restarts
+            self._place.ads.ended(self.node, self.keeper.last_words)
+        self._place.changed()
 
     async def _start(self) -> Process:
         (self.folder / binary.ADMIN_SOCKET).unlink(missing_ok=True)

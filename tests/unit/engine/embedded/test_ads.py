@@ -231,6 +231,32 @@ def test_a_rejection_carries_its_reason_and_the_former_state_is_sent_again(tmp_p
     serving(scenario, tmp_path)
 
 
+@pytest.mark.parametrize("ends", [1, 2])
+def test_a_proxy_that_ends_again_when_it_gets_an_update_refuses_it(tmp_path: Path, ends: int) -> None:
+    async def scenario(server: AdsServer, proxy: Proxy) -> None:
+        await proxy.take_all({"a", "b"})
+        before = server.snapshot(NODE)
+        server.ended(NODE, "an end before the update")
+        publishing = asyncio.ensure_future(
+            server.publish(NODE, snapshot({"a": "MAGLEV", "b": "RANDOM"}, version="2", previous=before), timeout_s=5.0)
+        )
+        assert await proxy.answer() == ("CDS", {"a", "b"})
+        for _ in range(ends):
+            server.ended(NODE, "division by zero")
+        if ends == 2:
+            with pytest.raises(ConfigRejectedError, match="division by zero"):
+                await publishing
+            assert server.snapshot(NODE) is before and not server.holds_all(NODE)
+            return
+        assert await proxy.answer() == ("EDS", {"a"})
+        await proxy.ask("CDS")
+        await proxy.ask("EDS", "a", "b")
+        await publishing
+        assert server.holds_all(NODE)
+
+    serving(scenario, tmp_path)
+
+
 def test_who_waits_for_a_proxy_that_is_removed_waits_no_more(tmp_path: Path) -> None:
     async def scenario(server: AdsServer, proxy: Proxy) -> None:
         waiting = asyncio.ensure_future(server.settled(NODE, timeout_s=10.0))
