@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from contract_mesh import SUBSETS, URL, Mesh, eventually, web_manifests, weights
 from embedded_processes import linux, process_of, start_kernel
 
@@ -117,3 +118,16 @@ def test_a_kernel_takes_its_mesh_along_although_the_supervisor_is_busy(
     process.communicate()
     eventually(lambda: not any(rundir.alive(*member) for member in family.items()), lambda: family)
     eventually(lambda: not list(tmp_path.glob("istio-workshop-*")))
+
+
+@pytest.mark.parametrize("source", ["outside", "client"])
+def test_a_load_client_obeys_its_own_lab_only(mesh: Mesh, embedded: EmbeddedEngine, source: str) -> None:
+    mesh.send("gateway:/" if source == "outside" else URL, 1, source=source)
+    port, token = embedded._call("source", source)
+    order = {"url": "http://127.0.0.1:9/", "count": 1}
+    answers = [
+        requests.post(f"http://127.0.0.1:{port}/run", json=order, headers=headers, timeout=20).status_code
+        for headers in ({}, {"x-run-token": "guessed"}, {"x-run-token": token, "origin": "http://evil.example"})
+    ]
+    assert answers == [401, 401, 403]
+    assert token not in repr(embedded._call("inventory")) and len(token) > 40

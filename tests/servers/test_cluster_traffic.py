@@ -19,7 +19,7 @@ from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.api.podroute import PodRoute
 from labsupport.engine.cluster.localclient import LocalClient
 from labsupport.engine.cluster.watch.entrances import PROBE, EntrancePort, Reach, entrances, hosts
-from labsupport.engine.sending import ClientSending
+from labsupport.engine.sending import ClientSending, LocalRoute
 from labsupport.errors import EngineError, EngineLostError, UsageError
 from labsupport.records import TrafficSpec
 
@@ -264,6 +264,8 @@ def test_the_load_client_of_this_machine_sends_and_ends(monkeypatch: pytest.Monk
         with socket.create_connection(("127.0.0.1", port), timeout=5) as asked:
             asked.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert b"outside" in b"".join(iter(lambda: asked.recv(4096), b""))
+        assert LocalRoute("127.0.0.1", port, client.token).tell("DELETE", "/run/a", None)[0] == 404
+        assert LocalRoute("127.0.0.1", port, "guessed").tell("DELETE", "/run/a", None)[0] == 401
     finally:
         client.close()
     with pytest.raises(ConnectionRefusedError):

@@ -84,7 +84,7 @@ class ClusterTraffic:
             return self._sending(self._inside(spec.source), spec, url, _within(entrance))
         place = self._reach.address(entrance, self._node_addresses())
         if place is not None:
-            route = LocalRoute("127.0.0.1", self._local.port())
+            route = LocalRoute("127.0.0.1", self._local.port(), self._local.token)
             return self._sending(route, spec, url, f"{place[0]}:{place[1]}")
         return self._sending(self._pod_outside(), spec, url, _within(entrance))
 

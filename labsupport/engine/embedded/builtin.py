@@ -5,7 +5,7 @@ from __future__ import annotations
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.control import ControlPlane, PlainView
 from labsupport.engine.embedded.envoy.kubeproxy import NodePort
-from labsupport.engine.embedded.pods.pods import Addresses, EnvoyUnit, LivePod, Workplace
+from labsupport.engine.embedded.pods.pods import CLIENT, Addresses, EnvoyUnit, LivePod, Workplace
 from labsupport.engine.embedded.pods.probes import listening
 from labsupport.engine.embedded.processes import ports
 from labsupport.engine.embedded.processes.spawner_client import Process
@@ -98,8 +98,13 @@ class BuiltIn:
             folder = self._place.folder / "outside"
             folder.mkdir(mode=0o700, exist_ok=True)
             self._outside = await self._place.spawner.start_app(
-                self._place.programs.path("client"),
-                env={"SERVICE_NAME": "outside", "POD_NAME": "outside", "PORT": str(self.outside_port.number)},
+                self._place.programs.path(CLIENT),
+                env={
+                    "SERVICE_NAME": "outside",
+                    "POD_NAME": "outside",
+                    "PORT": str(self.outside_port.number),
+                    "RUN_TOKEN": self._place.run_token,
+                },
                 port=self.outside_port.number,
                 log=folder / "app.log",
                 grace_s=1.0,

@@ -24,7 +24,7 @@ from labsupport.engine.embedded.processes import rundir
 from labsupport.engine.embedded.processes.link import Link
 from labsupport.engine.patching import patched, placed
 from labsupport.engine.protocol import Sending
-from labsupport.engine.sending import HttpSending
+from labsupport.engine.sending import ClientSending, LocalRoute
 from labsupport.engine.warned import warnings
 from labsupport.errors import EngineError, EngineLostError, NotFoundError, UsageError
 from labsupport.model import Resource
@@ -267,7 +267,7 @@ class EmbeddedEngine:
             NotFoundError: there is no such source.
         """
         target = parse_url(spec.url)
-        _, port = self._call("source", spec.source)
+        port, token = self._call("source", spec.source)
         connect_to = None
         url = f"{target.scheme}://{target.authority}{target.path}"
         if target.via == "service":
@@ -292,7 +292,8 @@ class EmbeddedEngine:
                 )
             url = f"http://{entrance.authority}{target.path}"
             connect_to = f"127.0.0.1:{entrance.port}"
-        return HttpSending("127.0.0.1", port, spec, url=url, connect_to=connect_to, lost=self._link.check)
+        route = LocalRoute("127.0.0.1", port, token)
+        return ClientSending(route, spec, url=url, connect_to=connect_to, lost=self._link.check)
 
     # --- end ----------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,15 @@ from labsupport.engine.embedded.envoy import admin, binary
 from labsupport.engine.embedded.envoy.ads import AdsServer
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
 from labsupport.engine.embedded.holding import RulesInForce
-from labsupport.engine.embedded.pods.pods import APP_LOG, ENVOY_LOG, Addresses, LivePod, Workplace, check_storage
+from labsupport.engine.embedded.pods.pods import (
+    APP_LOG,
+    CLIENT,
+    ENVOY_LOG,
+    Addresses,
+    LivePod,
+    Workplace,
+    check_storage,
+)
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.embedded.pods.trial import Trials
 from labsupport.engine.embedded.processes.spawner_client import Spawner
@@ -321,20 +329,20 @@ class Supervisor:
             pod = matching[0]
         return pod
 
-    async def source(self, name: str) -> tuple[str, int]:
-        """The load client of a pod: the pod's name and the client's local port."""
+    async def source(self, name: str) -> tuple[int, str]:
+        """The load client of a pod: its local port, and the token that it wants to be shown."""
         if name == "outside":
-            return "outside", await self._built_in.outside()
+            return await self._built_in.outside(), self._place.run_token
         pod = self._pod(name)
-        if pod.image != "client":
+        if pod.image != CLIENT:
             clients = sorted(
-                {running.info.workload for running in self._control.pods.values() if running.image == "client"}
+                {running.info.workload for running in self._control.pods.values() if running.image == CLIENT}
             )
             known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one"
             raise NotFoundError(f"{name!r} runs {pod.image or 'no program'}, not the load client. {known}")
         if not pod.ready:
             raise EngineError(f"pod {pod.name} is not ready; its last words: {pod.last_words or '(none)'}")
-        return pod.name, pod.app_port.number
+        return pod.app_port.number, self._place.run_token
 
     async def entrances(self) -> dict[str, Entrance]:
         """Ways in from outside: ``gateway`` (port 80), ``gateway:<port>`` for what Gateways open, node ports."""
