@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from labsupport import words
 
 __all__ = [
+    "MOST_SHOWN",
     "CheckFailed",
     "ConfigRejectedError",
     "EngineError",
@@ -40,6 +41,9 @@ __all__ = [
     "UsageError",
     "WaitTimeoutError",
 ]
+
+MOST_SHOWN = 50
+"""Problems that are shown of a set of manifests; who has more reads no further."""
 
 
 class LabError(Exception):
@@ -97,8 +101,10 @@ class ManifestError(LabError):
     def __str__(self) -> str:
         if len(self.problems) == 1:
             return str(self.problems[0])
-        lines = "\n".join(f"  - {problem}" for problem in self.problems)
-        return f"{len(self.problems)} problems, {self.outcome}:\n{lines}"
+        lines = [f"  - {problem}" for problem in self.problems[:MOST_SHOWN]]
+        if len(self.problems) > MOST_SHOWN:
+            lines.append(f"  ... and {len(self.problems) - MOST_SHOWN:,} more")
+        return "\n".join((f"{len(self.problems):,} problems, {self.outcome}:", *lines))
 
 
 class UsageError(LabError, ValueError):
