@@ -18,8 +18,8 @@ __all__ = [
     "LARGEST_ENVIRONMENT",
     "LONGEST_VARIABLE",
     "MissingReference",
-    "OversizedVariable",
     "PodTemplate",
+    "UnfitVariable",
     "concurrency",
     "environment",
     "image_name",
@@ -41,8 +41,8 @@ class MissingReference(LookupError):
     """A variable refers to a ConfigMap, Secret or key that does not exist."""
 
 
-class OversizedVariable(ValueError):
-    """A variable is longer than any program can get."""
+class UnfitVariable(ValueError):
+    """A variable has a value that no program can get: it is too long, or holds NUL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def environment(
 
     Raises:
         MissingReference: a ConfigMap, Secret or key that is not optional does not exist.
-        OversizedVariable: the variables are longer than a program can get, for instance by references to references.
+        UnfitVariable: no program can get them: too long, for instance by references to references, or with NUL.
     """
     template = deployment.spec.template
     container = template.spec.containers[0]
@@ -193,7 +193,9 @@ def environment(
         size += len(f"{name}={value}".encode()) + 1
         if size > LARGEST_ENVIRONMENT:
             bound = f"{LARGEST_ENVIRONMENT:,} bytes, more than Linux gives a program"
-            raise OversizedVariable(f"with {name} all variables are more than {bound}")
+            raise UnfitVariable(f"with {name} all variables are more than {bound}")
+        if "\0" in value:
+            raise UnfitVariable(f"the variable {name} holds a NUL character, which ends a variable")
         resolved[name] = value
 
     def lookup(kind: str, name: str, optional: bool) -> dict[str, str]:
@@ -238,7 +240,7 @@ def _expanded(name: str, value: str, known: Mapping[str, str]) -> str:
         nonlocal size
         size += len(piece.encode())
         if size > LONGEST_VARIABLE:
-            raise OversizedVariable(
+            raise UnfitVariable(
                 f"the variable {name} grows beyond {LONGEST_VARIABLE:,} bytes, more than Linux gives a program"
             )
         pieces.append(piece)

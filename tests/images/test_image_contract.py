@@ -23,6 +23,13 @@ HTTP_IMAGES = sorted(
 NAMES = {"SERVICE_NAME": "shop", "SERVICE_VERSION": "v2", "POD_NAME": "shop-1"}
 
 
+def test_a_name_that_is_no_header_costs_no_reply_and_adds_no_header(image: str, start_app: StartApp) -> None:
+    odd = start_app(image, **OWN.get(image, {}), SERVICE_NAME="shop\r\nx-bad: 1", POD_NAME="shop-2")
+    reply = odd.get(PATHS[image])
+    assert reply.status_code == 200 and "x-bad" not in reply.headers
+    assert reply.headers["x-path"].startswith("shop??x-bad: 1/")
+
+
 def test_every_http_image_is_asked() -> None:
     assert sorted(PATHS) == HTTP_IMAGES
 

@@ -18,7 +18,6 @@ from labsupport.model import (
     DestinationRule,
     Gateway,
     Resource,
-    Secret,
     Service,
     ServiceEntry,
     Sidecar,
@@ -172,17 +171,6 @@ def _service(service: Service, images: Programs) -> Iterator[Refusal]:
         elif port.node_port and port.node_port not in _NODE_PORTS:
             reason = f"{port.node_port} is not in the range of node ports, {_NODE_PORTS[0]}-{_NODE_PORTS[-1]}"
             yield at, reason, "Take a number of the range, or leave it out to get a free one"
-
-
-@_of_kind.register
-def _secret(secret: Secret, images: Programs) -> Iterator[Refusal]:
-    # What the API server asks of the type; whether a certificate is one shows where a rule names the Secret.
-    if secret.type != "kubernetes.io/tls":
-        return
-    for key in ("tls.crt", "tls.key"):
-        if key not in secret.data and key not in secret.string_data:
-            remedy = "Add it under data (base64) or stringData"
-            yield f"data[{key}]", f"a Secret of type kubernetes.io/tls has the key {key}", remedy
 
 
 @_of_kind.register

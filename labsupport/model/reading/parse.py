@@ -13,6 +13,7 @@ from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.names import label_issues, name_problem
 from labsupport.model.schema.shape import meant, shape_of
 from labsupport.model.schema.suggest import closest
+from labsupport.model.validation.values import value_issues
 from labsupport.model.validation.verdict import inspect
 from labsupport.records import JsonObject
 
@@ -115,6 +116,8 @@ def _resource(document: Document, namespace: str) -> tuple[Resource | None, list
         issues += [problem] if problem else []
         issues += label_issues(cls.KIND, document.raw)
     resource = inspection.resource
+    if resource is not None and not issues:
+        issues += value_issues(resource)
     if issues or resource is None:
         return None, [_problem(document, issue) for issue in issues]
     resource._origin = document.origin

@@ -140,12 +140,6 @@ def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
             id="a host outside",
         ),
         pytest.param(
-            "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ntype: kubernetes.io/tls\ndata: {tls.crt: YQ==}\n",
-            "data[tls.key]",
-            "has the key tls.key",
-            id="a certificate without its key",
-        ),
-        pytest.param(
             NETWORKING.format(
                 kind="Gateway",
                 spec=SERVER.format(
