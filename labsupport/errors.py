@@ -49,6 +49,10 @@ MOST_SHOWN = 50
 class LabError(Exception):
     """Root of the tree; the message says what happened, where, and what to do next."""
 
+    @words.shown
+    def __str__(self) -> str:
+        return super().__str__()
+
     def _render_traceback_(self) -> list[str]:
         # IPython asks the exception itself for its rendering; a learner needs the message, not our stack.
         return [f"{type(self).__name__}: {self}"]
@@ -76,6 +80,7 @@ class Problem:
     path: str = ""
     remedy: str = field(default="")
 
+    @words.shown
     def __str__(self) -> str:
         place = words.place(self.file, self.line)
         if not self.line and self.document > 1:
