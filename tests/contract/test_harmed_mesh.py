@@ -49,7 +49,7 @@ def ending_again_and_again(engine: EmbeddedEngine, pod: str) -> Iterator[None]:
         yield
     finally:
         over.set()
-        killer.join(10.0)
+        killer.join(60.0)
 
 
 def assert_as_before(mesh: Mesh, before: list[object]) -> None:
@@ -76,7 +76,7 @@ def test_a_change_under_which_an_envoy_ends_again_and_again_is_taken_back(mesh: 
     eventually(lambda: embedded.get("*") != before)
     with ending_again_and_again(embedded, GATEWAY):
         eventually(lambda: embedded.get("*") == before)
-    caller.join(30.0)
+    caller.join(120.0)
     assert f"nothing was changed, because {GATEWAY}: Envoy ended 2 times" in str(refused[0])
     assert "ended by signal 9" in str(refused[0])
     assert_as_before(mesh, before)
@@ -101,7 +101,7 @@ def test_an_envoy_that_is_killed_once_takes_no_change_back(mesh: Mesh, embedded:
     caller.start()
     eventually(lambda: embedded.get("*") != before)
     os.kill(process_of(embedded, GATEWAY, "envoy"), signal.SIGKILL)
-    caller.join(30.0)
+    caller.join(120.0)
     assert not caller.is_alive()
     assert embedded.get("*") != before and mesh.versions(URL, 20) == {"safe": 20}
 
