@@ -44,7 +44,8 @@ from labsupport.urls import parse_url
 
 __all__ = ["EmbeddedEngine"]
 
-OPEN_TIMEOUT_S = 30.0
+# A supervisor that ends or finds something missing says so at once; this is for a machine that is very busy.
+OPEN_TIMEOUT_S = 120.0
 # A change that does not get through is taken back before that is told, which takes 15 s at most.
 _BEYOND_S = 25.0
 
@@ -146,7 +147,7 @@ class EmbeddedEngine:
             return next((line.strip() for line in reversed(lines) if line.strip()), "")
         return ""
 
-    def _call(self, method: str, *arguments: Any, timeout_s: float = 15.0, **options: Any) -> Any:
+    def _call(self, method: str, *arguments: Any, timeout_s: float = 60.0, **options: Any) -> Any:
         if self._closed is not None:
             raise EngineLostError("this lab is closed. Open a new one with Lab()")
         return self._link.call(method, arguments, options, timeout_s=timeout_s)
