@@ -19,6 +19,7 @@ README.md lists the variables. Calls to other services are in ``service_calls``,
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import sys
 import time
@@ -38,6 +39,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["LONGEST_S", "METHODS", "Service", "Settings", "serve"]
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 # Longer than Envoy keeps an idle upstream connection (1 h): a server that closes first can lose a request that is
 # already on its way, and an application must never be the reason for a failed request.
@@ -99,7 +101,7 @@ class Service:
         """The value of ``x-path``: this pod, then whoever took part in the answers used."""
         whole = ", ".join([self.path, *(answer.path for answer in used if answer.path)])
         # A header holds no other letters, and a name that has some must not cost the reply.
-        return whole.encode("latin-1", "replace").decode("latin-1")
+        return _CONTROL.sub("?", whole.encode("latin-1", "replace").decode("latin-1"))
 
     def app(
         self,

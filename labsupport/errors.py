@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from labsupport import words
 
 __all__ = [
+    "MOST_SHOWN",
     "CheckFailed",
     "ConfigRejectedError",
     "EngineError",
@@ -41,9 +42,16 @@ __all__ = [
     "WaitTimeoutError",
 ]
 
+MOST_SHOWN = 50
+"""Problems that are shown of a set of manifests; who has more reads no further."""
+
 
 class LabError(Exception):
     """Root of the tree; the message says what happened, where, and what to do next."""
+
+    @words.shown
+    def __str__(self) -> str:
+        return super().__str__()
 
     def _render_traceback_(self) -> list[str]:
         # IPython asks the exception itself for its rendering; a learner needs the message, not our stack.
@@ -72,6 +80,7 @@ class Problem:
     path: str = ""
     remedy: str = field(default="")
 
+    @words.shown
     def __str__(self) -> str:
         place = words.place(self.file, self.line)
         if not self.line and self.document > 1:
@@ -97,8 +106,10 @@ class ManifestError(LabError):
     def __str__(self) -> str:
         if len(self.problems) == 1:
             return str(self.problems[0])
-        lines = "\n".join(f"  - {problem}" for problem in self.problems)
-        return f"{len(self.problems)} problems, {self.outcome}:\n{lines}"
+        lines = [f"  - {problem}" for problem in self.problems[:MOST_SHOWN]]
+        if len(self.problems) > MOST_SHOWN:
+            lines.append(f"  ... and {len(self.problems) - MOST_SHOWN:,} more")
+        return "\n".join((f"{len(self.problems):,} problems, {self.outcome}:", *lines))
 
 
 class UsageError(LabError, ValueError):

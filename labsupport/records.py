@@ -111,6 +111,7 @@ class ApplyResult:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @words.shown
     def __repr__(self) -> str:
         lines = [f"{change.ref} {change.action}" for change in self.changes] or ["nothing to do"]
         lines += [f"warning: {text}" for text in self.warnings] + [f"note: {text}" for text in self.notes]
@@ -392,6 +393,7 @@ class Leftovers:
     removed: tuple[Ref, ...]
     remaining: tuple[str, ...] = ()
 
+    @words.shown
     def __repr__(self) -> str:
         left = f"still there: {', '.join(self.remaining)}" if self.remaining else "nothing is left"
         return f"{words.plural(len(self.removed), 'object')} removed, {left}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 __all__ = [
     "THIS_CELL",
@@ -18,12 +20,49 @@ __all__ = [
     "plural",
     "rate",
     "shares",
+    "shown",
+    "visible",
 ]
 
+_Text = TypeVar("_Text", bound=Callable[..., str])
 
+
+# Control characters but line ends and tabs, marks of direction, separators of lines, halves of surrogate pairs, tags.
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+    r"\ufffe\uffff\U000e0000-\U000e007f]"
+)
 _CLUSTER_SUFFIX = re.compile(r"(\.[\w-]+)?\.svc\.cluster\.local$")
 THIS_CELL = "this cell"
 """What the text of a cell is called in the output of the cell itself."""
+
+
+def visible(text: str) -> str:
+    """Text for people's eyes: what would steer a terminal, turn the direction of letters or break XML, as its escape.
+
+    Line ends and tabs stay, and JSON stays the same JSON. Whatever people are shown goes through here:
+    manifests, headers and logs come from strangers.
+    """
+    return text if text.isprintable() else _UNSEEN.sub(_escape, text)
+
+
+def shown(method: _Text) -> _Text:
+    """Let a method that gives text for people, such as ``__repr__``, give ``visible`` text; a decorator."""
+
+    @functools.wraps(method)
+    def careful(self: Any, *args: Any, **options: Any) -> str:
+        return visible(method(self, *args, **options))
+
+    return careful  # type: ignore[return-value]
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 32:
+        return f"\\x{code:02x}"
+    # JSON has escaped those already; these are as it writes them.
+    units = match[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def percent(share: float) -> str:

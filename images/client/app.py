@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 # in a container it lies beside this file.
 sys.path.extend(os.path.join(os.path.dirname(os.path.abspath(__file__)), folder) for folder in ("", ".."))
 
+from client_guard import guarded
 from client_run import Run
 from client_send import Record
 from client_spec import RunSpec, SpecError, parse_rate, parse_spec
@@ -47,13 +48,15 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
     """Build the load client from its environment.
 
     Args:
-        env: the pod's environment; ``HTTP_PROXY`` or ``http_proxy`` is the proxy of every request by ``http``.
+        env: the pod's environment; ``HTTP_PROXY`` or ``http_proxy`` is the proxy of every request by ``http``, and
+            ``RUN_TOKEN`` what every order has to bring along.
 
     Returns:
         An ASGI application without global state.
     """
     service = Service(env, name="client")
     proxy = env.get("http_proxy") or env.get("HTTP_PROXY") or None
+    token = env.get("RUN_TOKEN", "")
     runs: dict[str, Run] = {}
     prepared: dict[str, RunSpec] = {}
 
@@ -109,11 +112,11 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
     return service.app(
         [
             Route("/", index, methods=["GET"]),
-            Route("/run", start, methods=["POST"]),
-            Route("/run/{run}", prepare, methods=["PUT"]),
-            Route("/run/{run}", start_prepared, methods=["GET"]),
-            Route("/run/{run}", change, methods=["PATCH"]),
-            Route("/run/{run}", stop, methods=["DELETE"]),
+            Route("/run", guarded(start, token), methods=["POST"]),
+            Route("/run/{run}", guarded(prepare, token), methods=["PUT"]),
+            Route("/run/{run}", guarded(start_prepared, token), methods=["GET"]),
+            Route("/run/{run}", guarded(change, token), methods=["PATCH"]),
+            Route("/run/{run}", guarded(stop, token), methods=["DELETE"]),
         ],
         errors={SpecError: refuse},
     )

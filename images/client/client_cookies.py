@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from email.utils import parsedate_to_datetime
 
@@ -45,8 +46,8 @@ def _covers(cookie_path: str, path: str) -> bool:
 
 def _expired(attributes: Mapping[str, str]) -> bool:
     max_age = attributes.get("max-age", "")
-    if max_age.lstrip("-").isdigit():
-        return int(max_age) <= 0
+    if re.fullmatch(r"-?[0-9]+", max_age):
+        return max_age.startswith("-") or not max_age.strip("0")
     try:
         # A date in the future may be taken as for ever: no run of this client outlives a cookie's date.
         return parsedate_to_datetime(attributes.get("expires", "")).year < 2000

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from labsupport import words
 from labsupport.arguments import checked
 from labsupport.errors import CheckFailed
 from labsupport.statistics import Interval
@@ -94,6 +95,7 @@ class CheckOutcome:
     def __bool__(self) -> bool:
         return self.passed
 
+    @words.shown
     def __repr__(self) -> str:
         return "\n".join([f"{self.state} {self.title}", *(f"  {line}" for line in (*self.lines, *self.details))])
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from labsupport.words import visible
+
 __all__ = ["explain_additions"]
 
 _TEXT = """\
@@ -47,4 +49,6 @@ def explain_additions(files: tuple[str, ...]) -> None:
             raw = copy.deepcopy(resource.raw)
             additions.add(raw)
             completed.append("\n".join(line.text for line in block(raw)))
-    click.echo("\n---\n".join(completed))
+    text = "\n---\n".join(completed)
+    # Who takes it further gets it as it is.
+    click.echo(visible(text) if sys.stdout.isatty() else text)

@@ -10,6 +10,7 @@ from types import TracebackType
 import click
 
 from labsupport.setup.finding import Finding
+from labsupport.words import visible
 
 __all__ = ["COLOURS", "Terminal", "show"]
 
@@ -20,9 +21,9 @@ _MIB = 1024 * 1024
 def show(finding: Finding, *, err: bool = False) -> None:
     """Print a finding: its level, what was looked at and found, and what to do."""
     level = click.style(f"{finding.level:<8}", fg=COLOURS[finding.level])
-    click.echo(f"{level}{finding.title}: {finding.detail}", err=err)
+    click.echo(level + visible(f"{finding.title}: {finding.detail}"), err=err)
     if finding.remedy:
-        click.echo(f"{'':8}-> {finding.remedy}", err=err)
+        click.echo(visible(f"{'':8}-> {finding.remedy}"), err=err)
 
 
 class Terminal:
@@ -59,7 +60,7 @@ class Terminal:
     def tell(self, text: str) -> None:
         """Something that a user should know."""
         self._wipe()
-        click.echo(f"  {text}", err=True)
+        click.echo(visible(f"  {text}"), err=True)
 
     def finding(self, finding: Finding) -> None:
         """Something that was looked at."""
@@ -71,13 +72,13 @@ class Terminal:
         self._wipe()
         took = time.monotonic() - self._begun
         shown = f" ({took:.0f} s)" if took >= 1 else ""
-        click.echo(f"{click.style('ok', fg='green')}  {self._title}: {text}{shown}", err=True)
+        click.echo(click.style("ok", fg="green") + visible(f"  {self._title}: {text}{shown}"), err=True)
 
     def _put(self, text: str) -> None:
         if not self._live:
             return
         width = shutil.get_terminal_size().columns - 1
-        click.echo(f"\r\033[K{text[:width]}", nl=False, err=True)
+        click.echo(f"\r\033[K{visible(text)[:width]}", nl=False, err=True)
         self._shown = True
 
     def _wipe(self) -> None:

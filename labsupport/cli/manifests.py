@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from labsupport.words import visible
+
 if TYPE_CHECKING:
     from labsupport.errors import Problem
     from labsupport.model.analysis import Note
@@ -24,6 +26,10 @@ REJECTED = 3
 """Exit status of ``validate`` when a cluster would refuse one of the objects."""
 
 _FIELD_PATH = re.compile(r"\b(?:spec|metadata)(?:\.\w+|\[\d+\])+")
+
+
+def _echo(text: str, *, err: bool = False) -> None:
+    click.echo(visible(text), err=err)
 
 
 def _source(name: str) -> Path | str:
@@ -62,15 +68,14 @@ def translate(
     except ManifestError as error:
         raise ManifestError(error.problems, outcome="nothing was translated") from None
     for item in result["info"]["rejected"]:
-        click.echo(f"left out, as a cluster refuses it: {item['kind']}/{item['name']} ({item['namespace']})", err=True)
+        _echo(f"left out, as a cluster refuses it: {item['kind']}/{item['name']} ({item['namespace']})", err=True)
         for text in item["errors"]:
-            click.echo(f"  {text}", err=True)
+            _echo(f"  {text}", err=True)
     for line in result["info"]["ignored"]:
-        click.echo(f"passed over: {line}", err=True)
+        _echo(f"passed over: {line}", err=True)
     if result["info"]["proxy"]["made_up"]:
-        click.echo(f"no file has the pod of {proxy}, so it is one without Services", err=True)
-    json.dump(result, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+        _echo(f"no file has the pod of {proxy}, so it is one without Services", err=True)
+    _echo(json.dumps(result, indent=2, ensure_ascii=False))
 
 
 @click.command()
@@ -123,14 +128,14 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
             if output == "json":
                 _print_line(asdict(note))
             else:
-                click.echo(f"{note.level}: {note}")
+                _echo(f"{note.level}: {note}")
     if output == "text":
         for document in documents:
             if hint := _misspelt(document):
-                click.echo(hint)
+                _echo(hint)
         unseen = len(documents) - len(judged)
         unjudged = sum(bool(verdict.note) for _, verdict in judged)
-        click.echo(
+        _echo(
             f"{len(judged) - len(refused) - unjudged} accepted, {len(refused)} rejected"
             + (f"; {unjudged} known, not judged" if unjudged else "")
             + (f"; {unseen} not looked at, as no Istio kinds" if unseen else "")
@@ -149,7 +154,7 @@ def _tell_empty(files: list[str], *, nothing_else: bool) -> None:
             [Problem(message, file) for file in files] or [Problem("there is no manifest in the folder")]
         )
     for file in files:
-        click.echo(f"{file}: {message}")
+        _echo(f"{file}: {message}")
 
 
 def _misspelt(document: Document) -> str:
@@ -175,7 +180,7 @@ def _misspelt(document: Document) -> str:
 
 
 def _print_line(record: object) -> None:
-    click.echo(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+    _echo(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
 
 
 def _notes(documents: list[Document]) -> list[Note]:
@@ -196,9 +201,9 @@ def _report(document: Document, verdict: Verdict) -> None:
     origin = document.origin
     state = "rejected" if verdict.errors else "accepted with warnings" if verdict.warnings else "accepted"
     state = verdict.note or state
-    click.echo(f"{origin.file or 'input'}:{origin.line}: {verdict.kind}/{verdict.name} ({verdict.namespace}): {state}")
+    _echo(f"{origin.file or 'input'}:{origin.line}: {verdict.kind}/{verdict.name} ({verdict.namespace}): {state}")
     for label, texts in (("error", verdict.errors), ("warning", verdict.warnings)):
         for text in texts:
             match = _FIELD_PATH.search(text)
             line = origin.line_of(match.group()) if match else 0
-            click.echo(f"  {label}{f', line {line}' if line else ''}: {text}")
+            _echo(f"  {label}{f', line {line}' if line else ''}: {text}")

@@ -51,6 +51,7 @@ class Hint:
     number: int
     total: int
 
+    @words.shown
     def __repr__(self) -> str:
         more = "" if self.number < self.total else " That was the last one; solution() shows one way."
         return f"Hint {self.number} of {self.total}: {self.text}{more}"
@@ -68,6 +69,7 @@ class Solution:
     text: str
     path: str = ""
 
+    @words.shown
     def __repr__(self) -> str:
         return f"# {self.path}\n{self.text.rstrip()}" if self.path else self.text
 
@@ -353,6 +355,7 @@ class Exercise:
     def _path(path: str) -> str:
         return str(paths.manifests() / path)
 
+    @words.shown
     def __repr__(self) -> str:
         lines = [
             self.spec.heading,

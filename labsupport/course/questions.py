@@ -250,6 +250,7 @@ class Asked:
     note: Callable[[float | str], object]
     mark: str = ""
 
+    @words.shown
     def __repr__(self) -> str:
         said = "none yet" if self.answer is None else str(self.answer)
         return f"{self.question}\nAnswer: {said}" + (f" ({self.mark})" if self.mark else "")

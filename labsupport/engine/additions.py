@@ -13,7 +13,18 @@ from typing import Any
 
 import yaml
 
-__all__ = ["PROXY_CONFIG", "WORKLOADS", "add", "proxy_config", "proxy_config_text", "take_away", "variables"]
+from labsupport.model.reading.goyaml import Composer, YamlProblem
+
+__all__ = [
+    "PROXY_CONFIG",
+    "PROXY_CONFIG_ANNOTATION",
+    "WORKLOADS",
+    "add",
+    "proxy_config",
+    "proxy_config_text",
+    "take_away",
+    "variables",
+]
 
 PROXY_CONFIG: Mapping[str, Any] = {
     "concurrency": 1,
@@ -25,7 +36,8 @@ PROXY_CONFIG: Mapping[str, Any] = {
 }  # fmt: skip
 """Fields of the annotation ``proxy.istio.io/config``: round robin and pool limits are exact on one worker only."""
 
-_CONFIG = "proxy.istio.io/config"
+PROXY_CONFIG_ANNOTATION = "proxy.istio.io/config"
+"""Of a pod: the configuration of its proxy, as YAML."""
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 """Kinds whose pods get the additions."""
 
@@ -42,10 +54,13 @@ def proxy_config(annotations: Mapping[str, str]) -> dict[str, Any] | None:
     Returns:
         the fields; None if what is written is no mapping, which is for Istio to judge.
     """
+    written = annotations.get(PROXY_CONFIG_ANNOTATION) or ""
     try:
-        own = yaml.safe_load(annotations.get(_CONFIG) or "")
-    except yaml.YAMLError:
+        # The reader of manifests, which knows how deep and how large something may be that a stranger wrote.
+        tree = next(Composer(written, loose=True).documents(), None)
+    except (YamlProblem, yaml.YAMLError):
         return None
+    own = tree.value if tree is not None else None
     return {**PROXY_CONFIG, **(own or {})} if own is None or isinstance(own, dict) else None
 
 
@@ -93,7 +108,7 @@ def add(raw: dict[str, Any]) -> None:
     config = proxy_config(annotations)
     without_proxy = str(labels.get(_INJECT, annotations.get(_INJECT, ""))).lower() == "false"
     if config is not None and not without_proxy:
-        metadata["annotations"] = {**annotations, _CONFIG: proxy_config_text(config)}
+        metadata["annotations"] = {**annotations, PROXY_CONFIG_ANNOTATION: proxy_config_text(config)}
     container = _program(template)
     if container is not None:
         added = variables(container, labels, raw["metadata"]["name"])
@@ -112,12 +127,12 @@ def take_away(raw: dict[str, Any]) -> None:
         return
     metadata = template.get("metadata") or {}
     annotations = metadata.get("annotations") or {}
-    if _CONFIG in annotations and (config := proxy_config(annotations)) is not None:
+    if PROXY_CONFIG_ANNOTATION in annotations and (config := proxy_config(annotations)) is not None:
         own = {name: value for name, value in config.items() if PROXY_CONFIG.get(name) != value}
         if own:
-            annotations[_CONFIG] = yaml.safe_dump(own, sort_keys=False)
+            annotations[PROXY_CONFIG_ANNOTATION] = yaml.safe_dump(own, sort_keys=False)
         else:
-            del annotations[_CONFIG]
+            del annotations[PROXY_CONFIG_ANNOTATION]
         if not annotations:
             del metadata["annotations"]
     container = _program(template)

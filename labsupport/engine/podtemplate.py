@@ -11,17 +11,38 @@ from dataclasses import dataclass
 
 from labsupport.engine.additions import PROXY_CONFIG, proxy_config, variables
 from labsupport.model import ConfigMap, Deployment, Resource, Secret
+from labsupport.model.schema.syntax import is_digits
 from labsupport.records import Json
 
-__all__ = ["MissingReference", "PodTemplate", "concurrency", "environment", "image_name", "injected", "pod_template"]
+__all__ = [
+    "LARGEST_ENVIRONMENT",
+    "LONGEST_VARIABLE",
+    "MissingReference",
+    "PodTemplate",
+    "UnfitVariable",
+    "concurrency",
+    "environment",
+    "image_name",
+    "injected",
+    "pod_template",
+]
 
 _LABEL_FIELD = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]\Z")
 _INJECT = "sidecar.istio.io/inject"
+_REFERENCE = re.compile(r"\$?\$\(([-._a-zA-Z0-9]+)\)")
 DEFAULT_GRACE_S = 30.0
+LONGEST_VARIABLE = 128 * 1024 - 1
+"""Bytes of ``NAME=value`` that Linux gives a program (MAX_ARG_STRLEN); with more, no container starts."""
+LARGEST_ENVIRONMENT = 2 * 1024 * 1024
+"""Bytes of all variables together, a quarter of a stack's usual limit."""
 
 
 class MissingReference(LookupError):
     """A variable refers to a ConfigMap, Secret or key that does not exist."""
+
+
+class UnfitVariable(ValueError):
+    """A variable has a value that no program can get: it is too long, or holds NUL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +100,18 @@ def injected(labels: Mapping[str, str], annotations: Mapping[str, str], namespac
 
 def concurrency(annotations: Mapping[str, str]) -> int:
     """Worker threads of a pod's Envoy, by its annotation ``proxy.istio.io/config`` and what is added to it."""
-    workers = (proxy_config(annotations) or PROXY_CONFIG)["concurrency"]
-    return min(workers, 8) if isinstance(workers, int) and workers > 0 else 1
+    # 2, "2" and 2.0 are one number to Istio.
+    workers = str((proxy_config(annotations) or PROXY_CONFIG)["concurrency"]).removesuffix(".0")
+    return min(int(workers), 8) if is_digits(workers) and int(workers) > 0 else 1
 
 
 def _surge(strategy: Mapping[str, Json], replicas: int) -> int:
-    wish = (strategy.get("rollingUpdate") or {}).get("maxSurge", "25%")
-    if isinstance(wish, str) and wish.endswith("%") and wish[:-1].isdigit():
+    rolling = strategy.get("rollingUpdate")
+    wish = str(rolling.get("maxSurge", "25%") if isinstance(rolling, dict) else "25%")
+    if wish.endswith("%") and is_digits(wish[:-1]):
         # Kubernetes rounds maxSurge up.
-        wish = -(-replicas * int(wish[:-1]) // 100)
-    return max(int(wish), 1) if isinstance(wish, int) or str(wish).isdigit() else 1
+        return max(-(-replicas * int(wish[:-1]) // 100), 1)
+    return max(int(wish), 1) if is_digits(wish) else 1
 
 
 def pod_template(deployment: Deployment, namespace_labels: Mapping[str, str]) -> PodTemplate:
@@ -161,10 +184,22 @@ def environment(
 
     Raises:
         MissingReference: a ConfigMap, Secret or key that is not optional does not exist.
+        UnfitVariable: no program can get them: too long, for instance by references to references, or with NUL.
     """
     template = deployment.spec.template
     container = template.spec.containers[0]
     resolved: dict[str, str] = {}
+    size = 0
+
+    def put(name: str, value: str) -> None:
+        nonlocal size
+        size += len(f"{name}={value}".encode()) + 1
+        if size > LARGEST_ENVIRONMENT:
+            bound = f"{LARGEST_ENVIRONMENT:,} bytes, more than Linux gives a program"
+            raise UnfitVariable(f"with {name} all variables are more than {bound}")
+        if "\0" in value:
+            raise UnfitVariable(f"the variable {name} holds a NUL character, which ends a variable")
+        resolved[name] = value
 
     def lookup(kind: str, name: str, optional: bool) -> dict[str, str]:
         values = _values(objects, kind, deployment.namespace, name)
@@ -175,35 +210,47 @@ def environment(
     for source in container.env_from:
         for kind, reference in (("ConfigMap", source.config_map_ref), ("Secret", source.secret_ref)):
             if reference is not None:
-                values = lookup(kind, reference.name, reference.optional)
-                resolved |= {source.prefix + key: value for key, value in values.items()}
+                for key, value in lookup(kind, reference.name, reference.optional).items():
+                    put(source.prefix + key, value)
     for variable in container.env:
         origin = variable.value_from
         if origin is None:
-            resolved[variable.name] = _expanded(variable.value or "", resolved)
+            put(variable.name, _expanded(variable.name, variable.value or "", resolved))
             continue
         for kind, selected in (("ConfigMap", origin.config_map_key_ref), ("Secret", origin.secret_key_ref)):
             if selected is not None:
                 values = lookup(kind, selected.name, selected.optional)
                 if selected.key in values:
-                    resolved[variable.name] = values[selected.key]
+                    put(variable.name, values[selected.key])
                 elif not selected.optional:
                     raise MissingReference(f"{kind}/{selected.name} has no key {selected.key}")
         if origin.field_ref is not None:
-            resolved[variable.name] = _field(origin.field_ref.field_path, pod, labels, template.metadata.annotations)
+            put(variable.name, _field(origin.field_ref.field_path, pod, labels, template.metadata.annotations))
     written = container.model_dump(by_alias=True, include={"env", "env_from"})
     for added in variables(written, template.metadata.labels, deployment.name):
         path = "" if "value" in added else added["valueFrom"]["fieldRef"]["fieldPath"]
-        resolved[added["name"]] = _field(path, pod, labels, template.metadata.annotations) if path else added["value"]
+        put(added["name"], _field(path, pod, labels, template.metadata.annotations) if path else added["value"])
     return resolved
 
 
-def _expanded(value: str, known: Mapping[str, str]) -> str:
+def _expanded(name: str, value: str, known: Mapping[str, str]) -> str:
     """Replace ``$(NAME)`` by variables defined before, as Kubernetes does; unknown ones are left as they are."""
+    pieces: list[str] = []
+    # Counted before it is put together: eight variables of ten references each stand for gigabytes.
+    size, end = len(name) + 1, 0
 
-    def replace(match: re.Match[str]) -> str:
-        if match[0].startswith("$$"):
-            return match[0][1:]
-        return known.get(match[1], match[0])
+    def take(piece: str) -> None:
+        nonlocal size
+        size += len(piece.encode())
+        if size > LONGEST_VARIABLE:
+            raise UnfitVariable(
+                f"the variable {name} grows beyond {LONGEST_VARIABLE:,} bytes, more than Linux gives a program"
+            )
+        pieces.append(piece)
 
-    return re.sub(r"\$?\$\(([-._a-zA-Z0-9]+)\)", replace, value)
+    for match in _REFERENCE.finditer(value):
+        take(value[end : match.start()])
+        take(match[0][1:] if match[0].startswith("$$") else known.get(match[1], match[0]))
+        end = match.end()
+    take(value[end:])
+    return "".join(pieces)

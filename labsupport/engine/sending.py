@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from labsupport.errors import EngineError, UsageError
 from labsupport.records import Hop, Response, TrafficSpec
 
-__all__ = ["ClientSending", "HttpSending", "LocalRoute", "Reply", "Route", "response"]
+__all__ = ["ClientSending", "LocalRoute", "Reply", "Route", "response"]
 
 
 def response(record: dict[str, Any]) -> Response:
@@ -159,18 +159,20 @@ class LocalRoute:
 
     Args:
         host, port: where.
+        token: what it wants to be shown with every order.
     """
 
     FAILURES: tuple[type[Exception], ...] = (OSError, http.client.HTTPException)
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, token: str) -> None:
         self._address = (host, port)
+        self._headers = {"content-type": "application/json", "x-run-token": token}
 
     def start(self, path: str, body: str) -> Reply:
         """POST JSON, and return as soon as the headers are there."""
         connection = http.client.HTTPConnection(*self._address)
         try:
-            connection.request("POST", path, body=body, headers={"content-type": "application/json"})
+            connection.request("POST", path, body=body, headers=self._headers)
             return _LocalReply(connection)
         except BaseException:
             connection.close()
@@ -180,22 +182,8 @@ class LocalRoute:
         """Send a short request; returns status and text."""
         connection = http.client.HTTPConnection(*self._address, timeout=5.0)
         try:
-            connection.request(method, path, body=body, headers={"content-type": "application/json"})
+            connection.request(method, path, body=body, headers=self._headers)
             reply = connection.getresponse()
             return reply.status, reply.read().decode("utf-8", "replace")
         finally:
             connection.close()
-
-
-class HttpSending(ClientSending):
-    """A run of a load client that listens on this machine; see ``ClientSending``.
-
-    Args:
-        host, port: where the load client listens.
-        spec, url, connect_to, lost: see ``ClientSending``.
-    """
-
-    def __init__(
-        self, host: str, port: int, spec: TrafficSpec, *, url: str, connect_to: str | None, lost: Callable[[], None]
-    ) -> None:
-        super().__init__(LocalRoute(host, port), spec, url=url, connect_to=connect_to, lost=lost)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from labsupport import words
 from labsupport.explain.records import Ignored, Policy, PredictedOutcome, RoutedTo, RuleTrace
 
 __all__ = ["Explanation"]
@@ -64,6 +65,7 @@ class Explanation:
         """The rule that was chosen; None if none was."""
         return next((rule for rule in self.rules if rule.verdict == "chosen"), None)
 
+    @words.shown
     def __repr__(self) -> str:
         return "\n".join(_lines(self))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labsupport import words
 from labsupport.model.schema.base import Resource
 from labsupport.model.writing.lines import block
 from labsupport.model.writing.written import written
@@ -19,10 +20,11 @@ class Objects(tuple[Resource, ...]):
         """All objects as YAML documents."""
         return "\n---\n".join("\n".join(line.text for line in block(written(resource))) for resource in self)
 
+    @words.shown
     def __repr__(self) -> str:
         if len(self) == 1:
             return self.yaml
         return "\n".join(f"{resource.kind}/{resource.name}" for resource in self) or "no objects"
 
     def _repr_markdown_(self) -> str:
-        return f"```yaml\n{self.yaml}\n```" if len(self) == 1 else f"```text\n{self!r}\n```"
+        return f"```{'yaml' if len(self) == 1 else 'text'}\n{self!r}\n```"

@@ -34,6 +34,7 @@ class Explained:
     agrees: bool | None = None
     findings: tuple[str, ...] = ()
 
+    @words.shown
     def __repr__(self) -> str:
         return "\n".join([repr(self.explanation), *self.findings])
 

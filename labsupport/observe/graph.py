@@ -163,9 +163,11 @@ class ServiceGraph:
                 if _answered_s(call) >= since_s:
                     yield call
 
+    @words.shown
     def __repr__(self) -> str:
         return self.text(self.now())
 
+    @words.shown
     def text(self, graph: MeshGraph) -> str:
         """What was counted, as plain text."""
         lines = [f"service graph, {self._what}"]

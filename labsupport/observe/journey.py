@@ -140,6 +140,7 @@ class Journey:
         shown = self.request_id if len(self.request_id) <= 12 else f"{self.request_id[:8]}…"
         return f"x-request-id {shown or 'unknown'}{asked}{first}"
 
+    @words.shown
     def __repr__(self) -> str:
         lines = [f"journey of {self.title}"]
         if self.hops:

@@ -46,6 +46,7 @@ class Pushed:
         """Who was not told, in words; nothing if all were."""
         return [f"not told, because nothing of theirs changed: {', '.join(self.untold)}"] if self.untold else []
 
+    @words.shown
     def __repr__(self) -> str:
         lines = self.changed
         lines += [

@@ -40,6 +40,7 @@ class Pods(tuple[Pod, ...]):
         """The pods of one Deployment."""
         return type(self)(pod for pod in self if pod.workload == workload)
 
+    @words.shown
     def __repr__(self) -> str:
         if not self:
             return "no pods"
@@ -74,6 +75,7 @@ class AccessLog(tuple[AccessRecord, ...]):
         """The lines of one request, by its x-request-id."""
         return AccessLog(record for record in self if record.request_id == request_id)
 
+    @words.shown
     def __repr__(self) -> str:
         if not self:
             return "no access-log lines"
@@ -99,6 +101,7 @@ class LogText(str):
 
     __slots__ = ()
 
+    @words.shown
     def __repr__(self) -> str:
         return str(self) or "(empty log)"
 
@@ -134,6 +137,7 @@ class LabStatus:
         """Names of the pods that have an Envoy: the gateway, and every pod with a sidecar."""
         return tuple(pod.name for pod in self.pods if pod.has_proxy)
 
+    @words.shown
     def __repr__(self) -> str:
         ready = sum(pod.ready for pod in self.pods)
         head = f"{self.engine} mesh, namespace {self.namespace}: "

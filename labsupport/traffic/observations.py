@@ -393,6 +393,7 @@ class Observations(Sequence[Response], Taking):
         ]
         return pd.DataFrame(rows, columns=list(_COLUMNS))
 
+    @words.shown
     def __repr__(self) -> str:
         if not self._responses:
             return "no responses" + (f" among {self._window}" if self._window else "")

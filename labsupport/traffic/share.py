@@ -97,6 +97,7 @@ class Share(Mapping[str, float]):
     def __len__(self) -> int:
         return len(self.counts)
 
+    @words.shown
     def __repr__(self) -> str:
         if not self.counts:
             return f"share by {self.by}: no responses"

@@ -223,7 +223,7 @@ class Mesh:
 
     def connections(self, seen: Response, authority: str) -> list[AccessRecord]:
         """The lines about connections that are not HTTP, from a response on; a line is written when one ends."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             lines = self.lab.access_log(since_s=seen.started_s)
             told = [line for line in lines if line.protocol == "TCP" and line.authority == authority]

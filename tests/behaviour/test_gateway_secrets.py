@@ -72,7 +72,7 @@ def test_a_new_certificate_is_shown_without_a_failed_request_or_a_restart(mesh: 
         for _ in range(5):
             before = len(live.observations)
             mesh.apply(secret(authority.server("shop.example").secret("shop")))
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while len(live.observations) < before + 40:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)

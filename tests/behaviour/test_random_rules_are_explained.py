@@ -257,7 +257,7 @@ def accepted(mesh: Mesh, rules: list[Json]) -> list[Json]:
 
 def with_copies(mesh: Mesh, lines: list[AccessRecord], seen: Response, count: int) -> list[AccessRecord]:
     """The lines of a request once those of its copies are written, for which nobody waits otherwise."""
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 60
     while sum(record.mirrored for record in lines) < count and time.monotonic() < deadline:
         lines = list(mesh.lab.access_log(seen))
     return lines

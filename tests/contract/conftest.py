@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from contract_mesh import SUBSETS, Mesh, web_manifests
 
 from labsupport.engine.protocol import Engine
+
+if TYPE_CHECKING:
+    from labsupport.engine.embedded.engine import EmbeddedEngine
 
 
 def open_embedded() -> Engine:
@@ -54,3 +59,14 @@ def web(mesh: Mesh) -> Mesh:
     """The two-version service with sidecars, its subsets, and a client with a sidecar."""
     mesh.apply(web_manifests(), SUBSETS, "apps/client")
     return mesh
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedEngine]:
+    """An engine of its own, whose temporary folder nobody else uses."""
+    from labsupport.engine.embedded.engine import EmbeddedEngine
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    engine = EmbeddedEngine()
+    yield engine
+    engine.close()

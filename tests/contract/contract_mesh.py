@@ -143,7 +143,7 @@ spec:
 URL = "http://web:8080/"
 
 
-def eventually(condition: Callable[[], bool], seen: Callable[[], object] = lambda: "", timeout_s: float = 15.0) -> None:
+def eventually(condition: Callable[[], bool], seen: Callable[[], object] = lambda: "", timeout_s: float = 60.0) -> None:
     """Wait for a condition, and tell what was seen last when it does not come."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -27,7 +27,7 @@ def under_load(engine: Engine, rate: float) -> Iterator[list[Response]]:
         yield seen
     finally:
         sending.stop()
-        reader.join(30.0)
+        reader.join(120.0)
 
 
 def outcomes(seen: list[Response]) -> dict[str, int]:

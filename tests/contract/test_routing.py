@@ -198,3 +198,16 @@ def test_statistics_are_counted_by_cluster(web: Mesh) -> None:
         and metric.pod.startswith("client-")
     ]
     assert counted == [7.0]
+
+
+def test_every_hop_of_thousands_of_requests_is_in_the_log(web: Mesh) -> None:
+    for _ in range(3):
+        sent = {response.request_id for response in web.send(URL, 1000, concurrency=8)}
+        assert len(sent) == 1000
+        # Envoy marks the ids of requests that it traces, and a mesh may trace some.
+        records = web.engine.access_records(request_ids=sent, timeout_s=60)
+        hops = {
+            direction: {record.request_id for record in records if record.direction == direction}
+            for direction in ("outbound", "inbound")
+        }
+        assert hops == {"outbound": sent, "inbound": sent}

@@ -34,12 +34,12 @@ class App:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        return requests.get(f"{self.url}{path}", timeout=20, allow_redirects=False, **options)
+        return requests.get(f"{self.url}{path}", timeout=60, allow_redirects=False, **options)
 
     def post(self, path: str, **options: Any) -> requests.Response:
-        return requests.post(f"{self.url}{path}", timeout=20, allow_redirects=False, **options)
+        return requests.post(f"{self.url}{path}", timeout=60, allow_redirects=False, **options)
 
-    def wait_for(self, path: str, accept: Callable[[requests.Response], bool], *, timeout_s: float = 20.0) -> None:
+    def wait_for(self, path: str, accept: Callable[[requests.Response], bool], *, timeout_s: float = 60.0) -> None:
         """Poll until a reply is acceptable."""
         deadline = time.monotonic() + timeout_s
         while True:

@@ -10,15 +10,17 @@ from urllib.parse import urlsplit
 import pytest
 from image_app import App, StartApp
 
-from labsupport.engine.sending import HttpSending
+from labsupport.engine.sending import ClientSending, LocalRoute
 from labsupport.errors import EngineError, TrafficError, UsageError
-from labsupport.records import TrafficSpec
+from labsupport.records import Pod, TrafficSpec
 from labsupport.traffic import sending
+
+TOKEN = "known-to-the-kernel"
 
 
 @pytest.fixture(scope="module")
 def client(start_app: StartApp) -> App:
-    return start_app("client", SERVICE_NAME="client", SERVICE_VERSION="v1", POD_NAME="client-1")
+    return start_app("client", SERVICE_NAME="client", SERVICE_VERSION="v1", POD_NAME="client-1", RUN_TOKEN=TOKEN)
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +28,11 @@ def web(start_app: StartApp) -> App:
     return start_app("web", SERVICE_NAME="web", SERVICE_VERSION="safe", POD_NAME="web-safe-1")
 
 
-def run_of(client: str, spec: TrafficSpec, url: str) -> HttpSending:
+def run_of(client: str, spec: TrafficSpec, url: str) -> ClientSending:
     place = urlsplit(client)
-    return HttpSending(place.hostname or "", place.port or 0, spec, url=url, connect_to=None, lost=lambda: None)
+    return ClientSending(
+        LocalRoute(place.hostname or "", place.port or 0, TOKEN), spec, url=url, connect_to=None, lost=lambda: None
+    )
 
 
 class OneClient:
@@ -40,12 +44,15 @@ class OneClient:
     def __init__(self, client: App, target: App) -> None:
         self.client = client
         self.target = target
-        self.runs: list[HttpSending] = []
+        self.runs: list[ClientSending] = []
 
-    def send(self, spec: TrafficSpec) -> HttpSending:
+    def send(self, spec: TrafficSpec) -> ClientSending:
         path = sending.parse_url(spec.url).path
         self.runs.append(run_of(self.client.url, spec, f"{self.target.url}{path}"))
         return self.runs[-1]
+
+    def pods(self) -> list[Pod]:
+        return []
 
     def under_way(self) -> list[str]:
         return self.client.get("/").json()["runs"]
@@ -56,7 +63,7 @@ def engine(client: App, web: App) -> OneClient:
     return OneClient(client, web)
 
 
-def until(condition: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+def until(condition: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline

@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -339,7 +338,7 @@ def test_what_killed_labs_left_is_told_by_the_doctor_and_removed_by_reset(tmp_pa
         assert child.poll() is None, "the doctor only looks"
         done = run("reset", "--yes")
         assert str(folder) in done.output and not folder.exists()
-        assert child.wait(timeout=10) != 0
+        assert child.wait(timeout=60) != 0
     finally:
         child.kill()
         child.wait()
@@ -500,7 +499,6 @@ def test_a_reader_that_stops_reading_is_no_error():
     )
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
-    deadline = time.monotonic() + 30
-    process.wait(timeout=deadline - time.monotonic())
+    process.wait(timeout=60)
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()

@@ -98,7 +98,7 @@ def clone(tmp_path: Path) -> Clone:
 
 
 def eventually(condition, what: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)

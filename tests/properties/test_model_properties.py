@@ -17,6 +17,7 @@ from labsupport.model.analysis import analyse
 from labsupport.model.reading.documents import Document, read
 from labsupport.model.schema.duration import parse_duration
 from labsupport.model.validation import validate
+from labsupport.model.validation.virtualservice import _overlaps, hosts_overlap
 
 VALID = Path(__file__).parents[1] / "fidelity" / "validation" / "valid.yaml"
 TEXT = VALID.read_text(encoding="utf-8")
@@ -127,3 +128,20 @@ def test_what_was_read_can_be_written_and_read_again() -> None:
     again = read("\n---\n".join(json.dumps(entry.raw) for entry in documents))
     assert [entry.raw for entry in again] == [entry.raw for entry in documents]
     assert [entry.spec for entry in parse(again)] == [entry.spec for entry in parse(documents)]  # type: ignore[attr-defined]
+
+
+hosts = st.builds("{}{}".format, st.sampled_from(["", "*"]), st.text("ab.", max_size=4)).filter(bool)
+
+
+@QUICK
+@given(st.lists(hosts, max_size=8))
+def test_hosts_with_names_in_common_are_those_that_are_when_every_two_are_compared(given_hosts: list[str]) -> None:
+    overlaps = _overlaps(given_hosts)
+    compared = {
+        index
+        for index, host in enumerate(given_hosts)
+        if any(hosts_overlap(other, host) for other in given_hosts[:index])
+    }
+    assert set(overlaps) == compared
+    assert all(other < index for index, other in overlaps.items())
+    assert all(hosts_overlap(given_hosts[index], given_hosts[other]) for index, other in overlaps.items())

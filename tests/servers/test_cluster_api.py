@@ -45,7 +45,7 @@ def server() -> Iterator[FakeApiServer]:
 @pytest.fixture
 def api(server: FakeApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server.url)))
-    connection = Connection(timeout_s=2.0)
+    connection = Connection(timeout_s=30.0)
     api = Api(connection, "workshop-kim")
     yield api
     api.close()
@@ -83,13 +83,13 @@ def test_after_an_error_nothing_more_is_begun(api: Api) -> None:
         begun.append(number)
         if number == 0:
             raise EngineLostError("gone")
-        release.wait(5.0)
+        release.wait(120.0)
 
     started = time.monotonic()
     try:
         with pytest.raises(EngineLostError, match="gone"):
             api.map(work, range(40))
-        assert time.monotonic() - started < 4.0
+        assert time.monotonic() - started < 60.0
     finally:
         release.set()
     assert len(begun) < 40

@@ -197,7 +197,7 @@ def connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Conn
             lambda self: Seen("lab", PODS, proxies=frozenset(["client-1-a"]), addresses=ADDRESSES),
         )
         monkeypatch.setattr(NamespaceReader, "mesh", DEFAULT_MESH_CONFIG)
-        connection = Connection(timeout_s=2.0)
+        connection = Connection(timeout_s=30.0)
         connection.server_of_the_test = server  # type: ignore[attr-defined]
         yield connection
         connection.close()

@@ -67,7 +67,7 @@ def server() -> Iterator[FakeApiServer]:
 @pytest.fixture
 def lab(server: FakeApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server.url)))
-    yield Lab(Opened(Connection(timeout_s=2.0)))
+    yield Lab(Opened(Connection(timeout_s=30.0)))
     current.replace(None)
 
 

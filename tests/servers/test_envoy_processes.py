@@ -84,6 +84,19 @@ def test_last_words_are_the_last_line_that_says_something(tmp_path: Path) -> Non
     assert last_words(log) == "last of all"
 
 
+def test_an_envoy_that_crashed_is_told_by_its_cause(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    head = "[2026-01-01 00:00:00.000][7][critical]"
+    traced = "".join(f"{head}[backtrace] [backtrace.h:167] #{number}: [0x55c9f5cac016]\n" for number in range(60))
+    log.write_text(
+        f"{head}[backtrace] [b.h:173] Caught Floating point exception, suspect faulting address 0x5\n{traced}"
+    )
+    assert last_words(log, crashed=True) == "Floating point exception"
+    log.write_text(f"{head}[assert] [ring.cc:9] assert failure: size > 0. Details: none\n{traced}")
+    assert last_words(log, crashed=True) == "assert failure: size > 0. Details: none"
+    assert "#59" in last_words(log)
+
+
 APP = """
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -129,18 +142,18 @@ def test_the_spawner_starts_reports_and_takes_everything_along(tmp_path: Path) -
         assert b"ledger" in await reader.read()
         writer.close()
         failing = await client.start_program(("/bin/sh", "-c", "echo lost; exit 7"), cwd=folder, log=log)
-        assert await asyncio.wait_for(failing.ended, 5.0) == 7
+        assert await asyncio.wait_for(failing.ended, 60.0) == 7
         assert last_words(log) == "lost"
         missing = await client.start_program(("/no/such/program",), cwd=folder, log=log)
-        assert await asyncio.wait_for(missing.ended, 5.0) == 1
+        assert await asyncio.wait_for(missing.ended, 60.0) == 1
         stopped = await client.start_program(("/bin/sleep", "60"), cwd=folder, log=log)
-        await stopped.stop(grace_s=5.0)
+        await stopped.stop(grace_s=60.0)
         assert stopped.ended.result() == -signal.SIGTERM
         client.kill(os.getpid(), signal.SIGKILL)  # Not one of its own: must not be obeyed.
         client.close()
         return app.pid
 
-    app_pid = asyncio.run(asyncio.wait_for(scenario(), 20.0))
+    app_pid = asyncio.run(asyncio.wait_for(scenario(), 120.0))
     assert os.waitpid(pid, 0)[1] == 0
     assert rundir.process_start(app_pid) == ""
     assert not folder.exists()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labsupport import words
 from labsupport.display.drawing.text import el, esc, num
 from labsupport.display.drawing.theme import page_style, style
 
@@ -82,6 +83,7 @@ class Figure:
     table: str = field(default="", repr=False)
     narrow: tuple[str, float, float] | None = field(default=None, repr=False)
 
+    @words.shown
     def __repr__(self) -> str:
         return self.summary
 

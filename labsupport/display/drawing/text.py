@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from labsupport import words
+
 __all__ = ["breakable", "clip", "el", "esc", "fitting", "num", "width", "wrapped"]
 
 _BREAK = re.compile(r"(?<=[|/.:-])(?=[^|/.:-])")
@@ -35,7 +37,7 @@ _SIGN = 100
 
 def esc(value: object) -> str:
     """Text as HTML or SVG content or attribute value."""
-    return html.escape(str(value), quote=True)
+    return html.escape(words.visible(str(value)), quote=True)
 
 
 def breakable(text: str) -> str:
@@ -76,7 +78,7 @@ def el(tag: str, *children: str, **attributes: object) -> str:
 
 def width(text: str, size: float = 12.0, *, bold: bool = False) -> float:
     """About how wide a text is, in pixels; for placing labels without a browser."""
-    return sum(_advance(char, bold) for char in text) * size / 100
+    return sum(_advance(char, bold) for char in words.visible(text)) * size / 100
 
 
 def _advance(char: str, bold: bool) -> int:
@@ -93,6 +95,7 @@ def _advance(char: str, bold: bool) -> int:
 
 def clip(text: str, room: float, size: float = 12.0, *, bold: bool = False) -> str:
     """The text, shortened with an ellipsis in its middle if it is wider than ``room`` pixels."""
+    text = words.visible(text)
     if width(text, size, bold=bold) <= room:
         return text
     keep = len(text)

@@ -9,7 +9,7 @@ from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
 from labsupport.display.html.file_links import file_link
-from labsupport.errors import ManifestError, Problem
+from labsupport.errors import MOST_SHOWN, ManifestError, Problem
 from labsupport.records import ApplyResult, Leftovers, ObjectChange, ProxyChange
 
 __all__ = ["apply_html", "leftovers_html", "manifest_error_html"]
@@ -96,4 +96,7 @@ def _problem(problem: Problem) -> str:
 def manifest_error_html(error: ManifestError) -> str:
     """Why manifests were refused, problem by problem."""
     count = words.plural(len(error.problems), "problem")
-    return panel("✗ Refused", el("ul", *map(_problem, error.problems)), subtitle=f"{count}, nothing was changed")
+    shown = [_problem(problem) for problem in error.problems[:MOST_SHOWN]]
+    if len(error.problems) > MOST_SHOWN:
+        shown.append(el("li", f"… and {len(error.problems) - MOST_SHOWN:,} more"))
+    return panel("✗ Refused", el("ul", *shown), subtitle=f"{count}, nothing was changed")

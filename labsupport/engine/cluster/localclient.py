@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -24,9 +25,14 @@ _START_S = 15.0
 
 
 class LocalClient:
-    """A load client outside the cluster, started when it is first asked for."""
+    """A load client outside the cluster, started when it is first asked for.
+
+    Attributes:
+        token: what it wants to be shown with every order.
+    """
 
     def __init__(self) -> None:
+        self.token = secrets.token_urlsafe(32)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -46,6 +52,7 @@ class LocalClient:
         # What it sends goes to where it is told, and not through a proxy of this machine.
         environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
         roots = (str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH"))
+        environment["RUN_TOKEN"] = self.token
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, roots))
         process = subprocess.Popen(
             # A learner's file of the same name as one of our modules must not be taken for it.
@@ -94,7 +101,7 @@ def _application() -> Any:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.create_app({"SERVICE_NAME": "outside", "POD_NAME": "outside"})
+    return module.create_app({"SERVICE_NAME": "outside", "POD_NAME": "outside", "RUN_TOKEN": os.environ["RUN_TOKEN"]})
 
 
 def _end_with_parent() -> None:

@@ -17,6 +17,7 @@ from labsupport.engine.cluster.watch.pods import program
 from labsupport.engine.protocol import Sending
 from labsupport.engine.sending import ClientSending, LocalRoute, Route
 from labsupport.errors import EngineError, NotFoundError, UsageError
+from labsupport.model.schema.syntax import is_digits
 from labsupport.records import TrafficSpec
 from labsupport.urls import Target, parse_url
 
@@ -83,7 +84,7 @@ class ClusterTraffic:
             return self._sending(self._inside(spec.source), spec, url, _within(entrance))
         place = self._reach.address(entrance, self._node_addresses())
         if place is not None:
-            route = LocalRoute("127.0.0.1", self._local.port())
+            route = LocalRoute("127.0.0.1", self._local.port(), self._local.token)
             return self._sending(route, spec, url, f"{place[0]}:{place[1]}")
         return self._sending(self._pod_outside(), spec, url, _within(entrance))
 
@@ -212,4 +213,4 @@ def _port(container: Mapping[str, Any] | None) -> int:
         next((variable.get("value") for variable in container.get("env") or () if variable["name"] == "PORT"), "") or ""
     )
     declared = next((port["containerPort"] for port in container.get("ports") or ()), _CLIENT_PORT)
-    return int(written) if written.isdigit() else int(declared)
+    return int(written) if is_digits(written) else int(declared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.control import ControlPlane, PlainView
 from labsupport.engine.embedded.envoy.kubeproxy import NodePort
-from labsupport.engine.embedded.pods.pods import Addresses, EnvoyUnit, LivePod, Workplace
+from labsupport.engine.embedded.pods.pods import CLIENT, Addresses, EnvoyUnit, LivePod, Workplace
 from labsupport.engine.embedded.pods.probes import listening
 from labsupport.engine.embedded.processes import ports
 from labsupport.engine.embedded.processes.spawner_client import Process
@@ -53,13 +53,17 @@ class BuiltIn:
         place: where they run.
         addresses: of the lab.
         control: configures them.
+
+    Attributes:
+        plain: the shared Envoy; None while nothing needs it.
+        gateway: the gateway's pod; None until it is started.
     """
 
     def __init__(self, place: Workplace, addresses: Addresses, control: ControlPlane) -> None:
         self._place = place
         self._addresses = addresses
         self._control = control
-        self._plain: EnvoyUnit | None = None
+        self.plain: EnvoyUnit | None = None
         self._plain_ports: dict[str, ports.ReservedPort] = {}
         self._node_ports: dict[tuple[str, str, int], ports.ReservedPort] = {}
         self.outside_port = ports.reserve()
@@ -94,8 +98,13 @@ class BuiltIn:
             folder = self._place.folder / "outside"
             folder.mkdir(mode=0o700, exist_ok=True)
             self._outside = await self._place.spawner.start_app(
-                self._place.programs.path("client"),
-                env={"SERVICE_NAME": "outside", "POD_NAME": "outside", "PORT": str(self.outside_port.number)},
+                self._place.programs.path(CLIENT),
+                env={
+                    "SERVICE_NAME": "outside",
+                    "POD_NAME": "outside",
+                    "PORT": str(self.outside_port.number),
+                    "RUN_TOKEN": self._place.run_token,
+                },
                 port=self.outside_port.number,
                 log=folder / "app.log",
                 grace_s=1.0,
@@ -132,17 +141,17 @@ class BuiltIn:
             return
         self._control.plain = view
         self._control.touch()
-        if self._plain is None:
+        if self.plain is None:
             self._place.make_folder(_PLAIN)
             self._control.prepare_plain()
-            self._plain = EnvoyUnit(self._place, _PLAIN, node=view.node, cluster=_PLAIN, concurrency=1)
+            self.plain = EnvoyUnit(self._place, _PLAIN, node=view.node, cluster=_PLAIN, concurrency=1)
 
     def _port_for(self, namespace: str) -> int:
         return self._plain_ports.setdefault(namespace, ports.reserve()).number
 
     async def plain_ready(self) -> None:
         """Wait until the shared Envoy, if there is one, holds its configuration and listens."""
-        if self._plain is not None:
+        if self.plain is not None:
             for port in self._plain_ports.values():
                 await listening(port.number)
 
@@ -176,9 +185,9 @@ class BuiltIn:
 
     async def stop_plain(self) -> None:
         """End the shared Envoy, when nothing is left that needs it."""
-        if self._plain is not None:
-            await self._plain.keeper.stop()
-            self._plain = None
+        if self.plain is not None:
+            await self.plain.keeper.stop()
+            self.plain = None
         if self._control.plain is not None:
             self._place.ads.remove(self._control.plain.node)
             self._control.plain = None

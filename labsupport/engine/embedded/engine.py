@@ -24,7 +24,7 @@ from labsupport.engine.embedded.processes import rundir
 from labsupport.engine.embedded.processes.link import Link
 from labsupport.engine.patching import patched, placed
 from labsupport.engine.protocol import Sending
-from labsupport.engine.sending import HttpSending
+from labsupport.engine.sending import ClientSending, LocalRoute
 from labsupport.engine.warned import warnings
 from labsupport.errors import EngineError, EngineLostError, NotFoundError, UsageError
 from labsupport.model import Resource
@@ -44,7 +44,10 @@ from labsupport.urls import parse_url
 
 __all__ = ["EmbeddedEngine"]
 
-OPEN_TIMEOUT_S = 30.0
+# A supervisor that ends or finds something missing says so at once; this is for a machine that is very busy.
+OPEN_TIMEOUT_S = 120.0
+# A change that does not get through is taken back before that is told, which takes 15 s at most.
+_BEYOND_S = 25.0
 
 
 class EmbeddedEngine:
@@ -144,7 +147,7 @@ class EmbeddedEngine:
             return next((line.strip() for line in reversed(lines) if line.strip()), "")
         return ""
 
-    def _call(self, method: str, *arguments: Any, timeout_s: float = 15.0, **options: Any) -> Any:
+    def _call(self, method: str, *arguments: Any, timeout_s: float = 60.0, **options: Any) -> Any:
         if self._closed is not None:
             raise EngineLostError("this lab is closed. Open a new one with Lab()")
         return self._link.call(method, arguments, options, timeout_s=timeout_s)
@@ -157,16 +160,17 @@ class EmbeddedEngine:
         Raises:
             ManifestError: something is refused; nothing was changed.
             ConfigRejectedError: an Envoy refused the result; nothing was changed.
-            WaitTimeoutError: it is not in force in time; says what was seen last.
+            WaitTimeoutError: it is not in force in time; says what was seen last, and whether it was taken back: where
+                a proxy does not acknowledge it, but not where pods are not ready yet.
         """
         began = time.perf_counter()
         ours = [placed(resource, self.namespace) for resource in objects]
-        result: ApplyResult = self._call("apply", ours, timeout_s=timeout_s + 10.0, wait_s=timeout_s)
+        result: ApplyResult = self._call("apply", ours, timeout_s=timeout_s + _BEYOND_S, wait_s=timeout_s)
         return _measured(result, time.perf_counter() - began, warnings(ours))
 
     def delete(self, refs: Iterable[Ref], *, timeout_s: float = 60.0) -> ApplyResult:
         """Delete objects; ``NotFoundError`` if one does not exist, and then nothing is deleted."""
-        result: ApplyResult = self._call("delete", list(refs), timeout_s=timeout_s + 10.0, wait_s=timeout_s)
+        result: ApplyResult = self._call("delete", list(refs), timeout_s=timeout_s + _BEYOND_S, wait_s=timeout_s)
         return result
 
     def patch(self, ref: Ref, patch: Mapping[str, Any], *, timeout_s: float = 60.0) -> ApplyResult:
@@ -264,7 +268,7 @@ class EmbeddedEngine:
             NotFoundError: there is no such source.
         """
         target = parse_url(spec.url)
-        _, port = self._call("source", spec.source)
+        port, token = self._call("source", spec.source)
         connect_to = None
         url = f"{target.scheme}://{target.authority}{target.path}"
         if target.via == "service":
@@ -289,7 +293,8 @@ class EmbeddedEngine:
                 )
             url = f"http://{entrance.authority}{target.path}"
             connect_to = f"127.0.0.1:{entrance.port}"
-        return HttpSending("127.0.0.1", port, spec, url=url, connect_to=connect_to, lost=self._link.check)
+        route = LocalRoute("127.0.0.1", port, token)
+        return ClientSending(route, spec, url=url, connect_to=connect_to, lost=self._link.check)
 
     # --- end ----------------------------------------------------------------------------------------------------
 

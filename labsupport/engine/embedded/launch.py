@@ -17,6 +17,7 @@ def main(arguments: list[str]) -> None:
     descriptor, folder, written, namespace = arguments
     from labsupport.engine.embedded.processes import rundir
 
+    parent = os.getppid()
     kernel = socket.socket(fileno=int(descriptor))
     kernel.set_inheritable(False)
     os.chdir(folder)
@@ -32,7 +33,8 @@ def main(arguments: list[str]) -> None:
         kernel.close()
         ours.close()
         os.setpgid(0, 0)
-        spawner.serve(theirs, Path(folder), Path(json.loads(written)[0]))
+        known = (parent, rundir.process_start(parent))
+        spawner.serve(theirs, Path(folder), Path(json.loads(written)[0]), kernel=known)
         os._exit(0)
     theirs.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -11,6 +11,7 @@ from functools import singledispatch
 
 from labsupport.controlplane.translate import unsupported
 from labsupport.controlplane.translate.gateway.tls import CIPHERS
+from labsupport.engine.embedded import harmful
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.podtemplate import image_name
 from labsupport.errors import Problem
@@ -20,7 +21,6 @@ from labsupport.model import (
     DestinationRule,
     Gateway,
     Resource,
-    Secret,
     Service,
     ServiceEntry,
     Sidecar,
@@ -153,6 +153,7 @@ def _deployment(deployment: Deployment, images: Programs) -> Iterator[Refusal]:
         for field, given in (("command", container.command), ("args", container.args)):
             if given:
                 yield f"{at}.containers[0].{field}", f"the embedded mesh does not honour {field}", _CLUSTER
+    yield from harmful.of_annotations(deployment.spec.template.metadata.annotations)
     mode = deployment.spec.template.metadata.annotations.get("traffic.sidecar.istio.io/includeOutboundPorts")
     if mode:
         yield "spec.template.metadata.annotations", "the embedded mesh captures all or nothing", _CLUSTER
@@ -176,17 +177,6 @@ def _service(service: Service, images: Programs) -> Iterator[Refusal]:
         elif port.node_port and port.node_port not in _NODE_PORTS:
             reason = f"{port.node_port} is not in the range of node ports, {_NODE_PORTS[0]}-{_NODE_PORTS[-1]}"
             yield at, reason, "Take a number of the range, or leave it out to get a free one"
-
-
-@_of_kind.register
-def _secret(secret: Secret, images: Programs) -> Iterator[Refusal]:
-    # What the API server asks of the type; whether a certificate is one shows where a rule names the Secret.
-    if secret.type != "kubernetes.io/tls":
-        return
-    for key in ("tls.crt", "tls.key"):
-        if key not in secret.data and key not in secret.string_data:
-            remedy = "Add it under data (base64) or stringData"
-            yield f"data[{key}]", f"a Secret of type kubernetes.io/tls has the key {key}", remedy
 
 
 @_of_kind.register
@@ -228,6 +218,8 @@ def _destination_rule(destination_rule: DestinationRule, images: Programs) -> It
         for place, level in levels:
             if level.load_balancer is not None and level.load_balancer.simple == "PASSTHROUGH":
                 yield f"{place}.loadBalancer.simple", "PASSTHROUGH needs captured connections", _CLUSTER
+            if level.load_balancer is not None and level.load_balancer.consistent_hash is not None:
+                yield from harmful.of_hash(level.load_balancer.consistent_hash, f"{place}.loadBalancer.consistentHash")
             if level.tls is not None:
                 yield from _originated(level.tls, f"{place}.tls")
 

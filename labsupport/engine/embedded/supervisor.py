@@ -23,10 +23,19 @@ from labsupport.engine.embedded.envoy import admin, binary
 from labsupport.engine.embedded.envoy.ads import AdsServer
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
 from labsupport.engine.embedded.holding import RulesInForce
-from labsupport.engine.embedded.pods.pods import APP_LOG, ENVOY_LOG, Addresses, LivePod, Workplace, check_storage
+from labsupport.engine.embedded.pods.pods import (
+    APP_LOG,
+    CLIENT,
+    ENVOY_LOG,
+    Addresses,
+    LivePod,
+    Workplace,
+    check_storage,
+)
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.embedded.pods.trial import Trials
 from labsupport.engine.embedded.processes.spawner_client import Spawner
+from labsupport.engine.embedded.restoring import Blocked, Restoring
 from labsupport.engine.embedded.workloads import Workloads
 from labsupport.engine.podtemplate import MissingReference
 from labsupport.errors import (
@@ -72,6 +81,7 @@ class Supervisor:
         self._control = ControlPlane(self._ads, self._addresses, ServiceAddresses(), namespace)
         self._workloads = Workloads(self._place, self._addresses, self._control)
         self._built_in = BuiltIn(self._place, self._addresses, self._control)
+        self._restoring = Restoring(self._ads, self._control, self._workloads, self._built_in)
         self._base = built_in_objects(namespace)
         self._control.objects = self._base
         self._base_keys = {key_of(resource) for resource in self._base}
@@ -171,9 +181,7 @@ class Supervisor:
             if not kinds <= set(RULES):
                 check_storage(self._folder)
                 self._built_in.update_plain()
-            await asyncio.gather(
-                self._control.publish(timeout_s=deadline - time.monotonic()), self._pods(kinds, deadline)
-            )
+            await asyncio.gather(self._publish(deadline), self._pods(kinds, deadline))
             if not kinds <= set(RULES):
                 await self._built_in.plain_ready()
             if kinds & set(CREDENTIALS):
@@ -183,15 +191,19 @@ class Supervisor:
             if isinstance(error, ManifestError | StorageError):
                 raise
             raise ConfigRejectedError(f"nothing was changed, because {error}") from error
-        except OSError as error:
-            if isinstance(error, EngineError):
-                raise
+        except Blocked as error:
             await self._restore(before, pods_before)
-            raise EngineError(f"nothing was changed, because this machine refuses: {error}") from error
+            raise WaitTimeoutError(f"nothing was changed, because {error}") from error
         except WaitTimeoutError:
             # As on a cluster, what was accepted stays, and the pods go on trying.
             self._remember(changes, mark, began)
             raise
+        except Exception as error:
+            await self._restore(before, pods_before)
+            if isinstance(error, LabError):
+                raise
+            what = "this machine refuses" if isinstance(error, OSError) else type(error).__name__
+            raise EngineError(f"nothing was changed, because {what}: {error}") from error
         done = self._remember(changes, mark, began)
         return ApplyResult(
             changes,
@@ -225,13 +237,14 @@ class Supervisor:
         if kinds & {"Deployment", "ConfigMap", "Secret", "Namespace"}:
             await self._workloads.reconcile(timeout_s=max(deadline - time.monotonic(), 0.1))
 
+    async def _publish(self, deadline: float) -> None:
+        try:
+            await self._control.publish(timeout_s=deadline - time.monotonic())
+        except WaitTimeoutError as error:
+            raise Blocked(str(error)) from error
+
     async def _restore(self, before: tuple[Resource, ...], pods: set[str]) -> None:
-        """Put the former state back after a change that was refused."""
-        self._control.objects = before
-        self._control.touch()
-        await self._workloads.drop(pod for name, pod in list(self._control.pods.items()) if name not in pods)
-        with contextlib.suppress(WaitTimeoutError, ConfigRejectedError):
-            await self._control.publish(timeout_s=5.0)
+        await self._restoring.back_to(before, pods)
         self._task(self._reconcile_quietly())
 
     async def _reconcile_quietly(self) -> None:
@@ -317,20 +330,20 @@ class Supervisor:
             pod = matching[0]
         return pod
 
-    async def source(self, name: str) -> tuple[str, int]:
-        """The load client of a pod: the pod's name and the client's local port."""
+    async def source(self, name: str) -> tuple[int, str]:
+        """The load client of a pod: its local port, and the token that it wants to be shown."""
         if name == "outside":
-            return "outside", await self._built_in.outside()
+            return await self._built_in.outside(), self._place.run_token
         pod = self._pod(name)
-        if pod.image != "client":
+        if pod.image != CLIENT:
             clients = sorted(
-                {running.info.workload for running in self._control.pods.values() if running.image == "client"}
+                {running.info.workload for running in self._control.pods.values() if running.image == CLIENT}
             )
             known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one"
             raise NotFoundError(f"{name!r} runs {pod.image or 'no program'}, not the load client. {known}")
         if not pod.ready:
             raise EngineError(f"pod {pod.name} is not ready; its last words: {pod.last_words or '(none)'}")
-        return pod.name, pod.app_port.number
+        return pod.app_port.number, self._place.run_token
 
     async def entrances(self) -> dict[str, Entrance]:
         """Ways in from outside: ``gateway`` (port 80), ``gateway:<port>`` for what Gateways open, node ports."""

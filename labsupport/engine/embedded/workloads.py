@@ -12,7 +12,7 @@ from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.control import ControlPlane
 from labsupport.engine.embedded.pods.pods import Addresses, LivePod, Workplace, pod_suffix
 from labsupport.engine.podtemplate import PodTemplate, environment, pod_template
-from labsupport.errors import EngineError, WaitTimeoutError
+from labsupport.errors import ConfigRejectedError, EngineError, WaitTimeoutError
 from labsupport.model import Deployment, Resource
 
 __all__ = ["Workloads", "namespace_labels"]
@@ -105,6 +105,9 @@ class Workloads:
             for pod in starting:
                 if isinstance(pod.failure, EngineError) and not isinstance(pod.failure, WaitTimeoutError):
                     raise pod.failure
+                if pod.envoy is not None and pod.envoy.keeper.restarts >= HOPELESS_RESTARTS:
+                    words = pod.envoy.keeper.last_words
+                    raise ConfigRejectedError(f"the Envoy of {pod.name} does not start; its last words: {words}")
                 if pod.restarts >= HOPELESS_RESTARTS:
                     raise WaitTimeoutError(
                         f"pod {pod.name} does not start, it ended {pod.restarts} times; its last words: "

@@ -50,6 +50,7 @@ class Note:
         """The object as ``Kind/name``."""
         return f"{self.kind}/{self.name}"
 
+    @words.shown
     def __str__(self) -> str:
         place = words.place(self.file, self.line) if self.file else ""
         where = ", ".join(part for part in (place, self.ref, self.path) if part)

@@ -73,8 +73,6 @@ class EnvVarSource(KubeSchema):
 class EnvVar(KubeSchema):
     """An environment variable of a container."""
 
-    ONE_OF: ClassVar = (("value", "valueFrom"),)
-
     name: str
     value: str | None = None
     value_from: EnvVarSource | None = None

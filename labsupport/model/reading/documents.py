@@ -20,8 +20,10 @@ from labsupport.records import JsonObject
 
 __all__ = ["Document", "of_data", "read"]
 
-MAX_BYTES = 16 * 1024 * 1024
-"""Larger files are not manifests; etcd refuses objects over 1.5 MB."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Larger files are not manifests; etcd refuses objects over 1.5 MB, and reading takes seconds for each MB."""
+
+_PARTED = "Part it; an object of more than 1.5 MB fits into no cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def of_data(value: JsonObject, *, file: str = "") -> list[Document]:
 def _file(path: Path, loose: bool) -> list[Document | Problem]:
     try:
         if path.stat().st_size > MAX_BYTES:
-            return [Problem(f"the file is larger than {MAX_BYTES >> 20} MiB", file=str(path))]
+            return [Problem(f"the file is larger than {MAX_BYTES >> 20} MiB", file=str(path), remedy=_PARTED)]
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
@@ -114,7 +116,7 @@ def _finish(entries: Iterable[Document | Problem], where: str, *, empty: bool) -
 
 def _documents(text: str, file: str, loose: bool) -> list[Document | Problem]:
     if len(text) > MAX_BYTES:
-        return [Problem(f"the text is larger than {MAX_BYTES >> 20} MiB", file=file)]
+        return [Problem(f"the text is larger than {MAX_BYTES >> 20} MiB", file=file, remedy=_PARTED)]
     if loose:
         return _cut_documents(text, file)
     result: list[Document | Problem] = []

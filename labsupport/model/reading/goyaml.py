@@ -20,7 +20,8 @@ from labsupport.records import Json, JsonObject
 __all__ = ["Composer", "Tree", "YamlProblem", "resolve_scalar"]
 
 MAX_DEPTH: Final = 200
-MAX_NODES: Final = 1_000_000
+MAX_NODES: Final = 250_000
+MAX_PATH: Final = 1_000
 
 Scalar = str | int | float | bool | None
 
@@ -207,7 +208,8 @@ class Composer:
         if node.depth > MAX_DEPTH:
             raise YamlProblem(f"the aliases nest it more than {MAX_DEPTH} levels deep", line)
         if node.size > MAX_NODES:
-            raise YamlProblem(f"the aliases blow it up to more than {MAX_NODES} values", line)
+            message = f"the document has more than {MAX_NODES:,} values, those of aliases counted where they are used"
+            raise YamlProblem(message, line, "Part it into several objects.")
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> Scalar:
         tag = event.tag or ""
@@ -263,6 +265,10 @@ class Composer:
                 continue
             seen[name] = key.line
             place = f"{path}.{name}" if path else name
+            if len(place) > MAX_PATH:
+                # Every field below would repeat it.
+                message = f"the key {name[:40]!r} makes a field path of more than {MAX_PATH:,} characters"
+                raise YamlProblem(message, key.line, "Use shorter keys, or nest less.")
             tree.lines[place] = key.line
             result[name] = self._value(child, place, tree)
         return result

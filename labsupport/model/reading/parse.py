@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.names import label_issues, name_problem
 from labsupport.model.schema.shape import meant, shape_of
 from labsupport.model.schema.suggest import closest
+from labsupport.model.validation.values import value_issues
 from labsupport.model.validation.verdict import inspect
 from labsupport.records import JsonObject
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from labsupport.model.reading.documents import Document
 
 __all__ = ["loose_fields", "parse"]
+
+_PART_ENDS = re.compile(r"[.\[]")
 
 
 def parse(documents: Iterable[Document], *, namespace: str = "default") -> list[Resource]:
@@ -104,13 +108,16 @@ def _resource(document: Document, namespace: str) -> tuple[Resource | None, list
         return None, [_problem(document, issue)]
     assert cls is not None
     inspection = inspect(document.raw, namespace=namespace)
-    issues = [issue for issue in inspection.errors if not _told(issue, inspection.errors, document.origin)]
+    told = _Told(inspection.errors, document.origin)
+    issues = [issue for issue in inspection.errors if not told.has(issue)]
     metadata = document.raw.get("metadata")
     if isinstance(metadata, dict) and not any(issue.path.startswith("metadata") for issue in issues):
         problem = name_problem(cls.KIND, metadata.get("name") or "", metadata)
         issues += [problem] if problem else []
         issues += label_issues(cls.KIND, document.raw)
     resource = inspection.resource
+    if resource is not None and not issues:
+        issues += value_issues(resource)
     if issues or resource is None:
         return None, [_problem(document, issue) for issue in issues]
     resource._origin = document.origin
@@ -119,17 +126,24 @@ def _resource(document: Document, namespace: str) -> tuple[Resource | None, list
     return resource, []
 
 
-def _told(issue: Issue, every: Iterable[Issue], origin: Origin) -> bool:
-    """Whether it only follows from a misspelt field: that the right one is missing, or what istiod says without it."""
-    parent, _, name = issue.path.rpartition(".")
-    for other in every:
-        if other.by != "strict" or not other.remedy.startswith("Did you mean"):
-            continue
-        if other.path.rpartition(".")[0] == parent and other.remedy == meant(name) and issue.path not in origin.lines:
+class _Told:
+    """What follows from misspelt fields only: that the right one is missing, or what istiod says without it."""
+
+    def __init__(self, every: Iterable[Issue], origin: Origin) -> None:
+        self._origin = origin
+        self._meant: set[tuple[str, str]] = set()
+        self._around: set[str] = set()
+        for issue in every:
+            if issue.by == "strict" and issue.remedy.startswith("Did you mean"):
+                self._meant.add((issue.path.rpartition(".")[0], issue.remedy))
+                self._around |= {issue.path[: end.start()] for end in _PART_ENDS.finditer(issue.path)}
+
+    def has(self, issue: Issue) -> bool:
+        """Whether it need not be told."""
+        parent, _, name = issue.path.rpartition(".")
+        if (parent, meant(name)) in self._meant and issue.path not in self._origin.lines:
             return True
-        if issue.by == "webhook" and other.path.startswith((f"{issue.path}.", f"{issue.path}[")):
-            return True
-    return False
+        return issue.by == "webhook" and issue.path in self._around
 
 
 def _class(raw: JsonObject) -> tuple[type[Resource] | None, Issue | None]:

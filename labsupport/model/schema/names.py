@@ -9,7 +9,7 @@ from labsupport.model.schema.issues import Issue
 from labsupport.model.schema.syntax import label_problems
 from labsupport.records import Json
 
-__all__ = ["is_dns_label", "label_issues", "name_problem"]
+__all__ = ["is_dns_label", "is_dns_subdomain", "label_issues", "name_problem"]
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -25,6 +25,11 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 def is_dns_label(text: str) -> bool:
     """Tell whether text is one lower-case DNS label (RFC 1123), as names of namespaces are."""
     return len(text) <= 63 and _LABEL.fullmatch(text) is not None
+
+
+def is_dns_subdomain(text: str) -> bool:
+    """Tell whether text is lower-case DNS labels with dots between them (RFC 1123), as most names are."""
+    return len(text) <= 253 and _SUBDOMAIN.fullmatch(text) is not None
 
 
 def name_problem(kind: str, name: str, metadata: Mapping[str, Json]) -> Issue | None:
@@ -50,7 +55,7 @@ def name_problem(kind: str, name: str, metadata: Mapping[str, Json]) -> Issue | 
     elif kind == "Namespace":
         if not is_dns_label(name):
             what = "lower-case letters, digits and hyphens, at most 63"
-    elif len(name) > 253 or not _SUBDOMAIN.fullmatch(name):
+    elif not is_dns_subdomain(name):
         what = "lower-case letters, digits, hyphens and dots, at most 253"
     if what:
         return Issue("object", "metadata.name", f"{name[:80]!r} is not a valid name", f"Use {what}.")

@@ -17,6 +17,7 @@ __all__ = [
     "duration_problem",
     "fqdn_problem",
     "host_problem",
+    "is_digits",
     "is_dns_label",
     "is_go_integer",
     "is_ip",
@@ -69,6 +70,11 @@ def is_go_integer(text: str) -> int | None:
         return None
     number = int(text)
     return number if -(2**63) <= number < 2**63 else None
+
+
+def is_digits(text: str) -> bool:
+    """Tell whether text is a whole number in up to 18 ASCII digits: what ``int`` takes and 64 bits hold."""
+    return 0 < len(text) <= 18 and text.isascii() and text.isdecimal()
 
 
 def fqdn_problem(host: str) -> str:

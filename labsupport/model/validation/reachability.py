@@ -46,13 +46,17 @@ def warn_unreachable(spec: VirtualServiceSpec, findings: Findings) -> None:
     prefixes = _walk(spec.http, "spec.http", findings)
     _walk(spec.tcp, "spec.tcp", findings)
     _walk(spec.tls, "spec.tls", findings)
-    for index, first in enumerate(prefixes):
-        for later in prefixes[index + 1 :]:
-            if later.prefix != first.prefix and _covers(first, later):
-                message = (
-                    f"never holds: prefix {first.prefix!r} in {first.rule} comes first and covers {later.prefix!r}"
-                )
-                findings.warn(later.path, message, "Put the longer prefix first.", INEFFECTIVE)
+    # Looked up by each beginning of a prefix: comparing every two of many matches would take minutes.
+    seen: dict[str, list[_Prefix]] = {}
+    for later in prefixes:
+        for length in range(1, len(later.prefix)):
+            for first in seen.get(later.prefix[:length], ()):
+                if _covers(first, later):
+                    message = (
+                        f"never holds: prefix {first.prefix!r} in {first.rule} comes first and covers {later.prefix!r}"
+                    )
+                    findings.warn(later.path, message, "Put the longer prefix first.", INEFFECTIVE)
+        seen.setdefault(later.prefix, []).append(later)
 
 
 def _name(route: Schema, path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from labsupport.model.kinds.virtualservice import (
     L4MatchAttributes,
     TCPRoute,
@@ -74,10 +76,30 @@ def _hosts(spec: VirtualServiceSpec, gateway_only: bool, findings: Findings) -> 
             valid = False
     if not valid:
         return
-    for index, host in enumerate(spec.hosts):
-        for other in spec.hosts[:index]:
-            if hosts_overlap(other, host):
-                findings.error(f"spec.hosts[{index}]", f"{host!r} overlaps {other!r} in the same VirtualService")
+    for index, other in sorted(_overlaps(spec.hosts).items()):
+        message = f"{spec.hosts[index]!r} overlaps {spec.hosts[other]!r} in the same VirtualService"
+        findings.error(f"spec.hosts[{index}]", message)
+
+
+def _overlaps(hosts: Sequence[str]) -> dict[int, int]:
+    """By position of a host: that of an earlier one with names in common, if there is one."""
+    # Read backwards and sorted, what a wildcard covers comes right after it: no two of many hosts need be compared.
+    ordered = sorted((host.removeprefix("*")[::-1], not host.startswith("*"), at) for at, host in enumerate(hosts))
+    overlaps: dict[int, int] = {}
+    wildcards: list[tuple[str, int]] = []
+    last_exact = ("", -1)
+    for ending, exact, at in ordered:
+        while wildcards and not ending.startswith(wildcards[-1][0]):
+            wildcards.pop()
+        other = wildcards[-1][1] if wildcards else -1
+        if exact:
+            other = last_exact[1] if last_exact[0] == ending and last_exact[1] >= 0 else other
+            last_exact = (ending, at)
+        else:
+            wildcards.append((ending, min(at, other) if other >= 0 else at))
+        if other >= 0:
+            overlaps.setdefault(max(at, other), min(at, other))
+    return overlaps
 
 
 def hosts_overlap(host: str, other: str) -> bool:

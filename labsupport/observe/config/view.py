@@ -62,6 +62,7 @@ class ConfigView:
     version: str = ""
     note: str = ""
 
+    @words.shown
     def __repr__(self) -> str:
         place = f" ({self.source})" if self.source else ""
         lines = [f"What was written{place}", *(f"  {line.text}" for line in self.written), ""]

@@ -402,7 +402,7 @@ def test_weights_that_are_turned_reach_the_rule_and_the_sliders_show_it(ruled, s
     assert (shown["rule"], shown["weights"], shown["ready"]) == ("VirtualService/web", [90, 10], True)
     ruled._receive(ruled, {"do": "weights", "weights": [30, 70]}, None)
     ruled._step()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not source.steering.turned:
         assert time.monotonic() < deadline
         threading.Event().wait(0.01)

@@ -134,7 +134,7 @@ def test_its_thread_ends_with_it(lab):
     thread = live._thread
     assert thread is not None and thread.is_alive()
     live.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while thread.is_alive():
         assert time.monotonic() < deadline
         threading.Event().wait(0.01)

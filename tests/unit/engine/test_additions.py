@@ -91,7 +91,11 @@ def test_a_gateway_has_no_program_that_gets_variables() -> None:
     assert config_of(template)["concurrency"] == 1
 
 
-@pytest.mark.parametrize("written", ["not: [closed", "- a list", "a word"])
+@pytest.mark.parametrize(
+    "written",
+    ["not: [closed", "- a list", "a word", "[" * 5000, "{a: " * 400 + "1" + "}" * 400],
+    ids=["not closed", "a list", "a word", "deep and not closed", "deep"],
+)
 def test_a_configuration_that_cannot_be_read_is_left_alone(written: str) -> None:
     raw = deployment(annotations=f"{{{_CONFIG}: {written!r}}}")
     template = added(raw)

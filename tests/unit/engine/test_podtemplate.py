@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from labsupport.engine.podtemplate import MissingReference, environment, image_name, injected, pod_template
+from labsupport.engine.podtemplate import (
+    LONGEST_VARIABLE,
+    MissingReference,
+    UnfitVariable,
+    concurrency,
+    environment,
+    image_name,
+    injected,
+    pod_template,
+)
 from labsupport.model import Resource, parse
 from labsupport.model.reading.documents import read
 
@@ -65,7 +76,12 @@ def test_the_first_port_that_is_declared_is_kept() -> None:
 
 @pytest.mark.parametrize(
     ("strategy", "replicas", "surge"),
-    [("", 1, 1), ("", 10, 3), ("rollingUpdate: {maxSurge: 2}", 10, 2), ("rollingUpdate: {maxSurge: 0}", 4, 1)],
+    [
+        ("", 1, 1),
+        ("", 10, 3),
+        ("rollingUpdate: {maxSurge: 2}", 10, 2),
+        ("rollingUpdate: {maxSurge: 0}", 4, 1),
+    ],
 )
 def test_surge_follows_the_strategy(strategy: str, replicas: int, surge: int) -> None:
     extra = f"replicas: {replicas}\n  strategy: {{{strategy}}}"
@@ -99,3 +115,59 @@ def test_a_missing_key_is_named() -> None:
     env = ", env: [{name: K, valueFrom: {configMapKeyRef: {name: c, key: k}}}]"
     with pytest.raises(MissingReference, match="ConfigMap/c"):
         environment(deployment(container=env), [], pod={}, labels={})
+
+
+def referring(names: str) -> str:
+    """Variables that each stand for ten times what the one before stands for."""
+    env = "{name: A, value: abcdefghij}"
+    for before, name in pairwise(names):
+        env += f", {{name: {name}, value: {f'$({before})' * 10}}}"
+    return f", env: [{env}]"
+
+
+def test_references_to_references_grow_up_to_what_a_program_can_get() -> None:
+    seen = environment(deployment(container=referring("ABCDE")), [], pod={}, labels={})
+    assert len(seen["E"]) == 100_000
+    with pytest.raises(UnfitVariable, match="the variable F grows beyond 131,071 bytes"):
+        environment(deployment(container=referring("ABCDEFGH")), [], pod={}, labels={})
+
+
+@pytest.mark.parametrize(("length", "fits"), [(LONGEST_VARIABLE - len("A="), True), (LONGEST_VARIABLE - 1, False)])
+def test_a_long_variable_is_refused_where_linux_refuses_it(length: int, fits: bool) -> None:
+    container = f", env: [{{name: A, value: {'x' * length}}}]"
+    if fits:
+        assert len(environment(deployment(container=container), [], pod={}, labels={})["A"]) == length
+        return
+    with pytest.raises(UnfitVariable):
+        environment(deployment(container=container), [], pod={}, labels={})
+
+
+def test_many_long_variables_are_refused_together() -> None:
+    many = ", ".join(f"{{name: A{index}, value: {'x' * 100_000}}}" for index in range(30))
+    with pytest.raises(UnfitVariable, match="with A20 all variables are more than"):
+        environment(deployment(container=f", env: [{many}]"), [], pod={}, labels={})
+
+
+@pytest.mark.parametrize(
+    ("written", "workers"),
+    [("2", 2), ("'3'", 3), ("2.0", 2), ("0", 1), ("99", 8), ("null", 1), ("true", 1), ("-1", 1), ("²", 1)],
+)
+def test_the_workers_of_a_sidecar_are_a_number_in_any_form(written: str, workers: int) -> None:
+    assert concurrency({"proxy.istio.io/config": f"concurrency: {written}"}) == workers
+
+
+@pytest.mark.parametrize("written", ["²", "99999999999999999999", "a"])
+def test_a_port_that_is_no_number_is_no_port(written: str) -> None:
+    ports = ", ports: [{containerPort: 5000}]"
+    container = f"{ports}, env: [{{name: PORT, value: '{written}'}}]"
+    assert pod_template(deployment(container=container), {}).port == 5000
+
+
+def test_a_value_that_would_end_in_its_middle_is_refused() -> None:
+    config = parse(
+        read('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: default}\ndata: {k: "a\\0b"}\n')
+    )
+    with pytest.raises(UnfitVariable, match="the variable k holds a NUL"):
+        environment(deployment(container=", envFrom: [{configMapRef: {name: c}}]"), config, pod={}, labels={})
+    with pytest.raises(UnfitVariable, match="the variable A holds a NUL"):
+        environment(deployment(container=', env: [{name: A, value: "\\0"}]'), [], pod={}, labels={})

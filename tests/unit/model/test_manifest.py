@@ -151,7 +151,7 @@ def bomb(depth: int) -> str:
     ids=["aliases", "brackets", "braces", "indentation", "chain of aliases"],
 )
 def test_bombs_are_refused_quickly(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(LabError):
         read(text)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10

@@ -72,7 +72,7 @@ def test_both_spellings_of_mirror_percent_are_one_field() -> None:
 
 def test_nulls_in_kubernetes_kinds_count_as_unset() -> None:
     resource = parsed(
-        "apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: null}\nspec: {ports: null, type: null}"
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: null}\nspec: {ports: [{port: 80}], type: null}"
     )
     assert resource.metadata.labels == {}
 

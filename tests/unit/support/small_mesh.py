@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from labsupport.records import Hop, Pod, Response, TrafficSpec
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 def response(index: int = 0, version: str = "v1", *, outcome: str = "ok", status: int = 200, **fields) -> Response:

@@ -230,7 +230,7 @@ def test_a_closed_lab_leaves_the_last_expected_shares():
 
 
 def settled(dial: WeightDial, condition):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition(dial.state()):
         assert time.monotonic() < deadline
         threading.Event().wait(0.01)

@@ -64,7 +64,7 @@ def test_stop_waits_for_requests_under_way(mesh, live):
     until(lambda: live.state == "stopping")
     assert stopped.is_alive()
     mesh.batches[0].complete(0, 1)
-    stopped.join(10)
+    stopped.join(60)
     assert (live.state, live.total) == ("stopped", 2)
 
 
@@ -296,7 +296,7 @@ def test_collect_waits_for_the_next_requests_however_slow(mesh, live):
     seen(live, 8)
     assert waiting.is_alive()
     batch.complete(5, version="slow")
-    waiting.join(10)
+    waiting.join(60)
     assert [(r.index, r.path[0].version) for r in collected[0]] == [(6, "fast"), (7, "fast"), (5, "slow")]
 
 
@@ -360,7 +360,7 @@ def test_readers_and_writers_do_not_disturb_each_other():
         recording.add(response(index))
     done.set()
     for reader in readers:
-        reader.join(10)
+        reader.join(60)
     assert not failures and recording.total == 5000
 
 

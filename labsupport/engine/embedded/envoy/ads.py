@@ -34,6 +34,8 @@ __all__ = ["AdsServer", "Delivery", "Rejection"]
 
 _KINDS: Mapping[str, XdsType] = {url: kind for kind, url in TYPE_URLS.items()}
 _METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+# Who ends once may have been killed; who ends again when it gets the same again does not survive it.
+_ENDS = 2
 # Types that Envoy asks for as a whole; an answer lists all, and what it leaves out is removed.
 _WHOLE: frozenset[XdsType] = frozenset(("CDS", "LDS", "SRDS"))
 
@@ -173,6 +175,14 @@ class _ProxyNode:
         self.changed = asyncio.Condition()
         self.rejection: Rejection | None = None
         self.removed = False
+        self.ends = 0
+        self.last_words = ""
+
+    def missing(self) -> list[str]:
+        """What it lacks until it holds its snapshot; empty if it holds all, or is not there any more."""
+        if self.removed:
+            return []
+        return ["its connection"] if self.stream is None else self.stream.waiting_for(self.snapshot or EMPTY)
 
 
 async def _notify(node: _ProxyNode) -> None:
@@ -217,10 +227,23 @@ class AdsServer:
             known.removed = True
             self._wake = asyncio.ensure_future(_notify(known))
 
+    def ended(self, node: str, last_words: str) -> None:
+        """Note that the process of a proxy has ended unasked; whoever waits for the proxy learns of it."""
+        known = self._nodes.get(node)
+        if known is not None:
+            known.ends += 1
+            known.last_words = last_words
+            self._wake = asyncio.ensure_future(_notify(known))
+
     def connected(self, node: str) -> bool:
         """Whether a proxy has an open stream."""
         known = self._nodes.get(node)
         return known is not None and known.stream is not None
+
+    def holds_all(self, node: str) -> bool:
+        """Whether a proxy is connected and has acknowledged all it is to hold."""
+        known = self._nodes.get(node)
+        return known is not None and known.stream is not None and not known.missing()
 
     def snapshot(self, node: str) -> Snapshot:
         """What a proxy is to hold; ``EMPTY`` if nothing was set."""
@@ -238,20 +261,20 @@ class AdsServer:
         Clusters that disappear are removed in a second step, after the routes that named them.
 
         Raises:
-            ConfigRejectedError: Envoy refused it; the previous snapshot has been sent again.
+            ConfigRejectedError: Envoy refused it, or ended again and again; the previous snapshot has been sent again.
             WaitTimeoutError: it was not acknowledged in time; says what is missing.
         """
         state = self._nodes[node]
         before = state.snapshot or EMPTY
         types = snapshot.changed(before)
-        deadline = time.monotonic() + timeout_s
+        deadline, most_ends = time.monotonic() + timeout_s, state.ends + _ENDS
         first = snapshot.keeping(before)
         for step in (first,) if first is snapshot else (first, snapshot):
             state.snapshot, state.rejection = step, None
             if state.stream is not None:
                 state.stream.wake.set()
             try:
-                await self.settled(node, timeout_s=deadline - time.monotonic())
+                await self._settled(state, timeout_s=deadline - time.monotonic(), most_ends=most_ends)
             except ConfigRejectedError:
                 state.snapshot = before
                 if state.stream is not None:
@@ -266,28 +289,29 @@ class AdsServer:
             ConfigRejectedError: Envoy refused a part of it.
             WaitTimeoutError: it does not in time; says what is missing.
         """
-        state = self._nodes[node]
+        await self._settled(self._nodes[node], timeout_s=timeout_s, most_ends=None)
 
-        def missing() -> list[str]:
-            if state.removed:
-                return []
-            if state.stream is None:
-                return ["its connection"]
-            return state.stream.waiting_for(state.snapshot or EMPTY)
+    async def _settled(self, state: _ProxyNode, *, timeout_s: float, most_ends: int | None) -> None:
+        def hopeless() -> bool:
+            return most_ends is not None and state.ends >= most_ends
 
         def decided() -> bool:
-            return state.rejection is not None or not missing()
+            return state.rejection is not None or hopeless() or not state.missing()
 
         # What is decided once stays decided for this call, whatever is sent next while it gets its turn.
         try:
             async with state.changed:
                 await asyncio.wait_for(state.changed.wait_for(decided), max(timeout_s, 0.001))
         except TimeoutError:
-            seen = (missing() or ["its answer"])[0]
+            seen = (state.missing() or ["its answer"])[0]
             raise WaitTimeoutError(f"not acknowledged within {timeout_s:.1f} s; still waiting for {seen}") from None
         refused = state.rejection
         if refused is not None:
             raise ConfigRejectedError(f"Envoy refused {refused.kind} version {refused.version}: {refused.reason}")
+        if hopeless() and state.missing():
+            raise ConfigRejectedError(
+                f"Envoy ended {_ENDS} times while it took this; its last words: {state.last_words}"
+            )
 
     async def _stream(self, requests: AsyncIterator[Any], context: Any) -> None:
         first = await anext(aiter(requests), None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from labsupport.controlplane.proxies import PodInfo
@@ -21,11 +22,12 @@ from labsupport.engine.embedded.processes.spawner_client import Process, Spawner
 from labsupport.errors import StorageError
 from labsupport.records import Pod as PodRecord
 
-__all__ = ["Addresses", "EnvoyUnit", "LivePod", "Workplace", "pod_suffix"]
+__all__ = ["CLIENT", "Addresses", "EnvoyUnit", "LivePod", "Workplace", "pod_suffix"]
 
 # Kubernetes' alphabet for generated names: no vowels, so no words, and nothing that looks like something else.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _POD_NETWORK = "10.244."
+CLIENT = "client"
 APP_LOG, ENVOY_LOG = "app.log", "envoy.log"
 
 
@@ -79,6 +81,8 @@ class Workplace:
     spawner: Spawner
     ads: AdsServer
     changed: Callable[[], None]
+    # Load clients listen on a port that everybody on this machine can reach, and obey whoever knows this.
+    run_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
 
     def make_folder(self, name: str) -> Path:
         """A fresh folder for the files of one pod.
@@ -121,7 +125,8 @@ class EnvoyUnit:
         self.node = node
         self.folder = place.folder / name
         self._argv = binary.argv(binary.bootstrap(node, cluster, metadata), concurrency=concurrency)
-        self.keeper = Keeper(self._start, self._check, place.changed)
+        self._ends = 0
+        self.keeper = Keeper(self._start, self._check, self._changed)
 
     @property
     def admin(self) -> str:
@@ -152,6 +157,12 @@ class EnvoyUnit:
                 if not any(warming.values()):
                     return
             await asyncio.sleep(0.01)
+
+    def _changed(self) -> None:
+        if self.keeper.restarts > self._ends:
+            self._ends = self.keeper.restarts
+            self._place.ads.ended(self.node, self.keeper.last_words)
+        self._place.changed()
 
     async def _start(self) -> Process:
         (self.folder / binary.ADMIN_SOCKET).unlink(missing_ok=True)
@@ -346,6 +357,7 @@ class LivePod:
             "PORT": str(self._listens[0] if self._listens else self.app_port.number),
             **self._env,
             **proxies,
+            **({"RUN_TOKEN": self._place.run_token} if self.image == CLIENT else {}),
         }
         return await self._place.spawner.start_app(
             self._program,

@@ -16,6 +16,7 @@ from typing import Any
 from labsupport import paths
 from labsupport.engine.podtemplate import image_name
 from labsupport.errors import UsageError
+from labsupport.model.schema.syntax import is_digits
 
 __all__ = ["Played", "Programs", "find_programs"]
 
@@ -48,7 +49,7 @@ class Played:
             env: the pod's environment.
         """
         written = env.get("PORT", "")
-        if written.isdecimal():
+        if is_digits(written):
             return (int(written),)
         if self.listens is not None:
             return self.listens

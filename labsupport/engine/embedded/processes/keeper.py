@@ -50,6 +50,7 @@ class Keeper:
         self.restarts = 0
         self.last_words = ""
         self.failure: Exception | None = None
+        self._hurry = asyncio.Event()
         self._task = asyncio.create_task(self._keep())
 
     async def stop(self, *, grace_s: float = 0.0) -> None:
@@ -60,6 +61,12 @@ class Keeper:
         self.ready = False
         if self.process is not None:
             await self.process.stop(grace_s=grace_s)
+
+    async def renew(self) -> None:
+        """Start the process anew at once, whether it waits for that or hangs."""
+        self._hurry.set()
+        if self.process is not None:
+            await self.process.stop()
 
     async def _keep(self) -> None:
         delay = FIRST_DELAY_S
@@ -75,8 +82,10 @@ class Keeper:
             self.restarts += 1
             self._changed()
             delay = FIRST_DELAY_S if time.monotonic() - began > STABLE_S else delay
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, LONGEST_DELAY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), delay)
+            delay = FIRST_DELAY_S if self._hurry.is_set() else min(delay * 2, LONGEST_DELAY_S)
+            self._hurry.clear()
 
     async def _watch(self, process: Process) -> None:
         check = asyncio.create_task(self._until_ready())
@@ -85,7 +94,7 @@ class Keeper:
         finally:
             check.cancel()
         # Whoever is killed says nothing: the last line of its log is then about something else.
-        words = "" if status == -signal.SIGKILL else last_words(Path(process.log))
+        words = "" if status == -signal.SIGKILL else last_words(Path(process.log), crashed=status < 0)
         self.last_words = words or _ending(status)
 
     async def _until_ready(self) -> None:

@@ -6,7 +6,8 @@ the children along fires when the *thread* that forked them ends. It imports the
 once; an application is then a fork of a few milliseconds that shares their memory.
 
 It takes orders from the supervisor over a socket (``wire``), reports exits, and when the supervisor is gone, for
-whatever reason, it kills all it started, removes the run folder and ends.
+whatever reason, it kills all it started, removes the run folder and ends. A supervisor that is too busy to notice that
+its kernel is gone is ended from here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,6 +52,8 @@ _PRELOAD = (
     "aiohttp",
 )
 _PR_SET_PDEATHSIG = 1
+# The supervisor notices by itself, unless it is busy; then the second look finds the kernel gone for so long.
+_LOOK_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +128,14 @@ def _libc() -> Any:
 
 
 class _Spawner:
-    def __init__(self, control: socket.socket, folder: Path, library: Path | None = None) -> None:
+    def __init__(
+        self, control: socket.socket, folder: Path, library: Path | None = None, kernel: tuple[int, str] | None = None
+    ) -> None:
         self._control = control
+        self._kernel = kernel
+        self._supervisor = os.getppid()
+        self._next_look = time.monotonic() + _LOOK_S
+        self._gone = False
         self._library = library
         self._folder = folder
         self._decoder = wire.Decoder()
@@ -147,7 +157,8 @@ class _Spawner:
             gc.collect()
             gc.freeze()
             while True:
-                self._turn(None)
+                self._turn(None if self._kernel is None else max(self._next_look - time.monotonic(), 0.0))
+                self._look()
         except EOFError:
             pass
         finally:
@@ -165,6 +176,15 @@ class _Spawner:
                 raise EOFError
             for order in self._decoder.feed(data):
                 self._obey(order)
+
+    def _look(self) -> None:
+        if self._kernel is None or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _LOOK_S
+        was_gone, self._gone = self._gone, not rundir.alive(*self._kernel)
+        if was_gone and self._gone and os.getppid() == self._supervisor:
+            # Its end closes our socket, which ends all the rest.
+            os.kill(self._supervisor, signal.SIGKILL)
 
     def _obey(self, order: StartProgram | StartApp | Kill) -> None:
         if isinstance(order, Kill):
@@ -322,12 +342,15 @@ def _run_app(order: StartApp, library: Path | None) -> int:
     return 0 if server.started else 3
 
 
-def serve(control: socket.socket, folder: Path, library: Path | None = None) -> None:
+def serve(
+    control: socket.socket, folder: Path, library: Path | None = None, *, kernel: tuple[int, str] | None = None
+) -> None:
     """Run the spawner in this process until the other end of the control socket is closed.
 
     Args:
         control: where orders come from.
         folder: run folder, removed at the end.
         library: folder of modules that every application may import.
+        kernel: pid and start of the process without which the parent of this one is to end.
     """
-    _Spawner(control, folder, library).run()
+    _Spawner(control, folder, library, kernel).run()

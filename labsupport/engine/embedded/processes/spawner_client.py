@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 from collections.abc import Mapping
@@ -16,16 +17,28 @@ from labsupport.errors import EngineError, StorageError
 __all__ = ["Process", "Spawner", "last_words"]
 
 
-def last_words(log: Path, *, limit: int = 400) -> str:
-    """The last line of a log that says something; empty if there is none."""
+# What Envoy says when it crashes; a hundred lines follow that say nothing to a reader.
+_CRASH = re.compile(r"Caught (.+?), suspect faulting address|(assert failure: .+|panic: .+)")
+
+
+def last_words(log: Path, *, limit: int = 400, crashed: bool = False) -> str:
+    """The last line of a log that says something; empty if there is none.
+
+    Args:
+        log: the file.
+        limit: characters at most.
+        crashed: whether a signal ended the process, so that an Envoy's cause is to be looked for.
+    """
     try:
         with open(log, "rb") as file:
             file.seek(0, 2)
-            file.seek(max(0, file.tell() - 8192))
+            file.seek(max(0, file.tell() - 65_536))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    return next((line.strip()[:limit] for line in reversed(lines) if line.strip()), "")
+    causes = (_CRASH.search(line) for line in reversed(lines) if crashed)
+    cause = next((match[1] or match[2] for match in causes if match), "")
+    return cause[:limit] or next((line.strip()[:limit] for line in reversed(lines) if line.strip()), "")
 
 
 class Process:

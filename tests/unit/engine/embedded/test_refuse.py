@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -137,12 +138,6 @@ def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
             "spec.resolution",
             "outside this machine",
             id="a host outside",
-        ),
-        pytest.param(
-            "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ntype: kubernetes.io/tls\ndata: {tls.crt: YQ==}\n",
-            "data[tls.key]",
-            "has the key tls.key",
-            id="a certificate without its key",
         ),
         pytest.param(
             NETWORKING.format(
@@ -302,6 +297,89 @@ def test_a_variable_from_nowhere_is_refused() -> None:
     env = ", env: [{name: A, valueFrom: {configMapKeyRef: {name: absent, key: a}}}]"
     (problem,) = dangling(parse(read(deployment(container=env))))
     assert "ConfigMap/absent" in problem.message
+
+
+def test_variables_that_no_program_can_get_are_refused() -> None:
+    env = "{name: A, value: " + "x" * 100_000 + "}, {name: B, value: $(A)$(A)}"
+    (problem,) = dangling(parse(read(deployment(container=f", env: [{env}]"))))
+    assert (problem.path, problem.line) == ("spec.template.spec.containers[0].env", 7)
+    assert "the variable B" in problem.message and problem.remedy
+
+
+RULE = NETWORKING.format(
+    kind="DestinationRule",
+    spec="{host: x, subsets: [{name: a, trafficPolicy: {loadBalancer: {consistentHash: {%s}}}}]}",
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "words"),
+    [
+        ("useSourceIp: true, maglev: {tableSize: 1}", "maglev.tableSize", "no prime"),
+        (
+            "useSourceIp: true, ringHash: {minimumRingSize: 131073}",
+            "ringHash.minimumRingSize",
+            "131,072 hashes at most",
+        ),
+        ("useSourceIp: true, minimumRingSize: 8388608", "minimumRingSize", "131,072 hashes at most"),
+        ('httpCookie: {name: "a\\rb", ttl: 1s}', "httpCookie.name", "control characters"),
+        ('httpCookie: {name: "a\\0", ttl: 1s}', "httpCookie.name", "control characters"),
+        ('httpCookie: {name: a, path: "/\\nb", ttl: 1s}', "httpCookie.path", "control characters"),
+        (
+            'httpCookie: {name: a, ttl: 1s, attributes: [{name: b, value: "\\r\\nx: y"}]}',
+            "httpCookie.attributes[0].value",
+            "control characters",
+        ),
+    ],
+)
+def test_a_hash_that_harms_an_envoy_is_refused(images: Programs, settings: str, field: str, words: str) -> None:
+    (problem,) = problems(parse(read(RULE % settings)), images)
+    assert problem.path == f"spec.subsets[0].trafficPolicy.loadBalancer.consistentHash.{field}"
+    assert words in problem.message and problem.remedy and problem.line == 4
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "useSourceIp: true, maglev: {tableSize: 2}",
+        "useSourceIp: true, maglev: {tableSize: 4999999}",
+        "useSourceIp: true, ringHash: {minimumRingSize: 131072}",
+        "httpCookie: {name: a, path: /b, ttl: 1s}",
+    ],
+)
+def test_a_hash_that_an_envoy_can_do_with_runs(images: Programs, settings: str) -> None:
+    assert problems(parse(read(RULE % settings)), images) == []
+
+
+def configured(written: str) -> str:
+    annotations = f"annotations: {{proxy.istio.io/config: {json.dumps(written)}}}, "
+    return deployment().replace("metadata: {labels:", f"metadata: {{{annotations}labels:")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "concurrency: true",
+        "concurrency: -1",
+        "concurrency: 1.5",
+        "concurrency: many",
+        "concurrency: [1]",
+        "a word",
+        "not: [closed",
+        "[" * 5000,
+        "{a: " * 400 + "1" + "}" * 400,
+    ],
+    ids=lambda written: written[:20],
+)
+def test_a_proxys_configuration_that_istio_cannot_read_is_refused(images: Programs, written: str) -> None:
+    (problem,) = problems(parse(read(configured(written))), images)
+    assert problem.path == "spec.template.metadata.annotations.proxy.istio.io/config" and problem.line == 7
+    assert "no sidecar" in problem.message and problem.remedy
+
+
+@pytest.mark.parametrize("written", ["", "concurrency: 0", "concurrency: '3'", "concurrency: ~", "drainDuration: 5s"])
+def test_a_proxys_configuration_that_istio_can_read_runs(images: Programs, written: str) -> None:
+    assert problems(parse(read(configured(written))), images) == []
 
 
 SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {type: %s, ports: [%s]}\n"
