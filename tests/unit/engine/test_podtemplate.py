@@ -156,13 +156,6 @@ def test_the_workers_of_a_sidecar_are_a_number_in_any_form(written: str, workers
     assert concurrency({"proxy.istio.io/config": f"concurrency: {written}"}) == workers
 
 
-@pytest.mark.parametrize("written", ["²", "99999999999999999999", "a"])
-def test_a_port_that_is_no_number_is_no_port(written: str) -> None:
-    ports = ", ports: [{containerPort: 5000}]"
-    container = f"{ports}, env: [{{name: PORT, value: '{written}'}}]"
-    assert pod_template(deployment(container=container), {}).port == 5000
-
-
 def test_a_value_that_would_end_in_its_middle_is_refused() -> None:
     config = parse(
         read('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: default}\ndata: {k: "a\\0b"}\n')

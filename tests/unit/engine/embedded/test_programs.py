@@ -132,6 +132,8 @@ def test_a_command_line_is_understood_as_a_whole_or_not_at_all(
         (None, 8080, {}, (8080,)),
         (None, 8080, {"PORT": "6000"}, (6000,)),
         (None, 0, {"PORT": "http"}, None),
+        (None, 5000, {"PORT": "²"}, (5000,)),
+        ((5000,), 0, {"PORT": "9" * 20}, (5000,)),
     ],
 )
 def test_a_program_listens_where_its_image_does_unless_its_variable_says_otherwise(
