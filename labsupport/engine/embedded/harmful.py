@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 
@@ -60,5 +61,5 @@ def of_annotations(annotations: Mapping[str, str]) -> Iterator[Refusal]:
         return
     workers = config["concurrency"]
     if workers is not None and not is_digits(str(workers).removesuffix(".0")):
-        shown = str(workers)[:40]
-        yield path, f"concurrency is a whole number from 0, not {shown!r}, {refused}", "Correct it, or leave it out"
+        reason = f"concurrency is a whole number from 0, not {json.dumps(workers)[:40]}, {refused}"
+        yield path, reason, "Correct it, or leave it out"
