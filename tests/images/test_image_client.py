@@ -461,3 +461,14 @@ def test_records_come_while_the_run_goes_on(client: App, web: App) -> None:
             assert next(lines)["index"] == expected
         assert client.get("/").json()["runs"] == [name]
     client.wait_for("/", lambda reply: reply.json()["runs"] == [])
+
+
+@pytest.mark.parametrize(
+    ("max_age", "kept"), [("60", True), ("0", False), ("-5", False), ("²", True), ("--5", True), ("9" * 5000, True)]
+)
+def test_a_cookies_age_is_a_number_or_nothing(client: App, max_age: str, kept: bool) -> None:
+    head = f"HTTP/1.1 200 OK\r\nset-cookie: stick=pod-1; Max-Age={max_age}\r\ncontent-length: 0\r\n\r\n"
+    with wire(head.encode("latin-1")) as server:
+        records = client.run(url=f"http://127.0.0.1:{server.port}/a", count=2, users=1, concurrency=1)
+    assert [record["outcome"] for record in records] == ["ok", "ok"]
+    assert ("cookie: stick=pod-1" in server.requests[-1].lower()) is kept
