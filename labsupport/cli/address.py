@@ -20,8 +20,10 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(server: Any) -> None:
-    """Tell the address when the server's loop runs: it listens by then, and what kept it from that was told instead."""
-    server.io_loop.add_callback(lambda: tell(server.ip, server.port, server.identity_provider.token))
+    """Tell the address once the server listens; what kept it from that is told instead."""
+    loop = server.io_loop
+    # It begins to listen in the first turn of its loop, as a callback that is added after this one.
+    loop.add_callback(lambda: loop.add_callback(tell, server.ip, server.port, server.identity_provider.token))
 
 
 def tell(ip: str, port: int, token: str) -> None:

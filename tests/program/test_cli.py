@@ -10,9 +10,11 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
+from tornado.ioloop import IOLoop
 
 from labsupport import cli, paths
 from labsupport.cli import address, lab, testing, workshop
@@ -180,6 +182,20 @@ def test_the_address_is_told_with_who_else_gets_there(
     address.tell("::1", 8889, "secret")
     told = capsys.readouterr().err
     assert "http://[::1]:8889/" in told and "ssh -N -L 8889" in told
+
+
+def test_an_address_is_told_after_the_server_has_begun_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = IOLoop(make_current=False)
+    done: list[str] = []
+    monkeypatch.setattr(address, "tell", lambda *place: (done.append(f"told {place}"), loop.stop()))
+    identity = SimpleNamespace(token="secret")
+    server = SimpleNamespace(io_loop=loop, ip="127.0.0.1", port=8888, identity_provider=identity)
+    address._load_jupyter_server_extension(server)
+    # As a server of Jupyter does it, after its extensions are loaded.
+    loop.add_callback(done.append, "listens")
+    loop.start()
+    loop.close()
+    assert done == ["listens", "told ('127.0.0.1', 8888, 'secret')"]
 
 
 def test_a_server_tells_its_address_when_it_listens(own_state: Path, tmp_path: Path):
