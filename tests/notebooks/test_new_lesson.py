@@ -74,7 +74,7 @@ def test_all_that_ci_does_with_a_lesson_passes_for_a_new_one(tmp_path: Path):
     def lesson(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "labsupport.cli", "lesson", *arguments]
         return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=600
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=900
         )
 
     number = f"{len(list((tmp_path / 'notebooks').glob('*.ipynb'))):02}"
