@@ -23,6 +23,3 @@ class Objects(tuple[Resource, ...]):
         if len(self) == 1:
             return self.yaml
         return "\n".join(f"{resource.kind}/{resource.name}" for resource in self) or "no objects"
-
-    def _repr_markdown_(self) -> str:
-        return f"```yaml\n{self.yaml}\n```" if len(self) == 1 else f"```text\n{self!r}\n```"
