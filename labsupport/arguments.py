@@ -25,7 +25,7 @@ from typing import Any, Literal, Self, TypeVar
 from labsupport import words
 from labsupport.errors import UsageError
 
-__all__ = ["MAX_SECONDS", "Taking", "check_options", "checked", "plain", "seconds", "shown", "whole"]
+__all__ = ["MAX_SECONDS", "Taking", "a_kind", "check_options", "checked", "plain", "seconds", "shown", "whole"]
 
 MAX_SECONDS = 86_400.0
 """The longest that anything is waited for, or lasts."""
@@ -138,8 +138,16 @@ def shown(name: str, value: object) -> str:
     """
     if value is None or (isinstance(value, bool | int | float | str) and len(repr(value)) <= _LONGEST):
         return f"{name}={value!r}"
-    kind = type(value).__name__
-    return f"{name} ({'an' if kind[0] in 'aeioAEIO' else 'a'} {kind})"
+    return f"{name} ({a_kind(type(value))})"
+
+
+def a_kind(kind: type) -> str:
+    """A class in a sentence, such as ``an int``.
+
+    Args:
+        kind: the class.
+    """
+    return f"{'an' if kind.__name__[0] in 'aeioAEIO' else 'a'} {kind.__name__}"
 
 
 def whole(name: str, value: object, low: int, high: int) -> int:
@@ -369,7 +377,7 @@ def _forms(kind: object) -> Iterator[str]:
     elif origin in _MANY:
         yield "a list"
     elif isinstance(kind, type):
-        yield f"{'an' if kind.__name__[0] in 'AEIO' else 'a'} {kind.__name__}"
+        yield a_kind(kind)
 
 
 def _as_json(value: object) -> object:

@@ -16,22 +16,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, overload
 
-from labsupport.arguments import checked
-from labsupport.display.formatters import install
+from labsupport.arguments import a_kind, checked
+from labsupport.display.formatters import card, install
 from labsupport.errors import UsageError
 from labsupport.records import Ref, Response
 
 if TYPE_CHECKING:
+    from labsupport.check.result import CheckOutcome
+    from labsupport.course.exercise import Exercise, Hint, Solution
+    from labsupport.course.summary import Summary
+    from labsupport.display.drawing.card import Card
     from labsupport.display.drawing.figure import Figure
     from labsupport.display.live.live import LiveTraffic
     from labsupport.display.live.live_graph import LiveGraph
     from labsupport.display.live.live_status import LiveStatus
+    from labsupport.errors import ManifestError
     from labsupport.explain import Explanation
     from labsupport.lab.lab import Lab
+    from labsupport.lab.objects import Objects
+    from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
     from labsupport.observe.graph import ServiceGraph
     from labsupport.observe.journey import Journey
     from labsupport.observe.pushed import Pushed
+    from labsupport.observe.tables import AccessLog, LabStatus, Pods
+    from labsupport.records import ApplyResult, Leftovers
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import By, Share
@@ -88,7 +97,8 @@ def watch(
         return live_of(of, service=service, expected=expected, rule=rule)
     if not isinstance(of, Lab | ServiceGraph):
         raise UsageError(
-            f"A {type(of).__name__} does not change by itself. Watch a lab, its lab.traffic(...) or its lab.graph()."
+            f"watch() shows what changes by itself, and not {a_kind(type(of))}. Give it a lab, its lab.traffic(...) or "
+            "its lab.graph()."
         )
     if (service, expected, rule) != (None, None, None):
         raise UsageError("service=, expected= and rule= are for the picture of traffic: watch(lab.traffic(...)).")
@@ -103,7 +113,7 @@ def watch(
     return live_graph_of(of)
 
 
-@checked
+@overload
 def show(
     record: Observations
     | Share
@@ -120,22 +130,50 @@ def show(
     by: By = "version",
     service: str | None = None,
     title: str = "",
-) -> Figure:
-    """A figure that stays in an exported notebook: shares with exact intervals, a journey, a graph, traffic, a reason.
+) -> Figure: ...
+@overload
+def show(
+    record: Lab
+    | Pods
+    | LabStatus
+    | AccessLog
+    | Objects
+    | ConfigView
+    | ApplyResult
+    | Leftovers
+    | CheckOutcome
+    | Exercise
+    | Hint
+    | Solution
+    | Summary
+    | ManifestError,
+) -> Card: ...
+@checked
+def show(
+    record: object,
+    *,
+    expected: Mapping[str, float] | None = None,
+    by: By = "version",
+    service: str | None = None,
+    title: str = "",
+) -> Figure | Card:
+    """A record in the middle of a cell, and in an exported notebook: as a figure where there is one, else as its card.
 
     Args:
-        record: what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
-            ``lab.traffic(...)``, ``lab.pushed()`` or ``lab.explain(...)``; the options are for observations and shares.
+        record: for a figure what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
+            ``lab.traffic(...)``, ``lab.pushed()`` or ``lab.explain(...)``; for a card the lab, its pods, status,
+            objects, access log, configuration or changes, a check, or an exercise. The options are for observations
+            and shares.
         expected: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
         service: count the version or pod of this service.
         title: what to call it.
 
     Returns:
-        The figure; ``save(path)`` writes it as SVG.
+        The figure, whose ``save(path)`` writes it as SVG; or what a notebook shows of the record.
 
     Raises:
-        UsageError: there is no figure of it.
+        UsageError: there is nothing to see of it.
     """
     from labsupport.explain import Explanation
     from labsupport.observe.confirm import Explained
@@ -147,17 +185,23 @@ def show(
     from labsupport.traffic.share import Share
 
     others = (Journey, ServiceGraph, BackgroundTraffic, Explained, Explanation, Pushed)
-    if not isinstance(record, others):
+    shares = isinstance(record, Observations | Share | Response)
+    known = None if shares or isinstance(record, others) else card(record)
+    if not isinstance(record, others) and known is None:
         from labsupport.display.pictures.observed import share_figure
 
         try:
             seen = record if isinstance(record, Share) else Observations._from_given(record, "record")
         except UsageError:
-            kind = type(record).__name__
-            raise UsageError(f"There is no figure of a {kind}. Put it at the end of a cell to see it.") from None
+            raise UsageError(
+                f"show() has no picture of {a_kind(type(record))}. Give it what a lab returns, such as lab.send(...), "
+                "lab.pods() or lab.journey(...)."
+            ) from None
         return share_figure(seen, expected=expected, by=by, service=service, title=title or "Shares")
     if (expected, by, service, title) != (None, "version", None, ""):
         raise UsageError("expected=, by=, service= and title= are for observations and shares: show(lab.send(...)).")
+    if known is not None:
+        return known
     if isinstance(record, Journey):
         from labsupport.display.pictures.journey_picture import journey_figure
 
@@ -177,7 +221,9 @@ def show(
         from labsupport.display.pictures.push_picture import push_figure
 
         return push_figure(record)
-    return way_figure(record.explanation if isinstance(record, Explained) else record)
+    explanation = record.explanation if isinstance(record, Explained) else record
+    assert isinstance(explanation, Explanation)
+    return way_figure(explanation)
 
 
 @checked

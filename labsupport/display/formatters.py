@@ -6,7 +6,9 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["HTML", "MARKDOWN", "install"]
+from labsupport.display.drawing.card import Card
+
+__all__ = ["HTML", "MARKDOWN", "card", "install"]
 
 # (module, class) of a record -> (module, function) that makes a text of it. Modules below us keep records free of HTML.
 HTML: dict[tuple[str, str], tuple[str, str]] = {
@@ -32,7 +34,9 @@ HTML: dict[tuple[str, str], tuple[str, str]] = {
 
 MARKDOWN: dict[tuple[str, str], tuple[str, str]] = {
     ("labsupport.course.exercise", "Solution"): ("html.outcomes", "solution_markdown"),
+    ("labsupport.lab.objects", "Objects"): ("html.mesh_html", "objects_markdown"),
 }
+_FORMS = {"text/html": HTML, "text/markdown": MARKDOWN}
 
 
 def _lazy(module: str, function: str) -> Callable[[Any], str]:
@@ -41,6 +45,19 @@ def _lazy(module: str, function: str) -> Callable[[Any], str]:
         return made
 
     return render
+
+
+def card(record: object) -> Card | None:
+    """What a notebook shows of a record at the end of a cell; None if that is its text alone.
+
+    Args:
+        record: any object.
+    """
+    for kind in type(record).__mro__:
+        for form, records in _FORMS.items():
+            if maker := records.get((kind.__module__, kind.__name__)):
+                return Card(repr(record), {form: _lazy(*maker)(record)})
+    return None
 
 
 def _live(traffic: Any) -> None:
@@ -109,7 +126,7 @@ def install(ip: Any = None) -> None:
         ip = get_ipython()
     if ip is None:
         return
-    for form, records in (("text/html", HTML), ("text/markdown", MARKDOWN)):
+    for form, records in _FORMS.items():
         formatter = ip.display_formatter.formatters[form]
         for (owner, name), (module, function) in records.items():
             formatter.for_type_by_name(owner, name, _lazy(module, function))

@@ -17,15 +17,16 @@ from labsupport.lab import advice, current
 from labsupport.lab.callbacks import Callbacks
 from labsupport.lab.mesh_view import MeshView
 from labsupport.lab.objects import Objects
-from labsupport.lab.refs import as_ref, checked_namespace, kind_name, looks_like_ref, ref_of
+from labsupport.lab.refs import Named, as_ref, checked_namespace, kind_name, looks_like_ref, ref_of
 from labsupport.lab.running import Running
 from labsupport.lab.sources import Source, is_text, read
+from labsupport.lab.whom import Whom, meant, pods_named, sender_named
 from labsupport.model.schema.base import Resource
 from labsupport.observe.graph import ServiceGraph
 from labsupport.observe.journey import Journey, journey_of, settled
 from labsupport.observe.pushed import Pushed, pushed_by
 from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, LogText, Pods
-from labsupport.records import ApplyResult, Leftovers, Pod, Ref, Response
+from labsupport.records import ApplyResult, Leftovers, Ref, Response
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.observations import Observations, request_ids
 from labsupport.traffic.sending import build_spec, send
@@ -164,7 +165,7 @@ class Lab:
 
     def patch(
         self,
-        target: str | Ref | Resource,
+        target: Named,
         patch: Mapping[str, Any],
         *,
         namespace: str | None = None,
@@ -193,7 +194,7 @@ class Lab:
 
     def scale(
         self,
-        target: str | Ref | Resource,
+        target: Named,
         replicas: int,
         *,
         namespace: str | None = None,
@@ -245,7 +246,7 @@ class Lab:
         *,
         count: int | None = None,
         duration_s: float | None = None,
-        source: str = "outside",
+        source: Whom = "outside",
         method: str = "GET",
         body: str | None = None,
         headers: Mapping[str, str] | None = None,
@@ -269,7 +270,8 @@ class Lab:
                 ``http://<service>[:port]/path``.
             count: how many requests; 1 if neither ``duration_s`` nor ``rate`` is given.
             duration_s: or for how many seconds to send.
-            source: ``outside``, or the Deployment or pod (of image ``client``) that sends.
+            source: ``outside``, or the Deployment or pod (of image ``client``) that sends: ``"client"``,
+                ``"deploy/client"``, in another namespace ``"deploy/client.shop"``.
             method: HTTP method.
             body: request body.
             headers: request headers; a ``Host`` header becomes the request's authority, while the server name (SNI)
@@ -295,7 +297,7 @@ class Lab:
         """
         spec = build_spec(
             self._way(url),
-            source=source,
+            source=self._sender(source),
             method=method,
             body=body,
             headers=headers,
@@ -319,7 +321,7 @@ class Lab:
         url: str,
         *,
         rate: float = 50.0,
-        source: str = "outside",
+        source: Whom = "outside",
         duration_s: float | None = None,
         method: str = "GET",
         body: str | None = None,
@@ -359,7 +361,7 @@ class Lab:
 
         spec = build_spec(
             self._way(url),
-            source=source,
+            source=self._sender(source),
             method=method,
             body=body,
             headers=headers,
@@ -383,7 +385,7 @@ class Lab:
         self,
         url: str,
         *,
-        source: str = "outside",
+        source: Whom = "outside",
         headers: Mapping[str, str] | None = None,
         method: str = "GET",
         body: str | None = None,
@@ -413,13 +415,15 @@ class Lab:
         # A lab that explains nothing opens sooner without it.
         from labsupport.observe.confirm import explained
 
-        spec = build_spec(self._way(url), source=source, headers=headers, method=method, body=body, tls=tls, count=1)
+        spec = build_spec(
+            self._way(url), source=self._sender(source), headers=headers, method=method, body=body, tls=tls, count=1
+        )
         shown = spec.tls is not None and bool(spec.tls.certificate)
         return explained(self._open(), spec, certificate=shown, confirm=confirm)
 
     # --- looking at the mesh ------------------------------------------------------------------------------------
 
-    def get(self, kind: str | Ref | Resource, name: str | None = None, *, namespace: str | None = None) -> Objects:
+    def get(self, kind: Named, name: str | None = None, *, namespace: str | None = None) -> Objects:
         """Objects of a kind, oldest first, or one object.
 
         Args:
@@ -500,11 +504,19 @@ class Lab:
         """Addresses for a person's browser: ``gateway`` and ``nodeport:<service>`` to a URL."""
         return self._open().urls()
 
-    def logs(self, pod: str | Pod, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> LogText:
+    def logs(
+        self,
+        pod: Whom,
+        *,
+        namespace: str | None = None,
+        container: Literal["app", "proxy"] = "app",
+        lines: int = 200,
+    ) -> LogText:
         """The last lines of the log of a pod's program, or of its Envoy.
 
         Args:
-            pod: a pod, or the name of one or of a Deployment (its first pod).
+            pod: a pod, or a Deployment for its first pod, such as ``"web-safe"`` or ``"deploy/web-safe"``.
+            namespace: where it is.
             container: ``app`` or ``proxy``.
             lines: how many.
 
@@ -516,7 +528,7 @@ class Lab:
             UsageError: ``lines`` is no number from 1 to 1,000,000.
         """
         whole("lines", lines, 1, _MOST_LINES)
-        return LogText(self._open().logs(self._pod_name(pod), container=container, lines=lines))
+        return LogText(self._open().logs(self._pods_of(pod, namespace)[0].name, container=container, lines=lines))
 
     def access_log(
         self,
@@ -533,15 +545,14 @@ class Lab:
         ids = None if of is None else request_ids(of)
         return AccessLog(self._open().access_records(request_ids=ids, since_s=since_s))
 
-    def config(
-        self, target: str | Ref | Resource, *, namespace: str | None = None, proxy: str | Pod | None = None
-    ) -> ConfigView:
+    def config(self, target: Named, *, namespace: str | None = None, proxy: Whom | None = None) -> ConfigView:
         """What a rule looks like inside a proxy: the YAML as written, beside the part of Envoy's configuration.
 
         Args:
             target: the rule, such as ``"vs/web"``.
             namespace: where it is.
-            proxy: pod (or Deployment) to look into; by default one that holds something of the rule.
+            proxy: pod or Deployment to look into, such as ``"deploy/client"``; by default one that holds something
+                of the rule.
 
         Returns:
             A record that a notebook shows as two columns; a note says why where no proxy holds anything of the rule.
@@ -553,7 +564,7 @@ class Lab:
         from labsupport.observe.config import view
 
         resource = self.get(self._named(target, namespace))[0]
-        return view.view(self._open(), resource, proxy=self._pod_name(proxy) if proxy else "")
+        return view.view(self._open(), resource, proxy=self._pods_of(proxy)[0].name if proxy else "")
 
     def journey(self, of: Response | Observations | str) -> Journey:
         """One request over all hops: who called whom, tries, injected delays, mirror copies, response flags in words.
@@ -709,7 +720,7 @@ class Lab:
         """A traffic URL; of an address as ``urls`` tells it, the one that leads the same way."""
         return entrance_url(url, self.urls()) if is_address(url) else url
 
-    def _named(self, given: str | Ref | Resource, namespace: str | None = None, *, default_kind: str = "") -> Ref:
+    def _named(self, given: Named, namespace: str | None = None, *, default_kind: str = "") -> Ref:
         """The object that a learner names; a dot may part its namespace, or belong to its name."""
         ref = as_ref(given, namespace=namespace, default_kind=default_kind)
         if isinstance(given, str) and namespace is None and ref.namespace:
@@ -723,12 +734,22 @@ class Lab:
         except NotFoundError:
             return False
 
-    def _pod_name(self, given: str | Pod) -> str:
-        """Name of a pod, given itself or its Deployment."""
-        name = given.name if isinstance(given, Pod) else given
-        pods = self.pods()
-        chosen = [pod.name for pod in pods if pod.name == name] or [pod.name for pod in pods.of(name)]
+    def _pods_of(self, given: Whom, namespace: str | None = None) -> Pods:
+        """The pods of what is named, a pod or a Deployment: one at least."""
+        engine, pods = self._open(), self.pods()
+        chosen = pods_named(pods, given, own=engine.namespace, namespace=namespace)
         if not chosen:
+            ref = meant(given, namespace=namespace)
+            if ref.namespace:
+                # An engine that works in one namespace refuses others in its own words.
+                engine.get("Deployment", ref.name, namespace=ref.namespace)
             known = ", ".join(pod.name for pod in pods) or "none"
+            name = given if isinstance(given, str) else ref.name
             raise NotFoundError(f"There is no pod or Deployment {name!r}. Pods: {known}.")
-        return chosen[0]
+        return chosen
+
+    def _sender(self, given: Whom) -> str:
+        """Who sends, as engines are told: a bare name says it already."""
+        if isinstance(given, str) and not {*"/."} & {*given}:
+            return given
+        return sender_named(self.pods(), self._pods_of(given))

@@ -25,6 +25,3 @@ class Objects(tuple[Resource, ...]):
         if len(self) == 1:
             return self.yaml
         return "\n".join(f"{resource.kind}/{resource.name}" for resource in self) or "no objects"
-
-    def _repr_markdown_(self) -> str:
-        return f"```{'yaml' if len(self) == 1 else 'text'}\n{self!r}\n```"

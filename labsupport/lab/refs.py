@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import difflib
 import re
+from typing import TypeAlias
 
+from labsupport import words
 from labsupport.errors import UsageError
+from labsupport.lab.objects import Objects
 from labsupport.model.schema.base import Resource
 from labsupport.records import Ref
 from labsupport.traffic.weights import RuleName
 
-__all__ = ["as_ref", "checked_namespace", "kind_name", "looks_like_ref", "ref_of", "rule_of"]
+__all__ = ["Named", "as_ref", "checked_namespace", "kind_name", "looks_like_ref", "ref_of", "rule_of"]
+
+Named: TypeAlias = str | Ref | Resource | Objects
+"""What names one object; of objects, there is one."""
 
 _INDEXED = re.compile(r"(.*?)(?:\[(\d+)\])?", re.DOTALL)
 
@@ -64,7 +70,7 @@ def checked_namespace(namespace: str | None) -> str:
     return namespace.strip()
 
 
-def as_ref(given: str | Ref | Resource, *, namespace: str | None = None, default_kind: str = "") -> Ref:
+def as_ref(given: Named, *, namespace: str | None = None, default_kind: str = "") -> Ref:
     """Turn what a learner wrote into a reference.
 
     Args:
@@ -79,6 +85,11 @@ def as_ref(given: str | Ref | Resource, *, namespace: str | None = None, default
         UsageError: it does not name one object, or names two namespaces.
     """
     within = checked_namespace(namespace)
+    if isinstance(given, Objects):
+        if len(given) != 1:
+            names = f": {words.join(ref_of(resource) for resource in given)}" if given else ""
+            raise UsageError(f"One object is meant, and these are {len(given)}{names}. Name it, such as 'vs/web'.")
+        (given,) = given
     if isinstance(given, Ref | Resource):
         ref = given if isinstance(given, Ref) else ref_of(given)
         if within and ref.namespace not in ("", within):
@@ -107,7 +118,7 @@ def as_ref(given: str | Ref | Resource, *, namespace: str | None = None, default
     )
 
 
-def rule_of(given: str | Ref | Resource) -> RuleName:
+def rule_of(given: Named) -> RuleName:
     """Turn what a learner wrote into the name of one rule of a VirtualService.
 
     Args:

@@ -1,12 +1,11 @@
 """A learner's ten minutes in each notebook: wait, answer wrongly, take a hint, restart the kernel, go on.
 
 However they go, what the text says of each cell is true at the end: no cell fails, every check passes after the right
-answer, and what the text announces is in the output.
+answer, and what the text announces (``[[outputs]]`` of the lesson's ``lesson.toml``) is in the output.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +15,13 @@ import pytest
 import yaml
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+from lesson_file import NOTEBOOKS, cells, read_lesson
 
 from labsupport import paths
 from labsupport.course import catalogue
 
 pytestmark = pytest.mark.slow
 
-NOTEBOOKS = sorted((paths.root() / "notebooks").glob("[0-9][0-9]-*.ipynb"))
 CELL_S = 120.0
 # So few responses are kept here that seconds do what otherwise ten minutes do: the first ones are gone.
 KEPT = 300
@@ -36,79 +35,6 @@ _CHECK = re.compile(r'exercise\("(\d\d\.\d+)"\)\.check\(\)')
 _ASK = re.compile(r'exercise\("(\d\d\.\d+)"\)\.ask\((\d*)\)')
 _TRAFFIC = re.compile(r"^(\w+) = lab\.traffic\(", re.MULTILINE)
 
-SAID = {
-    "00": {
-        'lab.apply("apps/bookinfo"': ["VirtualService/productpage created", "in force in"],
-        "lab.status()": ["productpage", "gateway  http://"],
-        "lab.journey(request)": ["client v1 → details v1"],
-        "seen = lab.send(": ["300 responses", "99.9 % intervals", "v1", "v2", "v3"],
-        "lab.access_log(request)": ["outbound", "inbound", "details-v1"],
-        'exercise("00.1").check()': ["PASSED"],
-        "lab.journey(page)": ["gateway → productpage v1", "productpage v1 → details v1", "productpage v1 → reviews v"],
-        "lab.graph(": ["productpage → reviews", "reviews → ratings", "v1", "v2", "v3"],
-        "live.start().collect(80)": ["v1", "v2", "v3"],
-        "%%manifest\n": ["DestinationRule/reviews", "VirtualService/reviews", "in force in"],
-        "lab.pushed()": ["acknowledged after", "the last acknowledgement"],
-        'check.only(ruled, version="v1")': ["PASSED", "99.999 %"],
-        "compare(ruled)": ["PASSED", "200 of 200"],
-        'lab.config("vs/reviews")': ["What was written", "What Envoy got", "outbound|9080|v1|reviews"],
-        "lab.explain(": ["chosen", "reviews-v1", "as explained"],
-        "settled = ": ["PASSED"],
-        "watch(live).snapshot()": ["before: ", "v1 100 %"],
-    },
-    "01": {
-        "lab.pods(labels=True)": ["app=web", "version=safe", "ingressgateway"],
-        "lab.urls()": ["nodeport:web"],
-        "first = lab.send": ["300 responses", "http_error (404: "],
-        "compare(first)": ["You said 100."],
-        'check.share(first, {"safe": 2, "risk": 1}, per="connection"': ["TOO_LITTLE_DATA", "110 more connections"],
-        "more = ": ["PASSED", "500 connections"],
-        '"404 comes from risk': ["PASSED"],
-        "kept = ": ["n = 1 connection (60 requests)", "100 %"],
-        "len(kept.independent_choices": ["(1, 1)"],
-        'lab.scale("web-safe", 9)': ["Deployment/web-safe"],
-        "tenth = ": ["PASSED", "one fifth", "a third"],
-        "watch(live).snapshot()": ["risk", "expected 10.0 %"],
-        "check.share(ignored": ["PASSED", "safe alone"],
-        "compare(ignored": ["You said 30."],
-        'exercise("01.1").check()': ["PASSED"],
-        'lab.explain("nodeport:web/name")': ["No rule applies"],
-        "lab.graph(ignored)": ["no proxy on the way"],
-        "obeyed = ": ["PASSED", "only version safe"],
-        "lab.graph(obeyed)": ["client → web"],
-        'lab.config("vs/web")': ["What was written", "outbound|8080|safe|web"],
-        "service-web-safe-only.yaml": ["100 responses", "all ok", "safe  100"],
-    },
-    "02": {
-        "lab.pods()": ["client", "web-safe", "web-risk"],
-        "before = ": ["all ok", "safe", "risk"],
-        "%%manifest\n": ["DestinationRule/web", "VirtualService/web", "in force in"],
-        "hundred = ": ["PASSED", "500 seen, 500 expected"],
-        'lab.config("dr/web")': ["outbound|8080|safe|web.", "RANDOM", "ROUND_ROBIN"],
-        "exercises/02.1/solution.yaml": ["unchanged"],
-        "ninety = ": ["PASSED", "80 : 20"],
-        "compare(ninety)": ["You said 100."],
-        'lab.config("vs/web")': ["weight: 90", "weight: 10", "timeout: 0s", "num_retries: 2"],
-        "lab.explain(": ["90 % to", "10 % to", "as explained"],
-        "virtual-service-web-0-100.yaml": ["VirtualService/web changed", "in force in"],
-        "live.since(rolled_out.started_s)": ["PASSED"],
-        "after = ": ["apply 99/1", "apply 0/100", "risk 100 %"],
-        "lab.graph(lab.send": ["productpage → reviews", "v1", "v2", "v3"],
-        '"02-canary-by-weight/bookinfo", "02': ["VirtualService/reviews created"],
-        "ten_ten_eighty = ": ["VirtualService/reviews changed", "in force in"],
-        "lab.graph()": ["productpage → reviews", "v1", "v2", "v3"],
-        "completed = ": ["VirtualService/reviews changed", "in force in"],
-        "check.all_of(": ["PASSED"],
-        "page.stop()": ["v3 100 %"],
-        "lab.status()": ["VirtualService/reviews"],
-        "virtual-service-web-70-30.yaml": ["VirtualService/web created"],
-        "failing = ": ["300 responses", "503"],
-        "lab.access_log(failing.errors": ["UH", "|risk|"],
-        'lab.delete(*lab.get("VirtualService"), *lab.get("DestinationRule"), missing_ok=True)': ["deleted"],
-    },
-}
-"""What a text says of a cell's output, by the cell or a part of it: true for all who answer rightly in the end."""
-
 
 class Learner:
     """Somebody with a notebook and its kernel.
@@ -118,8 +44,7 @@ class Learner:
     """
 
     def __init__(self, path: Path) -> None:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        self.cells = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        self.cells = cells(path, "code")
         self.outputs = [""] * len(self.cells)
         self.manager = KernelManager(kernel_name="python3")
         self.manager.start_kernel(cwd=str(path.parent))
@@ -241,7 +166,8 @@ def learner(request: pytest.FixtureRequest) -> Iterator[Learner]:
 def test_every_text_is_true_for_a_learner_who_dawdles_errs_and_restarts(
     learner: Learner, request: pytest.FixtureRequest
 ) -> None:
-    lesson = request.node.callspec.params["learner"].name[:2]
+    notebook = request.node.callspec.params["learner"]
+    lesson = notebook.name[:2]
     half = len(learner.cells) // 2
     learner.go_on(0, half)
     learner.restart()
@@ -250,11 +176,9 @@ def test_every_text_is_true_for_a_learner_who_dawdles_errs_and_restarts(
         learner.run(number)
     learner.go_on(half, len(learner.cells))
 
-    for part, words in SAID[lesson].items():
-        whole = [output for source, output in zip(learner.cells, learner.outputs, strict=True) if source == part]
-        parts = [output for source, output in zip(learner.cells, learner.outputs, strict=True) if part in source]
-        (output,) = whole or parts
-        assert [word for word in words if word not in output] == [], f"{part}\n{output}"
+    for output in read_lesson(notebook).outputs:
+        shown = learner.outputs[output.number(learner.cells)]
+        assert [word for word in output.says if word not in shown] == [], f"{output.cell}\n{shown}"
     done = sum(number.startswith(f"{lesson}.") for number in catalogue.every())
     (card,) = (learner.outputs[number] for number, source in enumerate(learner.cells) if source.startswith("progress("))
     assert card.startswith(f"{done} of {done} exercise"), card

@@ -37,6 +37,9 @@ SHORT_CUTS = [
     for short_cut in short_cuts_of(spec)
 ]
 
+NOBODY_LEFT = {"delete": "The mesh lacks ", "scale-to-zero": "No pod of "}
+"""Short cuts after which nobody is there to be judged, with how the outcome begins."""
+
 
 def numbered(specs: tuple[ExerciseSpec, ...]) -> list[object]:
     return [pytest.param(spec, id=spec.number) for spec in specs]
@@ -92,14 +95,14 @@ def test_a_typical_mistake_fails_and_is_explained(lab: Lab, spec: ExerciseSpec, 
 def test_a_short_cut_is_no_solution(lab: Lab, spec: ExerciseSpec, short_cut: str) -> None:
     """A wrong answer does not become right because nobody is left to be sent to, or the labels are others."""
     exercise = begun(lab, spec)
-    for wrong in spec.wrong:
-        if not isinstance(answer(lab, spec, wrong.path), CheckOutcome):
-            break
+    # Where every wrong answer is refused, the last refusal is judged, whatever became of the pods.
+    refused = all(isinstance(answer(lab, spec, wrong.path), CheckOutcome) for wrong in spec.wrong)
     take(lab, spec, short_cut)
     outcome = exercise.check()
     # Without what the exercise builds on there is nothing to judge; the learner is told to bring it back.
-    nobody_left = short_cut in ("delete", "scale-to-zero")
+    nobody_left = NOBODY_LEFT.get(short_cut) if not refused else None
     assert outcome.state is (NOT_ATTEMPTED if nobody_left else FAILED), outcome
+    assert outcome.lines and (nobody_left or "") in outcome.lines[0], "the learner is told why"
 
 
 @pytest.mark.parametrize("spec", numbered(ASKING))

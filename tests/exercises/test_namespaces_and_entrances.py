@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
-from labsupport import check, watch
+from labsupport import check, paths, watch
 from labsupport.errors import NotFoundError, UsageError
 from labsupport.lab.lab import Lab
 from labsupport.records import ApplyResult
@@ -119,6 +120,26 @@ def test_sliders_and_explanations_look_into_the_namespace_of_the_rule(shop: Lab)
     shop.patch("vs/web.shop", {"spec": {"http": [{"redirect": {"uri": "/moved"}}]}})
     assert "VirtualService/web" in repr(shop.explain(URL, source="client", confirm=False))
     assert shop.explain(URL, source="client").agrees is True
+
+
+@pytest.mark.parametrize("name", ["deploy/client.shop", "client.shop", "pod"])
+def test_a_caller_is_named_as_any_object(shop: Lab, name: str) -> None:
+    (own,) = (pod.name for pod in shop.pods().of("client"))
+    document = yaml.safe_load((paths.manifests() / "apps/client/deployment-client.yaml").read_text())
+    document["metadata"]["namespace"] = "shop"
+    shop.apply(document)
+    (there,) = (pod for pod in shop.pods().of("client") if pod.namespace == "shop")
+    name = f"pod/{there.name}" if name == "pod" else name
+    assert check.ok(shop.send(URL, source=name, count=5))
+    assert shop.logs(name) == shop.logs("client", namespace="shop")
+    assert {record.pod for record in shop.access_log(shop.send(URL, source=name))} >= {there.name}
+    for here in ("client", "deploy/client"):
+        assert {record.pod for record in shop.access_log(shop.send(URL, source=here))} >= {own}
+    assert shop.config("vs/web.shop", proxy=name).proxy == there.name
+    assert "name: outbound|8080|safe|web.default" in repr(shop.config(shop.get("vs/web")))
+    assert there.name in repr(shop.explain(URL, source=name))
+    with shop.traffic(URL, source=name, rate=50) as live:
+        assert check.ok(live.collect(5))
 
 
 ENTRANCE = """

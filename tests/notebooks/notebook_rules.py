@@ -9,11 +9,13 @@ import ast
 import itertools
 import re
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
+
+from labsupport.course.spec import ExerciseSpec
 
 Notebook = dict[str, Any]
 Rule = Callable[[Notebook, str], Iterator[str]]
@@ -24,6 +26,8 @@ MOST_YAML_LINES = 30
 MOST_WORDS = 120
 MOST_CELLS = 75
 FEWEST_EXERCISES = 2
+FEWEST_AT_WORK = 5
+EXPERIMENTS = range(3, 6)
 KEPT_CELL_METADATA = {"tags", "jupyter"}
 SECTIONS = {"recap": r"recap", "clean-up": r"clean[- ]?up"}
 _OBJECTIVES = re.compile(r"^\*\*You will be able to\*\*\n\n(?:- .+\n(?:  .+\n)*){2,}", re.MULTILINE)
@@ -251,6 +255,71 @@ def shows_progress(notebook: Notebook, name: str) -> Iterator[str]:
         yield f'after the recap, progress("{name[:2]}") shows what is done'
 
 
+def says_how_it_is_done_at_work(notebook: Notebook, name: str) -> Iterator[str]:
+    at_work = 0
+    for number, cell in cells(notebook, "markdown"):
+        text = source(cell)
+        if "<details>" not in text:
+            continue
+        # Markdown inside HTML is Markdown only between empty lines.
+        if "</summary>\n\n" not in text or not text.rstrip().endswith("\n\n</details>"):
+            yield f"cell {number}: a fold needs an empty line after </summary> and one before </details>, its last line"
+        if "<b>At work</b>" in text:
+            at_work += 1
+            if not re.search(r"^(kubectl|istioctl) ", text, re.MULTILINE):
+                yield f"cell {number}: the fold At work shows no command of kubectl or istioctl"
+    if at_work < FEWEST_AT_WORK:
+        yield f"{at_work} folds <b>At work</b>, at least {FEWEST_AT_WORK}"
+
+
+def experiments_told(notebook: Notebook) -> tuple[list[int], list[int]]:
+    """Numbers of the strange experiments that are asked for, and of those whose result a fold tells."""
+    texts = (source(cell) for _, cell in cells(notebook, "markdown"))
+    told = next((text for text in texts if text.startswith("## Strange experiments")), "")
+    asked, _, answered = told.partition("<details>")
+    asked_for, results = (
+        [int(number) for number in re.findall(r"^(\d+)\. ", part, re.MULTILINE)] for part in (asked, answered)
+    )
+    return asked_for, results
+
+
+def has_strange_experiments(notebook: Notebook, name: str) -> Iterator[str]:
+    asked, answered = experiments_told(notebook)
+    if len(asked) not in EXPERIMENTS:
+        yield f"{len(asked)} numbered experiments in a cell ## Strange experiments, three to five are right"
+    if asked != answered:
+        yield f"strange experiments {asked}, and a fold that tells what happens in {answered}"
+
+
+def leads_to(following: str) -> Rule:
+    """That one of the last cells links the next lesson, a file name."""
+
+    def rule(notebook: Notebook, name: str) -> Iterator[str]:
+        last = [source(cell) for _, cell in cells(notebook, "markdown")][-3:]
+        if not any(text.startswith("**Next:**") and f"]({following})" in text for text in last):
+            yield f"none of the last three texts begins with **Next:** and a link to {following}"
+
+    return rule
+
+
+def sets_exercises(specs: Mapping[str, ExerciseSpec]) -> Rule:
+    """That the exercises of a lesson, all that there are, stand in its notebook under the same headings."""
+
+    def rule(notebook: Notebook, name: str) -> Iterator[str]:
+        seen = exercises_of(notebook)
+        if seen != {*specs}:
+            yield f"sets the exercises {sorted(seen)}, and the lesson's folder has {sorted(specs)}"
+        for number, title in exercise_headings(notebook).items():
+            if number in specs and title != specs[number].heading:
+                yield f"the heading {title!r} is {specs[number].heading!r} in exercise.toml"
+        if missing := seen - {*exercise_headings(notebook)}:
+            yield f"no heading 'Exercise NN.k · title' for {sorted(missing)}"
+        if not {spec.kind for spec in specs.values()} & {"write", "diagnose"}:
+            yield "at least one exercise is to write or to diagnose something"
+
+    return rule
+
+
 def names_only_files_that_exist(root: Path) -> Rule:
     def rule(notebook: Notebook, name: str) -> Iterator[str]:
         for number, node in _calls(notebook):
@@ -280,4 +349,6 @@ RULES: tuple[Rule, ...] = (
     looks_inside_and_cleans_up,
     has_exercises,
     shows_progress,
+    says_how_it_is_done_at_work,
+    has_strange_experiments,
 )

@@ -1,8 +1,12 @@
-"""A lesson that was just begun keeps the rules of notebooks, and its exercises can be read."""
+"""A lesson that was just begun keeps every rule, its exercises can be read, and all that CI does with it passes."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import notebook_rules as rules
@@ -15,11 +19,19 @@ from labsupport.course.questions import ChoiceQuestion
 from labsupport.course.reading import FILE, read_exercise
 from labsupport.errors import UsageError
 
+ROOT = Path(__file__).resolve().parents[2]
+BEFORE = ROOT / "notebooks" / "02-canary-by-weight.ipynb"
+ALPHAS = "tests/unit/check/test_check_course_alpha.py"
+COPIED = ("labsupport", "manifests", "images", "notebooks", "tests/notebooks", "tests/exercises")
+COPIED_FILES = ("conftest.py", "constraints.txt", "pyproject.toml", "README.md", ALPHAS)
+
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for app in ("client", "web"):
         (tmp_path / "manifests" / "apps" / app).mkdir(parents=True)
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(BEFORE, tmp_path / "notebooks")
     monkeypatch.setenv("WORKSHOP_ROOT", str(tmp_path))
     return tmp_path
 
@@ -33,17 +45,45 @@ def test_a_new_lesson_keeps_the_rules_and_says_what_is_left(root: Path):
     assert result.exit_code == 0, result.output
     path = root / "notebooks" / "03-header-routing.ipynb"
     notebook = json.loads(path.read_text())
-    every_rule = (*rules.RULES, rules.names_only_files_that_exist(root))
-    assert [breach for rule in every_rule for breach in rule(notebook, path.name)] == []
-    assert rules.exercises_of(notebook) == {"03.1", "03.2"}
     cells = {argument: text.strip() for _, argument, text in rules.manifest_cells(notebook)}
+    specs = {}
     for number in ("03.1", "03.2"):
         folder = root / "manifests" / "03-header-routing" / "exercises" / number
-        spec = read_exercise(folder, root / "manifests", judge=lambda lab: ())
+        spec = specs[number] = read_exercise(folder, root / "manifests", judge=lambda lab: ())
         assert cells[number] == spec.start.strip()
         assert len(spec.wrong) == 2
+    every_rule = (*rules.RULES, rules.names_only_files_that_exist(root), rules.sets_exercises(specs))
+    assert [breach for rule in every_rule for breach in rule(notebook, path.name)] == []
+    before = json.loads((root / "notebooks" / BEFORE.name).read_text())
+    assert [breach for rule in (*rules.RULES, rules.leads_to(path.name)) for breach in rule(before, BEFORE.name)] == []
     compile((root / "labsupport" / "course" / "lessons" / "header_routing.py").read_text(), "judges", "exec")
     assert any("exercise.toml" in place for place in unwritten(root, "03"))
+
+
+@pytest.mark.slow
+@pytest.mark.envoy
+def test_all_that_ci_does_with_a_lesson_passes_for_a_new_one(tmp_path: Path):
+    for folder in COPIED:
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "tests" / "unit" / "support").mkdir(parents=True)
+    (tmp_path / ALPHAS).parent.mkdir()
+    for file in COPIED_FILES:
+        shutil.copy(ROOT / file, tmp_path / file)
+    environment = {**os.environ, "WORKSHOP_ROOT": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+
+    def lesson(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "labsupport.cli", "lesson", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=900
+        )
+
+    number = f"{len(list((tmp_path / 'notebooks').glob('*.ipynb'))):02}"
+    assert lesson("new", number, "a-new-topic").returncode == 0
+    checked = lesson("check", number)
+    told = checked.stdout + checked.stderr
+    assert " failed" not in told and " error" not in told, told
+    assert f"left to write: notebooks/{number}-a-new-topic.ipynb:" in told
+    assert checked.returncode == 1
 
 
 TOPICS = ("Header", "../header", "3-headers", "header-", "a--b", "class", "x" * 41, "kopfzeilen-für-alle", "")
@@ -56,7 +96,7 @@ def test_what_is_no_lesson_makes_nothing(root: Path, arguments: tuple[str, str])
     result = run("new", *arguments)
     assert result.exit_code == 2
     assert "rite " in result.output
-    assert not (root / "notebooks").exists()
+    assert [path.name for path in (root / "notebooks").iterdir()] == [BEFORE.name]
 
 
 def test_a_lesson_is_not_begun_twice_and_not_checked_before_it_is_begun(root: Path):

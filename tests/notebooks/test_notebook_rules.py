@@ -9,6 +9,9 @@ import pytest
 from nbformat import v4
 
 NAME = "02-canary-by-weight.ipynb"
+AT_WORK = "A step.\n\n<details><summary><b>At work</b></summary>\n\n```sh\nkubectl get pods\n```\n\n</details>"
+FOLD = "<details><summary>x</summary>\n\n1. a\n2. b\n3. c\n\n</details>"
+EXPERIMENTS = f"## Strange experiments\n\n1. a\n2. b\n3. c\n\n{FOLD}"
 YAML = "%%manifest 02.2\nkind: VirtualService\nspec:\n  http: ____\n"
 
 
@@ -30,6 +33,8 @@ def notebook(*extra: Any) -> rules.Notebook:
             code("exercise('02.1')"),
             code(YAML),
             *extra,
+            *(markdown(AT_WORK) for _ in range(5)),
+            markdown(EXPERIMENTS),
             markdown("## Recap\n\nDone.\n\n## Clean up"),
             code("progress('02')"),
             code("lab.close()"),
@@ -162,9 +167,36 @@ def test_progress():
     assert list(rules.shows_progress(poor, NAME)), "before the recap there is nothing to show"
 
 
+def test_folds_at_work():
+    poor = notebook()
+    poor["cells"].remove(markdown(AT_WORK) | {"id": poor["cells"][6]["id"]})
+    assert list(rules.says_how_it_is_done_at_work(poor, NAME)) == ["4 folds <b>At work</b>, at least 5"]
+    for broken, told in (("\n\n</details>", "empty line"), ("kubectl get", "no command")):
+        (breach,) = breaches(rules.says_how_it_is_done_at_work, markdown(AT_WORK.replace(broken, broken[1:])))
+        assert told in breach
+
+
+def test_strange_experiments():
+    poor = notebook()
+    poor["cells"] = [cell for cell in poor["cells"] if "Strange" not in cell["source"]]
+    (breach,) = rules.has_strange_experiments(poor, NAME)
+    assert breach.startswith("0 numbered experiments")
+    poor["cells"].insert(1, markdown(EXPERIMENTS.replace("3. c\n\n</details>", "</details>")))
+    (breach,) = rules.has_strange_experiments(poor, NAME)
+    assert breach == "strange experiments [1, 2, 3], and a fold that tells what happens in [1, 2]"
+
+
+def test_the_link_to_the_next_lesson():
+    rule = rules.leads_to("03-next.ipynb")
+    assert "03-next.ipynb" in breaches(rule)[0]
+    linked = notebook()
+    linked["cells"].insert(-1, markdown("**Next:** [03 · Next](03-next.ipynb)."))
+    assert list(rule(linked, NAME)) == []
+
+
 def test_length():
-    assert breaches(rules.has_not_too_many_cells, *[code(str(n), id=f"n{n}") for n in range(66)]) == []
-    assert breaches(rules.has_not_too_many_cells, *[code(str(n), id=f"n{n}") for n in range(67)]) == [
+    assert breaches(rules.has_not_too_many_cells, *[code(str(n), id=f"n{n}") for n in range(60)]) == []
+    assert breaches(rules.has_not_too_many_cells, *[code(str(n), id=f"n{n}") for n in range(61)]) == [
         "76 cells, at most 75"
     ]
 

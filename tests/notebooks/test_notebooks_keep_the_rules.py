@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from pathlib import Path
 
 import notebook_rules as rules
@@ -38,34 +37,13 @@ def test_notebooks_are_numbered_from_00_without_a_gap():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_sets_the_exercises_that_are_defined_for_it(path: Path):
-    defined = {number for number in catalogue.every() if number.startswith(f"{path.name[:2]}.")}
-    assert rules.exercises_of(load(path)) == defined
-    kinds = {catalogue.find(number).kind for number in defined}
-    assert kinds & {"write", "diagnose"}, "at least one exercise is to write or to diagnose something"
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_headings_of_exercises_say_what_their_cards_say(path: Path):
-    shown = rules.exercise_headings(load(path))
-    assert shown == {number: catalogue.find(number).heading for number in rules.exercises_of(load(path))}
+    specs = {number: spec for number, spec in catalogue.every().items() if number.startswith(f"{path.name[:2]}.")}
+    assert [*rules.sets_exercises(specs)(load(path), path.name)] == []
 
 
 @pytest.mark.parametrize(("path", "following"), [*itertools.pairwise(NOTEBOOKS)], ids=lambda path: path.stem)
 def test_a_notebook_leads_to_the_next(path: Path, following: Path):
-    last = [rules.source(cell) for _, cell in rules.cells(load(path), "markdown")][-3:]
-    assert any(text.startswith("**Next:**") and f"]({following.name})" in text for text in last)
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_fold_says_how_the_same_is_done_at_work(path: Path):
-    folds = [rules.source(cell) for _, cell in rules.cells(load(path), "markdown") if "<details>" in rules.source(cell)]
-    at_work = [text for text in folds if "<b>At work</b>" in text]
-    assert len(at_work) >= 5
-    for text in folds:
-        # Markdown inside HTML is Markdown only between empty lines.
-        assert "</summary>\n\n" in text and text.rstrip().endswith("\n\n</details>")
-    for text in at_work:
-        assert re.search(r"^(kubectl|istioctl) ", text, re.MULTILINE)
+    assert [*rules.leads_to(following.name)(load(path), path.name)] == []
 
 
 def test_every_exercise_belongs_to_a_notebook():

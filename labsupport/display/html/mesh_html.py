@@ -16,8 +16,17 @@ from labsupport.records import AccessRecord, Pod, RuleStatus
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
+    from labsupport.lab.objects import Objects
 
-__all__ = ["access_log_html", "lab_html", "pods_html", "status_html", "status_parts", "status_title"]
+__all__ = [
+    "access_log_html",
+    "lab_html",
+    "objects_markdown",
+    "pods_html",
+    "status_html",
+    "status_parts",
+    "status_title",
+]
 
 _SHOWN_RECORDS = 200
 _PAGE = "productpage"
@@ -148,3 +157,8 @@ def access_log_html(log: AccessLog) -> str:
     rest = f"the first {_SHOWN_RECORDS} of {len(log):,}" if len(log) > _SHOWN_RECORDS else ""
     body = table(heads, rows, numeric=frozenset({4}), caption="access log") if rows else "no lines"
     return panel("Access log", body, subtitle=rest or words.plural(len(log), "line"))
+
+
+def objects_markdown(objects: Objects) -> str:
+    """One object in the colours of YAML, several by name."""
+    return f"```yaml\n{objects.yaml}\n```" if len(objects) == 1 else f"```text\n{objects!r}\n```"

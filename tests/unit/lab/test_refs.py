@@ -3,7 +3,10 @@
 import pytest
 
 from labsupport.errors import UsageError
+from labsupport.lab.objects import Objects
 from labsupport.lab.refs import as_ref, rule_of
+from labsupport.model import parse
+from labsupport.model.reading.documents import read
 from labsupport.records import Ref
 from labsupport.traffic.weights import RuleName
 
@@ -44,3 +47,15 @@ def test_a_bare_name_stands_for_the_kind_that_is_meant():
     assert rule_of("vs/web.shop[1]") == RuleName(SHOP, 1)
     with pytest.raises(UsageError, match="only a VirtualService"):
         rule_of("dr/web")
+
+
+def test_the_only_object_that_was_got_is_one_that_is_named():
+    (web, api) = parse(read("\n---\n".join(SERVICE % name for name in ("web", "api"))))
+    assert as_ref(Objects([web])) == Ref("Service", "web", web.namespace)
+    with pytest.raises(UsageError, match="One object is meant, and these are 2: Service/web and Service/api"):
+        as_ref(Objects([web, api]))
+    with pytest.raises(UsageError, match=r"these are 0\. Name it"):
+        as_ref(Objects())
+
+
+SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {ports: [{port: 80}]}\n"

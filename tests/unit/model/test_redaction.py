@@ -7,6 +7,7 @@ import base64
 import pytest
 
 from labsupport.controlplane.desired import changed_fields, merge
+from labsupport.display.html.mesh_html import objects_markdown
 from labsupport.errors import ManifestError
 from labsupport.lab.objects import Objects
 from labsupport.model import parse
@@ -33,7 +34,7 @@ def test_neither_a_repr_nor_yaml_nor_a_list_shows_values() -> None:
         str(plain),
         Objects([resource]).yaml,
         repr(Objects([resource])),
-        Objects([resource])._repr_markdown_(),
+        objects_markdown(Objects([resource])),
     ):
         assert "c2VzYW1l" not in text and "sesame" not in text and "open" not in text
     assert "<redacted, 6 bytes>" in Objects([resource]).yaml and "<redacted, 4 bytes>" in Objects([resource]).yaml
