@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from labsupport import statistics, words
-from labsupport.check.result import FAILED, PASSED, TOO_LITTLE_DATA, CheckOutcome, level_text, unusable
+from labsupport.check.result import FAILED, PASSED, TOO_LITTLE_DATA, CheckOutcome, meaning, unusable
 from labsupport.errors import UsageError
 from labsupport.statistics import ALPHA, proportions
 from labsupport.traffic.observations import NONE, By, Choice, Observations, value_of
 from labsupport.traffic.share import Share
 
-__all__ = ["Alternatives", "check_share", "meaning", "n_text"]
+__all__ = ["Alternatives", "check_share", "n_text"]
 
 Alternatives = Mapping[str, Mapping[str, float]] | Sequence[Mapping[str, float]]
 
@@ -59,31 +59,35 @@ def check_share(
         inside = interval[key].holds(weight) if weight else not seen.count(key)
         consistent &= inside
         lines.append(f"{'✓' if inside else '✗'} {key}: {words.percent(seen[key])}, expected {words.percent(weight)}")
-        details.append(_row(key, seen, interval[key], level, weight, inside))
+        details.append(_row(key, seen, interval[key], weight, inside))
     for key in seen:
         if key not in expected_shares:
             consistent = False
             lines.append(f"✗ {key}: {seen.count(key):,} seen, none expected" + _causes(sample, key, by, service))
 
     p_value = _p_value(seen, expected_shares)
-    named_rejected, needed = _told_apart(seen, expected_shares, named, alpha)
-    rejects = tuple(name for name, rejected in named_rejected.items() if rejected)
+    ruled_out, needs = _told_apart(seen, expected_shares, named, alpha)
+    # What a sample rules out although it is too small for that was luck: another one of its size may not.
+    settled = {name for name, need in needs.items() if len(sample) >= need}
+    rejects = tuple(name for name in needs if name in settled & ruled_out)
     if rejects:
         details.append(f"rejects: {'; '.join(rejects)}")
         if consistent and named:
             lines.append(f"✓ and clearly not {words.join(rejects, 'or')}")
-    open_ones = [name for name, rejected in named_rejected.items() if not rejected and name in named]
+    open_ones = [name for name in named if name in settled - ruled_out]
     if consistent and open_ones:
         lines.append(f"◔ it might still be {words.join(open_ones, 'or')}")
+    needed = max(needs.values(), default=1) if named else min(needs.values(), default=1)
     enough = len(sample) >= needed
     if not enough:
-        more = _rounded_up(needed) - len(sample)
-        lines.append(f"◔ too little data: {words.plural(more, f'more {per}')}")
+        more = words.plural(_rounded_up(needed) - len(sample), f"more {per}")
+        undecided = words.join([name for name in named if name not in settled], "or")
+        lines.append(f"◔ too little data: {more}" + (f", to be sure that it is not {undecided}" if named else ""))
     return CheckOutcome(
         FAILED if not consistent else PASSED if enough else TOO_LITTLE_DATA,
         title,
         (_sentence(seen, expected_shares, interval, enough=enough), *lines),
-        (*details, meaning(level)),
+        (*details, meaning(alpha)),
         n=len(sample),
         seen=dict(seen.counts),
         interval=interval,
@@ -112,23 +116,21 @@ def _p_value(seen: Share, expected: Mapping[str, float]) -> float:
 
 def _told_apart(
     seen: Share, expected: Mapping[str, float], named: Mapping[str, dict[str, float]], alpha: float
-) -> tuple[dict[str, bool], int]:
-    """Which other proportions the counts reject, and how many choices are needed to be told apart from them.
+) -> tuple[set[str], dict[str, int]]:
+    """Which other proportions the counts reject, and how many choices it takes to be told apart from each.
 
     Every alternative that was named must be told apart. Without any, one of two plain ones is enough: that a rule which
     has no effect, or one version that takes it all, would have been seen.
     """
-    plain = _plain(expected) if not named else {}
-    rejected, needs = {}, []
-    for name, other in {**plain, **named}.items():
+    rejected, needs = set(), {}
+    for name, other in (named or _plain(expected)).items():
         keys = {*expected, *other}
         if all(math.isclose(expected.get(key, 0.0), other.get(key, 0.0), abs_tol=1e-12) for key in keys):
             raise UsageError(f"reject: {name} is what is expected, so that nothing can tell them apart")
-        rejected[name] = _p_value(seen, {key: other.get(key, 0.0) for key in keys}) < alpha
-        needs.append(_needed(expected, other, alpha))
-    if not needs:
-        return rejected, 1
-    return rejected, max(needs) if named else min(needs)
+        if _p_value(seen, {key: other.get(key, 0.0) for key in keys}) < alpha:
+            rejected.add(name)
+        needs[name] = _needed(expected, other, alpha)
+    return rejected, needs
 
 
 def _needed(expected: Mapping[str, float], other: Mapping[str, float], alpha: float) -> int:
@@ -202,20 +204,10 @@ def _fits(seen: Share, interval: Mapping[str, statistics.Interval], shares: Mapp
     return all(interval[key].holds(share) if share else not seen.count(key) for key, share in shares.items())
 
 
-def meaning(level: float) -> str:
-    """What an interval of this level says."""
-    once = f"{round(1 / (1 - level)):,}"
-    return f"interval: the shares that could have produced this; a correct mesh is outside once in {once} checks"
-
-
-def _row(key: str, seen: Share, interval: statistics.Interval, level: float, weight: float, inside: bool) -> str:
-    text = f"{key}: {seen.count(key):,} seen, {words.percent(seen[key])}"
-    if weight in (0.0, 1.0):
-        exact = "none" if not weight else "all"
-        text += f" (interval {words.percent_range(*interval)}), {exact} expected"
-    else:
-        text += f", {level_text(level)} interval {words.percent_range(*interval)}, {words.percent(weight)} expected"
-    return f"{text}: {'consistent' if inside else 'not consistent'}"
+def _row(key: str, seen: Share, interval: statistics.Interval, weight: float, inside: bool) -> str:
+    share = {0.0: "none", 1.0: "all"}.get(weight) or words.percent(weight)
+    text = f"{key}: {seen.count(key):,} seen, {words.percent(seen[key])}, interval {words.percent_range(*interval)}"
+    return f"{text}, {share} expected: {'consistent' if inside else 'not consistent'}"
 
 
 def n_text(observations: Observations, per: Choice) -> str:
