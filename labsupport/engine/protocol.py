@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from labsupport.model import Resource
@@ -75,6 +76,13 @@ class Engine(Protocol):
         """Set the number of replicas of a Deployment."""
         ...
 
+    def when_changed(self, hear: Callable[[str, ApplyResult, Sequence[Resource]], None]) -> None:
+        """Have a function called with the verb, the outcome and the objects of each change that others make.
+
+        An engine that is not told of them never calls it. It is called in a thread of its own.
+        """
+        ...
+
     def get(self, kind: str, name: str | None = None, *, namespace: str = "") -> list[Resource]:
         """Objects of a kind in a namespace (the lab's own by default), oldest first; all kinds for ``*``.
 
@@ -135,6 +143,14 @@ class Engine(Protocol):
 
     def urls(self) -> Mapping[str, str]:
         """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""
+        ...
+
+    def kubeconfig(self) -> Path:
+        """The kubeconfig file with which kubectl works on this mesh.
+
+        Raises:
+            UsageError: this engine makes none, as there is one already.
+        """
         ...
 
     def reset(self) -> Leftovers:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -97,6 +98,7 @@ class Lab:
         start = current.prepare_engine(engine, options)
         current.replace(None)
         self._engine = start()
+        self._engine.when_changed(self._hear)
         # At the end of the kernel nobody can be shown anything any more.
         current.replace(self, at_exit=self._running.when_closed.clear)
 
@@ -504,6 +506,21 @@ class Lab:
         """Addresses for a person's browser: ``gateway`` and ``nodeport:<service>`` to a URL."""
         return self._open().urls()
 
+    def kubeconfig(self) -> Path:
+        """The kubeconfig file with which kubectl and other clients of Kubernetes work on the embedded mesh.
+
+        They reach it as long as the lab is open, from this machine and as this user only; its context is
+        ``workshop-embedded``. What they change is the same as what a notebook changes. In a terminal of JupyterLab
+        kubectl finds it by itself, elsewhere ``export KUBECONFIG=$(workshop kubeconfig)``.
+
+        Returns:
+            The file.
+
+        Raises:
+            UsageError: the lab is on a cluster, where kubectl works with your own kubeconfig.
+        """
+        return self._open().kubeconfig()
+
     def logs(
         self,
         pod: Whom,
@@ -700,6 +717,14 @@ class Lab:
             self._pushed = result if result.proxies else self._pushed
             self._running.mark(self._open(), verb, result, resources, to=to)
             return result
+
+    def _hear(self, verb: str, result: ApplyResult, resources: Sequence[Resource]) -> None:
+        """Take note of a change that somebody else made, such as kubectl in a terminal."""
+        with self._lock:
+            if self._closed is None:
+                self._changes += 1
+                self._pushed = result if result.proxies else self._pushed
+                self._running.mark(self._engine, verb, result, list(resources))
 
     @contextmanager
     def _remember_error(self) -> Iterator[None]:

@@ -6,8 +6,9 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from labsupport.controlplane.desired import key_of, merge, remove
@@ -363,6 +364,15 @@ class ClusterEngine:
         self._check()
         labels = {"app": GATEWAY, "istio": "ingressgateway", LAB_LABEL: self.namespace}
         return self.traffic.urls(schemes(self._objects.read(), labels))
+
+    def kubeconfig(self) -> Path:
+        """Refused: kubectl works on a cluster with the kubeconfig that this lab was opened with."""
+        raise UsageError(
+            f"On a cluster kubectl works with your own kubeconfig, in the namespace {self.namespace}; no file is made."
+        )
+
+    def when_changed(self, hear: Callable[[str, ApplyResult, Sequence[Resource]], None]) -> None:
+        """Nothing: the API server tells this lab of no change that others make."""
 
     def access_records(
         self, *, request_ids: Iterable[str] | None = None, since_s: float | None = None, timeout_s: float = 5.0

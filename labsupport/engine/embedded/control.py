@@ -244,6 +244,10 @@ class ControlPlane:
             self._credentials[pod.name] = credentials
         return [issued.secret for issued in credentials if issued.secret is not None]
 
+    def cluster_ips(self) -> Mapping[tuple[str, str], str]:
+        """Cluster addresses of Services that name none, by namespace and name."""
+        return self._services.of(self.objects)
+
     def credentials(self, pod: LivePod) -> tuple[Credential, ...]:
         """The credentials that a pod's proxy refers to, as they were when its configuration was last made."""
         return self._credentials.get(pod.name, ())

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -73,6 +73,7 @@ class EmbeddedEngine:
     def __init__(self, *, namespace: str = "default", images: Mapping[str, str] | Path | str | None = None) -> None:
         self.namespace = namespace
         self._closed: Leftovers | None = None
+        self._hear: Callable[[str, ApplyResult, Sequence[Resource]], None] = lambda verb, result, resources: None
         self._inventory: tuple[list[Ref], list[int], list[int]] | None = None
         binary.binary()
         programs = find_programs(images)
@@ -132,7 +133,7 @@ class EmbeddedEngine:
             raise EngineError(f"the supervisor cannot be started: {error}") from error
         finally:
             theirs.close()
-        self._link = Link(ours, self._last_words)
+        self._link = Link(ours, self._last_words, lambda notice: self._hear(*notice))
         try:
             self._link.opened(OPEN_TIMEOUT_S)
         except BaseException:
@@ -193,6 +194,10 @@ class EmbeddedEngine:
         there = ", ".join(resource.name for resource in objects if resource.kind == ref.kind)
         raise NotFoundError(f"{ref} does not exist. There are: {there or f'no {ref.kind} at all'}")
 
+    def when_changed(self, hear: Callable[[str, ApplyResult, Sequence[Resource]], None]) -> None:
+        """Have a function called after each change that kubectl or another client of the API has made."""
+        self._hear = hear
+
     # --- questions ----------------------------------------------------------------------------------------------
 
     def get(self, kind: str, name: str | None = None, *, namespace: str = "") -> list[Resource]:
@@ -251,6 +256,10 @@ class EmbeddedEngine:
         """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""
         entrances: dict[str, Entrance] = self._call("entrances")
         return {name: f"{entrance.scheme}://127.0.0.1:{entrance.port}" for name, entrance in entrances.items()}
+
+    def kubeconfig(self) -> Path:
+        """The kubeconfig file with which kubectl and other clients work on this mesh, as long as it is open."""
+        return Path(self._call("kubeconfig"))
 
     def access_records(
         self, *, request_ids: Iterable[str] | None = None, since_s: float | None = None, timeout_s: float = 5.0

@@ -26,7 +26,7 @@ __all__ = ["serve"]
 
 _METHODS = frozenset((
     "apply", "delete", "reset", "get", "pods", "rules", "source", "entrances", "gateway_port", "config_dump",
-    "statistics", "log_files", "access_logs", "inventory", "close",
+    "statistics", "log_files", "access_logs", "kubeconfig", "inventory", "close",
 ))  # fmt: skip
 _CHANGES = frozenset(("apply", "delete"))
 _Call = tuple[int, str, tuple[Any, ...], dict[str, Any]]
@@ -79,11 +79,21 @@ async def serve(
     order = asyncio.Lock()
 
     async def handle(call: _Call) -> None:
-        message = wire.encode(await _answer(supervisor, call))
+        await reply(await _answer(supervisor, call))
+
+    async def reply(answer: tuple[int, bool, Any]) -> None:
+        message = wire.encode(answer)
         async with order:
             writer.write(message)
             with contextlib.suppress(OSError):
                 await writer.drain()
+
+    def tell(notice: Any) -> None:
+        task = asyncio.create_task(reply((wire.NOTICE, True, notice)))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    supervisor.tell = tell
 
     async def listen() -> None:
         while True:

@@ -7,16 +7,19 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from labsupport.controlplane import entrances
-from labsupport.controlplane.desired import ServiceAddresses, key_of, merge, remove
+from labsupport.controlplane.desired import Key, ServiceAddresses, key_of, merge, remove
 from labsupport.controlplane.encode import ORDER
 from labsupport.controlplane.entrances import Entrance
 from labsupport.engine.dangling import dangling
 from labsupport.engine.embedded import listening, refuse
+from labsupport.engine.embedded.api.front import Front
+from labsupport.engine.embedded.api.mesh import Mesh
 from labsupport.engine.embedded.builtin import BuiltIn, built_in_objects
 from labsupport.engine.embedded.control import ControlPlane
 from labsupport.engine.embedded.envoy import admin, binary
@@ -56,6 +59,10 @@ __all__ = ["Supervisor"]
 # What decides which certificates a proxy gets.
 CREDENTIALS = ("Gateway", "DestinationRule", "Secret", "ConfigMap")
 _ROTATE_BYTES = 64 << 20
+# What makes pods start or end.
+_WITH_PODS = frozenset(("Deployment", "ConfigMap", "Secret", "Namespace"))
+# Whoever changes something from outside waits for the proxies, but not for long.
+_OUTSIDE_S = 10.0
 
 
 class Supervisor:
@@ -90,6 +97,23 @@ class Supervisor:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._names: dict[str, str] = {}
         self._told: set[str] = set()
+        self._created: dict[Key, float] = {}
+        self._front = Front(
+            Mesh(
+                namespace,
+                folder,
+                self._control,
+                self._built_in,
+                self._created,
+                time.time(),
+                self.rules,
+                self._apply_from_outside,
+                self._delete_from_outside,
+                self._judge,
+            )
+        )
+        # Called with what somebody else than the notebook has changed: the verb, what came of it, and the objects.
+        self.tell: Callable[[tuple[str, ApplyResult, list[Resource]]], None] = lambda notice: None
         self.closing = asyncio.Event()
 
     async def open(self) -> None:
@@ -120,12 +144,17 @@ class Supervisor:
 
     # --- changes ------------------------------------------------------------------------------------------------
 
-    async def apply(self, objects: Sequence[Resource], *, wait_s: float, began: float) -> ApplyResult:
-        """Create or change objects; see ``Engine.apply``."""
+    async def _judge(self, objects: Sequence[Resource], *, wait_s: float = 60.0) -> None:
         problems = refuse.problems(objects, self._place.programs)
         problems = problems or await self._trials.problems(objects, timeout_s=wait_s)
         if problems:
             raise ManifestError(problems)
+
+    async def apply(
+        self, objects: Sequence[Resource], *, wait_s: float, began: float, for_pods: bool = True
+    ) -> ApplyResult:
+        """Create or change objects; see ``Engine.apply``. Without ``for_pods`` nobody waits until pods are ready."""
+        await self._judge(objects, wait_s=wait_s)
         async with self._changing:
             before = self._control.objects
             after, changes = merge(before, objects)
@@ -143,13 +172,13 @@ class Supervisor:
             notes += listening.notes(news, after, self._place.programs)
             if self._built_in.gateway is not None:
                 notes += entrances.port_notes(news, after, self._built_in.gateway.info)
-            result = await self._change(before, after, changes, wait_s, began, tuple(notes))
+            result = await self._change(before, after, changes, wait_s, began, tuple(notes), for_pods=for_pods)
             # What is refused after all was told to nobody.
             self._told = told
             return result
 
-    async def delete(self, refs: Sequence[Ref], *, wait_s: float, began: float) -> ApplyResult:
-        """Delete objects; see ``Engine.delete``."""
+    async def delete(self, refs: Sequence[Ref], *, wait_s: float, began: float, for_pods: bool = True) -> ApplyResult:
+        """Delete objects; see ``Engine.delete``, and ``apply``."""
         async with self._changing:
             before = self._control.objects
             after, changes = remove(before, refs, namespace=self._namespace)
@@ -157,7 +186,28 @@ class Supervisor:
             for resource in self._base:
                 if key_of(resource) not in kept:
                     raise UsageError(f"{resource.kind}/{resource.name} belongs to every mesh and is not deleted")
-            return await self._change(before, after, changes, wait_s, began, ())
+            return await self._change(before, after, changes, wait_s, began, (), for_pods=for_pods)
+
+    async def _apply_from_outside(self, objects: list[Resource], verb: str) -> ApplyResult:
+        began = time.monotonic()
+        result = await self.apply(objects, wait_s=_OUTSIDE_S, began=began, for_pods=False)
+        self._task(self._tell(verb, result, objects, began))
+        return result
+
+    async def _delete_from_outside(self, refs: list[Ref], verb: str) -> ApplyResult:
+        began = time.monotonic()
+        result = await self.delete(refs, wait_s=_OUTSIDE_S, began=began, for_pods=False)
+        self._task(self._tell(verb, result, [], began))
+        return result
+
+    async def _tell(self, verb: str, result: ApplyResult, objects: list[Resource], began: float) -> None:
+        """Tell the kernel of a change that is not its own, once it is in force as one of its own would be."""
+        if all(change.action == "unchanged" for change in result.changes):
+            return
+        if {change.ref.kind for change in result.changes} & _WITH_PODS:
+            await self._reconcile_quietly()
+            result = replace(result, in_force_s=time.monotonic() - began)
+        self.tell((verb, result, objects))
 
     async def _change(
         self,
@@ -167,9 +217,13 @@ class Supervisor:
         timeout_s: float,
         began: float,
         notes: tuple[str, ...],
+        *,
+        for_pods: bool,
     ) -> ApplyResult:
         started_s = time.time() - (time.monotonic() - began)
         if all(change.action == "unchanged" for change in changes):
+            # What only a client keeps in an object may have changed all the same.
+            self._control.objects = after
             return ApplyResult(changes, started_s=started_s, notes=notes)
         deadline = began + timeout_s
         kinds = {change.ref.kind for change in changes if change.action != "unchanged"}
@@ -181,7 +235,8 @@ class Supervisor:
             if not kinds <= set(RULES):
                 check_storage(self._folder)
                 self._built_in.update_plain()
-            await asyncio.gather(self._publish(deadline), self._pods(kinds, deadline))
+            waits = [self._publish(deadline), *([self._pods(kinds, deadline)] if for_pods else [])]
+            await asyncio.gather(*waits)
             if not kinds <= set(RULES):
                 await self._built_in.plain_ready()
             if kinds & set(CREDENTIALS):
@@ -234,7 +289,7 @@ class Supervisor:
         return tuple(texts)
 
     async def _pods(self, kinds: set[str], deadline: float) -> None:
-        if kinds & {"Deployment", "ConfigMap", "Secret", "Namespace"}:
+        if kinds & _WITH_PODS:
             await self._workloads.reconcile(timeout_s=max(deadline - time.monotonic(), 0.1))
 
     async def _publish(self, deadline: float) -> None:
@@ -263,6 +318,12 @@ class Supervisor:
         done = {name: entry for name, entry in done.items() if entry[1] and name in self._control.pods}
         last = max((when for when, _ in done.values()), default=time.monotonic())
         self._rules.note(changes, at=last, began=began, learnt=frozenset(done))
+        for change in changes:
+            key = (change.ref.kind, "" if change.ref.kind == "Namespace" else change.ref.namespace, change.ref.name)
+            if change.action == "created":
+                self._created[key] = time.time()
+            elif change.action == "deleted":
+                self._created.pop(key, None)
         return done
 
     async def reset(self) -> tuple[list[Ref], list[str]]:
@@ -281,6 +342,7 @@ class Supervisor:
             await self._built_in.stop_plain()
             await self._control.publish(timeout_s=10.0)
             self._rules.clear()
+            self._created.clear()
             keep = {"istio-ingressgateway", "outside"}
             for entry in self._folder.iterdir():
                 if entry.is_dir() and entry.name not in keep:
@@ -404,9 +466,14 @@ class Supervisor:
                 logs[entry.name] = str(entry / ACCESS_LOG)
         return logs, self._addresses.owners()
 
+    async def kubeconfig(self) -> str:
+        """The kubeconfig file of the lab; the front that it leads to is opened."""
+        return str(await self._front.open())
+
     async def inventory(self) -> tuple[list[int], list[int]]:
         """Processes (this one first, then the spawner) and local ports of the lab."""
-        return [os.getpid(), self._spawner_pid, *self._spawner.pids], sorted(self._addresses.owners())
+        ports = sorted([*self._addresses.owners(), *self._front.ports])
+        return [os.getpid(), self._spawner_pid, *self._spawner.pids], ports
 
     async def close(self) -> None:
         """Stop everything; the answer goes out first."""

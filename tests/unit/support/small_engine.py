@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from labsupport.errors import NotFoundError
@@ -144,6 +145,12 @@ class SmallEngine:
 
     def urls(self) -> Mapping[str, str]:
         return {"gateway": "http://127.0.0.1:1234"}
+
+    def kubeconfig(self) -> Path:
+        return Path("/nowhere/kubeconfig")
+
+    def when_changed(self, hear: Callable[[str, ApplyResult, Sequence[Resource]], None]) -> None:
+        self.hear = hear
 
     def reset(self) -> Leftovers:
         removed = tuple(Ref(*key) for key in self.objects)

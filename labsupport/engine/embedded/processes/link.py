@@ -28,11 +28,15 @@ class Link:
     Args:
         sock: connected to the supervisor.
         last_words: tells what the supervisor's log says last.
+        hear: called, in a thread of its own, with what the supervisor tells without having been asked.
     """
 
-    def __init__(self, sock: socket.socket, last_words: Callable[[], str]) -> None:
+    def __init__(
+        self, sock: socket.socket, last_words: Callable[[], str], hear: Callable[[Any], None] = lambda notice: None
+    ) -> None:
         self._sock = sock
         self._last_words = last_words
+        self._hear = hear
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         # Number 0 is the supervisor's own first word: whether the mesh is open.
@@ -99,6 +103,10 @@ class Link:
         try:
             while True:
                 number, succeeded, value = wire.receive(self._sock)
+                if number == wire.NOTICE:
+                    # Whoever hears it may call the supervisor, whose answer is received here.
+                    threading.Thread(target=self._hear, args=(value,), name="embedded-mesh-notice", daemon=True).start()
+                    continue
                 future = self._waiting.pop(number, None)
                 if future is None:
                     continue

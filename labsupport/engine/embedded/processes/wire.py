@@ -12,7 +12,10 @@ import socket
 import struct
 from typing import Any
 
-__all__ = ["Decoder", "encode", "read", "receive", "send"]
+__all__ = ["NOTICE", "Decoder", "encode", "read", "receive", "send"]
+
+NOTICE = -1
+"""The number of a message that answers no call."""
 
 _HEADER = struct.Struct("!I")
 

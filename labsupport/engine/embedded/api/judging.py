@@ -1,0 +1,106 @@
+"""From what a client sends to an object of the lab, refused in the API server's words where it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from labsupport.engine.embedded.api.answers import Refused
+from labsupport.engine.embedded.api.kinds import ApiKind
+from labsupport.errors import ManifestError, Problem
+from labsupport.model import Origin, Resource, parse
+from labsupport.model.reading.documents import Document
+from labsupport.model.schema.issues import Issue, Report
+from labsupport.model.schema.shape import shape_of
+from labsupport.model.validation.verdict import inspect
+from labsupport.records import JsonObject
+
+__all__ = ["BOOKKEEPING", "forbidden", "judged"]
+
+BOOKKEEPING: Final = (
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "selfLink",
+    "managedFields",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
+"""What only the server writes into ``metadata``."""
+
+
+def judged(entry: ApiKind, content: JsonObject, *, namespace: str, validation: str) -> tuple[Resource, list[str]]:
+    """An object as it will be in the lab, and what there is to warn of.
+
+    Args:
+        entry: its kind.
+        content: as the client sent it.
+        namespace: where it is to be.
+        validation: what to do about unknown fields: ``Strict``, ``Warn`` or ``Ignore``.
+
+    Raises:
+        Refused: something is wrong with it.
+    """
+    kind, version = content.get("kind"), content.get("apiVersion")
+    if kind != entry.kind:
+        raise Refused(400, f"the object provided is unrecognized: its kind is {kind!r}, and not {entry.kind}")
+    model = entry.model
+    assert model is not None
+    metadata = content.get("metadata")
+    if isinstance(metadata, dict):
+        metadata = {key: value for key, value in metadata.items() if key not in BOOKKEEPING}
+    raw = {key: value for key, value in content.items() if key != "status"} | {"metadata": metadata}
+    report = Report()
+    cleaned = shape_of(model).check(raw, "", report)
+    unknown = [f'unknown field "{issue.path}"' for issue in report.issues if issue.message.startswith("unknown field")]
+    name = str((metadata or {}).get("name") or "") if isinstance(metadata, dict) else ""
+    if unknown and validation == "Strict":
+        head = f'{kind} in version "{str(version).rpartition("/")[2]}" cannot be handled as a {kind}'
+        raise Refused(400, f"{head}: strict decoding error: {', '.join(unknown)}")
+    if unknown:
+        raw = cleaned
+    _refuse(entry, name, inspect(raw, namespace=namespace).errors)
+    try:
+        (resource,) = parse([Document(raw, Origin())], namespace=namespace)
+    except ManifestError as error:
+        raise _invalid(entry, name, [_cause(problem.path, problem.message) for problem in error.problems]) from None
+    warnings = [f"{problem.path}: {problem.message}" for problem in resource.warnings]
+    return resource, [*(unknown if validation == "Warn" else ()), *warnings]
+
+
+def _refuse(entry: ApiKind, name: str, issues: Sequence[Issue]) -> None:
+    denied = [issue for issue in issues if issue.by == "webhook"]
+    invalid = [_cause(issue.path, issue.message) for issue in issues if issue.by != "webhook"]
+    if invalid:
+        raise _invalid(entry, name, invalid)
+    if denied:
+        texts = "; ".join(f"{issue.path}: {issue.message}" if issue.path else issue.message for issue in denied)
+        head = 'admission webhook "rev.validation.istio.io" denied the request: configuration is invalid'
+        raise Refused(400, f"{head}: {texts}")
+
+
+def _cause(path: str, message: str) -> JsonObject:
+    return {"reason": "FieldValueInvalid", "message": f"Invalid value: {message}", "field": path}
+
+
+def _invalid(entry: ApiKind, name: str, causes: Sequence[JsonObject]) -> Refused:
+    texts = [f"{cause['field']}: {cause['message']}" for cause in causes]
+    shown = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    kind = f"{entry.kind}.{entry.group}" if entry.group else entry.kind
+    details = {"name": name, "group": entry.group, "kind": entry.kind, "causes": list(causes)}
+    return Refused(422, f'{kind} "{name}" is invalid: {shown}', details=details)
+
+
+def forbidden(entry: ApiKind, name: str, problems: Sequence[Problem]) -> Refused:
+    """What the embedded mesh cannot do.
+
+    Args:
+        entry: the kind.
+        name: of the object.
+        problems: why.
+    """
+    texts = [str(replace(problem, file="", line=0, document=0, object="")) for problem in problems]
+    details = {"name": name, "group": entry.group, "kind": entry.plural}
+    return Refused(403, f'{entry.qualified} "{name}" is forbidden: {"; ".join(texts)}', details=details)

@@ -1,0 +1,335 @@
+"""Deployments with their status, and what they bring about: replica sets, pods, endpoints, events."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from labsupport.controlplane.desired import key_of
+from labsupport.engine.embedded.api.defaults import completed
+from labsupport.engine.embedded.api.mesh import Mesh, stamp, uid
+from labsupport.engine.embedded.pods.pods import LivePod
+from labsupport.engine.embedded.workloads import namespace_labels
+from labsupport.engine.podtemplate import pod_template
+from labsupport.model import Deployment, Resource, Service
+from labsupport.records import Json, JsonObject
+
+__all__ = ["NODE", "NODE_ADDRESS", "PROXY", "WorkloadView"]
+
+NODE, NODE_ADDRESS = "workshop", "127.0.0.1"
+PROXY = "istio-proxy"
+_SIDECAR: JsonObject = {
+    "name": PROXY,
+    "image": "envoy",
+    "imagePullPolicy": "IfNotPresent",
+    "resources": {},
+    "restartPolicy": "Always",
+}
+
+
+def _condition(kind: str, holds: bool, since_s: float, reason: str = "", message: str = "") -> JsonObject:
+    made: JsonObject = {"type": kind, "status": "True" if holds else "False", "lastTransitionTime": stamp(since_s)}
+    return made | ({"reason": reason, "message": message} if reason else {})
+
+
+class WorkloadView:
+    """Shows the workloads of a mesh.
+
+    Args:
+        mesh: the lab.
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+        # What a pod was made of is told by the Deployment of that moment only.
+        self._specs: dict[str, JsonObject] = {}
+        self._since: dict[tuple[str, str], tuple[bool, float]] = {}
+
+    def _turned(self, name: str, what: str, holds: bool) -> float:
+        """Since when a condition has been as it is, as far as it was looked at."""
+        known = self._since.get((name, what))
+        if known is None or known[0] != holds:
+            known = self._since[name, what] = (holds, time.time())
+        return known[1]
+
+    def _pods_of(self, namespace: str, workload: str) -> list[LivePod]:
+        return [
+            pod
+            for pod in self._mesh.control.pods.values()
+            if (pod.info.namespace, pod.info.workload) == (namespace, workload) and not pod.terminating
+        ]
+
+    def _digest(self, deployment: Deployment) -> str:
+        labels = namespace_labels(self._mesh.control.objects, deployment.namespace)
+        return pod_template(deployment, labels).digest
+
+    def deployment(self, deployment: Deployment, content: JsonObject) -> JsonObject:
+        """A Deployment with its status.
+
+        Args:
+            deployment: the object.
+            content: as the API shows it.
+        """
+        pods = self._pods_of(deployment.namespace, deployment.name)
+        digest = self._digest(deployment)
+        wanted = content["spec"]["replicas"]
+        updated = sum(pod.digest == digest for pod in pods)
+        ready = sum(pod.ready and pod.announced for pod in pods)
+        name = f"{deployment.namespace}/{deployment.name}"
+        # Kubernetes' default strategy lets a quarter of the pods be missing, rounded down.
+        available = ready >= wanted - wanted // 4
+        done = len(pods) == updated == ready == wanted
+        template = f'ReplicaSet "{deployment.name}-{digest}"'
+        conditions = [
+            _condition(
+                "Available",
+                available,
+                self._turned(name, "Available", available),
+                "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable",
+                f"Deployment {'has' if available else 'does not have'} minimum availability.",
+            ),
+            _condition(
+                "Progressing",
+                True,
+                self._turned(name, "Progressing", done),
+                "NewReplicaSetAvailable" if done else "ReplicaSetUpdated",
+                f"{template} {'has successfully progressed' if done else 'is progressing'}.",
+            ),
+        ]
+        counts = {
+            "replicas": len(pods),
+            "updatedReplicas": updated,
+            "readyReplicas": ready,
+            "availableReplicas": ready,
+            "unavailableReplicas": max(wanted - ready, 0),
+        }
+        status = {key: count for key, count in counts.items() if count}
+        return {**content, "status": {**status, "conditions": conditions}}
+
+    def made(self, objects: Sequence[Resource]) -> Iterator[JsonObject]:
+        """What is there although nobody applied it.
+
+        Args:
+            objects: what was applied.
+        """
+        deployments = {
+            (resource.namespace, resource.name): resource for resource in objects if isinstance(resource, Deployment)
+        }
+        digests = {key: self._digest(deployment) for key, deployment in deployments.items()}
+        pods = list(self._mesh.control.pods.values())
+        for key, deployment in deployments.items():
+            yield from self._replica_sets(deployment, digests[key])
+        alive = set()
+        for pod in pods:
+            alive.add(pod.name)
+            key = (pod.info.namespace, pod.info.workload)
+            owner = deployments.get(key)
+            yield self._pod(pod, owner if owner is not None and digests[key] == pod.digest else None)
+            if pod.restarts and pod.last_words:
+                yield self._event(pod)
+        for name in self._specs.keys() - alive:
+            del self._specs[name]
+        for resource in objects:
+            if isinstance(resource, Service) and resource.spec.selector:
+                yield self._endpoints(resource, pods)
+
+    def _replica_sets(self, deployment: Deployment, current: str) -> Iterator[JsonObject]:
+        created = self._mesh.created_s(key_of(deployment))
+        pods = self._pods_of(deployment.namespace, deployment.name)
+        written = completed({"kind": "Deployment", **_plain(deployment)})
+        for digest in dict.fromkeys([current, *(pod.digest for pod in pods)]):
+            own = [pod for pod in pods if pod.digest == digest]
+            ready = sum(pod.ready for pod in own)
+            labels = {**deployment.spec.template.metadata.labels, "pod-template-hash": digest}
+            template = copy.deepcopy(written["spec"]["template"])
+            template["metadata"]["labels"] = labels
+            name = f"{deployment.name}-{digest}"
+            counts = {"replicas": len(own), "readyReplicas": ready, "availableReplicas": ready}
+            yield {
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "metadata": {
+                    "name": name,
+                    "namespace": deployment.namespace,
+                    "labels": labels,
+                    "uid": uid("ReplicaSet", deployment.namespace, name, created),
+                    "creationTimestamp": stamp(min((pod.created for pod in own), default=created)),
+                    "ownerReferences": [_owner("apps/v1", "Deployment", deployment, created)],
+                },
+                "spec": {
+                    "replicas": written["spec"]["replicas"] if digest == current else len(own),
+                    "selector": {"matchLabels": labels},
+                    "template": template,
+                },
+                "status": {key: count for key, count in counts.items() if count or key == "replicas"},
+            }
+
+    def _pod(self, pod: LivePod, deployment: Deployment | None) -> JsonObject:
+        spec = self._specs.get(pod.name)
+        if spec is None:
+            spec = self._specs[pod.name] = _pod_spec(pod, deployment)
+        info = pod.info
+        metadata: JsonObject = {
+            "name": pod.name,
+            "namespace": info.namespace,
+            "labels": dict(info.labels),
+            "annotations": dict(info.annotations),
+            "uid": uid("Pod", info.namespace, pod.name, pod.created),
+            "creationTimestamp": stamp(pod.created),
+        }
+        if pod.digest:
+            key = ("Deployment", info.namespace, info.workload)
+            created = self._mesh.created_s(key)
+            name = f"{info.workload}-{pod.digest}"
+            metadata["ownerReferences"] = [
+                {
+                    "apiVersion": "apps/v1",
+                    "kind": "ReplicaSet",
+                    "name": name,
+                    "uid": uid("ReplicaSet", info.namespace, name, created),
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ]
+        if pod.terminating:
+            metadata["deletionTimestamp"] = stamp(self._turned(pod.name, "terminating", True))
+            metadata["deletionGracePeriodSeconds"] = int(pod.grace_s)
+        since = self._turned(pod.name, "Ready", pod.ready)
+        conditions = [
+            _condition(kind, pod.ready or kind in ("PodScheduled", "Initialized"), since)
+            for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")
+        ]
+        containers = [_container_status(pod, container, pod.app) for container in spec["containers"]]
+        status: JsonObject = {
+            "phase": "Running" if all(entry["started"] for entry in containers) else "Pending",
+            "conditions": conditions,
+            "hostIP": NODE_ADDRESS,
+            "podIP": info.ip,
+            "podIPs": [{"ip": info.ip}],
+            "startTime": stamp(pod.created),
+            "containerStatuses": containers,
+            "qosClass": "BestEffort",
+        }
+        if spec.get("initContainers"):
+            sidecar = pod.envoy.keeper if pod.envoy is not None else None
+            status["initContainerStatuses"] = [_container_status(pod, spec["initContainers"][0], sidecar)]
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
+
+    def _event(self, pod: LivePod) -> JsonObject:
+        info = pod.info
+        last = stamp(self._turned(pod.name, f"restarts {pod.restarts}", True))
+        name = f"{pod.name}.restarts"
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {
+                "name": name,
+                "namespace": info.namespace,
+                "uid": uid("Event", info.namespace, name, pod.created),
+                "creationTimestamp": last,
+            },
+            "involvedObject": {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "name": pod.name,
+                "namespace": info.namespace,
+                "uid": uid("Pod", info.namespace, pod.name, pod.created),
+            },
+            "type": "Warning",
+            "reason": "BackOff",
+            "message": f"Back-off restarting failed container; its last words: {pod.last_words}",
+            "source": {"component": "kubelet", "host": NODE},
+            "firstTimestamp": stamp(pod.created),
+            "lastTimestamp": last,
+            "count": pod.restarts,
+        }
+
+    def _endpoints(self, service: Service, pods: Sequence[LivePod]) -> JsonObject:
+        chosen = [
+            pod
+            for pod in pods
+            if pod.info.namespace == service.namespace
+            and service.spec.selector.items() <= pod.info.labels.items()
+            and (pod.announced or not pod.terminating)
+        ]
+        created = self._mesh.created_s(key_of(service))
+        name = f"{service.name}-workshop"
+        return {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": name,
+                "namespace": service.namespace,
+                "labels": {"kubernetes.io/service-name": service.name},
+                "uid": uid("EndpointSlice", service.namespace, name, created),
+                "creationTimestamp": stamp(created),
+                "ownerReferences": [_owner("v1", "Service", service, created)],
+            },
+            "addressType": "IPv4",
+            "endpoints": [
+                {
+                    "addresses": [pod.info.ip],
+                    "conditions": {"ready": pod.ready, "serving": pod.ready, "terminating": pod.terminating},
+                    "nodeName": NODE,
+                    "targetRef": {"kind": "Pod", "name": pod.name, "namespace": service.namespace},
+                }
+                for pod in chosen
+            ],
+            "ports": [
+                {"name": port.name, "port": _target(port.target_port, port.port, chosen), "protocol": port.protocol}
+                for port in service.spec.ports
+            ],
+        }
+
+
+def _target(target: int | str | None, port: int, pods: Sequence[LivePod]) -> int:
+    if isinstance(target, str):
+        return next((pod.info.ports[target] for pod in pods if target in pod.info.ports), port)
+    return target or port
+
+
+def _plain(deployment: Deployment) -> JsonObject:
+    return deployment.raw or deployment.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def _owner(version: str, kind: str, owner: Resource, created: float) -> JsonObject:
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "name": owner.name,
+        "uid": uid(kind, owner.namespace, owner.name, created),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _pod_spec(pod: LivePod, deployment: Deployment | None) -> JsonObject:
+    spec: JsonObject
+    if deployment is not None:
+        spec = dict(completed({"kind": "Deployment", **_plain(deployment)})["spec"]["template"]["spec"])
+    else:
+        name = pod.image or PROXY
+        spec = {"containers": [{"name": name, "image": pod.image or "envoy", "resources": {}}]}
+    spec = {"serviceAccountName": pod.info.service_account, **spec, "nodeName": NODE}
+    return {"initContainers": [dict(_SIDECAR)], **spec} if pod.info.injected else spec
+
+
+def _container_status(pod: LivePod, container: Mapping[str, Json], keeper: Json) -> JsonObject:
+    if keeper is None and pod.envoy is not None and container["name"] == PROXY:
+        keeper = pod.envoy.keeper
+    process = keeper.process if keeper is not None else None
+    running = process is not None and process.running
+    waiting = {"reason": "CrashLoopBackOff" if keeper is not None and keeper.restarts else "ContainerCreating"}
+    if keeper is not None and keeper.last_words:
+        waiting["message"] = keeper.last_words
+    return {
+        "name": container["name"],
+        "image": container.get("image", ""),
+        "imageID": "",
+        "ready": keeper is not None and keeper.ready and not pod.terminating,
+        "restartCount": keeper.restarts if keeper is not None else 0,
+        "started": running,
+        "state": {"running": {"startedAt": stamp(pod.created)}} if running else {"waiting": waiting},
+        "lastState": {},
+    }
