@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from labsupport import words
 from labsupport.errors import NotFoundError
 from labsupport.model import Resource, Service
-from labsupport.model.writing.redaction import Hidden, redacted
+from labsupport.model.writing.redaction import LAST_APPLIED, Hidden, redacted, without_bookkeeping
 from labsupport.records import Action, JsonObject, ObjectChange, Ref
 
 __all__ = ["Key", "ServiceAddresses", "changed_fields", "key_of", "merge", "remove"]
@@ -24,7 +24,11 @@ def key_of(resource: Resource) -> Key:
 
 
 def _content(resource: Resource) -> JsonObject:
-    return redacted(resource.model_dump(mode="json", by_alias=True, exclude_unset=True), kind=resource.kind)
+    content = redacted(resource.model_dump(mode="json", by_alias=True, exclude_unset=True), kind=resource.kind)
+    content = without_bookkeeping(content)
+    if not content["metadata"].get("annotations"):
+        content["metadata"].pop("annotations", None)
+    return content
 
 
 def _place(path: str, key: object) -> str:
@@ -70,6 +74,11 @@ def changed_fields(before: Resource, after: Resource) -> tuple[str, ...]:
     return tuple(_differences(_content(before), _content(after), ""))
 
 
+def _kept(resource: Resource) -> bool:
+    metadata = resource.metadata
+    return LAST_APPLIED in metadata.annotations or bool(metadata.managed_fields)
+
+
 def merge(
     objects: Sequence[Resource], news: Iterable[Resource]
 ) -> tuple[tuple[Resource, ...], tuple[ObjectChange, ...]]:
@@ -87,7 +96,8 @@ def merge(
         old = state.get(key)
         details = changed_fields(old, new) if old is not None else ()
         action: Action = "created" if old is None else "changed" if details else "unchanged"
-        if action != "unchanged":
+        # What kubectl keeps in an object for its next apply is no change of it, and is not lost by an apply without.
+        if action != "unchanged" or _kept(new):
             state[key] = new
         origin = new.origin
         source = words.place(origin.file, origin.line) if origin.file else ""

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from labsupport import words
 from labsupport.records import Json, JsonObject
 
-__all__ = ["Hidden", "redacted"]
+__all__ = ["LAST_APPLIED", "Hidden", "redacted", "without_bookkeeping"]
 
 _FIELDS = ("data", "stringData")
-# What kubectl leaves in an object that it applied: the object once more, values and all.
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""The annotation that kubectl leaves in an object that it applied: the object once more, values and all."""
 
 
 class Hidden:
@@ -59,9 +59,19 @@ def redacted(content: Mapping[str, Json], *, kind: str = "") -> JsonObject:
         values = made.get(field)
         if isinstance(values, Mapping):
             made[field] = {key: Hidden(value, encoded=field == "data") for key, value in values.items()}
+    return without_bookkeeping(made)
+
+
+def without_bookkeeping(content: Mapping[str, Json]) -> JsonObject:
+    """An object without what a client of the API keeps in it for itself: what it applied last, and who owns what."""
+    made = dict(content)
     metadata = made.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    if isinstance(metadata, Mapping) and isinstance(annotations, Mapping) and _LAST_APPLIED in annotations:
-        kept = {key: value for key, value in annotations.items() if key != _LAST_APPLIED}
-        made["metadata"] = {**metadata, "annotations": kept}
+    if not isinstance(metadata, Mapping):
+        return made
+    made["metadata"] = metadata = {key: value for key, value in metadata.items() if key != "managedFields"}
+    annotations = metadata.get("annotations")
+    if isinstance(annotations, Mapping) and LAST_APPLIED in annotations:
+        kept = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
+        metadata.pop("annotations")
+        metadata |= {"annotations": kept} if kept else {}
     return made

@@ -83,7 +83,12 @@ API_KINDS: Final[tuple[ApiKind, ...]] = (
         ("po",),
         READ,
         ("all",),
-        (_STATUS, ("log", "", ("get",)), ("exec", "PodExecOptions", ("create", "get"))),
+        (
+            _STATUS,
+            ("log", "", ("get",)),
+            ("exec", "PodExecOptions", ("create", "get")),
+            ("portforward", "PodPortForwardOptions", ("create", "get")),
+        ),
     ),
     ApiKind("Secret", "", ("v1",), "secrets"),
     ApiKind("Service", "", ("v1",), "services", ("svc",), categories=("all",), subresources=(_STATUS,)),

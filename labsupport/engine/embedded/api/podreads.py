@@ -17,18 +17,19 @@ from labsupport.engine.embedded.pods.pods import APP_LOG, ENVOY_LOG, LivePod
 from labsupport.engine.embedded.processes.keeper import Keeper
 from labsupport.records import JsonObject
 
-__all__ = ["Usage", "log", "no_exec"]
+__all__ = ["Usage", "log", "no_stream"]
 
 _LOOK_S = 0.2
 _READ = 1 << 16
 
 
-def no_exec(name: str) -> Refused:
-    """Nothing runs in a pod but its program."""
-    message = (
-        f"pod {name} of the embedded mesh is a process of this machine, not a container, so nothing is run in it. "
-        "Send requests from it with lab.send(url, source=...)"
-    )
+def no_stream(name: str, what: str) -> Refused:
+    """Nothing runs in a pod but its program, and what it listens on is on this machine anyway."""
+    message = f"pod {name} of the embedded mesh is a process of this machine, and no container: "
+    if what == "exec":
+        message += "nothing is run in it. Send requests from it with lab.send(url, source=...)"
+    else:
+        message += "there is no port to forward. lab.urls() tells the addresses of the gateway and of node ports"
     return Refused(403, message)
 
 

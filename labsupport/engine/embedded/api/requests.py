@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from labsupport.engine.embedded.api.answers import Refused
 from labsupport.engine.embedded.api.kinds import ApiKind, api_kind
+from labsupport.engine.embedded.api.protobuf import decoded
 from labsupport.errors import ManifestError
 from labsupport.model.reading.documents import read
 from labsupport.records import Json, JsonObject
@@ -89,8 +90,8 @@ def body(content_type: str, data: bytes) -> Json:
         Refused: it is nothing that can be read.
     """
     form = content_type.partition(";")[0].strip()
-    if "protobuf" in form or "cbor" in form:
-        raise Refused(415, f"the body of the request was in an unknown format - this server reads JSON, not {form}")
+    if form == "application/vnd.kubernetes.protobuf":
+        return decoded(data)
     try:
         if "yaml" in form:
             (document,) = read(data.decode("utf-8"))

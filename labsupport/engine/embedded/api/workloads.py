@@ -19,6 +19,9 @@ __all__ = ["NODE", "NODE_ADDRESS", "PROXY", "WorkloadView"]
 
 NODE, NODE_ADDRESS = "workshop", "127.0.0.1"
 PROXY = "istio-proxy"
+REVISION = "deployment.kubernetes.io/revision"
+# As Kubernetes' default revisionHistoryLimit, and the present one.
+_HISTORY = 11
 _SIDECAR: JsonObject = {
     "name": PROXY,
     "image": "envoy",
@@ -26,6 +29,25 @@ _SIDECAR: JsonObject = {
     "resources": {},
     "restartPolicy": "Always",
 }
+
+
+class _Revisions:
+    """The templates that a Deployment has had since somebody looks, as its replica sets are known by them."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self.templates: dict[str, JsonObject] = {}
+
+    def note(self, digest: str, template: JsonObject) -> None:
+        """Give the present template the highest number."""
+        last = max(self.numbers.values(), default=0)
+        if self.numbers.get(digest, 0) == last and last:
+            return
+        self.numbers.pop(digest, None)
+        self.numbers[digest] = last + 1
+        self.templates[digest] = template
+        for old in list(self.numbers)[:-_HISTORY]:
+            del self.numbers[old], self.templates[old]
 
 
 def _condition(kind: str, holds: bool, since_s: float, reason: str = "", message: str = "") -> JsonObject:
@@ -45,6 +67,7 @@ class WorkloadView:
         # What a pod was made of is told by the Deployment of that moment only.
         self._specs: dict[str, JsonObject] = {}
         self._since: dict[tuple[str, str], tuple[bool, float]] = {}
+        self._revisions: dict[str, _Revisions] = {}
 
     def _turned(self, name: str, what: str, holds: bool) -> float:
         """Since when a condition has been as it is, as far as it was looked at."""
@@ -105,7 +128,11 @@ class WorkloadView:
             "unavailableReplicas": max(wanted - ready, 0),
         }
         status = {key: count for key, count in counts.items() if count}
-        return {**content, "status": {**status, "conditions": conditions}}
+        revisions = self._revisions.setdefault(content["metadata"]["uid"], _Revisions())
+        revisions.note(digest, content["spec"]["template"])
+        annotations = {REVISION: str(revisions.numbers[digest]), **(content["metadata"].get("annotations") or {})}
+        metadata = {**content["metadata"], "annotations": annotations}
+        return {**content, "metadata": metadata, "status": {**status, "conditions": conditions}}
 
     def made(self, objects: Sequence[Resource]) -> Iterator[JsonObject]:
         """What is there although nobody applied it.
@@ -138,12 +165,17 @@ class WorkloadView:
         created = self._mesh.created_s(key_of(deployment))
         pods = self._pods_of(deployment.namespace, deployment.name)
         written = completed({"kind": "Deployment", **_plain(deployment)})
-        for digest in dict.fromkeys([current, *(pod.digest for pod in pods)]):
+        replicas = written["spec"]["replicas"]
+        known = self._revisions[uid("Deployment", deployment.namespace, deployment.name, created)]
+        for digest in dict.fromkeys([*known.numbers, *(pod.digest for pod in pods)]):
             own = [pod for pod in pods if pod.digest == digest]
             ready = sum(pod.ready for pod in own)
-            labels = {**deployment.spec.template.metadata.labels, "pod-template-hash": digest}
-            template = copy.deepcopy(written["spec"]["template"])
+            template = copy.deepcopy(known.templates.get(digest, written["spec"]["template"]))
+            labels = {**(template["metadata"].get("labels") or {}), "pod-template-hash": digest}
             template["metadata"]["labels"] = labels
+            annotations = {"deployment.kubernetes.io/desired-replicas": str(replicas)}
+            if digest in known.numbers:
+                annotations[REVISION] = str(known.numbers[digest])
             name = f"{deployment.name}-{digest}"
             counts = {"replicas": len(own), "readyReplicas": ready, "availableReplicas": ready}
             yield {
@@ -153,12 +185,13 @@ class WorkloadView:
                     "name": name,
                     "namespace": deployment.namespace,
                     "labels": labels,
+                    "annotations": annotations,
                     "uid": uid("ReplicaSet", deployment.namespace, name, created),
                     "creationTimestamp": stamp(min((pod.created for pod in own), default=created)),
                     "ownerReferences": [_owner("apps/v1", "Deployment", deployment, created)],
                 },
                 "spec": {
-                    "replicas": written["spec"]["replicas"] if digest == current else len(own),
+                    "replicas": replicas if digest == current else len(own),
                     "selector": {"matchLabels": labels},
                     "template": template,
                 },
