@@ -9,12 +9,24 @@ from pathlib import Path
 
 from labsupport.errors import NotFoundError
 
-__all__ = ["MANIFEST_SUFFIXES", "display_name", "images", "manifests", "resolve", "root", "state_file", "work"]
+__all__ = [
+    "KUBECONFIG_VARIABLE",
+    "MANIFEST_SUFFIXES",
+    "display_name",
+    "images",
+    "manifests",
+    "resolve",
+    "root",
+    "state_file",
+    "work",
+]
 
 MANIFEST_SUFFIXES = (".yaml", ".yml")
 _ROOT_VARIABLE = "WORKSHOP_ROOT"
 _STATE_VARIABLE = "WORKSHOP_STATE"
 _WORK_VARIABLE = "WORKSHOP_WORK"
+KUBECONFIG_VARIABLE = "WORKSHOP_KUBECONFIG"
+"""Names the file that terminals of JupyterLab take as kubeconfig: a link to that of the lab opened last."""
 
 
 def root() -> Path:

@@ -24,6 +24,7 @@ _COMMANDS = {
         "Look for what could go wrong on this machine, with a remedy for each finding.",
     ),
     "explain-additions": ("labsupport.cli.additions", "Tell what the engines add to a workload that is applied."),
+    "kubeconfig": ("labsupport.cli.kubeconfig", "Tell the kubeconfig file of the lab that is open, for kubectl."),
     "lab": ("labsupport.cli.lab", "Open JupyterLab on the first notebook."),
     "lesson": ("labsupport.cli.lesson", "Begin a lesson of the course, or check one."),
     "progress": ("labsupport.cli.state", "Show which exercises are done."),

@@ -18,7 +18,7 @@ from labsupport.errors import NotFoundError, UsageError
 from labsupport.setup.jupyter import make_folders, own_folders
 from labsupport.setup.workingcopy import WorkingCopy
 
-__all__ = ["arguments", "environment", "free_port", "lab"]
+__all__ = ["arguments", "environment", "free_port", "lab", "terminals"]
 
 DEFAULT_PORT = 8888
 _ATTEMPTS = 50
@@ -83,11 +83,32 @@ def environment(
         "JUPYTER_PLATFORM_DIRS": "1",
         "JUPYTER_TOKEN": token,
         "WORKSHOP_ROOT": str(root),
+        paths.KUBECONFIG_VARIABLE: str(_kubeconfig(root)),
     }
     added |= {"WORKSHOP_ENGINE": engine} if engine else {}
     added |= {"WORKSHOP_WORK": str(work)} if work else {}
     kept = {name: value for name, value in base.items() if name != "WORKSHOP_WORK"}
     return {**kept, **own_folders(root, base), **added}
+
+
+def _kubeconfig(root: Path) -> Path:
+    return root / ".workshop" / "kubeconfig"
+
+
+def terminals(root: Path, engine: str | None, base: Mapping[str, str]) -> list[str]:
+    """The options of the JupyterLab server that let kubectl find the embedded mesh in its terminals.
+
+    Only there: a kernel with this variable would take the embedded mesh for a cluster.
+
+    Args:
+        root: the repository.
+        engine: the engine of the notebooks; None for that of the environment.
+        base: the environment of the server.
+    """
+    if (engine or base.get("WORKSHOP_ENGINE")) == "cluster":
+        return []
+    shell = ["env", f"KUBECONFIG={_kubeconfig(root)}", base.get("SHELL") or "sh"]
+    return [f"--ServerApp.terminado_settings={ {'shell_command': shell}!r}"]
 
 
 def arguments(folder: Path, ip: str, port: int, *, browser: bool, as_root: bool) -> list[str]:
@@ -154,6 +175,7 @@ def lab(no_browser: bool, port: int | None, ip: str, engine: str | None, in_plac
         _refresh(root, work)
     served = work or root
     command = arguments(served, ip, free_port(ip, port), browser=not no_browser, as_root=os.geteuid() == 0)
+    command += terminals(root, engine, os.environ)
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(24)
     sys.stdout.flush()
     # The server takes this process's place: signals and the terminal are its own.

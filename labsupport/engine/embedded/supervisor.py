@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from labsupport import paths
 from labsupport.controlplane import entrances
 from labsupport.controlplane.desired import Key, ServiceAddresses, key_of, merge, remove
 from labsupport.controlplane.encode import ORDER
@@ -127,6 +128,8 @@ class Supervisor:
                 raise EngineError(f"the gateway's Envoy does not start; its last words: {gateway.last_words}")
             await asyncio.sleep(0.002)
         self._task(self._rotate())
+        link = os.environ.get(paths.KUBECONFIG_VARIABLE)
+        self._task(self._front.reachable(Path(link) if link else None))
 
     def _task(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -30,6 +30,7 @@ __all__ = [
     "process_start",
     "record",
     "remove",
+    "running",
     "sweep",
 ]
 
@@ -133,6 +134,15 @@ def remove(folder: Path) -> None:
 
 def abandoned(parent: Path | None = None) -> list[Path]:
     """The folders of labs of this user whose owners are all dead."""
+    return _labs(parent, running=False)
+
+
+def running(parent: Path | None = None) -> list[Path]:
+    """The folders of labs of this user that run, the one opened last at the end."""
+    return sorted(_labs(parent, running=True), key=lambda folder: (folder / "lab.json").stat().st_mtime)
+
+
+def _labs(parent: Path | None, *, running: bool) -> list[Path]:
     parent = parent or Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
     folders = []
     try:
@@ -147,9 +157,9 @@ def abandoned(parent: Path | None = None) -> list[Path]:
         except (OSError, ValueError, KeyError):
             continue
         owners = _recorded(folder, OWNERS)
-        if any(alive(pid, start) for pid, start in owners) or (not owners and process_start(kernel)):
-            continue
-        folders.append(folder)
+        lives = any(alive(pid, start) for pid, start in owners)
+        if lives == running and (lives or owners or not process_start(kernel)):
+            folders.append(folder)
     return folders
 
 
