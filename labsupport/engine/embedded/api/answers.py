@@ -30,14 +30,16 @@ class Refused(Exception):
     Args:
         code: HTTP status.
         message: why.
-        reason: one word for programs; that of the status by default.
+        reason: one word for programs; that of the HTTP status by default.
         details: what the message is about.
     """
 
-    def __init__(self, code: int, message: str, *, reason: str = "", details: JsonObject | None = None) -> None:
+    def __init__(
+        self, code: int, message: str, *, reason: str | None = None, details: JsonObject | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
-        self.reason = reason or _REASONS.get(code, "")
+        self.reason = _REASONS.get(code, "") if reason is None else reason
         self.details = details or {}
 
     @property

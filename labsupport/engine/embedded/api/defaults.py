@@ -92,9 +92,8 @@ def _deployment(content: JsonObject) -> None:
     if strategy["type"] == "RollingUpdate":
         _fill(strategy, {"rollingUpdate": {}})
         _fill(strategy["rollingUpdate"], {"maxUnavailable": "25%", "maxSurge": "25%"})
-    template = spec["template"]
-    template.setdefault("metadata", {}).setdefault("creationTimestamp", None)
-    _pod(template["spec"])
+    spec["template"].setdefault("metadata", {})
+    _pod(spec["template"]["spec"])
 
 
 def _pod(spec: JsonObject) -> None:

@@ -31,14 +31,26 @@ BOOKKEEPING: Final = (
 """What only the server writes into ``metadata``."""
 
 
-def judged(entry: ApiKind, content: JsonObject, *, namespace: str, validation: str) -> tuple[Resource, list[str]]:
-    """An object as it will be in the lab, and what there is to warn of.
+def judged(
+    entry: ApiKind,
+    content: JsonObject,
+    *,
+    namespace: str,
+    validation: str,
+    patched: bool,
+    warnings: list[str],
+    managed: list[JsonObject],
+) -> Resource:
+    """An object as it will be in the lab.
 
     Args:
         entry: its kind.
         content: as the client sent it.
         namespace: where it is to be.
         validation: what to do about unknown fields: ``Strict``, ``Warn`` or ``Ignore``.
+        patched: whether it came of a patch.
+        warnings: what there is to warn of is added.
+        managed: who set its fields.
 
     Raises:
         Refused: something is wrong with it.
@@ -50,24 +62,29 @@ def judged(entry: ApiKind, content: JsonObject, *, namespace: str, validation: s
     assert model is not None
     metadata = content.get("metadata")
     if isinstance(metadata, dict):
-        metadata = {key: value for key, value in metadata.items() if key not in BOOKKEEPING}
+        kept = {key: value for key, value in metadata.items() if key not in BOOKKEEPING}
+        metadata = {**kept, "managedFields": managed} if managed else kept
     raw = {key: value for key, value in content.items() if key != "status"} | {"metadata": metadata}
     report = Report()
     cleaned = shape_of(model).check(raw, "", report)
     unknown = [f'unknown field "{issue.path}"' for issue in report.issues if issue.message.startswith("unknown field")]
     name = str((metadata or {}).get("name") or "") if isinstance(metadata, dict) else ""
     if unknown and validation == "Strict":
+        what = f"strict decoding error: {', '.join(unknown)}"
+        if patched:
+            raise Refused(422, f"patch: Invalid value: {what}", details={"causes": [_cause("patch", what)]})
         head = f'{kind} in version "{str(version).rpartition("/")[2]}" cannot be handled as a {kind}'
-        raise Refused(400, f"{head}: strict decoding error: {', '.join(unknown)}")
+        raise Refused(400, f"{head}: {what}")
     if unknown:
         raw = cleaned
+        warnings += unknown if validation == "Warn" else []
     _refuse(entry, name, inspect(raw, namespace=namespace).errors)
     try:
         (resource,) = parse([Document(raw, Origin())], namespace=namespace)
     except ManifestError as error:
         raise _invalid(entry, name, [_cause(problem.path, problem.message) for problem in error.problems]) from None
-    warnings = [f"{problem.path}: {problem.message}" for problem in resource.warnings]
-    return resource, [*(unknown if validation == "Warn" else ()), *warnings]
+    warnings += [f"{problem.path}: {problem.message}" for problem in resource.warnings]
+    return resource
 
 
 def _refuse(entry: ApiKind, name: str, issues: Sequence[Issue]) -> None:
@@ -77,8 +94,8 @@ def _refuse(entry: ApiKind, name: str, issues: Sequence[Issue]) -> None:
         raise _invalid(entry, name, invalid)
     if denied:
         texts = "; ".join(f"{issue.path}: {issue.message}" if issue.path else issue.message for issue in denied)
-        head = 'admission webhook "rev.validation.istio.io" denied the request: configuration is invalid'
-        raise Refused(400, f"{head}: {texts}")
+        head = 'admission webhook "validation.istio.io" denied the request: configuration is invalid'
+        raise Refused(400, f"{head}: {texts}", reason="")
 
 
 def _cause(path: str, message: str) -> JsonObject:

@@ -54,6 +54,11 @@ class ApiKind:
         return not self.group.endswith("istio.io")
 
     @property
+    def counted(self) -> bool:
+        """Whether its objects count the changes of their ``spec``, as ``metadata.generation``."""
+        return self.kind in (*RULES, "Deployment", "ReplicaSet")
+
+    @property
     def qualified(self) -> str:
         """Plural and group, as messages name it."""
         return f"{self.plural}.{self.group}" if self.group else self.plural

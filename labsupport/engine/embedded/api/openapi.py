@@ -52,8 +52,8 @@ def document(group: str, version: str) -> JsonObject:
         model = entry.model
         schema: JsonObject = {"type": "object"}
         if model is not None:
-            _object(shape_of(model), schemas)
-            schema = schemas.pop(f"workshop.{model.__name__}")
+            # Kubernetes' own kinds name their parts; a CRD has all in one piece.
+            schema = _fields(shape_of(model), schemas if entry.built_in else None)
         kinds = [{"group": group, "version": version, "kind": entry.kind}]
         schemas[name] = {**schema, "x-kubernetes-group-version-kind": kinds}
         paths |= _paths(entry, version, name)
@@ -71,7 +71,7 @@ def _name(entry: ApiKind, version: str) -> str:
 
 
 def _first_words(model: type) -> str:
-    return (inspect.getdoc(model) or "").partition("\n")[0]
+    return (inspect.getdoc(model) or "").partition("\n")[0].replace("``", "")
 
 
 def _paths(entry: ApiKind, version: str, name: str) -> JsonObject:
@@ -112,9 +112,9 @@ def _reference(name: str) -> JsonObject:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _schema(shape: Shape, schemas: JsonObject) -> JsonObject:
+def _schema(shape: Shape, schemas: JsonObject | None) -> JsonObject:
     if isinstance(shape, ObjectShape):
-        return _object(shape, schemas)
+        return _fields(shape, None) if schemas is None else _named(shape, schemas)
     if isinstance(shape, ListShape):
         return {"type": "array", "items": _schema(shape.item, schemas)}
     if isinstance(shape, MapShape):
@@ -130,23 +130,20 @@ def _schema(shape: Shape, schemas: JsonObject) -> JsonObject:
     return {"x-kubernetes-preserve-unknown-fields": True}
 
 
-def _object(shape: ObjectShape, schemas: JsonObject) -> JsonObject:
-    """The fields of a model; those of a model that is part of others are named, as models may hold themselves."""
+def _named(shape: ObjectShape, schemas: JsonObject) -> JsonObject:
     name = f"workshop.{shape.model.__name__}"
     if name not in schemas:
+        # Known before its fields are: a part may hold itself.
         schemas[name] = {}
-        made: JsonObject = {"type": "object", "description": _first_words(shape.model)}
-        made["properties"] = {field: _described(inner, schemas) for field, inner in shape.fields.items()}
-        if shape.required:
-            made["required"] = list(shape.required)
-        if shape.open:
-            made["x-kubernetes-preserve-unknown-fields"] = True
-        schemas[name] = made
-    return {"allOf": [_reference(name)]}
+        schemas[name] = _fields(shape, schemas)
+    return {"allOf": [_reference(name)], "default": {}}
 
 
-def _described(shape: Shape, schemas: JsonObject) -> JsonObject:
-    schema = _schema(shape, schemas)
-    if isinstance(shape, ObjectShape):
-        return {"description": _first_words(shape.model), "default": {}, **schema}
-    return schema
+def _fields(shape: ObjectShape, schemas: JsonObject | None) -> JsonObject:
+    made: JsonObject = {"type": "object", "description": _first_words(shape.model)}
+    made["properties"] = {field: _schema(inner, schemas) for field, inner in shape.fields.items()}
+    if shape.required:
+        made["required"] = list(shape.required)
+    if shape.open:
+        made["x-kubernetes-preserve-unknown-fields"] = True
+    return made

@@ -10,7 +10,7 @@ from labsupport.engine.embedded.api.answers import Refused
 from labsupport.engine.patching import merge_patch
 from labsupport.records import Json, JsonObject
 
-__all__ = ["APPLY", "JSON", "MERGE", "STRATEGIC", "apply_patch"]
+__all__ = ["APPLY", "JSON", "MERGE", "STRATEGIC", "apply_patch", "list_key"]
 
 JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
@@ -88,13 +88,22 @@ def _strategic(target: Json, patch: Mapping[str, Json]) -> JsonObject:
     return merged
 
 
+def list_key(name: str, entries: Json) -> str:
+    """The field by which the entries of a list are told apart; empty where there is none.
+
+    Args:
+        name: of the list.
+        entries: its entries.
+    """
+    keys = _KEYS.get(name, ())
+    return next((key for key in keys if all(isinstance(entry, Mapping) and key in entry for entry in entries)), "")
+
+
 def _list(name: str, target: Json, patch: list[Json], order: Json) -> list[Json]:
     present = target if isinstance(target, list) else []
     if name in _SETS:
         return [*present, *(value for value in patch if value not in present)]
-    entries = [*present, *patch]
-    keys = _KEYS.get(name, ())
-    key = next((key for key in keys if all(isinstance(entry, Mapping) and key in entry for entry in entries)), "")
+    key = list_key(name, [*present, *patch])
     if any(isinstance(entry, Mapping) and entry.get(_DIRECTIVE) == "replace" for entry in patch):
         return [entry for entry in patch if _DIRECTIVE not in entry]
     if not key:

@@ -22,7 +22,7 @@ from labsupport.engine.embedded.api.tables import table
 from labsupport.engine.embedded.api.versions import Versions
 from labsupport.engine.embedded.api.view import View
 from labsupport.engine.embedded.api.writing import Asked, Writer
-from labsupport.records import JsonObject
+from labsupport.records import Json, JsonObject
 
 __all__ = ["Server"]
 
@@ -237,16 +237,26 @@ class Server:
     # --- writing ------------------------------------------------------------------------------------------------
 
     async def _write(self, asked: Target, request: web.Request) -> web.StreamResponse:
-        entry, query, method = asked.entry, request.query, request.method
+        query, method = request.query, request.method
         content = body(request.content_type, await request.read())
         options = content if method == "DELETE" and isinstance(content, dict) else {}
         how = Asked(
             asked.namespace,
             verb=verb(method, query),
+            manager=query.get("fieldManager") or request.headers.get("User-Agent", "").partition("/")[0],
+            force=query.get("force") == "true",
             dry_run=bool(query.get("dryRun") or options.get("dryRun")),
+            patched=method == "PATCH",
             validation=query.get("fieldValidation") or "Warn",
         )
         self._allow(asked, method)
+        try:
+            return await self._written(asked, request, content, how)
+        except Refused as refused:
+            return _json(refused.answer, code=refused.code, warnings=how.warnings)
+
+    async def _written(self, asked: Target, request: web.Request, content: Json, how: Asked) -> web.Response:
+        entry, query, method = asked.entry, request.query, request.method
         code = 200
         if method == "POST":
             code, made = 201, await self._writer.create(entry, mapping(content), how)

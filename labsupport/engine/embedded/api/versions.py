@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from labsupport.controlplane.desired import Key
 from labsupport.engine.embedded.api.answers import Refused
+from labsupport.engine.embedded.api.kinds import kind_of
 from labsupport.engine.embedded.api.view import View
 from labsupport.records import JsonObject
 
@@ -86,7 +87,7 @@ class Versions:
         self.version += 1
         metadata = {**content["metadata"], "resourceVersion": str(self.version)}
         shown = {**content, "metadata": metadata}
-        if generation and "spec" in content and key[0] not in ("Service", "Namespace"):
+        if generation and kind_of(key[0]).counted:
             metadata["generation"] = generation
             if key[0] in ("Deployment", "ReplicaSet"):
                 shown["status"] = {"observedGeneration": generation, **content.get("status", {})}

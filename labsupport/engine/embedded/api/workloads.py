@@ -52,7 +52,7 @@ class _Revisions:
 
 def _condition(kind: str, holds: bool, since_s: float, reason: str = "", message: str = "") -> JsonObject:
     made: JsonObject = {"type": kind, "status": "True" if holds else "False", "lastTransitionTime": stamp(since_s)}
-    return made | ({"reason": reason, "message": message} if reason else {})
+    return made | ({"reason": reason, "message": message, "lastUpdateTime": stamp(since_s)} if reason else {})
 
 
 class WorkloadView:
@@ -207,11 +207,16 @@ class WorkloadView:
             "name": pod.name,
             "namespace": info.namespace,
             "labels": dict(info.labels),
-            "annotations": dict(info.annotations),
             "uid": uid("Pod", info.namespace, pod.name, pod.created),
             "creationTimestamp": stamp(pod.created),
         }
+        annotations = dict(info.annotations)
+        if info.injected:
+            annotations["kubectl.kubernetes.io/default-container"] = spec["containers"][0]["name"]
+        if annotations:
+            metadata["annotations"] = annotations
         if pod.digest:
+            metadata["generateName"] = f"{info.workload}-{pod.digest}-"
             key = ("Deployment", info.namespace, info.workload)
             created = self._mesh.created_s(key)
             name = f"{info.workload}-{pod.digest}"
@@ -230,19 +235,20 @@ class WorkloadView:
             metadata["deletionGracePeriodSeconds"] = int(pod.grace_s)
         since = self._turned(pod.name, "Ready", pod.ready)
         conditions = [
-            _condition(kind, pod.ready or kind in ("PodScheduled", "Initialized"), since)
-            for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")
+            _condition(kind, pod.ready or kind not in ("Ready", "ContainersReady"), since)
+            for kind in ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
         ]
         containers = [_container_status(pod, container, pod.app) for container in spec["containers"]]
         status: JsonObject = {
             "phase": "Running" if all(entry["started"] for entry in containers) else "Pending",
             "conditions": conditions,
             "hostIP": NODE_ADDRESS,
+            "hostIPs": [{"ip": NODE_ADDRESS}],
             "podIP": info.ip,
             "podIPs": [{"ip": info.ip}],
             "startTime": stamp(pod.created),
             "containerStatuses": containers,
-            "qosClass": "BestEffort",
+            "qosClass": "Burstable" if any(entry.get("resources") for entry in spec["containers"]) else "BestEffort",
         }
         if spec.get("initContainers"):
             sidecar = pod.envoy.keeper if pod.envoy is not None else None
@@ -344,7 +350,9 @@ def _pod_spec(pod: LivePod, deployment: Deployment | None) -> JsonObject:
     else:
         name = pod.image or PROXY
         spec = {"containers": [{"name": name, "image": pod.image or "envoy", "resources": {}}]}
-    spec = {"serviceAccountName": pod.info.service_account, **spec, "nodeName": NODE}
+    account = pod.info.service_account
+    spec = {"serviceAccountName": account, "serviceAccount": account, **spec, "nodeName": NODE}
+    spec = {"enableServiceLinks": True, "preemptionPolicy": "PreemptLowerPriority", "priority": 0, **spec}
     return {"initContainers": [dict(_SIDECAR)], **spec} if pod.info.injected else spec
 
 

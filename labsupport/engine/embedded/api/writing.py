@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -12,7 +13,8 @@ from labsupport.engine.embedded.api.answers import Refused, already_exists, conf
 from labsupport.engine.embedded.api.defaults import completed, without_defaults
 from labsupport.engine.embedded.api.judging import forbidden, judged
 from labsupport.engine.embedded.api.kinds import ApiKind
-from labsupport.engine.embedded.api.mesh import Mesh
+from labsupport.engine.embedded.api.managers import Change, applied, updated, without
+from labsupport.engine.embedded.api.mesh import Mesh, stamp, uid
 from labsupport.engine.embedded.api.patches import APPLY, apply_patch
 from labsupport.engine.embedded.api.versions import Versions
 from labsupport.engine.embedded.api.view import written_content
@@ -33,16 +35,26 @@ class Asked:
     Args:
         namespace: where; empty for what lives in none.
         verb: the word for it in pictures of traffic.
+        manager: the client's name for itself.
+        force: whether an apply takes fields from other managers.
         dry_run: judge it only.
+        patched: whether it comes as a patch.
         validation: what to do about unknown fields.
         warnings: what the client is to be warned of; it is added to.
     """
 
     namespace: str
     verb: str = "apply"
+    manager: str = ""
+    force: bool = False
     dry_run: bool = False
+    patched: bool = False
     validation: str = "Warn"
     warnings: list[str] = field(default_factory=list)
+
+
+def _change(entry: ApiKind, asked: Asked) -> Change:
+    return Change(asked.manager or "unknown", entry.api_version(), entry.built_in)
 
 
 class Writer:
@@ -57,8 +69,10 @@ class Writer:
         self._mesh = mesh
         self._versions = versions
 
-    async def create(self, entry: ApiKind, body: JsonObject, asked: Asked) -> JsonObject:
-        """Create an object.
+    async def create(
+        self, entry: ApiKind, body: JsonObject, asked: Asked, managed: list[JsonObject] | None = None
+    ) -> JsonObject:
+        """Create an object; ``managed`` tells who sets its fields, if that is more than who creates it.
 
         Raises:
             Refused: it is there already, its namespace is not, or it is wrong.
@@ -75,7 +89,7 @@ class Writer:
         name = str(metadata.get("name") or "")
         if (entry.kind, asked.namespace, name) in contents:
             raise already_exists(entry, name)
-        return await self._put(entry, body, asked, None)
+        return await self._put(entry, body, asked, None, managed)
 
     async def replace(self, entry: ApiKind, name: str, body: JsonObject, asked: Asked) -> JsonObject:
         """Put another object in the place of one.
@@ -94,18 +108,30 @@ class Writer:
         Raises:
             Refused: there is none, the patch does not fit, or what comes of it is wrong.
         """
-        key = (entry.kind, asked.namespace, name)
-        shown = (await self._versions.look()).get(key)
-        if shown is None:
-            if form != APPLY:
-                raise not_found(entry, name)
-            return await self.create(entry, patch, asked)
+        if form == APPLY:
+            return await self._apply(entry, name, patch, asked)
+        shown = await self._present(entry, name, asked)
         changed = apply_patch(form, shown, patch, built_in=entry.built_in)
         changed["apiVersion"] = shown["apiVersion"]
         self._unchanged(entry, name, changed, shown)
         if changed.get("metadata", {}).get("name") != name:
             raise Refused(422, f'metadata.name: Invalid value: the name of {entry.qualified} "{name}" does not change')
-        return await self._put(entry, self._written(entry, changed, shown), asked, shown)
+        given = changed["metadata"].get("managedFields")
+        managed = given if given != shown["metadata"].get("managedFields") else None
+        return await self._put(entry, self._written(entry, changed, shown), asked, shown, managed)
+
+    async def _apply(self, entry: ApiKind, name: str, wanted: Json, asked: Asked) -> JsonObject:
+        """Server-side apply: what is wanted, without what the same manager wanted before and does no longer."""
+        if not isinstance(wanted, dict):
+            raise Refused(400, "error decoding patch: it is no mapping")
+        self._same_place(entry, wanted, asked)
+        shown = (await self._versions.look()).get((entry.kind, asked.namespace, name))
+        managed, gone = applied(_change(entry, asked), wanted, shown, force=asked.force)
+        if shown is None:
+            return await self.create(entry, wanted, asked, managed)
+        changed = without(apply_patch(APPLY, shown, wanted, built_in=entry.built_in), gone)
+        changed["apiVersion"] = shown["apiVersion"]
+        return await self._put(entry, self._written(entry, changed, shown), asked, shown, managed)
 
     async def delete(self, entry: ApiKind, names: Sequence[str], asked: Asked) -> JsonObject:
         """Delete objects; with a Namespace all that is in it.
@@ -132,9 +158,25 @@ class Writer:
         name = names[0] if len(names) == 1 else ""
         return status(entry, name, contents[keys[0]]["metadata"]["uid"] if keys else "")
 
-    async def _put(self, entry: ApiKind, body: JsonObject, asked: Asked, shown: JsonObject | None) -> JsonObject:
-        resource, warnings = judged(entry, body, namespace=asked.namespace, validation=asked.validation)
-        asked.warnings += warnings
+    async def _put(
+        self,
+        entry: ApiKind,
+        body: JsonObject,
+        asked: Asked,
+        shown: JsonObject | None,
+        managed: list[JsonObject] | None = None,
+    ) -> JsonObject:
+        if managed is None:
+            managed = updated(_change(entry, asked), shown, body)
+        resource = judged(
+            entry,
+            body,
+            namespace=asked.namespace,
+            validation=asked.validation,
+            patched=asked.patched,
+            warnings=asked.warnings,
+            managed=managed,
+        )
         resource = placed(resource, asked.namespace) if entry.namespaced else resource
         if entry.kind == "Deployment" and shown is not None:
             wanted = resource.model_dump(mode="json", by_alias=True, exclude_unset=True)["spec"]["selector"]
@@ -146,7 +188,7 @@ class Writer:
         key = key_of(resource)
         if asked.dry_run:
             await self._done(entry, resource.name, self._mesh.check([resource]))
-            return self._as_if(resource, shown)
+            return self._as_if(entry, resource, shown)
         result = await self._done(entry, resource.name, self._mesh.apply([resource], asked.verb))
         asked.warnings += result.notes
         return await self._after(entry, key)
@@ -201,13 +243,17 @@ class Writer:
         made: JsonObject = without_defaults(changed, shown, written)
         return {**made, "apiVersion": changed["apiVersion"], "kind": entry.kind}
 
-    def _as_if(self, resource: Resource, shown: JsonObject | None) -> JsonObject:
+    def _as_if(self, entry: ApiKind, resource: Resource, shown: JsonObject | None) -> JsonObject:
         """An object as it would be shown."""
         content = completed(written_content(resource))
         if shown is None:
-            return content
+            now = time.time()
+            metadata = {"uid": uid(*key_of(resource), now), "creationTimestamp": stamp(now), **content["metadata"]}
+            return {**content, "metadata": {"generation": 1, **metadata} if entry.counted else metadata}
         kept = {key: shown[key] for key in ("status",) if key in shown}
         metadata = {**shown["metadata"], **content["metadata"]}
+        if entry.counted:
+            metadata["generation"] = shown["metadata"]["generation"] + (content.get("spec") != shown.get("spec"))
         for name in ("labels", "annotations"):
             if name not in content["metadata"]:
                 metadata.pop(name, None)
