@@ -232,6 +232,8 @@ class Supervisor:
         kinds = {change.ref.kind for change in changes if change.action != "unchanged"}
         pods_before = set(self._control.pods)
         mark = len(self._control.journal)
+        known = {key_of(resource) for resource in before}
+        self._created.update({key_of(resource): time.time() for resource in after if key_of(resource) not in known})
         self._control.objects = after
         self._control.touch()
         try:
@@ -321,12 +323,6 @@ class Supervisor:
         done = {name: entry for name, entry in done.items() if entry[1] and name in self._control.pods}
         last = max((when for when, _ in done.values()), default=time.monotonic())
         self._rules.note(changes, at=last, began=began, learnt=frozenset(done))
-        for change in changes:
-            key = (change.ref.kind, "" if change.ref.kind == "Namespace" else change.ref.namespace, change.ref.name)
-            if change.action == "created":
-                self._created[key] = time.time()
-            elif change.action == "deleted":
-                self._created.pop(key, None)
         return done
 
     async def reset(self) -> tuple[list[Ref], list[str]]:

@@ -67,14 +67,19 @@ async def log(mesh: Mesh, pod: JsonObject, request: web.Request) -> web.StreamRe
         text = text[: int(query["limitBytes"])]
     await response.write(text)
     if query.get("follow") == "true":
-        await _follow(mesh, name, files, starts, response)
+        await _follow(mesh, name, files, starts, request, response)
     return response
 
 
 async def _follow(
-    mesh: Mesh, name: str, files: Sequence[Path], starts: list[int], response: web.StreamResponse
+    mesh: Mesh,
+    name: str,
+    files: Sequence[Path],
+    starts: list[int],
+    request: web.Request,
+    response: web.StreamResponse,
 ) -> None:
-    while True:
+    while request.transport is not None and not request.transport.is_closing():
         ended = name not in mesh.control.pods
         for index, path in enumerate(files):
             size = _size(path)

@@ -209,6 +209,9 @@ class Server:
             async with asyncio.timeout(seconds):
                 async for change in self._versions.watch(start, lambda key: key[0] == asked.entry.kind):
                     if change is None:
+                        # Nothing is written where nothing changes, so nothing else would tell that nobody listens.
+                        if request.transport is None or request.transport.is_closing():
+                            break
                         continue
                     chosen = wanted(change.key, change.content) and change.kind != "DELETED"
                     was = change.key in there
