@@ -107,7 +107,9 @@ def terminals(root: Path, engine: str | None, base: Mapping[str, str]) -> list[s
     """
     if (engine or base.get("WORKSHOP_ENGINE")) == "cluster":
         return []
-    shell = ["env", f"KUBECONFIG={_kubeconfig(root)}", base.get("SHELL") or "sh"]
+    # A kubectl that was installed for the course lies beside its Python.
+    path = os.pathsep.join(filter(None, (str(Path(sys.executable).parent), base.get("PATH"))))
+    shell = ["env", f"KUBECONFIG={_kubeconfig(root)}", f"PATH={path}", base.get("SHELL") or "sh"]
     return [f"--ServerApp.terminado_settings={ {'shell_command': shell}!r}"]
 
 

@@ -55,6 +55,9 @@ def judged(
     Raises:
         Refused: something is wrong with it.
     """
+    if entry.built_in:
+        # What the path says need not be said again.
+        content = {"apiVersion": entry.api_version(), "kind": entry.kind, **content}
     kind, version = content.get("kind"), content.get("apiVersion")
     if kind != entry.kind:
         raise Refused(400, f"the object provided is unrecognized: its kind is {kind!r}, and not {entry.kind}")
