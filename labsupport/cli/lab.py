@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shlex
 import socket
 import sys
 from collections.abc import Mapping
@@ -110,7 +111,7 @@ def terminals(root: Path, engine: str | None, base: Mapping[str, str]) -> list[s
     # A kubectl that was installed for the course lies beside its Python.
     path = os.pathsep.join(filter(None, (str(Path(sys.executable).parent), base.get("PATH"))))
     shell = ["env", f"KUBECONFIG={_kubeconfig(root)}", f"PATH={path}", base.get("SHELL") or "sh"]
-    return [f"--ServerApp.terminado_settings={ {'shell_command': shell}!r}"]
+    return [f"--ServerApp.terminado_settings=shell_command={shlex.join(shell)}"]
 
 
 def arguments(folder: Path, ip: str, port: int, *, browser: bool, as_root: bool) -> list[str]:

@@ -77,8 +77,9 @@ def test_selectors_do_not_change(lab: Lab, kubectl: Kubectl):
 def test_a_pod_that_does_not_start_is_shown_with_its_reason(lab: Lab, kubectl: Kubectl):
     broken = DEPLOYMENT.replace("value: slow,status,headers,hold", "value: nix")
     kubectl("apply", "-f", "-", text=broken)
-    kubectl("wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "pods", "--all", "--timeout=30s")
-    assert "CrashLoopBackOff" in kubectl("get", "pods") or "0/1" in kubectl("get", "pods")
+    reason = "jsonpath={.status.containerStatuses[0].state.waiting.reason}=CrashLoopBackOff"
+    kubectl("wait", f"--for={reason}", "pods", "--all", "--timeout=30s")
+    assert "0/1" in kubectl("get", "pods")
     assert "BackOff" in kubectl("get", "events")
     assert "its last words" in kubectl("describe", "pods", "-l", "app=web")
     # Nobody has to wait for it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -127,7 +128,24 @@ def test_the_token_is_no_argument_and_the_settings_of_others_do_not_count():
     assert (environment["WORKSHOP_ENGINE"], environment["PATH"]) == ("cluster", "/bin")
     assert not [word for word in lab.arguments(ROOT, "::1", 1, browser=True, as_root=True) if "secret" in word]
     assert "WORKSHOP_ENGINE" not in lab.environment(ROOT, "secret", None, {})
+    assert environment["WORKSHOP_KUBECONFIG"] == str(ROOT / ".workshop" / "kubeconfig")
     assert lab.environment(ROOT, "secret", None, {"JUPYTER_CONFIG_DIR": "/mine"})["JUPYTER_CONFIG_DIR"] == "/mine"
+
+
+def test_terminals_of_jupyterlab_find_the_embedded_mesh_and_its_kernels_do_not():
+    from jupyter_server.serverapp import ServerApp
+
+    server = ServerApp()
+    server.parse_command_line(lab.terminals(ROOT, None, {"SHELL": "/bin/zsh", "PATH": "/bin"}))
+    place = f"KUBECONFIG={ROOT / '.workshop' / 'kubeconfig'}"
+    assert shlex.split(server.terminado_settings["shell_command"]) == [
+        "env",
+        place,
+        f"PATH={Path(sys.executable).parent}{os.pathsep}/bin",
+        "/bin/zsh",
+    ]
+    assert lab.terminals(ROOT, "cluster", {}) == lab.terminals(ROOT, None, {"WORKSHOP_ENGINE": "cluster"}) == []
+    assert "KUBECONFIG" not in lab.environment(ROOT, "secret", None, {})
 
 
 @pytest.mark.parametrize("in_place", [False, True])

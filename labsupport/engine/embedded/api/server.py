@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -64,6 +65,14 @@ class Server:
             return _json(refused.answer, code=refused.code)
         except web.HTTPException as error:
             return _json(Refused(error.status, error.reason).answer, code=error.status)
+        except RecursionError:
+            return _json(Refused(400, "the body of the request is nested too deep").answer, code=400)
+        except (OSError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            # Told in the lab's log; the client gets what it can show.
+            traceback.print_exc()
+            return _json(Refused(500, f"Internal error occurred: {error!r}").answer, code=500)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path.rstrip("/")
