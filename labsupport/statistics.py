@@ -10,7 +10,7 @@ approximation is off by a factor of up to ten at the small ``alpha`` of the cour
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeVar
@@ -30,7 +30,6 @@ __all__ = [
     "power",
     "proportion_interval",
     "proportions",
-    "quantile_interval",
     "requests_needed",
     "turned_round",
 ]
@@ -290,33 +289,6 @@ def compare_proportions(seen_a: int, n_a: int, seen_b: int, n_b: int) -> float:
     return min(1.0, float(chances[chances <= seen * _TIE].sum() / chances.sum()))
 
 
-def quantile_interval(values: Iterable[float], q: float, *, level: float = 0.999) -> Interval:
-    """Exact interval for a quantile, whatever the distribution: two of the values themselves.
-
-    Args:
-        values: independent values, such as durations in seconds.
-        q: the quantile, between 0 and 1.
-        level: confidence level.
-
-    Returns:
-        Order statistics around the quantile; an end is infinite where there are too few values to bound it.
-
-    Raises:
-        UsageError: the quantile or the level is not between 0 and 1.
-    """
-    if not 0 < q < 1 or not 0 < level < 1:
-        raise UsageError(f"q={q!r}, level={level!r}: both lie between 0 and 1")
-    ordered = sorted(values)
-    n = len(ordered)
-    if n == 0:
-        return Interval(-math.inf, math.inf)
-    tail = (1 - level) / 2
-    # The number of values below the quantile is binomial: rank r bounds it below if P(X < r) is within the tail.
-    low = _largest_rank(n, q, tail)
-    high = n + 1 - _largest_rank(n, 1 - q, tail)
-    return Interval(ordered[low - 1] if low >= 1 else -math.inf, ordered[high - 1] if high <= n else math.inf)
-
-
 def _check_counts(seen: int, n: int) -> None:
     if not 0 <= seen <= n:
         raise UsageError(f"{seen!r} of {n!r}: give whole numbers with 0 <= seen <= n")
@@ -376,17 +348,3 @@ def _multinomial_test(pairs: Sequence[tuple[int, float]], n: int) -> float:
     observed += count * math.log(share) - math.lgamma(count + 1)
     chances = np.exp(logs)
     return min(1.0, float(chances[chances <= math.exp(observed) * _TIE].sum()))
-
-
-def _largest_rank(n: int, q: float, tail: float) -> int:
-    """Largest r with P(X < r) <= tail for X binomial(n, q); 0 if there is none."""
-    from scipy import special
-
-    low, high = 0, n
-    while low < high:
-        half = (low + high + 1) // 2
-        if float(special.betaincc(half, n - half + 1, q)) <= tail:
-            low = half
-        else:
-            high = half - 1
-    return low

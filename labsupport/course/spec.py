@@ -13,7 +13,7 @@ from labsupport.traffic.observations import Observations
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
 
-__all__ = ["KINDS", "SHORT_CUTS", "Because", "ExerciseSpec", "Judge", "Kind", "ShortCut", "Shown", "Untouched", "Wrong"]
+__all__ = ["KINDS", "Because", "ExerciseSpec", "Judge", "Kind", "Shown", "Untouched", "Wrong"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,6 @@ Untouched = Callable[["Lab"], bool]
 
 Kind = Literal["write", "diagnose", "predict", "find"]
 KINDS: tuple[Kind, ...] = ("write", "diagnose", "predict", "find")
-
-ShortCut = Literal["delete", "relabel", "scale-to-zero"]
-SHORT_CUTS: tuple[ShortCut, ...] = ("delete", "relabel", "scale-to-zero")
-"""Ways around every exercise that is judged: what is done to the Deployments that it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ class ExerciseSpec:
         untouched: whether the mesh is still as given, for exercises that are not done in a cell.
         questions: what can be answered with ``predict``.
         reasons: what a judge says by name, see ``Because``.
-        short_cuts: manifests below ``manifests`` that must not help either, besides ``SHORT_CUTS``.
+        short_cuts: manifests below ``manifests`` that must not help, such as another way to no traffic at all.
     """
 
     number: str

@@ -29,7 +29,7 @@ from labsupport.model.kinds.virtualservice import (
     StringMatch,
     VirtualService,
 )
-from labsupport.model.reading.parse import loose_fields, parse
+from labsupport.model.reading.parse import parse
 from labsupport.model.schema.base import Origin, Resource, Schema
 from labsupport.model.schema.duration import parse_duration
 
@@ -77,7 +77,6 @@ __all__ = [
     "ZoneAwareLoadBalancerSetting",
     "api_versions",
     "find_kind",
-    "loose_fields",
     "parse",
     "parse_duration",
 ]

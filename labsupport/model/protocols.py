@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 __all__ = [
-    "after_termination",
     "is_grpc",
     "is_http",
     "is_http2",
@@ -87,11 +86,6 @@ def is_tcp(protocol: str) -> bool:
 def is_tls(protocol: str) -> bool:
     """Whether connections are routed by their server name."""
     return protocol in _TLS
-
-
-def after_termination(protocol: str) -> str:
-    """The protocol inside of TLS."""
-    return {"HTTPS": "HTTP", "TLS": "TCP"}.get(protocol, protocol)
 
 
 def listener_kind(protocol: str) -> str:

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from short_cuts import short_cuts_of, take
 
 from labsupport import paths
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import catalogue
 from labsupport.course.exercise import Exercise
 from labsupport.course.magic import manifest
-from labsupport.course.shortcuts import short_cuts_of, take
 from labsupport.course.spec import ExerciseSpec, Wrong
 from labsupport.lab.lab import Lab
 from labsupport.statistics import ALPHA

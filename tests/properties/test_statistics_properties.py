@@ -52,14 +52,6 @@ def test_power_is_the_chance_of_the_rejected_counts(n, expected, actual):
     assert statistics.power(n, expected, actual, alpha=alpha) == pytest.approx(chance, abs=1e-9)
 
 
-@given(st.lists(st.floats(0.001, 10), min_size=1, max_size=300), st.sampled_from([0.5, 0.9]))
-@settings(max_examples=50, deadline=None)
-def test_quantile_interval_consists_of_order_statistics_around_the_quantile(values, q):
-    interval = statistics.quantile_interval(values, q, level=0.9)
-    assert interval.low <= sorted(values)[max(0, math.ceil(q * len(values)) - 1)] <= interval.high
-    assert {interval.low, interval.high} <= {*values, math.inf, -math.inf}
-
-
 @given(n=st.integers(1, 2000), data=st.data(), level=st.sampled_from([0.9, 0.999]))
 @settings(max_examples=50, deadline=None)
 def test_interval_is_that_of_clopper_and_pearson(n, data, level):

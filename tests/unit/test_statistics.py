@@ -111,15 +111,6 @@ def test_compared_samples_use_fishers_exact_test():
     assert statistics.compare_proportions(3, 10, 3, 10) == 1.0
 
 
-def test_quantile_interval_covers_the_quantile_as_often_as_promised():
-    # With the values' ranks known, coverage is a binomial sum: the quantile lies between two of them.
-    n, q, level = 200, 0.9, 0.99
-    interval = statistics.quantile_interval(range(1, n + 1), q, level=level)
-    low, high = int(interval.low), int(interval.high)
-    chances = [math.comb(n, k) * q**k * (1 - q) ** (n - k) for k in range(n + 1)]
-    assert sum(chances[low:high]) >= level
-
-
 def test_weights_are_relative():
     assert statistics.proportions({"v1": 1, "v2": 3}) == {"v1": 0.25, "v2": 0.75}
 
@@ -141,7 +132,6 @@ def test_senseless_weights_are_refused(weights):
         lambda: statistics.requests_needed(0.1, 0.2, alpha=0),
         lambda: statistics.goodness_of_fit((1, 2), (1, 1, 1)),
         lambda: statistics.goodness_of_fit((1, -2), (1, 1)),
-        lambda: statistics.quantile_interval([1.0], 1.0),
     ],
 )
 def test_senseless_arguments_are_refused(call):

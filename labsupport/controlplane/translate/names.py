@@ -24,9 +24,7 @@ __all__ = [
     "listener_name",
     "origin_metadata",
     "outbound_cluster",
-    "sni_name",
     "socket_address",
-    "split_cluster",
     "stat_name",
 ]
 
@@ -47,19 +45,6 @@ def outbound_cluster(host: str, port: int, subset: str = "") -> str:
 def inbound_cluster(port: int) -> str:
     """Cluster of the pod's own application port."""
     return f"inbound|{port}||"
-
-
-def sni_name(host: str, port: int, subset: str = "") -> str:
-    """Server name of a service port for mutual TLS between sidecars."""
-    return f"outbound_.{port}_.{subset or ''}_.{host}"
-
-
-def split_cluster(name: str) -> tuple[str, int, str, str] | None:
-    """Direction, port, subset and host of a cluster's name; None if it is not of that form."""
-    parts = name.split("|")
-    if len(parts) != 4 or not parts[1].isdigit():
-        return None
-    return parts[0], int(parts[1]), parts[2], parts[3]
 
 
 def stat_name(name: str) -> str:

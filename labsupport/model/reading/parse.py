@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from labsupport.errors import ManifestError, Problem
 from labsupport.model.kinds.index import KINDS, api_versions
 from labsupport.model.schema.base import Origin, Resource
-from labsupport.model.schema.issues import Issue, Report
+from labsupport.model.schema.issues import Issue
 from labsupport.model.schema.names import label_issues, name_problem
-from labsupport.model.schema.shape import meant, shape_of
+from labsupport.model.schema.shape import meant
 from labsupport.model.schema.suggest import closest
 from labsupport.model.validation.values import value_issues
 from labsupport.model.validation.verdict import inspect
@@ -20,7 +20,7 @@ from labsupport.records import JsonObject
 if TYPE_CHECKING:
     from labsupport.model.reading.documents import Document
 
-__all__ = ["loose_fields", "parse"]
+__all__ = ["parse"]
 
 _PART_ENDS = re.compile(r"[.\[]")
 
@@ -60,20 +60,6 @@ def parse(documents: Iterable[Document], *, namespace: str = "default") -> list[
     if problems:
         raise ManifestError(problems)
     return resources
-
-
-def loose_fields(resource: Resource) -> list[str]:
-    """List the fields of an object that are accepted but not looked at.
-
-    Args:
-        resource: an object that was read.
-
-    Returns:
-        their paths, such as ``spec.template.spec.containers[0].resources``.
-    """
-    report = Report()
-    shape_of(type(resource)).check(resource.raw, "", report)
-    return [path for path in report.loose if not path.startswith("metadata.") and path != "status"]
 
 
 def _reference(raw: JsonObject, default: str) -> tuple[str, str, str] | None:

@@ -39,7 +39,6 @@ class Report:
 
     issues: list[Issue] = field(default_factory=list)
     rules: list[tuple[Rule, object, str]] = field(default_factory=list)
-    loose: list[str] = field(default_factory=list)
 
     def crd(self, path: str, message: str, remedy: str = "") -> None:
         """Note a violation of the schema."""

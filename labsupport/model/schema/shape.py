@@ -21,7 +21,7 @@ from labsupport.model.schema.duration import GoDuration
 from labsupport.model.schema.formats import base64_of, format_problem
 from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.suggest import closest
-from labsupport.model.schema.types import Format, IntOrStringMark, LooseMark, Rule, flatten
+from labsupport.model.schema.types import Format, IntOrStringMark, Rule, flatten
 from labsupport.records import Json, JsonObject
 
 __all__ = ["ListShape", "MapShape", "ObjectShape", "Shape", "TextShape", "meant", "shape_of"]
@@ -50,7 +50,6 @@ class Shape:
     """What a value must look like; the base accepts everything."""
 
     rules: tuple[Rule, ...] = ()
-    loose: bool = False
 
     def check(self, value: Json, path: str, report: Report) -> Json:
         """Check a value.
@@ -63,8 +62,6 @@ class Shape:
         Returns:
             the value as an API server would keep it: unknown fields removed, whole floats as integers.
         """
-        if self.loose:
-            report.loose.append(path)
         for rule in self.rules:
             report.rules.append((rule, value, path))
         return value
@@ -359,7 +356,6 @@ def _compile(annotation: object, metadata: Iterable[object]) -> Shape:
             break
     shape = _plain(annotation, marks)
     shape.rules = tuple(mark for mark in marks if isinstance(mark, Rule))
-    shape.loose = any(isinstance(mark, LooseMark) for mark in marks)
     return shape
 
 

@@ -17,7 +17,6 @@ from labsupport.model.schema.duration import GoDuration, parse_duration
 from labsupport.records import Json
 
 __all__ = [
-    "LOOSE",
     "AnyDuration",
     "Base64",
     "Bytes",
@@ -28,7 +27,6 @@ __all__ = [
     "IntOrString",
     "Loose",
     "PortNumber",
-    "Quantity",
     "Rule",
     "UInt32",
     "UInt64",
@@ -60,16 +58,8 @@ class Format:
 
 
 @dataclass(frozen=True)
-class LooseMark:
-    """The field is accepted as it is: Kubernetes knows it, the course does not use it."""
-
-
-@dataclass(frozen=True)
 class IntOrStringMark:
     """Kubernetes' ``int-or-string``."""
-
-
-LOOSE = LooseMark()
 
 
 def _duration(value: object) -> GoDuration:
@@ -109,9 +99,8 @@ Bytes = Annotated[str, Format("byte")]
 """Base64 in a kind that is defined by a CRD."""
 
 IntOrString = Annotated[int | str, IntOrStringMark()]
-Quantity = Annotated[int | float | str, Format("quantity")]
-Loose = Annotated[Json, LOOSE]
-"""Accepted without a look inside; listed by ``labsupport.model.loose_fields``."""
+Loose = Json
+"""Accepted as it is: Kubernetes knows the field, the course does not use it."""
 
 
 def at_most_one(*names: str) -> Callable[[Mapping[str, Json]], bool]:

@@ -90,14 +90,12 @@ class Inspection:
         resource: the typed object, if the schema accepts it.
         errors: who objects to what.
         warnings: istiod's warnings.
-        loose: paths of fields that are accepted without a look inside.
         kept: the mapping as it was written; for a kind of Istio without the nulls that an API server drops.
     """
 
     resource: Resource | None
     errors: tuple[Issue, ...]
     warnings: tuple[Issue, ...]
-    loose: tuple[str, ...]
     kept: JsonObject
 
 
@@ -205,7 +203,7 @@ def inspect(raw: JsonObject, *, namespace: str = "default") -> Inspection:
         readable = not any(issue.by == "crd" and issue.path.startswith("metadata.") for issue in errors)
         warnings = findings.warnings if readable else []
     kept = _without_nulls(raw, cleaned) if is_istio(raw) else raw
-    return Inspection(resource, tuple(errors), tuple(warnings), tuple(report.loose), kept)
+    return Inspection(resource, tuple(errors), tuple(warnings), kept)
 
 
 def _without_nulls(written: Json, cleaned: Json) -> Json:

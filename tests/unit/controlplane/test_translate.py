@@ -11,7 +11,7 @@ from labsupport.controlplane.offline.translate_files import run
 from labsupport.controlplane.proxies import PodInfo, Proxy
 from labsupport.controlplane.registry.registry import Registry
 from labsupport.controlplane.translate import translate, unsupported
-from labsupport.controlplane.translate.names import duration, split_cluster
+from labsupport.controlplane.translate.names import duration
 from labsupport.errors import UsageError
 from labsupport.model import parse_duration
 from labsupport.model.reading import documents
@@ -77,16 +77,6 @@ def test_durations_are_written_as_proto_json_does(text: str, expected: str) -> N
 
 def test_a_plain_timedelta_is_a_duration_too() -> None:
     assert duration(timedelta(milliseconds=1)) == "0.001s"
-
-
-def test_cluster_names_can_be_taken_apart() -> None:
-    assert split_cluster("outbound|80|v1|web.default.svc.cluster.local") == (
-        "outbound",
-        80,
-        "v1",
-        "web.default.svc.cluster.local",
-    )
-    assert split_cluster("PassthroughCluster") is None
 
 
 def test_what_is_not_translated_is_named() -> None:

@@ -8,14 +8,12 @@ import pytest
 
 from labsupport.errors import ManifestError
 from labsupport.model import (
-    Deployment,
     DestinationRule,
     OtherIstio,
     Resource,
     VirtualService,
     api_versions,
     find_kind,
-    loose_fields,
     parse,
 )
 from labsupport.model.kinds.otheristio import OTHER_KINDS
@@ -75,16 +73,6 @@ def test_nulls_in_kubernetes_kinds_count_as_unset() -> None:
         "apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: null}\nspec: {ports: [{port: 80}], type: null}"
     )
     assert resource.metadata.labels == {}
-
-
-def test_loose_fields_are_listed() -> None:
-    seen = parsed(
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  selector: {matchLabels: {app: a}}\n"
-        "  strategy: {type: Recreate}\n  template:\n    metadata: {labels: {app: a}}\n    spec:\n      containers:\n"
-        "      - {name: a, image: web, resources: {}, env: [{name: X, value: a}]}\n"
-    )
-    assert isinstance(seen, Deployment)
-    assert loose_fields(seen) == ["spec.strategy", "spec.template.spec.containers[0].resources"]
 
 
 @pytest.mark.parametrize("word", ["vs", "VirtualService", "virtualservices", "VIRTUALSERVICE"])

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import http.client
 import io
-import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["fetch", "fetch_json", "statistics"]
+__all__ = ["fetch", "statistics"]
 
 
 class _Answer(io.BytesIO):
@@ -54,11 +53,6 @@ async def fetch(socket_path: Path | str, target: str, *, method: str = "GET", ti
     if response.status != 200:
         raise OSError(f"Envoy's admin interface answered {target} with {response.status}: {body[:200]}")
     return body
-
-
-async def fetch_json(socket_path: Path | str, target: str, *, timeout_s: float = 5.0) -> Any:
-    """Like ``fetch``, for an answer in JSON."""
-    return json.loads(await fetch(socket_path, target, timeout_s=timeout_s))
 
 
 async def statistics(socket_path: Path | str, pattern: str, *, timeout_s: float = 5.0) -> dict[str, int]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import yaml
 
 from labsupport import paths
 from labsupport.course.needs import CLIENT, needed
-from labsupport.course.spec import SHORT_CUTS, ExerciseSpec, ShortCut
+from labsupport.course.spec import ExerciseSpec
+from labsupport.lab.lab import Lab
 
-if TYPE_CHECKING:
-    from labsupport.lab.lab import Lab
-
-__all__ = ["short_cuts_of", "take"]
-
+SHORT_CUTS = ("delete", "relabel", "scale-to-zero")
 _RELABELLED = "relabelled"
 
 
@@ -22,7 +21,7 @@ def short_cuts_of(spec: ExerciseSpec) -> tuple[str, ...]:
     return (*(SHORT_CUTS if spec.judge is not None and any(_deployments(spec)) else ()), *spec.short_cuts)
 
 
-def take(lab: Lab, spec: ExerciseSpec, short_cut: ShortCut | str) -> None:
+def take(lab: Lab, spec: ExerciseSpec, short_cut: str) -> None:
     """Go one of these ways.
 
     Args:
@@ -30,8 +29,6 @@ def take(lab: Lab, spec: ExerciseSpec, short_cut: ShortCut | str) -> None:
         spec: the exercise.
         short_cut: one of ``short_cuts_of(spec)``.
     """
-    import yaml
-
     if short_cut not in SHORT_CUTS:
         lab.apply(paths.manifests() / short_cut)
         return
