@@ -15,7 +15,18 @@ from typing import Any
 
 from labsupport.records import AccessRecord, untraced_id
 
-__all__ = ["KEPT", "NEVER_SENT", "Line", "Owners", "ProxyLog", "ended_s", "parse_line", "unwritten", "with_mirrors"]
+__all__ = [
+    "KEPT",
+    "NEVER_SENT",
+    "Line",
+    "Owners",
+    "ProxyLog",
+    "ended_s",
+    "field_text",
+    "parse_line",
+    "unwritten",
+    "with_mirrors",
+]
 
 Owners = Mapping[int, tuple[str, bool]]
 """By the number of an upstream (here its local port): its pod, and whether a sidecar listens there."""
@@ -42,7 +53,8 @@ def _port(address: Any) -> int:
     return int(port) if port.isdigit() else 0
 
 
-def _text(value: Any) -> str:
+def field_text(value: Any) -> str:
+    """A field of a line of the access log as text; empty where Envoy wrote nothing or a hyphen."""
     return "" if value in (None, "-") else str(value)
 
 
@@ -59,23 +71,23 @@ def parse_line(text: str, pod: str, owners: Owners) -> Line | None:
     attempt = str(raw.get("attempt") or "")
     owner = owners.get(upstream, ("", False))[0]
     record = AccessRecord(
-        request_id=untraced_id(_text(raw["id"])),
+        request_id=untraced_id(field_text(raw["id"])),
         time_s=time_s,
         pod=pod,
         direction=raw["direction"],
-        method=_text(raw["method"]),
-        authority=_text(raw["authority"]),
-        path=_text(raw["path"]),
+        method=field_text(raw["method"]),
+        authority=field_text(raw["authority"]),
+        path=field_text(raw["path"]),
         status=status,
-        flags=_text(raw["flags"]),
-        details=_text(raw["details"]),
-        route=_text(raw["route"]),
-        cluster=_text(raw["cluster"]),
+        flags=field_text(raw["flags"]),
+        details=field_text(raw["details"]),
+        route=field_text(raw["route"]),
+        cluster=field_text(raw["cluster"]),
         upstream_pod=owner or (pod if inbound and upstream else ""),
         duration_s=duration_s,
         # Towards its own upstreams a proxy counts in the same header, so only what it received is an attempt.
         attempt=int(attempt) if inbound and attempt.isdigit() else 1,
-        protocol=_text(raw["protocol"]),
+        protocol=field_text(raw["protocol"]),
     )
     tries = str(raw.get("tries") or "")
     return Line(record, upstream, int(tries) if tries.isdigit() else 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 __all__ = [
+    "APP_PROTOCOLS",
+    "SERVER_FIRST",
     "is_grpc",
     "is_http",
     "is_http2",
@@ -33,9 +35,9 @@ _HTTP2 = frozenset({"HTTP2", "GRPC", "GRPC-Web"})
 _HTTP = _HTTP2 | {"HTTP", "HTTP_PROXY"}
 _TLS = frozenset({"HTTPS", "TLS"})
 _TCP = _TLS | {"TCP", "Mongo", "Redis", "MySQL"}
-_APP_PROTOCOLS = {"kubernetes.io/h2c": "HTTP2", "kubernetes.io/ws": "HTTP", "kubernetes.io/wss": "HTTPS"}
+APP_PROTOCOLS = {"kubernetes.io/h2c": "HTTP2", "kubernetes.io/ws": "HTTP", "kubernetes.io/wss": "HTTPS"}
 # Ports of protocols where the server speaks first, so that detection would only wait in vain.
-_SERVER_FIRST = frozenset({25, 53, 3306, 27017})
+SERVER_FIRST = frozenset({25, 53, 3306, 27017})
 
 
 def parse(text: str) -> str:
@@ -49,13 +51,13 @@ def kubernetes_protocol(number: int, name: str, transport: str, app_protocol: st
         return "UDP"
     text = name
     if app_protocol is not None:
-        if app_protocol in _APP_PROTOCOLS:
-            return _APP_PROTOCOLS[app_protocol]
+        if app_protocol in APP_PROTOCOLS:
+            return APP_PROTOCOLS[app_protocol]
         text = app_protocol
     if text[:8].lower() == "grpc-web":
         return "GRPC-Web"
     protocol = parse(text.partition("-")[0])
-    return "TCP" if not protocol and number in _SERVER_FIRST else protocol
+    return "TCP" if not protocol and number in SERVER_FIRST else protocol
 
 
 def is_http(protocol: str) -> bool:

@@ -151,6 +151,11 @@ class ClientCall:
     target: str
     response: Response
 
+    @property
+    def answered_s(self) -> float:
+        """When the response was there, in seconds since the epoch."""
+        return self.response.started_s + self.response.duration_s
+
 
 def mesh_graph(
     records: Iterable[AccessRecord],

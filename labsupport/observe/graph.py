@@ -139,14 +139,14 @@ class ServiceGraph:
         # While requests are under way, the lines of some of their hops are still to come.
         now = self._clock() - (SETTLE_S if self.live else 0.0)
         lines = list(complete(self.mesh.access_log(since_s=now - self.span_s), now))
-        sent = [call for call in self._sent(now - self.span_s) if _answered_s(call) <= now]
+        sent = [call for call in self._sent(now - self.span_s) if call.answered_s <= now]
         self._what = f"last {self.span_s:g} s"
         if not lines and not sent:
             lines, sent = list(self.mesh.access_log(since_s=now - _LOOK_BACK_S)), list(self._sent(now - _LOOK_BACK_S))
-            last = max([ended_s(line) for line in lines] + [_answered_s(call) for call in sent], default=now)
+            last = max([ended_s(line) for line in lines] + [call.answered_s for call in sent], default=now)
             begin = last - self.span_s
             lines = [line for line in lines if ended_s(line) > begin]
-            sent = [call for call in sent if _answered_s(call) > begin]
+            sent = [call for call in sent if call.answered_s > begin]
             if lines or sent:
                 self._what = f"{self.span_s:g} s until {time.strftime('%H:%M:%S', time.localtime(last))}"
         return self._graph(lines, sent, self.span_s)
@@ -160,7 +160,7 @@ class ServiceGraph:
             spec = traffic.spec
             for response in traffic.snapshot().responses:
                 call = ClientCall(spec.source, asked_for(spec.url), response)
-                if _answered_s(call) >= since_s:
+                if call.answered_s >= since_s:
                     yield call
 
     @words.shown
@@ -182,7 +182,3 @@ class ServiceGraph:
             if name != GATEWAY or node.badges:
                 lines.append(f"  {names[name]}: {'; '.join(part for part in about if part) or 'no pods'}")
         return "\n".join(lines)
-
-
-def _answered_s(call: ClientCall) -> float:
-    return call.response.started_s + call.response.duration_s

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from functools import lru_cache
 
-__all__ = ["is_ip", "normal_block"]
+from labsupport.model.schema.syntax import is_ip
 
-
-@lru_cache(maxsize=4096)
-def is_ip(text: str) -> bool:
-    """Whether a text is an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+__all__ = ["normal_block"]
 
 
 def normal_block(text: str) -> str | None:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.model.hosts import fqdn, is_wildcard, most_specific
 from labsupport.model.kinds.destinationrule import DestinationRule, Subset
 from labsupport.model.kinds.trafficpolicy import TrafficPolicy
+from labsupport.model.schema.syntax import is_ip
 
 __all__ = ["DestinationRuleIndex", "MergedRule"]
 

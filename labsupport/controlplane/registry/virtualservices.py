@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.model.hosts import fqdn, gateway_name
 from labsupport.model.kinds.virtualservice import (
@@ -24,6 +23,7 @@ from labsupport.model.kinds.virtualservice import (
     TLSRoute,
     VirtualService,
 )
+from labsupport.model.schema.syntax import is_ip
 
 __all__ = ["VirtualServiceIndex", "VirtualServiceRule"]
 
@@ -57,6 +57,11 @@ class VirtualServiceRule:
     def key(self) -> tuple[str, str]:
         """Namespace and name."""
         return self.namespace, self.name
+
+    @property
+    def full_name(self) -> str:
+        """Name and namespace, as in names of statistics."""
+        return f"{self.name}.{self.namespace}"
 
     @cached_property
     def destination_hosts(self) -> tuple[str, ...]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from labsupport.controlplane.proxies import PodInfo
-from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.controlplane.registry.services import Endpoint
 from labsupport.model.kinds.serviceentry import WorkloadEntry, WorkloadEntrySpec
+from labsupport.model.schema.syntax import is_ip
 
 __all__ = [
     "CLUSTER_ID",

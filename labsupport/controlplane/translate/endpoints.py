@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.controlplane.registry.services import Endpoint, RegistryPort, ServiceRecord
@@ -15,6 +14,7 @@ from labsupport.controlplane.translate.locality import apply_to_endpoints, effec
 from labsupport.controlplane.translate.names import outbound_cluster, socket_address
 from labsupport.controlplane.translate.policy import rule_policy
 from labsupport.model.kinds.trafficpolicy import TrafficPolicy
+from labsupport.model.schema.syntax import is_ip
 from labsupport.records import JsonObject
 
 __all__ = ["build_endpoints", "load_assignment"]

@@ -118,7 +118,7 @@ class LiveGraph(LiveView):
         self._rules.append((now, rules))
         while len(self._rules) > 1 and self._rules[1][0] <= oldest:
             self._rules.popleft()
-        newest = max([*map(ended_s, new), *map(_answered_s, calls)], default=0.0)
+        newest = max([*map(ended_s, new), *(call.answered_s for call in calls)], default=0.0)
         then = next((read for read_s, read in reversed(self._rules) if read_s <= newest), self._rules[0][1])
         for edge in mesh_graph(new, pods=self._pods, sent=calls, span_s=self._span_s).edges:
             self._obeyed[edge.target] = then.get(edge.target, ())
@@ -127,7 +127,7 @@ class LiveGraph(LiveView):
             self._lines = deque(kept)
             self._known = {_key(line) for line in kept}
         self._calls.extend(calls)
-        while self._calls and _answered_s(self._calls[0]) < now - SETTLE_S - self._span_s:
+        while self._calls and self._calls[0].answered_s < now - SETTLE_S - self._span_s:
             self._calls.popleft()
 
     def _new(self, traffic: CountedTraffic) -> Iterable[ClientCall]:
@@ -151,7 +151,7 @@ class LiveGraph(LiveView):
             counted,
             pods=self._pods,
             badges={**(self._rules[-1][1] if self._rules else {}), **self._obeyed},
-            sent=[call for call in self._calls if begin <= _answered_s(call) <= end],
+            sent=[call for call in self._calls if begin <= call.answered_s <= end],
             former=self._carried,
             span_s=self._span_s,
         )
@@ -198,10 +198,6 @@ class LiveGraph(LiveView):
 
 def _key(line: AccessRecord) -> _Key:
     return line.request_id, line.pod, line.direction, line.time_s
-
-
-def _answered_s(call: ClientCall) -> float:
-    return call.response.started_s + call.response.duration_s
 
 
 def _may_be_tried_again(line: AccessRecord, now_s: float) -> bool:

@@ -28,7 +28,7 @@ from labsupport.engine.sending import ClientSending, LocalRoute
 from labsupport.engine.warned import warnings
 from labsupport.errors import EngineError, EngineLostError, NotFoundError, UsageError
 from labsupport.model import Resource
-from labsupport.model.schema.names import is_dns_label
+from labsupport.model.schema.names import is_lower_dns_label
 from labsupport.records import (
     AccessRecord,
     ApplyResult,
@@ -97,7 +97,7 @@ class EmbeddedEngine:
         Raises:
             UsageError: one of them makes no sense.
         """
-        if not is_dns_label(namespace):
+        if not is_lower_dns_label(namespace):
             raise UsageError(
                 f"namespace={namespace!r}: a namespace has lower-case letters, digits and '-', 63 at most."
             )

@@ -10,12 +10,10 @@ from labsupport.model.kinds.destinationrule import DestinationRule
 from labsupport.model.kinds.gateway import Gateway
 from labsupport.model.kinds.otheristio import OtherIstio
 from labsupport.model.kinds.sidecar import Sidecar
+from labsupport.model.protocols import APP_PROTOCOLS, SERVER_FIRST
 from labsupport.model.validation.common import PROTOCOLS
 
 __all__ = ["analyse_destination_rules", "analyse_gateways", "analyse_selectors", "analyse_services"]
-
-_WELL_KNOWN_TCP = frozenset({25, 53, 3306, 27017})
-_APP_PROTOCOLS = frozenset({"kubernetes.io/h2c", "kubernetes.io/ws", "kubernetes.io/wss"})
 
 
 def _shown(labels: Mapping[str, str]) -> str:
@@ -80,11 +78,11 @@ def analyse_services(world: World) -> None:
         if "istio" in labels or labels.get("release") == "istio" or service.spec.type == "ExternalName":
             continue
         for index, port in enumerate(service.spec.ports):
-            if port.protocol == "UDP" or port.app_protocol in _APP_PROTOCOLS:
+            if port.protocol == "UDP" or port.app_protocol in APP_PROTOCOLS:
                 continue
             name = port.name if port.app_protocol is None else port.app_protocol
             prefix = name.partition("-")[0].lower()
-            if prefix in PROTOCOLS or name.lower().startswith("grpc-web") or port.port in _WELL_KNOWN_TCP:
+            if prefix in PROTOCOLS or name.lower().startswith("grpc-web") or port.port in SERVER_FIRST:
                 continue
             shown = f"port {port.port} is named {port.name!r}" if port.name else f"port {port.port} has no name"
             text = f"{shown}; Istio knows the protocol from the name: http, http-api, grpc, tcp ... or from appProtocol"

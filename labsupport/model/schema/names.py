@@ -9,7 +9,7 @@ from labsupport.model.schema.issues import Issue
 from labsupport.model.schema.syntax import label_problems
 from labsupport.records import Json
 
-__all__ = ["is_dns_label", "is_dns_subdomain", "label_issues", "name_problem"]
+__all__ = ["is_dns_subdomain", "is_lower_dns_label", "label_issues", "name_problem"]
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -22,7 +22,7 @@ _LONGEST_VALUE = 63
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
-def is_dns_label(text: str) -> bool:
+def is_lower_dns_label(text: str) -> bool:
     """Tell whether text is one lower-case DNS label (RFC 1123), as names of namespaces are."""
     return len(text) <= 63 and _LABEL.fullmatch(text) is not None
 
@@ -53,14 +53,14 @@ def name_problem(kind: str, name: str, metadata: Mapping[str, Json]) -> Issue | 
         if len(name) > 63 or not _LABEL_1035.fullmatch(name):
             what = "lower-case letters, digits and hyphens, at most 63, starting with a letter"
     elif kind == "Namespace":
-        if not is_dns_label(name):
+        if not is_lower_dns_label(name):
             what = "lower-case letters, digits and hyphens, at most 63"
     elif not is_dns_subdomain(name):
         what = "lower-case letters, digits, hyphens and dots, at most 253"
     if what:
         return Issue("object", "metadata.name", f"{name[:80]!r} is not a valid name", f"Use {what}.")
     namespace = metadata.get("namespace") or ""
-    if namespace and not is_dns_label(namespace):
+    if namespace and not is_lower_dns_label(namespace):
         remedy = "Use lower-case letters, digits and hyphens, at most 63."
         return Issue("object", "metadata.namespace", f"{namespace[:80]!r} is not a valid namespace", remedy)
     return None

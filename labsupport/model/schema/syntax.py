@@ -48,6 +48,7 @@ def is_wildcard(host: str) -> bool:
     return host.startswith("*")
 
 
+@lru_cache(maxsize=4096)
 def is_ip(text: str) -> bool:
     """Tell whether text is an IP address."""
     try:

@@ -85,15 +85,11 @@ def _applies(match: L4MatchAttributes | TLSMatchAttributes, server: MergedServer
     return match.port in (0, server.spec.port.number) and (not match.gateways or server.gateway in match.gateways)
 
 
-def _owner(rule: VirtualServiceRule) -> str:
-    return f"{rule.name}.{rule.namespace}"
-
-
 def _tcp_filters(context: Context, server: MergedServer, rules: Sequence[VirtualServiceRule]) -> tuple[JsonObject, ...]:
     for rule in rules:
         for item in rule.tcp:
             if item.route and (not item.match or any(_applies(match, server) for match in item.match)):
-                return rule_filters(context, item.route, server.spec.port.number, server.protocol, _owner(rule))
+                return rule_filters(context, item.route, server.spec.port.number, server.protocol, rule.full_name)
     return ()
 
 
@@ -106,7 +102,7 @@ def _passthrough(
             for match in item.match if item.route else ():
                 if not _applies(match, server) or duplicate_hosts(match.sni_hosts, server.spec.bind, taken):
                     continue
-                filters = rule_filters(context, item.route, server.spec.port.number, server.protocol, _owner(rule))
+                filters = rule_filters(context, item.route, server.spec.port.number, server.protocol, rule.full_name)
                 chains.append(Chain(filters=filters, server_names=tuple(match.sni_hosts)))
     return chains
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.controlplane.registry.scope import EgressListener
 from labsupport.controlplane.registry.services import UNSPECIFIED, RegistryPort, ServiceRecord
@@ -17,6 +16,7 @@ from labsupport.controlplane.translate.http.rules import rule_routes, service_ro
 from labsupport.controlplane.translate.names import PASSTHROUGH, domain_port
 from labsupport.model.hosts import CLUSTER_DOMAIN, is_wildcard, matches
 from labsupport.model.protocols import is_http_or_sniffed
+from labsupport.model.schema.syntax import is_ip
 from labsupport.records import JsonObject
 
 __all__ = ["MAX_BODY", "abbreviations", "route_config", "sidecar_tables"]

@@ -67,10 +67,6 @@ def _default(
     return Chain(filters=filters, server_names=names, subnets=subnets)
 
 
-def _owner(rule: VirtualServiceRule) -> str:
-    return f"{rule.name}.{rule.namespace}"
-
-
 def _tls_chains(
     context: Context,
     service: ServiceRecord,
@@ -94,7 +90,7 @@ def _tls_chains(
                 if key in seen:
                     continue
                 seen.add(key)
-                filters = rule_filters(context, item.route, port.number, port.protocol, _owner(rule))
+                filters = rule_filters(context, item.route, port.number, port.protocol, rule.full_name)
                 metadata = origin_metadata("VirtualService", rule.namespace, rule.name)
                 chains.append(
                     Chain(
@@ -129,7 +125,7 @@ def _tcp_chains(
         for item in rule.tcp:
             if not item.route:
                 continue
-            filters = rule_filters(context, item.route, port.number, port.protocol, _owner(rule))
+            filters = rule_filters(context, item.route, port.number, port.protocol, rule.full_name)
             blocks: list[str] = []
             everything = not item.match
             for match in item.match:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from labsupport.controlplane.registry.addresses import is_ip
 from labsupport.controlplane.registry.scope import EgressListener
 from labsupport.controlplane.registry.services import UNSPECIFIED, RegistryPort, ServiceRecord
 from labsupport.controlplane.translate.context import Context
@@ -23,6 +22,7 @@ from labsupport.controlplane.translate.names import (
 )
 from labsupport.model.hosts import is_wildcard
 from labsupport.model.protocols import is_http, is_tcp, listener_kind
+from labsupport.model.schema.syntax import is_ip
 from labsupport.records import JsonObject
 
 __all__ = ["RESERVED_PORTS", "outbound_listeners"]

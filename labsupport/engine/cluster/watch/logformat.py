@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from labsupport.engine.accesslog import Line, Owners
+from labsupport.engine.accesslog import Line, Owners, field_text
 from labsupport.engine.cluster.api.connect import FIELD_MANAGER
 from labsupport.records import AccessRecord, Direction, untraced_id
 
@@ -69,33 +69,33 @@ def parse(text: str, proxy: LoggedBy, number_of: Callable[[str], int], owners: O
         status, duration = int(raw["response_code"] or 0), str(raw["duration"] or 0)
     except (ValueError, KeyError, TypeError):
         return None
-    method, cluster = _text(raw.get("method")), _text(raw.get("upstream_cluster"))
+    method, cluster = field_text(raw.get("method")), field_text(raw.get("upstream_cluster"))
     # A connection that is not HTTP: its server name stands for the authority.
-    bare = not method and not _text(raw.get("protocol"))
+    bare = not method and not field_text(raw.get("protocol"))
     if raw.get("user_agent") == FIELD_MANAGER:
         # The kernel itself, telling a load client what to send; nothing of the traffic.
         return None
     upstream = number_of(_host(raw.get("upstream_host")))
     direction = _direction(proxy, cluster, _host(raw.get("downstream_local_address")))
-    authority = _text(raw.get("requested_server_name" if bare else "authority"))
+    authority = field_text(raw.get("requested_server_name" if bare else "authority"))
     record = AccessRecord(
-        request_id=untraced_id(_text(raw.get("request_id"))),
+        request_id=untraced_id(field_text(raw.get("request_id"))),
         time_s=time_s,
         pod=proxy.pod,
         direction=direction,
         method=method,
         authority=_SHADOW.sub("", authority) if direction == "inbound" else authority,
-        path=_text(raw.get("path")),
+        path=field_text(raw.get("path")),
         status=status,
-        flags=_text(raw.get("response_flags")),
-        details=_text(raw.get("connection_termination_details" if bare else "response_code_details")),
-        route=_text(raw.get("route_name")),
+        flags=field_text(raw.get("response_flags")),
+        details=field_text(raw.get("connection_termination_details" if bare else "response_code_details")),
+        route=field_text(raw.get("route_name")),
         cluster=cluster,
         upstream_pod=proxy.pod if direction == "inbound" and upstream else owners.get(upstream, ("", False))[0],
         duration_s=int(duration) / 1000 if duration.isdigit() else 0.0,
         # Istio before 1.27 marks what a mirror rule copied.
         mirrored=direction == "inbound" and bool(_SHADOW.search(authority)),
-        protocol="TCP" if bare else _text(raw.get("protocol")),
+        protocol="TCP" if bare else field_text(raw.get("protocol")),
     )
     return Line(record, upstream, 0)
 
@@ -111,12 +111,8 @@ def _fields(text: str) -> Mapping[str, Any] | None:
     return match.groupdict() if match is not None else None
 
 
-def _text(value: Any) -> str:
-    return "" if value in (None, "-") else str(value)
-
-
 def _host(address: Any) -> str:
-    return _text(address).rpartition(":")[0].strip("[]")
+    return field_text(address).rpartition(":")[0].strip("[]")
 
 
 def _direction(proxy: LoggedBy, cluster: str, met: str) -> Direction:
