@@ -66,19 +66,23 @@ def check_share(
             lines.append(f"✗ {key}: {seen.count(key):,} seen, none expected" + _causes(sample, key, by, service))
 
     p_value = _p_value(seen, expected_shares)
-    named_rejected, needed = _told_apart(seen, expected_shares, named, alpha)
-    rejects = tuple(name for name, rejected in named_rejected.items() if rejected)
+    ruled_out, needs = _told_apart(seen, expected_shares, named, alpha)
+    # What a sample rules out although it is too small for that was luck: another one of its size may not.
+    settled = {name for name, need in needs.items() if len(sample) >= need}
+    rejects = tuple(name for name in needs if name in settled & ruled_out)
     if rejects:
         details.append(f"rejects: {'; '.join(rejects)}")
         if consistent and named:
             lines.append(f"✓ and clearly not {words.join(rejects, 'or')}")
-    open_ones = [name for name, rejected in named_rejected.items() if not rejected and name in named]
+    open_ones = [name for name in named if name in settled - ruled_out]
     if consistent and open_ones:
         lines.append(f"◔ it might still be {words.join(open_ones, 'or')}")
+    needed = max(needs.values(), default=1) if named else min(needs.values(), default=1)
     enough = len(sample) >= needed
     if not enough:
-        more = _rounded_up(needed) - len(sample)
-        lines.append(f"◔ too little data: {words.plural(more, f'more {per}')}")
+        more = words.plural(_rounded_up(needed) - len(sample), f"more {per}")
+        undecided = words.join([name for name in named if name not in settled], "or")
+        lines.append(f"◔ too little data: {more}" + (f", to be sure that it is not {undecided}" if named else ""))
     return CheckOutcome(
         FAILED if not consistent else PASSED if enough else TOO_LITTLE_DATA,
         title,
@@ -112,23 +116,21 @@ def _p_value(seen: Share, expected: Mapping[str, float]) -> float:
 
 def _told_apart(
     seen: Share, expected: Mapping[str, float], named: Mapping[str, dict[str, float]], alpha: float
-) -> tuple[dict[str, bool], int]:
-    """Which other proportions the counts reject, and how many choices are needed to be told apart from them.
+) -> tuple[set[str], dict[str, int]]:
+    """Which other proportions the counts reject, and how many choices it takes to be told apart from each.
 
     Every alternative that was named must be told apart. Without any, one of two plain ones is enough: that a rule which
     has no effect, or one version that takes it all, would have been seen.
     """
-    plain = _plain(expected) if not named else {}
-    rejected, needs = {}, []
-    for name, other in {**plain, **named}.items():
+    rejected, needs = set(), {}
+    for name, other in (named or _plain(expected)).items():
         keys = {*expected, *other}
         if all(math.isclose(expected.get(key, 0.0), other.get(key, 0.0), abs_tol=1e-12) for key in keys):
             raise UsageError(f"reject: {name} is what is expected, so that nothing can tell them apart")
-        rejected[name] = _p_value(seen, {key: other.get(key, 0.0) for key in keys}) < alpha
-        needs.append(_needed(expected, other, alpha))
-    if not needs:
-        return rejected, 1
-    return rejected, max(needs) if named else min(needs)
+        if _p_value(seen, {key: other.get(key, 0.0) for key in keys}) < alpha:
+            rejected.add(name)
+        needs[name] = _needed(expected, other, alpha)
+    return rejected, needs
 
 
 def _needed(expected: Mapping[str, float], other: Mapping[str, float], alpha: float) -> int:

@@ -112,6 +112,25 @@ def test_too_few_requests_say_how_many_are_needed():
     assert wrong.state is check.FAILED
 
 
+@pytest.mark.parametrize("risk", [100, 120], ids=["rules one half out by luck", "does not"])
+def test_a_sample_that_is_too_small_claims_nothing_whatever_it_looks_like(risk):
+    few = seen({"safe": 300 - risk, "risk": risk})
+    outcome = check.share(few, {"safe": 2, "risk": 1}, reject={"one half": {"safe": 1, "risk": 1}})
+    assert outcome.state is check.TOO_LITTLE_DATA and outcome.rejects == ()
+    assert outcome.lines[-1] == "◔ too little data: 110 more requests, to be sure that it is not one half"
+    assert "clearly not" not in repr(outcome) and "might still be" not in repr(outcome)
+
+
+def test_of_several_alternatives_those_are_told_that_the_sample_is_large_enough_for():
+    others = {"one half": {"safe": 1, "risk": 1}, "safe alone": {"safe": 1}}
+    outcome = check.share(seen({"safe": 200, "risk": 100}), {"safe": 2, "risk": 1}, reject=others)
+    assert outcome.rejects == ("safe alone",)
+    assert outcome.lines[-2:] == (
+        "✓ and clearly not safe alone",
+        "◔ too little data: 110 more requests, to be sure that it is not one half",
+    )
+
+
 def test_counts_are_worded_as_counts():
     window = Observations([response(0)], window=Window(1, 2, {"503": 1}))
     assert "1 request before the last 1 failed." in repr(check.ok(window))
