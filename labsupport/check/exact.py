@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from labsupport import statistics, words
+from labsupport import words
 from labsupport.arguments import checked, whole
-from labsupport.check.result import FAILED, PASSED, CheckOutcome, level_text, unusable
-from labsupport.check.shares import meaning, n_text
+from labsupport.check.result import FAILED, PASSED, CheckOutcome, unusable
+from labsupport.check.strays import counted, either, no_strays
 from labsupport.check.window import tells_window
 from labsupport.errors import UsageError
 from labsupport.records import Response
-from labsupport.statistics import ALPHA
 from labsupport.traffic.observations import NONE, By, Observations, OneOrMore, value_of
 
 __all__ = ["even", "exactly", "none", "ok", "only", "status", "sticky"]
@@ -43,12 +42,12 @@ def exactly(
         The outcome.
     """
     expected_counts = {str(key): count for key, count in expected.items()}
-    title = title or f"exactly {_counts(expected_counts)}"
+    title = title or f"exactly {counted(expected_counts)}"
     if not observations:
         return unusable(observations, title)
     seen = dict(observations.share(by, service=service).counts)
     same = all(seen.get(key, 0) == expected_counts.get(key, 0) for key in {*seen, *expected_counts})
-    lines = [f"Seen: {_counts(seen)}{_verdict(same, _counts(expected_counts))}"]
+    lines = [f"Seen: {counted(seen)}{_verdict(same, counted(expected_counts))}"]
     for key in [*expected_counts, *(key for key in seen if key not in expected_counts)]:
         count, right = seen.get(key, 0), expected_counts.get(key, 0)
         lines.append(f"{_sign(count == right)} {key}: {count:,} seen, {right:,} expected")
@@ -92,8 +91,8 @@ def only(
     hits = observations.filter(
         predicate, version=version, pod=pod, service=service, status=status, outcome=outcome, user=user
     )
-    ids = set(map(id, hits))
-    return _strays(title, observations, observations.filter(lambda response: id(response) not in ids), service)
+    named = {"version": version, "pod": pod, "status": status, "outcome": outcome, "user": user}
+    return no_strays(title, observations, hits, allowed=True, service=service, named=named)
 
 
 @checked
@@ -133,7 +132,8 @@ def none(
     hits = observations.filter(
         predicate, version=version, pod=pod, service=service, status=status, outcome=outcome, user=user
     )
-    return _strays(title, observations, hits, service)
+    named = {"version": version, "pod": pod, "status": status, "outcome": outcome, "user": user}
+    return no_strays(title, observations, hits, allowed=False, service=service, named=named)
 
 
 @checked
@@ -274,41 +274,6 @@ def sticky(
     )
 
 
-def _strays(title: str, observations: Observations, strays: Observations, service: str | None) -> CheckOutcome:
-    """None of ``strays`` must exist; a choice went otherwise if one of its requests did."""
-    per = observations.per
-    n, count = (len(sample.independent_choices(per=per)) for sample in (observations, strays))
-    interval = statistics.proportion_interval(count, n, level=1 - ALPHA)
-    requests = words.plural(len(observations), "request")
-    lines = [f"{len(strays):,} of {requests} went otherwise." if strays else f"Not one of {requests} went otherwise."]
-    between = f"{level_text(1 - ALPHA)} interval {words.percent_range(*interval)}"
-    details = [n_text(observations, per), f"otherwise: {count:,} of {n:,}, {between}"]
-    rejects: tuple[str, ...] = ()
-    if strays:
-        for by in ("status", "version"):
-            counts = dict(list(strays.share(by, service=service).counts.items())[: _SHOWN + 1])
-            more = " ..." if len(counts) > _SHOWN else ""
-            lines.append(f"✗ their {by}: {_counts(dict(list(counts.items())[:_SHOWN]))}{more}")
-        details.append(f"one of them: x-request-id {strays[0].request_id or 'unknown'}")
-    else:
-        lines.append(f"✓ as expected: {len(observations):,} of {len(observations):,}")
-        rejects = (f"a share of others above {words.percent(interval.high)}",)
-        details.append(f"rejects {rejects[0]}")
-    details.append(meaning(1 - ALPHA))
-    return CheckOutcome(
-        FAILED if count else PASSED,
-        title,
-        tuple(lines),
-        tuple(details),
-        n=n,
-        seen={"as expected": n - count, "otherwise": count},
-        interval={"otherwise": interval},
-        level=1 - ALPHA,
-        expected={"otherwise": 0.0},
-        rejects=rejects,
-    )
-
-
 def _exact(
     held: bool, title: str, lines: Sequence[str], observations: Observations, seen: Mapping[str, int]
 ) -> CheckOutcome:
@@ -324,12 +289,5 @@ def _verdict(held: bool, expected: str) -> str:
     return ". That is what was expected." if held else f"; expected: {expected}."
 
 
-def _counts(counts: Mapping[str, int]) -> str:
-    return words.join(f"{count:,} × {key}" for key, count in counts.items()) or "nothing"
-
-
-def _kinds(**named: OneOrMore | str | None) -> str:
-    given = {name: value for name, value in named.items() if value is not None}
-    return words.join(
-        f"{name} {value if isinstance(value, (str, int)) else words.join(value, 'or')}" for name, value in given.items()
-    )
+def _kinds(**named: OneOrMore | None) -> str:
+    return words.join(f"{name} {either(value)}" for name, value in named.items() if value is not None)

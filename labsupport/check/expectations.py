@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from labsupport import statistics, words
 from labsupport.arguments import checked
-from labsupport.check.result import FAILED, PASSED, CheckOutcome, level_text, unusable
-from labsupport.check.shares import Alternatives, check_share, meaning
+from labsupport.check.result import FAILED, PASSED, CheckOutcome, meaning, unusable
+from labsupport.check.shares import Alternatives, check_share
 from labsupport.check.window import tells_window
 from labsupport.statistics import ALPHA
 from labsupport.traffic.observations import By, Choice, Observations
@@ -101,15 +101,14 @@ def same_share(
     sign, verdict = ("✓", "no difference that chance does not explain") if same else ("✗", "the shares differ")
     parts = {"first": first, "second": second}
     rows = [
-        f"{name}: {part.count(key):,} of {part.n:,}, {level_text(level)} interval "
-        f"{words.percent_range(*part.interval(key, level=level))}"
+        f"{name}: {part.count(key):,} of {part.n:,}, interval {words.percent_range(*part.interval(key, level=level))}"
         for name, part in parts.items()
     ]
     return CheckOutcome(
         PASSED if same else FAILED,
         title,
         (f"{seen}: {verdict}.", f"{sign} {key}: {words.percent(first[key])} and {words.percent(second[key])}"),
-        (*rows, f"Fisher's exact test, {_p(p_value)}", meaning(level)),
+        (*rows, f"Fisher's exact test, {_p(p_value)}", meaning(alpha)),
         n=first.n + second.n,
         interval={name: part.interval(key, level=level) for name, part in parts.items()},
         level=level,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -21,7 +21,8 @@ __all__ = [
     "CheckOutcome",
     "CheckState",
     "all_of",
-    "level_text",
+    "meaning",
+    "meanings_last",
     "unusable",
 ]
 
@@ -39,6 +40,9 @@ PASSED, FAILED, NOT_ATTEMPTED, TOO_LITTLE_DATA = CheckState
 
 SIGNS = {PASSED: "✓", FAILED: "✗", TOO_LITTLE_DATA: "◔", NOT_ATTEMPTED: "○"}
 """A sign for each state, for a place without room for the word."""
+
+_OUTCOMES = {FAILED: "failed", NOT_ATTEMPTED: "not attempted", TOO_LITTLE_DATA: "had too little data", PASSED: "passed"}
+_MEANS = " interval: the shares that could have produced this; a correct mesh is outside once in "
 
 
 @checked
@@ -109,24 +113,54 @@ def all_of(title: str, *outcomes: CheckOutcome) -> CheckOutcome:
         outcomes: the parts.
 
     Returns:
-        One outcome with the explanations of all parts; ``alpha`` is their sum.
+        One outcome with a line for each part, and the reasons of those that did not pass; ``alpha`` is their sum.
     """
-    states = {outcome.state for outcome in outcomes}
-    worst = (FAILED, NOT_ATTEMPTED, TOO_LITTLE_DATA, PASSED)
-    state = next(state for state in worst if state in states) if outcomes else FAILED
-    lines = []
+    states = [outcome.state for outcome in outcomes]
+    state = next((state for state in _OUTCOMES if state in states), FAILED)
+    lines = [_in_all(states)]
     for outcome in outcomes:
-        lines.append(f"{SIGNS[outcome.state]} {outcome.title}")
-        lines += [f"  {line}" for line in outcome.lines]
+        first, *reasons = outcome.lines or ("",)
+        lines.append(f"{SIGNS[outcome.state]} {outcome.title}: {first}")
+        lines += [f"  {line}" for line in reasons if not line.startswith("✓")]
+    titled = (
+        line if _MEANS in line else f"{outcome.title}: {line}" for outcome in outcomes for line in outcome.details
+    )
     return CheckOutcome(
         state,
         title,
-        tuple(lines) or ("nothing was checked",),
-        tuple(f"{outcome.title}: {line}" for outcome in outcomes for line in outcome.details),
+        tuple(lines),
+        meanings_last(titled),
         n=sum(outcome.n for outcome in outcomes),
         alpha=sum(outcome.alpha for outcome in outcomes),
         rejects=tuple(text for outcome in outcomes for text in outcome.rejects),
     )
+
+
+def _in_all(states: list[CheckState]) -> str:
+    if not states:
+        return "Nothing was checked."
+    if {*states} == {PASSED}:
+        return f"{'All' if len(states) > 1 else 'The only one'} of {words.plural(len(states), 'part')} passed."
+    counts = [f"{states.count(state)} {said}" for state, said in _OUTCOMES.items() if state in states]
+    return f"Of {words.plural(len(states), 'part')}, {words.join(counts)}."
+
+
+def meaning(alpha: float) -> str:
+    """What the intervals of a check say that fails a correct mesh with this probability.
+
+    Args:
+        alpha: the probability.
+    """
+    return f"{100 * (1 - alpha):.6g} %{_MEANS}{round(1 / alpha):,} checks"
+
+
+def meanings_last(details: Iterable[str]) -> tuple[str, ...]:
+    """Details of several checks, with what an interval means told once, at the end.
+
+    Args:
+        details: of one check after the other.
+    """
+    return tuple(dict.fromkeys(sorted(details, key=lambda line: _MEANS in line)))
 
 
 def unusable(observations: Observations | None, title: str) -> CheckOutcome:
@@ -142,8 +176,3 @@ def unusable(observations: Observations | None, title: str) -> CheckOutcome:
     if observations is None:
         return CheckOutcome(NOT_ATTEMPTED, title, ("nothing was sent yet",))
     return CheckOutcome(FAILED, title, ("there are no responses, so nothing was shown: send requests first",))
-
-
-def level_text(level: float) -> str:
-    """A confidence level such as ``99.999 %``."""
-    return f"{100 * level:.6g} %"

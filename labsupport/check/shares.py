@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from labsupport import statistics, words
-from labsupport.check.result import FAILED, PASSED, TOO_LITTLE_DATA, CheckOutcome, level_text, unusable
+from labsupport.check.result import FAILED, PASSED, TOO_LITTLE_DATA, CheckOutcome, meaning, unusable
 from labsupport.errors import UsageError
 from labsupport.statistics import ALPHA, proportions
 from labsupport.traffic.observations import NONE, By, Choice, Observations, value_of
 from labsupport.traffic.share import Share
 
-__all__ = ["Alternatives", "check_share", "meaning", "n_text"]
+__all__ = ["Alternatives", "check_share", "n_text"]
 
 Alternatives = Mapping[str, Mapping[str, float]] | Sequence[Mapping[str, float]]
 
@@ -59,7 +59,7 @@ def check_share(
         inside = interval[key].holds(weight) if weight else not seen.count(key)
         consistent &= inside
         lines.append(f"{'✓' if inside else '✗'} {key}: {words.percent(seen[key])}, expected {words.percent(weight)}")
-        details.append(_row(key, seen, interval[key], level, weight, inside))
+        details.append(_row(key, seen, interval[key], weight, inside))
     for key in seen:
         if key not in expected_shares:
             consistent = False
@@ -87,7 +87,7 @@ def check_share(
         FAILED if not consistent else PASSED if enough else TOO_LITTLE_DATA,
         title,
         (_sentence(seen, expected_shares, interval, enough=enough), *lines),
-        (*details, meaning(level)),
+        (*details, meaning(alpha)),
         n=len(sample),
         seen=dict(seen.counts),
         interval=interval,
@@ -204,20 +204,10 @@ def _fits(seen: Share, interval: Mapping[str, statistics.Interval], shares: Mapp
     return all(interval[key].holds(share) if share else not seen.count(key) for key, share in shares.items())
 
 
-def meaning(level: float) -> str:
-    """What an interval of this level says."""
-    once = f"{round(1 / (1 - level)):,}"
-    return f"interval: the shares that could have produced this; a correct mesh is outside once in {once} checks"
-
-
-def _row(key: str, seen: Share, interval: statistics.Interval, level: float, weight: float, inside: bool) -> str:
-    text = f"{key}: {seen.count(key):,} seen, {words.percent(seen[key])}"
-    if weight in (0.0, 1.0):
-        exact = "none" if not weight else "all"
-        text += f" (interval {words.percent_range(*interval)}), {exact} expected"
-    else:
-        text += f", {level_text(level)} interval {words.percent_range(*interval)}, {words.percent(weight)} expected"
-    return f"{text}: {'consistent' if inside else 'not consistent'}"
+def _row(key: str, seen: Share, interval: statistics.Interval, weight: float, inside: bool) -> str:
+    share = {0.0: "none", 1.0: "all"}.get(weight) or words.percent(weight)
+    text = f"{key}: {seen.count(key):,} seen, {words.percent(seen[key])}, interval {words.percent_range(*interval)}"
+    return f"{text}, {share} expected: {'consistent' if inside else 'not consistent'}"
 
 
 def n_text(observations: Observations, per: Choice) -> str:

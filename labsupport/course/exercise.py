@@ -183,9 +183,10 @@ class Exercise:
         asked = self._question(question)
         answer, before = asked.parse(value), self._answer(asked)
         # Who says the same once more has said it when it was said first.
-        at_s = before.at_s if before is not None and before.value == answer else time.time()
-        self._answers[asked.name] = Prediction(answer, at_s)
-        progress.record_prediction(self.spec.number, asked.name, answer, at_s=at_s)
+        same = before is not None and before.value == answer
+        at_s, late = (before.at_s, before.late) if before is not None and same else (time.time(), None)
+        self._answers[asked.name] = Prediction(answer, at_s, late=late)
+        progress.record_prediction(self.spec.number, asked.name, answer, at_s=at_s, late=late)
         return self
 
     def skip(self, question: int = 1) -> Exercise:
@@ -219,10 +220,13 @@ class Exercise:
         said = self._answer(asked)
         if observations is not None and said is None:
             self.skip(question)
+        late = said is not None and said.at_s > _first_seen_s(observations) + _NOBODY_SO_FAST_S
+        if said is not None and (observations is None or len(observations)):
+            self._answers[asked.name] = replace(said, late=late)
+            progress.record_prediction(self.spec.number, asked.name, said.value, at_s=said.at_s, late=late)
         if self.spec.judge is None:
             progress.record(self.spec.number, self._judge().state, hints=self._hints)
         outcome = asked.compare(_value(said), observations)
-        late = said is not None and said.at_s > _first_seen_s(observations) + _NOBODY_SO_FAST_S
         mark = "late: after the first response" if late else said.mark if said is not None else ""
         if isinstance(outcome, Compared):
             outcome = replace(outcome, mark=mark, late=late)
@@ -324,12 +328,22 @@ class Exercise:
         return outcome
 
     def _judge_answers(self, title: str) -> CheckOutcome:
-        """Questions alone: right answers pass, whatever the traffic was."""
-        outcomes = [question.judge(_value(self._answer(question))) for question in self.spec.questions]
+        """Questions alone: right answers pass, and honest predictions once they were held against what was seen."""
+        outcomes = [self._judge_answer(question) for question in self.spec.questions]
         states = {outcome.state for outcome in outcomes}
         state = FAILED if FAILED in states else NOT_ATTEMPTED if NOT_ATTEMPTED in states else PASSED
         lines = tuple(line for outcome in outcomes for line in outcome.lines)
         return CheckOutcome(state, title, lines)
+
+    def _judge_answer(self, question: Question) -> CheckOutcome:
+        said = self._answer(question)
+        outcome = question.judge(_value(said))
+        if said is None or not question.predicts or said.late:
+            return outcome
+        if said.late is None:
+            line = f"You predict {_shown(said.value)}. compare(...) shows it beside what was seen, and why."
+            return CheckOutcome(NOT_ATTEMPTED, question.text, (line,))
+        return replace(outcome, state=PASSED)
 
     def _answer(self, question: Question) -> Prediction | None:
         """What was answered here, else what an earlier session kept, if it is still an answer to this question."""
@@ -338,7 +352,7 @@ class Exercise:
             if kept is None or not isinstance(kept[0], str | int | float):
                 return None
             try:
-                self._answers[question.name] = Prediction(question.parse(kept[0]), kept[1], kept=True)
+                self._answers[question.name] = Prediction(question.parse(kept[0]), kept[1], kept=True, late=kept[2])
             except UsageError:
                 return None
         return self._answers[question.name]
@@ -368,6 +382,10 @@ class Exercise:
 
 def _value(said: Prediction | None) -> float | str | None:
     return None if said is None else said.value
+
+
+def _shown(value: float | str) -> str:
+    return repr(value) if isinstance(value, str) else f"{value:g}"
 
 
 def _first_seen_s(observations: Observations | None) -> float:

@@ -49,7 +49,9 @@ def record(number: str, state: CheckState | None, *, hints: int = 0) -> bool:
     return _update(number, change)
 
 
-def record_prediction(number: str, question: str, value: float | str | None, *, at_s: float) -> bool:
+def record_prediction(
+    number: str, question: str, value: float | str | None, *, at_s: float, late: bool | None = None
+) -> bool:
     """Note a prediction with its time, or that it was skipped.
 
     Args:
@@ -57,6 +59,7 @@ def record_prediction(number: str, question: str, value: float | str | None, *, 
         question: the name of the question.
         value: the prediction; None if there was none.
         at_s: when it was given, in seconds since the epoch.
+        late: whether it came after the first response that it was held against; None if it was not held against any.
 
     Returns:
         Whether it could be kept.
@@ -65,18 +68,20 @@ def record_prediction(number: str, question: str, value: float | str | None, *, 
     def change(entry: dict[str, Any]) -> None:
         kept = entry.get("predictions")
         said = {"skipped": True} if value is None else {"value": value}
-        entry["predictions"] = (kept if isinstance(kept, dict) else {}) | {question: {**said, "at_s": at_s}}
+        compared = {} if late is None else {"late": late}
+        entry["predictions"] = (kept if isinstance(kept, dict) else {}) | {question: {**said, "at_s": at_s, **compared}}
 
     return _update(number, change)
 
 
-def prediction(number: str, question: str) -> tuple[object, float] | None:
-    """What was predicted, perhaps in an earlier kernel, and when; None if nothing was, or what is kept is damaged."""
+def prediction(number: str, question: str) -> tuple[object, float, bool | None] | None:
+    """What was predicted, perhaps in an earlier kernel, when, and whether it was late; None for nothing, or damage."""
     entry = read().entries.get(number, {}).get("predictions")
     kept = entry.get(question) if isinstance(entry, dict) else None
     if not isinstance(kept, dict) or not isinstance(kept.get("at_s"), int | float) or "value" not in kept:
         return None
-    return kept["value"], float(kept["at_s"])
+    late = kept.get("late")
+    return kept["value"], float(kept["at_s"]), late if isinstance(late, bool) else None
 
 
 def _update(number: str, change: Callable[[dict[str, Any]], None]) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
+from labsupport.check.strays import told
 from labsupport.check.window import window_line
 from labsupport.errors import UsageError
 from labsupport.statistics import proportion_interval
@@ -25,8 +26,6 @@ COUNTED = {"version", "pod", "service", "status", "outcome", "user"}
 
 Answer = Annotated[float | str, "the question knows which fits"]
 """A prediction."""
-
-_SEEN = "compare(...) shows it beside what was seen, and why."
 
 LEVEL = 0.999
 """Confidence of the interval beside a prediction."""
@@ -55,11 +54,13 @@ class Prediction:
         value: the answer.
         at_s: when, in seconds since the epoch.
         kept: whether it was read from the record of an earlier session.
+        late: whether it came after the first of the responses that it was held against; None before that.
     """
 
     value: float | str
     at_s: float
     kept: bool = False
+    late: bool | None = None
 
     @property
     def mark(self) -> str:
@@ -122,7 +123,7 @@ class NumberQuestion:
         if self.low <= number <= self.high:
             return CheckOutcome(PASSED, self.text, (f"You said {number:g}. {self.reason}",))
         side = "few" if number < self.low else "many"
-        return CheckOutcome(FAILED, self.text, (f"You said {number:g}: too {side}. {self.pointer or _SEEN}",))
+        return CheckOutcome(FAILED, self.text, (f"You said {number:g}: too {side}. {self.pointer or self.reason}",))
 
     def right_answer(self) -> float:
         """An answer that is right."""
@@ -143,8 +144,8 @@ class NumberQuestion:
         count = observations.count(**self.counts)
         chosen = observations.independent_choices(per=observations.per)
         interval = proportion_interval(chosen.count(**self.counts), len(chosen), level=LEVEL)
-        seen = f"{count:,} of {n:,} {self.unit} were seen ({words.percent(count / n)})."
-        chance = f"Chance alone explains a share of {words.percent_range(*interval)} (99.9 % interval)."
+        seen = f"{count:,} of {n:,} {self.unit} {told(self.counts)} ({words.percent(count / n)})."
+        chance = f"By chance, any share of {words.percent_range(*interval)} can look like this."
         if answer is None:
             lines: tuple[str, ...] = ("The prediction was skipped.", seen, chance)
             said = None
@@ -179,6 +180,7 @@ class ChoiceQuestion:
         right: the right one.
         reason: why, shown once it was answered right.
         because: for each wrong answer, what is wrong with it.
+        predicts: whether it asks for what will be seen, and not for what is so.
     """
 
     name: str
@@ -187,11 +189,7 @@ class ChoiceQuestion:
     right: str
     reason: str
     because: tuple[tuple[str, str], ...]
-
-    @property
-    def predicts(self) -> bool:
-        """Whether it asks for what will be seen; choices ask for what is so."""
-        return False
+    predicts: bool = False
 
     def parse(self, value: float | str) -> str:
         """Take an answer: the text of a choice, or its letter.
@@ -223,7 +221,9 @@ class ChoiceQuestion:
         return tuple(choice for choice in self.choices if choice != self.right)
 
     def compare(self, answer: float | str | None, observations: Observations | None) -> CheckOutcome:
-        """Whether an answer is right; choices need no observations."""
+        """Whether an answer is right; what was seen needs no counting, as it is in the choices."""
+        if answer is None and observations is not None:
+            return CheckOutcome(NOT_ATTEMPTED, self.text, ("The prediction was skipped.", self.reason))
         return self.judge(answer)
 
     def __str__(self) -> str:

@@ -173,7 +173,10 @@ class _Reader:
             wrong = [key for key in keys if key != right]
             self.each(because, wrong, f"{where}.because", "say what is wrong")
             told = tuple((shown[key], because[key]) for key in wrong)
-            return ChoiceQuestion(name, text, tuple(shown[key] for key in keys), shown[right], reason, told)
+            choices = tuple(shown[key] for key in keys)
+            # Where all that is asked is a prediction, the experiment answers, whatever the form of the answer.
+            predicts = self.content.get("kind") == "predict"
+            return ChoiceQuestion(name, text, choices, shown[right], reason, told, predicts=predicts)
         self.known(entry, _NUMBER, place)
         self.known(said, {"text", "reason", "pointer", "unit"}, where)
         middle = self.number(entry, "right", place)

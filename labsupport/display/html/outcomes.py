@@ -70,7 +70,7 @@ def _table(outcome: CheckOutcome) -> str:
                 words.percent(expected) if expected is not None else "",
             ]
         )
-    heads = ["", f"seen, n = {outcome.n:,}", "share", f"{100 * outcome.level:.6g} % interval", "expected"]
+    heads = ["", f"seen, n = {outcome.n:,}", "share", "interval", "expected"]
     # A column that would be empty is left out.
     used = [True, True, True, bool(outcome.interval), bool(outcome.expected)]
     return table(

@@ -86,9 +86,10 @@ def judged(question: Question, answer: float | str | None, *, mark: str = "") ->
     if answer is None:
         return {**_NONE, "state": "none", "answer": "", "lines": []}
     shown = answer if isinstance(answer, str) else f"{answer:g}"
-    if isinstance(question, NumberQuestion) and question.predicts:
+    if question.predicts:
         # A prediction is answered by what is seen afterwards.
-        line = f"Your prediction is {shown} {question.unit}. The requests will tell."
+        unit = f" {question.unit}" if isinstance(question, NumberQuestion) else ""
+        line = f"Your prediction is {shown}{unit}. The requests will tell."
         return {**_NOTED, "state": "noted", "answer": shown, "lines": [line, *more]}
     outcome = question.judge(answer)
     face = _RIGHT if outcome.state is CheckState.PASSED else _WRONG

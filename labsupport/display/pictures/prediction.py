@@ -52,7 +52,7 @@ def prediction_figure(compared: Compared) -> Figure:
             # On the side that the line leaves free.
             place = (_LEFT + _ROOM, "end") if predicted < 0.5 else (_LEFT, "start")
             parts.append(el("text", esc(compared.mark), x=place[0], y=43.0, text_anchor=place[1], class_="d"))
-    interval = f"{100 * compared.level:g} % interval {words.percent_range(low, high)}"
+    interval = f"by chance, {words.percent_range(low, high)} can look like this"
     parts.append(el("text", interval, x=_LEFT, y=80.0, class_="d"))
     said += f" ({compared.mark})" if compared.mark else ""
     summary = f"Predicted: {said}. Seen: {words.percent(share)} of {compared.n:,} ({interval})."

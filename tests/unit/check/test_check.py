@@ -186,7 +186,7 @@ def test_one_stray_is_one_too_many():
     outcome = check.only(seen({"v1": 999, "v2": 1}), version="v1")
     assert (
         not outcome
-        and "1 of 1,000 requests went otherwise." in repr(outcome)
+        and "999 of 1,000 requests met version v1, and 1 did not." in repr(outcome)
         and "1 × v2" in repr(outcome)
         and "id-999" in repr(outcome)
     )
@@ -254,6 +254,43 @@ def test_joined_checks_are_as_good_as_their_worst_part():
     assert check.all_of("all").state is check.FAILED
     share = check.share(seen({"v1": 90, "v2": 10}), {"v1": 90, "v2": 10})
     assert check.all_of("all", share, share).alpha == 2 * statistics.ALPHA
+
+
+def test_joined_checks_say_a_sentence_then_a_line_for_each_and_tell_once_what_an_interval_is():
+    three = seen({"v1": 30, "v2": 30, "v3": 240})
+    share = check.share(three, {"v1": 10, "v2": 10, "v3": 80})
+    outcome = check.all_of("a release", check.ok(three), share, check.only(seen({"v3": 50}), version="v3"))
+    assert outcome.lines == (
+        "All of 3 parts passed.",
+        "✓ not one request failed: 300 of 300 requests succeeded.",
+        "✓ v1, v2 and v3 as 10 : 10 : 80: Seen: 10.0 % v1, 10.0 % v2 and 80.0 % v3. That fits what was expected.",
+        "✓ only version v3: 50 of 50 requests met version v3.",
+    )
+    assert [line for line in outcome.details if " % " in line and "shares that could" in line] == [
+        "99.999 % interval: the shares that could have produced this; a correct mesh is outside once in 100,000 checks"
+    ]
+    assert repr(outcome).count("99.99") == 1
+    bad = check.all_of("a release", check.ok(three), check.only(three, version="v3", title="done"), check.ok(None))
+    assert bad.lines == (
+        "Of 3 parts, 1 failed, 1 not attempted and 1 passed.",
+        "✓ not one request failed: 300 of 300 requests succeeded.",
+        "✗ done: 240 of 300 requests met version v3, and 60 did not.",
+        "  ✗ version: 30 × v1 and 30 × v2",
+        "○ not one request failed: nothing was sent yet",
+    )
+
+
+def test_a_cross_stands_before_what_is_wrong_alone():
+    assert check.only(seen({"v1": 9, "v2": 1}), version="v1").lines[1:] == ("✗ version: 1 × v2",)
+    assert check.ok(seen({"v1": 9, "": 1})).lines == ("9 of 10 requests succeeded, and 1 did not.", "✗ status: 1 × 503")
+    both = check.only(seen({"v1": 9, "v2": 1}), version="v1", status=200)
+    assert both.lines[1:] == ("✗ version: 1 × v2",)
+    assert check.none(seen({"v1": 9, "v2": 1}), version="v2").lines == (
+        "1 of 10 requests met version v2, and none may.",
+        "✗ version: 1 × v2",
+    )
+    by_predicate = check.only(seen({"v1": 9, "v2": 1}), lambda response: response.path[-1].version == "v1")
+    assert by_predicate.lines[1:] == ("✗ 1 not of the kind that the check names",)
 
 
 # --- windows ------------------------------------------------------------------------------------------------------
@@ -361,4 +398,4 @@ def test_every_check_says_a_sentence_first_then_ticks_and_folds_statistics_away(
         assert parts and all(part[:2] in ("✓ ", "✗ ") for part in parts)
         assert any(part[0] == "✗" for part in parts) is (state is check.FAILED)
         assert not any("interval" in line or "p =" in line or "x-request-id" in line for line in outcome.lines)
-        assert sum(line.startswith("interval: the shares") for line in outcome.details) == bool(outcome.interval)
+        assert sum(" interval: the shares" in line for line in outcome.details) == bool(outcome.interval)

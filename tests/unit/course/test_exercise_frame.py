@@ -15,7 +15,7 @@ from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DA
 from labsupport.course import catalogue, progress
 from labsupport.course.exercise import Exercise
 from labsupport.course.judging import joined, judged
-from labsupport.course.questions import ChoiceQuestion, Compared, NumberQuestion
+from labsupport.course.questions import ChoiceQuestion, Compared, NumberQuestion, Question
 from labsupport.course.spec import Because, ExerciseSpec
 from labsupport.display.html.outcomes import prediction_html
 from labsupport.display.live.asked import show_question
@@ -29,6 +29,7 @@ from labsupport.traffic.window import Window
 
 BECAUSE = (("red", "Red is dead."),)
 COLOUR = ChoiceQuestion("colour", "Which <colour>?", ("red", "green"), "green", "It is green.", BECAUSE)
+PREDICTED = replace(COLOUR, predicts=True)
 COUNT = NumberQuestion("count", "How many?", 90, 110, "About 100.", of=1000, counts={"status": 404})
 START = "kind: Nothing  # given\n"
 
@@ -113,7 +114,7 @@ def test_hints_come_one_by_one_and_are_counted(lab: Lab, progress_file: Path) ->
 def test_questions_alone_pass_when_all_answers_are_right(lab: Lab) -> None:
     asked = exercise(lab, judge=None, start="", questions=(COLOUR, COUNT))
     assert asked.check().state is NOT_ATTEMPTED
-    asked.predict("b").predict("100", question=2)
+    asked.predict("b").predict("100", question=2).compare(question=2)
     assert asked.check().state is PASSED
     asked.predict("red")
     assert "Red is dead." in repr(asked.check())
@@ -187,9 +188,33 @@ def test_a_wrong_number_is_told_in_which_way_and_where_to_look(lab: Lab, said: f
     asked = exercise(lab, judge=None, start="", questions=(pointed,)).predict(said)
     assert asked.check().lines == (f"You said {said}: too {side}. What is a tenth?",)
     predicted = exercise(lab, judge=None, start="", questions=(COUNT,)).predict(said)
-    assert predicted.check().lines == (
-        f"You said {said}: too {side}. compare(...) shows it beside what was seen, and why.",
-    )
+    assert predicted.check().lines == (f"You predict {said}. compare(...) shows it beside what was seen, and why.",)
+    predicted.compare(answered(500, 50))
+    assert predicted.check().lines == (f"You said {said}: too {side}. About 100.",)
+
+
+@pytest.mark.parametrize(("question", "wrong", "right"), [(COUNT, 3, 100), (PREDICTED, "red", "green")])
+def test_a_prediction_counts_once_it_was_held_against_what_was_seen_and_tells_nothing_before(
+    lab: Lab, progress_file: Path, question: Question, wrong: Any, right: Any
+) -> None:
+    asked = exercise(lab, judge=None, start="", questions=(question,))
+    shown = question_widget(asked.ask())
+    for value in (wrong, right, wrong):
+        asked.predict(value)
+        shown.answer(str(value))
+        before = asked.check()
+        assert (before.state, shown.said["word"]) == (NOT_ATTEMPTED, "NOTED")
+        assert not {question.reason, "Red is dead."} & {*before.lines, *shown.said["lines"]}
+        assert not any("It is green" in line or "few" in line for line in (*before.lines, *shown.said["lines"]))
+    asked.compare(Observations())
+    assert asked.check().state is NOT_ATTEMPTED
+    assert asked.compare(answered(500, 50)).state is FAILED
+    assert asked.check().state is PASSED
+    assert exercise(lab, judge=None, start="", questions=(question,)).check().state is PASSED
+    other = asked.predict(right).predict(wrong)
+    other.compare(answered(500, 50, after_s=-10.0))
+    assert other.check().state is FAILED
+    assert asked.skip().compare(answered(500, 50)).lines[0] == "The prediction was skipped."
 
 
 def test_a_number_is_noted_and_what_is_none_is_said(lab: Lab) -> None:
@@ -314,7 +339,7 @@ def test_a_prediction_is_kept_with_its_time_and_drawn_beside_the_result(lab: Lab
     compared = asked.compare(answered(500, 50))
     assert isinstance(compared, Compared)
     figure = prediction_figure(compared)
-    assert repr(figure).startswith("Predicted: 30.0 %. Seen: 10.0 % of 500 (99.9 % interval")
+    assert repr(figure).startswith("Predicted: 30.0 %. Seen: 10.0 % of 500 (by chance, ")
     assert "l-5-8h10z" in figure.svg()
     assert prediction_html(compared).count("<svg") == 1
 
