@@ -52,7 +52,9 @@ class LiveGraph(LiveView):
         self._looked_s = clock() - span_s
         self._problem = ""
         self._pods: tuple[Pod, ...] = ()
-        self._rules: Mapping[str, tuple[str, ...]] = {}
+        # The rules as they were at the last looks, and by service as they were when it was last called.
+        self._rules: deque[tuple[float, Mapping[str, tuple[str, ...]]]] = deque()
+        self._obeyed: dict[str, tuple[str, ...]] = {}
         super().__init__(
             {"kind": "graph", "title": "Service graph", "plotLabel": "Services and the calls between them"},
             interval_s=_LOOK_S,
@@ -97,7 +99,7 @@ class LiveGraph(LiveView):
             # Lines are found by the time at which they were written, so that the longest call is not missed.
             lines = list(self._mesh.access_log(since_s=min(self._looked_s, now) - SETTLE_S - _LATE_S))
             self._pods = tuple(self._mesh.pods())
-            self._rules = badges_of(self._mesh.get("all"))
+            rules = badges_of(self._mesh.get("all"))
             calls = [call for traffic in self._mesh.traffic(running=False) for call in self._new(traffic)]
             self._problem = ""
         except LabError as error:
@@ -106,11 +108,20 @@ class LiveGraph(LiveView):
             return
         self._looked_s = now
         oldest = now - SETTLE_S - self._span_s - _TRIES_S
-        for line in complete(lines, now - SETTLE_S):
-            key = _key(line)
-            if key not in self._known and oldest <= ended_s(line):
-                self._known.add(key)
-                self._lines.append(line)
+        new = [
+            line
+            for line in complete(lines, now - SETTLE_S)
+            if _key(line) not in self._known and oldest <= ended_s(line)
+        ]
+        self._known.update(map(_key, new))
+        self._lines.extend(new)
+        self._rules.append((now, rules))
+        while len(self._rules) > 1 and self._rules[1][0] <= oldest:
+            self._rules.popleft()
+        newest = max([*map(ended_s, new), *map(_answered_s, calls)], default=0.0)
+        then = next((read for read_s, read in reversed(self._rules) if read_s <= newest), self._rules[0][1])
+        for edge in mesh_graph(new, pods=self._pods, sent=calls, span_s=self._span_s).edges:
+            self._obeyed[edge.target] = then.get(edge.target, ())
         kept = [line for line in self._lines if ended_s(line) >= oldest]
         if len(kept) < len(self._lines):
             self._lines = deque(kept)
@@ -139,11 +150,13 @@ class LiveGraph(LiveView):
         graph = mesh_graph(
             counted,
             pods=self._pods,
-            badges=self._rules,
+            badges={**(self._rules[-1][1] if self._rules else {}), **self._obeyed},
             sent=[call for call in self._calls if begin <= _answered_s(call) <= end],
             former=self._carried,
             span_s=self._span_s,
         )
+        shown = {edge.target for edge in graph.edges}
+        self._obeyed = {service: badges for service, badges in self._obeyed.items() if service in shown}
         busy = [edge for edge in graph.edges if not edge.idle]
         for edge in busy:
             self._carried[edge.source, edge.target] = end

@@ -21,7 +21,7 @@ class Mesh:
     def __init__(self):
         self.lines, self.now, self.asked, self.closed = [], T0, [], False
         self.numbers = itertools.count()
-        self.clients = []
+        self.clients, self.rules = [], []
 
     def traffic(self, *, running=True):
         return self.clients
@@ -39,7 +39,7 @@ class Mesh:
         return PODS
 
     def get(self, kind):
-        return []
+        return self.rules
 
     def call(self, at, status=200, duration=0.01):
         cluster = "outbound|80||api.default.svc.cluster.local"
@@ -177,6 +177,41 @@ def test_what_stays_when_the_lab_closes_is_the_graph_as_it_last_carried_somethin
     figure = live.snapshot()
     assert "web → api: " in figure.summary and "nothing now" not in figure.summary
     assert "10 s until" in figure.subtitle
+
+
+def weighted(weights):
+    route = [{"destination": {"host": "api", "subset": f"v{n}"}, "weight": weight} for n, weight in enumerate(weights)]
+    return SimpleNamespace(kind="VirtualService", raw={"spec": {"hosts": ["api"], "http": [{"route": route}]}})
+
+
+def test_rules_stay_with_the_traffic_that_obeyed_them(mesh, live):
+    mesh.rules = [weighted((10, 10, 80))]
+    run(mesh, live, 0, 8)
+    assert "api: weights 10/10/80" in live.snapshot().summary
+    # The traffic ends, and at once the rule is taken away: no call was made under what is left.
+    mesh.rules = []
+    for second in range(8, 60):
+        mesh.now = T0 + second + 0.5
+        live._step()
+        assert "api: weights 10/10/80" in live.snapshot().summary, second
+    mesh.closed = True
+    live._step()
+    assert "api: weights 10/10/80" in live.snapshot().summary
+
+
+def test_a_rule_that_changes_under_traffic_is_the_new_one_and_one_without_traffic_is_told_at_once(mesh, live):
+    mesh.rules = [weighted((90, 10))]
+    mesh.now = T0 + 0.5
+    live._step()
+    assert "api: weights 90/10" in live._graph().summary
+    run(mesh, live, 1, 6)
+    mesh.rules = [weighted((50, 50))]
+    run(mesh, live, 6, 12)
+    assert "api: weights 50/50" in live._graph().summary
+    mesh.rules = []
+    mesh.now = T0 + 100
+    live._step()
+    assert "weights" not in live._graph().summary
 
 
 def test_a_snapshot_is_a_static_figure(mesh, live):
