@@ -120,6 +120,39 @@ def _traffic(count: int, changes: int, *, bin_s: float, shift_s: float = 0.0) ->
     )
 
 
+def _scaled() -> Figure:
+    """Lesson 01: pods are scaled under traffic, twice within a second."""
+    line = Timeline(origin_s=T0, bin_s=0.5)
+    line.add(responses(400, ("safe", "risk"), spacing_s=0.02))
+    changes = [Change(T0 + 4.0, "scale web-risk to 1"), Change(T0 + 4.5, "scale web-safe to 9", 2.31, _TOLD)]
+    return traffic_figure(TrafficPicture(line), now_s=T0 + 8.0, changes=changes, expected={"safe": 9, "risk": 1})
+
+
+_TOLD = "in force after 2.3 s, when all nine pods were ready"
+
+
+def _unruled() -> Explanation:
+    """Lesson 01: a way without a proxy."""
+    why = "no proxy is on the way from outside to a node port"
+    decision = (
+        f"No rule applies: {why}. Each connection goes to one of the ready pods of web.default.svc.cluster.local."
+    )
+    pods = tuple(f"web-safe-6f9c7-x7k{place}" for place in range(9))
+    return Explanation(
+        "nodeport:web/name",
+        "GET",
+        {},
+        "outside",
+        "",
+        "none",
+        "web",
+        8080,
+        rules=(),
+        destinations=(RoutedTo("web.default.svc.cluster.local", "", 8080, 1.0, pods),),
+        decision=decision,
+    )
+
+
 def _condition(field: str, wanted: str, got: str, hint: str = "") -> MatchEntry:
     here = Place("VirtualService/reviews", file="cell", line=12)
     return MatchEntry("", (Condition(field, wanted, got, False, here, hint),), here)
@@ -258,6 +291,8 @@ def gallery() -> dict[str, str]:
         "traffic": _traffic(1_000, 3, bin_s=0.5)._repr_html_(),
         "traffic-long": _traffic(20_000, 24, bin_s=10.0)._repr_html_(),
         "traffic-recent": _traffic(400, 1, bin_s=0.5, shift_s=8.0)._repr_html_(),
+        "traffic-scaled": _scaled()._repr_html_(),
+        "explain-unruled": explanation_html(_unruled()),
         "share": share_figure(seen, expected={"v1": 90, "v2": 10, "v3": 0})._repr_html_(),
         "status": share_figure(seen, by="status")._repr_html_(),
         "connections": observations_html(

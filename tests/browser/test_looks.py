@@ -77,6 +77,13 @@ def test_text_stays_in_its_box(theme: str, page: JupyterPage, keep_picture: Call
         assert (width, page.page.evaluate(OUT)) == (width, [])
 
 
+def test_nothing_that_lessons_show_is_shortened_where_there_is_room():
+    shown = gallery()
+    for name in ("traffic", "traffic-recent", "traffic-scaled", "explain", "explain-unruled", "graph", "pushed"):
+        assert "…" not in shown[name], name
+    assert "scale web-safe to 9" in shown["traffic-scaled"] and "scale web-risk to 1" in shown["traffic-scaled"]
+
+
 # Of what axe calls serious or critical, with the element and the reason.
 SERIOUS = """() => axe.run('main').then(({violations}) => violations
     .filter(({impact}) => impact === 'serious' || impact === 'critical')

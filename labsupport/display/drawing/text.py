@@ -113,13 +113,16 @@ def fitting(forms: Sequence[str], room: float) -> str:
     return next((form for form in forms if width(form) <= room), clip(forms[-1], room))
 
 
-def wrapped(text: str, room: float) -> list[str]:
-    """A text in lines that are not wider than ``room`` pixels, broken between words."""
+def wrapped(text: str, room: float, *, bold: bool = False) -> list[str]:
+    """A text in lines that are not wider than ``room`` pixels, broken between words, and long ones after separators."""
     lines = [""]
     for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if width(longer) > room and lines[-1]:
-            lines.append(word)
-        else:
-            lines[-1] = longer
+        gap = " "
+        for piece in [word] if width(word, bold=bold) <= room else _BREAK.split(word):
+            longer = f"{lines[-1]}{gap}{piece}" if lines[-1] else piece
+            if width(longer, bold=bold) > room and lines[-1]:
+                lines.append(piece)
+            else:
+                lines[-1] = longer
+            gap = ""
     return lines

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labsupport import words
 from labsupport.display.drawing.figure import Figure, svg
 from labsupport.display.drawing.marks import mark
 from labsupport.display.drawing.palette import slot_of
-from labsupport.display.drawing.text import clip, el, esc, num, width
+from labsupport.display.drawing.text import clip, el, esc, num, width, wrapped
 from labsupport.explain.explanation import Explanation
 from labsupport.explain.records import MatchEntry, RoutedTo, RuleTrace
 
@@ -137,6 +137,17 @@ def _ends(told: Explanation) -> list[_Box]:
     return made
 
 
+def _fitted(box: _Box, wide: float) -> _Box:
+    """The box with lines that are too long for it broken: there is room below, and none of them is to be shortened."""
+    lines: list[tuple[str, str]] = []
+    for place, (text, look) in enumerate(box.lines):
+        room, bold = wide - (28.0 if box.version else 12.0) - (20 if place else 10), "b" in look
+        fits = width(text, bold=bold) <= room
+        # Lines that go on are further in than first ones.
+        lines += [(part, look) for part in ([text] if fits else wrapped(text, room - 10, bold=bold))]
+    return replace(box, lines=tuple(lines))
+
+
 def _drawn(box: _Box, x: float, y: float, wide: float) -> str:
     edge = "var(--ws-ce)" if box.failed else "var(--ws-c1)" if box.look == "chosen" else "var(--ws-dim)"
     frame = {"x": x, "y": y, "width": wide, "height": box.high, "rx": 6.0, "fill": "var(--ws-bg)", "stroke": edge}
@@ -160,10 +171,11 @@ def _drawn(box: _Box, x: float, y: float, wide: float) -> str:
 
 
 def _way(told: Explanation, frame: _ExplainFrame) -> tuple[str, float, float]:
-    rules, ends = _rules(told, frame.rules - 32), _ends(told)
+    rules = [_fitted(box, frame.rules) for box in _rules(told, frame.rules - 32)]
+    ends = [_fitted(box, frame.ends) for box in _ends(told)]
     headers = [(f"{name}: {value}", "") for name, value in told.headers.items()]
     asked = (f"{told.source.partition(' ')[0]} asks", "d"), (f"{told.method} {told.url}", "b")
-    request = _Box((*asked, *headers))
+    request = _fitted(_Box((*asked, *headers)), frame.rules)
     x, y, parts = 2.0, 2.0, [_drawn(request, 2.0, 2.0, frame.rules)]
     middle = x + 26
     chosen = (y, request.high)
@@ -197,7 +209,8 @@ def _arrow(path: str, x: float, y: float, *, down: bool = False, thick: float = 
 def _summary(told: Explanation) -> str:
     rules = [" ".join(text for text, _ in box.lines) for box in _rules(told, _WIDE.wide)]
     ends = [" ".join(text for text, _ in box.lines) for box in _ends(told)]
-    return ". ".join([*rules, f"It leads to: {'; '.join(ends)}" if ends else ""]).strip(". ") + "."
+    sentences = [*rules, f"It leads to: {'; '.join(ends)}" if ends else ""]
+    return " ".join(f"{sentence.rstrip('. ')}." for sentence in sentences if sentence)
 
 
 def way_figure(told: Explanation) -> Figure:

@@ -38,7 +38,8 @@ _PITCHES, _RADIUS = (7.0, 5.6), 2.5
 _ROOM = 169.0
 _STRIP_BASE, _STRIP_HIGH = 286.0, 34.0
 _LABEL_ROWS = (12.0, 27.0, 42.0)
-_LONGEST_LABEL = 250.0
+# Labels are as long as they like, and shortened to this where otherwise older ones had no room.
+_SHORT_LABEL = 250.0
 # Room for "+ 999 more changes".
 _MORE = 130.0
 _ROW, _ROWS = 46.0, 4
@@ -93,11 +94,14 @@ class Change:
         return self.detail if self.in_force_s is None else f"in force after {words.duration(self.in_force_s)}"
 
 
-def _labels(placed: Sequence[tuple[float, Change]], *, reserved: float) -> tuple[list[str], list[Change]]:
+def _labels(
+    placed: Sequence[tuple[float, Change]], *, longest: float, reserved: float = 0.0
+) -> tuple[list[str], list[Change]]:
     """Labels of changes, the newest first where there is not room for all.
 
     Args:
         placed: the changes from left to right, each with where its line is.
+        longest: a label longer than this is shortened.
         reserved: room that is kept free at the left of the lowest row.
 
     Returns:
@@ -109,7 +113,7 @@ def _labels(placed: Sequence[tuple[float, Change]], *, reserved: float) -> tuple
     free = [LEFT + SPAN] * len(_LABEL_ROWS)
     for x, change in reversed(placed):
         detail = f" · {change.words}" if change.words else ""
-        name = clip(change.label, _LONGEST_LABEL - width(detail))
+        name = clip(change.label, longest - width(detail))
         wide = width(name) + width(detail)
         # The label slides along the right edge until its line has come far enough, then moves with the line.
         start = max(LEFT, min(x + 5, LEFT + SPAN - wide))
@@ -235,10 +239,12 @@ class TrafficPicture:
             if until > self.step / 2:
                 frame = {"x": x, "y": _TOP, "width": min(until, LEFT + SPAN - x), "height": _STRIP_BASE - _TOP}
                 parts.append(el("rect", **frame, fill="var(--ws-fg)", opacity=".07"))
-        labels, unnamed = _labels(placed, reserved=0.0)
+        labels, unnamed = _labels(placed, longest=SPAN)
+        if unnamed:
+            labels, unnamed = _labels(placed, longest=_SHORT_LABEL)
         if unnamed:
             # Room for their number is made before the others are placed: it may cost one of them its name.
-            labels, unnamed = _labels(placed, reserved=_MORE)
+            labels, unnamed = _labels(placed, longest=_SHORT_LABEL, reserved=_MORE)
             told = f"+ {words.plural(len(unnamed), 'more change')}"
             names = el("title", esc(", ".join(change.label for change in unnamed)))
             labels.append(el("text", names + told, x=LEFT, y=_LABEL_ROWS[-1], class_="d h"))

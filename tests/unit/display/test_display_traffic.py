@@ -150,6 +150,16 @@ def test_at_the_usual_rate_of_50_a_second_one_mark_is_one_request():
     assert marks_in(fragments["b1"], "0") == 25
 
 
+def test_a_label_uses_the_room_that_there_is_and_gives_way_to_older_ones():
+    drawing = picture([response(29.5)])
+    long = "scale web-safe to 9 of all those that were there before the weekend"
+    changes = [Change(T0 + place, long, 0.1) for place in (5, 12, 20, 25)]
+    alone = texts(drawing.fragments(T0 + 30, changes[-1:])["marks"])
+    assert long in alone and "…" not in alone
+    crowded = texts(drawing.fragments(T0 + 30, changes)["marks"])
+    assert "scale" in crowded and "…" in crowded
+
+
 def test_the_newest_changes_are_labelled_and_the_others_counted():
     drawing = picture([response(29.5)])
     changes = [Change(T0 + place, f"apply {place} of many", 0.1) for place in range(1, 29)]
