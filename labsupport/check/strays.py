@@ -70,8 +70,10 @@ def no_strays(
 
 def _sentence(observations: Observations, hits: Observations, did: str, *, allowed: bool) -> str:
     requests, others = words.plural(len(observations), "request"), len(observations) - len(hits)
+    if not hits:
+        return f"Not one of {requests} {did}."
     if not allowed:
-        return f"{len(hits):,} of {requests} {did}, and none may." if hits else f"Not one of {requests} {did}."
+        return f"{len(hits):,} of {requests} {did}, and none may."
     return f"{len(hits):,} of {requests} {did}" + (f", and {others:,} did not." if others else ".")
 
 
