@@ -26,7 +26,8 @@ class Note:
     """Something worth knowing about one object among the others; it blocks nothing.
 
     Args:
-        code: the code of ``istioctl analyze``, such as ``IST0101``; ``PANIC`` where istiod itself fails.
+        code: the code of ``istioctl analyze``, such as ``IST0101``; ``PANIC`` where istiod itself fails,
+            ``OLD`` for a spelling of earlier times.
         level: ``error`` (requests will fail), ``warning`` or ``info``.
         kind, namespace, name: the object.
         path: field path; empty for the whole object.

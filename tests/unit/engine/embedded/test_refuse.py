@@ -186,12 +186,6 @@ def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
         ),
         pytest.param(deployment("wbe"), "spec.template.spec.containers[0].image", "wbe", id="unknown image"),
         pytest.param(
-            deployment().replace("matchLabels: {app: x}", "matchLabels: {app: other}"),
-            "spec.selector.matchLabels.app",
-            "'other' here and 'x' in",
-            id="a selector that misses its pods",
-        ),
-        pytest.param(
             deployment().replace("spec:\n", "spec:\n  replicas: 10000\n", 1),
             "spec.replicas",
             "at most",
