@@ -15,6 +15,7 @@ from labsupport.arguments import checked, plain, whole
 from labsupport.engine.protocol import Engine
 from labsupport.errors import LabError, NotFoundError, UsageError
 from labsupport.lab import advice, current
+from labsupport.lab.analysis import Analysis
 from labsupport.lab.callbacks import Callbacks
 from labsupport.lab.mesh_view import MeshView
 from labsupport.lab.objects import Objects
@@ -89,6 +90,7 @@ class Lab:
         self._warnings: tuple[str, ...] = ()
         self._last_error = ""
         self._pushed: ApplyResult | None = None
+        self._analysis = Analysis()
         # Number of changes of the mesh; what was read before the last one is to be read again.
         self._changes = 0
         self._running = Running()
@@ -237,6 +239,7 @@ class Lab:
             left = self._open().reset()
             self._changes += 1
             self._warnings, self._last_error, self._pushed = (), "", None
+            self._analysis.forget()
             self._when_reset.call()
             return left
 
@@ -485,6 +488,7 @@ class Lab:
             urls=dict(engine.urls()),
             traffic=tuple(f"{live.spec.url} from {live.spec.source}" for live in self._running.now()),
             warnings=(*self._warnings, *unwell),
+            notes=self._analysis.serious(),
             last_error=self._last_error,
         )
 
@@ -711,7 +715,7 @@ class Lab:
         wait = self._timeout_s if timeout_s is None else timeout_s
         with self._lock, self._remember_error():
             result = act(self._open(), wait)
-            result = advice.advised(result, resources or ())
+            result = advice.advised(result, resources or (), self._analysis.renew(self._open()))
             self._last_error, self._warnings = "", result.warnings
             self._changes += 1
             self._pushed = result if result.proxies else self._pushed

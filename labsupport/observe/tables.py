@@ -119,6 +119,7 @@ class LabStatus:
         urls: addresses for a person's browser.
         traffic: background traffic that is running, in words.
         warnings: warnings of the last change, and pods that are not well.
+        notes: what did not fit together after the last change, so that requests fail or rules have no effect.
         last_error: why the last change was refused; empty if it was not.
     """
 
@@ -130,6 +131,7 @@ class LabStatus:
     urls: Mapping[str, str] = field(default_factory=dict)
     traffic: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     last_error: str = ""
 
     @property
@@ -154,7 +156,7 @@ class LabStatus:
         if self.urls:
             lines += ["", *(f"{name}  {url}" for name, url in self.urls.items())]
         lines += [f"traffic: {text}" for text in self.traffic]
-        lines += [f"warning: {text}" for text in self.warnings]
+        lines += [f"warning: {text}" for text in self.warnings] + [f"note: {text}" for text in self.notes]
         if self.last_error:
             lines.append(f"last error: {self.last_error}")
         return "\n".join(lines)

@@ -90,6 +90,7 @@ def status_parts(status: LabStatus) -> dict[str, str]:
         urls.append(["the page", _link(f"{gateway.rstrip('/')}/{_PAGE}")])
     notes = [el("div", f"▶ traffic to {esc(text)}") for text in status.traffic]
     notes += [el("div", f"⚠ {esc(text)}") for text in status.warnings]
+    notes += [el("div", f"note: {esc(text)}") for text in status.notes]
     if status.last_error:
         error = el("div", el("b", "✗ last error: ", class_="e"), esc(status.last_error))
         notes.append(el("div", error, style="white-space:pre-wrap"))
