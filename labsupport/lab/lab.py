@@ -421,7 +421,14 @@ class Lab:
         from labsupport.observe.confirm import explained
 
         spec = build_spec(
-            self._way(url), source=self._sender(source), headers=headers, method=method, body=body, tls=tls, count=1
+            self._way(url),
+            source=self._sender(source),
+            headers=headers,
+            method=method,
+            body=body,
+            tls=tls,
+            count=1,
+            keep_headers=("location",),
         )
         shown = spec.tls is not None and bool(spec.tls.certificate)
         return explained(self._open(), spec, certificate=shown, confirm=confirm)

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from labsupport import words
 from labsupport.arguments import checked
+from labsupport.observe.flags import was_answered
 from labsupport.records import AccessRecord, Pod, RuleStatus
 
 __all__ = ["AccessLog", "LabStatus", "LabelledPods", "LogText", "Pods"]
@@ -88,7 +89,7 @@ class AccessLog(tuple[AccessRecord, ...]):
                 str(record.status),
                 record.flags or "-",
                 record.cluster or "-",
-                record.upstream_pod or "-",
+                (record.upstream_pod if was_answered(record.flags) else "") or "-",
                 words.duration(record.duration_s),
             )
             for record in self
