@@ -38,6 +38,7 @@ from labsupport.urls import entrance_url, is_address
 if TYPE_CHECKING:
     from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
+    from labsupport.observe.stats import ProxyStats
     from labsupport.traffic.rule_control import MeshState
 
 __all__ = ["Lab"]
@@ -557,6 +558,25 @@ class Lab:
         """
         whole("lines", lines, 1, _MOST_LINES)
         return LogText(self._open().logs(self._pods_of(pod, namespace)[0].name, container=container, lines=lines))
+
+    def stats(self, pod: str | Pod) -> ProxyStats:
+        """Envoy's counters of one proxy in words: requests, retries, overflow, time-outs, ejections, by cluster.
+
+        Args:
+            pod: a pod, or the name of one or of a Deployment (its first pod): the caller's, for what it sends on.
+
+        Returns:
+            The counters since its Envoy started, of clusters that were called; ``of(name)`` gives one of them.
+
+        Raises:
+            NotFoundError: there is no such pod or Deployment, or it has no Envoy.
+        """
+        from labsupport.observe.stats import stats_of
+
+        name = self._pod_name(pod)
+        if not any(known.name == name and known.has_proxy for known in self.pods()):
+            raise NotFoundError(f"{name} has no Envoy. Look at a pod that has one, such as the caller's.")
+        return stats_of(name, self._open().metrics())
 
     def access_log(
         self,
