@@ -19,7 +19,7 @@ from labsupport.lab.analysis import Analysis
 from labsupport.lab.callbacks import Callbacks
 from labsupport.lab.mesh_view import MeshView
 from labsupport.lab.objects import Objects
-from labsupport.lab.refs import Named, as_ref, checked_namespace, kind_name, looks_like_ref, ref_of
+from labsupport.lab.refs import Named, as_ref, checked_namespace, kind_name, looks_like_ref, ref_of, within
 from labsupport.lab.running import Running
 from labsupport.lab.sources import Source, is_text, read
 from labsupport.lab.whom import Whom, meant, pods_named, sender_named
@@ -107,12 +107,19 @@ class Lab:
 
     # --- changing the mesh --------------------------------------------------------------------------------------
 
-    def apply(self, *sources: Source, timeout_s: float | None = None, name: str = "manifest") -> ApplyResult:
+    def apply(
+        self,
+        *sources: Source,
+        namespace: str | None = None,
+        timeout_s: float | None = None,
+        name: str = "manifest",
+    ) -> ApplyResult:
         """Create or change objects, as ``kubectl apply`` does; all of them, or none.
 
         Args:
             *sources: files and folders (relative to the working folder, else to ``manifests``), YAML text, or objects
                 (mappings, too), or lists of these.
+            namespace: of objects that name none; the lab's own by default.
             timeout_s: how long to wait until it is in force, in seconds.
             name: what messages call a YAML text.
 
@@ -122,10 +129,11 @@ class Lab:
         Raises:
             ManifestError: something is wrong with a manifest; nothing was changed.
             NotFoundError: there is no such file or folder.
+            UsageError: nothing was given, or an object names another namespace.
             WaitTimeoutError: it was not in force in time.
         """
         with self._remember_error():
-            resources = read(sources, name=name)
+            resources = within(checked_namespace(namespace), read(sources, name=name))
         return self._change("apply", lambda engine, wait: engine.apply(resources, timeout_s=wait), timeout_s, resources)
 
     def delete(
@@ -429,7 +437,7 @@ class Lab:
             body=body,
             tls=tls,
             count=1,
-            keep_headers=("location",),
+            keep_headers=() if url.startswith(("tcp:", "tls:")) else ("location",),
         )
         shown = spec.tls is not None and bool(spec.tls.certificate)
         return explained(self._open(), spec, certificate=shown, confirm=confirm)

@@ -58,7 +58,7 @@ def explained(engine: Engine, spec: TrafficSpec, *, certificate: bool = False, c
         known = ", ".join(dict.fromkeys(pod.workload or pod.name for pod in pods)) or "none"
         raise NotFoundError(f"There is no Deployment or pod {source!r}. Write 'outside' or one of: {known}.")
     why = explain(
-        engine.get("*", namespace="*"),
+        [*engine.built_in(), *engine.get("*", namespace="*")],
         pods,
         url=spec.url,
         headers=spec.headers,

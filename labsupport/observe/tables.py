@@ -41,11 +41,18 @@ class Pods(tuple[Pod, ...]):
         """The pods of one Deployment."""
         return type(self)(pod for pod in self if pod.workload == workload)
 
+    @property
+    def several_namespaces(self) -> bool:
+        """Whether they are of more than one namespace, the ingress gateway's aside."""
+        return len({pod.namespace for pod in self if pod.namespace != "istio-system"}) > 1
+
     @words.shown
     def __repr__(self) -> str:
         if not self:
             return "no pods"
         rows = [self._HEADS, *map(self._row, self)]
+        if self.several_namespaces:
+            rows = [("NAMESPACE", *rows[0]), *((pod.namespace, *row) for pod, row in zip(self, rows[1:], strict=True))]
         lines = _table(rows)
         lines += [f"{pod.name}: last words before it stopped: {pod.last_words}" for pod in self if pod.last_words]
         return "\n".join(lines)

@@ -45,11 +45,15 @@ def _pods(pods: Pods) -> str:
     rows = [_pod_row(pod) for pod in pods]
     if not crashed:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
+    names = ["namespace"] if pods.several_namespaces else []
+    if names:
+        rows = [[esc(pod.namespace), *row] for pod, row in zip(pods, rows, strict=True)]
+        heads = [*names, *heads]
     if isinstance(pods, LabelledPods):
         heads.append("labels")
         labels = (esc(words.labels(pod.labels)).replace(",", ",<wbr>") for pod in pods)
         rows = [[*row, el("code", text)] for row, text in zip(rows, labels, strict=True)]
-    return table(heads, rows, numeric=frozenset({4}), caption="pods")
+    return table(heads, rows, numeric=frozenset({4 + len(names)}), caption="pods")
 
 
 def pods_html(pods: Pods) -> str:
