@@ -196,7 +196,7 @@ def wrongs(world: World) -> list[Any]:
             world.seen,
             world.seen.share(),
             world.lab,
-            world.lab.get("vs")[0],
+            world.lab.get("vs", namespace="*")[0],
             WEB,
             world.lab.status(),
         ),

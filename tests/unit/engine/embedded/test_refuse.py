@@ -382,7 +382,7 @@ SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {type: %s,
 @pytest.mark.parametrize(
     ("type_", "ports", "told"),
     [
-        ("NodePort", "{port: 80, nodePort: 30000}, {name: b, port: 81, nodePort: 32767}", ()),
+        ("NodePort", "{name: a, port: 80, nodePort: 30000}, {name: b, port: 81, nodePort: 32767}", ()),
         ("LoadBalancer", "{port: 80, nodePort: 31532}", ()),
         ("NodePort", "{port: 80, nodePort: 0}", ()),
         ("ClusterIP", "{port: 80, nodePort: 0}", ()),
