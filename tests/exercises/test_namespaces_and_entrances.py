@@ -233,3 +233,15 @@ def test_hosts_of_port_80_that_only_a_rule_knows_are_explained(shop: Lab) -> Non
     assert explained.agrees is True and explained.explanation.chosen is not None
     host = "istio-ingressgateway.istio-system.svc.cluster.local"
     assert shop.explain(f"http://{host}/", source="client", confirm=False).explanation.destinations[0].host == host
+
+
+def test_services_of_one_name_are_two_in_the_graph(shop: Lab) -> None:
+    shop.apply(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: slow, namespace: shop}\n"
+        "spec: {hosts: [web], http: [{timeout: 7s, route: [{destination: {host: web, subset: one}}]}]}\n"
+    )
+    shop.delete("vs/web.shop")
+    seen = shop.send(URL, source="client", count=2) + shop.send("http://web:8080/", source="client", count=3)
+    graph = shop.graph(seen).now()
+    assert {(edge.target, edge.count) for edge in graph.edges} == {("web.shop", 2), ("web.default", 3)}
+    assert "timeout 7s" in graph.nodes["web.shop"].badges and "timeout 7s" not in graph.nodes["web.default"].badges
