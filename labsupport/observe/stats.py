@@ -63,6 +63,7 @@ class ProxyStats:
         """
         return {cluster: values[counter] for cluster, values in self.clusters.items() if counter in values}
 
+    @words.shown
     def __repr__(self) -> str:
         if not self.clusters:
             return f"{self.pod} has sent nothing on yet"

@@ -12,7 +12,7 @@ from labsupport.arguments import checked
 from labsupport.observe.flags import was_answered
 from labsupport.records import AccessRecord, Pod, RuleStatus
 
-__all__ = ["AccessLog", "LabStatus", "LabelledPods", "LogText", "Pods"]
+__all__ = ["AccessLog", "LabStatus", "LabelledPods", "LogText", "Pods", "rule_name"]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -159,7 +159,7 @@ class LabStatus:
             lines += ["", *repr(self.pods).splitlines()]
         if self.rules:
             rows = [("RULE", "IN FORCE SINCE", "AFTER", "PROXIES")]
-            rows += [(str(rule.ref), *_force(rule), str(len(rule.proxies))) for rule in self.rules]
+            rows += [(rule_name(rule, self.namespace), *_force(rule), str(len(rule.proxies))) for rule in self.rules]
             lines += ["", *_table(rows)]
         if self.urls:
             lines += ["", *(f"{name}  {url}" for name, url in self.urls.items())]
@@ -168,6 +168,12 @@ class LabStatus:
         if self.last_error:
             lines.append(f"last error: {self.last_error}")
         return "\n".join(lines)
+
+
+def rule_name(rule: RuleStatus, namespace: str) -> str:
+    """A rule as the lab's verbs take it: with its namespace where that is not the lab's own."""
+    space = rule.ref.namespace
+    return f"{rule.ref}.{space}" if space not in ("", namespace) else str(rule.ref)
 
 
 def _force(rule: RuleStatus) -> tuple[str, str]:

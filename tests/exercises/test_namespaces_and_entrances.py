@@ -217,6 +217,7 @@ def test_what_there_is_instead_is_told_with_its_namespace(shop: Lab) -> None:
 
 def test_pods_are_shown_with_their_namespaces_where_there_are_several(shop: Lab) -> None:
     assert repr(shop.pods()).startswith("NAMESPACE") and "shop " in repr(shop.pods())
+    assert "VirtualService/web.shop " in repr(shop.status()) and "VirtualService/web " in repr(shop.status())
     shop.delete("ns/shop")
     assert repr(shop.pods()).startswith("NAME ")
 

@@ -11,7 +11,7 @@ from labsupport.display.drawing.marks import version_mark
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import breakable, el, esc
 from labsupport.errors import UsageError
-from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, Pods
+from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, Pods, rule_name
 from labsupport.records import AccessRecord, Pod, RuleStatus
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ def pods_html(pods: Pods) -> str:
     return panel("Pods", _pods(pods) if pods else "no pods", subtitle=f"{len(pods)}, {ready} ready")
 
 
-def _rule_row(rule: RuleStatus) -> list[str]:
+def _rule_row(rule: RuleStatus, name: str) -> list[str]:
     if not rule.in_force_since_s:
-        return [esc(rule.ref), "not yet" if rule.proxies else "concerns no proxy", "", ""]
+        return [esc(name), "not yet" if rule.proxies else "concerns no proxy", "", ""]
     since = time.strftime("%H:%M:%S", time.localtime(rule.in_force_since_s))
     proxies = el("span", words.plural(len(rule.proxies), "proxy", "proxies"), title=", ".join(rule.proxies))
-    return [esc(rule.ref), since, words.duration(rule.in_force_after_s), proxies]
+    return [esc(name), since, words.duration(rule.in_force_after_s), proxies]
 
 
 def status_title(status: LabStatus) -> str:
@@ -88,7 +88,7 @@ def status_parts(status: LabStatus) -> dict[str, str]:
     Returns:
         ``pods``, ``rules``, ``addresses`` and ``notes`` as HTML; a section without content is an empty text.
     """
-    rules = [_rule_row(rule) for rule in status.rules]
+    rules = [_rule_row(rule, rule_name(rule, status.namespace)) for rule in status.rules]
     urls = [[esc(name), _link(url)] for name, url in status.urls.items()]
     if any(pod.service == _PAGE for pod in status.pods) and (gateway := status.urls.get("gateway")):
         urls.append(["the page", _link(f"{gateway.rstrip('/')}/{_PAGE}")])
