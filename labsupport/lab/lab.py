@@ -567,11 +567,12 @@ class Lab:
         whole("lines", lines, 1, _MOST_LINES)
         return LogText(self._open().logs(self._pods_of(pod, namespace)[0].name, container=container, lines=lines))
 
-    def stats(self, pod: str | Pod) -> ProxyStats:
+    def stats(self, pod: Whom, *, namespace: str | None = None) -> ProxyStats:
         """Envoy's counters of one proxy in words: requests, retries, overflow, time-outs, ejections, by cluster.
 
         Args:
-            pod: a pod, or the name of one or of a Deployment (its first pod): the caller's, for what it sends on.
+            pod: a pod, or a Deployment for its first pod: the caller's, for what it sends on.
+            namespace: where it is.
 
         Returns:
             The counters since its Envoy started, of clusters that were called; ``of(name)`` gives one of them.
@@ -581,10 +582,10 @@ class Lab:
         """
         from labsupport.observe.stats import stats_of
 
-        name = self._pod_name(pod)
-        if not any(known.name == name and known.has_proxy for known in self.pods()):
-            raise NotFoundError(f"{name} has no Envoy. Look at a pod that has one, such as the caller's.")
-        return stats_of(name, self._open().metrics())
+        chosen = self._pods_of(pod, namespace)[0]
+        if not chosen.has_proxy:
+            raise NotFoundError(f"{chosen.name} has no Envoy. Look at a pod that has one, such as the caller's.")
+        return stats_of(chosen.name, self._open().metrics())
 
     def access_log(
         self,
