@@ -28,6 +28,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from service_faults import Faults, crash
+from service_log import RequestLog
 from service_settings import LONGEST_S, Settings
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -163,7 +164,7 @@ class Service:
 
 
 class _Pod:
-    """Wraps an application with what is the same for all its routes: ``x-path``, and the faults.
+    """Wraps an application with what is the same for all its routes: ``x-path``, the faults, a line in the log.
 
     The faults spare ``/healthz``, because a pod that misbehaves stays ready, and ``/fault/...``, which ends them.
     """
@@ -171,6 +172,7 @@ class _Pod:
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
         self._service = service
+        self._log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI)."""
@@ -178,26 +180,39 @@ class _Pod:
             await self._app(scope, receive, send)
             return
 
+        began, status = time.monotonic(), 0
+
         async def marked(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 message["headers"] = list(message.get("headers", ()))
                 MutableHeaders(scope=message).setdefault("x-path", self._service.took_part(()))
             await send(message)
 
-        if scope["path"] != "/healthz" and not scope["path"].startswith("/fault/"):
+        if scope["path"] == "/healthz":
+            await self._app(scope, receive, marked)
+            return
+        try:
+            await self._answer(scope, receive, marked)
+        finally:
+            self._log.write(scope, status, began)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope["path"].startswith("/fault/"):
             headers = Headers(scope=scope)
             faults = self._service.faults
             try:
                 fault = faults.of_request(headers.get("x-fault", ""))
             except ValueError as error:
-                await self._service.json({"error": str(error)}, status=400)(scope, receive, marked)
+                await self._service.json({"error": str(error)}, status=400)(scope, receive, send)
                 return
             status = await faults.strike(fault, headers.get("x-request-id", ""))
             if status:
                 reply = self._service.json({"error": "this pod was told to fail here"}, status=status)
-                await reply(scope, receive, marked)
+                await reply(scope, receive, send)
                 return
-        await self._app(scope, receive, marked)
+        await self._app(scope, receive, send)
 
 
 def serve(

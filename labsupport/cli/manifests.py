@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,14 +17,11 @@ if TYPE_CHECKING:
     from labsupport.errors import Problem
     from labsupport.model.analysis import Note
     from labsupport.model.reading.documents import Document
-    from labsupport.model.validation import Verdict
 
 __all__ = ["translate", "validate"]
 
 REJECTED = 3
 """Exit status of ``validate`` when a cluster would refuse one of the objects."""
-
-_FIELD_PATH = re.compile(r"\b(?:spec|metadata)(?:\.\w+|\[\d+\])+")
 
 
 def _echo(text: str, *, err: bool = False) -> None:
@@ -87,11 +83,13 @@ def translate(
 def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
     """Check manifests as istiod and the API server would; exit status 3 if they would refuse an object.
 
+    JSON has istiod's verdicts on the objects of Istio, as its own tools give them.
+
     Notes of --analyze come after the verdicts and do not change the exit status.
     """
     from labsupport.controlplane.offline.admission import files_of
     from labsupport.errors import ManifestError
-    from labsupport.model import validation
+    from labsupport.model.analysis.spellings import OLD
     from labsupport.model.reading.documents import read
 
     documents: list[Document] = []
@@ -115,31 +113,13 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
         raise ManifestError(problems, outcome="so no object was judged")
     if output == "text":
         _tell_empty(empty, nothing_else=not documents)
-    # One at a time, as a verdict does not say which document it is about.
-    judged = [(document, verdict) for document in documents for verdict in validation.validate([document])]
-    for document, verdict in judged:
-        if output == "json":
-            _print_line(verdict.as_record())
-        else:
-            _report(document, verdict)
-    refused = [document for document, verdict in judged if verdict.errors]
+    refused = _print_verdicts(documents) if output == "json" else _tell_verdicts(documents)
     if analyze:
         for note in _notes([document for document in documents if document not in refused]):
             if output == "json":
                 _print_line(asdict(note))
-            else:
+            elif note.code != OLD:
                 _echo(f"{note.level}: {note}")
-    if output == "text":
-        for document in documents:
-            if hint := _misspelt(document):
-                _echo(hint)
-        unseen = len(documents) - len(judged)
-        unjudged = sum(bool(verdict.note) for _, verdict in judged)
-        _echo(
-            f"{len(judged) - len(refused) - unjudged} accepted, {len(refused)} rejected"
-            + (f"; {unjudged} known, not judged" if unjudged else "")
-            + (f"; {unseen} not looked at, as no Istio kinds" if unseen else "")
-        )
     if refused:
         sys.exit(REJECTED)
 
@@ -157,26 +137,36 @@ def _tell_empty(files: list[str], *, nothing_else: bool) -> None:
         _echo(f"{file}: {message}")
 
 
-def _misspelt(document: Document) -> str:
-    """A word about an object that was not judged and looks as if it was meant to be; empty if all is well."""
-    from labsupport.model import KINDS
-    from labsupport.model.kinds.index import api_versions
-    from labsupport.model.schema.suggest import closest
-    from labsupport.model.validation import is_istio
+def _print_verdicts(documents: list[Document]) -> list[Document]:
+    """Print what istiod says to the objects of Istio, as its own tools do; return the refused ones."""
+    from labsupport.model import validation
 
-    kind, version = str(document.raw.get("kind", "")), str(document.raw.get("apiVersion", ""))
-    model = KINDS.get(kind)
-    where = f"{document.origin.file or 'input'}:{document.origin.line}: {kind or 'an object without kind'}"
-    if is_istio(document.raw) or (model is not None and version in api_versions(model)):
-        return ""
-    if model is not None:
-        if version.startswith("gateway.networking.k8s.io/"):
-            return ""
-        return (
-            f"{where}: not looked at, as there is no {kind} in apiVersion {version!r}. Write {api_versions(model)[0]}."
-        )
-    guess = closest(kind, KINDS)
-    return f"{where}: not looked at. Did you mean {guess}?" if guess and "." not in version.partition("/")[0] else ""
+    # One at a time, as a verdict does not say which document it is about.
+    judged = [(document, verdict) for document in documents for verdict in validation.validate([document])]
+    for _, verdict in judged:
+        _print_line(verdict.as_record())
+    return [document for document, verdict in judged if verdict.errors]
+
+
+def _tell_verdicts(documents: list[Document]) -> list[Document]:
+    """Tell what a cluster says to each object, with the line and what to do; return the refused ones."""
+    from labsupport.model.reading.judging import judged
+
+    verdicts = [judged(document) for document in documents]
+    for document, verdict in zip(documents, verdicts, strict=True):
+        place = f"{document.origin.file or 'input'}:{document.origin.line}"
+        _echo(f"{place}: {verdict.name}: {verdict.state}")
+        for label, problems in (("error", verdict.errors), ("warning", verdict.warnings), ("note", verdict.notes)):
+            for problem in problems:
+                text = str(replace(problem, file="", line=0, document=0, object=""))
+                _echo(f"  {label}{f', line {problem.line}' if problem.line else ''}: {text}")
+    refused = sum(bool(verdict.errors) for verdict in verdicts)
+    unjudged = sum(not verdict.errors and bool(verdict.note) for verdict in verdicts)
+    _echo(
+        f"{len(verdicts) - refused - unjudged} accepted, {refused} rejected"
+        + (f"; {unjudged} not judged" if unjudged else "")
+    )
+    return [document for document, verdict in zip(documents, verdicts, strict=True) if verdict.errors]
 
 
 def _print_line(record: object) -> None:
@@ -194,16 +184,3 @@ def _notes(documents: list[Document]) -> list[Note]:
         with contextlib.suppress(ManifestError):
             objects += parse([document])
     return analyse(objects)
-
-
-def _report(document: Document, verdict: Verdict) -> None:
-    """One object for people: its place, then every error and warning with the line it is about."""
-    origin = document.origin
-    state = "rejected" if verdict.errors else "accepted with warnings" if verdict.warnings else "accepted"
-    state = verdict.note or state
-    _echo(f"{origin.file or 'input'}:{origin.line}: {verdict.kind}/{verdict.name} ({verdict.namespace}): {state}")
-    for label, texts in (("error", verdict.errors), ("warning", verdict.warnings)):
-        for text in texts:
-            match = _FIELD_PATH.search(text)
-            line = origin.line_of(match.group()) if match else 0
-            _echo(f"  {label}{f', line {line}' if line else ''}: {text}")

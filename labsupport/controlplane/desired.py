@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from labsupport import words
-from labsupport.errors import NotFoundError
+from labsupport.errors import NotFoundError, Problem
 from labsupport.model import Resource, Service
 from labsupport.model.writing.redaction import LAST_APPLIED, Hidden, redacted, without_bookkeeping
 from labsupport.records import Action, JsonObject, ObjectChange, Ref
 
-__all__ = ["Key", "ServiceAddresses", "changed_fields", "key_of", "merge", "remove"]
+__all__ = ["Key", "ServiceAddresses", "changed_fields", "homeless", "key_of", "merge", "others_of", "remove"]
 
 Key = tuple[str, str, str]
 # Kinds that live outside namespaces.
@@ -115,14 +115,60 @@ def remove(
     """
     state = {key_of(resource): resource for resource in objects}
     changes = []
+    gone: set[Key] = set()
     for ref in refs:
         key = (ref.kind, "" if ref.kind in _CLUSTER_WIDE else ref.namespace or namespace, ref.name)
+        if key in gone:
+            continue
         if state.pop(key, None) is None:
-            there = [resource.name for resource in objects if resource.kind == ref.kind]
-            known = f"There are: {', '.join(there)}" if there else f"There is no {ref.kind} at all"
+            known = others_of(objects, ref, namespace)
             raise NotFoundError(f"{ref} does not exist, so nothing was changed. {known}")
         changes.append(ObjectChange(Ref(ref.kind, ref.name, key[1]), "deleted"))
+        # As in Kubernetes, a namespace goes with all that is in it.
+        for inner in [inner for inner in state if ref.kind == "Namespace" and inner[1] == ref.name]:
+            del state[inner]
+            gone.add(inner)
+            changes.append(ObjectChange(Ref(inner[0], inner[2], inner[1]), "deleted"))
     return tuple(state.values()), tuple(changes)
+
+
+def others_of(objects: Iterable[Resource], ref: Ref, namespace: str) -> str:
+    """What there is of the kind of an object that does not exist, with its namespace where that is another.
+
+    Args:
+        objects: all objects.
+        ref: what does not exist.
+        namespace: of references that name none.
+    """
+    here = ref.namespace or namespace
+    there = [
+        resource.name
+        if resource.namespace in ("", here) or ref.kind in _CLUSTER_WIDE
+        else f"{resource.name}.{resource.namespace}"
+        for resource in objects
+        if resource.kind == ref.kind
+    ]
+    return f"There are: {', '.join(there)}" if there else f"There is no {ref.kind} at all"
+
+
+def homeless(objects: Iterable[Resource], news: Iterable[Resource]) -> list[Problem]:
+    """Objects for a namespace that does not exist; the lab's own and Istio's always do.
+
+    Args:
+        objects: all objects, the new ones included.
+        news: those that are applied.
+    """
+    there = {resource.name for resource in objects if resource.kind in _CLUSTER_WIDE} | {"default", "istio-system"}
+    problems = []
+    for resource in news:
+        if resource.kind in _CLUSTER_WIDE or resource.namespace in there:
+            continue
+        origin, path = resource.origin, "metadata.namespace"
+        message = f"there is no namespace {resource.namespace}"
+        remedy = "Apply a Namespace of this name with it, or before."
+        place = (origin.file, origin.document, origin.line_of(path))
+        problems.append(Problem(message, *place, f"{resource.kind}/{resource.name}", path, remedy))
+    return problems
 
 
 class ServiceAddresses:

@@ -22,6 +22,7 @@ class PodInfo:
         ports: container ports by name (unnamed ports are left out).
         injected: whether it has a sidecar.
         ready: whether it takes traffic.
+        leaving: whether it has finished or is being deleted.
         service_account: its service account.
         node: name of the Kubernetes node it runs on; empty where nodes play no part.
         locality: ``region/zone/subzone`` of that node; empty if unknown.
@@ -36,6 +37,7 @@ class PodInfo:
     ports: Mapping[str, int] = field(default_factory=dict)
     injected: bool = True
     ready: bool = True
+    leaving: bool = False
     service_account: str = "default"
     node: str = ""
     locality: str = ""

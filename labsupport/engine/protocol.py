@@ -91,6 +91,10 @@ class Engine(Protocol):
         """
         ...
 
+    def built_in(self) -> list[Resource]:
+        """Objects of the mesh itself, which nobody applied and ``get`` leaves out; Services of gateways above all."""
+        ...
+
     def pods(self) -> list[Pod]:
         """All pods, the ingress gateway included."""
         ...

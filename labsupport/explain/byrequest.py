@@ -13,12 +13,12 @@ from labsupport.explain.explanation import Explanation
 from labsupport.explain.headers import request_headers, sent_authority
 from labsupport.explain.known import KnownService
 from labsupport.explain.outcomes import https_redirect, predict
-from labsupport.explain.records import Ignored, Place, PredictedOutcome, RoutedTo
+from labsupport.explain.records import Ignored, Place, Policy, PredictedOutcome, RoutedTo
 from labsupport.explain.request import Request
 from labsupport.explain.rules import Candidate, choose
 from labsupport.explain.scope import rule_hosts
 from labsupport.explain.sidecar import Table
-from labsupport.explain.words import mirror_percent, percent_of
+from labsupport.explain.words import HASH, mirror_percent, percent_of
 from labsupport.model import HTTPRouteDestination
 from labsupport.model.hosts import is_wildcard
 from labsupport.records import Pod
@@ -117,7 +117,34 @@ def _destinations(
             headers = request_headers(rule, item, request)
             authority = sent_authority(rule, item, request)
             pairs.append((replace(destination, authority=authority, headers=headers), item))
-    return pairs
+    return _hashed_together(pairs)
+
+
+def _hashed_together(
+    pairs: list[tuple[RoutedTo, HTTPRouteDestination | None]],
+) -> list[tuple[RoutedTo, HTTPRouteDestination | None]]:
+    """Say of a weighted route that what its destinations hash counts for each of them that hashes at all."""
+    keys = dict.fromkeys(
+        policy.text.rpartition(" (")[0].removeprefix(HASH)
+        for destination, _ in pairs
+        for policy in destination.policies
+        if policy.name == "loadBalancer" and policy.text.startswith(HASH)
+    )
+    if len(keys) < 2:
+        return pairs
+    together = f"{HASH}{' and '.join(keys)} together"
+    return [
+        (replace(destination, policies=tuple(_hashing(policy, together) for policy in destination.policies)), item)
+        for destination, item in pairs
+    ]
+
+
+def _hashing(policy: Policy, together: str) -> Policy:
+    if policy.name != "loadBalancer" or not policy.text.startswith(HASH):
+        return policy
+    return replace(
+        policy, text=f"{together} (a weighted route has one list of them), {policy.text.rpartition(' (')[2]}"
+    )
 
 
 def _mirrors(catalog: Catalog, client: Client, route: Candidate | None) -> list[RoutedTo]:

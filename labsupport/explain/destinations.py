@@ -177,9 +177,12 @@ def _no_subset(rules: list[DestinationRule], subset: str, host: str) -> str:
     if not rules:
         return f"no DestinationRule applies to {host}, so there is no subset {subset}"
     known = [part.name for rule in rules for part in rule.spec.subsets]
-    names = ", ".join(known) or "no subset at all"
+    if not known:
+        return f"DestinationRule/{rules[0].name} defines no subset, so there is no subset {subset}"
     hint = meant(subset, known)
-    return f"DestinationRule/{rules[0].name} defines {names}, but not {subset}" + (f"; {hint}" if hint else "")
+    return f"DestinationRule/{rules[0].name} defines {', '.join(known)}, but not {subset}" + (
+        f"; {hint}" if hint else ""
+    )
 
 
 def _empty(service: KnownService, subset: str, labels: Mapping[str, str], port: int) -> str:

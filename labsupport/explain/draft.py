@@ -13,7 +13,7 @@ from labsupport.explain.request import Request
 from labsupport.explain.rules import Candidate
 from labsupport.explain.scope import ProxyKnowledge
 from labsupport.explain.sidecar import service_names
-from labsupport.explain.words import limits, rule_policies, tries_of
+from labsupport.explain.words import limits, per_try, rule_policies, tries_of
 from labsupport.records import Pod
 
 __all__ = ["Draft", "ProxyKind"]
@@ -79,6 +79,7 @@ class Draft:
             timeout_s=limits(rule) if forwards else None,
             tries=tries_of(rule) if forwards else 0,
             mirrors=tuple(mirrors),
+            per_try_s=per_try(rule) if forwards else None,
         )
 
     def end(

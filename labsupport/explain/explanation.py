@@ -8,6 +8,7 @@ from typing import Literal
 
 from labsupport import words
 from labsupport.explain.records import Ignored, Policy, PredictedOutcome, RoutedTo, RuleTrace
+from labsupport.urls import parse_url
 
 __all__ = ["Explanation"]
 
@@ -35,6 +36,7 @@ class Explanation:
         route: name of the route as access logs have it; empty for one without a name.
         timeout_s: what all tries together may take; None for no limit.
         tries: how often the proxy tries at most, the first one included; 0 where it tries nothing.
+        per_try_s: what one try may take; None for no limit of its own.
         mirrors: where copies go, each with the share of the requests that is copied.
     """
 
@@ -59,6 +61,12 @@ class Explanation:
     timeout_s: float | None = None
     tries: int = 0
     mirrors: tuple[RoutedTo, ...] = ()
+    per_try_s: float | None = None
+
+    @property
+    def asked(self) -> str:
+        """What is asked for: method and URL, over ``tcp`` and ``tls`` the URL alone."""
+        return self.url if self.url.startswith(("tcp:", "tls:")) else f"{self.method} {self.url}"
 
     @property
     def chosen(self) -> RuleTrace | None:
@@ -71,7 +79,7 @@ class Explanation:
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:
-    yield f"{explanation.method} {explanation.url} from {explanation.source}"
+    yield f"{explanation.asked} from {explanation.source}"
     for name, value in explanation.headers.items():
         yield f"  {name}: {value}"
     if explanation.hops:
@@ -100,6 +108,15 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             yield from _policies(destination.policies)
     for mirror in explanation.mirrors:
         yield _mirror(mirror)
+    path = parse_url(explanation.url).path or "/"
+    if any(outcome.kind == "forwarded" for outcome in explanation.outcomes) and explanation.upstream_path not in (
+        "",
+        path,
+    ):
+        doubled = (
+            " (two slashes: end the prefix of the match with one, too)" if "//" in explanation.upstream_path else ""
+        )
+        yield f"The application gets the path {explanation.upstream_path}{doubled}"
     if len(explanation.outcomes) == 1:
         yield f"Outcome: {explanation.outcomes[0].text}{_flags(explanation.outcomes[0].flags)}"
     else:

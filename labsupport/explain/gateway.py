@@ -16,7 +16,7 @@ from labsupport.explain.scope import bound_rules, rule_hosts
 from labsupport.explain.servers import GatewayServer
 from labsupport.explain.sidecar import Table
 from labsupport.model import VirtualService
-from labsupport.model.hosts import gateway_name, intersection, is_wildcard
+from labsupport.model.hosts import fqdn, gateway_name, intersection, is_wildcard
 from labsupport.records import Pod
 
 __all__ = ["find_gateway_pod", "gateway_table", "is_gateway", "unbound"]
@@ -45,7 +45,10 @@ def gateway_table(catalog: Catalog, gateway: Pod, entrances: Sequence[GatewaySer
     Returns:
         The rules and routes.
     """
-    effective = {id(rule): effective_rules(catalog, rule) for rule in catalog.virtual_services if rule.spec.hosts}
+    lost: dict[int, list[Ignored]] = {id(rule): [] for rule in catalog.virtual_services}
+    effective = {
+        id(rule): effective_rules(catalog, rule, lost[id(rule)]) for rule in catalog.virtual_services if rule.spec.hosts
+    }
     hosts: dict[str, list[tuple[VirtualService, Viewpoint]]] = {}
     redirecting: set[str] = set()
     views: dict[tuple[str, int], Viewpoint] = {}
@@ -81,14 +84,17 @@ def gateway_table(catalog: Catalog, gateway: Pod, entrances: Sequence[GatewaySer
         if id(rule) not in used
     ]
     ignored += unbound(catalog, {entrance.gateway for entrance in entrances}, host)
+    ignored += _completed(catalog, [rule for owners in hosts.values() for rule, _ in owners], host)
     chosen = _domain(hosts, host)
     if chosen is None:
         return Table(known=False, ignored=tuple(ignored))
+    ignored += _behind(hosts, chosen, host)
     rules: list[tuple[EffectiveRule, Viewpoint]] = []
     routes: list[Candidate] = []
     for rule, view in hosts[chosen]:
         rules += [(item, view) for item in effective[id(rule)]]
         routes += survives(effective[id(rule)], view)
+        ignored += lost[id(rule)]
     # Istiod sorts a merged host: whatever takes every request comes last, however old it is.
     routes.sort(key=lambda route: route.takes_everything)
     return Table(
@@ -96,19 +102,48 @@ def gateway_table(catalog: Catalog, gateway: Pod, entrances: Sequence[GatewaySer
         rules=tuple(rules),
         routes=tuple(routes),
         ruled=True,
-        ignored=tuple(ignored),
+        ignored=tuple(dict.fromkeys(ignored)),
         https_only=chosen in redirecting,
     )
 
 
 def _domain(hosts: dict[str, list[tuple[VirtualService, Viewpoint]]], host: str) -> str | None:
     """The virtual host of a request's host: exact, or else the longest wildcard."""
-    if host in hosts:
-        return host
-    covering = [
-        domain for domain in hosts if is_wildcard(domain) and host.endswith(domain[1:]) and len(host) >= len(domain)
-    ]
-    return max(covering, key=len) if covering else "*" if "*" in hosts else None
+    return max(
+        (domain for domain in hosts if _covers(domain, host)), key=lambda name: (name == host, len(name)), default=None
+    )
+
+
+def _covers(domain: str, host: str) -> bool:
+    longer = is_wildcard(domain) and host.endswith(domain[1:]) and len(host) >= len(domain)
+    return domain in (host, "*") or longer
+
+
+def _behind(hosts: dict[str, list[tuple[VirtualService, Viewpoint]]], chosen: str, host: str) -> list[Ignored]:
+    """Rules with a host that covers the request's, too, but less exactly than the one that decides."""
+    ours = {id(rule) for rule, _ in hosts[chosen]}
+    behind: dict[int, Ignored] = {}
+    for domain, owners in hosts.items():
+        for rule, _ in owners if _covers(domain, host) else ():
+            if id(rule) not in ours:
+                reason = f"its host {domain} is less exact than {chosen}, and only the most exact one decides"
+                behind.setdefault(
+                    id(rule), Ignored(f"VirtualService/{rule.name}", reason, place_of(rule, "spec.hosts"))
+                )
+    return list(behind.values())
+
+
+def _completed(catalog: Catalog, rules: Sequence[VirtualService], host: str) -> list[Ignored]:
+    """Rules with a short host, which a gateway reads as the full name of a Service."""
+    ignored: dict[int, Ignored] = {}
+    for rule in rules:
+        for index, written in enumerate(rule.spec.hosts):
+            full = fqdn(written, catalog.namespace_of(rule))
+            if written.lower() == host and full != written:
+                reason = f"its host {written} is short for {full}; write a name with a dot for requests from outside"
+                place = place_of(rule, f"spec.hosts[{index}]")
+                ignored.setdefault(id(rule), Ignored(f"VirtualService/{rule.name}", reason, place))
+    return list(ignored.values())
 
 
 def unbound(catalog: Catalog, names: set[str], host: str) -> list[Ignored]:

@@ -56,7 +56,7 @@ def judge(match: HTTPMatchRequest, request: Request, view: Viewpoint, owner: str
     """
     conditions = [*_about_proxy(match, view, owner, at)]
     if match.uri is not None:
-        conditions += _uri(match.uri, match.ignore_uri_case, request.path, at("uri"))
+        conditions += _uri(match.uri, match.ignore_uri_case, request, at("uri"))
     for name in ("method", "scheme", "authority"):
         wanted: StringMatch | None = getattr(match, name)
         if wanted is not None:
@@ -125,15 +125,18 @@ def _about_proxy(match: HTTPMatchRequest, view: Viewpoint, owner: str, at: At) -
     return conditions
 
 
-def _uri(wanted: StringMatch, ignore_case: bool, path: str, place: Place) -> list[Condition]:
+def _uri(wanted: StringMatch, ignore_case: bool, request: Request, place: Place) -> list[Condition]:
     operator = operator_of(wanted)
     if operator is None:
         return []
     kind, text = operator
+    path = request.path
     fold = ignore_case and kind != "regex"
     holds = compare(kind, text.lower() if fold else text, path.lower() if fold else path)
     note = ", in any case" if fold else ""
     hint = "" if holds else about_path(kind, text, path, any_case=fold)
+    if not holds and request.query and compare(kind, text, f"{path}?{request.query}"):
+        hint = "the query is no part of the uri; match it by queryParams"
     return [Condition("uri", f"{kind} {_quoted(text)}{note}", _quoted(path), holds, place, hint)]
 
 

@@ -48,7 +48,7 @@ def predict(
             outcomes.append(PredictedOutcome("abort", share, text, status=status, flags="FI"))
             left = 1.0 - share
     if rule.cors_policy is not None and left > 0 and _is_preflight(request):
-        answered = _preflight(rule.cors_policy, request, left)
+        answered = _preflight(rule, rule.cors_policy, request, left)
         if answered is not None:
             return [*outcomes, answered]
     if left > 0:
@@ -158,12 +158,13 @@ def _is_preflight(request: Request) -> bool:
     return request.method == "OPTIONS" and bool(request.header("origin")) and bool(asked)
 
 
-def _preflight(cors: CorsPolicy, request: Request, left: float) -> PredictedOutcome | None:
+def _preflight(rule: HTTPRoute, cors: CorsPolicy, request: Request, left: float) -> PredictedOutcome | None:
     if allowed_origin(cors, request):
         headers = preflight_headers(cors, request)
-        return PredictedOutcome(
-            "preflight", left, "the proxy answers the preflight itself", status=200, headers=headers
-        )
+        operations = rule.headers.response if rule.headers is not None else None
+        bare = ", without the response headers of the rule" if operations is not None else ""
+        text = f"the proxy answers the preflight itself{bare}"
+        return PredictedOutcome("preflight", left, text, status=200, headers=headers)
     if cors.unmatched_preflights == "IGNORE":
         text = "the proxy answers the preflight itself, without allowing the origin"
         return PredictedOutcome("preflight", left, text, status=200)
@@ -193,4 +194,5 @@ def _location(redirect: HTTPRedirect, route: Candidate, request: Request) -> str
         target = path + (f"?{request.query}" if request.query else "")
     elif redirect.uri:
         target = redirect.uri + (f"?{request.query}" if request.query and "?" not in redirect.uri else "")
-    return f"{scheme}://{host}{f':{port}' if port else ''}{target}"
+    # Envoy begins a path with a slash where the rule does not.
+    return f"{scheme}://{host}{f':{port}' if port else ''}/{target.removeprefix('/')}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from labsupport.explain.catalog import Catalog, exported, place_of
 from labsupport.explain.matching import Viewpoint, applies_to_proxy, judge, takes_everything
-from labsupport.explain.records import MatchEntry, Place, RuleTrace, RuleVerdict
+from labsupport.explain.records import Ignored, MatchEntry, Place, RuleTrace, RuleVerdict
 from labsupport.explain.request import Request
 from labsupport.model import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
 from labsupport.model.hosts import gateway_name
@@ -101,15 +101,27 @@ class RuleOutcome:
     chosen: Candidate | None = None
 
 
-def effective_rules(catalog: Catalog, service: VirtualService) -> list[EffectiveRule]:
-    """The rules of a VirtualService in order, with those of its delegates in place of the rules that name them."""
+def effective_rules(
+    catalog: Catalog, service: VirtualService, lost: list[Ignored] | None = None
+) -> list[EffectiveRule]:
+    """The rules of a VirtualService in order, with those of its delegates in place of the rules that name them.
+
+    Args:
+        catalog: what there is.
+        service: the VirtualService.
+        lost: gets what is lost in the delegation, and why.
+    """
     namespace = catalog.namespace_of(service)
     rules = []
+    lost = [] if lost is None else lost
     for index, rule in enumerate(service.spec.http):
         if rule.delegate is None:
             rules.append(EffectiveRule(service, service, index, rule, namespace))
             continue
         where = rule.delegate.namespace or namespace
+        if reason := _no_delegate(catalog, where, rule.delegate.name, namespace):
+            place = place_of(service, f"spec.http[{index}].delegate")
+            lost.append(Ignored(f"VirtualService/{service.name} http[{index}]", reason, place))
         for delegate in catalog.virtual_services:
             if delegate.spec.hosts or (catalog.namespace_of(delegate), delegate.name) != (where, rule.delegate.name):
                 continue
@@ -118,7 +130,25 @@ def effective_rules(catalog: Catalog, service: VirtualService) -> list[Effective
                     merged = _merge(_full(rule, namespace), _full(own, where))
                     if merged is not None:
                         rules.append(EffectiveRule(service, delegate, position, merged, where, index))
+                        continue
+                    reason = f"its match does not fit into that of VirtualService/{service.name} http[{index}]"
+                    if any(match.uri is not None and match.uri.regex for match in (*rule.match, *own.match)):
+                        reason += "; a regex is never part of another condition"
+                    place = place_of(delegate, f"spec.http[{position}].match")
+                    lost.append(Ignored(f"VirtualService/{delegate.name} http[{position}]", reason, place))
     return rules
+
+
+def _no_delegate(catalog: Catalog, namespace: str, name: str, asking: str) -> str:
+    """Why a rule that delegates has nobody to delegate to; empty if it has."""
+    named = [rule for rule in catalog.virtual_services if (catalog.namespace_of(rule), rule.name) == (namespace, name)]
+    if not named:
+        return f"there is no VirtualService {namespace}/{name} to delegate to"
+    if all(rule.spec.hosts for rule in named):
+        return f"VirtualService/{name} has hosts, so nobody can delegate to it"
+    if not any(exported(rule, namespace, asking) for rule in named):
+        return f"VirtualService/{name} is not shown to namespace {asking} (exportTo)"
+    return ""
 
 
 def survives(rules: Iterable[EffectiveRule], view: Viewpoint) -> list[Candidate]:

@@ -71,7 +71,8 @@ def sidecar_table(catalog: Catalog, scope: ProxyKnowledge, client: Pod, host: st
     view = Viewpoint("mesh", port, client.namespace, client.labels)
     listener = scope.listener_for(port) or Listener((), ())
     services = listener.at(port)
-    effective = {id(rule): effective_rules(catalog, rule) for rule in listener.rules}
+    lost: dict[int, list[Ignored]] = {id(rule): [] for rule in listener.rules}
+    effective = {id(rule): effective_rules(catalog, rule, lost[id(rule)]) for rule in listener.rules}
     routes = {id(rule): survives(effective[id(rule)], view) for rule in listener.rules}
     table = None
     if speaks_http(listener, port):
@@ -98,7 +99,7 @@ def sidecar_table(catalog: Catalog, scope: ProxyKnowledge, client: Pod, host: st
         rules=tuple((rule, view) for owner in asked for rule in effective[id(owner)]),
         routes=tuple(routes[id(winner)]) if winner is not None else (),
         ruled=winner is not None,
-        ignored=ignored,
+        ignored=(*(item for owner in asked for item in lost[id(owner)]), *ignored),
     )
 
 

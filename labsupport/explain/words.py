@@ -8,9 +8,23 @@ from typing import Any
 
 from labsupport.explain.records import Policy
 from labsupport.explain.rules import EffectiveRule
-from labsupport.model import Destination, HTTPRetry, HTTPRoute, LoadBalancerSettings, OutlierDetection, Percent, Schema
+from labsupport.model import (
+    ConnectionPoolSettings,
+    Destination,
+    HTTPRetry,
+    HTTPRoute,
+    LoadBalancerSettings,
+    OutlierDetection,
+    Percent,
+    Schema,
+)
 
-__all__ = ["described", "limits", "mirror_percent", "percent_of", "rule_policies", "tries_of"]
+__all__ = ["HASH", "described", "limits", "mirror_percent", "per_try", "percent_of", "rule_policies", "tries_of"]
+
+# After which conditions Envoy tries again when one try has taken too long.
+_AFTER_TIMEOUT = {"5xx", "gateway-error", "reset"}
+HASH = "consistent hash "
+"""How the words about a balancer that hashes begin."""
 
 DEFAULT_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
 
@@ -18,6 +32,12 @@ DEFAULT_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriab
 def limits(rule: HTTPRoute | None) -> float | None:
     """What all tries together may take, in seconds; None for no limit."""
     return rule.timeout.total_seconds() if rule is not None and rule.timeout is not None else None
+
+
+def per_try(rule: HTTPRoute | None) -> float | None:
+    """What one try may take, in seconds; None for no limit of its own."""
+    limit = rule.retries.per_try_timeout if rule is not None and rule.retries is not None else None
+    return limit.total_seconds() if limit else None
 
 
 def tries_of(rule: HTTPRoute | None) -> int:
@@ -110,6 +130,12 @@ def described(block: str, value: Any) -> str:
         return "; ".join(parts)
     if isinstance(value, OutlierDetection):
         return _outlier(value)
+    if isinstance(value, ConnectionPoolSettings):
+        # proto3 knows no difference between a number that is left out and 0.
+        limits = (
+            f"{path} 0, which sets nothing" if text == "0" else f"{path} {text}" for path, text in _leaves(value, "")
+        )
+        return ", ".join(limits) or "as by default"
     return flat(value) or "as by default"
 
 
@@ -150,6 +176,8 @@ def _retries(retries: HTTPRetry | None) -> str:
     text = f"{retries.attempts}, on {retries.retry_on or DEFAULT_RETRY_ON}"
     if retries.per_try_timeout is not None:
         text += f", each try at most {retries.per_try_timeout}"
+        if not _AFTER_TIMEOUT & set((retries.retry_on or DEFAULT_RETRY_ON).split(",")):
+            text += " (504, and no other try: that takes retryOn with 5xx, gateway-error or reset)"
     return text
 
 
@@ -164,13 +192,13 @@ def _balancer(value: LoadBalancerSettings) -> str:
         return "LEAST_REQUEST" if simple in ("LEAST_CONN", "UNSPECIFIED") else simple
     table = "Maglev" if hashing.maglev is not None else "ring"
     if hashing.http_header_name:
-        return f"consistent hash of header {hashing.http_header_name} ({table})"
+        return f"{HASH}of header {hashing.http_header_name} ({table})"
     if hashing.http_cookie is not None:
         made = "" if hashing.http_cookie.ttl is None else f", made with ttl {hashing.http_cookie.ttl} if missing"
-        return f"consistent hash of cookie {hashing.http_cookie.name}{made} ({table})"
+        return f"{HASH}of cookie {hashing.http_cookie.name}{made} ({table})"
     if hashing.http_query_parameter_name:
-        return f"consistent hash of query parameter {hashing.http_query_parameter_name} ({table})"
-    return f"consistent hash of the source address ({table})" if hashing.use_source_ip else f"consistent hash ({table})"
+        return f"{HASH}of query parameter {hashing.http_query_parameter_name} ({table})"
+    return f"{HASH}of the source address ({table})" if hashing.use_source_ip else f"consistent hash ({table})"
 
 
 def _outlier(value: OutlierDetection) -> str:

@@ -14,14 +14,15 @@ from labsupport.records import ApplyResult, Ref
 __all__ = ["advised", "patch"]
 
 
-def advised(result: ApplyResult, resources: Iterable[Resource]) -> ApplyResult:
+def advised(result: ApplyResult, resources: Iterable[Resource], analysis: Iterable[str] = ()) -> ApplyResult:
     """Add notes to the outcome of a change.
 
     Args:
         result: the outcome.
         resources: what was applied, as far as known.
+        analysis: what does not fit together since then.
     """
-    notes = tuple(note for note in (*_changed(result), *_ineffective(resources)) if note not in result.notes)
+    notes = tuple(note for note in (*_changed(result), *_ineffective(resources), *analysis) if note not in result.notes)
     return replace(result, notes=(*result.notes, *notes)) if notes else result
 
 

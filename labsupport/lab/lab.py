@@ -15,10 +15,11 @@ from labsupport.arguments import checked, plain, whole
 from labsupport.engine.protocol import Engine
 from labsupport.errors import LabError, NotFoundError, UsageError
 from labsupport.lab import advice, current
+from labsupport.lab.analysis import Analysis
 from labsupport.lab.callbacks import Callbacks
 from labsupport.lab.mesh_view import MeshView
 from labsupport.lab.objects import Objects
-from labsupport.lab.refs import Named, as_ref, checked_namespace, kind_name, looks_like_ref, ref_of
+from labsupport.lab.refs import Named, as_ref, checked_namespace, kind_name, looks_like_ref, ref_of, within
 from labsupport.lab.running import Running
 from labsupport.lab.sources import Source, is_text, read
 from labsupport.lab.whom import Whom, meant, pods_named, sender_named
@@ -37,6 +38,7 @@ from labsupport.urls import entrance_url, is_address
 if TYPE_CHECKING:
     from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
+    from labsupport.observe.stats import ProxyStats
     from labsupport.traffic.rule_control import MeshState
 
 __all__ = ["Lab"]
@@ -89,6 +91,7 @@ class Lab:
         self._warnings: tuple[str, ...] = ()
         self._last_error = ""
         self._pushed: ApplyResult | None = None
+        self._analysis = Analysis()
         # Number of changes of the mesh; what was read before the last one is to be read again.
         self._changes = 0
         self._running = Running()
@@ -104,12 +107,19 @@ class Lab:
 
     # --- changing the mesh --------------------------------------------------------------------------------------
 
-    def apply(self, *sources: Source, timeout_s: float | None = None, name: str = "manifest") -> ApplyResult:
+    def apply(
+        self,
+        *sources: Source,
+        namespace: str | None = None,
+        timeout_s: float | None = None,
+        name: str = "manifest",
+    ) -> ApplyResult:
         """Create or change objects, as ``kubectl apply`` does; all of them, or none.
 
         Args:
             *sources: files and folders (relative to the working folder, else to ``manifests``), YAML text, or objects
                 (mappings, too), or lists of these.
+            namespace: of objects that name none; the lab's own by default.
             timeout_s: how long to wait until it is in force, in seconds.
             name: what messages call a YAML text.
 
@@ -119,10 +129,11 @@ class Lab:
         Raises:
             ManifestError: something is wrong with a manifest; nothing was changed.
             NotFoundError: there is no such file or folder.
+            UsageError: nothing was given, or an object names another namespace.
             WaitTimeoutError: it was not in force in time.
         """
         with self._remember_error():
-            resources = read(sources, name=name)
+            resources = within(checked_namespace(namespace), read(sources, name=name))
         return self._change("apply", lambda engine, wait: engine.apply(resources, timeout_s=wait), timeout_s, resources)
 
     def delete(
@@ -237,6 +248,7 @@ class Lab:
             left = self._open().reset()
             self._changes += 1
             self._warnings, self._last_error, self._pushed = (), "", None
+            self._analysis.forget()
             self._when_reset.call()
             return left
 
@@ -418,7 +430,14 @@ class Lab:
         from labsupport.observe.confirm import explained
 
         spec = build_spec(
-            self._way(url), source=self._sender(source), headers=headers, method=method, body=body, tls=tls, count=1
+            self._way(url),
+            source=self._sender(source),
+            headers=headers,
+            method=method,
+            body=body,
+            tls=tls,
+            count=1,
+            keep_headers=() if url.startswith(("tcp:", "tls:")) else ("location",),
         )
         shown = spec.tls is not None and bool(spec.tls.certificate)
         return explained(self._open(), spec, certificate=shown, confirm=confirm)
@@ -485,6 +504,7 @@ class Lab:
             urls=dict(engine.urls()),
             traffic=tuple(f"{live.spec.url} from {live.spec.source}" for live in self._running.now()),
             warnings=(*self._warnings, *unwell),
+            notes=self._analysis.serious(),
             last_error=self._last_error,
         )
 
@@ -546,6 +566,26 @@ class Lab:
         """
         whole("lines", lines, 1, _MOST_LINES)
         return LogText(self._open().logs(self._pods_of(pod, namespace)[0].name, container=container, lines=lines))
+
+    def stats(self, pod: Whom, *, namespace: str | None = None) -> ProxyStats:
+        """Envoy's counters of one proxy in words: requests, retries, overflow, time-outs, ejections, by cluster.
+
+        Args:
+            pod: a pod, or a Deployment for its first pod: the caller's, for what it sends on.
+            namespace: where it is.
+
+        Returns:
+            The counters since its Envoy started, of clusters that were called; ``of(name)`` gives one of them.
+
+        Raises:
+            NotFoundError: there is no such pod or Deployment, or it has no Envoy.
+        """
+        from labsupport.observe.stats import stats_of
+
+        chosen = self._pods_of(pod, namespace)[0]
+        if not chosen.has_proxy:
+            raise NotFoundError(f"{chosen.name} has no Envoy. Look at a pod that has one, such as the caller's.")
+        return stats_of(chosen.name, self._open().metrics())
 
     def access_log(
         self,
@@ -711,7 +751,7 @@ class Lab:
         wait = self._timeout_s if timeout_s is None else timeout_s
         with self._lock, self._remember_error():
             result = act(self._open(), wait)
-            result = advice.advised(result, resources or ())
+            result = advice.advised(result, resources or (), self._analysis.renew(self._open()))
             self._last_error, self._warnings = "", result.warnings
             self._changes += 1
             self._pushed = result if result.proxies else self._pushed

@@ -20,7 +20,7 @@ class _Lab(Protocol):
 
     def pods(self) -> Pods: ...
 
-    def get(self, kind: str) -> Objects: ...
+    def get(self, kind: str, *, namespace: str | None = None) -> Objects: ...
 
     def when_closed(self, act: Callable[[], None]) -> None: ...
 
@@ -52,8 +52,8 @@ class MeshView:
         return self._here().pods()
 
     def get(self, kind: str) -> Objects:
-        """Objects of a kind."""
-        return self._here().get(kind)
+        """Objects of a kind, of all namespaces."""
+        return self._here().get(kind, namespace="*")
 
     def when_closed(self, act: Callable[[], None]) -> None:
         """Have a function called when the lab is about to close."""

@@ -7,13 +7,14 @@ import re
 from typing import TypeAlias
 
 from labsupport import words
+from labsupport.engine.patching import placed
 from labsupport.errors import UsageError
 from labsupport.lab.objects import Objects
 from labsupport.model.schema.base import Resource
 from labsupport.records import Ref
 from labsupport.traffic.weights import RuleName
 
-__all__ = ["Named", "as_ref", "checked_namespace", "kind_name", "looks_like_ref", "ref_of", "rule_of"]
+__all__ = ["Named", "as_ref", "checked_namespace", "kind_name", "looks_like_ref", "ref_of", "rule_of", "within"]
 
 Named: TypeAlias = str | Ref | Resource | Objects
 """What names one object; of objects, there is one."""
@@ -139,3 +140,23 @@ def rule_of(given: Named) -> RuleName:
 def ref_of(resource: Resource) -> Ref:
     """The reference of an object."""
     return Ref(resource.kind, resource.name, resource.namespace)
+
+
+def within(namespace: str, resources: list[Resource]) -> list[Resource]:
+    """Put objects into a namespace, as ``kubectl apply -n`` does.
+
+    Args:
+        namespace: the namespace; empty leaves them where they are.
+        resources: objects.
+
+    Raises:
+        UsageError: an object names another one.
+    """
+    if not namespace:
+        return resources
+    for resource in resources:
+        if resource.namespace not in ("", namespace):
+            raise UsageError(
+                f"{ref_of(resource)} names a namespace of its own, and namespace={namespace!r} another one."
+            )
+    return [placed(resource, namespace) for resource in resources]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from labsupport import words
-from labsupport.observe.workloads import call_of, named
+from labsupport.observe.workloads import call_of, named, told_apart
 from labsupport.records import AccessRecord, Pod, Response
 
 __all__ = ["CLIENT", "GATEWAY", "ClientCall", "Edge", "MeshGraph", "Node", "mesh_graph"]
@@ -179,7 +179,7 @@ def mesh_graph(
     Returns:
         The graph, with layers from left to right.
     """
-    known = {pod.name: pod for pod in pods}
+    known = {pod.name: pod for pod in told_apart(pods)}
     told = list(sent)
     count = _Count(known, {call.response.request_id: call.source for call in told})
     for pod in known.values():

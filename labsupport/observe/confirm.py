@@ -9,6 +9,7 @@ from labsupport import words
 from labsupport.engine.protocol import Engine
 from labsupport.errors import NotFoundError
 from labsupport.explain import Explanation, explain
+from labsupport.observe.policed import broken, policed
 from labsupport.observe.tables import AccessLog
 from labsupport.records import AccessRecord, Response, TrafficSpec
 from labsupport.traffic.sending import send
@@ -57,7 +58,7 @@ def explained(engine: Engine, spec: TrafficSpec, *, certificate: bool = False, c
         known = ", ".join(dict.fromkeys(pod.workload or pod.name for pod in pods)) or "none"
         raise NotFoundError(f"There is no Deployment or pod {source!r}. Write 'outside' or one of: {known}.")
     why = explain(
-        engine.get("*", namespace="*"),
+        [*engine.built_in(), *engine.get("*", namespace="*")],
         pods,
         url=spec.url,
         headers=spec.headers,
@@ -92,6 +93,10 @@ def compare(explanation: Explanation, response: Response, log: Sequence[AccessRe
     ]
     # The same proxy may have sent more requests with this id later on: the first line is about the one in question.
     agrees, seen = _by_proxy(explanation, own[0]) if own else _by_client(explanation, response)
+    told = {outcome.location for outcome in explanation.outcomes if outcome.kind == "redirect"}
+    location = response.headers.get("location", "")
+    if agrees and location and told and 300 <= response.status < 400:
+        agrees, seen = location in told, f"{seen}, Location {location}"
     took = words.duration(response.duration_s)
     verdict = {
         True: "as explained",
@@ -123,6 +128,12 @@ def _by_proxy(explanation: Explanation, record: AccessRecord) -> tuple[bool | No
     if record.cluster == "PassthroughCluster":
         passed = any(outcome.kind == "unknown_destination" for outcome in explanation.outcomes)
         return passed, f"{record.pod} passed it on to the address that the caller looked up, status {record.status}"
+    flags = f" {record.flags}" if record.flags else ""
+    if reason := policed(explanation, record):
+        return True, f"{record.pod} answered {record.status}{flags} itself, because {reason}"
+    if broken(record):
+        to = f" to {record.upstream_pod}" if record.upstream_pod else ""
+        return None, f"{record.pod} wrote {record.status}{flags}: the connection{to} broke"
     if record.upstream_pod and record.cluster:
         seen = f"{record.pod} sent it to {record.upstream_pod} through cluster {record.cluster}, status {record.status}"
         agrees = any(
@@ -130,7 +141,6 @@ def _by_proxy(explanation: Explanation, record: AccessRecord) -> tuple[bool | No
             for destination in explanation.destinations
         )
         return agrees, seen
-    flags = f" {record.flags}" if record.flags else ""
     seen = f"{record.pod} answered {record.status}{flags} itself"
     return any(_same(outcome.status, outcome.flags, record) for outcome in explanation.outcomes), seen
 
@@ -145,6 +155,8 @@ def _by_client(explanation: Explanation, response: Response) -> tuple[bool | Non
     if explanation.url.startswith(("tcp:", "tls:")) or (chosen is not None and chosen.kind != "http"):
         return _by_connection(explanation, response)
     kinds = {outcome.kind for outcome in explanation.outcomes}
+    if response.outcome == "timeout":
+        return None, "the client gave up before there was an answer"
     if response.outcome in ("connection", "unknown_destination"):
         wanted = response.outcome in kinds or (response.outcome == "connection" and "no_endpoints" in kinds)
         met = "a refused or closed connection" if response.outcome == "connection" else "an unknown host"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["flag_advice", "flag_words", "words_of"]
+__all__ = ["flag_advice", "flag_words", "was_answered", "words_of"]
 
 
 class _Flag(NamedTuple):
@@ -44,6 +44,15 @@ _FLAGS = {
     "URX": _Flag("retry limit reached"),
     "UT": _Flag("upstream request timeout", "the route's timeout was over"),
 }
+
+
+# With these the client gets no answer of a pod, whatever pod was tried.
+_UNANSWERED = frozenset({*_FLAGS} - {"DI", "URX"})
+
+
+def was_answered(flags: str) -> bool:
+    """Whether it was a pod that answered, by the flags of the line; else the proxy did so itself, or nobody did."""
+    return _UNANSWERED.isdisjoint(flags.split(","))
 
 
 def words_of(flag: str) -> str:

@@ -49,7 +49,7 @@ class Mesh(Protocol):
         ...
 
     def get(self, kind: str) -> Iterable[Resource]:
-        """Objects of a kind."""
+        """Objects of a kind, of all namespaces."""
         ...
 
     def traffic(self, *, running: bool = True) -> Iterable[CountedTraffic]:

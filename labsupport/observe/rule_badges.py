@@ -81,8 +81,8 @@ def badges_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
         resources: objects in force; others than VirtualService and DestinationRule say nothing here.
 
     Returns:
-        Short name of a service to badges, without repetition; a rule for a gateway's hosts counts for the services that
-        it sends to.
+        Short name of a service to badges, without repetition, and its name with its namespace; a rule for a gateway's
+        hosts counts for the services that it sends to.
     """
     badges_by_service: dict[str, list[str]] = {}
     for resource in resources:
@@ -90,12 +90,11 @@ def badges_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
         if resource.kind == "VirtualService":
             entries = spec.get("http") or []
             for entry in entries:
-                targets = {_host((route.get("destination") or {}).get("host")) for route in entry.get("route") or []}
-                targets = targets or {_host(host) for host in spec.get("hosts") or []}
-                for target in targets:
+                written = [(route.get("destination") or {}).get("host") for route in entry.get("route") or []]
+                for target in _services(written or spec.get("hosts") or [], resource.namespace):
                     badges_by_service.setdefault(target, []).extend(_http(entry))
             matching = sum(bool(entry.get("match")) for entry in entries)
-            for host in {_host(host) for host in spec.get("hosts") or []}:
+            for host in _services(spec.get("hosts") or [], resource.namespace):
                 if matching and host in badges_by_service:
                     badges_by_service[host].append(words.plural(matching, "match rule"))
         elif resource.kind == "DestinationRule":
@@ -104,5 +103,16 @@ def badges_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
                 *(subset.get("trafficPolicy") or {} for subset in spec.get("subsets") or []),
             ]
             for policy in policies:
-                badges_by_service.setdefault(_host(spec.get("host")), []).extend(_policy(policy))
+                for host in _services([spec.get("host")], resource.namespace):
+                    badges_by_service.setdefault(host, []).extend(_policy(policy))
     return {name: tuple(dict.fromkeys(badges)) for name, badges in badges_by_service.items() if badges}
+
+
+def _services(hosts: Iterable[Any], namespace: str) -> set[str]:
+    """Short names of the services that hosts stand for, and the same with their namespace, as far as it is known."""
+    names = set()
+    for host in hosts:
+        name, _, rest = str(host or "").partition(".")
+        space = rest.partition(".")[0] or namespace
+        names |= {name, f"{name}.{space}" if space else name}
+    return names

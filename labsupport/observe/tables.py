@@ -9,9 +9,10 @@ from typing import ClassVar
 
 from labsupport import words
 from labsupport.arguments import checked
+from labsupport.observe.flags import was_answered
 from labsupport.records import AccessRecord, Pod, RuleStatus
 
-__all__ = ["AccessLog", "LabStatus", "LabelledPods", "LogText", "Pods"]
+__all__ = ["AccessLog", "LabStatus", "LabelledPods", "LogText", "Pods", "rule_name"]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -40,11 +41,18 @@ class Pods(tuple[Pod, ...]):
         """The pods of one Deployment."""
         return type(self)(pod for pod in self if pod.workload == workload)
 
+    @property
+    def several_namespaces(self) -> bool:
+        """Whether they are of more than one namespace, the ingress gateway's aside."""
+        return len({pod.namespace for pod in self if pod.namespace != "istio-system"}) > 1
+
     @words.shown
     def __repr__(self) -> str:
         if not self:
             return "no pods"
         rows = [self._HEADS, *map(self._row, self)]
+        if self.several_namespaces:
+            rows = [("NAMESPACE", *rows[0]), *((pod.namespace, *row) for pod, row in zip(self, rows[1:], strict=True))]
         lines = _table(rows)
         lines += [f"{pod.name}: last words before it stopped: {pod.last_words}" for pod in self if pod.last_words]
         return "\n".join(lines)
@@ -88,7 +96,7 @@ class AccessLog(tuple[AccessRecord, ...]):
                 str(record.status),
                 record.flags or "-",
                 record.cluster or "-",
-                record.upstream_pod or "-",
+                (record.upstream_pod if was_answered(record.flags) else "") or "-",
                 words.duration(record.duration_s),
             )
             for record in self
@@ -119,6 +127,7 @@ class LabStatus:
         urls: addresses for a person's browser.
         traffic: background traffic that is running, in words.
         warnings: warnings of the last change, and pods that are not well.
+        notes: what did not fit together after the last change, so that requests fail or rules have no effect.
         last_error: why the last change was refused; empty if it was not.
     """
 
@@ -130,6 +139,7 @@ class LabStatus:
     urls: Mapping[str, str] = field(default_factory=dict)
     traffic: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     last_error: str = ""
 
     @property
@@ -149,15 +159,21 @@ class LabStatus:
             lines += ["", *repr(self.pods).splitlines()]
         if self.rules:
             rows = [("RULE", "IN FORCE SINCE", "AFTER", "PROXIES")]
-            rows += [(str(rule.ref), *_force(rule), str(len(rule.proxies))) for rule in self.rules]
+            rows += [(rule_name(rule, self.namespace), *_force(rule), str(len(rule.proxies))) for rule in self.rules]
             lines += ["", *_table(rows)]
         if self.urls:
             lines += ["", *(f"{name}  {url}" for name, url in self.urls.items())]
         lines += [f"traffic: {text}" for text in self.traffic]
-        lines += [f"warning: {text}" for text in self.warnings]
+        lines += [f"warning: {text}" for text in self.warnings] + [f"note: {text}" for text in self.notes]
         if self.last_error:
             lines.append(f"last error: {self.last_error}")
         return "\n".join(lines)
+
+
+def rule_name(rule: RuleStatus, namespace: str) -> str:
+    """A rule as the lab's verbs take it: with its namespace where that is not the lab's own."""
+    space = rule.ref.namespace
+    return f"{rule.ref}.{space}" if space not in ("", namespace) else str(rule.ref)
 
 
 def _force(rule: RuleStatus) -> tuple[str, str]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from labsupport.records import AccessRecord, Pod
 
-__all__ = ["call_of", "named", "service_of"]
+__all__ = ["call_of", "named", "service_of", "told_apart"]
 
 # Without the list of pods: Deployments of the course are called <service>-<version>.
 _POD = re.compile(r"(?P<service>[a-z0-9-]+?)(?:-(?P<version>v\d+|safe|risk))?(?:-[a-z0-9]+){1,2}$")
+
+
+_NAMESPACE = re.compile(r"\|[^|.]+\.([^|.]+)\.svc\.")
 
 
 def service_of(cluster: str) -> tuple[str, str]:
@@ -54,4 +58,25 @@ def call_of(record: AccessRecord, pods: Mapping[str, Pod]) -> tuple[tuple[str, s
         return own, own
     if record.upstream_pod:
         return own, named(record.upstream_pod, pods)
-    return own, (service_of(record.cluster)[0], "")
+    asked = service_of(record.cluster)[0]
+    space = _NAMESPACE.search(record.cluster)
+    apart = f"{asked}.{space[1]}" if space is not None else ""
+    return own, (apart if any(pod.service == apart for pod in pods.values()) else asked, "")
+
+
+def told_apart(pods: Iterable[Pod]) -> list[Pod]:
+    """Pods whose service has its namespace behind its name, where several namespaces have one of that name.
+
+    Args:
+        pods: all pods.
+    """
+    listed = list(pods)
+    spaces: dict[str, set[str]] = {}
+    for pod in listed:
+        spaces.setdefault(pod.service, set()).add(pod.namespace)
+    return [
+        replace(pod, labels={**pod.labels, "app": f"{pod.service}.{pod.namespace}"})
+        if len(spaces[pod.service]) > 1
+        else pod
+        for pod in listed
+    ]

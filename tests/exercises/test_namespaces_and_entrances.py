@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from labsupport import check, paths, watch
-from labsupport.errors import NotFoundError, UsageError
+from labsupport.errors import ManifestError, NotFoundError, UsageError
 from labsupport.lab.lab import Lab
 from labsupport.records import ApplyResult
 
@@ -185,3 +185,64 @@ def test_requests_go_where_an_address_for_a_browser_leads(lab: Lab) -> None:
         assert check.ok(live.collect(5))
     with pytest.raises(UsageError, match="inside the mesh"):
         lab.send("http://127.0.0.1:1/")
+
+
+SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"
+ALONE = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: alone, namespace: shop}
+spec: {hosts: [only.rules.example], http: [{route: [{destination: {host: web, port: {number: 8080}}}]}]}
+"""
+
+
+def test_objects_are_applied_to_a_namespace_that_exists(shop: Lab) -> None:
+    shop.apply(SETTINGS, namespace="shop")
+    assert [settings.name for settings in shop.get("cm", namespace="shop")] == ["settings"]
+    assert not shop.get("cm")
+    for text, namespace in ((SETTINGS, "shpo"), (SETTINGS.replace("settings}", "settings, namespace: shpo}"), None)):
+        with pytest.raises(ManifestError, match="there is no namespace shpo") as caught:
+            shop.apply(text, namespace=namespace)
+        assert caught.value.problems[0].line == 3
+    with pytest.raises(UsageError, match="names a namespace of its own"):
+        shop.apply(SHOP, namespace="default")
+
+
+def test_what_there_is_instead_is_told_with_its_namespace(shop: Lab) -> None:
+    with pytest.raises(NotFoundError, match=r"There are: web, web\.shop$"):
+        shop.delete("vs/wbe")
+    with pytest.raises(NotFoundError, match=r"There are: web\.default, web$"):
+        shop.patch("vs/wbe", {"spec": {}}, namespace="shop")
+
+
+def test_pods_are_shown_with_their_namespaces_where_there_are_several(shop: Lab) -> None:
+    assert repr(shop.pods()).startswith("NAMESPACE") and "shop " in repr(shop.pods())
+    assert "VirtualService/web.shop " in repr(shop.status()) and "VirtualService/web " in repr(shop.status())
+    shop.delete("ns/shop")
+    assert repr(shop.pods()).startswith("NAME ")
+
+
+def test_a_namespace_goes_with_all_that_is_in_it(shop: Lab) -> None:
+    shop.delete("ns/shop", "vs/web.shop")
+    assert {thing.namespace for thing in shop.get("all", namespace="*")} == {"default"}
+    assert all(pod.namespace != "shop" for pod in shop.pods())
+
+
+def test_hosts_of_port_80_that_only_a_rule_knows_are_explained(shop: Lab) -> None:
+    shop.apply(ALONE)
+    explained = shop.explain("http://only.rules.example/", source="client")
+    assert explained.agrees is True and explained.explanation.chosen is not None
+    host = "istio-ingressgateway.istio-system.svc.cluster.local"
+    assert shop.explain(f"http://{host}/", source="client", confirm=False).explanation.destinations[0].host == host
+
+
+def test_services_of_one_name_are_two_in_the_graph(shop: Lab) -> None:
+    shop.apply(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: slow, namespace: shop}\n"
+        "spec: {hosts: [web], http: [{timeout: 7s, route: [{destination: {host: web, subset: one}}]}]}\n"
+    )
+    shop.delete("vs/web.shop")
+    seen = shop.send(URL, source="client", count=2) + shop.send("http://web:8080/", source="client", count=3)
+    graph = shop.graph(seen).now()
+    assert {(edge.target, edge.count) for edge in graph.edges} == {("web.shop", 2), ("web.default", 3)}
+    assert "timeout 7s" in graph.nodes["web.shop"].badges and "timeout 7s" not in graph.nodes["web.default"].badges

@@ -60,3 +60,35 @@ def test_a_note_names_what_was_probably_meant() -> None:
     assert (note.ref, note.path) == ("VirtualService/a", "spec.http[0].route[0].destination.host")
     assert "did you mean reviews?" in note.text
     assert str(note).startswith("IST0101 rules.yaml:14, VirtualService/a")
+
+
+def test_a_note_tells_where_istiod_itself_panics() -> None:
+    door = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: door}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: 80, name: http, protocol: HTTP}
+    hosts: %s
+"""
+    (note,) = analyse(parse(read(door % '["*/*", "./shop.example"]')))
+    assert (note.code, note.path, note.line) == ("PANIC", "spec.servers[0].hosts", 9)
+    for hosts in ('["./shop.example", "*/*"]', '["*/*", "*/*"]', '["*/*", "default/shop.example"]'):
+        assert analyse(parse(read(door % hosts))) == []
+    rule = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: far}
+spec: {hosts: ["*.far.example"], resolution: DYNAMIC_DNS, ports: [{name: http, number: 80, protocol: HTTP}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: far}
+spec: {host: "*.far.example", trafficPolicy: {outlierDetection: {interval: 5s}}}
+"""
+    assert [note.code for note in analyse(parse(read(rule)))] == ["PANIC"]
+    assert (
+        analyse(parse(read(rule.replace("outlierDetection: {interval: 5s}", "loadBalancer: {simple: RANDOM}")))) == []
+    )

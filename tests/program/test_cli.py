@@ -442,7 +442,7 @@ def test_an_object_that_only_a_cluster_judges_is_said_to_be_known(tmp_path: Path
     done = run("validate", "-f", str(file))
     assert done.exit_code == 0
     assert "AuthorizationPolicy/p (default): known, not judged: the API server and istiod" in done.output
-    assert "1 accepted, 0 rejected; 1 known, not judged" in done.output
+    assert "1 accepted, 0 rejected; 1 not judged" in done.output
     first, second = map(json.loads, run("validate", "--output", "json", "-f", str(file)).output.splitlines())
     assert "note" not in first and second["note"].startswith("known, not judged")
     assert second["errors"] == second["warnings"] == []
@@ -461,7 +461,37 @@ def test_people_are_told_what_a_misspelt_kind_may_mean(tmp_path: Path):
     )
     done = run("validate", "-f", str(file))
     assert done.exit_code == 3 and "Did you mean VirtualService?" in done.output
-    assert "Write networking.istio.io/v1." in done.output and "Did you mean Service?" in done.output
+    assert "Write apiVersion: networking.istio.io/v1." in done.output and "Did you mean Service?" in done.output
+
+
+def test_validate_judges_every_kind_that_the_lab_knows(tmp_path: Path):
+    file = tmp_path / "all.yaml"
+    file.write_text(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: WEB}\nspec: {ports: [{port: 80}]}\n"
+        "---\nmetadata: {name: x}\n"
+        "---\napiVersion: extensions/v1beta1\nkind: Deployment\nmetadata: {name: old}\n"
+        "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: door}\n"
+        "---\napiVersion: example.com/v1\nkind: Thing\nmetadata: {name: thing}\n"
+    )
+    done = run("validate", "-f", str(file))
+    assert done.exit_code == 3
+    for told in (
+        "all.yaml:1: Service/WEB (default): rejected\n  error, line 3: metadata.name: 'WEB' is not a valid name",
+        "all.yaml:6: an object without kind: rejected",
+        "error, line 8: apiVersion: there is no Deployment in apiVersion 'extensions/v1beta1'. Write apiVersion: apps",
+        "Ingress/door (default): not judged: it lets requests for a host in. Write a Gateway and a VirtualService.",
+        "Thing/thing (default): not judged: the lab does not know this kind",
+        "0 accepted, 3 rejected; 2 not judged",
+    ):
+        assert told in done.output
+
+
+def test_validate_says_what_old_spellings_are_called_today(tmp_path: Path):
+    file = tmp_path / "old.yaml"
+    file.write_text(GOOD.replace("networking.istio.io/v1", "networking.istio.io/v1alpha3"))
+    done = run("validate", "-f", str(file))
+    assert done.exit_code == 0 and "note, line 1: apiVersion: networking.istio.io/v1alpha3 is the oldest" in done.output
+    assert "OLD" not in run("validate", "--analyze", "-f", str(file)).output, "said once"
 
 
 def test_a_problem_of_a_file_does_not_speak_of_changes(tmp_path: Path):

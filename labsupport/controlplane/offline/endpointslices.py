@@ -49,7 +49,11 @@ def given_endpoints(
             key = (namespace, str(meta.get("name", "")))
             if selectors.get(key) is False:
                 mirrored.setdefault(key, []).extend(_endpoints(raw, namespace, finder))
-    return {**mirrored, **endpoints}
+    # An address that moves from one slice to another is in both for a while; it counts once.
+    return {
+        service: list({(endpoint.address, endpoint.port_name): endpoint for endpoint in listed}.values())
+        for service, listed in {**mirrored, **endpoints}.items()
+    }
 
 
 class _Pods:

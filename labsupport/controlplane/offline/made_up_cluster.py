@@ -224,6 +224,7 @@ def _pod(
         ports=ports,
         injected=not spec.host_network,
         ready=ready,
+        leaving=status.get("phase") in ("Succeeded", "Failed") or template.metadata.deletion_timestamp is not None,
         service_account=spec.service_account_name or "default",
         node=node,
         locality=locality or localities.get(node, ""),

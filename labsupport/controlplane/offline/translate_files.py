@@ -42,7 +42,7 @@ def run(
         (``untranslated``).
 
     Raises:
-        ManifestError: the input is no set of objects.
+        ManifestError: the input is no set of objects, or istiod refuses its mesh configuration.
         UsageError: the proxy is not named in one of these forms.
     """
     given = read_input([document for source in files for document in documents_of(source)])

@@ -56,7 +56,7 @@ def _selected_endpoints(
     wanted = labels.items()
     endpoints = []
     for pod in sorted(pods, key=lambda pod: pod.name):
-        if not pod.ready or not wanted <= dict(pod.labels).items():
+        if pod.leaving or not pod.ready or not wanted <= dict(pod.labels).items():
             continue
         for port in spec.ports:
             number = _number(port, pod.ports)

@@ -8,12 +8,14 @@ from datetime import timedelta
 
 import yaml
 
-from labsupport.model import ConfigMap, parse_duration
+from labsupport.controlplane.registry.meshfields import MeshFields, refused
+from labsupport.errors import ManifestError, Problem
+from labsupport.model import ConfigMap
 from labsupport.model.kinds.loadbalancer import LocalityLoadBalancerSetting, ZoneAwareLoadBalancerSetting
 from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings, OutlierDetection, TcpKeepalive
 from labsupport.model.kinds.virtualservice import HTTPRetry
-from labsupport.model.schema.base import Resource, Schema
-from labsupport.model.schema.protojson import decode
+from labsupport.model.schema.base import Origin, Resource
+from labsupport.model.schema.protojson import DecodeError, decode
 from labsupport.records import JsonObject
 
 __all__ = ["DEFAULT_MESH_CONFIG", "MeshConfig", "read_mesh_config", "unread_fields"]
@@ -41,6 +43,7 @@ class MeshConfig:
         path_normalization: ``normalization`` of ``pathNormalization``.
         access_log: ``accessLogFile``, ``accessLogEncoding`` and ``accessLogFormat``; no file is no log.
         ecdh_curves, cipher_suites: of ``tlsDefaults``.
+        auto_mtls: whether sidecars use mutual TLS where both ends have one.
     """
 
     outbound_traffic_policy: str = "ALLOW_ANY"
@@ -61,6 +64,7 @@ class MeshConfig:
     access_log: tuple[str, str, str] = ("", "TEXT", "")
     ecdh_curves: tuple[str, ...] = ()
     cipher_suites: tuple[str, ...] = ()
+    auto_mtls: bool = True
 
 
 DEFAULT_MESH_CONFIG = MeshConfig()
@@ -68,53 +72,38 @@ DEFAULT_MESH_CONFIG = MeshConfig()
 
 
 _DYNAMIC = "ALLOW_ANY_DYNAMIC_DNS"
-_EXPORTS = {
-    "defaultServiceExportTo": "default_service_export_to",
-    "defaultVirtualServiceExportTo": "default_virtual_service_export_to",
-    "defaultDestinationRuleExportTo": "default_destination_rule_export_to",
-}
-_KNOWN = frozenset(
-    (
-        *_EXPORTS,
-        "accessLogEncoding",
-        "accessLogFile",
-        "accessLogFormat",
-        "connectTimeout",
-        "defaultHttpRetryPolicy",
-        "defaultTrafficPolicy",
-        "h2UpgradePolicy",
-        "localityLbSetting",
-        "outboundTrafficPolicy",
-        "pathNormalization",
-        "protocolDetectionTimeout",
-        "tcpKeepalive",
-        "tlsDefaults",
-        "zoneAwareLbSetting",
-    )
-)
 
 
 def unread_fields(resource: Resource) -> list[str]:
     """Names of the fields that a ConfigMap with the mesh configuration sets and that play no part here."""
-    written = _written((resource,))
-    unread = set(written) - _KNOWN
-    if _block(written, "outboundTrafficPolicy").get("mode") == _DYNAMIC:
+    written = _load(_text((resource,)))
+    unread = set(written) - {str(field.alias) for field in MeshFields.model_fields.values()}
+    policy = written.get("outboundTrafficPolicy")
+    if isinstance(policy, dict) and policy.get("mode") == _DYNAMIC:
         unread.add("outboundTrafficPolicy")
     return sorted(unread)
 
 
-def _written(objects: Iterable[Resource]) -> JsonObject:
-    text = ""
+def _object(objects: Iterable[Resource]) -> ConfigMap | None:
+    """The ConfigMap with the mesh configuration."""
+    last = None
     for resource in objects:
         if isinstance(resource, ConfigMap) and (resource.name, resource.namespace) == ("istio", "istio-system"):
-            text = resource.data.get("mesh", "")
-    written = yaml.load(text, Loader=yaml.CSafeLoader)
+            last = resource
+    return last
+
+
+def _text(objects: Iterable[Resource]) -> str:
+    resource = _object(objects)
+    return resource.data.get("mesh", "") if resource is not None else ""
+
+
+def _load(text: str) -> JsonObject:
+    try:
+        written = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return {}
     return written if isinstance(written, dict) else {}
-
-
-def _block(written: JsonObject, name: str) -> JsonObject:
-    value = written.get(name)
-    return value if isinstance(value, dict) else {}
 
 
 def read_mesh_config(objects: Iterable[Resource], text: str = "") -> MeshConfig:
@@ -126,41 +115,69 @@ def read_mesh_config(objects: Iterable[Resource], text: str = "") -> MeshConfig:
 
     Returns:
         The configuration, with Istio's defaults for what is not written.
+
+    Raises:
+        ManifestError: istiod refuses it; it would go on with the configuration before.
     """
-    more = yaml.load(text, Loader=yaml.CSafeLoader)
-    written = {**_written(objects), **(more if isinstance(more, dict) else {})}
-    fields: JsonObject = {}
-    policy = written.get("outboundTrafficPolicy")
-    if policy is not None:
-        mode = policy.get("mode", "REGISTRY_ONLY")
+    resource = _object(objects)
+    for source in (_text(objects), text):
+        _readable(source, resource if source is not text else None)
+    written = {**_load(_text(objects)), **_load(text)}
+    if not written:
+        return DEFAULT_MESH_CONFIG
+    try:
+        fields = decode(MeshFields, written, "")
+    except DecodeError as error:
+        raise _refusal([(error.path.lstrip("."), str(error))], resource) from None
+    if problems := refused(fields):
+        raise _refusal(problems, resource)
+    policy, traffic, default = fields.outbound_traffic_policy, fields.default_traffic_policy, DEFAULT_MESH_CONFIG
+    return MeshConfig(
         # The nearest mode that is translated; see unread_fields.
-        fields["outbound_traffic_policy"] = "ALLOW_ANY" if mode == _DYNAMIC else mode
-    for name, field in (("connectTimeout", "connect_timeout"), ("protocolDetectionTimeout", "detection_timeout")):
-        if written.get(name) is not None:
-            fields[field] = parse_duration(written[name])
-    fields["h2_upgrade"] = written.get("h2UpgradePolicy") == "UPGRADE"
-    fields["path_normalization"] = str(_block(written, "pathNormalization").get("normalization") or "DEFAULT")
-    fields["access_log"] = (
-        str(written.get("accessLogFile") or ""),
-        str(written.get("accessLogEncoding") or "TEXT"),
-        str(written.get("accessLogFormat") or ""),
+        outbound_traffic_policy="REGISTRY_ONLY"
+        if policy is not None and policy.mode == "REGISTRY_ONLY"
+        else "ALLOW_ANY",
+        connect_timeout=fields.connect_timeout or default.connect_timeout,
+        default_http_retry_policy=fields.default_http_retry_policy,
+        locality_lb_setting=fields.locality_lb_setting,
+        h2_upgrade=fields.h2_upgrade_policy == "UPGRADE",
+        tcp_keepalive=fields.tcp_keepalive,
+        default_service_export_to=_shown(fields.default_service_export_to),
+        default_virtual_service_export_to=_shown(fields.default_virtual_service_export_to),
+        default_destination_rule_export_to=_shown(fields.default_destination_rule_export_to),
+        default_connection_pool=traffic.connection_pool if traffic is not None else None,
+        default_outlier_detection=traffic.outlier_detection if traffic is not None else None,
+        zone_aware_lb_setting=fields.zone_aware_lb_setting,
+        detection_timeout=fields.protocol_detection_timeout or default.detection_timeout,
+        path_normalization=fields.path_normalization.normalization if fields.path_normalization else "DEFAULT",
+        access_log=(fields.access_log_file, fields.access_log_encoding, fields.access_log_format),
+        ecdh_curves=tuple(fields.tls_defaults.ecdh_curves) if fields.tls_defaults else (),
+        cipher_suites=tuple(fields.tls_defaults.cipher_suites) if fields.tls_defaults else (),
+        auto_mtls="enable_auto_mtls" not in fields.model_fields_set or fields.enable_auto_mtls,
     )
-    tls = _block(written, "tlsDefaults")
-    fields["ecdh_curves"] = tuple(tls.get("ecdhCurves") or ())
-    fields["cipher_suites"] = tuple(tls.get("cipherSuites") or ())
-    policies = _block(written, "defaultTrafficPolicy")
-    model: type[Schema]
-    for block, name, field, model in (
-        (written, "defaultHttpRetryPolicy", "default_http_retry_policy", HTTPRetry),
-        (written, "localityLbSetting", "locality_lb_setting", LocalityLoadBalancerSetting),
-        (written, "zoneAwareLbSetting", "zone_aware_lb_setting", ZoneAwareLoadBalancerSetting),
-        (written, "tcpKeepalive", "tcp_keepalive", TcpKeepalive),
-        (policies, "connectionPool", "default_connection_pool", ConnectionPoolSettings),
-        (policies, "outlierDetection", "default_outlier_detection", OutlierDetection),
-    ):
-        if block.get(name) is not None:
-            fields[field] = decode(model, block[name], name)
-    for name, field in _EXPORTS.items():
-        if written.get(name) is not None:
-            fields[field] = frozenset(written[name])
-    return MeshConfig(**fields) if written else DEFAULT_MESH_CONFIG
+
+
+def _shown(namespaces: Iterable[str]) -> frozenset[str]:
+    return frozenset(namespaces) or frozenset("*")
+
+
+def _readable(text: str, resource: ConfigMap | None) -> None:
+    try:
+        written = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise _refusal([("", f"is no YAML: {str(error).splitlines()[0]}")], resource) from None
+    if not isinstance(written, dict | None):
+        raise _refusal([("", "must be a mapping with fields")], resource)
+
+
+def _refusal(problems: Iterable[tuple[str, str]], resource: ConfigMap | None) -> ManifestError:
+    origin = resource.origin if resource is not None else Origin()
+    return ManifestError(
+        Problem(
+            " ".join(("istiod refuses the mesh configuration:", *filter(None, (path, message)))),
+            origin.file,
+            line=origin.line_of("data.mesh"),
+            object="ConfigMap/istio" if resource is not None else "",
+        )
+        for path, message in problems
+    )

@@ -116,8 +116,8 @@ class ServiceRecord:
 
     @cached_property
     def port_by_number(self) -> Mapping[int, RegistryPort]:
-        """Its ports by number; the first of a number counts."""
-        return {port.number: port for port in reversed(self.ports)}
+        """Its ports by number; the first of a number counts, and a UDP port, which no proxy serves, never does."""
+        return {port.number: port for port in reversed(self.ports) if port.protocol != "UDP"}
 
     def port(self, number: int) -> RegistryPort | None:
         """The port of a number, if it has it."""

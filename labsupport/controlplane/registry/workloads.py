@@ -28,6 +28,8 @@ CLUSTER_ID = "Kubernetes"
 """Name of the only cluster, as Istio calls it by default."""
 
 _TLS_MODE = "security.istio.io/tlsMode"
+_HEALTH_CHECKS = "proxy.istio.io/health-checks-enabled"
+_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 
 
 def tls_mode(labels: Mapping[str, str], injected: bool) -> str:
@@ -141,7 +143,19 @@ def _entry_record(resource: WorkloadEntry) -> WorkloadRecord:
     return workload_record(resource.name, resource.namespace, resource.spec, labels)
 
 
+def _healthy(resource: WorkloadEntry) -> bool:
+    """Whether it takes calls: with health checks not before one has passed, which its status then says."""
+    if resource.metadata.annotations.get(_HEALTH_CHECKS) not in _TRUE:
+        return True
+    conditions = resource.status.conditions if resource.status is not None else []
+    return any(condition.type == "Healthy" and condition.status == "True" for condition in conditions)
+
+
 def workload_entries(resources: Iterable[WorkloadEntry]) -> list[WorkloadRecord]:
-    """The records of all WorkloadEntries, by name; labels of the object count besides those of its spec."""
-    records = [MEMO.get("WorkloadEntry", (resource,), (), partial(_entry_record, resource)) for resource in resources]
+    """The records of all WorkloadEntries that take calls, by name; labels of the object count, too."""
+    records = [
+        MEMO.get("WorkloadEntry", (resource,), (), partial(_entry_record, resource))
+        for resource in resources
+        if _healthy(resource)
+    ]
     return sorted(records, key=lambda record: (record.namespace, record.name))

@@ -137,7 +137,7 @@ def _outbound(
     if h2_upgrade(policy, port.protocol, context.mesh) and not _has_protocol(options):
         options["explicit_http_config"] = {"http2_protocol_options": {}}
     apply_connection_pool(cluster, options, policy, context.mesh)
-    apply_outlier_detection(cluster, policy)
+    apply_outlier_detection(cluster, policy, service)
     if discovery in ("STRICT_DNS", "LOGICAL_DNS"):
         groups = locality_groups(context, service, port, rule, subset, names_too=True)
         if not groups:
@@ -149,7 +149,7 @@ def _outbound(
             "endpoints": apply_to_endpoints(context, groups, setting, failover=failover),
         }
     apply_load_balancer(context, service, cluster, policy)
-    apply_tls(context, cluster, options, service, rule, policy)
+    apply_tls(context, cluster, options, service, port, rule, policy)
     if cluster["type"] == "ORIGINAL_DST":
         cluster["lb_policy"] = "CLUSTER_PROVIDED"
     if cluster["type"] == "EDS":
@@ -198,7 +198,7 @@ def _dynamic(context: Context, service: ServiceRecord, port: RegistryPort, name:
     if is_http2(port.protocol) or h2_upgrade(policy, port.protocol, context.mesh):
         options["explicit_http_config"] = {"http2_protocol_options": {}}
     apply_connection_pool(cluster, options, policy, context.mesh)
-    apply_tls(context, cluster, options, service, rule, policy)
+    apply_tls(context, cluster, options, service, port, rule, policy)
     metadata: JsonObject = {"external": True} if service.mesh_external else {}
     if rule is not None:
         metadata |= _origin(rule, policy)
@@ -269,7 +269,7 @@ def _inbound(context: Context, inbound: InboundPort) -> JsonObject:
         endpoint = {"endpoint": {"address": socket_address(*inbound.endpoint)}}
         cluster["type"] = "STATIC"
         cluster["load_assignment"] = {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}
-    if inbound.endpoint is None or inbound.endpoint[0] != "127.0.0.1":
+    if inbound.endpoint is None or inbound.endpoint[0] not in ("127.0.0.1", "::1"):
         cluster["upstream_bind_config"] = _INBOUND_SOURCE
     options: JsonObject = {}
     if is_http2(inbound.port.protocol):

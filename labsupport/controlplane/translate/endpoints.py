@@ -38,6 +38,8 @@ def build_endpoints(context: Context, clusters: Mapping[str, JsonObject]) -> dic
         rule = context.rule(service.hostname)
         place = context.place(service, rule)
         for port in service.ports:
+            if port.protocol == "UDP":
+                continue
             make = partial(_assignments, context, service, port, rule)
             for name, assignment in MEMO.get("endpoints", (service, port, rule, context.mesh), place, make).items():
                 cluster = clusters.get(name)
@@ -106,7 +108,8 @@ def locality_groups(
     policy = rule_policy(rule, subset, port.number)
     outlier = policy.outlier_detection if policy is not None else None
     # With a minimum share of healthy endpoints Envoy may fall back to all of them, so the unready must not be there.
-    only_healthy = outlier is not None and bool(outlier.min_health_percent)
+    panics = outlier is not None and bool(outlier.min_health_percent)
+    only_healthy = panics and not service.traffic_distribution
     chosen = rule.subset(subset) if rule is not None and subset else None
     mutual = _mutual_tls(rule, subset, port.number)
     groups: dict[str, list[tuple[Endpoint, JsonObject]]] = {}

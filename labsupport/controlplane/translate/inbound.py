@@ -83,12 +83,13 @@ def _ingress(context: Context, sidecar: Sidecar, targets: Sequence[PortTarget]) 
 
 
 def _endpoint(context: Context, text: str) -> tuple[str, int] | None:
-    """``defaultEndpoint``: a port of localhost, of the pod's own address (0.0.0.0), or a Unix domain socket."""
+    """``defaultEndpoint``: a port of localhost, of the pod's own address (0.0.0.0, [::]), or a Unix domain socket."""
     if not text:
         return None
     if text.startswith("unix://"):
         return text, 0
     host, _, port = text.rpartition(":")
-    if not port.isdigit():
+    # Without a host, calls go where they were meant to.
+    if not (host and port.isdigit()):
         return None
-    return (context.pod.ip if host == UNSPECIFIED else _LOCALHOST), int(port)
+    return {UNSPECIFIED: context.pod.ip, "[::]": "::1"}.get(host, _LOCALHOST), int(port)

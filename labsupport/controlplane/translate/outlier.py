@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labsupport.controlplane.registry.services import ServiceRecord
 from labsupport.controlplane.translate.connection_pool import percent
 from labsupport.controlplane.translate.names import duration
 from labsupport.controlplane.translate.policy import PortPolicy
@@ -10,7 +11,7 @@ from labsupport.records import JsonObject
 __all__ = ["apply_outlier_detection"]
 
 
-def apply_outlier_detection(cluster: JsonObject, policy: PortPolicy | None) -> None:
+def apply_outlier_detection(cluster: JsonObject, policy: PortPolicy | None, service: ServiceRecord) -> None:
     """Set outlier detection and the panic threshold of a cluster; nothing without the block."""
     rule = policy.outlier_detection if policy is not None else None
     if rule is None:
@@ -36,4 +37,6 @@ def apply_outlier_detection(cluster: JsonObject, policy: PortPolicy | None) -> N
             result["enforcing_consecutive_local_origin_failure"] = 100
         result["enforcing_local_origin_success_rate"] = 0
     cluster["outlier_detection"] = result
-    cluster["common_lb_config"]["healthy_panic_threshold"] = percent(rule.min_health_percent or 0)
+    # A service whose traffic prefers what is near lists its unready endpoints too, and no panic may pick those.
+    threshold = 0 if service.traffic_distribution else rule.min_health_percent or 0
+    cluster["common_lb_config"]["healthy_panic_threshold"] = percent(threshold)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from labsupport.controlplane.registry.destinationrules import MergedRule
 from labsupport.controlplane.registry.meshconfig import MeshConfig
-from labsupport.controlplane.registry.services import ServiceRecord
+from labsupport.controlplane.registry.services import RegistryPort, ServiceRecord
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.policy import PortPolicy
 from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, ProxyProtocol
@@ -59,6 +59,7 @@ def apply_tls(
     cluster: JsonObject,
     options: JsonObject,
     service: ServiceRecord,
+    port: RegistryPort,
     rule: MergedRule | None,
     policy: PortPolicy | None,
 ) -> None:
@@ -69,12 +70,15 @@ def apply_tls(
         cluster: the cluster, changed in place.
         options: its HttpProtocolOptions, changed in place.
         service: the service it leads to.
+        port: the port of it.
         rule: the DestinationRule that counts for it.
         policy: the policy of that rule that counts for it.
     """
     settings = policy.tls if policy is not None else None
-    if settings is not None and settings.mode == "ISTIO_MUTUAL" and service.resolution == "DYNAMIC_DNS":
-        _check_called_name(cluster, options, service, settings)
+    # Without a word about TLS, sidecars talk mutual TLS or plain text.
+    chooses = settings is None and context.mesh.auto_mtls and _may_be_mutual(service, port, rule)
+    if service.resolution == "DYNAMIC_DNS" and (chooses or (settings is not None and settings.mode == "ISTIO_MUTUAL")):
+        _check_called_name(cluster, options, service, settings or ClientTLSSettings())
     if settings is not None and settings.mode in ("SIMPLE", "MUTUAL"):
         by_configmap = settings.credential_name.startswith("configmap://")
         selected = rule is not None and rule.selector is not None
@@ -83,9 +87,19 @@ def apply_tls(
             _originate(cluster, options, service, settings, context.mesh)
     mutual = settings is not None and settings.mode == "ISTIO_MUTUAL"
     if policy is not None and policy.proxy_protocol is not None and not mutual:
-        # Without a word about TLS, sidecars talk mutual TLS or plain text; here only the latter is left of that choice.
-        chooses = settings is None and not service.mesh_external and cluster.get("type") != "ORIGINAL_DST"
+        # Of the choice between mutual TLS and plain text only the latter is left here.
         _proxy_protocol(cluster, policy.proxy_protocol, chooses=chooses)
+
+
+def _may_be_mutual(service: ServiceRecord, port: RegistryPort, rule: MergedRule | None) -> bool:
+    """Whether sidecars try mutual TLS with a service of which no rule says so."""
+    policy = rule.traffic_policy if rule is not None else None
+    balancer = policy.load_balancer if policy is not None else None
+    if service.resolution == "PASSTHROUGH" or (balancer is not None and balancer.simple == "PASSTHROUGH"):
+        # Where the caller picks the address, one endpoint without a sidecar decides for all.
+        endpoints = service.endpoints_by_number(port)
+        return bool(endpoints) and all(endpoint.tls_mode != "disabled" for endpoint in endpoints)
+    return not service.mesh_external
 
 
 def _check_called_name(

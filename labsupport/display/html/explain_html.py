@@ -121,7 +121,7 @@ def _lists(told: Explanation) -> str:
 def _subtitle(told: Explanation) -> str:
     headers = "".join(f", {name}: {value}" for name, value in told.headers.items())
     where = f", decided in the {told.proxy_kind} of {told.proxy}" if told.proxy else ", no proxy on the caller's side"
-    return f"{told.method} {told.url}{headers} from {told.source}{where}"
+    return f"{told.asked}{headers} from {told.source}{where}"
 
 
 def explanation_html(told: Explanation) -> str:

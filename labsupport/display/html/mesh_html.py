@@ -11,7 +11,7 @@ from labsupport.display.drawing.marks import version_mark
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import breakable, el, esc
 from labsupport.errors import UsageError
-from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, Pods
+from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, Pods, rule_name
 from labsupport.records import AccessRecord, Pod, RuleStatus
 
 if TYPE_CHECKING:
@@ -45,11 +45,15 @@ def _pods(pods: Pods) -> str:
     rows = [_pod_row(pod) for pod in pods]
     if not crashed:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
+    names = ["namespace"] if pods.several_namespaces else []
+    if names:
+        rows = [[esc(pod.namespace), *row] for pod, row in zip(pods, rows, strict=True)]
+        heads = [*names, *heads]
     if isinstance(pods, LabelledPods):
         heads.append("labels")
         labels = (esc(words.labels(pod.labels)).replace(",", ",<wbr>") for pod in pods)
         rows = [[*row, el("code", text)] for row, text in zip(rows, labels, strict=True)]
-    return table(heads, rows, numeric=frozenset({4}), caption="pods")
+    return table(heads, rows, numeric=frozenset({4 + len(names)}), caption="pods")
 
 
 def pods_html(pods: Pods) -> str:
@@ -58,12 +62,12 @@ def pods_html(pods: Pods) -> str:
     return panel("Pods", _pods(pods) if pods else "no pods", subtitle=f"{len(pods)}, {ready} ready")
 
 
-def _rule_row(rule: RuleStatus) -> list[str]:
+def _rule_row(rule: RuleStatus, name: str) -> list[str]:
     if not rule.in_force_since_s:
-        return [esc(rule.ref), "not yet" if rule.proxies else "concerns no proxy", "", ""]
+        return [esc(name), "not yet" if rule.proxies else "concerns no proxy", "", ""]
     since = time.strftime("%H:%M:%S", time.localtime(rule.in_force_since_s))
     proxies = el("span", words.plural(len(rule.proxies), "proxy", "proxies"), title=", ".join(rule.proxies))
-    return [esc(rule.ref), since, words.duration(rule.in_force_after_s), proxies]
+    return [esc(name), since, words.duration(rule.in_force_after_s), proxies]
 
 
 def status_title(status: LabStatus) -> str:
@@ -84,12 +88,13 @@ def status_parts(status: LabStatus) -> dict[str, str]:
     Returns:
         ``pods``, ``rules``, ``addresses`` and ``notes`` as HTML; a section without content is an empty text.
     """
-    rules = [_rule_row(rule) for rule in status.rules]
+    rules = [_rule_row(rule, rule_name(rule, status.namespace)) for rule in status.rules]
     urls = [[esc(name), _link(url)] for name, url in status.urls.items()]
     if any(pod.service == _PAGE for pod in status.pods) and (gateway := status.urls.get("gateway")):
         urls.append(["the page", _link(f"{gateway.rstrip('/')}/{_PAGE}")])
     notes = [el("div", f"▶ traffic to {esc(text)}") for text in status.traffic]
     notes += [el("div", f"⚠ {esc(text)}") for text in status.warnings]
+    notes += [el("div", f"note: {esc(text)}") for text in status.notes]
     if status.last_error:
         error = el("div", el("b", "✗ last error: ", class_="e"), esc(status.last_error))
         notes.append(el("div", error, style="white-space:pre-wrap"))

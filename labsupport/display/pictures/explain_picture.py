@@ -174,7 +174,7 @@ def _way(told: Explanation, frame: _ExplainFrame) -> tuple[str, float, float]:
     rules = [_fitted(box, frame.rules) for box in _rules(told, frame.rules - 32)]
     ends = [_fitted(box, frame.ends) for box in _ends(told)]
     headers = [(f"{name}: {value}", "") for name, value in told.headers.items()]
-    asked = (f"{told.source.partition(' ')[0]} asks", "d"), (f"{told.method} {told.url}", "b")
+    asked = (f"{told.source.partition(' ')[0]} asks", "d"), (told.asked, "b")
     request = _fitted(_Box((*asked, *headers)), frame.rules)
     x, y, parts = 2.0, 2.0, [_drawn(request, 2.0, 2.0, frame.rules)]
     middle = x + 26
@@ -220,7 +220,7 @@ def way_figure(told: Explanation) -> Figure:
         told: why a request goes where it goes.
     """
     body, wide, high = _way(told, _WIDE)
-    title, subtitle = "The way through the rules", f"{told.method} {told.url} from {told.source}"
+    title, subtitle = "The way through the rules", f"{told.asked} from {told.source}"
     return Figure(title, subtitle, body, wide, high, _summary(told), narrow=_way(told, _NARROW))
 
 
@@ -233,7 +233,7 @@ def way_html(told: Explanation) -> str:
     made = []
     for name, frame in (("ws-big", _WIDE), ("ws-small", _NARROW)):
         body, wide, high = _way(told, frame)
-        label = f"The way of {told.method} {told.url} through the rules"
+        label = f"The way of {told.asked} through the rules"
         image = svg(body, width=wide, height=high, label=label, description=_summary(told))
         made.append(el("div", image, class_=name))
     return el("div", *made, class_="ws-fit")

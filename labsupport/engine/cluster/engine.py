@@ -317,6 +317,10 @@ class ClusterEngine:
             if kind in ("*", resource.kind) and name in (None, resource.name)
         ]
 
+    def built_in(self) -> list[Resource]:
+        """None: what a cluster has besides belongs to others."""
+        return []
+
     def pods(self) -> list[Pod]:
         """All pods, the ingress gateway included; those that are ending are left out."""
         self._check()

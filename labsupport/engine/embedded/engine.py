@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from labsupport import paths
+from labsupport.controlplane.desired import key_of, others_of
 from labsupport.controlplane.entrances import Entrance
 from labsupport.engine import dumps
 from labsupport.engine.embedded.accesslog import AccessLogReader
@@ -191,8 +192,7 @@ class EmbeddedEngine:
                 resource.namespace or namespace
             ) == namespace:
                 return resource
-        there = ", ".join(resource.name for resource in objects if resource.kind == ref.kind)
-        raise NotFoundError(f"{ref} does not exist. There are: {there or f'no {ref.kind} at all'}")
+        raise NotFoundError(f"{ref} does not exist. {others_of(objects, ref, self.namespace)}")
 
     def when_changed(self, hear: Callable[[str, ApplyResult, Sequence[Resource]], None]) -> None:
         """Have a function called after each change that kubectl or another client of the API has made."""
@@ -212,6 +212,12 @@ class EmbeddedEngine:
                 resource.kind == "Namespace" or namespace == "*" or resource.namespace == (namespace or self.namespace)
             )
         ]
+
+    def built_in(self) -> list[Resource]:
+        """Objects of the mesh itself, which nobody applied: the lab's namespace and the gateway's Service."""
+        applied = {key_of(resource) for resource in self._call("get")}
+        objects: list[Resource] = self._call("get", built_in=True)
+        return [resource for resource in objects if key_of(resource) not in applied]
 
     def pods(self) -> list[Pod]:
         """All pods, the ingress gateway included; those that are ending are left out."""

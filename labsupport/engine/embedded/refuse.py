@@ -130,15 +130,6 @@ def _deployment(deployment: Deployment, images: Programs) -> Iterator[Refusal]:
         yield f"{at}.initContainers", "the embedded mesh runs no init containers", _CLUSTER
     if pod.host_network:
         yield f"{at}.hostNetwork", "pods of the embedded mesh have no host network", _CLUSTER
-    labels = deployment.spec.template.metadata.labels
-    for label, value in deployment.spec.selector.match_labels.items():
-        if labels.get(label) != value:
-            yield (
-                f"spec.selector.matchLabels.{label}",
-                f"the selector does not match the pods' labels: {label} is {value!r} here "
-                f"and {labels.get(label, '(missing)')!r} in spec.template.metadata.labels",
-                "Write the same in both",
-            )
     if (deployment.spec.replicas or 0) > MOST_REPLICAS:
         yield (
             "spec.replicas",

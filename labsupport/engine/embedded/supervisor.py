@@ -14,7 +14,7 @@ from typing import Any
 
 from labsupport import paths
 from labsupport.controlplane import entrances
-from labsupport.controlplane.desired import Key, ServiceAddresses, key_of, merge, remove
+from labsupport.controlplane.desired import Key, ServiceAddresses, homeless, key_of, merge, remove
 from labsupport.controlplane.encode import ORDER
 from labsupport.controlplane.entrances import Entrance
 from labsupport.engine.dangling import dangling
@@ -161,7 +161,8 @@ class Supervisor:
         async with self._changing:
             before = self._control.objects
             after, changes = merge(before, objects)
-            problems = dangling(after) if any(resource.kind == "Deployment" for resource in objects) else []
+            problems = homeless(after, objects)
+            problems += dangling(after) if any(resource.kind == "Deployment" for resource in objects) else []
             given = {key_of(resource) for resource in objects}
             problems = problems or refuse.taken_node_ports(sorted(after, key=lambda other: key_of(other) in given))
             if problems:

@@ -30,6 +30,7 @@ def analyse_virtual_services(world: World) -> None:
             _host(rule, path, destination, world)
             _subset(rule, path, destination, subsets, world)
         _gateways(rule, gateways, world)
+        _not_http(rule, world)
     _same_host(world)
 
 
@@ -74,6 +75,17 @@ def _host(rule: VirtualService, path: str, destination: Destination, world: Worl
         ports = ", ".join(map(str, host.ports)) or "none"
         text = f"{destination.host} has no port {destination.port.number}; its ports are {ports}"
         world.note("IST0101", "error", rule, f"{path}.port.number", text)
+
+
+def _not_http(rule: VirtualService, world: World) -> None:
+    """Note HTTP rules for a host none of whose ports speaks HTTP."""
+    if not rule.spec.http or (rule.spec.gateways and "mesh" not in rule.spec.gateways):
+        return
+    for index, name in enumerate(rule.spec.hosts):
+        host = world.host(name, world.namespace(rule), rule.spec.export_to)
+        if host is not None and not host.http:
+            text = f"no port of {name} speaks HTTP, so the http rules have no effect; name a port http or http-..."
+            world.note("PROTOCOL", "warning", rule, f"spec.hosts[{index}]", text)
 
 
 def _guess(host: str, namespace: str, world: World) -> str:

@@ -11,6 +11,7 @@ from labsupport import words
 from labsupport.model.kinds.apps import DaemonSet, Deployment, ReplicaSet, StatefulSet
 from labsupport.model.kinds.core import BarePod, Namespace, Service
 from labsupport.model.kinds.serviceentry import ServiceEntry
+from labsupport.model.protocols import is_http_or_sniffed, kubernetes_protocol, parse
 from labsupport.model.schema.base import Resource
 
 __all__ = ["DOMAIN", "Host", "Note", "PodLabels", "World", "full_host"]
@@ -26,7 +27,8 @@ class Note:
     """Something worth knowing about one object among the others; it blocks nothing.
 
     Args:
-        code: the code of ``istioctl analyze``, such as ``IST0101``.
+        code: the code of ``istioctl analyze``, such as ``IST0101``; ``PROTOCOL``, ``PANIC`` where istiod itself fails,
+            ``OLD`` for a spelling of earlier times.
         level: ``error`` (requests will fail), ``warning`` or ``info``.
         kind, namespace, name: the object.
         path: field path; empty for the whole object.
@@ -83,15 +85,22 @@ class Host:
     Args:
         ports: its ports.
         selector: labels of a ServiceEntry's workloadSelector.
+        http: whether HTTP rules act on one of its ports.
     """
 
     ports: tuple[int, ...]
     selector: Mapping[str, str] = field(default_factory=dict)
+    http: bool = True
 
 
 def full_host(host: str, namespace: str) -> str:
     """Complete a short host name with its namespace; wildcards and names with dots stay."""
     return host if host.startswith("*") or "." in host else f"{host}.{namespace}.{DOMAIN}"
+
+
+def _any_http(protocols: Sequence[str]) -> bool:
+    """Whether one of the protocols is HTTP or found out per connection; of no ports nothing can be said."""
+    return not protocols or any(map(is_http_or_sniffed, protocols))
 
 
 class World:
@@ -158,13 +167,18 @@ class World:
         for entry in self.of(ServiceEntry):
             space = self.namespace(entry)
             selector = entry.spec.workload_selector.labels if entry.spec.workload_selector is not None else {}
-            host = Host(tuple(port.number for port in entry.spec.ports), selector)
+            protocols = [parse(port.protocol) for port in entry.spec.ports]
+            host = Host(tuple(port.number for port in entry.spec.ports), selector, http=_any_http(protocols))
             for name in entry.spec.hosts:
                 for scope in entry.spec.export_to or ["*"]:
                     hosts[space if scope == "." else scope, full_host(name, space)] = host
         for service in self.of(Service):
             space = self.namespace(service)
-            host = Host(tuple(port.port for port in service.spec.ports))
+            protocols = [
+                kubernetes_protocol(port.port, port.name, port.protocol, port.app_protocol)
+                for port in service.spec.ports
+            ]
+            host = Host(tuple(port.port for port in service.spec.ports), http=_any_http(protocols))
             scopes = service.metadata.annotations.get("networking.istio.io/exportTo", "*").split(",")
             for scope in (text.strip() for text in scopes):
                 hosts[space if scope == "." else scope, full_host(service.name, space)] = host

@@ -12,8 +12,9 @@ from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
 from labsupport.model.kinds.sidecar import Sidecar
 from labsupport.model.kinds.virtualservice import VirtualService
 from labsupport.model.schema.base import Resource
+from labsupport.model.schema.suggest import closest
 
-__all__ = ["CLUSTER_SCOPED", "KINDS", "RULES", "api_versions", "find_kind"]
+__all__ = ["CLUSTER_SCOPED", "KINDS", "RULES", "api_versions", "closest_kind", "find_kind"]
 
 _CLASSES: Final[tuple[type[Resource], ...]] = (
     core.Namespace,
@@ -55,6 +56,16 @@ def api_versions(cls: type[Resource]) -> tuple[str, ...]:
         such as ``("networking.istio.io/v1", ...)``, the preferred one first.
     """
     return tuple(f"{cls.GROUP}/{version}" if cls.GROUP else version for version in cls.VERSIONS)
+
+
+def closest_kind(word: str, group: str | None = None) -> str:
+    """The kind that somebody meant; empty rather than one that is only a little alike.
+
+    Args:
+        word: as written.
+        group: of which API group it has to be; None for any.
+    """
+    return closest(word, [name for name, cls in KINDS.items() if group in (None, cls.GROUP)], likeness=0.78)
 
 
 def find_kind(kind: str) -> type[Resource] | None:

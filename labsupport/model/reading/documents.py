@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from labsupport.errors import ManifestError, NotFoundError, Problem
+from labsupport.model.reading.elsewhere import list_part_of
 from labsupport.model.reading.goyaml import Composer, YamlProblem
 from labsupport.model.schema.base import Origin
 from labsupport.records import JsonObject
@@ -186,6 +187,9 @@ def _objects(value: object, lines: dict[str, int], line: int, number: int, file:
         what = "a list" if isinstance(value, list) else "a single value"
         message = f"a manifest is a mapping with apiVersion, kind, metadata and spec; this is {what}"
         remedy = "Separate several objects by a line with three hyphens (---)." if isinstance(value, list) else ""
+        whole, path = list_part_of(value) if isinstance(value, list) else ("", "")
+        if whole:
+            message, remedy = f"this is a part of a {whole}", f"Put it below {path}."
         return [Problem(message, file, number, line, remedy=remedy)]
     kind = value.get("kind")
     if not (isinstance(kind, str) and kind.endswith("List") and isinstance(value.get("items"), list)):

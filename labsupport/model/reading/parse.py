@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from labsupport.errors import ManifestError, Problem
-from labsupport.model.kinds.index import KINDS, api_versions
+from labsupport.model.kinds.index import KINDS, api_versions, closest_kind
+from labsupport.model.reading.elsewhere import instead_of, part_of
 from labsupport.model.schema.base import Origin, Resource
 from labsupport.model.schema.issues import Issue
 from labsupport.model.schema.names import label_issues, name_problem
 from labsupport.model.schema.shape import meant
 from labsupport.model.schema.suggest import closest
+from labsupport.model.validation.builtin import builtin_issues
 from labsupport.model.validation.values import value_issues
 from labsupport.model.validation.verdict import inspect
 from labsupport.records import JsonObject
@@ -104,6 +106,7 @@ def _resource(document: Document, namespace: str) -> tuple[Resource | None, list
     resource = inspection.resource
     if resource is not None and not issues:
         issues += value_issues(resource)
+        issues += builtin_issues(resource)
     if issues or resource is None:
         return None, [_problem(document, issue) for issue in issues]
     resource._origin = document.origin
@@ -138,8 +141,10 @@ def _class(raw: JsonObject) -> tuple[type[Resource] | None, Issue | None]:
         value = raw.get(key)
         if not isinstance(value, str) or not value:
             guess = closest(key, [name for name in raw if name != "metadata"]) if key not in raw else ""
-            remedy = f"Is {guess!r} meant to be {key}?" if guess else f"Write {_example(key)} at the top level."
+            remedy = f"Is {guess!r} meant to be {key}?" if guess else f"Write {_example(key, raw)} at the top level."
             what = "is missing" if value is None or value == "" else "must be text"
+            if "kind" not in raw and "apiVersion" not in raw and (part := part_of(raw))[0]:
+                return None, _fragment(raw, *part)
             return None, Issue("object", key if key in raw else "", f"{key} {what}", remedy)
     version, kind = raw["apiVersion"], raw["kind"]
     cls = KINDS.get(kind)
@@ -147,15 +152,32 @@ def _class(raw: JsonObject) -> tuple[type[Resource] | None, Issue | None]:
         accepted = api_versions(cls)
         if version in accepted:
             return cls, None
-        message = f"there is no {kind} in apiVersion {version[:80]!r}"
-        if kind == "Gateway" and version.startswith("gateway.networking.k8s.io"):
-            message = "this is the Gateway of the Kubernetes Gateway API; the course teaches Istio's own Gateway"
-        return None, Issue("object", "apiVersion", message, f"Write apiVersion: {' or '.join(accepted)}.")
-    guess = closest(kind, KINDS)
+        message, remedy = f"there is no {kind} in apiVersion {version[:80]!r}", f"Write apiVersion: {accepted[0]}."
+        does, instead = instead_of(version, kind)
+        if does:
+            message, remedy = f"this {kind} {does}", instead
+        return None, Issue("object", "apiVersion", message, remedy)
+    does, instead = instead_of(version, kind)
+    if does:
+        return None, Issue("object", "kind", f"the lab has no {kind}, which {does}", instead)
+    guess = closest_kind(kind)
     known = ", ".join(sorted(KINDS))
     remedy = f"Did you mean {guess}?" if guess else f"Known kinds are {known}."
     return None, Issue("object", "kind", f"unknown kind {kind[:80]!r}", remedy)
 
 
-def _example(key: str) -> str:
-    return "apiVersion: networking.istio.io/v1" if key == "apiVersion" else "kind: VirtualService"
+def _fragment(raw: JsonObject, kind: str, place: str) -> Issue:
+    head = f"apiVersion: {api_versions(KINDS[kind])[0]}, kind: {kind} and metadata: {{name: ...}}"
+    if place == "spec":
+        return Issue(
+            "object", next(iter(raw)), f"this is a part of a {kind}", f"Put it below spec, with {head} above it."
+        )
+    return Issue("object", "spec", f"this is the spec of a {kind} without its head", f"Write {head} above it.")
+
+
+def _example(key: str, raw: JsonObject) -> str:
+    if key == "kind":
+        return "kind: VirtualService"
+    kind = raw.get("kind")
+    model = KINDS.get(kind) if isinstance(kind, str) else None
+    return f"apiVersion: {api_versions(model)[0] if model is not None else 'networking.istio.io/v1'}"

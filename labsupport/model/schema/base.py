@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
-from pydantic.alias_generators import to_camel
+from pydantic.alias_generators import to_camel, to_snake
 
 from labsupport.errors import Problem
 from labsupport.model.schema.types import Format, IntOrString, Loose, Rule
@@ -61,6 +61,10 @@ class Origin(BaseModel):
         while path:
             if path in self.lines:
                 return self.lines[path]
+            parent, dot, name = path.rpartition(".")
+            # Some fields have an older spelling beside the one of their path: mirror_percent.
+            if (older := f"{parent}{dot}{to_snake(name)}") in self.lines:
+                return self.lines[older]
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.line
 

@@ -16,7 +16,7 @@ from labsupport.model.validation.common import check_export_to, check_workload_s
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.loadbalancer import check_load_balancer
 
-__all__ = ["check_connection_pool", "check_destination_rule"]
+__all__ = ["check_connection_pool", "check_destination_rule", "check_outlier_detection"]
 
 _EMPTY = "must have at least one field"
 
@@ -55,7 +55,7 @@ def _policy(policy: TrafficPolicy | None, path: str, findings: Findings) -> None
     elif policy.tunnel is not None and policy.proxy_protocol is not None:
         findings.error(path, "tunnel and proxyProtocol cannot be given together", "Remove one of them.")
         return
-    _outlier(policy.outlier_detection, f"{path}.outlierDetection", findings)
+    check_outlier_detection(policy.outlier_detection, f"{path}.outlierDetection", findings)
     check_connection_pool(policy.connection_pool, f"{path}.connectionPool", findings)
     check_load_balancer(policy.load_balancer, policy.outlier_detection, f"{path}.loadBalancer", findings)
     _tls(policy.tls, f"{path}.tls", findings)
@@ -71,13 +71,20 @@ def _port_policy(policy: PortTrafficPolicy, path: str, findings: Findings) -> No
     if all(block is None for block in blocks):
         findings.error(path, "must have at least one of loadBalancer, connectionPool, outlierDetection and tls")
         return
-    _outlier(policy.outlier_detection, f"{path}.outlierDetection", findings)
+    check_outlier_detection(policy.outlier_detection, f"{path}.outlierDetection", findings)
     check_connection_pool(policy.connection_pool, f"{path}.connectionPool", findings)
     check_load_balancer(policy.load_balancer, policy.outlier_detection, f"{path}.loadBalancer", findings)
     _tls(policy.tls, f"{path}.tls", findings)
 
 
-def _outlier(outlier: OutlierDetection | None, path: str, findings: Findings) -> None:
+def check_outlier_detection(outlier: OutlierDetection | None, path: str, findings: Findings) -> None:
+    """Check ``outlierDetection``.
+
+    Args:
+        outlier: may be absent.
+        path: its field path.
+        findings: where findings go.
+    """
     if outlier is None:
         return
     findings.duration(f"{path}.baseEjectionTime", outlier.base_ejection_time)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from labsupport.model.kinds.destinationrule import DestinationRule, DestinationRuleSpec
 from labsupport.model.kinds.gateway import Gateway, GatewaySpec
-from labsupport.model.kinds.index import KINDS, api_versions
+from labsupport.model.kinds.index import KINDS, api_versions, closest_kind
 from labsupport.model.kinds.otheristio import OtherIstio
 from labsupport.model.kinds.serviceentry import ServiceEntry, ServiceEntrySpec, WorkloadEntry, WorkloadEntrySpec
 from labsupport.model.kinds.sidecar import Sidecar, SidecarSpec
@@ -19,7 +19,6 @@ from labsupport.model.schema.base import Resource, Schema
 from labsupport.model.schema.issues import Issue, Report
 from labsupport.model.schema.protojson import DecodeError, decode
 from labsupport.model.schema.shape import shape_of
-from labsupport.model.schema.suggest import closest
 from labsupport.model.validation.destinationrule import check_destination_rule
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.gateway import check_gateway
@@ -165,7 +164,7 @@ def _guess(kind: str, version: str) -> str:
     if model is not None:
         return f". Did you mean apiVersion {api_versions(model)[0]}?"
     group = version.partition("/")[0]
-    known = closest(kind, [name for name, model in KINDS.items() if group == model.GROUP] or KINDS)
+    known = closest_kind(kind, group) or closest_kind(kind)
     return f". Did you mean {known}?" if known else ""
 
 

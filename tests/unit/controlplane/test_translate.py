@@ -12,7 +12,7 @@ from labsupport.controlplane.proxies import PodInfo, Proxy
 from labsupport.controlplane.registry.registry import Registry
 from labsupport.controlplane.translate import translate, unsupported
 from labsupport.controlplane.translate.names import duration
-from labsupport.errors import UsageError
+from labsupport.errors import ManifestError, UsageError
 from labsupport.model import parse_duration
 from labsupport.model.reading import documents
 
@@ -115,3 +115,24 @@ def test_objects_that_admission_refuses_are_left_out_and_named() -> None:
 def test_a_proxy_that_is_named_wrongly_is_refused_with_the_accepted_forms(text: str) -> None:
     with pytest.raises(UsageError, match="sidecar:<pod or Deployment>"):
         run([MESH], text)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("connectTimeout: 24h", "connectTimeout must be between 1ms and 1h, got 24h"),
+        ("connectTimeout: 5", "connectTimeout must be a duration"),
+        ("protocolDetectionTimeout: 1.5ms", "protocolDetectionTimeout must be whole milliseconds"),
+        ("outboundTrafficPolicy: {mode: OFTEN}", "outboundTrafficPolicy.mode must be one of REGISTRY_ONLY"),
+        ("localityLbSetting: {failover: [{from: a, to: a}]}", "localityLbSetting.failover[0] from and to"),
+        ("defaultTrafficPolicy: {connectionPool: {}}", "defaultTrafficPolicy.connectionPool must have http or tcp"),
+        ("defaultServiceExportTo: all", "defaultServiceExportTo must be a list"),
+        ("'[]'", "must be a mapping"),
+        ("accessLogFile: [x", "is no YAML"),
+    ],
+)
+def test_a_mesh_configuration_that_istiod_refuses_is_refused(written: str, told: str) -> None:
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata:\n  mesh: |\n"
+    with pytest.raises(ManifestError, match="istiod refuses the mesh configuration") as caught:
+        run([f"{text}    {written}"], "sidecar:web-0.default")
+    assert told in str(caught.value)

@@ -181,7 +181,9 @@ def test_what_stays_when_the_lab_closes_is_the_graph_as_it_last_carried_somethin
 
 def weighted(weights):
     route = [{"destination": {"host": "api", "subset": f"v{n}"}, "weight": weight} for n, weight in enumerate(weights)]
-    return SimpleNamespace(kind="VirtualService", raw={"spec": {"hosts": ["api"], "http": [{"route": route}]}})
+    return SimpleNamespace(
+        namespace="", kind="VirtualService", raw={"spec": {"hosts": ["api"], "http": [{"route": route}]}}
+    )
 
 
 def test_rules_stay_with_the_traffic_that_obeyed_them(mesh, live):

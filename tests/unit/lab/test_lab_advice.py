@@ -55,8 +55,8 @@ def test_an_engine_that_is_refused_costs_no_running_lab(lab: Lab, engine: str, o
 
 
 def test_a_virtual_service_without_hosts_is_noted(lab: Lab):
-    (note,) = lab.apply(DELEGATE).notes
-    assert "has no hosts" in note and "delegate" in note
+    note, missing = lab.apply(DELEGATE).notes
+    assert "has no hosts" in note and "delegate" in note and "there is no host reviews" in missing
 
 
 def test_a_changed_config_map_is_noted_and_a_new_one_is_not(lab: Lab):
@@ -78,3 +78,53 @@ def test_a_refused_patch_names_no_line_of_the_manifest_before_it(lab: Lab, monke
     with pytest.raises(ManifestError) as caught:
         lab.patch("VirtualService/web", {"spec": {}})
     assert str(caught.value.problems[0]) == "after the patch, VirtualService/web, spec.http[0]: a weight is missing"
+
+
+WEB = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{name: http, port: 80}]}\n"
+RULE = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec:
+  hosts: [web]
+  http: [{route: [{destination: {host: web, subset: old}}]}]
+"""
+SUBSET = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web}
+spec: {host: web, subsets: [{name: old, labels: {version: old}}]}
+"""
+
+
+def test_what_does_not_fit_together_is_told_once_where_it_begins_and_by_status_as_long_as_it_lasts(lab: Lab):
+    lab.apply(WEB)
+    (note,) = lab.apply(RULE, name="rule.yaml").notes
+    assert note.startswith("VirtualService/web (rule.yaml:7): web has no subset old") and note.endswith("(IST0101)")
+    assert note in repr(lab.status()) and lab.status().notes == (note,)
+    assert lab.apply(RULE).notes == (), "it is known"
+    (later,) = lab.apply(SUBSET).notes
+    assert "no pod has the labels version=old" in later
+    assert lab.status().notes == (later,)
+    (again,) = lab.delete("dr/web").notes
+    assert "web has no subset old" in again
+    lab.reset()
+    assert lab.status().notes == ()
+
+
+def test_equal_notes_about_many_objects_are_one_line(lab: Lab):
+    rules = [
+        RULE.replace("name: web", f"name: web-{number}").replace("[web]", f"[web-{number}]") for number in range(5)
+    ]
+    rules = [rule.replace("istio.io/v1", "istio.io/v1alpha3").replace(", subset: old", "") for rule in rules]
+    notes = lab.apply(WEB, "---".join(rules)).notes
+    (old,) = [note for note in notes if "oldest name" in note]
+    assert old.startswith("VirtualService/web-0 (manifest:2), VirtualService/web-1") and "and 2 more: " in old
+    assert lab.status().notes == (), "an old spelling works"
+
+
+def test_http_rules_of_a_host_that_speaks_none_are_noted(lab: Lab):
+    rule = RULE.replace(", subset: old", "")
+    (note,) = lab.apply(WEB.replace("name: http", "name: tcp"), rule).notes
+    assert "no port of web speaks HTTP, so the http rules have no effect" in note
+    assert lab.apply(WEB.replace("name: http,", ""), rule).notes[0].startswith("Service/web"), "a guessed one may"

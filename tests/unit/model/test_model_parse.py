@@ -86,7 +86,7 @@ def test_kinds_are_found_as_kubectl_finds_them(word: str) -> None:
     [
         (VS.replace("VirtualService", "VirtualServise"), ["cell:2", "unknown kind", "Did you mean VirtualService?"]),
         (DR.replace("DestinationRule", "DestinationsRule"), ["Did you mean DestinationRule?"]),
-        (VS.replace("/v1", "/v1alpha1"), ["cell:1", "v1alpha1", "networking.istio.io/v1beta1"]),
+        (VS.replace("/v1", "/v1alpha1"), ["cell:1", "v1alpha1", "Write apiVersion: networking.istio.io/v1."]),
         ("kind: VirtualService\nmetadata: {name: x}\n", ["apiVersion is missing"]),
         ("apiVersion: v1\nkinds: Service\n", ["kind is missing", "'kinds'"]),
         (VS.replace("{name: x}", "{}"), ["metadata.name", "no name"]),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from labsupport.explain import Explanation, PredictedOutcome, RoutedTo
+from labsupport.explain import Explanation, Place, Policy, PredictedOutcome, RoutedTo
 from labsupport.observe.confirm import Explained, compare
 from labsupport.records import AccessRecord, Hop, Response
 
@@ -72,10 +72,10 @@ def test_only_the_proxy_that_decides_is_looked_at() -> None:
         ("no_endpoints", "connection", True),
         ("unknown_destination", "unknown_destination", True),
         ("forwarded", "connection", False),
-        ("forwarded", "timeout", False),
+        ("forwarded", "timeout", None),
     ],
 )
-def test_without_a_proxy_the_client_says_what_happened(kind: str, outcome: str, agrees: bool) -> None:
+def test_without_a_proxy_the_client_says_what_happened(kind: str, outcome: str, agrees: bool | None) -> None:
     expected = says(PredictedOutcome(kind, 1.0, "x"))  # type: ignore[arg-type]
     response = Response(0, 0.0, 0.01, outcome)  # type: ignore[arg-type]
     assert compare(expected, response, []).agrees is agrees
@@ -124,3 +124,47 @@ def test_what_a_sidecar_lets_pass_is_an_unknown_destination() -> None:
     passed = replace(RECORD, cluster="PassthroughCluster", upstream_pod="")
     assert compare(says(PredictedOutcome("unknown_destination", 1.0, "no host")), OK, [passed]).agrees is True
     assert compare(BASE, OK, [passed]).agrees is False
+
+
+def in_force(name: str, text: str = "...") -> Policy:
+    return Policy(name, text, Place("DestinationRule/web", f"spec.trafficPolicy.{name}", "web.yaml", 7))
+
+
+EJECTS = replace(BASE, destinations=(replace(TO_SAFE, policies=(in_force("outlierDetection"),)),))
+POOLED = replace(BASE, destinations=(replace(TO_SAFE, policies=(in_force("connectionPool"),)),))
+TIMED = replace(BASE, timeout_s=0.2, policies=(in_force("timeout"),))
+TRIED = replace(BASE, per_try_s=0.2, policies=(in_force("retries"),))
+ASKED = replace(BASE, headers={"X-Envoy-Upstream-Rq-Timeout-Ms": "200"})
+
+
+@pytest.mark.parametrize(
+    ("explanation", "status", "flags", "reason"),
+    [
+        (TIMED, 504, "UT", "the timeout of 200 ms was over (web.yaml:7)"),
+        (TIMED, 504, "DI,UT", "the timeout of 200 ms was over (web.yaml:7)"),
+        (TRIED, 504, "UT,URX", "a try took longer than perTryTimeout, 200 ms (web.yaml:7)"),
+        (ASKED, 504, "UT", "the request itself asked for 200 ms at most"),
+        (EJECTS, 503, "UH", "its endpoints are ejected by outlierDetection (web.yaml:7)"),
+        (POOLED, 503, "UO", "its connection pool is full (web.yaml:7)"),
+    ],
+)
+def test_a_policy_in_force_may_end_a_request(explanation: Explanation, status: int, flags: str, reason: str) -> None:
+    record = replace(RECORD, status=status, flags=flags)
+    explained = compare(explanation, replace(OK, status=status), [record])
+    assert explained.agrees is True and f"itself, because {reason}" in explained.findings[0]
+    if flags != "UT" or explanation is not ASKED:
+        assert compare(BASE, replace(OK, status=status), [replace(record, upstream_pod="")]).agrees is False
+
+
+@pytest.mark.parametrize("flags", ["UF", "UC,URX", "DC"])
+def test_a_broken_connection_says_nothing_about_rules(flags: str) -> None:
+    explained = compare(BASE, replace(OK, status=503), [replace(RECORD, status=503, flags=flags)])
+    assert explained.agrees is None and "the connection to web-safe-1 broke" in explained.findings[0]
+
+
+@pytest.mark.parametrize(("location", "agrees"), [("http://web/two", True), ("http://web/three", False)])
+def test_the_place_of_a_redirect_counts(location: str, agrees: bool) -> None:
+    outcome = PredictedOutcome("redirect", 1.0, "redirects", status=301, location="http://web/two")
+    response = replace(OK, status=301, path=(), headers={"location": location})
+    record = replace(RECORD, status=301, cluster="", upstream_pod="")
+    assert compare(says(outcome), response, [record]).agrees is agrees

@@ -114,6 +114,9 @@ class SmallEngine:
             and (namespace == "*" or (resource.namespace or self.namespace) == (namespace or self.namespace))
         ]
 
+    def built_in(self) -> list[Resource]:
+        return []
+
     def pods(self) -> list[Pod]:
         return list(self._pods)
 

@@ -186,12 +186,6 @@ def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
         ),
         pytest.param(deployment("wbe"), "spec.template.spec.containers[0].image", "wbe", id="unknown image"),
         pytest.param(
-            deployment().replace("matchLabels: {app: x}", "matchLabels: {app: other}"),
-            "spec.selector.matchLabels.app",
-            "'other' here and 'x' in",
-            id="a selector that misses its pods",
-        ),
-        pytest.param(
             deployment().replace("spec:\n", "spec:\n  replicas: 10000\n", 1),
             "spec.replicas",
             "at most",
@@ -388,7 +382,7 @@ SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {type: %s,
 @pytest.mark.parametrize(
     ("type_", "ports", "told"),
     [
-        ("NodePort", "{port: 80, nodePort: 30000}, {name: b, port: 81, nodePort: 32767}", ()),
+        ("NodePort", "{name: a, port: 80, nodePort: 30000}, {name: b, port: 81, nodePort: 32767}", ()),
         ("LoadBalancer", "{port: 80, nodePort: 31532}", ()),
         ("NodePort", "{port: 80, nodePort: 0}", ()),
         ("ClusterIP", "{port: 80, nodePort: 0}", ()),

@@ -1,0 +1,107 @@
+"""Documents that are no object of the lab, and what to make of them: parts of an object, and kinds of other systems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from labsupport.model.kinds.destinationrule import Subset
+from labsupport.model.kinds.gateway import Server
+from labsupport.model.kinds.index import KINDS
+from labsupport.model.kinds.serviceentry import ServicePort
+from labsupport.model.kinds.virtualservice import HTTPRoute
+from labsupport.model.schema.base import Resource, Schema
+from labsupport.records import Json, JsonObject
+
+__all__ = ["instead_of", "list_part_of", "part_of"]
+
+_MESH = "The lab is the mesh already, and its namespaces are members; leave this out."
+_GATEWAY_API = "Write it as a VirtualService, bound to a Gateway of networking.istio.io/v1."
+_INSTEAD: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("extensions", "Ingress"): ("lets requests for a host in", "Write a Gateway and a VirtualService."),
+    ("networking.k8s.io", "Ingress"): ("lets requests for a host in", "Write a Gateway and a VirtualService."),
+    ("networking.k8s.io", "NetworkPolicy"): (
+        "filters connections below the mesh",
+        "Leave it out: traffic stays as it is.",
+    ),
+    ("route.openshift.io", "Route"): (
+        "is OpenShift's way in",
+        "Write a Gateway and a VirtualService; lab.urls() tells the address.",
+    ),
+    ("maistra.io", "ServiceMeshControlPlane"): ("installs a mesh on OpenShift", _MESH),
+    ("maistra.io", "ServiceMeshMember"): ("adds a namespace to a mesh on OpenShift", _MESH),
+    ("maistra.io", "ServiceMeshMemberRoll"): ("adds namespaces to a mesh on OpenShift", _MESH),
+    ("install.istio.io", "IstioOperator"): ("installs Istio", _MESH),
+    ("sailoperator.io", "Istio"): ("installs Istio", _MESH),
+    ("gateway.networking.k8s.io", "Gateway"): (
+        "is the Gateway of the Kubernetes Gateway API; the course teaches Istio's own",
+        "Write apiVersion: networking.istio.io/v1 and its fields.",
+    ),
+    ("gateway.networking.k8s.io", "HTTPRoute"): ("is a rule of the Kubernetes Gateway API", _GATEWAY_API),
+    ("gateway.networking.k8s.io", "GRPCRoute"): ("is a rule of the Kubernetes Gateway API", _GATEWAY_API),
+    ("gateway.networking.k8s.io", "TCPRoute"): ("is a rule of the Kubernetes Gateway API", _GATEWAY_API),
+    ("gateway.networking.k8s.io", "TLSRoute"): ("is a rule of the Kubernetes Gateway API", _GATEWAY_API),
+    ("apps.openshift.io", "DeploymentConfig"): ("is OpenShift's Deployment", "Write a Deployment of apps/v1."),
+    ("config.istio.io", "RouteRule"): ("was a rule of Istio before 1.0", "Write a VirtualService."),
+    ("config.istio.io", "DestinationPolicy"): ("was a policy of Istio before 1.0", "Write a DestinationRule."),
+    ("config.istio.io", "EgressRule"): ("was Istio's way out before 1.0", "Write a ServiceEntry."),
+    ("autoscaling", "HorizontalPodAutoscaler"): ("scales with the load", "Scale with lab.scale(...) or replicas."),
+    ("batch", "Job"): ("runs to its end, which no application of the lab does", "Send requests with lab.send(...)."),
+}
+_LISTS: tuple[tuple[str, str, type[Schema]], ...] = (
+    ("VirtualService", "spec.http", HTTPRoute),
+    ("Gateway", "spec.servers", Server),
+    ("DestinationRule", "spec.subsets", Subset),
+    ("ServiceEntry", "spec.ports", ServicePort),
+)
+_FRAGMENT_OF = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar", "Service", "Deployment")
+
+
+def instead_of(api_version: str, kind: str) -> tuple[str, str]:
+    """What a kind of another system does, and what takes its place here; empty for kinds that nobody knows.
+
+    Args:
+        api_version: as written, of any version.
+        kind: the kind.
+    """
+    group = api_version.rpartition("/")[0]
+    told = _INSTEAD.get((group, kind))
+    if told is None:
+        # In lists of a tutorial the group is often wrong, the kind is not.
+        told = next((text for (_, name), text in _INSTEAD.items() if name == kind and kind not in KINDS), ("", ""))
+    return told
+
+
+def part_of(raw: JsonObject) -> tuple[str, str]:
+    """Which kind a mapping without apiVersion and kind is a part of, and where it belongs there.
+
+    Args:
+        raw: the mapping.
+
+    Returns:
+        the kind and ``spec``, or what stands above ``spec`` already; two empty texts where nothing fits.
+    """
+    inner = raw.get("spec")
+    if set(raw) <= {"spec", "metadata", "status"} and isinstance(inner, dict):
+        return _kind_with(inner), "the head"
+    kind = _kind_with(raw)
+    return (kind, "spec") if kind else ("", "")
+
+
+def list_part_of(items: Sequence[Json]) -> tuple[str, str]:
+    """Which kind a list is a part of, and at which path; two empty texts where nothing fits."""
+    for kind, path, model in _LISTS:
+        known = {str(field.alias) for field in model.model_fields.values()}
+        if items and all(isinstance(item, dict) and item and set(item) <= known for item in items):
+            return kind, path
+    return "", ""
+
+
+def _kind_with(fields: Mapping[str, Json]) -> str:
+    """The first kind whose ``spec`` has all of some fields."""
+    return next((kind for kind in _FRAGMENT_OF if fields and set(fields) <= _fields(KINDS[kind])), "")
+
+
+def _fields(model: type[Resource]) -> set[str]:
+    spec = model.model_fields["spec"].annotation
+    assert isinstance(spec, type) and issubclass(spec, Schema)
+    return {str(field.alias) for field in spec.model_fields.values()}
