@@ -9,7 +9,7 @@ import pytest
 
 from labsupport.display.live.scripts import script
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SCRIPTS = sorted((ROOT / "labsupport" / "display" / "static").glob("*.mjs"))
 ENTRIES = ("live.mjs", "question.mjs")
 NODE = shutil.which("node")
