@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import FAILED, PASSED, CheckOutcome
-from labsupport.course.acting import problems_of, rule_says
+from labsupport.course.acting import explained, problems_of, reasons_of, rule_says
 from labsupport.course.judging import answered, judge
 from labsupport.course.spec import Because, Shown
 
@@ -80,7 +81,15 @@ judge("02.5")(seven_in_ten)
 def no_such_cluster(lab: Lab) -> Iterator[Shown]:
     """Every request fails, and the caller's proxy says that there is no cluster to send it to."""
     seen = lab.send(_URL, source="client", count=50)
-    yield Because("answered", check.only(seen, status=503, title="every request fails"))
+    explanation = explained(lab, _URL, source="client")
+    failing = check.only(seen, status=503, title="every request fails")
+    answering = [to for to in explanation.destinations if to.pods] if explanation.chosen else []
+    lines = [
+        f"The rule sends {words.percent(to.share)} of these requests to {to.subset or 'pods of any version'}, "
+        f"which {'has' if to.subset else 'makes'} {words.plural(len(to.pods), 'pod')}."
+        for to in answering
+    ]
+    yield Because("answered", replace(failing, lines=(*lines, *reasons_of(lab, explanation), *failing.lines)))
     flags = sorted({record.flags for record in lab.access_log(seen) if record.direction == "outbound"})
     line = f"The proxy of client says {words.join(filter(None, flags)) or 'nothing'}."
     told = CheckOutcome(PASSED if flags == ["NC"] else FAILED, "NC", (line,))
