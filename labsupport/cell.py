@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["CellRun", "here"]
+__all__ = ["CellRun", "here", "number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,18 @@ class CellRun:
 
 def here() -> CellRun:
     """The run of a cell that is executing now; an empty one outside a notebook."""
-    # IPython is never imported for this: who does not run in it has no cells.
-    interactive = sys.modules.get("IPython")
-    shell = interactive.get_ipython() if interactive is not None else None
+    shell = _shell()
     parent = getattr(shell, "parent_header", None) or {}
     header, metadata = parent.get("header") or {}, parent.get("metadata") or {}
     return CellRun(str(metadata.get("cellId") or ""), str(header.get("msg_id") or ""))
+
+
+def number() -> int:
+    """The number of the cell that is executing now, which a notebook shows as ``In [18]``; 0 outside a notebook."""
+    return int(getattr(_shell(), "execution_count", 0) or 0)
+
+
+def _shell() -> Any:
+    # IPython is never imported for this: who does not run in it has no cells.
+    interactive = sys.modules.get("IPython")
+    return interactive.get_ipython() if interactive is not None else None

@@ -72,6 +72,8 @@ def _sentence(observations: Observations, hits: Observations, did: str, *, allow
     requests, others = words.plural(len(observations), "request"), len(observations) - len(hits)
     if not allowed:
         return f"{len(hits):,} of {requests} {did}, and none may." if hits else f"Not one of {requests} {did}."
+    if not hits:
+        return f"Not one of {requests} {did}."
     return f"{len(hits):,} of {requests} {did}" + (f", and {others:,} did not." if others else ".")
 
 

@@ -132,6 +132,8 @@ class Exercise:
 
     def solution(self) -> Solution:
         """One way to do it; it is shown, not applied."""
+        if self.spec.verb:
+            return Solution(f"`{self.spec.verb}`")
         if self.spec.solution:
             text = paths.resolve(self._path(self.spec.solution)).read_text(encoding="utf-8")
             return Solution(text, self.spec.solution)

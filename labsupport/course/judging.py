@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from labsupport import check, words
-from labsupport.check.result import FAILED, CheckOutcome
+from labsupport.check.result import FAILED, CheckOutcome, meanings_last
 from labsupport.course.spec import Because, Judge, Shown, Untouched
 from labsupport.errors import UsageError
 from labsupport.observe.flags import flag_advice
@@ -155,5 +155,5 @@ def joined(*outcomes: CheckOutcome) -> CheckOutcome:
         if not outcome.passed:
             return outcome
     lines = tuple(line for outcome in outcomes for line in outcome.lines)
-    details = tuple(line for outcome in outcomes for line in outcome.details)
+    details = meanings_last(line for outcome in outcomes for line in outcome.details)
     return replace(outcomes[-1], lines=lines, details=details, alpha=sum(outcome.alpha for outcome in outcomes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from labsupport import cell
 from labsupport.check.result import NOT_ATTEMPTED, CheckOutcome
 from labsupport.course import catalogue
 from labsupport.errors import ConfigRejectedError, LabError, ManifestError, UsageError
@@ -21,7 +22,7 @@ CELL = "%%manifest"
 _EXERCISE = re.compile(r"[\w.-]+")
 
 
-def manifest(line: str, cell: str) -> ApplyResult | CheckOutcome:
+def manifest(line: str, body: str) -> ApplyResult | CheckOutcome:
     """Apply the YAML of a cell: ``%%manifest``, or ``%%manifest 02.1`` for an exercise.
 
     A cell that still has ``____`` in it is left alone. What is wrong with the answer to an exercise is shown as its
@@ -29,7 +30,7 @@ def manifest(line: str, cell: str) -> ApplyResult | CheckOutcome:
 
     Args:
         line: number of an exercise, or nothing.
-        cell: the YAML.
+        body: the YAML.
 
     Returns:
         What was applied and when it was in force; or for an exercise that was not, why.
@@ -43,27 +44,33 @@ def manifest(line: str, cell: str) -> ApplyResult | CheckOutcome:
         raise UsageError(f"%%manifest {number}: give nothing, or the number of one exercise such as %%manifest 02.1")
     lab = current.current()
     exercise = catalogue.exercise(number) if number else None
-    if has_gap(cell):
+    if has_gap(body):
         if exercise is not None:
-            return exercise.note_gap(cell)
+            return exercise.note_gap(body)
         lines = ("Replace every ____ and run the cell again.", "Nothing was applied.")
         return CheckOutcome(NOT_ATTEMPTED, "This manifest has gaps", lines)
     # The magic's own line is the first of the cell, so that numbers agree with those that JupyterLab shows.
-    text = f"\n{cell}"
-    name = f"{CELL} {number}".rstrip()
+    text = f"\n{body}"
+    name = _name(number)
     try:
         result = lab.apply(text, name=name)
     except (ManifestError, ConfigRejectedError) as error:
         if exercise is None:
             raise _here(error, name) from None
-        outcome = exercise.note_refusal(cell, error)
+        outcome = exercise.note_refusal(body, error)
         return replace(outcome, lines=tuple(line.replace(name, THIS_CELL) for line in outcome.lines))
     if exercise is not None:
-        exercise.note_applied(cell, [change.ref for change in result.changes])
+        exercise.note_applied(body, [change.ref for change in result.changes])
     return replace(
         result,
         changes=tuple(replace(change, source=change.source.replace(name, THIS_CELL)) for change in result.changes),
     )
+
+
+def _name(exercise: str) -> str:
+    """What tells this cell from others: the number of its exercise, else its own."""
+    run = cell.number()
+    return f"{CELL} {exercise}" if exercise else f"{CELL} In [{run}]" if run else CELL
 
 
 def _here(error: LabError, name: str) -> LabError:

@@ -26,7 +26,7 @@ FALLBACK = "en"
 _LANGUAGE_VARIABLE = "WORKSHOP_LANGUAGE"
 _FEWEST_HINTS = 3
 _FEWEST_WORDS = 3
-_PLAIN = {"kind", "needs", "absent", "questions", "short_cuts"}
+_PLAIN = {"kind", "needs", "absent", "questions", "short_cuts", "verb"}
 _TEXTS = {"title", "task", "hints", "reasons", "questions"}
 _FORMS: Mapping[type, str] = {dict: "a table", list: "a list", str: "a text"}
 _NUMBER = {"name", "right", "tolerance", "of", "counts"}
@@ -121,6 +121,7 @@ class _Reader:
             questions=questions,
             reasons=self.table(texts, "reasons", f"{FALLBACK}.reasons"),
             short_cuts=self.paths("short_cuts"),
+            verb=self.text(content, "verb", "") if "verb" in content else "",
         )
 
     def translated(self, english: Any, own: Any, place: str) -> Any:

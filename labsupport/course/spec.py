@@ -68,6 +68,7 @@ class ExerciseSpec:
         judge: whether the behaviour is there; None for questions only.
         start: the text that the notebook's cell begins with; empty without a cell.
         solution: a manifest that solves it, as a path below ``manifests``; empty for questions only.
+        verb: the call that solves it, where no manifest is to be written; empty otherwise.
         right: other answers that pass, as paths below ``manifests``.
         wrong: typical wrong answers.
         needs: manifests that must be there before, in this order.
@@ -94,6 +95,7 @@ class ExerciseSpec:
     questions: tuple[Question, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     short_cuts: tuple[str, ...] = ()
+    verb: str = ""
 
     @property
     def heading(self) -> str:

@@ -58,6 +58,10 @@ def both_versions(lab: Lab) -> Iterator[Shown]:
     if not all(pods.values()):
         line = f"safe has {words.plural(pods['safe'], 'pod')}, risk has {words.plural(pods['risk'], 'pod')}."
         yield CheckOutcome(FAILED, "pods of both versions", (line, "Give each at least one again, by lab.scale."))
+    kind = (written(lab.get("Service", "web")[0]).get("spec") or {}).get("type", "ClusterIP")
+    if kind not in ("NodePort", "LoadBalancer"):
+        line = f"Service/web has type {kind}, which is not reached from outside. Write type: NodePort, as it had."
+        yield CheckOutcome(FAILED, "a node port", (line,))
     seen = lab.send(_URL, count=_CONNECTIONS)
     reasons = tuple(_reasons(lab))
     yield answered(lab, seen, reasons)

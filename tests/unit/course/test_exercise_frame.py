@@ -119,6 +119,7 @@ def test_questions_alone_pass_when_all_answers_are_right(lab: Lab) -> None:
     asked.predict("red")
     assert "Red is dead." in repr(asked.check())
     assert asked.solution().text == "It is green.\nAbout 100."
+    assert repr(exercise(lab, verb='lab.scale("web", 9)', solution="x.yaml").solution()) == '`lab.scale("web", 9)`'
 
 
 @pytest.mark.parametrize("value", ["blue", "", 3, None])

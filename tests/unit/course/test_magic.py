@@ -8,6 +8,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from small_engine import SmallEngine
 
 import labsupport
+from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, CheckOutcome
 from labsupport.course.catalogue import exercise, find
 from labsupport.course.magic import manifest
@@ -71,6 +72,17 @@ def test_a_mistake_names_the_cell_that_it_is_in_where_another_cell_tells_it(lab:
     told = repr(exercise("02.1").check())
     assert "line 7 of %%manifest 02.1" in told
     assert "this cell" not in told
+
+
+def test_a_cell_without_an_exercise_has_its_own_number_in_what_other_cells_tell(
+    lab: Lab, engine: SmallEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run in (18, 25):
+        monkeypatch.setattr("labsupport.cell.number", lambda run=run: run)
+        manifest("", FILLED.replace("name: web", f"name: web-{run}", 1))
+        (resource,) = [each for each in lab.get("VirtualService") if each.name == f"web-{run}"]
+        assert resource.origin.file == f"%%manifest In [{run}]"
+    assert words.place("%%manifest In [18]", 7) == "line 7 of %%manifest In [18]"
 
 
 def test_a_mistake_in_an_exercise_is_an_outcome_and_the_last_attempt_counts(lab: Lab) -> None:
