@@ -169,7 +169,7 @@ def _notebook(number: str, topic: str) -> str:
         place = {"id": f"cell-{len(cells) + 1:02}", "metadata": {}}
         cells.append(cell | place | {"source": text.splitlines(keepends=True)})
 
-    objectives = "**You will be able to**\n\n- WRITE one thing;\n- WRITE another."
+    objectives = "**You will be able to**\n\n- WRITE one thing;\n- WRITE another.\n\n**Time** 20 minutes."
     markdown(f"# {number} · {_title(topic)}\n\nWRITE why.\n\n{objectives}")
     markdown("## What is there\n\nWRITE what the lesson begins with.", at_work="kubectl get pods")
     code('from labsupport import Lab, exercise, progress\n\nlab = Lab()\nlab.apply("apps/client", "apps/web")')

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,10 @@ MOST_YAML_LINES = 30
 MOST_WORDS = 120
 MOST_CELLS = 75
 FEWEST_EXERCISES = 2
+# How long a lesson takes: reading what is not folded away, looking at each cell, and what is to be done, in minutes.
+WORDS_READ = 130
+CELL, QUESTION, CHECKED, EXPERIMENT = 0.5, 1, 4, 2
+STEP_OF_TIME = 5
 FEWEST_AT_WORK = 5
 EXPERIMENTS = range(3, 6)
 KEPT_CELL_METADATA = {"tags", "jupyter"}
@@ -34,6 +39,7 @@ _OBJECTIVES = re.compile(r"^\*\*You will be able to\*\*\n\n(?:- .+\n(?:  .+\n)*)
 
 _MANIFEST = re.compile(r"%%manifest\b[ \t]*(?P<argument>\S*)[ \t]*\n?")
 _EXERCISE = re.compile(r"\d\d\.\d+")
+_WORD = re.compile(r"\w[\w'’.-]*")
 _DRAWING = {"matplotlib", "plotly", "bokeh", "altair", "seaborn"}
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -145,7 +151,7 @@ def is_prose_in_small_pieces(notebook: Notebook, name: str) -> Iterator[str]:
     for number, cell in cells(notebook, "markdown"):
         text = re.sub(r"```.*?```", " ", source(cell), flags=re.DOTALL)
         text = re.sub(r"\]\([^)]*\)|<[^>]+>", " ", text)
-        words = re.findall(r"\w[\w'’.-]*", text)
+        words = _WORD.findall(text)
         if len(words) > MOST_WORDS:
             yield f"cell {number}: {len(words)} words, at most {MOST_WORDS}"
 
@@ -291,6 +297,27 @@ def has_strange_experiments(notebook: Notebook, name: str) -> Iterator[str]:
         yield f"strange experiments {asked}, and a fold that tells what happens in {answered}"
 
 
+def minutes(notebook: Notebook) -> int:
+    """How long a lesson takes somebody who does all of it, as CONTRIBUTING.md counts."""
+    prose = [
+        re.sub(r"<details>.*?</details>|```.*?```", " ", source(cell), flags=re.DOTALL)
+        for _, cell in cells(notebook, "markdown")
+    ]
+    code = [source(cell) for _, cell in cells(notebook, "code")]
+    counted = sum(len(_WORD.findall(text)) for text in prose) / WORDS_READ + CELL * len(code)
+    for verb, each in (("ask", QUESTION), ("predict", QUESTION), ("check", CHECKED)):
+        counted += each * sum(f").{verb}(" in text and not text.startswith("#") for text in code)
+    counted += EXPERIMENT * len(experiments_told(notebook)[0])
+    return STEP_OF_TIME * math.ceil(counted / STEP_OF_TIME)
+
+
+def says_how_long_it_takes(notebook: Notebook, name: str) -> Iterator[str]:
+    said = re.search(r"\*\*Time\*\* (\d+) minutes", source(notebook["cells"][0])) if notebook["cells"] else None
+    if said is None or int(said[1]) != minutes(notebook):
+        told = said[0] if said else "no time"
+        yield f"the first cell says {told}; counted, it is **Time** {minutes(notebook)} minutes"
+
+
 def leads_to(following: str) -> Rule:
     """That one of the last cells links the next lesson, a file name."""
 
@@ -351,4 +378,5 @@ RULES: tuple[Rule, ...] = (
     shows_progress,
     says_how_it_is_done_at_work,
     has_strange_experiments,
+    says_how_long_it_takes,
 )

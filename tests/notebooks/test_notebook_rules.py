@@ -26,7 +26,10 @@ def code(text: str, **fields: Any) -> Any:
 def notebook(*extra: Any) -> rules.Notebook:
     made = v4.new_notebook(
         cells=[
-            markdown("# Canary by weight\n\n**You will be able to**\n\n- split traffic;\n- watch it\n  move."),
+            markdown(
+                "# Canary by weight\n\n**You will be able to**\n\n- split traffic;\n- watch it\n  move.\n\n"
+                "**Time** 10 minutes."
+            ),
             code("from labsupport import Lab\nlab = Lab()"),
             code("live = lab.traffic('gateway:/')"),
             code("lab.config('vs/web')"),
@@ -102,6 +105,21 @@ def test_long_cells():
     assert breaches(rules.is_short, code("%%manifest\n" + "a: 1\n" * 30)) == []
     assert breaches(rules.is_short, code("%%manifest\n" + "a: 1\n" * 31)) == ["cell 7: 31 lines of YAML, at most 30"]
     assert "median" in breaches(rules.is_short, *[code("x = 1\n" * 5) for _ in range(9)])[0]
+
+
+def test_times():
+    rule = rules.says_how_long_it_takes
+    assert breaches(rule) == []
+    assert breaches(rule, markdown("word " * 650)) == [
+        "the first cell says **Time** 10 minutes; counted, it is **Time** 15 minutes"
+    ]
+    folded = markdown("<details>" + "word " * 1_300 + "</details>\n```sh\n" + "word " * 1_300 + "```")
+    assert breaches(rule, folded) == []
+    assert rules.minutes(notebook(*(code("exercise('02.1').check()") for _ in range(10)))) == 55
+    assert rules.minutes(notebook(*(code("exercise('02.1').ask()") for _ in range(10)))) == 25
+    untold = notebook()
+    untold["cells"][0] = markdown("# Canary")
+    assert "says no time" in next(rule(untold, NAME))
 
 
 def test_long_prose():
