@@ -7,7 +7,7 @@ import re
 from display_samples import Page
 
 from labsupport.display.html.explain_html import explanation_html
-from labsupport.display.pictures.explain_picture import way_html
+from labsupport.display.pictures.explain_picture import way_figure, way_html
 from labsupport.explain.explanation import Explanation
 from labsupport.explain.records import Condition, MatchEntry, Place, PredictedOutcome, RoutedTo, RuleTrace
 
@@ -86,3 +86,11 @@ def test_the_lists_and_tables_are_there_for_who_cannot_see_the_picture():
     assert len(page.all("ol")) == 1
     assert len(page.all("table")) == 1
     assert all(image.get("aria-label") for image in page.all("svg") if image.get("role") == "img")
+
+
+def test_a_long_sentence_is_broken_and_ends_with_one_full_stop():
+    decision = f"No rule applies: {'nobody is on the way, ' * 8}and each goes to one of the pods of web.default.svc."
+    drawn = way_figure(told([], decision=decision, destinations=SPLIT))
+    assert decision in drawn.summary and ".. " not in drawn.summary and ".svc. It leads to: " in drawn.summary
+    words = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", drawn.body))
+    assert decision in words and "…" not in words
