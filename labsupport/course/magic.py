@@ -14,10 +14,13 @@ from labsupport.lab.sources import has_gap
 from labsupport.records import ApplyResult
 from labsupport.words import THIS_CELL
 
-__all__ = ["manifest"]
+__all__ = ["KEPT_BACK", "manifest"]
 
 CELL = "%%manifest"
 """What messages in other cells call the YAML of a cell; a line number counts from the cell's first line."""
+
+KEPT_BACK = "what is noted about it is yours to find out here; lab.status() tells it"
+"""Stands for the notes of a broken manifest: symptoms are shown in a diagnosis, causes are found."""
 
 _EXERCISE = re.compile(r"[\w.-]+")
 
@@ -26,7 +29,8 @@ def manifest(line: str, body: str) -> ApplyResult | CheckOutcome:
     """Apply the YAML of a cell: ``%%manifest``, or ``%%manifest 02.1`` for an exercise.
 
     A cell that still has ``____`` in it is left alone. What is wrong with the answer to an exercise is shown as its
-    outcome, so that the notebook goes on; without an exercise it is an error like that of ``lab.apply``.
+    outcome, so that the notebook goes on; without an exercise it is an error like that of ``lab.apply``. Notes on a
+    manifest that is to be diagnosed are kept back.
 
     Args:
         line: number of an exercise, or nothing.
@@ -61,8 +65,12 @@ def manifest(line: str, body: str) -> ApplyResult | CheckOutcome:
         return replace(outcome, lines=tuple(line.replace(name, THIS_CELL) for line in outcome.lines))
     if exercise is not None:
         exercise.note_applied(body, [change.ref for change in result.changes])
+    notes = result.notes
+    if notes and exercise is not None and exercise.spec.kind == "diagnose":
+        notes = (KEPT_BACK,)
     return replace(
         result,
+        notes=notes,
         changes=tuple(replace(change, source=change.source.replace(name, THIS_CELL)) for change in result.changes),
     )
 

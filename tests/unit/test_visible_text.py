@@ -61,7 +61,6 @@ TEXTS: dict[str, Callable[[], str]] = {
     "a change": lambda: repr(ApplyResult((ObjectChange(Ref("Service", HOSTILE), "created"),), notes=(HOSTILE,))),
     "shares": lambda: repr(Share("version", {HOSTILE: 3})),
     "an object": lambda: repr(config_map()),
-    "an object in a notebook": lambda: config_map()._repr_markdown_(),
 }
 
 

@@ -11,7 +11,7 @@ import labsupport
 from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, CheckOutcome
 from labsupport.course.catalogue import exercise, find
-from labsupport.course.magic import manifest
+from labsupport.course.magic import KEPT_BACK, manifest
 from labsupport.errors import ConfigRejectedError, EngineLostError, ManifestError, NotFoundError, UsageError
 from labsupport.lab.lab import Lab
 from labsupport.records import ApplyResult
@@ -129,3 +129,13 @@ def test_the_extension_makes_the_magic_known_in_ipython(lab: Lab) -> None:
         assert isinstance(done.result, ApplyResult)
     finally:
         InteractiveShell.clear_instance()
+
+
+def test_a_manifest_that_is_to_be_diagnosed_shows_no_cause(lab: Lab) -> None:
+    text = find("02.5").start
+    kept = manifest("02.5", text)
+    assert isinstance(kept, ApplyResult) and kept.notes == (KEPT_BACK,)
+    lab.delete("dr/web")
+    told = manifest("", text)
+    assert isinstance(told, ApplyResult)
+    assert told.notes and KEPT_BACK not in told.notes
