@@ -11,7 +11,8 @@ from labsupport.check.strays import counted, either, no_strays
 from labsupport.check.window import tells_window
 from labsupport.errors import UsageError
 from labsupport.records import Response
-from labsupport.traffic.observations import NONE, By, Observations, OneOrMore, value_of
+from labsupport.traffic.observations import Observations, OneOrMore
+from labsupport.traffic.share import NONE, By, value_of
 
 __all__ = ["even", "exactly", "none", "ok", "only", "status", "sticky"]
 

@@ -11,7 +11,8 @@ from labsupport.check.result import FAILED, PASSED, CheckOutcome, meaning, unusa
 from labsupport.check.shares import Alternatives, check_share
 from labsupport.check.window import tells_window
 from labsupport.statistics import ALPHA
-from labsupport.traffic.observations import By, Choice, Observations
+from labsupport.traffic.observations import Observations
+from labsupport.traffic.share import By, Choice
 
 __all__ = ["RANDOM_CHECKS", "same_share", "share"]
 

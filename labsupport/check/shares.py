@@ -10,8 +10,8 @@ from labsupport import statistics, words
 from labsupport.check.result import FAILED, PASSED, TOO_LITTLE_DATA, CheckOutcome, meaning, unusable
 from labsupport.errors import UsageError
 from labsupport.statistics import ALPHA, proportions
-from labsupport.traffic.observations import NONE, By, Choice, Observations, value_of
-from labsupport.traffic.share import Share
+from labsupport.traffic.observations import Observations
+from labsupport.traffic.share import NONE, By, Choice, Share, value_of
 
 __all__ = ["Alternatives", "check_share", "n_text"]
 

@@ -10,7 +10,8 @@ from labsupport.check.result import FAILED, PASSED, CheckOutcome, meaning
 from labsupport.check.shares import n_text
 from labsupport.records import Response
 from labsupport.statistics import ALPHA
-from labsupport.traffic.observations import By, Observations, OneOrMore, value_of
+from labsupport.traffic.observations import Observations, OneOrMore
+from labsupport.traffic.share import By, value_of
 
 __all__ = ["counted", "either", "no_strays", "told"]
 

@@ -11,7 +11,8 @@ from typing import ParamSpec
 from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, CheckOutcome
 from labsupport.records import Response
-from labsupport.traffic.observations import Observations, value_of
+from labsupport.traffic.observations import Observations
+from labsupport.traffic.share import value_of
 from labsupport.traffic.window import Window
 
 __all__ = ["tells_window", "window_line"]

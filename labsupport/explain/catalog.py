@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from labsupport.explain.known import KnownService, known_entry, known_service, place_of, spaces
+from labsupport.explain.known import KnownService, known_entry, known_service, spaces
 from labsupport.model import DestinationRule, Gateway, Resource, Secret, Service, ServiceEntry, Sidecar, VirtualService
 from labsupport.model.kinds.apps import Deployment
 from labsupport.model.kinds.serviceentry import WorkloadEntry
@@ -14,7 +14,7 @@ from labsupport.model.schema.base import EPOCH
 from labsupport.model.schema.suggest import closest
 from labsupport.records import Pod
 
-__all__ = ["ROOT_NAMESPACE", "Catalog", "combined", "exported", "meant", "place_of"]
+__all__ = ["ROOT_NAMESPACE", "Catalog", "combined", "exported", "meant"]
 
 ROOT_NAMESPACE = "istio-system"
 
@@ -127,7 +127,7 @@ def combined(services: Iterable[KnownService], namespace: str = "") -> dict[str,
     return by_key
 
 
-def exported(resource: Any, owner: str, namespace: str) -> bool:
+def exported(resource: VirtualService | DestinationRule, owner: str, namespace: str) -> bool:
     """Whether proxies of a namespace see a VirtualService or DestinationRule (``exportTo``)."""
     shown = spaces(resource.spec.export_to, owner)
     return not shown or bool(shown & {"*", namespace})

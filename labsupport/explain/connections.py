@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from labsupport.explain.catalog import Catalog, place_of
-from labsupport.explain.known import KnownService
+from labsupport.explain.catalog import Catalog
+from labsupport.explain.known import KnownService, place_of
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Condition, MatchEntry, Place, RuleKind, RuleTrace, RuleVerdict
 from labsupport.explain.scope import rule_hosts

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from labsupport.explain.catalog import Catalog, meant, place_of
-from labsupport.explain.known import KnownService
+from labsupport.explain.catalog import Catalog, meant
+from labsupport.explain.known import KnownService, place_of
 from labsupport.explain.records import Place, Policy, RoutedTo
 from labsupport.explain.scope import ProxyKnowledge
 from labsupport.explain.whose import rules_for
 from labsupport.explain.words import described
-from labsupport.model import Destination, DestinationRule, Subset
+from labsupport.model import Destination, DestinationRule, Schema, Subset
 from labsupport.model.hosts import fqdn
+from labsupport.model.kinds.trafficpolicy import PortTrafficPolicy, TrafficPolicy
 
 __all__ = ["Client", "reach", "resolve"]
 
@@ -200,14 +200,14 @@ def _empty(service: KnownService, subset: str, labels: Mapping[str, str], port: 
 
 def _policies(rules: list[DestinationRule], subset_name: str, port: int) -> list[Policy]:
     """Blocks are replaced as a whole: port level over top level, and those of the subset over both."""
-    blocks: dict[str, tuple[Any, Place]] = {}
-    top = next((rule for rule in rules if rule.spec.traffic_policy is not None), None)
-    if top is not None:
-        blocks, _ = _level(top, top.spec.traffic_policy, "spec.trafficPolicy", port)
+    blocks: dict[str, tuple[Schema, Place]] = {}
+    for rule in rules:
+        if rule.spec.traffic_policy is not None:
+            blocks, _ = _level(rule, rule.spec.traffic_policy, "spec.trafficPolicy", port)
+            break
     named = _subset(rules, subset_name) if subset_name else None
-    if named is not None and named[1].traffic_policy is not None:
-        rule, subset, index = named
-        own, by_port = _level(rule, subset.traffic_policy, f"spec.subsets[{index}].trafficPolicy", port)
+    if named is not None and (policy := named[1].traffic_policy) is not None:
+        own, by_port = _level(named[0], policy, f"spec.subsets[{named[2]}].trafficPolicy", port)
         if by_port:
             blocks = {name: value for name, value in blocks.items() if name not in _BLOCKS}
         blocks = {**blocks, **own}
@@ -221,16 +221,17 @@ def _policies(rules: list[DestinationRule], subset_name: str, port: int) -> list
     return result
 
 
-def _level(rule: DestinationRule, policy: Any, path: str, port: int) -> tuple[dict[str, tuple[Any, Place]], bool]:
-    names: tuple[str, ...] = (*_BLOCKS, *_OTHERS)
-    by_port = False
+def _level(
+    rule: DestinationRule, policy: TrafficPolicy, path: str, port: int
+) -> tuple[dict[str, tuple[Schema, Place]], bool]:
     for index, setting in enumerate(policy.port_level_settings):
         if setting.port is not None and setting.port.number == port:
-            policy, path, names, by_port = setting, f"{path}.portLevelSettings[{index}]", _BLOCKS, True
-            break
-    blocks = {
-        name: (getattr(policy, name), place_of(rule, f"{path}.{_NAMES[name]}"))
-        for name in names
-        if getattr(policy, name) is not None
-    }
-    return blocks, by_port
+            return _set(rule, setting, f"{path}.portLevelSettings[{index}]", _BLOCKS), True
+    return _set(rule, policy, path, (*_BLOCKS, *_OTHERS)), False
+
+
+def _set(
+    rule: DestinationRule, policy: TrafficPolicy | PortTrafficPolicy, path: str, names: Iterable[str]
+) -> dict[str, tuple[Schema, Place]]:
+    given = ((name, getattr(policy, name)) for name in names)
+    return {name: (value, place_of(rule, f"{path}.{_NAMES[name]}")) for name, value in given if value is not None}

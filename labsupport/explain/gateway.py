@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.explain.catalog import Catalog, meant, place_of
+from labsupport.explain.catalog import Catalog, meant
+from labsupport.explain.known import place_of
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives

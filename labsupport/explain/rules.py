@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labsupport.explain.catalog import Catalog, exported, place_of
+from labsupport.explain.catalog import Catalog, exported
+from labsupport.explain.known import place_of
 from labsupport.explain.matching import Viewpoint, applies_to_proxy, judge, takes_everything
 from labsupport.explain.records import Ignored, MatchEntry, Place, RuleTrace, RuleVerdict
 from labsupport.explain.request import Request

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from labsupport.explain.catalog import Catalog, place_of
+from labsupport.explain.catalog import Catalog
+from labsupport.explain.known import place_of
 from labsupport.explain.records import Ignored
 from labsupport.model import Gateway, Server
 from labsupport.model.protocols import is_http, parse

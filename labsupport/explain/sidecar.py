@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from labsupport.explain.catalog import Catalog, exported, place_of
-from labsupport.explain.known import KnownService
+from labsupport.explain.catalog import Catalog, exported
+from labsupport.explain.known import KnownService, place_of
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives

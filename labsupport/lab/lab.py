@@ -31,7 +31,8 @@ from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, LogTex
 from labsupport.records import ApplyResult, Leftovers, Ref, Response
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.observations import Observations, request_ids
-from labsupport.traffic.sending import build_spec, send
+from labsupport.traffic.sending import send
+from labsupport.traffic.spec import build_spec
 from labsupport.traffic.tls import Tls
 from labsupport.urls import entrance_url, is_address
 

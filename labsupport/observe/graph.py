@@ -13,8 +13,8 @@ from labsupport.model.schema.base import Resource
 from labsupport.observe.calls import GATEWAY, ClientCall, MeshGraph, mesh_graph
 from labsupport.observe.rule_badges import badges_of
 from labsupport.records import AccessRecord, Pod, TrafficSpec
-from labsupport.traffic.background import TrafficSnapshot
 from labsupport.traffic.observations import Observations
+from labsupport.traffic.recording import TrafficSnapshot
 
 __all__ = ["CountedTraffic", "Mesh", "ServiceGraph", "asked_for", "complete", "ended_s"]
 

@@ -18,13 +18,13 @@ from labsupport.records import TrafficSpec
 from labsupport.traffic.choice import chosen_per
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.recorded import RecordedTraffic
-from labsupport.traffic.recording import CAPACITY, CAPACITY_WITH_BODIES, Mark, Recording, State, TrafficSnapshot, When
+from labsupport.traffic.recording import CAPACITY, CAPACITY_WITH_BODIES, Recording, State, TrafficSnapshot, When
 from labsupport.traffic.spec import MAX_COUNT, check_rate, check_spec
 
 if TYPE_CHECKING:
     from labsupport.traffic.rule_control import Steering
 
-__all__ = ["BackgroundTraffic", "Mark", "State", "TrafficSnapshot", "When"]
+__all__ = ["BackgroundTraffic"]
 
 _GRACE_S = 5.0
 _LOOK_S = 0.05

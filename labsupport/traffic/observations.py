@@ -22,7 +22,7 @@ from labsupport.traffic.window import Window
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NONE", "By", "Choice", "Observations", "Share", "hop_of", "value_of"]
+__all__ = ["Observations"]
 
 OneOrMore = str | int | Collection[str | int]
 """The values that a filter lets through."""

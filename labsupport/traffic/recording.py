@@ -214,7 +214,9 @@ class Recording:
         with self.lock:
             end = float("inf") if end_s is None else end_s
             below = self._settled if settled else self._next_index
-            return [r for r in self._kept if begin_s <= r.started_s < end and r.index < below]
+            return [
+                response for response in self._kept if begin_s <= response.started_s < end and response.index < below
+            ]
 
     def window(self, kept: int, begin_s: float = float("-inf"), end_s: float | None = None) -> Window | None:
         """What is not kept any more of a stretch of time.

@@ -113,7 +113,11 @@ class Steering:
             world = self._world(fresh=True)
             split = find_split(world.objects, rule, namespace=world.namespace)
             named = (split.ref.kind, split.ref.name, split.ref.namespace or world.namespace)
-            resource = next(r for r in world.objects if (r.kind, r.name, r.namespace or world.namespace) == named)
+            resource = next(
+                listed
+                for listed in world.objects
+                if (listed.kind, listed.name, listed.namespace or world.namespace) == named
+            )
             patch = patch_for(resource, split, weights)
         return self._patch(split.ref, patch)
 

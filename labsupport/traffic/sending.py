@@ -9,23 +9,11 @@ from labsupport import progressbar
 from labsupport.engine.protocol import Engine
 from labsupport.errors import LabError
 from labsupport.records import Response, TrafficSpec
-from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.choice import chosen_per
 from labsupport.traffic.observations import Observations
-from labsupport.traffic.recording import Mark, TrafficSnapshot
-from labsupport.traffic.spec import build_spec, check_spec
-from labsupport.urls import Target, parse_url
+from labsupport.traffic.spec import check_spec
 
-__all__ = [
-    "BackgroundTraffic",
-    "Mark",
-    "Target",
-    "TrafficSnapshot",
-    "build_spec",
-    "check_spec",
-    "parse_url",
-    "send",
-]
+__all__ = ["send"]
 
 
 def send(engine: Engine, spec: TrafficSpec) -> Observations:

@@ -12,7 +12,8 @@ from contract_mesh import GATEWAY, SERVICE, SUBSETS, URL, Mesh, deployment, web_
 from kubeconfigs import raw_kubeconfig, write_kubeconfig
 
 from labsupport.engine.cluster import ClusterEngine
-from labsupport.engine.cluster.api.connect import MANAGED_BY, ApiError, Connection
+from labsupport.engine.cluster.api.apierror import ApiError
+from labsupport.engine.cluster.api.connect import MANAGED_BY, Connection
 from labsupport.engine.cluster.objects.removal import remove_namespace
 from labsupport.errors import EngineError, EngineLostError
 from labsupport.records import Ref

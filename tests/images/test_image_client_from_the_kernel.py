@@ -14,6 +14,9 @@ from labsupport.engine.sending import ClientSending, LocalRoute
 from labsupport.errors import EngineError, TrafficError, UsageError
 from labsupport.records import Pod, TrafficSpec
 from labsupport.traffic import sending
+from labsupport.traffic.background import BackgroundTraffic
+from labsupport.traffic.spec import build_spec
+from labsupport.urls import parse_url
 
 TOKEN = "known-to-the-kernel"
 
@@ -47,7 +50,7 @@ class OneClient:
         self.runs: list[ClientSending] = []
 
     def send(self, spec: TrafficSpec) -> ClientSending:
-        path = sending.parse_url(spec.url).path
+        path = parse_url(spec.url).path
         self.runs.append(run_of(self.client.url, spec, f"{self.target.url}{path}"))
         return self.runs[-1]
 
@@ -71,7 +74,7 @@ def until(condition: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
 
 
 def test_a_batch_is_complete_and_names_who_answered(engine: OneClient) -> None:
-    seen = sending.send(engine, sending.build_spec("gateway:/name", count=300))
+    seen = sending.send(engine, build_spec("gateway:/name", count=300))
     assert sorted(r.index for r in seen) == list(range(300))
     assert seen.share("pod").counts == {"web-safe-1": 300} and seen.share().counts == {"safe": 300}
     assert seen.outcomes.counts == {"ok": 300} and len(set(seen.request_ids)) == 300
@@ -89,14 +92,14 @@ def test_a_missing_client_says_so() -> None:
 
 
 def test_letting_go_of_a_run_ends_it(engine: OneClient) -> None:
-    run = iter(engine.send(sending.build_spec("gateway:/", rate=200, background=True)))
+    run = iter(engine.send(build_spec("gateway:/", rate=200, background=True)))
     assert len(list(islice(run, 3))) == 3
     run.close()
     until(lambda: not engine.under_way())
 
 
 def test_background_traffic_is_paused_changed_stopped_and_begun_again(engine: OneClient) -> None:
-    live = sending.BackgroundTraffic(engine, sending.build_spec("gateway:/name", rate=50, background=True))
+    live = BackgroundTraffic(engine, build_spec("gateway:/name", rate=50, background=True))
     with live:
         live.collect(10)
         live.set_rate(400)
@@ -121,9 +124,7 @@ def test_background_traffic_is_paused_changed_stopped_and_begun_again(engine: On
 
 def test_stop_lets_requests_under_way_complete(client: App, start_app: StartApp) -> None:
     slow = start_app("web", DELAY_S="0.4")
-    live = sending.BackgroundTraffic(
-        OneClient(client, slow), sending.build_spec("gateway:/", rate=50, background=True)
-    ).start()
+    live = BackgroundTraffic(OneClient(client, slow), build_spec("gateway:/", rate=50, background=True)).start()
     live.collect(1)
     before = live.total
     seen = live.stop()
@@ -135,9 +136,7 @@ def test_stop_lets_requests_under_way_complete(client: App, start_app: StartApp)
 
 def test_a_client_that_dies_ends_the_traffic_with_an_error(start_app: StartApp, web: App) -> None:
     client = start_app("client", POD_NAME="client-2")
-    live = sending.BackgroundTraffic(
-        OneClient(client, web), sending.build_spec("gateway:/", rate=100, background=True)
-    ).start()
+    live = BackgroundTraffic(OneClient(client, web), build_spec("gateway:/", rate=100, background=True)).start()
     live.collect(5)
     client.process.kill()
     until(lambda: live.state == "failed")
@@ -148,7 +147,7 @@ def test_a_client_that_dies_ends_the_traffic_with_an_error(start_app: StartApp, 
 
 def test_a_client_that_dies_in_the_middle_of_a_batch_is_told(start_app: StartApp, web: App) -> None:
     client = start_app("client", POD_NAME="client-3")
-    answers = iter(OneClient(client, web).send(sending.build_spec("gateway:/", count=100_000)))
+    answers = iter(OneClient(client, web).send(build_spec("gateway:/", count=100_000)))
     assert next(answers).outcome == "ok"
     client.process.kill()
     with pytest.raises(EngineError, match="broke off"):

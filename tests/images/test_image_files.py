@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from image_app import IMAGES, environment
+from image_app import IMAGES, environment, start, stop
 
 from labsupport.engine import additions
 
@@ -174,3 +174,16 @@ def test_the_table_says_where_the_course_s_own_programs_listen(name: str) -> Non
     (port,) = re.findall(r'serve\(create_app, port=(\d+)|"PORT", "(\d+)"', text)
     own = [entry["listens"] for entry in TABLE if name in entry["names"]]
     assert own == [[int("".join(port))]]
+
+
+def test_the_program_that_the_readme_writes_runs_as_it_stands(tmp_path: Path) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", (IMAGES / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    for shared in IMAGES.glob("service*.py"):
+        shutil.copy(shared, tmp_path)
+    (tmp_path / "app.py").write_text(program, encoding="utf-8")
+    app = start(str(tmp_path), GREETING="good morning")
+    try:
+        app.wait_for("/healthz", lambda reply: reply.status_code == 200)
+        assert app.get("/name").json()["greeting"] == "good morning"
+    finally:
+        stop([app])

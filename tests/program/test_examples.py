@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import labsupport
+from labsupport.course import judging
 from labsupport.lab.lab import Lab
 
 pytestmark = [pytest.mark.envoy, pytest.mark.embedded]
@@ -114,6 +115,17 @@ def test_an_example_runs_as_it_stands(where: str, lab: Lab) -> None:
     exec(compile(code, where, "exec"), names)
     if "seen" in names:
         assert names["seen"] and all(response.status for response in names["seen"])
+
+
+def test_the_example_of_a_judge_is_one(only_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "JUDGES", {})
+    text = inspect.getdoc(judging) or ""
+    (block,) = re.findall(r"::\n\n((?:[ ]+\S.*\n|\n)+)", f"{text}\n")
+    names = {"judge": judging.judge, "check": labsupport.check, "WEB": "http://web:8080/", "TESTER": {"end-user": "me"}}
+    exec(compile(textwrap.dedent(block), "judging", "exec"), names)
+    only_lab.apply("apps/client", "apps/web")
+    seen, outcome = names["testers_only"](only_lab)
+    assert len(seen) == 200 and not outcome
 
 
 def test_no_example_of_a_docstring_is_forgotten() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labsupport.errors import UsageError
-from labsupport.traffic import sending
+from labsupport.urls import parse_url
 
 
 @given(st.text(max_size=40))
@@ -14,7 +14,7 @@ from labsupport.traffic import sending
 def test_any_text_is_a_target_or_a_usage_error(text):
     for prefix in ("", "gateway:", "nodeport:", "http://", "https://", "tcp://", "tls://", "tcp://gateway:"):
         try:
-            target = sending.parse_url(prefix + text)
+            target = parse_url(prefix + text)
         except UsageError:
             continue
         assert target.path.startswith("/") == (target.scheme in ("http", "https")) and "\n" not in target.path

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from fake_api_server import FakeApiServer, fake_api_server, status_object, write_kubeconfig
 
-from labsupport.engine.cluster.api.connect import ApiError, Connection
+from labsupport.engine.cluster.api.apierror import ApiError
+from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.api.istio import istio_of
 from labsupport.errors import EngineError, EngineLostError, UsageError
 

@@ -9,14 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from labsupport.controlplane.offline.endpointslices import given_endpoints
 from labsupport.controlplane.proxies import PodInfo, Proxy
 from labsupport.controlplane.registry.meshconfig import read_mesh_config
 from labsupport.controlplane.registry.registry import Registry
 from labsupport.errors import UsageError
-from labsupport.model import Resource, parse
+from labsupport.model import (
+    BarePod,
+    DaemonSet,
+    Deployment,
+    Namespace,
+    ReplicaSet,
+    Resource,
+    Service,
+    StatefulSet,
+    parse,
+)
+from labsupport.model.kinds.pods import PodTemplateSpec
 from labsupport.model.reading.documents import Document, read
 
 __all__ = ["INGRESS_GATEWAY", "ROOT_NAMESPACE", "MadeUp", "make_up"]
@@ -31,7 +42,7 @@ _CRON_JOB = re.compile(r"(.+)-[0-9]{8,10}")
 Inject = Literal["all", "auto", "none"]
 """Which pods of a made-up cluster have a sidecar."""
 
-_WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
+_WORKLOADS = (Deployment, ReplicaSet, StatefulSet, DaemonSet)
 _GATEWAY = f"""
 apiVersion: v1
 kind: Service
@@ -117,7 +128,7 @@ def make_up(
     return MadeUp(registry, Proxy(role, own), localities, missing)
 
 
-def _own_ports(objects: Iterable[Any], pod: PodInfo) -> dict[str, int]:
+def _own_ports(objects: Iterable[Resource], pod: PodInfo) -> dict[str, int]:
     """Named ports of the proxy's own pod that it knows as inbound ones.
 
     An API server fills ``protocol`` of container ports in; the made-up cluster that istiod is asked about has none, so
@@ -126,9 +137,9 @@ def _own_ports(objects: Iterable[Any], pod: PodInfo) -> dict[str, int]:
     for resource in objects:
         if resource.namespace != pod.namespace:
             continue
-        if resource.kind == "Pod" and resource.name == pod.name and not pod.workload:
+        if isinstance(resource, BarePod) and resource.name == pod.name and not pod.workload:
             containers = resource.spec.containers
-        elif resource.kind in _WORKLOADS and resource.name == pod.workload:
+        elif isinstance(resource, _WORKLOADS) and resource.name == pod.workload:
             containers = resource.spec.template.spec.containers
         else:
             continue
@@ -176,33 +187,38 @@ def _node_localities(extra: Iterable[Document]) -> dict[str, str]:
     return localities
 
 
-def _pods(resource: Any, localities: Mapping[str, str], injection: _Injection) -> list[PodInfo]:
-    if resource.kind == "Pod":
+def _pods(resource: Resource, localities: Mapping[str, str], injection: _Injection) -> list[PodInfo]:
+    if isinstance(resource, BarePod):
         owned = _workload(resource)
         pod = _pod(resource, resource.name, owned, resource, localities, {})
         return [injection.complete(pod, owner=_controller(resource)[1])]
-    if resource.kind not in _WORKLOADS:
+    if not isinstance(resource, _WORKLOADS):
         return []
     template = resource.spec.template
-    replicas = getattr(resource.spec, "replicas", None)
+    replicas = None if isinstance(resource, DaemonSet) else resource.spec.replicas
     count = 1 if replicas is None else replicas
     pods = []
     for index in range(count):
         name = f"{resource.name}-{index}"
         labels = {}
-        if resource.kind in ("Deployment", "ReplicaSet"):
+        if isinstance(resource, Deployment | ReplicaSet):
             labels["pod-template-hash"] = TEMPLATE_HASH
-        elif resource.kind == "StatefulSet":
+        elif isinstance(resource, StatefulSet):
             labels["statefulset.kubernetes.io/pod-name"] = name
         pods.append(injection.complete(_pod(resource, name, resource.name, template, localities, labels)))
     return pods
 
 
 def _pod(
-    owner: Any, name: str, workload: str, template: Any, localities: Mapping[str, str], labels: Mapping[str, str]
+    owner: Resource,
+    name: str,
+    workload: str,
+    template: BarePod | PodTemplateSpec,
+    localities: Mapping[str, str],
+    labels: Mapping[str, str],
 ) -> PodInfo:
     spec = template.spec
-    status = (template.status or {}) if owner.kind == "Pod" else {}
+    status = (template.status or {}) if isinstance(template, BarePod) else {}
     conditions = status.get("conditions") or []
     ready = all(item.get("status") == "True" for item in conditions if item.get("type") == "Ready")
     ports: dict[str, int] = {}
@@ -231,7 +247,7 @@ def _pod(
     )
 
 
-def _controller(pod: Any) -> tuple[str, str]:
+def _controller(pod: BarePod) -> tuple[str, str]:
     """Kind and name of what controls a pod; empty without such an owner."""
     for owner in pod.metadata.owner_references:
         if owner.controller:
@@ -239,7 +255,7 @@ def _controller(pod: Any) -> tuple[str, str]:
     return "", ""
 
 
-def _workload(pod: Any) -> str:
+def _workload(pod: BarePod) -> str:
     """The workload that a pod with an owner belongs to, as Istio guesses it; empty if it stands for itself."""
     kind, name = _controller(pod)
     if not (name and pod.metadata.generate_name):
@@ -257,12 +273,12 @@ def _workload(pod: Any) -> str:
 class _Injection:
     """Who has a sidecar, and what the injector leaves behind on a pod."""
 
-    def __init__(self, mode: Inject, objects: Iterable[Any]) -> None:
+    def __init__(self, mode: Inject, objects: Iterable[Resource]) -> None:
         self._mode = mode
         self._asked = {
             resource.name
             for resource in objects
-            if resource.kind == "Namespace"
+            if isinstance(resource, Namespace)
             and (
                 resource.metadata.labels.get("istio-injection") == "enabled"
                 or resource.metadata.labels.get("istio.io/rev")
@@ -302,10 +318,10 @@ def _with_addresses(pods: Sequence[PodInfo]) -> list[PodInfo]:
     return numbered
 
 
-def _service_addresses(objects: Iterable[Any]) -> dict[tuple[str, str], str]:
+def _service_addresses(objects: Iterable[Resource]) -> dict[tuple[str, str], str]:
     addresses: dict[tuple[str, str], str] = {}
     for resource in objects:
-        if resource.kind != "Service" or resource.spec.type == "ExternalName" or resource.spec.cluster_ip:
+        if not isinstance(resource, Service) or resource.spec.type == "ExternalName" or resource.spec.cluster_ip:
             continue
         count = len(addresses) + 1
         addresses[resource.namespace, resource.name] = f"10.96.{count // 250}.{count % 250 + 1}"

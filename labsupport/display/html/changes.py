@@ -46,7 +46,12 @@ def apply_html(result: ApplyResult) -> str:
         title, subtitle = f"Done after {words.duration(result.in_force_s)}", "no proxy had to learn of it"
     rows = [_change_row(change) for change in result.changes]
     # Columns that would be empty are left out: nobody wrote fields of what is deleted, or where a patch is from.
-    used = [True, True, any(change.details for change in result.changes), any(c.source for c in result.changes)]
+    used = [
+        True,
+        True,
+        any(change.details for change in result.changes),
+        any(change.source for change in result.changes),
+    ]
     heads = list(compress(["object", "", "fields", "from"], used))
     rows = [list(compress(row, used)) for row in rows]
     body = [table(heads, rows, caption="objects")] if rows else []

@@ -68,7 +68,7 @@ def _pods(names: tuple[str, ...]) -> str:
 def _destination(to: RoutedTo) -> list[str]:
     subset = version_mark(to.subset) if to.subset else "all pods"
     problem = el("b", f"✗ {to.problem}: ", class_="e") + esc(to.reason) if to.problem else _pods(to.pods)
-    policies = "<br>".join(f"{el('code', esc(p.name))}: {esc(p.text)}" for p in to.policies)
+    policies = "<br>".join(f"{el('code', esc(policy.name))}: {esc(policy.text)}" for policy in to.policies)
     return [f"{esc(to.host)}:{to.port}", subset, words.percent(to.share), problem, policies]
 
 

@@ -29,7 +29,8 @@ from labsupport.display.pictures.traffic_picture import (
 from labsupport.errors import LabError, TrafficError, UsageError
 from labsupport.lab.refs import rule_of
 from labsupport.records import Ref
-from labsupport.traffic.background import BackgroundTraffic, Mark, TrafficSnapshot
+from labsupport.traffic.background import BackgroundTraffic
+from labsupport.traffic.recording import Mark, TrafficSnapshot
 from labsupport.traffic.rule_control import Steering
 from labsupport.traffic.spec import MAX_RATE
 

@@ -201,7 +201,9 @@ class _Layout:
     def layers(self) -> tuple[dict[str, _Place], float, float]:
         """Places of all nodes and lanes; how long and broad they are together."""
         layers = self.items()
-        longest = [max((self.extent(i.key)[0] for i in items if i.key in self.layer), default=0.0) for items in layers]
+        longest = [
+            max((self.extent(item.key)[0] for item in items if item.key in self.layer), default=0.0) for items in layers
+        ]
         room = (self.fits - sum(longest)) / max(1, len(layers) - 1)
         gap = _GAP_DOWN if self.down else max(_GAP, min(_WIDEST_GAP, room))
         broadest = max((sum(item.broad + _BETWEEN for item in items) for items in layers), default=0.0)
@@ -209,7 +211,7 @@ class _Layout:
         along = 2.0
         for items, long in zip(layers, longest, strict=True):
             # Beside who calls it, so that few lines cross; names decide between equals, so that nothing jumps about.
-            near = {item.key: [places[c].middle for c in item.callers if c in places] for item in items}
+            near = {item.key: [places[caller].middle for caller in item.callers if caller in places] for item in items}
             items.sort(key=lambda i: (sum(near[i.key]) / len(near[i.key]) if near[i.key] else 1e9, i.key))
             across = _BETWEEN / 2 + (broadest - sum(item.broad + _BETWEEN for item in items)) / 2
             for item in items:

@@ -61,7 +61,7 @@ def installed(connection: Connection, *, tag: str = "", tracing: bool = False) -
     Returns:
         Such as ``Istio 1.31.1``; empty if it has to be installed (again).
     """
-    from labsupport.engine.cluster.api.connect import ApiError
+    from labsupport.engine.cluster.api.apierror import ApiError
     from labsupport.engine.cluster.api.istio import find
     from labsupport.errors import EngineLostError
 

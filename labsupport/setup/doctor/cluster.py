@@ -106,7 +106,8 @@ def _istio(connection: Connection) -> Iterator[Finding]:
 
 def _rights(connection: Connection) -> Iterator[Finding]:
     from labsupport.engine.cluster.api import rights
-    from labsupport.engine.cluster.api.connect import MANAGED_BY, ApiError
+    from labsupport.engine.cluster.api.apierror import ApiError
+    from labsupport.engine.cluster.api.connect import MANAGED_BY
     from labsupport.engine.cluster.objects.namespace import chosen_name
 
     name = chosen_name(None)
@@ -160,7 +161,7 @@ def _listed(rights: list[Right]) -> str:
 
 def _nodes(connection: Connection) -> Iterator[Finding]:
     """Whether nodes are ready, have memory, and hold the course's images where no registry has them."""
-    from labsupport.engine.cluster.api.connect import ApiError
+    from labsupport.engine.cluster.api.apierror import ApiError
 
     try:
         nodes = connection.get("/api/v1/nodes")["items"]

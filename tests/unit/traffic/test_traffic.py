@@ -12,7 +12,9 @@ from labsupport.errors import EngineLostError, UsageError
 from labsupport.records import TrafficSpec
 from labsupport.traffic import sending
 from labsupport.traffic.observations import Observations
+from labsupport.traffic.spec import build_spec
 from labsupport.traffic.tls import Tls
+from labsupport.urls import parse_url
 
 
 @pytest.mark.parametrize(
@@ -38,14 +40,14 @@ from labsupport.traffic.tls import Tls
     ],
 )
 def test_the_forms_are_read(url, via, service, port, path):
-    target = sending.parse_url(url)
+    target = parse_url(url)
     assert (target.via, target.service, target.port, target.path) == (via, service, port, path)
-    assert sending.parse_url(str(target)) == target
+    assert parse_url(str(target)) == target
 
 
 def test_a_way_through_the_gateway_has_a_port_and_a_scheme():
     ways = ("gateway:/", "gateway:8081/", "https://a.example/", "tcp://gateway:9000", "tls://a.example")
-    target = [sending.parse_url(url) for url in ways]
+    target = [parse_url(url) for url in ways]
     assert [(spec.scheme, spec.gateway_port) for spec in target] == [
         ("http", 80),
         ("http", 8081),
@@ -53,9 +55,7 @@ def test_a_way_through_the_gateway_has_a_port_and_a_scheme():
         ("tcp", 9000),
         ("tls", 443),
     ]
-    assert target[2].authority == "a.example" and sending.parse_url("https://a.example:8443/").authority.endswith(
-        ":8443"
-    )
+    assert target[2].authority == "a.example" and parse_url("https://a.example:8443/").authority.endswith(":8443")
 
 
 @pytest.mark.parametrize(
@@ -95,17 +95,17 @@ def test_a_way_through_the_gateway_has_a_port_and_a_scheme():
 )
 def test_other_urls_are_refused_with_what_was_probably_meant(url, remedy):
     with pytest.raises(UsageError) as error:
-        sending.parse_url(url)
+        parse_url(url)
     assert remedy in str(error.value)
 
 
 def test_defaults_follow_what_was_asked_for():
-    assert sending.build_spec("gateway:/").count == 1
-    assert sending.build_spec("gateway:/", duration_s=2).count is None
-    assert sending.build_spec("gateway:/", count=5).concurrency == 8
-    assert sending.build_spec("gateway:/", count=5, rate=10).concurrency == 64
-    assert sending.build_spec("gateway:/", count=10, simultaneous=True).concurrency == 10
-    spec = sending.build_spec("gateway:/", headers={"x-try": 1}, keep_headers=["X-Version"])
+    assert build_spec("gateway:/").count == 1
+    assert build_spec("gateway:/", duration_s=2).count is None
+    assert build_spec("gateway:/", count=5).concurrency == 8
+    assert build_spec("gateway:/", count=5, rate=10).concurrency == 64
+    assert build_spec("gateway:/", count=10, simultaneous=True).concurrency == 10
+    spec = build_spec("gateway:/", headers={"x-try": 1}, keep_headers=["X-Version"])
     assert (spec.headers, spec.keep_headers) == ({"x-try": "1"}, ("x-version",))
 
 
@@ -148,7 +148,7 @@ def test_defaults_follow_what_was_asked_for():
 )
 def test_senseless_arguments_are_refused_by_name(options, named):
     with pytest.raises(UsageError) as error:
-        sending.build_spec("gateway:/", **options)
+        build_spec("gateway:/", **options)
     assert named in str(error.value)
 
 
@@ -160,13 +160,13 @@ def test_a_refused_description_sends_nothing():
 
 
 def test_send_waits_for_all_responses():
-    seen = sending.send(PacedMesh(), sending.build_spec("gateway:/", count=20, rate=2000))
+    seen = sending.send(PacedMesh(), build_spec("gateway:/", count=20, rate=2000))
     assert isinstance(seen, Observations)
     assert [r.index for r in seen] == list(range(20))
 
 
 def test_send_ends_with_its_time():
-    seen = sending.send(PacedMesh(), sending.build_spec("gateway:/", duration_s=0.1, rate=200))
+    seen = sending.send(PacedMesh(), build_spec("gateway:/", duration_s=0.1, rate=200))
     assert seen
 
 
@@ -179,7 +179,7 @@ def test_an_interrupted_batch_is_stopped(error):
 
     mesh = PacedMesh(answer)
     with pytest.raises(type(error)):
-        sending.send(mesh, sending.build_spec("gateway:/", count=10))
+        sending.send(mesh, build_spec("gateway:/", count=10))
     assert mesh.batches[0]._stopped
 
 
@@ -230,18 +230,18 @@ KEY = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
 )
 def test_what_a_scheme_does_not_allow_is_refused(url, options, named):
     with pytest.raises(UsageError) as error:
-        sending.build_spec(url, **options)
+        build_spec(url, **options)
     assert named in str(error.value)
 
 
 def test_options_for_tls_are_taken_and_not_shown():
-    spec = sending.build_spec("https://a.example/", tls=Tls(ca=PEM, certificate=(PEM, KEY), version="1.3"))
+    spec = build_spec("https://a.example/", tls=Tls(ca=PEM, certificate=(PEM, KEY), version="1.3"))
     assert (spec.tls.ca, spec.tls.key, spec.tls.version) == (PEM, KEY, "1.3")
     assert "BEGIN" not in repr(spec) and "secret" not in repr(spec)
-    assert sending.build_spec("https://a.example/").tls is None
+    assert build_spec("https://a.example/").tls is None
 
 
 def test_only_what_has_nothing_else_to_show_keeps_bodies_by_itself():
-    assert sending.build_spec("tcp://gateway:9000", body="hello").keep_body is True
-    assert sending.build_spec("https://a.example/").keep_body is False
-    assert sending.build_spec("tcp://gateway:9000", body="hello", keep_body=False).keep_body is False
+    assert build_spec("tcp://gateway:9000", body="hello").keep_body is True
+    assert build_spec("https://a.example/").keep_body is False
+    assert build_spec("tcp://gateway:9000", body="hello", keep_body=False).keep_body is False

@@ -14,7 +14,7 @@ from labsupport.errors import EngineLostError, NotFoundError, TrafficError, Usag
 from labsupport.records import ApplyResult, TrafficSpec
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.recording import Recording
-from labsupport.traffic.sending import build_spec
+from labsupport.traffic.spec import build_spec
 
 
 def spec(**options) -> TrafficSpec:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-from labsupport.engine.cluster.api.connect import ApiError, Connection
+from labsupport.engine.cluster.api.apierror import ApiError
+from labsupport.engine.cluster.api.connect import Connection
 from labsupport.model import CLUSTER_SCOPED, KINDS, api_versions
 
 __all__ = ["Api"]

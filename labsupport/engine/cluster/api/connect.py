@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from labsupport.engine.cluster.api.apierror import ApiError, first_line, refusal, words_of
+from labsupport.engine.cluster.api.apierror import first_line, refusal, words_of
 from labsupport.errors import EngineError, EngineLostError, UsageError
 
-__all__ = ["FIELD_MANAGER", "MANAGED_BY", "TIMEOUT_S", "ApiError", "ApiReply", "Connection"]
+__all__ = ["FIELD_MANAGER", "MANAGED_BY", "TIMEOUT_S", "ApiReply", "Connection"]
 
 FIELD_MANAGER = "istio-traffic-workshop"
 MANAGED_BY = ("app.kubernetes.io/managed-by", "istio-traffic-workshop")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from labsupport.engine.cluster.api.connect import ApiError, Connection
+from labsupport.engine.cluster.api.apierror import ApiError
+from labsupport.engine.cluster.api.connect import Connection
 from labsupport.errors import EngineError
 
 __all__ = ["OLDEST", "Istio", "find", "istio_of", "parse_version"]

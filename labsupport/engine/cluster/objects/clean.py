@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from labsupport.engine.cluster.api.api import Api
-from labsupport.engine.cluster.api.connect import ApiError
+from labsupport.engine.cluster.api.apierror import ApiError
 from labsupport.engine.cluster.objects.additions import PART_LABEL
 from labsupport.engine.cluster.objects.objects import ObjectStore
 from labsupport.engine.cluster.objects.rollout import Rollout

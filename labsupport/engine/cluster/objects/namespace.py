@@ -10,7 +10,8 @@ import socket
 import time
 import uuid
 
-from labsupport.engine.cluster.api.connect import FIELD_MANAGER, MANAGED_BY, ApiError, Connection
+from labsupport.engine.cluster.api.apierror import ApiError
+from labsupport.engine.cluster.api.connect import FIELD_MANAGER, MANAGED_BY, Connection
 from labsupport.engine.cluster.api.istio import istio_of
 from labsupport.engine.cluster.api.rights import require
 from labsupport.errors import EngineError, EngineLostError, UsageError, WaitTimeoutError

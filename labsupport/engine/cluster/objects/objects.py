@@ -13,7 +13,8 @@ from typing import Any
 
 from labsupport.controlplane.desired import Key, key_of
 from labsupport.engine.cluster.api.api import Api
-from labsupport.engine.cluster.api.connect import FIELD_MANAGER, ApiError
+from labsupport.engine.cluster.api.apierror import ApiError
+from labsupport.engine.cluster.api.connect import FIELD_MANAGER
 from labsupport.engine.cluster.objects.additions import PART_LABEL, added, taken_away
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.owned import written

@@ -12,7 +12,8 @@ from typing import Any
 
 from labsupport.engine.additions import proxy_config_text
 from labsupport.engine.cluster.api.api import Api
-from labsupport.engine.cluster.api.connect import FIELD_MANAGER, MANAGED_BY, ApiError
+from labsupport.engine.cluster.api.apierror import ApiError
+from labsupport.engine.cluster.api.connect import FIELD_MANAGER, MANAGED_BY
 from labsupport.engine.cluster.objects.additions import EXPORT_TO, LAB_LABEL, PART_LABEL
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.rollout import Rollout

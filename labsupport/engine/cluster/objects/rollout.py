@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from labsupport.engine.cluster.api.api import Api
-from labsupport.engine.cluster.api.connect import ApiError
+from labsupport.engine.cluster.api.apierror import ApiError
 from labsupport.errors import EngineError, NotFoundError, WaitTimeoutError
 from labsupport.words import plural
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from labsupport.controlplane.encode import ORDER, XdsType
 from labsupport.controlplane.translate import translate
 from labsupport.engine import dumps
-from labsupport.engine.cluster.api.connect import ApiError, Connection
+from labsupport.engine.cluster.api.apierror import ApiError
+from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.watch.expected import Expected, Held, Mismatch, expectations
 from labsupport.engine.cluster.watch.proxies import Proxies
 from labsupport.engine.cluster.watch.received import Received

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from labsupport.engine import dumps
-from labsupport.engine.cluster.api.connect import ApiError, Connection
+from labsupport.engine.cluster.api.apierror import ApiError
+from labsupport.engine.cluster.api.connect import Connection
 from labsupport.errors import EngineError, EngineLostError
 
 __all__ = ["Received"]

@@ -12,7 +12,8 @@ from labsupport.controlplane.proxies import PodInfo, Proxy
 from labsupport.controlplane.registry.meshconfig import MeshConfig, read_mesh_config
 from labsupport.controlplane.registry.registry import Registry
 from labsupport.controlplane.registry.workloads import sanitize_locality
-from labsupport.engine.cluster.api.connect import ApiError, Connection
+from labsupport.engine.cluster.api.apierror import ApiError
+from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.api.istio import istio_of
 from labsupport.engine.cluster.objects.rollout import is_ready, workload_of
 from labsupport.engine.cluster.watch.pods import containers, has_proxy

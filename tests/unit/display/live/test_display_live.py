@@ -13,8 +13,8 @@ from labsupport.cell import CellRun
 from labsupport.display.live.live import LiveTraffic, live_of
 from labsupport.errors import TrafficError, UsageError
 from labsupport.records import TrafficSpec
-from labsupport.traffic.background import BackgroundTraffic, TrafficSnapshot
-from labsupport.traffic.recording import Mark, Recording
+from labsupport.traffic.background import BackgroundTraffic
+from labsupport.traffic.recording import Mark, Recording, TrafficSnapshot
 from labsupport.traffic.weights import Split, SplitPart
 
 VIEW = "application/vnd.jupyter.widget-view+json"
