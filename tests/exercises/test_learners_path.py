@@ -60,7 +60,7 @@ class Learner:
     def restart(self) -> None:
         """Restart the kernel, as the button does: whatever it held is gone."""
         self.client.stop_channels()
-        self.manager.restart_kernel()
+        self.manager.restart_kernel(newports=True)
         self.client = self._connected()
 
     def close(self) -> None:
