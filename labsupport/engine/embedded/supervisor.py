@@ -179,7 +179,7 @@ class Supervisor:
             result = await self._change(before, after, changes, wait_s, began, tuple(notes), for_pods=for_pods)
             # What is refused after all was told to nobody.
             self._told = told
-            return result
+            return replace(result, notes=(*result.notes, *self._built_in.other_node_ports(news)))
 
     async def delete(self, refs: Sequence[Ref], *, wait_s: float, began: float, for_pods: bool = True) -> ApplyResult:
         """Delete objects; see ``Engine.delete``, and ``apply``."""
