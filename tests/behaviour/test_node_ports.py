@@ -65,3 +65,12 @@ def test_a_number_that_is_in_use_is_told_and_another_one_leads_there(lab: Lab) -
             assert address.removeprefix("http://") in told
         finally:
             lab.delete("svc/open")
+
+
+def test_a_load_balancer_is_reached_by_its_name_and_the_gateway_by_its_own(lab: Lab) -> None:
+    lab.apply(SERVICE.format(number=0).replace("type: NodePort", "type: LoadBalancer"))
+    try:
+        assert lab.send("loadbalancer:open/name")[0].status == 200
+        assert set(lab.urls()) == {"gateway", "nodeport:open"}
+    finally:
+        lab.delete("svc/open")

@@ -48,6 +48,12 @@ def built_in_objects(namespace: str) -> tuple[Resource, ...]:
     return tuple(parse(read(_OBJECTS.format(namespace=namespace)), namespace=namespace))
 
 
+def _opens_node_ports(service: Service) -> bool:
+    """Whether a Service is reached by node ports; the gateway is reached by ports of its own."""
+    own = (service.namespace, service.name) == (ROOT_NAMESPACE, INGRESS_GATEWAY)
+    return service.spec.opens_node_ports and not own
+
+
 class BuiltIn:
     """Runs the gateway, the shared Envoy and the load client outside the mesh.
 
@@ -162,9 +168,9 @@ class BuiltIn:
     def _served(self) -> dict[tuple[str, str, int], NodePort]:
         served = {}
         for service in self._control.objects:
-            if service.kind != "Service" or not service.spec.opens_node_ports:  # type: ignore[attr-defined]
+            if not isinstance(service, Service) or not _opens_node_ports(service):
                 continue
-            for port in service.spec.ports:  # type: ignore[attr-defined]
+            for port in service.spec.ports:
                 if port.protocol != "TCP":
                     continue
                 key = (service.namespace, service.name, port.port)
@@ -186,11 +192,11 @@ class BuiltIn:
         """By (namespace, Service, port): the ``nodePort`` as written or made up, and the local port behind it."""
         numbers = {}
         for resource in self._control.objects:
-            if not isinstance(resource, Service):
+            if not isinstance(resource, Service) or not _opens_node_ports(resource):
                 continue
             for index, port in enumerate(resource.spec.ports):
                 key = (resource.namespace, resource.name, port.port)
-                if resource.spec.opens_node_ports and key in self._node_ports:
+                if key in self._node_ports:
                     numbers[key] = (port.node_port or 30000 + index, self._node_ports[key][1].number)
         return numbers
 
