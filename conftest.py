@@ -15,7 +15,7 @@ _IN_CI = bool(os.environ.get("CI"))
 _FAILED_CELL = pytest.StashKey[str]()
 _MISSING = pytest.StashKey[str]()
 # Folders of tests that open a lab, so that every one of their tests needs an Envoy.
-_WITH_MESH = ("behaviour", "contract", "exercises", "kubectl", "bench", "browser")
+_WITH_MESH = ("behaviour", "contract", "exercises", "kubectl", "tasks", "bench", "browser")
 
 
 def _given() -> str:

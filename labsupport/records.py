@@ -190,7 +190,8 @@ class TrafficSpec:
 
     Args:
         url: ``gateway:/path``, ``gateway:<port>/path``, ``https://<host>[:port]/path``, ``tcp://gateway:<port>``,
-            ``tls://<host>[:port]``, ``nodeport:<service>/path`` or ``http://<service>[:port]/path``.
+            ``tls://<host>[:port]``, ``nodeport:<service>/path``, ``loadbalancer:<service>/path`` or
+            ``http://<service>[:port]/path``.
         source: ``outside``, or the name of a Deployment or pod that runs the load client.
         method: HTTP method.
         body: request body. Over ``tcp`` and ``tls`` it is what is sent, each line ended; as many lines are read.

@@ -19,7 +19,7 @@ __all__ = ["FORMS", "Scheme", "Target", "entrance_url", "is_address", "parse_url
 
 FORMS = (
     "gateway:/path, gateway:<port>/path, https://<host>[:port]/path or tcp://gateway:<port> (from outside, through the "
-    "ingress gateway), nodeport:<service>/path or http://<service>[:port]/path"
+    "ingress gateway), nodeport:<service>/path, loadbalancer:<service>/path or http://<service>[:port]/path"
 )
 
 Scheme = Literal["http", "https", "tcp", "tls"]
@@ -89,6 +89,7 @@ def parse_url(url: str) -> Target:
             * ``https://<host>[:port]/path``: the same in TLS, port 443; the host is the server name;
             * ``tcp://gateway:<port>`` or ``tls://<host>[:port]``: bytes to the gateway, in TLS for the latter;
             * ``nodeport:<service>/path``: HTTP to a Service's node port;
+            * ``loadbalancer:<service>/path``: the same, as load balancers lead to node ports;
             * ``http://<service>[:port]/path``: HTTP from inside the mesh.
 
             The path may be left out and may carry a query.
@@ -106,7 +107,7 @@ def parse_url(url: str) -> Target:
     scheme, colon, rest = url.partition(":")
     if colon and scheme == "gateway":
         return _gateway(rest, url)
-    if colon and scheme == "nodeport":
+    if colon and scheme in ("nodeport", "loadbalancer"):
         host, path = _split(rest)
         return Target("nodeport", _host(host, url), 0, _path(path, url))
     if colon and rest.startswith("//"):

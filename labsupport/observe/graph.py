@@ -179,6 +179,8 @@ class ServiceGraph:
         for name, node in graph.nodes.items():
             versions = ", ".join(version for version in sorted(node.versions) if version)
             about = [versions, *node.badges, *([] if node.injected else ["without proxy"])]
+            # A caller's pods may have no label version.
+            nobody = "pods without a version" if node.versions else "no pods"
             if name != GATEWAY or node.badges:
-                lines.append(f"  {names[name]}: {'; '.join(part for part in about if part) or 'no pods'}")
+                lines.append(f"  {names[name]}: {'; '.join(part for part in about if part) or nobody}")
         return "\n".join(lines)

@@ -10,6 +10,8 @@ from labsupport.errors import ManifestError
 from labsupport.lab.lab import Lab
 from labsupport.records import ApplyResult
 
+pytestmark = pytest.mark.embedded
+
 BOOK = "registry.example.com/istio/examples-bookinfo"
 
 

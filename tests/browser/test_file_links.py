@@ -31,8 +31,7 @@ def test_the_name_of_a_manifest_in_a_card_opens_the_file_beside_the_notebook(
     link = page.page.locator(".jp-OutputArea-output a", has_text="apps/web/").first
     name = link.inner_text().rpartition(":")[0]
     link.click()
-    editor = page.page.locator(".jp-FileEditor")
-    editor.wait_for(timeout=20_000)
-    assert "kind: " in editor.locator(".cm-content").inner_text()
+    text = page.page.locator(".jp-FileEditor .cm-content")
+    page.until(lambda: text.count() and "kind: " in text.inner_text(), "the file is not shown")
     assert page.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.path") == f"manifests/{name}"
     assert len(page.page.context.pages) == 1

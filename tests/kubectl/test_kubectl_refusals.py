@@ -19,7 +19,10 @@ WRONG = {
     "another namespace": (SPLIT.replace("name: web", "name: web\n  namespace: nix"), 'namespaces "nix" not found'),
     "a wrong name": (SPLIT.replace("name: web", "name: Web_1"), "Invalid"),
     "what only a cluster has": (DEPLOYMENT.replace("image: web", "image: nginx"), "there is no image 'nginx'"),
-    "a selector that fits no pod": (DEPLOYMENT.replace("version: risk", "version: other", 2), "is forbidden"),
+    "a selector that fits no pod": (
+        DEPLOYMENT.replace("version: risk", "version: other", 2),
+        "the selector does not match",
+    ),
 }
 
 

@@ -56,6 +56,20 @@ def test_reserved_ports_differ_refuse_and_can_be_listened_on_again() -> None:
             port.close()
 
 
+def test_a_number_is_given_that_is_wanted_and_that_nobody_has() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        wanted = probe.getsockname()[1]
+        other = ports.reserve(wanted)
+        assert other.number != wanted
+    first = ports.reserve(wanted)
+    # A second lab would share it if it asked the way that a listener of the first one does.
+    second = ports.reserve(wanted)
+    assert first.number == wanted != second.number
+    for port in (other, first, second):
+        port.close()
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux keeps a reserved port")
 def test_nobody_else_gets_a_reserved_port() -> None:
     kept = ports.reserve()

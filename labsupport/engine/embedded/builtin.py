@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.control import ControlPlane, PlainView
 from labsupport.engine.embedded.envoy.kubeproxy import NodePort
@@ -46,6 +48,12 @@ def built_in_objects(namespace: str) -> tuple[Resource, ...]:
     return tuple(parse(read(_OBJECTS.format(namespace=namespace)), namespace=namespace))
 
 
+def _opens_node_ports(service: Service) -> bool:
+    """Whether a Service is reached by node ports; the gateway is reached by ports of its own."""
+    own = (service.namespace, service.name) == (ROOT_NAMESPACE, INGRESS_GATEWAY)
+    return service.spec.opens_node_ports and not own
+
+
 class BuiltIn:
     """Runs the gateway, the shared Envoy and the load client outside the mesh.
 
@@ -65,7 +73,7 @@ class BuiltIn:
         self._control = control
         self.plain: EnvoyUnit | None = None
         self._plain_ports: dict[str, ports.ReservedPort] = {}
-        self._node_ports: dict[tuple[str, str, int], ports.ReservedPort] = {}
+        self._node_ports: dict[tuple[str, str, int], tuple[int, ports.ReservedPort]] = {}
         self.outside_port = ports.reserve()
         self._outside: Process | None = None
         self.gateway: LivePod | None = None
@@ -147,7 +155,9 @@ class BuiltIn:
             self.plain = EnvoyUnit(self._place, _PLAIN, node=view.node, cluster=_PLAIN, concurrency=1)
 
     def _port_for(self, namespace: str) -> int:
-        return self._plain_ports.setdefault(namespace, ports.reserve()).number
+        if namespace not in self._plain_ports:
+            self._plain_ports[namespace] = ports.reserve()
+        return self._plain_ports[namespace].number
 
     async def plain_ready(self) -> None:
         """Wait until the shared Envoy, if there is one, holds its configuration and listens."""
@@ -158,30 +168,50 @@ class BuiltIn:
     def _served(self) -> dict[tuple[str, str, int], NodePort]:
         served = {}
         for service in self._control.objects:
-            if service.kind != "Service" or not service.spec.opens_node_ports:  # type: ignore[attr-defined]
+            if not isinstance(service, Service) or not _opens_node_ports(service):
                 continue
-            for port in service.spec.ports:  # type: ignore[attr-defined]
+            for port in service.spec.ports:
                 if port.protocol != "TCP":
                     continue
                 key = (service.namespace, service.name, port.port)
-                if key not in self._node_ports:
-                    self._node_ports[key] = ports.reserve()
+                written, kept = self._node_ports.get(key, (0, None))
+                if kept is None or port.node_port not in (0, written):
+                    if kept is not None:
+                        kept.close()
+                    kept = ports.reserve(port.node_port)
+                    self._node_ports[key] = (port.node_port, kept)
                 cluster = f"outbound|{port.port}||{service.name}.{service.namespace}.svc.cluster.local"
                 name = f"nodeport_{service.namespace}_{service.name}_{port.port}"
-                served[key] = NodePort(cluster, name, self._node_ports[key].number)
+                served[key] = NodePort(cluster, name, kept.number)
+        for key in [key for key, (written, _) in self._node_ports.items() if written and key not in served]:
+            # Another Service may want that number.
+            self._node_ports.pop(key)[1].close()
         return served
 
     def node_ports(self) -> dict[tuple[str, str, int], tuple[int, int]]:
         """By (namespace, Service, port): the ``nodePort`` as written or made up, and the local port behind it."""
         numbers = {}
         for resource in self._control.objects:
-            if not isinstance(resource, Service):
+            if not isinstance(resource, Service) or not _opens_node_ports(resource):
                 continue
             for index, port in enumerate(resource.spec.ports):
                 key = (resource.namespace, resource.name, port.port)
-                if resource.spec.opens_node_ports and key in self._node_ports:
-                    numbers[key] = (port.node_port or 30000 + index, self._node_ports[key].number)
+                if key in self._node_ports:
+                    numbers[key] = (port.node_port or 30000 + index, self._node_ports[key][1].number)
         return numbers
+
+    def other_node_ports(self, services: Iterable[Resource]) -> list[str]:
+        """What is told of Services whose ``nodePort`` somebody else on this machine has."""
+        numbers = self.node_ports()
+        return [
+            f"Service/{service.name}: port {port.node_port} of this machine is in use; its node port is reached at "
+            f"{ports.LOOPBACK}:{local}, and lab.urls() tells it"
+            for service in services
+            if isinstance(service, Service)
+            for port in service.spec.ports
+            if (local := numbers.get((service.namespace, service.name, port.port), (0, 0))[1])
+            and port.node_port not in (0, local)
+        ]
 
     async def stop_plain(self) -> None:
         """End the shared Envoy, when nothing is left that needs it."""
@@ -191,6 +221,6 @@ class BuiltIn:
         if self._control.plain is not None:
             self._place.ads.remove(self._control.plain.node)
             self._control.plain = None
-        for port in (*self._plain_ports.values(), *self._node_ports.values()):
+        for port in (*self._plain_ports.values(), *(port for _, port in self._node_ports.values())):
             port.close()
         self._plain_ports, self._node_ports = {}, {}

@@ -79,6 +79,7 @@ class ControlPlane:
         namespace: the lab's namespace.
 
     Attributes:
+        namespace: the lab's namespace.
         objects: the desired state, oldest first.
         pods: pods that run or are about to, oldest first, the gateway included.
         plain: the shared Envoy of pods without a sidecar, when there is one.
@@ -89,7 +90,7 @@ class ControlPlane:
         self, ads: AdsServer, addresses: Addresses, services: ServiceAddresses, namespace: str = "default"
     ) -> None:
         self._ads = ads
-        self._namespace = namespace
+        self.namespace = namespace
         self._addresses = addresses
         self._services = services
         self._encoder = Encoder()
@@ -235,7 +236,7 @@ class ControlPlane:
         # The lab's gateway serves one lab. Its Secrets may lie where it runs, as Istio wants it, or beside the rules:
         # on the cluster engine the gateway runs there.
         gateway = pod.role == "gateway"
-        namespaces = list(dict.fromkeys((pod.info.namespace, self._namespace))) if gateway else [pod.info.namespace]
+        namespaces = list(dict.fromkeys((pod.info.namespace, self.namespace))) if gateway else [pod.info.namespace]
         credentials = tuple(
             credential(name, uses, self.objects, namespaces, gateway=gateway) for name, uses in sorted(wanted.items())
         )

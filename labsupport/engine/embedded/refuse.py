@@ -369,12 +369,19 @@ def notes(objects: Sequence[Resource], images: Programs, told: set[str]) -> list
             inner = _at(raw, path)
             if isinstance(inner, dict):
                 texts |= {field: None for field in fields if field in inner and field not in told}
-    services = (
-        f"Service/{resource.name}: no load balancer gives it an address here; its node port is open"
-        for resource in objects
-        if isinstance(resource, Service) and resource.spec.type == "LoadBalancer"
-    )
-    balancers = [text for text in services if text not in told]
+    services = [resource for resource in objects if isinstance(resource, Service)]
+    balanced = [
+        f"Service/{service.name}: no load balancer gives it an address here; it is reached by its node port, as "
+        f"loadbalancer:{service.name}/ and by what lab.urls() tells"
+        for service in services
+        if service.spec.type == "LoadBalancer"
+    ]
+    balanced += [
+        f"Service/{service.name}: nothing leads from its externalIPs to this machine"
+        for service in services
+        if service.spec.external_ips
+    ]
+    balancers = [text for text in balanced if text not in told]
     stand_ins = [text for text in played if text not in told]
     told |= {*texts, *balancers, *stand_ins}
     return ([f"no effect on the embedded mesh: {', '.join(texts)}"] if texts else []) + balancers + stand_ins

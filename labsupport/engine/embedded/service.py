@@ -24,9 +24,10 @@ from labsupport.errors import EngineError, LabError, StorageError
 
 __all__ = ["serve"]
 
-_METHODS = frozenset((
-    "apply", "delete", "reset", "get", "pods", "rules", "source", "entrances", "gateway_port", "config_dump",
-    "statistics", "log_files", "access_logs", "kubeconfig", "inventory", "close",
+_METHODS = frozenset(("apply", "delete", "reset", "kubeconfig", "inventory", "close"))
+_QUESTIONS = frozenset((
+    "get", "pods", "rules", "source", "entrances", "gateway_port", "config_dump", "statistics", "log_files",
+    "access_logs",
 ))  # fmt: skip
 _CHANGES = frozenset(("apply", "delete"))
 _Call = tuple[int, str, tuple[Any, ...], dict[str, Any]]
@@ -39,9 +40,10 @@ async def _answer(
     if method in _CHANGES:
         options = {**options, "began": time.monotonic()}
     try:
-        if method not in _METHODS:
+        if method not in _METHODS | _QUESTIONS:
             raise EngineError(f"the supervisor has no method {method}")
-        return number, True, await getattr(supervisor, method)(*arguments, **options)
+        asked = supervisor.questions if method in _QUESTIONS else supervisor
+        return number, True, await getattr(asked, method)(*arguments, **options)
     except LabError as error:
         return number, False, error
     except OSError as error:

@@ -16,7 +16,6 @@ from labsupport import paths
 from labsupport.controlplane import entrances
 from labsupport.controlplane.desired import Key, ServiceAddresses, homeless, key_of, merge, remove
 from labsupport.controlplane.encode import ORDER
-from labsupport.controlplane.entrances import Entrance
 from labsupport.engine.dangling import dangling
 from labsupport.engine.embedded import listening, refuse
 from labsupport.engine.embedded.api.front import Front
@@ -28,17 +27,14 @@ from labsupport.engine.embedded.envoy.ads import AdsServer
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
 from labsupport.engine.embedded.holding import RulesInForce
 from labsupport.engine.embedded.pods.pods import (
-    APP_LOG,
-    CLIENT,
-    ENVOY_LOG,
     Addresses,
-    LivePod,
     Workplace,
     check_storage,
 )
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.embedded.pods.trial import Trials
 from labsupport.engine.embedded.processes.spawner_client import Spawner
+from labsupport.engine.embedded.questions import Questions
 from labsupport.engine.embedded.restoring import Blocked, Restoring
 from labsupport.engine.embedded.workloads import Workloads
 from labsupport.engine.podtemplate import MissingReference
@@ -47,13 +43,12 @@ from labsupport.errors import (
     EngineError,
     LabError,
     ManifestError,
-    NotFoundError,
     StorageError,
     UsageError,
     WaitTimeoutError,
 )
 from labsupport.model import RULES, Resource
-from labsupport.records import ApplyResult, ObjectChange, Pod, ProxyChange, Ref, RuleStatus
+from labsupport.records import ApplyResult, ObjectChange, ProxyChange, Ref
 
 __all__ = ["Supervisor"]
 
@@ -75,6 +70,9 @@ class Supervisor:
         namespace: the lab's namespace.
         spawner: starts processes.
         spawner_pid: its process.
+
+    Attributes:
+        questions: what can be asked of the lab.
     """
 
     def __init__(self, folder: Path, programs: Programs, namespace: str, spawner: Spawner, spawner_pid: int) -> None:
@@ -99,6 +97,7 @@ class Supervisor:
         self._names: dict[str, str] = {}
         self._told: set[str] = set()
         self._created: dict[Key, float] = {}
+        self.questions = Questions(self._place, self._addresses, self._control, self._built_in, self._rules, self._base)
         self._front = Front(
             Mesh(
                 namespace,
@@ -107,7 +106,7 @@ class Supervisor:
                 self._built_in,
                 self._created,
                 time.time(),
-                self.rules,
+                self.questions.rules,
                 self._apply_from_outside,
                 self._delete_from_outside,
                 self._judge,
@@ -179,7 +178,7 @@ class Supervisor:
             result = await self._change(before, after, changes, wait_s, began, tuple(notes), for_pods=for_pods)
             # What is refused after all was told to nobody.
             self._told = told
-            return result
+            return replace(result, notes=(*result.notes, *self._built_in.other_node_ports(news)))
 
     async def delete(self, refs: Sequence[Ref], *, wait_s: float, began: float, for_pods: bool = True) -> ApplyResult:
         """Delete objects; see ``Engine.delete``, and ``apply``."""
@@ -358,113 +357,7 @@ class Supervisor:
             remaining += [f"process {pid}" for pid in self._spawner.pids if pid not in own]
             return removed, remaining
 
-    # --- questions ----------------------------------------------------------------------------------------------
-
-    async def get(self, *, built_in: bool = False) -> list[Resource]:
-        """All objects, oldest first; what every mesh has only if asked for."""
-        return [resource for resource in self._control.objects if built_in or key_of(resource) not in self._base_keys]
-
-    async def pods(self) -> list[Pod]:
-        """All pods; those that are ending are left out."""
-        return [pod.record() for pod in self._control.pods.values() if not pod.terminating]
-
-    async def rules(self) -> list[RuleStatus]:
-        """Every rule with when it came into force, and which proxies hold something of it."""
-        gateway = self._built_in.gateway
-        at = (gateway.name, gateway.info.labels) if gateway is not None else None
-        running = [pod for pod in self._control.pods.values() if pod.envoy is not None]
-        origins = {pod.name: self._control.snapshot(pod).origins for pod in running}
-        return self._rules.listed(self._control.objects, origins, gateway=at)
-
-    def _pod(self, name: str) -> LivePod:
-        pod = self._control.pods.get(name)
-        if pod is None:
-            matching = [
-                candidate
-                for candidate in self._control.pods.values()
-                if candidate.info.workload == name and not candidate.terminating
-            ]
-            if not matching:
-                known = ", ".join(
-                    candidate.name for candidate in self._control.pods.values() if not candidate.terminating
-                )
-                raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
-            pod = matching[0]
-        return pod
-
-    async def source(self, name: str) -> tuple[int, str]:
-        """The load client of a pod: its local port, and the token that it wants to be shown."""
-        if name == "outside":
-            return await self._built_in.outside(), self._place.run_token
-        pod = self._pod(name)
-        if pod.image != CLIENT:
-            clients = sorted(
-                {running.info.workload for running in self._control.pods.values() if running.image == CLIENT}
-            )
-            known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one"
-            raise NotFoundError(f"{name!r} runs {pod.image or 'no program'}, not the load client. {known}")
-        if not pod.ready:
-            raise EngineError(f"pod {pod.name} is not ready; its last words: {pod.last_words or '(none)'}")
-        return pod.app_port.number, self._place.run_token
-
-    async def entrances(self) -> dict[str, Entrance]:
-        """Ways in from outside: ``gateway`` (port 80), ``gateway:<port>`` for what Gateways open, node ports."""
-        ways = {}
-        gateway = self._built_in.gateway
-        if gateway is not None:
-            opened = {80: "http"} | entrances.schemes(self._control.objects, gateway.info.labels)
-            for port, scheme in opened.items():
-                name = "gateway" if port == 80 else f"gateway:{port}"
-                ways[name] = Entrance(scheme, f"localhost:{port}", await self.gateway_port(port))
-        for (namespace, service, _), (shown, local) in self._built_in.node_ports().items():
-            name = service if namespace == self._namespace else f"{service}.{namespace}"
-            ways.setdefault(f"nodeport:{name}", Entrance("http", f"localhost:{shown}", local))
-        return ways
-
-    async def gateway_port(self, number: int) -> int:
-        """The local port behind a port of the gateway; it refuses connections while no Gateway opens it."""
-        gateway = self._built_in.gateway
-        if gateway is None:
-            raise EngineError("the gateway is not there yet")
-        return gateway.listener(entrances.container_port(self._control.objects, gateway.info, number))
-
-    async def config_dump(self, name: str) -> tuple[str, str]:
-        """Pod name and the raw config dump of its Envoy."""
-        pod = self._pod(name)
-        if pod.envoy is None:
-            raise NotFoundError(f"pod {pod.name} has no sidecar, so no proxy holds any configuration for it")
-        return pod.name, await self._ask(pod, "/config_dump?include_eds")
-
-    async def _ask(self, pod: LivePod, target: str) -> str:
-        assert pod.envoy is not None
-        try:
-            return await admin.fetch(pod.envoy.admin, target)
-        except OSError as error:
-            raise EngineError(f"the Envoy of pod {pod.name} does not answer: {error}") from error
-
-    async def statistics(self) -> dict[str, str]:
-        """The Prometheus page of every Envoy, by pod."""
-        pods = [pod for pod in self._control.pods.values() if pod.envoy is not None and pod.envoy.keeper.ready]
-        pages = await asyncio.gather(
-            *(admin.fetch(pod.envoy.admin, "/stats/prometheus") for pod in pods if pod.envoy is not None),
-            return_exceptions=True,
-        )
-        return {pod.name: page for pod, page in zip(pods, pages, strict=True) if isinstance(page, str)}
-
-    async def log_files(self, name: str, container: str) -> tuple[str, str]:
-        """Pod name and the log file of its program or its Envoy."""
-        pod = self._pod(name)
-        if container == "app" and not pod.image:
-            container = "proxy"
-        return pod.name, str(pod.folder / (APP_LOG if container == "app" else ENVOY_LOG))
-
-    async def access_logs(self) -> tuple[dict[str, str], dict[int, tuple[str, bool]]]:
-        """Access logs by pod, and for each local port ever used: its pod, and whether it leads to a sidecar."""
-        logs = {}
-        for entry in self._folder.iterdir():
-            if (entry / ACCESS_LOG).exists():
-                logs[entry.name] = str(entry / ACCESS_LOG)
-        return logs, self._addresses.owners()
+    # --- the lab itself -----------------------------------------------------------------------------------------
 
     async def kubeconfig(self) -> str:
         """The kubeconfig file of the lab; the front that it leads to is opened."""

@@ -68,6 +68,11 @@ def test_outside_a_notebook_the_graph_is_text():
     ]
 
 
+def test_pods_without_a_version_are_there_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Mesh, "pods", lambda self: [Pod("caller-1", "default", "caller", {"app": "caller"}, True)])
+    assert "  caller: pods without a version" in repr(graph(Mesh(), 1))
+
+
 def test_a_graph_asked_for_after_the_traffic_shows_its_last_seconds():
     shown = graph(Mesh(call(0), call(95), call(100)), 400)
     assert shown.now().edges[0].count == 2

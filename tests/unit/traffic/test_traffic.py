@@ -26,6 +26,7 @@ from labsupport.urls import parse_url
         ("nodeport:web/name", "nodeport", "web", 0, "/name"),
         ("nodeport:web", "nodeport", "web", 0, "/"),
         ("nodeport:web?a=1", "nodeport", "web", 0, "/?a=1"),
+        ("loadbalancer:web/name", "nodeport", "web", 0, "/name"),
         ("http://web", "service", "web", 80, "/"),
         ("http://web:8080/name?x=1&y=2", "service", "web", 8080, "/name?x=1&y=2"),
         ("http://reviews.default.svc.cluster.local:9080/", "service", "reviews.default.svc.cluster.local", 9080, "/"),

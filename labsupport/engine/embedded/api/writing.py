@@ -168,6 +168,8 @@ class Writer:
     ) -> JsonObject:
         if managed is None:
             managed = updated(_change(entry, asked), shown, body)
+        if entry.kind == "Deployment" and shown is not None:
+            _keep_selector(shown, body)
         resource = judged(
             entry,
             body,
@@ -178,13 +180,6 @@ class Writer:
             managed=managed,
         )
         resource = placed(resource, asked.namespace) if entry.namespaced else resource
-        if entry.kind == "Deployment" and shown is not None:
-            wanted = resource.model_dump(mode="json", by_alias=True, exclude_unset=True)["spec"]["selector"]
-            if wanted != shown["spec"]["selector"]:
-                message = (
-                    f'Deployment.apps "{resource.name}" is invalid: spec.selector: Invalid value: field is immutable'
-                )
-                raise Refused(422, message)
         key = key_of(resource)
         if asked.dry_run:
             await self._done(entry, resource.name, self._mesh.check([resource]))
@@ -261,3 +256,12 @@ class Writer:
             given = {key: shown["spec"][key] for key in ("clusterIP", "clusterIPs") if key in shown["spec"]}
             content = {**content, "spec": {**given, **content["spec"]}}
         return {**content, "metadata": metadata, **kept}
+
+
+def _keep_selector(shown: JsonObject, body: JsonObject) -> None:
+    """Refuse another selector, before it is found that the pods' labels do not match it either."""
+    spec = body.get("spec")
+    wanted = spec.get("selector") if isinstance(spec, dict) else None
+    if isinstance(wanted, dict) and wanted.get("matchLabels") != shown["spec"]["selector"].get("matchLabels"):
+        name = shown["metadata"]["name"]
+        raise Refused(422, f'Deployment.apps "{name}" is invalid: spec.selector: Invalid value: field is immutable')

@@ -12,6 +12,7 @@ it is lost, Envoy rejects the listener and the pod is replaced.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 
@@ -58,13 +59,30 @@ class ReservedPort:
             self._holder = None
 
 
-def reserve() -> ReservedPort:
-    """Reserve a free port for one listener."""
+def reserve(wanted: int = 0) -> ReservedPort:
+    """Reserve a free port for one listener.
+
+    Args:
+        wanted: the number to take if nobody on this machine has it; else, or without one, it is any.
+    """
+    if wanted and _is_free(wanted):
+        with contextlib.suppress(OSError):
+            return ReservedPort(_bind(wanted), hold=_KEEPS)
     while True:
         port = ReservedPort(_bind(0), hold=_KEEPS)
         if _KEEPS or port.number not in _given:
             _given.add(port.number)
             return port
+
+
+def _is_free(number: int) -> bool:
+    """Whether no socket has a port, not even one that would share it, as the listeners of another lab do."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock, contextlib.suppress(OSError):
+        # Connections that have ended do not count.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((LOOPBACK, number))
+        return True
+    return False
 
 
 def reserve_refusing() -> ReservedPort:

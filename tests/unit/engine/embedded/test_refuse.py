@@ -268,7 +268,7 @@ def test_a_load_balancer_is_said_to_have_no_address_here(images: Programs) -> No
     told: set[str] = set()
     (note,) = notes(parse(read(text % "LoadBalancer")), images, told)
     assert notes(parse(read(text % "LoadBalancer")), images, told) == []
-    assert note == "Service/web: no load balancer gives it an address here; its node port is open"
+    assert note.startswith("Service/web: no load balancer gives it an address here") and "loadbalancer:web/" in note
     assert notes(parse(read(text % "NodePort")), images, set()) == []
 
 
@@ -433,3 +433,11 @@ def test_no_proxy_connects_to_another_machine_or_another_programs_socket(images:
 def test_a_program_of_this_machine_may_be_named(images: Programs) -> None:
     text = NETWORKING.format(kind="ServiceEntry", spec=ENTRY.format(address="127.0.0.1"))
     assert problems(parse(read(text)), images) == []
+
+
+def test_addresses_outside_that_lead_nowhere_are_named(images: Programs) -> None:
+    text = (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {externalIPs: [192.0.2.1], ports: [{port: 80}]}\n"
+    )
+    (note,) = notes(parse(read(text)), images, set())
+    assert note == "Service/web: nothing leads from its externalIPs to this machine"

@@ -1,0 +1,156 @@
+"""What can be asked of a lab that runs: its objects and pods, ways in, and what its proxies hold and have seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from labsupport.controlplane import entrances
+from labsupport.controlplane.desired import key_of
+from labsupport.controlplane.entrances import Entrance
+from labsupport.engine.embedded.builtin import BuiltIn
+from labsupport.engine.embedded.control import ControlPlane
+from labsupport.engine.embedded.envoy import admin
+from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
+from labsupport.engine.embedded.holding import RulesInForce
+from labsupport.engine.embedded.pods.pods import APP_LOG, CLIENT, ENVOY_LOG, Addresses, LivePod, Workplace
+from labsupport.errors import EngineError, NotFoundError
+from labsupport.model import Resource
+from labsupport.records import Pod, RuleStatus
+
+__all__ = ["Questions"]
+
+
+class Questions:
+    """Answers from what is there; nothing is changed.
+
+    Args:
+        place: where pods run.
+        addresses: of the lab.
+        control: holds the objects and the pods.
+        built_in: the gateway and the node ports.
+        rules: since when rules are in force.
+        base: what every mesh has.
+    """
+
+    def __init__(
+        self,
+        place: Workplace,
+        addresses: Addresses,
+        control: ControlPlane,
+        built_in: BuiltIn,
+        rules: RulesInForce,
+        base: Sequence[Resource],
+    ) -> None:
+        self._place = place
+        self._addresses = addresses
+        self._control = control
+        self._built_in = built_in
+        self._rules = rules
+        self._base_keys = {key_of(resource) for resource in base}
+
+    async def get(self, *, built_in: bool = False) -> list[Resource]:
+        """All objects, oldest first; what every mesh has only if asked for."""
+        return [resource for resource in self._control.objects if built_in or key_of(resource) not in self._base_keys]
+
+    async def pods(self) -> list[Pod]:
+        """All pods; those that are ending are left out."""
+        return [pod.record() for pod in self._control.pods.values() if not pod.terminating]
+
+    async def rules(self) -> list[RuleStatus]:
+        """Every rule with when it came into force, and which proxies hold something of it."""
+        gateway = self._built_in.gateway
+        at = (gateway.name, gateway.info.labels) if gateway is not None else None
+        running = [pod for pod in self._control.pods.values() if pod.envoy is not None]
+        origins = {pod.name: self._control.snapshot(pod).origins for pod in running}
+        return self._rules.listed(self._control.objects, origins, gateway=at)
+
+    def _pod(self, name: str) -> LivePod:
+        pod = self._control.pods.get(name)
+        if pod is None:
+            matching = [
+                candidate
+                for candidate in self._control.pods.values()
+                if candidate.info.workload == name and not candidate.terminating
+            ]
+            if not matching:
+                known = ", ".join(
+                    candidate.name for candidate in self._control.pods.values() if not candidate.terminating
+                )
+                raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
+            pod = matching[0]
+        return pod
+
+    async def source(self, name: str) -> tuple[int, str]:
+        """The load client of a pod: its local port, and the token that it wants to be shown."""
+        if name == "outside":
+            return await self._built_in.outside(), self._place.run_token
+        pod = self._pod(name)
+        if pod.image != CLIENT:
+            clients = sorted(
+                {running.info.workload for running in self._control.pods.values() if running.image == CLIENT}
+            )
+            known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one"
+            raise NotFoundError(f"{name!r} runs {pod.image or 'no program'}, not the load client. {known}")
+        if not pod.ready:
+            raise EngineError(f"pod {pod.name} is not ready; its last words: {pod.last_words or '(none)'}")
+        return pod.app_port.number, self._place.run_token
+
+    async def entrances(self) -> dict[str, Entrance]:
+        """Ways in from outside: ``gateway`` (port 80), ``gateway:<port>`` for what Gateways open, node ports."""
+        ways = {}
+        gateway = self._built_in.gateway
+        if gateway is not None:
+            opened = {80: "http"} | entrances.schemes(self._control.objects, gateway.info.labels)
+            for port, scheme in opened.items():
+                name = "gateway" if port == 80 else f"gateway:{port}"
+                ways[name] = Entrance(scheme, f"localhost:{port}", await self.gateway_port(port))
+        for (namespace, service, _), (shown, local) in self._built_in.node_ports().items():
+            name = service if namespace == self._control.namespace else f"{service}.{namespace}"
+            ways.setdefault(f"nodeport:{name}", Entrance("http", f"localhost:{shown}", local))
+        return ways
+
+    async def gateway_port(self, number: int) -> int:
+        """The local port behind a port of the gateway; it refuses connections while no Gateway opens it."""
+        gateway = self._built_in.gateway
+        if gateway is None:
+            raise EngineError("the gateway is not there yet")
+        return gateway.listener(entrances.container_port(self._control.objects, gateway.info, number))
+
+    async def config_dump(self, name: str) -> tuple[str, str]:
+        """Pod name and the raw config dump of its Envoy."""
+        pod = self._pod(name)
+        if pod.envoy is None:
+            raise NotFoundError(f"pod {pod.name} has no sidecar, so no proxy holds any configuration for it")
+        return pod.name, await self._ask(pod, "/config_dump?include_eds")
+
+    async def _ask(self, pod: LivePod, target: str) -> str:
+        assert pod.envoy is not None
+        try:
+            return await admin.fetch(pod.envoy.admin, target)
+        except OSError as error:
+            raise EngineError(f"the Envoy of pod {pod.name} does not answer: {error}") from error
+
+    async def statistics(self) -> dict[str, str]:
+        """The Prometheus page of every Envoy, by pod."""
+        pods = [pod for pod in self._control.pods.values() if pod.envoy is not None and pod.envoy.keeper.ready]
+        pages = await asyncio.gather(
+            *(admin.fetch(pod.envoy.admin, "/stats/prometheus") for pod in pods if pod.envoy is not None),
+            return_exceptions=True,
+        )
+        return {pod.name: page for pod, page in zip(pods, pages, strict=True) if isinstance(page, str)}
+
+    async def log_files(self, name: str, container: str) -> tuple[str, str]:
+        """Pod name and the log file of its program or its Envoy."""
+        pod = self._pod(name)
+        if container == "app" and not pod.image:
+            container = "proxy"
+        return pod.name, str(pod.folder / (APP_LOG if container == "app" else ENVOY_LOG))
+
+    async def access_logs(self) -> tuple[dict[str, str], dict[int, tuple[str, bool]]]:
+        """Access logs by pod, and for each local port ever used: its pod, and whether it leads to a sidecar."""
+        logs = {}
+        for entry in self._place.folder.iterdir():
+            if (entry / ACCESS_LOG).exists():
+                logs[entry.name] = str(entry / ACCESS_LOG)
+        return logs, self._addresses.owners()
