@@ -6,21 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from labsupport import words
 from labsupport.errors import NotFoundError, Problem
-from labsupport.model import Resource, Service
+from labsupport.model import CLUSTER_SCOPED, Resource, Service
 from labsupport.model.writing.redaction import LAST_APPLIED, Hidden, redacted, without_bookkeeping
 from labsupport.records import Action, JsonObject, ObjectChange, Ref
 
 __all__ = ["Key", "ServiceAddresses", "changed_fields", "homeless", "key_of", "merge", "others_of", "remove"]
 
 Key = tuple[str, str, str]
-# Kinds that live outside namespaces.
-_CLUSTER_WIDE = ("Namespace",)
 _MISSING = object()
 
 
 def key_of(resource: Resource) -> Key:
     """Kind, namespace and name: what makes two objects the same one."""
-    return (resource.kind, "" if resource.kind in _CLUSTER_WIDE else resource.namespace, resource.name)
+    return (resource.kind, "" if resource.kind in CLUSTER_SCOPED else resource.namespace, resource.name)
 
 
 def _content(resource: Resource) -> JsonObject:
@@ -117,7 +115,7 @@ def remove(
     changes = []
     gone: set[Key] = set()
     for ref in refs:
-        key = (ref.kind, "" if ref.kind in _CLUSTER_WIDE else ref.namespace or namespace, ref.name)
+        key = (ref.kind, "" if ref.kind in CLUSTER_SCOPED else ref.namespace or namespace, ref.name)
         if key in gone:
             continue
         if state.pop(key, None) is None:
@@ -143,7 +141,7 @@ def others_of(objects: Iterable[Resource], ref: Ref, namespace: str) -> str:
     here = ref.namespace or namespace
     there = [
         resource.name
-        if resource.namespace in ("", here) or ref.kind in _CLUSTER_WIDE
+        if resource.namespace in ("", here) or ref.kind in CLUSTER_SCOPED
         else f"{resource.name}.{resource.namespace}"
         for resource in objects
         if resource.kind == ref.kind
@@ -158,10 +156,10 @@ def homeless(objects: Iterable[Resource], news: Iterable[Resource]) -> list[Prob
         objects: all objects, the new ones included.
         news: those that are applied.
     """
-    there = {resource.name for resource in objects if resource.kind in _CLUSTER_WIDE} | {"default", "istio-system"}
+    there = {resource.name for resource in objects if resource.kind in CLUSTER_SCOPED} | {"default", "istio-system"}
     problems = []
     for resource in news:
-        if resource.kind in _CLUSTER_WIDE or resource.namespace in there:
+        if resource.kind in CLUSTER_SCOPED or resource.namespace in there:
             continue
         origin, path = resource.origin, "metadata.namespace"
         message = f"there is no namespace {resource.namespace}"

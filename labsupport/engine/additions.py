@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from labsupport.model.reading.goyaml import Composer, YamlProblem
+from labsupport.model.schema.syntax import is_digits
 
 __all__ = [
     "PROXY_CONFIG",
@@ -24,6 +25,7 @@ __all__ = [
     "proxy_config_text",
     "take_away",
     "variables",
+    "workers",
 ]
 
 PROXY_CONFIG: Mapping[str, Any] = {
@@ -62,6 +64,13 @@ def proxy_config(annotations: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     own = tree.value if tree is not None else None
     return {**PROXY_CONFIG, **(own or {})} if own is None or isinstance(own, dict) else None
+
+
+def workers(config: Mapping[str, Any]) -> int | None:
+    """Worker threads as a proxy's configuration writes them, in any form that Istio reads; None if it is no number."""
+    # 2, "2" and 2.0 are one number to Istio.
+    text = str(config["concurrency"]).removesuffix(".0")
+    return int(text) if is_digits(text) else None
 
 
 def proxy_config_text(config: Mapping[str, Any] = PROXY_CONFIG) -> str:

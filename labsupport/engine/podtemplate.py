@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from labsupport.engine.additions import PROXY_CONFIG, proxy_config, variables
+from labsupport.engine.additions import PROXY_CONFIG, proxy_config, variables, workers
 from labsupport.model import ConfigMap, Deployment, Resource, Secret
 from labsupport.model.schema.syntax import is_digits
 from labsupport.records import Json
@@ -100,9 +100,7 @@ def injected(labels: Mapping[str, str], annotations: Mapping[str, str], namespac
 
 def concurrency(annotations: Mapping[str, str]) -> int:
     """Worker threads of a pod's Envoy, by its annotation ``proxy.istio.io/config`` and what is added to it."""
-    # 2, "2" and 2.0 are one number to Istio.
-    workers = str((proxy_config(annotations) or PROXY_CONFIG)["concurrency"]).removesuffix(".0")
-    return min(int(workers), 8) if is_digits(workers) and int(workers) > 0 else 1
+    return min(workers(proxy_config(annotations) or PROXY_CONFIG) or 1, 8)
 
 
 def _surge(strategy: Mapping[str, Json], replicas: int) -> int:

@@ -120,9 +120,7 @@ def read_mesh_config(objects: Iterable[Resource], text: str = "") -> MeshConfig:
         ManifestError: istiod refuses it; it would go on with the configuration before.
     """
     resource = _object(objects)
-    for source in (_text(objects), text):
-        _readable(source, resource if source is not text else None)
-    written = {**_load(_text(objects)), **_load(text)}
+    written = {**_readable(_text(objects), resource), **_readable(text, None)}
     if not written:
         return DEFAULT_MESH_CONFIG
     try:
@@ -161,13 +159,14 @@ def _shown(namespaces: Iterable[str]) -> frozenset[str]:
     return frozenset(namespaces) or frozenset("*")
 
 
-def _readable(text: str, resource: ConfigMap | None) -> None:
+def _readable(text: str, resource: ConfigMap | None) -> JsonObject:
     try:
         written = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise _refusal([("", f"is no YAML: {str(error).splitlines()[0]}")], resource) from None
     if not isinstance(written, dict | None):
         raise _refusal([("", "must be a mapping with fields")], resource)
+    return written or {}
 
 
 def _refusal(problems: Iterable[tuple[str, str]], resource: ConfigMap | None) -> ManifestError:

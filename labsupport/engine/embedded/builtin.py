@@ -136,8 +136,7 @@ class BuiltIn:
                     namespaces.add(resource.namespace)
         served = self._served()
         for namespace in sorted(namespaces):
-            if namespace not in self._plain_ports:
-                self._plain_ports[namespace] = ports.reserve()
+            self._port_for(namespace)
         if not self._plain_ports and not served:
             return
         # Node ports are looked up through the names of some namespace; any has all Services of the mesh.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from labsupport import paths
-from labsupport.controlplane.desired import key_of, others_of
+from labsupport.controlplane.desired import others_of
 from labsupport.controlplane.entrances import Entrance
 from labsupport.engine import dumps
 from labsupport.engine.embedded.accesslog import AccessLogReader
@@ -215,9 +215,8 @@ class EmbeddedEngine:
 
     def built_in(self) -> list[Resource]:
         """Objects of the mesh itself, which nobody applied: the lab's namespace and the gateway's Service."""
-        applied = {key_of(resource) for resource in self._call("get")}
-        objects: list[Resource] = self._call("get", built_in=True)
-        return [resource for resource in objects if key_of(resource) not in applied]
+        objects: list[Resource] = self._call("built_in")
+        return objects
 
     def pods(self) -> list[Pod]:
         """All pods, the ingress gateway included; those that are ending are left out."""

@@ -6,11 +6,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from labsupport.engine.additions import PROXY_CONFIG_ANNOTATION, proxy_config
+from labsupport.engine.additions import PROXY_CONFIG_ANNOTATION, proxy_config, workers
 from labsupport.model.kinds.loadbalancer import ConsistentHashLB
-from labsupport.model.schema.syntax import is_digits
 
-__all__ = ["LARGEST_RING", "of_annotations", "of_hash"]
+__all__ = ["LARGEST_RING", "Refusal", "of_annotations", "of_hash"]
 
 Refusal = tuple[str, str, str]
 """Field path, reason and remedy."""
@@ -59,7 +58,7 @@ def of_annotations(annotations: Mapping[str, str]) -> Iterator[Refusal]:
     if config is None:
         yield path, f"it is no YAML mapping that can be read, {refused}", 'Write fields, such as "concurrency: 2"'
         return
-    workers = config["concurrency"]
-    if workers is not None and not is_digits(str(workers).removesuffix(".0")):
-        reason = f"concurrency is a whole number from 0, not {json.dumps(workers)[:40]}, {refused}"
+    written = config["concurrency"]
+    if written is not None and workers(config) is None:
+        reason = f"concurrency is a whole number from 0, not {json.dumps(written)[:40]}, {refused}"
         yield path, reason, "Correct it, or leave it out"

@@ -23,20 +23,22 @@ def notes(changed: Iterable[Resource], objects: Sequence[Resource], programs: Pr
         programs: of this lab.
     """
     news = [resource for resource in changed if isinstance(resource, (Service, Deployment))]
+    if not news:
+        return []
+    services = [resource for resource in objects if isinstance(resource, Service)]
+    deployments = [resource for resource in objects if isinstance(resource, Deployment)]
     pairs = (
         (service, deployment)
-        for service in objects
-        for deployment in objects
-        if isinstance(service, Service) and isinstance(deployment, Deployment) and _leads(service, deployment)
-        if service in news or deployment in news
+        for service in services
+        for deployment in deployments
+        if (service in news or deployment in news) and _leads(service, deployment)
     )
     return list(dict.fromkeys(text for pair in pairs for text in _of(*pair, objects, programs)))
 
 
 def _leads(service: Service, deployment: Deployment) -> bool:
     labels, selector = deployment.spec.template.metadata.labels, service.spec.selector
-    is_chosen = bool(selector) and all(labels.get(key) == value for key, value in selector.items())
-    return is_chosen and service.namespace == deployment.namespace
+    return bool(selector) and selector.items() <= labels.items() and service.namespace == deployment.namespace
 
 
 def _of(service: Service, deployment: Deployment, objects: Sequence[Resource], programs: Programs) -> Iterator[str]:

@@ -53,6 +53,10 @@ class Questions:
         """All objects, oldest first; what every mesh has only if asked for."""
         return [resource for resource in self._control.objects if built_in or key_of(resource) not in self._base_keys]
 
+    async def built_in(self) -> list[Resource]:
+        """What every mesh has, as it is now."""
+        return [resource for resource in self._control.objects if key_of(resource) in self._base_keys]
+
     async def pods(self) -> list[Pod]:
         """All pods; those that are ending are left out."""
         return [pod.record() for pod in self._control.pods.values() if not pod.terminating]

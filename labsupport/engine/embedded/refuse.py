@@ -12,6 +12,7 @@ from functools import singledispatch
 from labsupport.controlplane.translate import unsupported
 from labsupport.controlplane.translate.gateway.tls import CIPHERS
 from labsupport.engine.embedded import harmful
+from labsupport.engine.embedded.harmful import Refusal
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.podtemplate import image_name
 from labsupport.errors import Problem
@@ -31,9 +32,6 @@ from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, PortTrafficP
 from labsupport.records import Json
 
 __all__ = ["notes", "problems", "taken_node_ports"]
-
-Refusal = tuple[str, str, str]
-"""Field path, reason and remedy."""
 
 _RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
 _CLUSTER = 'Kubernetes with Istio can: open the lab with Lab(engine="cluster")'

@@ -26,7 +26,7 @@ __all__ = ["serve"]
 
 _METHODS = frozenset(("apply", "delete", "reset", "kubeconfig", "inventory", "close"))
 _QUESTIONS = frozenset((
-    "get", "pods", "rules", "source", "entrances", "gateway_port", "config_dump", "statistics", "log_files",
+    "get", "built_in", "pods", "rules", "source", "entrances", "gateway_port", "config_dump", "statistics", "log_files",
     "access_logs",
 ))  # fmt: skip
 _CHANGES = frozenset(("apply", "delete"))

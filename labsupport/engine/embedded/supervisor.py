@@ -26,11 +26,7 @@ from labsupport.engine.embedded.envoy import admin, binary
 from labsupport.engine.embedded.envoy.ads import AdsServer
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
 from labsupport.engine.embedded.holding import RulesInForce
-from labsupport.engine.embedded.pods.pods import (
-    Addresses,
-    Workplace,
-    check_storage,
-)
+from labsupport.engine.embedded.pods.pods import Addresses, Workplace, check_storage
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.embedded.pods.trial import Trials
 from labsupport.engine.embedded.processes.spawner_client import Spawner
@@ -90,17 +86,14 @@ class Supervisor:
         self._restoring = Restoring(self._ads, self._control, self._workloads, self._built_in)
         self._base = built_in_objects(namespace)
         self._control.objects = self._base
-        self._base_keys = {key_of(resource) for resource in self._base}
         self._changing = asyncio.Lock()
         self._rules = RulesInForce()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._names: dict[str, str] = {}
         self._told: set[str] = set()
         self._created: dict[Key, float] = {}
         self.questions = Questions(self._place, self._addresses, self._control, self._built_in, self._rules, self._base)
         self._front = Front(
             Mesh(
-                namespace,
                 folder,
                 self._control,
                 self._built_in,
@@ -328,11 +321,8 @@ class Supervisor:
     async def reset(self) -> tuple[list[Ref], list[str]]:
         """Remove everything that was applied; returns what, and what of it is still there."""
         async with self._changing:
-            removed = [
-                Ref(resource.kind, resource.name, resource.namespace)
-                for resource in self._control.objects
-                if key_of(resource) not in self._base_keys
-            ]
+            applied = await self.questions.get()
+            removed = [Ref(resource.kind, resource.name, resource.namespace) for resource in applied]
             self._control.objects = self._base
             self._control.touch()
             gateway = self._built_in.gateway

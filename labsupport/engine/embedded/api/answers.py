@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from labsupport.engine.embedded.api.kinds import ApiKind
 from labsupport.records import JsonObject
 
-__all__ = ["Refused", "already_exists", "conflict", "not_found", "status", "unsupported"]
+__all__ = ["Refused", "about", "already_exists", "conflict", "not_found", "status", "unsupported"]
 
 _REASONS = {
     400: "BadRequest",
@@ -57,27 +55,27 @@ class Refused(Exception):
         }
 
 
-def _about(kind: ApiKind, name: str, causes: Sequence[JsonObject] = ()) -> JsonObject:
-    about: JsonObject = {"name": name, "group": kind.group, "kind": kind.plural}
-    return about | ({"causes": list(causes)} if causes else {})
+def about(kind: ApiKind, name: str) -> JsonObject:
+    """What a refusal is about, for programs."""
+    return {"name": name, "group": kind.group, "kind": kind.plural}
 
 
 def not_found(kind: ApiKind, name: str) -> Refused:
     """There is no such object."""
-    return Refused(404, f'{kind.qualified} "{name}" not found', details=_about(kind, name))
+    return Refused(404, f'{kind.qualified} "{name}" not found', details=about(kind, name))
 
 
 def already_exists(kind: ApiKind, name: str) -> Refused:
     """An object is to be created that is there."""
     message = f'{kind.qualified} "{name}" already exists'
-    return Refused(409, message, reason="AlreadyExists", details=_about(kind, name))
+    return Refused(409, message, reason="AlreadyExists", details=about(kind, name))
 
 
 def conflict(kind: ApiKind, name: str, why: str = "") -> Refused:
     """An object has changed since the client read it."""
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
     message = f'Operation cannot be fulfilled on {kind.qualified} "{name}": {why}'
-    return Refused(409, message, details=_about(kind, name))
+    return Refused(409, message, details=about(kind, name))
 
 
 def unsupported(method: str) -> Refused:
@@ -87,5 +85,5 @@ def unsupported(method: str) -> Refused:
 
 def status(kind: ApiKind, name: str, uid: str) -> JsonObject:
     """What a client gets that has deleted an object."""
-    details = {**_about(kind, name), "uid": uid}
+    details = {**about(kind, name), "uid": uid}
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}

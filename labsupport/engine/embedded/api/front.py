@@ -81,7 +81,7 @@ class Front:
     def _access(self, port: int) -> Access:
         from labsupport.engine.embedded.api.access import Access
 
-        return Access.made(self._mesh.folder, port, self._mesh.namespace)
+        return Access.made(self._mesh.folder, port, self._mesh.control.namespace)
 
     def _called(self, access: Access) -> None:
         assert self._socket is not None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from labsupport.engine.embedded.api.answers import Refused
+from labsupport.engine.embedded.api.answers import Refused, about
 from labsupport.engine.embedded.api.kinds import ApiKind
 from labsupport.errors import ManifestError, Problem
 from labsupport.model import Origin, Resource, parse
@@ -122,5 +122,5 @@ def forbidden(entry: ApiKind, name: str, problems: Sequence[Problem]) -> Refused
         problems: why.
     """
     texts = [str(replace(problem, file="", line=0, document=0, object="")) for problem in problems]
-    details = {"name": name, "group": entry.group, "kind": entry.plural}
-    return Refused(403, f'{entry.qualified} "{name}" is forbidden: {"; ".join(texts)}', details=details)
+    message = f'{entry.qualified} "{name}" is forbidden: {"; ".join(texts)}'
+    return Refused(403, message, details=about(entry, name))

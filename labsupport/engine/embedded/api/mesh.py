@@ -24,7 +24,6 @@ class Mesh:
     """A lab, as its supervisor shows it to the front.
 
     Args:
-        namespace: the lab's namespace.
         folder: its run folder.
         control: holds objects and pods.
         built_in: the gateway and the node ports.
@@ -36,7 +35,6 @@ class Mesh:
         check: what ``apply`` would refuse; it raises what ``apply`` would raise.
     """
 
-    namespace: str
     folder: Path
     control: ControlPlane
     built_in: BuiltIn
