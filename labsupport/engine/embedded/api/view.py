@@ -64,7 +64,7 @@ class View:
                 content = self._workloads.deployment(resource, content)
             shown[key] = content
         self._kept = kept
-        for content in (*self._namespaces(shown), *self._workloads.made(objects)):
+        for content in (*self._namespaces(shown), *self._workloads.made(objects, shown)):
             metadata = content["metadata"]
             shown.setdefault((content["kind"], metadata.get("namespace", ""), metadata["name"]), content)
         return shown

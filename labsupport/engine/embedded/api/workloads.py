@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from labsupport.controlplane.desired import key_of
-from labsupport.engine.embedded.api.defaults import completed
+from labsupport.controlplane.desired import Key, key_of
 from labsupport.engine.embedded.api.mesh import Mesh, stamp, uid
 from labsupport.engine.embedded.pods.pods import LivePod
-from labsupport.engine.embedded.workloads import namespace_labels
 from labsupport.engine.podtemplate import pod_template
 from labsupport.model import Deployment, Resource, Service
 from labsupport.records import Json, JsonObject
@@ -68,6 +65,7 @@ class WorkloadView:
         self._specs: dict[str, JsonObject] = {}
         self._since: dict[tuple[str, str], tuple[bool, float]] = {}
         self._revisions: dict[str, _Revisions] = {}
+        self._digests: dict[Key, tuple[Deployment, str]] = {}
 
     def _turned(self, name: str, what: str, holds: bool) -> float:
         """Since when a condition has been as it is, as far as it was looked at."""
@@ -84,8 +82,12 @@ class WorkloadView:
         ]
 
     def _digest(self, deployment: Deployment) -> str:
-        labels = namespace_labels(self._mesh.control.objects, deployment.namespace)
-        return pod_template(deployment, labels).digest
+        """The hash of its template; an object that has not changed is the same one."""
+        key = key_of(deployment)
+        known = self._digests.get(key)
+        if known is None or known[0] is not deployment:
+            known = self._digests[key] = (deployment, pod_template(deployment, {}).digest)
+        return known[1]
 
     def deployment(self, deployment: Deployment, content: JsonObject) -> JsonObject:
         """A Deployment with its status.
@@ -134,11 +136,12 @@ class WorkloadView:
         metadata = {**content["metadata"], "annotations": annotations}
         return {**content, "metadata": metadata, "status": {**status, "conditions": conditions}}
 
-    def made(self, objects: Sequence[Resource]) -> Iterator[JsonObject]:
+    def made(self, objects: Sequence[Resource], shown: Mapping[Key, JsonObject]) -> Iterator[JsonObject]:
         """What is there although nobody applied it.
 
         Args:
             objects: what was applied.
+            shown: that as the API shows it.
         """
         deployments = {
             (resource.namespace, resource.name): resource for resource in objects if isinstance(resource, Deployment)
@@ -146,13 +149,14 @@ class WorkloadView:
         digests = {key: self._digest(deployment) for key, deployment in deployments.items()}
         pods = list(self._mesh.control.pods.values())
         for key, deployment in deployments.items():
-            yield from self._replica_sets(deployment, digests[key])
+            yield from self._replica_sets(deployment, digests[key], shown[key_of(deployment)])
         alive = set()
         for pod in pods:
             alive.add(pod.name)
             key = (pod.info.namespace, pod.info.workload)
             owner = deployments.get(key)
-            yield self._pod(pod, owner if owner is not None and digests[key] == pod.digest else None)
+            mine = owner is not None and digests[key] == pod.digest
+            yield self._pod(pod, shown[key_of(owner)] if owner is not None and mine else None)
             if pod.restarts and pod.last_words:
                 yield self._event(pod)
         for name in self._specs.keys() - alive:
@@ -161,18 +165,17 @@ class WorkloadView:
             if isinstance(resource, Service) and resource.spec.selector:
                 yield self._endpoints(resource, pods)
 
-    def _replica_sets(self, deployment: Deployment, current: str) -> Iterator[JsonObject]:
+    def _replica_sets(self, deployment: Deployment, current: str, shown: JsonObject) -> Iterator[JsonObject]:
         created = self._mesh.created_s(key_of(deployment))
         pods = self._pods_of(deployment.namespace, deployment.name)
-        written = completed({"kind": "Deployment", **_plain(deployment)})
-        replicas = written["spec"]["replicas"]
-        known = self._revisions[uid("Deployment", deployment.namespace, deployment.name, created)]
+        replicas = shown["spec"]["replicas"]
+        known = self._revisions[shown["metadata"]["uid"]]
         for digest in dict.fromkeys([*known.numbers, *(pod.digest for pod in pods)]):
             own = [pod for pod in pods if pod.digest == digest]
             ready = sum(pod.ready for pod in own)
-            template = copy.deepcopy(known.templates.get(digest, written["spec"]["template"]))
+            template = known.templates.get(digest, shown["spec"]["template"])
             labels = {**(template["metadata"].get("labels") or {}), "pod-template-hash": digest}
-            template["metadata"]["labels"] = labels
+            template = {**template, "metadata": {**template["metadata"], "labels": labels}}
             annotations = {"deployment.kubernetes.io/desired-replicas": str(replicas)}
             if digest in known.numbers:
                 annotations[REVISION] = str(known.numbers[digest])
@@ -198,10 +201,10 @@ class WorkloadView:
                 "status": {key: count for key, count in counts.items() if count or key == "replicas"},
             }
 
-    def _pod(self, pod: LivePod, deployment: Deployment | None) -> JsonObject:
+    def _pod(self, pod: LivePod, owner: JsonObject | None) -> JsonObject:
         spec = self._specs.get(pod.name)
         if spec is None:
-            spec = self._specs[pod.name] = _pod_spec(pod, deployment)
+            spec = self._specs[pod.name] = _pod_spec(pod, owner)
         info = pod.info
         metadata: JsonObject = {
             "name": pod.name,
@@ -328,10 +331,6 @@ def _target(target: int | str | None, port: int, pods: Sequence[LivePod]) -> int
     return target or port
 
 
-def _plain(deployment: Deployment) -> JsonObject:
-    return deployment.raw or deployment.model_dump(mode="json", by_alias=True, exclude_unset=True)
-
-
 def _owner(version: str, kind: str, owner: Resource, created: float) -> JsonObject:
     return {
         "apiVersion": version,
@@ -343,10 +342,10 @@ def _owner(version: str, kind: str, owner: Resource, created: float) -> JsonObje
     }
 
 
-def _pod_spec(pod: LivePod, deployment: Deployment | None) -> JsonObject:
+def _pod_spec(pod: LivePod, owner: JsonObject | None) -> JsonObject:
     spec: JsonObject
-    if deployment is not None:
-        spec = dict(completed({"kind": "Deployment", **_plain(deployment)})["spec"]["template"]["spec"])
+    if owner is not None:
+        spec = dict(owner["spec"]["template"]["spec"])
     else:
         name = pod.image or PROXY
         spec = {"containers": [{"name": name, "image": pod.image or "envoy", "resources": {}}]}
