@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labsupport.engine.embedded.api.kinds import API_KINDS, ApiKind, group_versions
+from labsupport.engine.embedded.api.kinds import ApiKind, group_versions, kinds_of
 from labsupport.records import JsonObject
 
 __all__ = ["AGGREGATED", "aggregated", "group", "groups", "known_versions", "resources", "root", "version"]
@@ -52,7 +52,7 @@ def resources(name: str, known: str) -> JsonObject:
         known: the version.
     """
     listed = []
-    for entry in _of(name, known):
+    for entry in kinds_of(name, known):
         listed.append(
             {
                 "name": entry.plural,
@@ -80,10 +80,6 @@ def resources(name: str, known: str) -> JsonObject:
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": listed}
 
 
-def _of(name: str, known: str) -> list[ApiKind]:
-    return [entry for entry in API_KINDS if entry.group == name and known in entry.versions]
-
-
 def aggregated(*, core: bool, form: str = "v2") -> JsonObject:
     """All at once: what kubectl asks for.
 
@@ -96,7 +92,7 @@ def aggregated(*, core: bool, form: str = "v2") -> JsonObject:
         if (not name) != core:
             continue
         listed = [
-            {"version": known, "resources": [_aggregated(entry, known) for entry in _of(name, known)]}
+            {"version": known, "resources": [_aggregated(entry, known) for entry in kinds_of(name, known)]}
             for known in versions
         ]
         items.append({"metadata": {"name": name} if name else {}, "versions": listed})

@@ -8,7 +8,7 @@ from typing import Final
 
 from labsupport.model import CLUSTER_SCOPED, KINDS, RULES, Resource
 
-__all__ = ["API_KINDS", "ApiKind", "api_kind", "group_versions", "kind_of"]
+__all__ = ["API_KINDS", "ApiKind", "api_kind", "group_versions", "kind_of", "kinds_of"]
 
 READ: Final = ("get", "list", "watch")
 WRITE: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -128,12 +128,14 @@ def group_versions() -> Iterator[tuple[str, tuple[str, ...]]]:
     yield from groups.items()
 
 
+def kinds_of(group: str, version: str) -> list[ApiKind]:
+    """The resources of a version of an API group."""
+    return [entry for entry in API_KINDS if entry.group == group and version in entry.versions]
+
+
 def api_kind(group: str, version: str, plural: str) -> ApiKind | None:
     """The resource of a path; None if there is no such one."""
-    for entry in API_KINDS:
-        if (entry.group, entry.plural) == (group, plural) and version in entry.versions:
-            return entry
-    return None
+    return next((entry for entry in kinds_of(group, version) if entry.plural == plural), None)
 
 
 def kind_of(kind: str) -> ApiKind:

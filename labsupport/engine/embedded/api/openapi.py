@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from functools import cache
 
-from labsupport.engine.embedded.api.kinds import API_KINDS, ApiKind, group_versions
+from labsupport.engine.embedded.api.kinds import ApiKind, group_versions, kinds_of
 from labsupport.engine.embedded.api.patches import APPLY, JSON, MERGE
 from labsupport.model.schema.shape import (
     BooleanShape,
@@ -45,9 +45,7 @@ def document(group: str, version: str) -> JsonObject:
     """
     schemas: JsonObject = {}
     paths: JsonObject = {}
-    for entry in API_KINDS:
-        if entry.group != group or version not in entry.versions:
-            continue
+    for entry in kinds_of(group, version):
         name = _name(entry, version)
         model = entry.model
         schema: JsonObject = {"type": "object"}

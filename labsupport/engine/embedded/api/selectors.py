@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from labsupport.engine.embedded.api.answers import Refused
-from labsupport.records import Json, JsonObject
+from labsupport.engine.embedded.api.tables import at
+from labsupport.records import JsonObject
 
 __all__ = ["field_selector", "label_selector"]
 
@@ -65,10 +66,9 @@ def field_selector(text: str) -> Selector:
         if match is None:
             raise Refused(400, f"invalid selector: '{part}'; can't understand '{part}'")
         wishes.append((match[1], match[2] != "!=", match[3]))
-    return lambda content: all((_at(content, path) == value) == equal for path, equal, value in wishes)
+    return lambda content: all((_text(content, path) == value) == equal for path, equal, value in wishes)
 
 
-def _at(value: Json, path: str) -> str:
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
+def _text(content: JsonObject, path: str) -> str:
+    value = at(content, path)
     return "" if value is None else str(value)

@@ -6,7 +6,6 @@ import asyncio
 import json
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from aiohttp import web
 
@@ -19,7 +18,7 @@ from labsupport.engine.embedded.api.patches import MERGE
 from labsupport.engine.embedded.api.requests import Target, body, mapping, shape, target, verb
 from labsupport.engine.embedded.api.scale import scale_of, scaled
 from labsupport.engine.embedded.api.selectors import field_selector, label_selector
-from labsupport.engine.embedded.api.tables import table
+from labsupport.engine.embedded.api.tables import partial, table
 from labsupport.engine.embedded.api.versions import Versions
 from labsupport.engine.embedded.api.view import View
 from labsupport.engine.embedded.api.writing import Asked, Writer
@@ -126,10 +125,7 @@ class Server:
     # --- reading ------------------------------------------------------------------------------------------------
 
     async def _one(self, asked: Target) -> JsonObject:
-        content = (await self._versions.look()).get((asked.entry.kind, asked.namespace, asked.name))
-        if content is None:
-            raise not_found(asked.entry, asked.name)
-        return _as_version(content, asked)
+        return _as_version(await self._versions.one(asked.entry, asked.namespace, asked.name), asked)
 
     async def _read(self, asked: Target, request: web.Request) -> web.StreamResponse:
         wish = shape(request.headers.get("Accept", ""))
@@ -140,20 +136,18 @@ class Server:
             if wish == "Table":
                 version = content["metadata"]["resourceVersion"]
                 return _json(self._table(asked, [content], version, request.query))
-            return _json(_partial(content) if wish == "PartialObjectMetadata" else content)
+            return _json(partial(content) if wish == "PartialObjectMetadata" else content)
         if request.query.get("watch") in ("true", "1"):
             return await self._watch(asked, request, wish)
         contents = await self._versions.look()
         wanted = self._wanted(asked, request.query)
-        chosen = [
-            _as_version(content, asked) for key, content in sorted(contents.items(), key=_order) if wanted(key, content)
-        ]
+        chosen = [_as_version(contents[key], asked) for key in sorted(contents) if wanted(key, contents[key])]
         version = str(self._versions.version)
         if wish == "Table":
             return _json(self._table(asked, chosen, version, request.query))
         kind = f"{asked.entry.kind}List"
         if wish == "PartialObjectMetadata":
-            chosen = [_partial(content) for content in chosen]
+            chosen = [partial(content) for content in chosen]
             kind = "PartialObjectMetadataList"
         api_version = "meta.k8s.io/v1" if wish else asked.entry.api_version(asked.version)
         return _json(
@@ -200,7 +194,7 @@ class Server:
                 version = content["metadata"]["resourceVersion"]
                 shown = self._table(asked, [shown], version, query, header=first)
             elif wish:
-                shown = _partial(shown)
+                shown = partial(shown)
             first = False
             await response.write(json.dumps({"type": kind, "object": shown}).encode() + b"\n")
 
@@ -208,9 +202,8 @@ class Server:
         # An object that leaves what is selected is gone for this watcher, one that enters it is new.
         there = {key for key, content in contents.items() if wanted(key, content)}
         if initial:
-            for key, content in sorted(contents.items(), key=_order):
-                if wanted(key, content):
-                    await send("ADDED", content)
+            for key in sorted(there):
+                await send("ADDED", contents[key])
             if query.get("sendInitialEvents") == "true":
                 about = {"resourceVersion": str(start), "annotations": {_BOOKMARK: "true"}}
                 bookmark = {"kind": asked.entry.kind, "apiVersion": asked.entry.api_version(asked.version)}
@@ -310,10 +303,6 @@ class Server:
         return [key[2] for key, content in (await self._versions.look()).items() if wanted(key, content)]
 
 
-def _order(item: tuple[Key, Any]) -> Key:
-    return item[0]
-
-
 def _seconds(text: str | None) -> float:
     return float(text) if text and text.isdigit() else 0.0
 
@@ -321,11 +310,6 @@ def _seconds(text: str | None) -> float:
 def _as_version(content: JsonObject, asked: Target) -> JsonObject:
     """An object in the version that was asked for; the versions of a kind differ in nothing else."""
     return {**content, "apiVersion": asked.entry.api_version(asked.version)}
-
-
-def _partial(content: JsonObject) -> JsonObject:
-    about = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
-    return {**about, "metadata": content["metadata"]}
 
 
 def _json(

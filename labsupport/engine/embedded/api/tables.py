@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from labsupport.records import Json, JsonObject
 
-__all__ = ["age", "table"]
+__all__ = ["age", "at", "partial", "table"]
 
 _Cell = Callable[[JsonObject], Any]
 _Column = tuple[str, int, _Cell]
@@ -40,7 +40,13 @@ def age(since: str) -> str:
     return f"{days}d{hours % 24}h" if days < 8 and hours % 24 else f"{days}d"
 
 
-def _at(content: Json, path: str) -> Json:
+def at(content: Json, path: str) -> Json:
+    """A field of an object by its path, such as ``spec.type``; None where there is none.
+
+    Args:
+        content: the object.
+        path: names with dots between them.
+    """
     for name in path.split("."):
         content = content.get(name) if isinstance(content, dict) else None
     return content
@@ -50,7 +56,7 @@ def _field(path: str) -> _Cell:
     """A column of a CRD: lists are shown as JSON."""
 
     def cell(content: JsonObject) -> Json:
-        value = _at(content, path)
+        value = at(content, path)
         if value is None:
             return ""
         return json.dumps(value, separators=(",", ":")) if isinstance(value, list | dict) else value
@@ -59,11 +65,11 @@ def _field(path: str) -> _Cell:
 
 
 def _count(path: str) -> _Cell:
-    return lambda content: len(_at(content, path) or ())
+    return lambda content: len(at(content, path) or ())
 
 
 def _number(path: str) -> _Cell:
-    return lambda content: _at(content, path) or 0
+    return lambda content: at(content, path) or 0
 
 
 def _labels(labels: Json) -> str:
@@ -72,7 +78,7 @@ def _labels(labels: Json) -> str:
 
 def _containers(field: str) -> _Cell:
     def cell(content: JsonObject) -> str:
-        return ",".join(str(entry.get(field, "")) for entry in _at(content, "spec.template.spec.containers") or ())
+        return ",".join(str(entry.get(field, "")) for entry in at(content, "spec.template.spec.containers") or ())
 
     return cell
 
@@ -91,11 +97,11 @@ def _pod_status(pod: JsonObject) -> str:
     if pod["metadata"].get("deletionTimestamp"):
         return "Terminating"
     waiting = [entry["state"]["waiting"]["reason"] for entry in _statuses(pod) if "waiting" in entry["state"]]
-    return waiting[0] if waiting else str(_at(pod, "status.phase"))
+    return waiting[0] if waiting else str(at(pod, "status.phase"))
 
 
 def _service_ports(service: JsonObject) -> str:
-    ports = _at(service, "spec.ports") or ()
+    ports = at(service, "spec.ports") or ()
     shown = (
         f"{port['port']}{':' + str(port['nodePort']) if port.get('nodePort') else ''}/{port.get('protocol', 'TCP')}"
         for port in ports
@@ -104,13 +110,11 @@ def _service_ports(service: JsonObject) -> str:
 
 
 def _external(service: JsonObject) -> str:
-    addresses = [
-        entry.get("ip") or entry.get("hostname") for entry in _at(service, "status.loadBalancer.ingress") or ()
-    ]
-    addresses += _at(service, "spec.externalIPs") or []
+    addresses = [entry.get("ip") or entry.get("hostname") for entry in at(service, "status.loadBalancer.ingress") or ()]
+    addresses += at(service, "spec.externalIPs") or []
     if addresses:
         return ",".join(addresses)
-    return "<pending>" if _at(service, "spec.type") == "LoadBalancer" else "<none>"
+    return "<pending>" if at(service, "spec.type") == "LoadBalancer" else "<none>"
 
 
 def _event_object(event: JsonObject) -> str:
@@ -128,11 +132,11 @@ def _slice_endpoints(content: JsonObject) -> str:
 
 
 _NAME: _Column = ("Name", 0, _field("metadata.name"))
-_AGE: _Column = ("Age", 0, lambda content: age(_at(content, "metadata.creationTimestamp") or ""))
+_AGE: _Column = ("Age", 0, lambda content: age(at(content, "metadata.creationTimestamp") or ""))
 _TEMPLATE: tuple[_Column, ...] = (
     ("Containers", 1, _containers("name")),
     ("Images", 1, _containers("image")),
-    ("Selector", 1, lambda content: _labels(_at(content, "spec.selector.matchLabels"))),
+    ("Selector", 1, lambda content: _labels(at(content, "spec.selector.matchLabels"))),
 )
 _COLUMNS: Final[dict[str, tuple[_Column, ...]]] = {
     "ConfigMap": (_NAME, ("Data", 0, _count("data")), _AGE),
@@ -158,7 +162,7 @@ _COLUMNS: Final[dict[str, tuple[_Column, ...]]] = {
         ("Reason", 0, _field("reason")),
         ("Object", 0, _event_object),
         ("Subobject", 1, _field("involvedObject.fieldPath")),
-        ("Source", 1, lambda content: f"{_at(content, 'source.component')}, {_at(content, 'source.host')}"),
+        ("Source", 1, lambda content: f"{at(content, 'source.component')}, {at(content, 'source.host')}"),
         ("Message", 0, _field("message")),
         ("First Seen", 1, lambda content: age(content.get("firstTimestamp") or "")),
         ("Count", 1, _number("count")),
@@ -171,7 +175,7 @@ _COLUMNS: Final[dict[str, tuple[_Column, ...]]] = {
         ("Status", 0, _pod_status),
         ("Restarts", 0, lambda content: str(sum(entry["restartCount"] for entry in _statuses(content)))),
         _AGE,
-        ("IP", 1, lambda content: _at(content, "status.podIP") or "<none>"),
+        ("IP", 1, lambda content: at(content, "status.podIP") or "<none>"),
         ("Node", 1, _field("spec.nodeName")),
         ("Nominated Node", 1, lambda content: "<none>"),
         ("Readiness Gates", 1, lambda content: "<none>"),
@@ -188,11 +192,11 @@ _COLUMNS: Final[dict[str, tuple[_Column, ...]]] = {
     "Service": (
         _NAME,
         ("Type", 0, _field("spec.type")),
-        ("Cluster-IP", 0, lambda content: _at(content, "spec.clusterIP") or "<none>"),
+        ("Cluster-IP", 0, lambda content: at(content, "spec.clusterIP") or "<none>"),
         ("External-IP", 0, _external),
         ("Port(s)", 0, _service_ports),
         _AGE,
-        ("Selector", 1, lambda content: _labels(_at(content, "spec.selector"))),
+        ("Selector", 1, lambda content: _labels(at(content, "spec.selector"))),
     ),
     "ServiceAccount": (_NAME, ("Secrets", 0, _count("secrets")), _AGE),
     "ServiceEntry": (
@@ -245,5 +249,9 @@ def _object(content: JsonObject, include: str) -> JsonObject:
         return {}
     if include == "Object":
         return {"object": content}
-    about = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
-    return {"object": {**about, "metadata": content["metadata"]}}
+    return {"object": partial(content)}
+
+
+def partial(content: JsonObject) -> JsonObject:
+    """What lists and tables give of an object that shows itself elsewhere: its metadata alone."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": content["metadata"]}

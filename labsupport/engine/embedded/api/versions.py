@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from labsupport.controlplane.desired import Key
-from labsupport.engine.embedded.api.answers import Refused
-from labsupport.engine.embedded.api.kinds import kind_of
+from labsupport.engine.embedded.api.answers import Refused, not_found
+from labsupport.engine.embedded.api.kinds import ApiKind, kind_of
 from labsupport.engine.embedded.api.view import View
 from labsupport.records import JsonObject
 
@@ -66,6 +66,22 @@ class Versions:
                 self._take(await self._view.contents())
                 self._looked = time.monotonic()
             return {key: shown for key, (_, shown) in self._known.items()}
+
+    async def one(self, entry: ApiKind, namespace: str, name: str) -> JsonObject:
+        """An object of now.
+
+        Args:
+            entry: its kind.
+            namespace: where it is; empty for a kind without one.
+            name: its name.
+
+        Raises:
+            Refused: there is none.
+        """
+        content = (await self.look()).get((entry.kind, namespace, name))
+        if content is None:
+            raise not_found(entry, name)
+        return content
 
     def _take(self, contents: dict[Key, JsonObject]) -> None:
         for key in [key for key in self._known if key not in contents]:

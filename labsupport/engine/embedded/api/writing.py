@@ -97,7 +97,7 @@ class Writer:
         Raises:
             Refused: there is none, it has changed since it was read, or the new one is wrong.
         """
-        shown = await self._present(entry, name, asked)
+        shown = await self._versions.one(entry, asked.namespace, name)
         self._same_place(entry, body, asked)
         self._unchanged(entry, name, body, shown)
         return await self._put(entry, self._written(entry, body, shown), asked, shown)
@@ -110,7 +110,7 @@ class Writer:
         """
         if form == APPLY:
             return await self._apply(entry, name, patch, asked)
-        shown = await self._present(entry, name, asked)
+        shown = await self._versions.one(entry, asked.namespace, name)
         changed = apply_patch(form, shown, patch, built_in=entry.built_in)
         changed["apiVersion"] = shown["apiVersion"]
         self._unchanged(entry, name, changed, shown)
@@ -207,12 +207,6 @@ class Writer:
             raise Refused(500, str(error)) from error
         except LabError as error:
             raise Refused(403, f'{entry.qualified} "{name}" is forbidden: {error}') from error
-
-    async def _present(self, entry: ApiKind, name: str, asked: Asked) -> JsonObject:
-        content = (await self._versions.look()).get((entry.kind, asked.namespace, name))
-        if content is None:
-            raise not_found(entry, name)
-        return content
 
     def _same_place(self, entry: ApiKind, body: JsonObject, asked: Asked) -> None:
         metadata = body.get("metadata")
