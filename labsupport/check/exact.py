@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from labsupport import words
 from labsupport.arguments import checked, whole
-from labsupport.check.result import FAILED, PASSED, CheckOutcome, unusable
+from labsupport.check.result import FAILED, PASSED, CheckOutcome, sign, unusable
 from labsupport.check.strays import counted, either, no_strays
 from labsupport.check.window import tells_window
 from labsupport.errors import UsageError
@@ -51,7 +52,7 @@ def exactly(
     lines = [f"Seen: {counted(seen)}{_verdict(same, counted(expected_counts))}"]
     for key in [*expected_counts, *(key for key in seen if key not in expected_counts)]:
         count, right = seen.get(key, 0), expected_counts.get(key, 0)
-        lines.append(f"{_sign(count == right)} {key}: {count:,} seen, {right:,} expected")
+        lines.append(f"{sign(count == right)} {key}: {count:,} seen, {right:,} expected")
     return _exact(same, title, lines, observations, seen)
 
 
@@ -85,15 +86,8 @@ def only(
     Returns:
         The outcome; it says which share of strays it rules out.
     """
-    kinds = _kinds(version=version, pod=pod, service=service, status=status, outcome=outcome, user=user)
-    title = title or f"only {kinds or 'what the predicate accepts'}"
-    if not observations:
-        return unusable(observations, title)
-    hits = observations.filter(
-        predicate, version=version, pod=pod, service=service, status=status, outcome=outcome, user=user
-    )
-    named = {"version": version, "pod": pod, "status": status, "outcome": outcome, "user": user}
-    return no_strays(title, observations, hits, allowed=True, service=service, named=named)
+    kind = {"version": version, "pod": pod, "service": service, "status": status, "outcome": outcome, "user": user}
+    return _of_kind(observations, predicate, kind, title, allowed=True)
 
 
 @checked
@@ -126,15 +120,8 @@ def none(
     Returns:
         The outcome; it says which share it rules out.
     """
-    kinds = _kinds(version=version, pod=pod, service=service, status=status, outcome=outcome, user=user)
-    title = title or f"no {kinds or 'response that the predicate accepts'}"
-    if not observations:
-        return unusable(observations, title)
-    hits = observations.filter(
-        predicate, version=version, pod=pod, service=service, status=status, outcome=outcome, user=user
-    )
-    named = {"version": version, "pod": pod, "status": status, "outcome": outcome, "user": user}
-    return no_strays(title, observations, hits, allowed=False, service=service, named=named)
+    kind = {"version": version, "pod": pod, "service": service, "status": status, "outcome": outcome, "user": user}
+    return _of_kind(observations, predicate, kind, title, allowed=False)
 
 
 @checked
@@ -213,8 +200,8 @@ def even(
     lines = [
         f"Seen: {met}, with counts that differ by {spread:,} at most"
         + _verdict(all_met and close, f"{among:,}, and a difference of {within:,} at most"),
-        f"{_sign(all_met)} {len(seen):,} met, {among:,} expected",
-        f"{_sign(close)} largest difference {spread:,}, at most {within:,} expected",
+        f"{sign(all_met)} {len(seen):,} met, {among:,} expected",
+        f"{sign(close)} largest difference {spread:,}, at most {within:,} expected",
     ]
     return _exact(all_met and close, title, lines, observations, seen)
 
@@ -275,20 +262,31 @@ def sticky(
     )
 
 
+def _of_kind(
+    observations: Observations | None,
+    predicate: Callable[[Response], bool] | None,
+    kind: Mapping[str, Any],
+    title: str,
+    *,
+    allowed: bool,
+) -> CheckOutcome:
+    """Expect nothing but a kind of responses, or nothing of it; the kind is given as to ``Observations.filter``."""
+    named = words.join(f"{name} {either(value)}" for name, value in kind.items() if value is not None)
+    wish = f"only {named or 'what the predicate accepts'}" if allowed else ""
+    title = title or wish or f"no {named or 'response that the predicate accepts'}"
+    if not observations:
+        return unusable(observations, title)
+    hits = observations.filter(predicate, **kind)
+    properties = {name: value for name, value in kind.items() if name != "service"}
+    return no_strays(title, observations, hits, allowed=allowed, service=kind["service"], named=properties)
+
+
 def _exact(
     held: bool, title: str, lines: Sequence[str], observations: Observations, seen: Mapping[str, int]
 ) -> CheckOutcome:
     return CheckOutcome(PASSED if held else FAILED, title, tuple(lines), n=len(observations), seen=seen)
 
 
-def _sign(held: bool) -> str:
-    return "✓" if held else "✗"
-
-
 def _verdict(held: bool, expected: str) -> str:
     """How a sentence about what was seen ends."""
     return ". That is what was expected." if held else f"; expected: {expected}."
-
-
-def _kinds(**named: OneOrMore | None) -> str:
-    return words.join(f"{name} {either(value)}" for name, value in named.items() if value is not None)

@@ -23,6 +23,7 @@ __all__ = [
     "all_of",
     "meaning",
     "meanings_last",
+    "sign",
     "unusable",
 ]
 
@@ -43,6 +44,11 @@ SIGNS = {PASSED: "✓", FAILED: "✗", TOO_LITTLE_DATA: "◔", NOT_ATTEMPTED: "�
 
 _OUTCOMES = {FAILED: "failed", NOT_ATTEMPTED: "not attempted", TOO_LITTLE_DATA: "had too little data", PASSED: "passed"}
 _MEANS = " interval: the shares that could have produced this; a correct mesh is outside once in "
+
+
+def sign(held: bool) -> str:
+    """The sign before a part of an expectation that held, or did not."""
+    return SIGNS[PASSED if held else FAILED]
 
 
 @checked

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from labsupport import statistics, words
-from labsupport.check.result import FAILED, PASSED, TOO_LITTLE_DATA, CheckOutcome, meaning, unusable
+from labsupport.check.result import FAILED, PASSED, TOO_LITTLE_DATA, CheckOutcome, meaning, sign, unusable
 from labsupport.errors import UsageError
 from labsupport.statistics import ALPHA, proportions
 from labsupport.traffic.observations import Observations
@@ -53,12 +53,12 @@ def check_share(
     }
 
     lines: list[str] = []
-    details = [n_text(observations, per)]
+    details = [n_text(observations, sample, per)]
     consistent = True
     for key, weight in expected_shares.items():
         inside = interval[key].holds(weight) if weight else not seen.count(key)
         consistent &= inside
-        lines.append(f"{'✓' if inside else '✗'} {key}: {words.percent(seen[key])}, expected {words.percent(weight)}")
+        lines.append(f"{sign(inside)} {key}: {words.percent(seen[key])}, expected {words.percent(weight)}")
         details.append(_row(key, seen, interval[key], weight, inside))
     for key in seen:
         if key not in expected_shares:
@@ -210,14 +210,14 @@ def _row(key: str, seen: Share, interval: statistics.Interval, weight: float, in
     return f"{text}, {share} expected: {'consistent' if inside else 'not consistent'}"
 
 
-def n_text(observations: Observations, per: Choice) -> str:
+def n_text(observations: Observations, sample: Observations, per: Choice) -> str:
     """How many choices there were, such as ``n = 5 connections (of 300 requests)``.
 
     Args:
         observations: what was seen.
+        sample: the independent choices among it.
         per: what was chosen at a time.
     """
-    sample = observations.independent_choices(per=per)
     if per != "request":
         return f"n = {words.plural(len(sample), per)} (of {words.plural(len(observations), 'request')})"
     text = f"n = {words.plural(len(sample), 'request')}"

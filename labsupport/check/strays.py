@@ -10,7 +10,7 @@ from labsupport.check.result import FAILED, PASSED, CheckOutcome, meaning
 from labsupport.check.shares import n_text
 from labsupport.records import Response
 from labsupport.statistics import ALPHA
-from labsupport.traffic.observations import Observations, OneOrMore
+from labsupport.traffic.observations import Observations, OneOrMore, texts
 from labsupport.traffic.share import By, value_of
 
 __all__ = ["counted", "either", "no_strays", "told"]
@@ -42,9 +42,13 @@ def no_strays(
     ids = {id(response) for response in hits}
     strays = observations.filter(lambda response: (id(response) in ids) is not allowed)
     per = observations.per
-    n, count = (len(sample.independent_choices(per=per)) for sample in (observations, strays))
+    sample = observations.independent_choices(per=per)
+    n, count = len(sample), len(strays.independent_choices(per=per))
     interval = statistics.proportion_interval(count, n, level=1 - ALPHA)
-    details = [n_text(observations, per), f"otherwise: {count:,} of {n:,}, interval {words.percent_range(*interval)}"]
+    details = [
+        n_text(observations, sample, per),
+        f"otherwise: {count:,} of {n:,}, interval {words.percent_range(*interval)}",
+    ]
     rejects: tuple[str, ...] = ()
     if strays:
         lines = _crosses(strays, given, service, allowed=allowed)
@@ -83,8 +87,7 @@ def _crosses(strays: Observations, given: Mapping[str, OneOrMore], of: str | Non
     lines = []
     for name, value in given.items():
         by = cast(By, name)
-        values = {str(each) for each in ([value] if isinstance(value, str | int) else value)}
-        wrong = strays.filter(_has(by, values, of, not allowed))
+        wrong = strays.filter(_has(by, texts(value), of, not allowed))
         if wrong:
             # That a request failed is known; how, its status tells.
             shown: By = "status" if name == "outcome" else by

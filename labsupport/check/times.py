@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labsupport import words
 from labsupport.arguments import checked
-from labsupport.check.result import FAILED, PASSED, CheckOutcome, unusable
+from labsupport.check.result import FAILED, PASSED, CheckOutcome, sign, unusable
 from labsupport.check.window import tells_window
 from labsupport.errors import UsageError
 from labsupport.traffic.observations import Observations
@@ -50,9 +50,9 @@ def duration(
     requests = words.plural(len(observations), "request")
     lines = [f"Seen: {name} {words.duration(value)} over {requests}; expected: {words.join(bounds)}."]
     if at_least_s is not None:
-        lines.append(f"{'✓' if value >= at_least_s else '✗'} {bounds[0]}")
+        lines.append(f"{sign(value >= at_least_s)} {bounds[0]}")
     if at_most_s is not None:
-        lines.append(f"{'✓' if value <= at_most_s else '✗'} {bounds[-1]}")
+        lines.append(f"{sign(value <= at_most_s)} {bounds[-1]}")
     return CheckOutcome(PASSED if held else FAILED, title, tuple(lines), n=len(observations))
 
 
@@ -91,7 +91,7 @@ def slower(
     lines = [
         f"Seen: {name} {words.duration(slow)} over {words.plural(len(observations), 'request')}, against "
         f"{words.duration(fast)} over {words.plural(len(other), 'request')}.",
-        f"{'✓' if held else '✗'} {words.duration(slow)}, more than {least} expected",
+        f"{sign(held)} {words.duration(slow)}, more than {least} expected",
     ]
     return CheckOutcome(PASSED if held else FAILED, title, tuple(lines), n=len(observations) + len(other))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
 from typing import ParamSpec
 
 from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, CheckOutcome
+from labsupport.check.strays import counted
 from labsupport.records import Response
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.share import value_of
@@ -57,7 +58,7 @@ def _told(outcome: CheckOutcome, seen: Observations) -> CheckOutcome:
     first = window.first_error
     at = "" if first is None or value_of(first, "status") not in unseen else _first(first)
     before = f"{words.plural(sum(unseen.values()), 'request')} before the last {window.kept:,} failed"
-    lines = (*outcome.lines, f"✗ {_statuses(unseen)} before{at}", window_line(window))
+    lines = (*outcome.lines, f"✗ {counted(unseen)} before{at}", window_line(window))
     # What the check saw is not what fails it.
     return replace(outcome, state=FAILED, lines=(f"{before}.", *lines) if outcome.passed else lines)
 
@@ -65,10 +66,6 @@ def _told(outcome: CheckOutcome, seen: Observations) -> CheckOutcome:
 def window_line(window: Window) -> str:
     """What a sentence about observations has to add."""
     return f"a window: {window} responses were looked at"
-
-
-def _statuses(counts: Mapping[str, int]) -> str:
-    return words.join(f"{count:,} × {status}" for status, count in counts.items())
 
 
 def _first(error: Response) -> str:

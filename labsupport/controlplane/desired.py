@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from labsupport import words
 from labsupport.errors import NotFoundError, Problem
 from labsupport.model import CLUSTER_SCOPED, Resource, Service
-from labsupport.model.writing.redaction import LAST_APPLIED, Hidden, redacted, without_bookkeeping
+from labsupport.model.writing.redaction import LAST_APPLIED, Hidden, redacted
 from labsupport.records import Action, JsonObject, ObjectChange, Ref
 
 __all__ = ["Key", "ServiceAddresses", "changed_fields", "homeless", "key_of", "merge", "others_of", "remove"]
@@ -23,7 +23,6 @@ def key_of(resource: Resource) -> Key:
 
 def _content(resource: Resource) -> JsonObject:
     content = redacted(resource.model_dump(mode="json", by_alias=True, exclude_unset=True), kind=resource.kind)
-    content = without_bookkeeping(content)
     if not content["metadata"].get("annotations"):
         content["metadata"].pop("annotations", None)
     return content

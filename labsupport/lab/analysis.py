@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from labsupport import words
 from labsupport.engine.protocol import Engine
 from labsupport.model.analysis import Note, PodLabels, analyse
+from labsupport.model.schema.base import Resource
 
 __all__ = ["Analysis"]
 
@@ -19,18 +20,19 @@ class Analysis:
     def __init__(self) -> None:
         self._notes: list[Note] = []
 
-    def renew(self, engine: Engine) -> tuple[str, ...]:
+    def renew(self, engine: Engine, objects: Sequence[Resource]) -> tuple[str, ...]:
         """Look at everything again.
 
         Args:
             engine: the mesh.
+            objects: all that it has, in every namespace.
 
         Returns:
             what was not so before, in words.
         """
         before = {_key(note) for note in self._notes}
         pods = [PodLabels(pod.namespace, pod.labels, pod.injected) for pod in engine.pods()]
-        self._notes = analyse(engine.get("*", namespace="*"), pods=pods, namespace=engine.namespace)
+        self._notes = analyse(objects, pods=pods, namespace=engine.namespace)
         return _told(note for note in self._notes if _key(note) not in before)
 
     def serious(self) -> tuple[str, ...]:

@@ -751,12 +751,16 @@ class Lab:
         """Change the mesh, one change at a time: cells, widget callbacks and threads may all call."""
         wait = self._timeout_s if timeout_s is None else timeout_s
         with self._lock, self._remember_error():
-            result = act(self._open(), wait)
-            result = advice.advised(result, resources or (), self._analysis.renew(self._open()))
+            engine = self._open()
+            result = act(engine, wait)
+            # All at once, and once: an engine has to fetch them, and a slider turns often.
+            objects = engine.get("*", namespace="*")
+            result = advice.advised(result, resources or (), self._analysis.renew(engine, objects))
             self._last_error, self._warnings = "", result.warnings
             self._changes += 1
             self._pushed = result if result.proxies else self._pushed
-            self._running.mark(self._open(), verb, result, resources, to=to)
+            own = [each for each in objects if each.namespace in ("", engine.namespace)]
+            self._running.mark(verb, result, own if resources is None else resources, to=to)
             return result
 
     def _hear(self, verb: str, result: ApplyResult, resources: Sequence[Resource]) -> None:
@@ -765,7 +769,7 @@ class Lab:
             if self._closed is None:
                 self._changes += 1
                 self._pushed = result if result.proxies else self._pushed
-                self._running.mark(self._engine, verb, result, list(resources))
+                self._running.mark(verb, result, resources)
 
     @contextmanager
     def _remember_error(self) -> Iterator[None]:

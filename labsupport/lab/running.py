@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from labsupport import words
-from labsupport.engine.protocol import Engine
 from labsupport.errors import LabError
 from labsupport.lab.callbacks import Callbacks
 from labsupport.lab.captions import caption
@@ -16,8 +15,6 @@ from labsupport.records import ApplyResult
 from labsupport.traffic.background import BackgroundTraffic
 
 __all__ = ["Running"]
-
-_RULE = ("VirtualService", "changed")
 
 
 class Running:
@@ -57,25 +54,17 @@ class Running:
             with suppress(LabError):
                 live.close()
 
-    def mark(
-        self, engine: Engine, verb: str, result: ApplyResult, resources: Sequence[Resource] | None, *, to: str = ""
-    ) -> None:
+    def mark(self, verb: str, result: ApplyResult, resources: Sequence[Resource], *, to: str = "") -> None:
         """Note a change of the mesh in all traffic that is running.
 
         Args:
-            engine: where to look at what was changed.
             verb: what the learner did, such as ``apply``.
             result: what came of it.
-            resources: what was applied; None if only its names are known.
+            resources: what was applied, or what there is where a change names an object only.
             to: what is to be added to the words.
         """
         running = self.now()
-        if running and resources is None:
-            # A patch names an object only: its weights, which the picture is to say, are in what came of it.
-            refs = [change.ref for change in result.changes if (change.ref.kind, change.action) == _RULE]
-            with suppress(LabError):
-                resources = [resource for ref in refs for resource in engine.get(ref.kind, ref.name)]
-        label = caption(verb, result, resources or ())
+        label = caption(verb, result, resources)
         if label:
             detail = f"in force after {words.duration(result.in_force_s)}"
             done_s = result.started_s + result.in_force_s if result.started_s else None

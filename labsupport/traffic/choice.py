@@ -10,7 +10,7 @@ from labsupport.explain.connections import name_rank
 from labsupport.explain.gateway import find_gateway_pod
 from labsupport.explain.servers import port_of
 from labsupport.explain.sidecar import service_names
-from labsupport.model.schema.base import Resource
+from labsupport.model import Gateway, Resource, Service, ServiceEntry
 from labsupport.records import Pod, TrafficSpec
 from labsupport.traffic.share import Choice
 from labsupport.urls import Target, parse_url
@@ -48,8 +48,7 @@ def _passed_by_gateway(engine: Engine, pods: Sequence[Pod], target: Target) -> b
     gateway = find_gateway_pod(pods)
     if gateway is None:
         return False
-    objects = [*engine.get("Gateway", namespace="*"), *engine.get("Service", namespace="*")]
-    port = port_of(Catalog(objects, pods, engine.namespace), gateway, target.gateway_port)
+    port = port_of(Catalog(_of(engine, Gateway, Service), pods, engine.namespace), gateway, target.gateway_port)
     if not target.secure:
         return bool(port.plain) and not port.plain[0].routes_requests
     ranks = [max((name_rank(target.service, name) for name in it.server_names), default=-1) for it in port.secure]
@@ -59,12 +58,16 @@ def _passed_by_gateway(engine: Engine, pods: Sequence[Pod], target: Target) -> b
 
 def _passed_by_sidecar(engine: Engine, caller: Pod, target: Target) -> bool:
     """Whether the port that is called carries a protocol that a sidecar passes on by connection."""
-    objects: list[Resource] = [*engine.get("Service", namespace="*"), *engine.get("ServiceEntry", namespace="*")]
     host, port = target.service.lower(), target.port
     called = (
         service
-        for service in Catalog(objects, (), engine.namespace).services
+        for service in Catalog(_of(engine, Service, ServiceEntry), (), engine.namespace).services
         if port in service.ports and host in service_names(service, caller.namespace)
     )
     service = next(called, None)
     return service is not None and not service.speaks_http(port)
+
+
+def _of(engine: Engine, *kinds: type[Resource]) -> list[Resource]:
+    """The objects of some kinds in every namespace; all are fetched, whatever is asked for."""
+    return [resource for resource in engine.get("*", namespace="*") if isinstance(resource, kinds)]

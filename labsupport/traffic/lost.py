@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from labsupport.records import Response
 from labsupport.traffic.share import value_of
@@ -59,6 +59,11 @@ class Lost:
         else:
             known.first_s, known.last_s = min(known.first_s, at_s), max(known.last_s, at_s)
             known.count += 1
+
+    def copy(self) -> Lost:
+        """The same counts, which do not change any more."""
+        errors = {status: replace(known) for status, known in self.errors.items()}
+        return replace(self, errors=errors, answered=self.answered.copy())
 
     def overlaps(self, begin_s: float, end_s: float) -> bool:
         """Whether it reaches into a stretch of time, of which the end is exclusive."""

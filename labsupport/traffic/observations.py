@@ -22,7 +22,7 @@ from labsupport.traffic.window import Window
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Observations"]
+__all__ = ["Observations", "OneOrMore", "texts"]
 
 OneOrMore = str | int | Collection[str | int]
 """The values that a filter lets through."""
@@ -178,7 +178,7 @@ class Observations(Sequence[Response], Taking):
             "outcome": outcome,
             "user": user,
         }
-        allowed = {name: _texts(value) for name, value in given.items() if value is not None}
+        allowed = {name: texts(value) for name, value in given.items() if value is not None}
 
         def holds(response: Response) -> bool:
             if service is not None and hop_of(response, service) is None:
@@ -438,7 +438,8 @@ def request_ids(of: Observations | Response | Iterable[Response | str] | str) ->
     return tuple(ids) if ids and len(ids) == len(parts) else Observations._from_given(parts, "of").request_ids
 
 
-def _texts(value: OneOrMore) -> set[str]:
+def texts(value: OneOrMore) -> set[str]:
+    """The values that a filter lets through, as texts."""
     return {str(value)} if isinstance(value, (str, int)) else {str(item) for item in value}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import copy
 import itertools
 import threading
 import time
@@ -245,7 +244,7 @@ class Recording:
     def lost(self) -> tuple[Lost, ...]:
         """Counts of what is not kept any more, as they are now; none reaches over a change that was known in time."""
         with self.lock:
-            return tuple(copy.deepcopy([*self._lost.values()]))
+            return tuple(lost.copy() for lost in self._lost.values())
 
     def _drop(self, response: Response) -> None:
         at_s = response.started_s

@@ -11,6 +11,7 @@ from labsupport.model.kinds.pods import Container, PodSpec
 from labsupport.model.schema.base import Resource
 from labsupport.model.schema.issues import Issue
 from labsupport.model.schema.syntax import is_dns_label
+from labsupport.model.validation.variables import issue
 
 __all__ = ["builtin_issues"]
 
@@ -37,10 +38,6 @@ def builtin_issues(resource: Resource) -> Iterator[Issue]:
         yield from _pod(resource.spec.template.spec, "spec.template.spec")
 
 
-def _issue(path: str, message: str, remedy: str = "") -> Issue:
-    return Issue("object", path, message, remedy)
-
-
 def _service(service: Service) -> Iterator[Issue]:
     ports = service.spec.ports
     names: set[str] = set()
@@ -49,26 +46,26 @@ def _service(service: Service) -> Iterator[Issue]:
         at = f"spec.ports[{index}]"
         if not port.name:
             if len(ports) > 1:
-                yield _issue(
+                yield issue(
                     at, "has no name, which a Service with several ports needs", "Write for instance name: http."
                 )
         elif not is_dns_label(port.name):
-            yield _issue(f"{at}.name", f"{port.name[:80]!r} is not a name of a port", _NAME_REMEDY)
+            yield issue(f"{at}.name", f"{port.name[:80]!r} is not a name of a port", _NAME_REMEDY)
         elif port.name in names:
-            yield _issue(f"{at}.name", f"there is already a port {port.name}", "Rename one of them.")
+            yield issue(f"{at}.name", f"there is already a port {port.name}", "Rename one of them.")
         names.add(port.name)
         if (port.port, port.protocol) in numbers:
-            yield _issue(f"{at}.port", f"port {port.port} is given twice", "Remove one of them.")
+            yield issue(f"{at}.port", f"port {port.port} is given twice", "Remove one of them.")
         numbers.add((port.port, port.protocol))
         yield from _target(port.target_port, f"{at}.targetPort")
 
 
 def _target(port: int | str | None, path: str) -> Iterator[Issue]:
     if isinstance(port, int) and not 0 <= port <= 65535:
-        yield _issue(path, f"must be a port number, 1 to 65535, got {port}")
+        yield issue(path, f"must be a port number, 1 to 65535, got {port}")
     elif isinstance(port, str) and port and not _is_port_name(port):
         remedy = "Write a number without quotes." if port.isdecimal() else _PORT_NAME_REMEDY
-        yield _issue(path, f"{port[:80]!r} is not a name of a port", remedy)
+        yield issue(path, f"{port[:80]!r} is not a name of a port", remedy)
 
 
 def _is_port_name(text: str) -> bool:
@@ -79,12 +76,12 @@ def _selector(workload: Deployment | ReplicaSet | StatefulSet | DaemonSet) -> It
     selector, labels = workload.spec.selector, workload.spec.template.metadata.labels
     if not selector.match_labels and not selector.match_expressions:
         remedy = "Write matchLabels with labels of spec.template.metadata.labels."
-        yield _issue("spec.selector", "selects nothing", remedy)
+        yield issue("spec.selector", "selects nothing", remedy)
     for label, value in selector.match_labels.items():
         if labels.get(label) != value:
             message = f"the selector does not match the pods' labels: {label} is {value!r} here and "
             message += f"{labels.get(label, '(missing)')!r} in spec.template.metadata.labels"
-            yield _issue(f"spec.selector.matchLabels.{label}", message, "Write the same in both.")
+            yield issue(f"spec.selector.matchLabels.{label}", message, "Write the same in both.")
 
 
 def _pod(spec: PodSpec, path: str) -> Iterator[Issue]:
@@ -92,9 +89,9 @@ def _pod(spec: PodSpec, path: str) -> Iterator[Issue]:
     for index, container in enumerate(spec.containers):
         at = f"{path}.containers[{index}]"
         if not is_dns_label(container.name):
-            yield _issue(f"{at}.name", f"{container.name[:80]!r} is not a name of a container", _NAME_REMEDY)
+            yield issue(f"{at}.name", f"{container.name[:80]!r} is not a name of a container", _NAME_REMEDY)
         elif container.name in names:
-            yield _issue(f"{at}.name", f"there is already a container {container.name}", "Rename one of them.")
+            yield issue(f"{at}.name", f"there is already a container {container.name}", "Rename one of them.")
         names.add(container.name)
         yield from _ports(container, at)
 
@@ -104,8 +101,8 @@ def _ports(container: Container, path: str) -> Iterator[Issue]:
     for index, port in enumerate(container.ports):
         at = f"{path}.ports[{index}]"
         if not 1 <= port.container_port <= 65535:
-            yield _issue(f"{at}.containerPort", f"must be a port number, 1 to 65535, got {port.container_port}")
+            yield issue(f"{at}.containerPort", f"must be a port number, 1 to 65535, got {port.container_port}")
         if port.name and not _is_port_name(port.name):
-            yield _issue(f"{at}.name", f"{port.name[:80]!r} is not a name of a port", _PORT_NAME_REMEDY)
+            yield issue(f"{at}.name", f"{port.name[:80]!r} is not a name of a port", _PORT_NAME_REMEDY)
         elif port.name and port.name in names[:index]:
-            yield _issue(f"{at}.name", f"there is already a port {port.name}", "Rename one of them.")
+            yield issue(f"{at}.name", f"there is already a port {port.name}", "Rename one of them.")

@@ -16,6 +16,7 @@ from labsupport.model.kinds.pods import Container, PodSpec
 from labsupport.model.schema.base import Metadata, Resource
 from labsupport.model.schema.issues import Issue
 from labsupport.model.schema.names import is_dns_subdomain
+from labsupport.model.schema.syntax import is_ip
 from labsupport.model.validation.variables import (
     KEY_REMEDY,
     NAME_REMEDY,
@@ -198,17 +199,9 @@ def _service(service: Service) -> Iterator[Issue]:
         )
     if spec.external_traffic_policy and not (spec.external_ips or spec.type in ("NodePort", "LoadBalancer")):
         yield issue("spec.externalTrafficPolicy", "is for Services that are reached from outside", "Leave it out.")
-    if spec.cluster_ip not in ("", "None") and not _is_address(spec.cluster_ip):
+    if spec.cluster_ip not in ("", "None") and not is_ip(spec.cluster_ip):
         yield issue("spec.clusterIP", f"{spec.cluster_ip[:80]!r} is not an IP address", "Leave it out to get one.")
     for index, address in enumerate(spec.external_ips):
-        if not _is_address(address) or ipaddress.ip_address(address).is_loopback:
+        if not is_ip(address) or ipaddress.ip_address(address).is_loopback:
             message = f"{address[:80]!r} is not an IP address that others reach"
             yield issue(f"spec.externalIPs[{index}]", message, "Correct it, or leave it out.")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from labsupport import words
 from labsupport.records import Json, JsonObject
 
-__all__ = ["LAST_APPLIED", "Hidden", "redacted", "without_bookkeeping"]
+__all__ = ["LAST_APPLIED", "Hidden", "redacted"]
 
 _FIELDS = ("data", "stringData")
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -46,23 +46,21 @@ class Hidden:
 
 
 def redacted(content: Mapping[str, Json], *, kind: str = "") -> JsonObject:
-    """An object as a mapping, with what a Secret holds hidden; anything else as it is.
+    """An object as a mapping, without bookkeeping, and with what a Secret holds hidden.
 
     Args:
         content: the object.
         kind: its kind, where the mapping does not say it.
     """
     made = dict(content)
-    if (kind or made.get("kind")) != "Secret":
-        return made
-    for field in _FIELDS:
+    for field in _FIELDS if (kind or made.get("kind")) == "Secret" else ():
         values = made.get(field)
         if isinstance(values, Mapping):
             made[field] = {key: Hidden(value, encoded=field == "data") for key, value in values.items()}
-    return without_bookkeeping(made)
+    return _without_bookkeeping(made)
 
 
-def without_bookkeeping(content: Mapping[str, Json]) -> JsonObject:
+def _without_bookkeeping(content: Mapping[str, Json]) -> JsonObject:
     """An object without what a client of the API keeps in it for itself: what it applied last, and who owns what."""
     made = dict(content)
     metadata = made.get("metadata")
