@@ -63,6 +63,11 @@ class Target:
         return self.scheme in ("https", "tls")
 
     @property
+    def raw(self) -> bool:
+        """Whether it carries bytes, and no HTTP."""
+        return self.scheme in ("tcp", "tls")
+
+    @property
     def authority(self) -> str:
         """Host and port as the request carries them, the port left out where it is the default."""
         return self.service if self.port in (0, _DEFAULT_PORTS[self.scheme]) else f"{self.service}:{self.port}"

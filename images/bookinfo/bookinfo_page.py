@@ -72,17 +72,7 @@ def render(identity: Mapping[str, str], details: Answer, reviews: Answer, *, use
     """
     facts = details.data if details.ok and isinstance(details.data, dict) else {}
     title = escape(str(facts.get("title", "A book")))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title} - Bookinfo</title>
-<link rel="icon" href="data:,">
-<style>{STYLE}</style>
-</head>
-<body>
-<header>
+    body = f"""<header>
 <p>Bookinfo</p>
 {_login(user)}
 </header>
@@ -99,9 +89,8 @@ def render(identity: Mapping[str, str], details: Answer, reviews: Answer, *, use
 </section>
 </main>
 <footer class="soft">Put together by {escape(identity["pod"])}. Reload to see where the next request goes.</footer>
-</body>
-</html>
 """
+    return _document(f"{title} - Bookinfo", body)
 
 
 def render_home() -> str:
@@ -110,23 +99,28 @@ def render_home() -> str:
     Returns:
         A complete HTML document.
     """
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Bookinfo</title>
-<link rel="icon" href="data:,">
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
+    body = """<main>
 <h1>Bookinfo</h1>
 <section><h2>One book, two links to it</h2>
 <p><a href="/productpage?u=normal">As a normal user</a>, or <a href="/productpage?u=test">as a test user</a>. Both are
 the same page; the query tells rules apart.</p></section>
 </main>
-</body>
+"""
+    return _document("Bookinfo", body)
+
+
+def _document(title: str, body: str) -> str:
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>{STYLE}</style>
+</head>
+<body>
+{body}</body>
 </html>
 """
 

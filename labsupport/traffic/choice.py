@@ -29,7 +29,7 @@ def chosen_per(engine: Engine, spec: TrafficSpec) -> Choice:
         ``request`` where the gateway or the caller's sidecar reads HTTP, else ``connection``.
     """
     target = parse_url(spec.url)
-    if target.via == "nodeport" or target.scheme in ("tcp", "tls"):
+    if target.via == "nodeport" or target.raw:
         return "connection"
     pods = engine.pods()
     callers = [pod for pod in pods if spec.source in (pod.name, pod.workload)]

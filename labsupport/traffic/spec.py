@@ -104,7 +104,7 @@ def build_spec(
         reuse_connections=reuse_connections,
         timeout_s=timeout_s,
         keep_headers=_names(keep_headers),
-        keep_body=parse_url(url).scheme in ("tcp", "tls") if keep_body is None else keep_body,
+        keep_body=parse_url(url).raw if keep_body is None else keep_body,
         tls=tls_options(tls),
     )
     return check_spec(spec, background=background)
@@ -160,7 +160,7 @@ def _check_target(spec: TrafficSpec) -> None:
         raise UsageError(f"url={spec.url!r} is not TLS, so tls has no place: write https://<host>/path")
     if spec.tls is not None:
         check_tls(spec.tls)
-    if target.scheme in ("tcp", "tls"):
+    if target.raw:
         if not spec.body:
             raise UsageError(f"url={spec.url!r}: say what to send, such as body='hello'")
         for name in ("headers", "cookies", "users", "keep_headers"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lesson_file import NOTEBOOKS, cells
 
 from labsupport import paths
 from labsupport.check.result import PASSED
@@ -24,7 +24,7 @@ CHECK = re.compile(r'exercise\("([\d.]+)"\)\.check\(\)')
 
 def rounds() -> Iterator[object]:
     """Each notebook, once for each right answer of the exercise that has most of them."""
-    for notebook in sorted((paths.root() / "notebooks").glob("[0-9][0-9]-*.ipynb")):
+    for notebook in NOTEBOOKS:
         specs = [
             spec for spec in catalogue.every().values() if spec.number.startswith(notebook.name[:2]) and spec.judge
         ]
@@ -40,9 +40,8 @@ def test_the_cells_after_an_accepted_answer_run(notebook: Path, chosen: Mapping[
     in_cells = {number for number in chosen if catalogue.find(number).start}
     names: dict[str, Any] = {"__name__": "__main__"}
     try:
-        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-            if cell["cell_type"] == "code":
-                run("".join(cell["source"]), names, texts, in_cells)
+        for source in cells(notebook, "code"):
+            run(source, names, texts, in_cells)
     finally:
         current.replace(None)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from itertools import islice
 from urllib.parse import urlsplit
 
 import pytest
 from image_app import App, StartApp
+from small_mesh import until
 
 from labsupport.engine.sending import ClientSending, LocalRoute
 from labsupport.errors import EngineError, TrafficError, UsageError
@@ -64,13 +64,6 @@ class OneClient:
 @pytest.fixture
 def engine(client: App, web: App) -> OneClient:
     return OneClient(client, web)
-
-
-def until(condition: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_batch_is_complete_and_names_who_answered(engine: OneClient) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
-from image_app import App, StartApp, start, stop
+from image_app import App, StartApp
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +93,6 @@ def test_an_unstable_endpoint_fails_in_its_share(httpbin: App) -> None:
     assert httpbin.get("/unstable?failure_rate=2").status_code == 400
 
 
-@pytest.fixture
-def hello() -> Iterator[App]:
-    app = start("helloworld", HELLO_VERSION="v2", POD_NAME="helloworld-v2-1")
-    app.wait_for("/healthz", lambda reply: reply.status_code == 200)
-    yield app
-    stop([app])
-
-
-def test_helloworld_says_its_version_and_its_pod(hello: App) -> None:
+def test_helloworld_says_its_version_and_its_pod(start_app: StartApp) -> None:
+    hello = start_app("helloworld", HELLO_VERSION="v2", POD_NAME="helloworld-v2-1")
     assert hello.get("/hello").text == "Hello version: v2, instance: helloworld-v2-1\n"

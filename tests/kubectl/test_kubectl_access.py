@@ -90,14 +90,14 @@ def test_every_lab_has_a_front_of_its_own_that_ends_with_it(program: str, tmp_pa
     assert not [entry for entry in psutil.net_connections("tcp") if entry.laddr and entry.laddr.port == port]
 
 
-def test_a_terminal_finds_the_lab_that_is_open(opened: Lab, kubectl: Kubectl):
+def test_a_terminal_finds_the_lab_that_is_open(opened: Lab):
     told = subprocess.run(
         [sys.executable, "-m", "labsupport.cli", "kubeconfig"], capture_output=True, text=True, check=True, timeout=60
     )
     assert told.stdout == f"{opened.kubeconfig()}\n"
 
 
-def test_terminals_of_jupyterlab_have_a_link_to_it(tmp_path: Path, program: str, opened: Lab):
+def test_terminals_of_jupyterlab_have_a_link_to_it(tmp_path: Path, program: str):
     link = tmp_path / "state" / "kubeconfig"
     script = "from labsupport import Lab; lab = Lab('embedded'); print(lab.kubeconfig(), flush=True); input()"
     environment = {**os.environ, "WORKSHOP_KUBECONFIG": str(link)}

@@ -20,7 +20,6 @@ IP = r"10\.\d+\.\d+\.\d+"
 SHOWN = [
     ("get pods", f"{POD} 1/1 Running 0 {AGE}"),
     ("get pods -l app=client", f"{POD} 2/2 Running 0 {AGE}"),
-    ("get pods -l app=client", f"{POD} 2/2 Running 0 {AGE}"),
     ("get pods -o wide", "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES"),
     ("get pods -o wide", f"{POD} 1/1 Running 0 {AGE} {IP} workshop <none> <none>"),
     ("get po -l version=risk --no-headers", f"web-risk-.* 1/1 Running 0 {AGE}"),

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from explain_world import GATEWAY, PODS, SUBSETS, rules, to, virtual_service
+from small_mesh import until
 
 from labsupport import model
 from labsupport.display.live.weight_dial import WeightDial
@@ -230,10 +231,7 @@ def test_a_closed_lab_leaves_the_last_expected_shares():
 
 
 def settled(dial: WeightDial, condition):
-    deadline = time.monotonic() + 60
-    while not condition(dial.state()):
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.01)
+    until(lambda: condition(dial.state()))
 
 
 def test_a_dial_puts_the_last_position_in_force_and_skips_those_before():

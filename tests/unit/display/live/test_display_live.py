@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 from display_samples import T0, response
-from small_mesh import SteppedMesh
+from small_mesh import SteppedMesh, until
 
 from labsupport.cell import CellRun
 from labsupport.display.live.live import LiveTraffic, live_of
@@ -402,10 +402,7 @@ def test_weights_that_are_turned_reach_the_rule_and_the_sliders_show_it(ruled, s
     assert (shown["rule"], shown["weights"], shown["ready"]) == ("VirtualService/web", [90, 10], True)
     ruled._receive(ruled, {"do": "weights", "weights": [30, 70]}, None)
     ruled._step()
-    deadline = time.monotonic() + 60
-    while not source.steering.turned:
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.01)
+    until(lambda: source.steering.turned)
     assert source.steering.turned == [("web", [30, 70])]
 
 

@@ -1,10 +1,10 @@
 """The live overview: what it sends, how often it looks, and how it ends."""
 
 import threading
-import time
 
 import pytest
 from display_samples import T0, Page
+from small_mesh import until
 
 from labsupport.display.live.live_status import LiveStatus
 from labsupport.errors import EngineLostError
@@ -134,7 +134,4 @@ def test_its_thread_ends_with_it(lab):
     thread = live._thread
     assert thread is not None and thread.is_alive()
     live.close()
-    deadline = time.monotonic() + 60
-    while thread.is_alive():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.01)
+    until(lambda: not thread.is_alive())
