@@ -101,7 +101,7 @@ class Lines:
         for line in printed:
             self._lines.put(line)
 
-    def until(self, wanted: str, *, timeout_s: float = 20.0) -> str:
+    def until(self, wanted: str, *, timeout_s: float = 60.0) -> str:
         """The next line in which a text is; it has to come in time."""
         deadline = time.monotonic() + timeout_s
         while True:

@@ -104,7 +104,7 @@ def test_terminals_of_jupyterlab_have_a_link_to_it(tmp_path: Path, program: str)
     with subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True, env=environment) as process:
         assert process.stdout is not None and process.stdin is not None
         path = process.stdout.readline().strip()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not link.is_symlink() and time.monotonic() < deadline:
             time.sleep(0.02)
         assert str(link.readlink()) == path

@@ -57,8 +57,8 @@ def test_diff_shows_what_an_apply_would_change(applied: Lab, kubectl: Kubectl):
 def test_traffic_goes_where_the_rule_says_and_the_picture_has_a_mark(applied: Lab, kubectl: Kubectl):
     with applied.traffic("http://web:8080/name", source="client", rate=50) as live:
         kubectl("apply", "-f", f"{RULES}/virtual-service-web-0-100.yaml")
-        kubectl("wait", "--for=condition=Reconciled", "vs/web", "--timeout=10s")
-        deadline = time.monotonic() + 10.0
+        kubectl("wait", "--for=condition=Reconciled", "vs/web", "--timeout=60s")
+        deadline = time.monotonic() + 60
         while not live.marks and time.monotonic() < deadline:
             time.sleep(0.02)
     assert [mark.label for mark in live.marks] == ["kubectl apply 0/100"]
@@ -95,7 +95,7 @@ def test_labels_and_annotations(applied: Lab, kubectl: Kubectl):
 
 def test_scale(applied: Lab, kubectl: Kubectl):
     assert kubectl("scale", "deploy/web-safe", "--replicas=3") == "deployment.apps/web-safe scaled\n"
-    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=3", "deploy/web-safe", "--timeout=30s")
+    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=3", "deploy/web-safe", "--timeout=60s")
     assert len([pod for pod in applied.pods() if pod.workload == "web-safe"]) == 3
     assert "Expected replicas to be 7" in kubectl.refused(
         "scale", "deploy/web-safe", "--replicas=2", "--current-replicas=7"
@@ -107,13 +107,13 @@ def test_scale(applied: Lab, kubectl: Kubectl):
 def test_rollout_restart_and_undo(applied: Lab, kubectl: Kubectl):
     before = {pod.name for pod in applied.pods() if pod.workload == "web-risk"}
     kubectl("rollout", "restart", "deploy/web-risk")
-    kubectl("rollout", "status", "deploy/web-risk", "--timeout=30s")
+    kubectl("rollout", "status", "deploy/web-risk", "--timeout=60s")
     assert not before & {pod.name for pod in applied.pods()}
     kubectl("set", "env", "deploy/web-risk", "COLOUR=red")
-    kubectl("rollout", "status", "deploy/web-risk", "--timeout=30s")
+    kubectl("rollout", "status", "deploy/web-risk", "--timeout=60s")
     assert "COLOUR" in repr(applied.get("deploy/web-risk")[0].raw)
     assert kubectl("rollout", "undo", "deploy/web-risk") == "deployment.apps/web-risk rolled back\n"
-    kubectl("rollout", "status", "deploy/web-risk", "--timeout=30s")
+    kubectl("rollout", "status", "deploy/web-risk", "--timeout=60s")
     assert "COLOUR" not in repr(applied.get("deploy/web-risk")[0].raw)
     revisions = [line.split()[0] for line in kubectl("rollout", "history", "deploy/web-risk").splitlines()[2:] if line]
     assert revisions == ["1", "3", "4"]
@@ -182,7 +182,7 @@ def test_create_of_every_kind(lab: Lab, kubectl: Kubectl):
     kubectl("create", "secret", "generic", "key", "--from-literal=a=b")
     kubectl("create", "sa", "bot", "-n", "shop")
     kubectl("create", "svc", "clusterip", "hello", "--tcp=80:5000")
-    kubectl("rollout", "status", "deploy/hello", "--timeout=30s")
+    kubectl("rollout", "status", "deploy/hello", "--timeout=60s")
     kubectl("expose", "deploy", "hello", "--port=81", "--name=again")
     assert lab.get("cm/settings")[0].raw["data"] == {"a": "b"}
     assert kubectl("get", "secret", "key", "-o", "jsonpath={.data.a}") == base64.b64encode(b"b").decode()
@@ -204,7 +204,7 @@ def test_delete(applied: Lab, kubectl: Kubectl):
     kubectl("delete", "dr", "--all")
     kubectl("delete", "deploy", "-l", "app=web", "--wait=true")
     assert [resource.name for resource in applied.get("deploy")] == ["client"]
-    kubectl("wait", "--for=delete", "pods", "-l", "app=web", "--timeout=30s")
+    kubectl("wait", "--for=delete", "pods", "-l", "app=web", "--timeout=60s")
     assert {pod.workload for pod in applied.pods()} == {"client", "istio-ingressgateway"}
 
 

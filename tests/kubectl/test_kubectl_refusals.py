@@ -81,9 +81,9 @@ def test_a_pod_that_does_not_start_is_shown_with_its_reason(lab: Lab, kubectl: K
     broken = DEPLOYMENT.replace("value: slow,status,headers,hold", "value: nix")
     kubectl("apply", "-f", "-", text=broken)
     reason = "jsonpath={.status.containerStatuses[0].state.waiting.reason}=CrashLoopBackOff"
-    kubectl("wait", f"--for={reason}", "pods", "--all", "--timeout=30s")
+    kubectl("wait", f"--for={reason}", "pods", "--all", "--timeout=60s")
     assert "0/1" in kubectl("get", "pods")
     assert "BackOff" in kubectl("get", "events")
     assert "its last words" in kubectl("describe", "pods", "-l", "app=web")
     # Nobody has to wait for it.
-    kubectl("delete", "deploy", "web-risk", "--timeout=20s")
+    kubectl("delete", "deploy", "web-risk", "--timeout=60s")

@@ -67,7 +67,7 @@ def test_mirrored_requests_reach_v2_and_only_v1_answers(lab: Lab, apply: Apply) 
     def asked(copies: int) -> tuple[int, int]:
         seen = lab.send("http://httpbin:8000/headers", source="curl", count=20)
         assert seen.count(version="v1") == 20
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             pods = [line.pod for line in lab.access_log(seen) if line.direction == "inbound"]
             v1, v2 = (sum(f"-{version}-" in pod for pod in pods) for version in ("v1", "v2"))
