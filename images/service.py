@@ -76,7 +76,7 @@ class Service:
             "pod": env.get("POD_NAME") or "local",
         }
         self.path = "/".join(self.identity.values())
-        self.faults = Faults(self.settings)
+        self.faults = Faults(self.settings, service=self.identity["service"])
         self._ready_at = time.monotonic() + self.settings.seconds("READY_AFTER_S")
 
     def json(

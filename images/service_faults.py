@@ -17,6 +17,8 @@ __all__ = ["Fault", "Faults", "Holds", "crash", "position"]
 REMEMBERED = 10_000
 # What one request may ask for; the rest is the pod's own affair.
 PER_REQUEST = ("CRASH", "DELAY_S", "FAIL_FIRST_TRIES", "FAIL_RATE", "FAIL_SHARE", "FAIL_STATUS", "HOLD", "HOLD_S")
+# Where a request passes several services that forward the header, this one alone does it.
+WHERE = "SERVICE"
 CONDITIONS = ("FAIL_FIRST_TRIES", "FAIL_RATE", "FAIL_SHARE")
 
 
@@ -102,13 +104,15 @@ class Faults:
 
     Args:
         settings: the pod's environment.
+        service: what this application is called.
 
     Raises:
         ValueError: a variable has a value that makes no sense.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, service: str = "") -> None:
         self._settings = settings
+        self._service = service
         self._standing = Fault.read(settings)
         self.holds = Holds()
         # Oldest first, so that what is forgotten is what has not been asked for longest.
@@ -135,9 +139,12 @@ class Faults:
         for part in written.split(","):
             name, equals, value = part.partition("=")
             key = name.strip().upper()
-            if not equals or key not in PER_REQUEST:
-                raise ValueError(f"x-fault must be NAME=VALUE of {', '.join(PER_REQUEST)}, not {part.strip()!r}")
+            if not equals or key not in (*PER_REQUEST, WHERE):
+                known = ", ".join((*PER_REQUEST, WHERE))
+                raise ValueError(f"x-fault must be NAME=VALUE of {known}, not {part.strip()!r}")
             given[key] = value.strip()
+        if given.pop(WHERE, self._service) != self._service:
+            return self._standing
         if "FAIL_STATUS" in given and not given.keys() & set(CONDITIONS):
             given["FAIL_SHARE"] = "1"
         fault = Fault.read(Settings({**self._settings.env, **given}))

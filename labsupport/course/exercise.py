@@ -17,6 +17,7 @@ from labsupport.arguments import checked
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import progress
 from labsupport.course.judging import judged
+from labsupport.course.ladder import Climbed
 from labsupport.course.needs import missing, not_in, without_pods
 from labsupport.course.questions import Answer, Asked, Compared, Prediction, Question
 from labsupport.course.spec import ExerciseSpec
@@ -121,7 +122,8 @@ class Exercise:
             PASSED, FAILED with what was seen, or NOT_ATTEMPTED.
         """
         outcome = self._judge()
-        progress.record(self.spec.number, outcome.state, hints=self._hints)
+        reached = outcome.reached if isinstance(outcome, Climbed) else 0
+        progress.record(self.spec.number, outcome.state, hints=self._hints, rungs=reached)
         return outcome
 
     def hint(self) -> Hint:
@@ -311,7 +313,7 @@ class Exercise:
         try:
             if spec.untouched is not None and spec.untouched(self.lab):
                 return CheckOutcome(NOT_ATTEMPTED, title, ("The mesh is still as given.",))
-            outcome = judged(self.lab, spec.judge(self.lab), spec.reasons)
+            outcome = judged(self.lab, spec.judge(self.lab), spec.reasons, spec.rungs)
         except _LEARNERS_ERRORS as error:
             return CheckOutcome(FAILED, title, (*str(error).splitlines(),))
         return replace(self._with_answers(outcome), title=title)
@@ -373,10 +375,8 @@ class Exercise:
 
     @words.shown
     def __repr__(self) -> str:
-        lines = [
-            self.spec.heading,
-            *(f"  {line}" for line in self.spec.task.splitlines()),
-        ]
+        lines = [self.spec.heading, *(f"  {line}" for line in self.spec.task.splitlines())]
+        lines += [f"  Rung {number}: {text}" for number, text in enumerate(self.spec.rungs.values(), start=1)]
         for number, question in enumerate(self.spec.questions, start=1):
             lines.append(f"  Question {number}: {question}")
         return "\n".join(lines)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from labsupport import check, words
 from labsupport.check.result import FAILED, CheckOutcome, meanings_last
+from labsupport.course.ladder import Ladder, Rung
 from labsupport.course.spec import Because, Judge, Shown, Untouched
 from labsupport.errors import UsageError
 from labsupport.observe.flags import flag_advice
@@ -62,20 +63,26 @@ def untouched(number: str) -> Callable[[Untouched], Untouched]:
     return _registered(UNTOUCHED, number)
 
 
-def judged(lab: Lab, shown: Shown | Iterable[Shown], reasons: Mapping[str, str]) -> CheckOutcome:
+def judged(
+    lab: Lab, shown: Shown | Iterable[Shown | Rung], reasons: Mapping[str, str], rungs: Mapping[str, str] | None = None
+) -> CheckOutcome:
     """The outcome of what a judge shows.
 
     Args:
         lab: where it happened.
         shown: what the judge returned.
         reasons: the texts that it names.
+        rungs: name to text of the steps that it reaches, if it has any.
 
     Raises:
-        UsageError: it shows nothing, or names a text that there is not.
+        UsageError: it shows nothing, or names a text that there is not, or a rung out of turn.
     """
     seen: Observations | None = None
-    outcomes = []
+    outcomes, ladder = [], Ladder(rungs or {})
     for part in [shown] if isinstance(shown, CheckOutcome | Observations | Because) else shown:
+        if isinstance(part, Rung):
+            ladder.reach(part)
+            continue
         if isinstance(part, Observations):
             seen, outcome = part, check.ok(part)
         else:
@@ -85,7 +92,7 @@ def judged(lab: Lab, shown: Shown | Iterable[Shown], reasons: Mapping[str, str])
             break
     if not outcomes:
         raise UsageError("The judge of this exercise shows nothing: let it return responses or checks.")
-    return joined(*outcomes)
+    return ladder.told(joined(*outcomes))
 
 
 def _explained(part: Because, reasons: Mapping[str, str]) -> CheckOutcome:

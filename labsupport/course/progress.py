@@ -25,13 +25,14 @@ __all__ = ["Kept", "prediction", "read", "record", "record_prediction", "reset",
 _FORMAT = 1
 
 
-def record(number: str, state: CheckState | None, *, hints: int = 0) -> bool:
+def record(number: str, state: CheckState | None, *, hints: int = 0, rungs: int = 0) -> bool:
     """Note the outcome of a check, or that a hint was read.
 
     Args:
         number: the exercise.
         state: the outcome; None if there was no check.
         hints: how many hints were read in this session.
+        rungs: how many rungs of the exercise were reached; the most that ever were are kept.
 
     Returns:
         Whether it could be kept.
@@ -39,6 +40,8 @@ def record(number: str, state: CheckState | None, *, hints: int = 0) -> bool:
 
     def change(entry: dict[str, Any]) -> None:
         entry["hints"] = max(whole(entry.get("hints")), hints)
+        if rungs:
+            entry["rungs"] = max(whole(entry.get("rungs")), rungs)
         if state in (PASSED, FAILED):
             entry["checks"] = whole(entry.get("checks")) + 1
             # Who has solved it once has solved it, also when a later cell breaks it again.

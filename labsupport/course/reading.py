@@ -27,7 +27,7 @@ _LANGUAGE_VARIABLE = "WORKSHOP_LANGUAGE"
 _FEWEST_HINTS = 3
 _FEWEST_WORDS = 3
 _PLAIN = {"kind", "needs", "absent", "questions", "short_cuts", "verb"}
-_TEXTS = {"title", "task", "hints", "reasons", "questions"}
+_TEXTS = {"title", "task", "hints", "reasons", "rungs", "questions"}
 _FORMS: Mapping[type, str] = {dict: "a table", list: "a list", str: "a text"}
 _NUMBER = {"name", "right", "tolerance", "of", "counts"}
 _CHOICE = {"name", "right", "choices"}
@@ -120,6 +120,7 @@ class _Reader:
             untouched=untouched,
             questions=questions,
             reasons=self.table(texts, "reasons", f"{FALLBACK}.reasons"),
+            rungs=self.table(texts, "rungs", f"{FALLBACK}.rungs"),
             short_cuts=self.paths("short_cuts"),
             verb=self.text(content, "verb", "") if "verb" in content else "",
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from labsupport.check.result import CheckOutcome
+from labsupport.course.ladder import Rung
 from labsupport.course.questions import Question
 from labsupport.traffic.observations import Observations
 
@@ -32,8 +33,8 @@ class Because:
 Shown = CheckOutcome | Observations | Because
 """What a judge shows: responses, all of which must have been answered, or a check."""
 
-Judge = Callable[["Lab"], Shown | Iterable[Shown]]
-"""Looks at the mesh and sends what it needs; says whether the behaviour is the one asked for."""
+Judge = Callable[["Lab"], Shown | Iterable[Shown | Rung]]
+"""Looks at the mesh, sends what it needs, and says whether the behaviour is the one asked for, rung by rung if any."""
 
 Untouched = Callable[["Lab"], bool]
 """Whether the mesh is still as given, for exercises that are not done in a cell."""
@@ -76,6 +77,7 @@ class ExerciseSpec:
         untouched: whether the mesh is still as given, for exercises that are not done in a cell.
         questions: what can be answered with ``predict``.
         reasons: what a judge says by name, see ``Because``.
+        rungs: steps of a ladder by name, the lowest first, see ``Rung``.
         short_cuts: manifests below ``manifests`` that must not help, such as another way to no traffic at all.
     """
 
@@ -94,6 +96,7 @@ class ExerciseSpec:
     untouched: Untouched | None = None
     questions: tuple[Question, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
+    rungs: Mapping[str, str] = field(default_factory=dict)
     short_cuts: tuple[str, ...] = ()
     verb: str = ""
 

@@ -28,6 +28,8 @@ class ExerciseProgress:
         checks: how often it was checked.
         hints: how many hints were read.
         passed_s: when it first passed, in seconds since the epoch; 0 if it did not.
+        reached: the most rungs that were reached.
+        rungs: how many rungs it has; 0 for an exercise without.
     """
 
     number: str
@@ -36,6 +38,13 @@ class ExerciseProgress:
     checks: int = 0
     hints: int = 0
     passed_s: float = 0.0
+    reached: int = 0
+    rungs: int = 0
+
+    @property
+    def ladder(self) -> str:
+        """How far up its rungs it is, in words; empty for an exercise without, or not begun."""
+        return f"{self.reached} of {words.plural(self.rungs, 'rung')}" if self.rungs and self.reached else ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -60,7 +69,8 @@ class Summary:
     def __repr__(self) -> str:
         lines = [f"{self.passed} of {words.plural(len(self.exercises), 'exercise')} passed"]
         for done in self.exercises:
-            notes = [f"{words.plural(done.checks, 'check')}"] if done.checks else []
+            notes = [done.ladder] if done.ladder else []
+            notes += [f"{words.plural(done.checks, 'check')}"] if done.checks else []
             notes += [words.plural(done.hints, "hint")] if done.hints else []
             lines.append(
                 f"  {_MARKS[done.state]} {done.number} {done.title}" + (f" ({', '.join(notes)})" if notes else "")
@@ -86,6 +96,9 @@ def summary() -> Summary:
                 whole(entry.get("checks")),
                 whole(entry.get("hints")),
                 float(passed_s) if isinstance(passed_s, int | float) else 0.0,
+                # An exercise may have lost rungs since.
+                min(whole(entry.get("rungs")), len(spec.rungs)),
+                len(spec.rungs),
             )
         )
     return Summary(tuple(done), kept.file, kept.problem)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +25,7 @@ from labsupport.lab.running import Running
 from labsupport.lab.sources import Source, is_text, read
 from labsupport.lab.whom import Whom, meant, pods_named, sender_named
 from labsupport.model.schema.base import Resource
+from labsupport.observe.arrivals import arrived
 from labsupport.observe.graph import ServiceGraph
 from labsupport.observe.journey import Journey, journey_of, settled
 from labsupport.observe.pushed import Pushed, pushed_by
@@ -600,8 +602,11 @@ class Lab:
             of: responses, or x-request-ids, or one of them; None for all requests.
             since_s: only lines written from this time on, in seconds since the epoch: of requests that ended then.
         """
+        given = [of] if isinstance(of, Response) else of if isinstance(of, Sequence) and since_s is None else ()
         ids = None if of is None else request_ids(of)
-        return AccessLog(self._open().access_records(request_ids=ids, since_s=since_s))
+        read_again = partial(self._open().access_records, request_ids=ids, since_s=since_s)
+        answers = [part for part in given if isinstance(part, Response)]
+        return arrived(lambda: AccessLog(read_again()), answers, self.pods)
 
     def config(self, target: Named, *, namespace: str | None = None, proxy: Whom | None = None) -> ConfigView:
         """What a rule looks like inside a proxy: the YAML as written, beside the part of Envoy's configuration.

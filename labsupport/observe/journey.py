@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from labsupport import words
+from labsupport.observe.fan_out import FanOut, fan_out
 from labsupport.observe.flags import flag_words
 from labsupport.observe.spans import Call, Served, pair
 from labsupport.observe.tables import AccessLog
@@ -19,6 +20,7 @@ __all__ = ["HopRow", "Journey", "hop_rows", "journey_of", "settled"]
 _QUIET_S = 0.3
 _SETTLED_AT_MOST_S = 3.0
 
+_CLOSED = flag_words("DC").partition(" (")[0]
 _SHADOW = re.compile(r"-shadow(:\d+)?$")
 
 
@@ -39,6 +41,7 @@ class HopRow:
         number: which try, from 1.
         tries: how many tries the call had.
         unsure: whether equal calls were under way at the same time, so that the logs would fit another order as well.
+        waited_s: of a try, how long after the end of the one before it began; None for the first and for other rows.
     """
 
     caller: str
@@ -52,6 +55,7 @@ class HopRow:
     number: int = 1
     tries: int = 1
     unsure: bool = False
+    waited_s: float | None = None
 
     @property
     def failed(self) -> bool:
@@ -92,12 +96,15 @@ class HopRow:
         flags = flag_words(self.record.flags)
         if self.record.direction == "inbound":
             # To a server's proxy, its client is the proxy that called.
-            flags = flags.replace("client closed the connection", "its caller gave up")
+            decided = self.kind == "try" and self.failed and self.record.status
+            # Envoy decides by the status, and does not read on.
+            flags = flags.replace(_CLOSED, "its caller went on" if decided else "its caller gave up")
         if self.injected_s:
             flags = flags.replace("delay injected", f"delay {words.duration(self.injected_s)} injected")
         if self.kind == "client" and self.record.details:
             flags = self.record.details
-        parts = [f"{self.tries} tries" if self.tries > 1 and self.kind == "call" else "", flags]
+        parts = [f"{self.tries} tries" if self.tries > 1 and self.kind == "call" else ""]
+        parts += [f"after a wait of {words.duration(self.waited_s)}" if self.waited_s is not None else "", flags]
         parts.append("its response is thrown away" if self.kind == "copy" else "")
         return ", ".join(part for part in parts if part)
 
@@ -132,6 +139,11 @@ class Journey:
         return max((hop.start_s + hop.record.duration_s for hop in self.hops), default=0.0)
 
     @property
+    def fan_out(self) -> FanOut | None:
+        """Every request that every service received because of this one; None where that is not sure."""
+        return fan_out(self.hops)
+
+    @property
     def title(self) -> str:
         """The request in a few words."""
         known = [hop.record for hop in self.hops if hop.record.method]
@@ -147,6 +159,8 @@ class Journey:
             names = ["  " * hop.depth + hop.label for hop in self.hops]
             wide = max(map(len, names))
             lines += [f"  {name:{wide}}  {told(hop)}" for name, hop in zip(names, self.hops, strict=True)]
+        if self.fan_out is not None and self.fan_out.multiplied:
+            lines.append(f"{self.fan_out}.")
         return "\n".join([*lines, self.note] if self.note else lines)
 
 
@@ -190,9 +204,11 @@ class _Rows:
         tries = max([len(span.tries), *(served.record.attempt for served in span.tries)], default=1)
         row = HopRow(caller, callee, version, depth, record, record.time_s - self.zero, first)
         self.rows.append(replace(row, tries=max(1, tries), unsure=span.unsure))
+        ended_s = None
         for number, served in enumerate(span.tries, start=1):
             if several:
-                self.add_served(served, caller, depth + 1, "try", max(number, served.record.attempt), tries)
+                self.add_served(served, caller, depth + 1, "try", max(number, served.record.attempt), tries, ended_s)
+                ended_s = served.record.time_s + served.record.duration_s
             for inner in served.calls:
                 self.add(inner, depth + (2 if several else 1))
         for served in span.copies:
@@ -202,12 +218,23 @@ class _Rows:
         for behind in span.calls:
             self.add(behind, depth + 1, callee)
 
-    def add_served(self, served: Served, caller: str, depth: int, kind: str, number: int, tries: int) -> None:
+    def add_served(
+        self,
+        served: Served,
+        caller: str,
+        depth: int,
+        kind: str,
+        number: int,
+        tries: int,
+        before_s: float | None = None,
+    ) -> None:
         record = served.record
         version = named(record.pod, self.pods)[1]
         start = record.time_s - self.zero
         row = HopRow(caller, self.label(record.pod), version, depth, record, start, start, kind, number, tries)
-        self.rows.append(row)
+        # The clocks of two pods may differ by more than a wait.
+        waited_s = None if before_s is None else max(0.0, record.time_s - before_s)
+        self.rows.append(replace(row, waited_s=waited_s))
 
 
 def hop_rows(records: Iterable[AccessRecord], pods: Iterable[Pod] = ()) -> list[HopRow]:

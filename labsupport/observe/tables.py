@@ -83,6 +83,15 @@ class AccessLog(tuple[AccessRecord, ...]):
         """The lines of one request, by its x-request-id."""
         return AccessLog(record for record in self if record.request_id == request_id)
 
+    def received(self, pod: str) -> int:
+        """How many requests the sidecars of a Deployment took in for it; each try counts, and each mirror copy.
+
+        Args:
+            pod: the Deployment, such as ``"reviews-v1"``, or one pod of it.
+        """
+        names = ((record.pod, record.pod.rsplit("-", 2)[0]) for record in self if record.direction == "inbound")
+        return sum(pod in name for name in names)
+
     @words.shown
     def __repr__(self) -> str:
         if not self:

@@ -81,6 +81,11 @@ def test_a_request_fails_with_the_status_it_asks_for(app: App, status: int) -> N
     assert ask(app, f"fail_status={status}").status_code == status
 
 
+@pytest.mark.parametrize(("service", "status"), [("shop", 503), ("web", 200)])
+def test_a_fault_for_one_service_spares_the_others(app: App, service: str, status: int) -> None:
+    assert ask(app, f"SERVICE={service}, FAIL_STATUS=503").status_code == status
+
+
 def test_a_request_is_delayed_as_it_asks_for(app: App) -> None:
     reply = ask(app, "DELAY_S=0.3, FAIL_STATUS=504")
     assert reply.status_code == 504

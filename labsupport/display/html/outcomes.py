@@ -105,6 +105,8 @@ def exercise_html(exercise: Exercise) -> str:
     """The task of an exercise, and what can be called."""
     spec = exercise.spec
     task = "".join(el("div", esc(line)) for line in spec.task.splitlines())
+    rungs = enumerate(spec.rungs.values(), start=1)
+    task += "".join(el("div", el("b", f"Rung {number}"), f" {esc(text)}") for number, text in rungs)
     calls = ["check()", "hint()", "solution()"]
     if spec.questions:
         calls.insert(0, "predict(...)")
@@ -118,7 +120,8 @@ def progress_html(summary: Summary) -> str:
     for done in summary.exercises:
         colour, word = _FACES[done.state]
         state = el("b", f"{SIGNS[done.state]} {word.lower()}", style=f"color:{colour}")
-        rows.append([f"{done.number} {esc(done.title)}", state, str(done.hints) if done.hints else ""])
+        ladder = el("span", f" {done.ladder}", class_="d") if done.ladder else ""
+        rows.append([f"{done.number} {esc(done.title)}", state + ladder, str(done.hints) if done.hints else ""])
     problem = el("div", esc(summary.problem), class_="d") if summary.problem else ""
     body = table(["exercise", "", "hints read"], rows, numeric=frozenset({2}), caption="exercises")
     count = words.plural(len(rows), "exercise")

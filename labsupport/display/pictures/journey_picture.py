@@ -10,6 +10,7 @@ from labsupport.display.drawing.figure import Figure
 from labsupport.display.drawing.palette import NEUTRAL, slot_of
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import breakable, clip, el, esc, fitting, num, width, wrapped
+from labsupport.display.pictures.fan_picture import fan
 from labsupport.display.pictures.timeline import nice_scale
 from labsupport.observe.journey import HopRow, Journey, told
 
@@ -68,6 +69,10 @@ def _bar(row: HopRow, y: float, scale: float, frame: _JourneyFrame) -> str:
             # Waiting is no work: the injected part of the bar is washed out.
             held = min(wide, row.injected_s * scale)
             parts.append(el("rect", **{**box, "width": held}, fill="var(--ws-bg)", opacity=".55"))
+    if row.waited_s:
+        # Nothing is under way between two tries.
+        wait = f"M{num(x - row.waited_s * scale)} {num(y)}H{num(x)}"
+        parts.append(el("path", d=wait, stroke="var(--ws-dim)", stroke_width=1.4, stroke_dasharray="1.5 3"))
     if said := _said(row):
         parts.append(_beside(row, said, x, wide, y, frame))
     return "".join(parts)
@@ -164,6 +169,12 @@ def journey_figure(journey: Journey) -> Figure:
     summary = f"{words.plural(len(rows), 'hop')}. " + ". ".join(f"{row.label}: {told(row)}" for row in rows) + "."
     body, wide, high = _drawn(rows, total, _WIDE)
     small = _drawn(rows, total, _NARROW)
+    if (tree := journey.fan_out) is not None and tree.multiplied:
+        summary = f"{summary} {tree}."
+        below, ends = fan(tree, wide, high + 6)
+        body, high = body + below, ends + 8
+        below, ends = fan(tree, small[1], small[2] + 6)
+        small = small[0] + below, small[1], ends + 8
     if journey.note:
         summary = f"{summary} {journey.note}"
         lines = wrapped(journey.note, _WIDE.wide), wrapped(journey.note, _NARROW.wide)

@@ -151,3 +151,49 @@ def test_flags_are_words():
     assert flag_words("UT,URX") == "upstream request timeout (UT), retry limit reached (URX)"
     assert flag_words("-") == flag_words("") == ""
     assert flag_words("XX") == "XX"
+
+
+def tried(at, caller, service, pod, behind=lambda at, number: [], *, tries=3):
+    """A call that fails with every try, 0.1 s apart, and what each try makes."""
+    lines = [call(at, caller, service, 0.1 * tries, 503, to=pod, flags="URX")]
+    for number in range(1, tries + 1):
+        began = at + 0.01 + 0.1 * (number - 1)
+        lines += [line(began, pod, "inbound", 0.04, 503, attempt=number), *behind(began, number)]
+    return lines
+
+
+STORM = tried(0, PAGE, "reviews", REVIEWS, lambda at, number: tried(at + 0.001, REVIEWS, "ratings", RATINGS, tries=1))
+
+
+def test_a_try_tells_how_long_nothing_was_under_way_before_it_and_the_picture_draws_it():
+    records = tried(0, PAGE, "reviews", REVIEWS)
+    assert [row.waited_s for row in hop_rows(records)[:2]] == [None, None]
+    assert [row.waited_s for row in hop_rows(records)[2:]] == pytest.approx([0.06, 0.06], abs=1e-5)
+    figure = journey(records)
+    assert "after a wait of 60 ms" in texts(figure.body)
+    assert figure.body.count('stroke-dasharray="1.5 3"') == 2
+
+
+def test_a_failed_try_that_was_not_read_to_its_end_does_not_blame_its_caller():
+    records = tried(0, PAGE, "reviews", REVIEWS)
+    records[1] = line(0.01, REVIEWS, "inbound", 0.04, 503, flags="DC")
+    records[2] = line(0.11, REVIEWS, "inbound", 0.04, 0, flags="DC", attempt=2)
+    shown = [row.remark for row in hop_rows(records)]
+    assert shown[1] == "its caller went on (DC)" and "its caller gave up (DC)" in shown[2]
+
+
+def test_the_requests_that_each_service_received_are_counted_and_drawn():
+    made = journey_of(STORM)
+    counts = [len(level) for level in made.fan_out.levels]
+    assert counts == [1, 3, 3] and all(received.failed for received in made.fan_out.levels[2])
+    assert "reviews v2 received 3 requests, ratings v1 received 3 requests." in repr(made)
+    figure = show(made)
+    assert figure.body.count("<circle") == sum(counts) and "received 3" in texts(figure.body)
+    assert "reviews v2 received 3 requests" in figure.summary
+
+
+@pytest.mark.parametrize("records", [CHAIN, tried(0, PAGE, "reviews", REVIEWS), []])
+def test_where_nothing_is_multiplied_over_hops_nothing_is_fanned_out(records):
+    made = journey_of(records)
+    assert made.fan_out is None or not made.fan_out.multiplied
+    assert "<circle" not in show(made).body and "received" not in repr(made)
