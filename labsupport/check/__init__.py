@@ -1,5 +1,7 @@
 """Expectations about observations; every function looks at responses and says what they show, none sends or draws.
 
+``flags`` alone looks at access logs instead.
+
 Exact expectations (``exactly``, ``only``, ``none`` ...) hold or do not. Shares are random: ``share`` and ``same_share``
 fail for a correct mesh with a probability of at most ``alpha``, which their outcome states. A sample that fits but
 is too small to rule anything out gives TOO_LITTLE_DATA, and how many more requests it takes.
@@ -13,6 +15,7 @@ it, unless errors of the same status in it were judged, or errors were left out 
 
 from labsupport.check.exact import even, exactly, none, ok, only, status, sticky
 from labsupport.check.expectations import RANDOM_CHECKS, same_share, share
+from labsupport.check.flags import flags
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome, CheckState, all_of
 from labsupport.check.times import duration, slower
 
@@ -28,6 +31,7 @@ __all__ = [
     "duration",
     "even",
     "exactly",
+    "flags",
     "none",
     "ok",
     "only",

@@ -632,7 +632,8 @@ class Lab:
     def journey(self, of: Response | Observations | str) -> Journey:
         """One request over all hops: who called whom, tries, injected delays, mirror copies, response flags in words.
 
-        Put together from the access logs of all proxies, which carry the same ``x-request-id``.
+        Put together from the access logs of all proxies, which carry the same ``x-request-id``. How long the caller
+        of a hop is ready to wait is told from what it was told: by a rule as it is now, or by its Deployment.
 
         Args:
             of: a response, observations (their first response), or an x-request-id.
@@ -655,8 +656,15 @@ class Lab:
                 f"No proxy knows a request {of!r}. Give a response, or the request_id of one that passed a proxy."
             )
         lines = settled(lambda: self.access_log(request_id)) if request_id else ()
-        counted = self._open().counts_tries
-        return journey_of(lines, pods=self.pods(), request_id=request_id, response=response, counted=counted)
+        # A lab that explains nothing opens sooner without it.
+        from labsupport.observe.limits import limits_of
+
+        engine, pods = self._open(), self.pods()
+        resources = [*engine.built_in(), *engine.get("*")]
+        limits = partial(limits_of, resources=resources, pods=pods, namespace=engine.namespace)
+        return journey_of(
+            lines, pods=pods, request_id=request_id, response=response, counted=engine.counts_tries, limits=limits
+        )
 
     def graph(self, of: Observations | None = None, *, span_s: float = 10.0) -> ServiceGraph:
         """The service graph: services with their versions, calls with rate, errors and latency, rules in force.

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from labsupport import words
 from labsupport.observe.fan_out import FanOut, fan_out
@@ -14,6 +15,9 @@ from labsupport.observe.spans import Call, Served, pair
 from labsupport.observe.tables import AccessLog
 from labsupport.observe.workloads import named, service_of
 from labsupport.records import AccessRecord, Pod, Response
+
+if TYPE_CHECKING:
+    from labsupport.observe.limits import Limit
 
 __all__ = ["HopRow", "Journey", "hop_rows", "journey_of", "settled"]
 
@@ -42,6 +46,7 @@ class HopRow:
         tries: how many tries the call had.
         unsure: whether equal calls were under way at the same time, so that the logs would fit another order as well.
         waited_s: of a try, how long after the end of the one before it began; None for the first and for other rows.
+        limits: how long its caller is ready to wait.
     """
 
     caller: str
@@ -56,6 +61,7 @@ class HopRow:
     tries: int = 1
     unsure: bool = False
     waited_s: float | None = None
+    limits: tuple[Limit, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -169,7 +175,8 @@ def told(hop: HopRow) -> str:
     status = str(hop.record.status or "no status")
     way = " ".join(part for part in (hop.route and f"route {hop.route}", hop.cluster) if part)
     times = f"at {words.duration(hop.start_s)} for {words.duration(hop.record.duration_s)}"
-    return ", ".join(part for part in (status, times, hop.remark, way if hop.kind != "client" else "") if part)
+    waits = [f"{limit}{' (over)' if limit.cut(hop.record) else ''}" for limit in hop.limits]
+    return ", ".join(part for part in (status, times, hop.remark, *waits, way if hop.kind != "client" else "") if part)
 
 
 @dataclass
@@ -264,6 +271,7 @@ def journey_of(
     request_id: str | None = None,
     response: Response | None = None,
     counted: bool = True,
+    limits: Callable[[AccessRecord], tuple[Limit, ...]] | None = None,
 ) -> Journey:
     """Put one request together.
 
@@ -274,11 +282,14 @@ def journey_of(
         response: what its client saw, which tells of the way to the first proxy, and of a client that gave up.
         counted: whether the log has numbers of tries and tells copies from originals. Istio's default format has not;
             what a reader of one line after another made of it is put aside then, for all lines together tell more.
+        limits: tells how long the caller of a call waits, by the line of its proxy; None if nobody knows.
     """
     lines = [record if counted else _as_logged(record) for record in records]
     given = request_id or (response.request_id if response is not None else "")
     chosen = given or next((record.request_id for record in lines if record.request_id), "")
     rows = hop_rows((record for record in lines if record.request_id == chosen), pods)
+    if limits is not None:
+        rows = [replace(row, limits=limits(row.record)) if row.kind == "call" else row for row in rows]
     note = ""
     if not rows:
         note = "No proxy wrote about this request: it passed none, or its caller and server have no sidecar."

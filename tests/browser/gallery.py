@@ -26,7 +26,8 @@ from labsupport.explain.records import Condition, MatchEntry, Place, RoutedTo, R
 from labsupport.model.writing.lines import ConfigLine, Mark
 from labsupport.observe.calls import MeshGraph, mesh_graph
 from labsupport.observe.config.view import ConfigView, EnvoyPart
-from labsupport.observe.journey import journey_of
+from labsupport.observe.journey import Journey, journey_of
+from labsupport.observe.limits import Limit
 from labsupport.observe.pushed import pushed_by
 from labsupport.observe.tables import AccessLog, LabStatus, Pods
 from labsupport.records import (
@@ -261,6 +262,47 @@ def _checks() -> dict[str, str]:
     return {name: check_html(outcome) for name, outcome in made.items()}
 
 
+def _limited() -> Journey:
+    """A page that gave up waiting for reviews, twice, and a service behind it that went on."""
+    page, reviews = _POD["productpage-v1"], _POD["reviews-v2"]
+    limits = {
+        (page, "reviews"): (Limit("productpage waits", 0.3, "DC"), Limit("vs/reviews timeout", 0.5, "UT")),
+        (reviews, "ratings"): (Limit("reviews waits", 10.0, "DC"),),
+    }
+    asked = {"method": "GET", "authority": "localhost", "path": "/productpage", "status": 200}
+    gateway = AccessRecord(
+        *("id-1", T0 - 0.004, "istio-ingressgateway-7d9c-x2x2", "gateway"),
+        **asked,
+        cluster="outbound|9080||productpage.default.svc.cluster.local",
+        upstream_pod=page,
+        duration_s=0.628,
+    )
+    lines = [gateway, AccessRecord("id-1", T0, page, "inbound", **asked, duration_s=0.62)]
+    for begin_s in (0.01, 0.315):
+        called = {"method": "GET", "path": "/reviews/0"}
+        lines += [
+            AccessRecord(
+                *("id-1", T0 + begin_s, page, "outbound"),
+                **called,
+                flags="DC",
+                cluster="outbound|9080|v2|reviews.default.svc.cluster.local",
+                duration_s=0.295,
+            ),
+            AccessRecord("id-1", T0 + begin_s + 0.004, reviews, "inbound", **called, flags="DC", duration_s=0.29),
+            AccessRecord(
+                *("id-1", T0 + begin_s + 0.008, reviews, "outbound"),
+                flags="DI,DC",
+                cluster="outbound|9080||ratings.default.svc.cluster.local",
+                duration_s=0.7,
+            ),
+        ]
+
+    def limits_of(call: AccessRecord) -> tuple[Limit, ...]:
+        return limits.get((call.pod, call.cluster.rpartition("|")[2].partition(".")[0]), ())
+
+    return journey_of(lines, pods=_PODS, limits=limits_of)
+
+
 def gallery() -> dict[str, str]:
     """HTML of each picture or card, by name."""
     seen = Observations(responses(300))
@@ -308,6 +350,7 @@ def gallery() -> dict[str, str]:
         "response": response_html(seen[0]),
         "explain": explanation_html(_explanation()),
         "journey": journey_figure(journey_of(_CHAIN, pods=_PODS))._repr_html_(),
+        "journey-limits": journey_figure(_limited())._repr_html_(),
         "graph": graph_figure(_graph(), what="the last 10 s")._repr_html_(),
         "applied": apply_html(applied),
         "config": config_html(_config()),

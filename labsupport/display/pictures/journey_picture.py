@@ -1,9 +1,13 @@
-"""The journey of one request as a picture: a bar per call on one time axis, failures and delays in words."""
+"""The journey of one request as a picture: a bar per call on one time axis, failures and delays in words.
+
+Below a call, a line for each time after which its caller waits no longer; one that ended the call crosses its bar.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from labsupport import words
 from labsupport.display.drawing.figure import Figure
@@ -14,9 +18,12 @@ from labsupport.display.pictures.fan_picture import fan
 from labsupport.display.pictures.timeline import nice_scale
 from labsupport.observe.journey import HopRow, Journey, told
 
+if TYPE_CHECKING:
+    from labsupport.observe.limits import Limit
+
 __all__ = ["journey_figure"]
 
-_TOP, _ROW, _BAR = 26.0, 26.0, 15.0
+_TOP, _ROW, _BAR, _LIMIT = 26.0, 26.0, 15.0, 17.0
 _INDENT = 12.0
 
 
@@ -58,6 +65,9 @@ def _bar(row: HopRow, y: float, scale: float, frame: _JourneyFrame) -> str:
     parts = []
     if row.failed:
         dash = "4 3" if row.kind == "copy" else None
+        if row.injected_s:
+            held = min(wide, row.injected_s * scale)
+            parts.append(el("rect", **{**box, "width": held}, fill="var(--ws-ce)", opacity=".2"))
         look: dict[str, object] = {"fill": "none", "stroke": "var(--ws-ce)", "stroke_width": 1.6}
         parts.append(el("rect", **box, **look, stroke_dasharray=dash))
     else:
@@ -94,6 +104,31 @@ def _beside(row: HopRow, forms: Sequence[str], x: float, wide: float, y: float, 
     return el("text", esc(clip(said, left - 12)), x=x - 6, y=y + 4.2, text_anchor="end", class_=kind)
 
 
+def _limit(row: HopRow, limit: Limit, bar_y: float, y: float, indent: float, scale: float, frame: _JourneyFrame) -> str:
+    """How long the caller waits, from the begin of its call to a mark; across the bar if that ended the call."""
+    cut = limit.cut(row.record)
+    # Its clock began to run a little before its proxy's: what was cut off ended with it.
+    begin_s = max(0.0, row.start_s + row.record.duration_s - limit.after_s) if cut else row.start_s
+    x, end = frame.x + begin_s * scale, frame.x + (begin_s + limit.after_s) * scale
+    edge = frame.x + frame.span + 20
+    look: dict[str, object] = {
+        "fill": "none",
+        "stroke": "var(--ws-ce)" if cut else "var(--ws-dim)",
+        "stroke_width": 1.6 if cut else 1.2,
+    }
+    if end <= edge:
+        above = bar_y - _BAR / 2 - 3 if cut else y - 5
+        tip = el("path", d=f"M{num(end)} {num(above)}V{num(y + 5)}", **look)
+    else:
+        end = edge
+        tip = el("path", d=f"M{num(end - 5)} {num(y - 4)}L{num(end)} {num(y)}L{num(end - 5)} {num(y + 4)}", **look)
+    line = el("path", d=f"M{num(x)} {num(y)}H{num(end)}", stroke_dasharray="2 3", **look)
+    said = str(limit) if frame is _WIDE else str(limit).partition(" ")[2]
+    name = el("text", esc(clip(said, frame.x - indent - 14)), x=indent, y=y + 4.2, class_="e h" if cut else "d h")
+    title = el("title", esc(f"{row.label}: {limit}{', and then it was over' if cut else ''}"))
+    return el("g", title, name, line, tip)
+
+
 def _axis(total_s: float, scale: float, bottom: float, frame: _JourneyFrame) -> str:
     # Nothing shorter than what a label can say.
     step = max(1e-4, nice_scale(total_s * 1e6 / frame.ticks) / 1e6)
@@ -108,10 +143,11 @@ def _axis(total_s: float, scale: float, bottom: float, frame: _JourneyFrame) -> 
 
 def _drawn(rows: Sequence[HopRow], total_s: float, frame: _JourneyFrame) -> tuple[str, float, float]:
     scale = frame.span / total_s
-    bottom = _TOP + _ROW * len(rows)
+    bottom = _TOP + _ROW * len(rows) + _LIMIT * sum(len(row.limits) for row in rows)
     parts = [_axis(total_s, scale, bottom, frame)]
-    for place, row in enumerate(rows):
-        y = _TOP + _ROW * (place + 0.5)
+    top = _TOP
+    for row in rows:
+        y, top = top + _ROW / 2, top + _ROW
         # A deep call tree must not push its names out of their column.
         indent = min(_INDENT * row.depth, 0.4 * frame.x)
         # Where there is little room, who called is told by the row above alone.
@@ -132,6 +168,9 @@ def _drawn(rows: Sequence[HopRow], total_s: float, frame: _JourneyFrame) -> tupl
                 class_="b e" if row.failed else "b",
             )
         )
+        for limit in row.limits:
+            parts.append(_limit(row, limit, y, top + _LIMIT / 2, indent + _INDENT, scale, frame))
+            top += _LIMIT
     return "".join(parts), frame.wide, bottom + 8
 
 
@@ -143,12 +182,13 @@ def _table(rows: Sequence[HopRow]) -> str:
             words.duration(row.record.duration_s),
             str(row.record.status or "–"),
             esc(row.remark),
+            esc(", ".join(map(str, row.limits))),
             esc(row.route),
             breakable(row.cluster),
         ]
         for row in rows
     ]
-    heads = ["call", "begins at", "takes", "status", "remarks", "route", "cluster"]
+    heads = ["call", "begins at", "takes", "status", "remarks", "limits", "route", "cluster"]
     return table(heads, cells, numeric=frozenset({1, 2, 3}), caption="all hops of the request")
 
 

@@ -1,6 +1,7 @@
 """One request over all hops: the call tree, and its picture."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from display_samples import T0, Page, parsed, texts
@@ -8,6 +9,7 @@ from display_samples import T0, Page, parsed, texts
 from labsupport.display import show
 from labsupport.observe.flags import flag_words
 from labsupport.observe.journey import hop_rows, journey_of
+from labsupport.observe.limits import Limit
 from labsupport.records import AccessRecord, Pod
 
 GATEWAY, PAGE, REVIEWS, RATINGS = (
@@ -127,6 +129,27 @@ def test_bars_lie_on_the_time_axis_and_say_what_was_injected():
     scale = float(bars[0].get("width")) / 0.5
     assert starts == pytest.approx([starts[0], starts[0] + 0.01 * scale, starts[0] + 0.02 * scale], abs=0.2)
     assert "delay 250 ms injected (DI)" in texts(figure.body)
+
+
+def test_a_limit_is_a_line_below_its_call_that_ends_in_a_mark():
+    reviews = Limit("productpage waits", 0.4, "DC")
+    ratings = Limit("reviews waits", 10.0, "DC")
+    told = {"reviews": (reviews,), "ratings": (ratings,)}
+    cut = [replace(line, status=0, flags="DC") if "reviews" in line.cluster else line for line in CHAIN]
+    limited = journey_of(cut, limits=lambda call: told.get(call.cluster.rpartition("|")[2].partition(".")[0], ()))
+    figure = show(limited)
+    assert "productpage waits 400 ms" in texts(figure.body)
+    assert "reviews waits 10 s" in texts(figure.body)
+    marks = [
+        node.get("d")
+        for node in parsed(figure.body).iter()
+        if node.get("stroke") == "var(--ws-ce)" and "V" in (node.get("d") or "")
+    ]
+    scale = 610.0 / 0.5
+    assert [float(mark[1:].split()[0]) for mark in marks] == pytest.approx([270.0 + 0.41 * scale], abs=0.2)
+    assert "productpage waits 400 ms (over)" in figure.summary
+    assert "reviews waits 10 s (over)" not in figure.summary
+    assert figure.height == journey(CHAIN).height + 2 * 17.0
 
 
 def test_the_picture_has_words_and_a_table():
