@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from labsupport.observe.journey import Journey
     from labsupport.observe.pushed import Pushed
     from labsupport.observe.tables import AccessLog, LabStatus, Pods
+    from labsupport.observe.taken import RulesTaken
     from labsupport.records import ApplyResult, Leftovers
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.observations import Observations
@@ -123,6 +124,7 @@ def show(
     | Explained
     | Explanation
     | Pushed
+    | RulesTaken
     | Iterable[Response]
     | Response,
     *,
@@ -161,9 +163,9 @@ def show(
 
     Args:
         record: for a figure what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
-            ``lab.traffic(...)``, ``lab.pushed()`` or ``lab.explain(...)``; for a card the lab, its pods, status,
-            objects, access log, configuration or changes, a check, or an exercise. The options are for observations
-            and shares.
+            ``lab.traffic(...)``, ``lab.rules(...)``, ``lab.pushed()`` or ``lab.explain(...)``; for a card the lab,
+            its pods, status, objects, access log, configuration or changes, a check, or an exercise. The options are
+            for observations and shares.
         expected: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
         service: count the version or pod of this service.
@@ -180,11 +182,12 @@ def show(
     from labsupport.observe.graph import ServiceGraph
     from labsupport.observe.journey import Journey
     from labsupport.observe.pushed import Pushed
+    from labsupport.observe.taken import RulesTaken
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import Share
 
-    others = (Journey, ServiceGraph, BackgroundTraffic, Explained, Explanation, Pushed)
+    others = (Journey, ServiceGraph, BackgroundTraffic, Explained, Explanation, Pushed, RulesTaken)
     shares = isinstance(record, Observations | Share | Response)
     known = None if shares or isinstance(record, others) else card(record)
     if not isinstance(record, others) and known is None:
@@ -221,6 +224,10 @@ def show(
         from labsupport.display.pictures.push_picture import push_figure
 
         return push_figure(record)
+    if isinstance(record, RulesTaken):
+        from labsupport.display.pictures.rules_picture import rules_figure
+
+        return rules_figure(record)
     explanation = record.explanation if isinstance(record, Explained) else record
     assert isinstance(explanation, Explanation)
     return way_figure(explanation)

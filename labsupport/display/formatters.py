@@ -99,10 +99,17 @@ def _pushed(pushed: Any, **kwargs: Any) -> Any:
     return push_figure(pushed)._repr_mimebundle_()
 
 
+def _rules(taken: Any, **kwargs: Any) -> Any:
+    from labsupport.display.pictures.rules_picture import rules_figure
+
+    return rules_figure(taken)._repr_mimebundle_()
+
+
 # Records that come in more forms than HTML.
 BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
     ("labsupport.observe.journey", "Journey"): _journey,
     ("labsupport.observe.pushed", "Pushed"): _pushed,
+    ("labsupport.observe.taken", "RulesTaken"): _rules,
 }
 # Records that may be shown as a widget, which remembers where it was shown.
 DISPLAYS: dict[tuple[str, str], Callable[[Any], None]] = {

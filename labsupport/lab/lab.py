@@ -24,6 +24,7 @@ from labsupport.lab.refs import Named, as_ref, checked_namespace, kind_name, loo
 from labsupport.lab.running import Running
 from labsupport.lab.sources import Source, is_text, read
 from labsupport.lab.whom import Whom, meant, pods_named, sender_named
+from labsupport.model.kinds.virtualservice import VirtualService
 from labsupport.model.schema.base import Resource
 from labsupport.observe.arrivals import arrived
 from labsupport.observe.graph import ServiceGraph
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
     from labsupport.observe.stats import ProxyStats
+    from labsupport.observe.taken import RulesTaken
     from labsupport.traffic.rule_control import MeshState
 
 __all__ = ["Lab"]
@@ -628,6 +630,44 @@ class Lab:
 
         resource = self.get(self._named(target, namespace))[0]
         return view.view(self._open(), resource, proxy=self._pods_of(proxy)[0].name if proxy else "")
+
+    def rules(
+        self,
+        target: Named,
+        of: Observations | Response | Iterable[Response | str] | str,
+        *,
+        namespace: str | None = None,
+    ) -> RulesTaken:
+        """Which rule of a VirtualService took which requests: its rules in order, and what each of them caught.
+
+        The proxies' access logs carry the ``name`` of the rule (``spec.http[].name``), so that rules with names are
+        told apart.
+
+        Args:
+            target: the VirtualService, such as ``"vs/web"``.
+            of: responses, or x-request-ids, or one of them.
+            namespace: where the VirtualService is.
+
+        Returns:
+            A record that a notebook shows as a picture; ``show(...)`` makes a figure of it that can be saved.
+
+        Raises:
+            NotFoundError: there is no such object.
+            UsageError: it is no VirtualService.
+        """
+        from labsupport.observe.taken import rules_taken
+
+        resource = self.get(self._named(target, namespace))[0]
+        if not isinstance(resource, VirtualService):
+            raise UsageError(f"{resource.kind}/{resource.name} has no rules for requests: name a VirtualService.")
+        engine = self._open()
+        return rules_taken(
+            resource,
+            self.access_log(of),
+            objects=engine.get("*", namespace="*"),
+            pods=engine.pods(),
+            namespace=engine.namespace,
+        )
 
     def journey(self, of: Response | Observations | str) -> Journey:
         """One request over all hops: who called whom, tries, injected delays, mirror copies, response flags in words.

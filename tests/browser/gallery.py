@@ -18,6 +18,7 @@ from labsupport.display.pictures.graph_picture import graph_figure
 from labsupport.display.pictures.journey_picture import journey_figure
 from labsupport.display.pictures.observed import observations_html, response_html, share_figure
 from labsupport.display.pictures.push_picture import push_figure
+from labsupport.display.pictures.rules_picture import rules_figure
 from labsupport.display.pictures.timeline import Timeline
 from labsupport.display.pictures.traffic_picture import Change, TrafficPicture, traffic_figure
 from labsupport.errors import ManifestError, Problem
@@ -30,6 +31,7 @@ from labsupport.observe.journey import Journey, journey_of
 from labsupport.observe.limits import Limit
 from labsupport.observe.pushed import pushed_by
 from labsupport.observe.tables import AccessLog, LabStatus, Pods
+from labsupport.observe.taken import RuleRow, RulesTaken
 from labsupport.records import (
     AccessRecord,
     ApplyResult,
@@ -303,6 +305,18 @@ def _limited() -> Journey:
     return journey_of(lines, pods=_PODS, limits=limits_of)
 
 
+def _rules() -> RulesTaken:
+    rows = (
+        RuleRow("1 · testers", ('headers[end-user] exact "tester"',), "reviews, subset v2", {"v2": 20}),
+        RuleRow("2 · closed", ('uri prefix "/closed"', 'uri prefix "/gone"'), "answered here, with 410", {}, {410: 5}),
+        RuleRow(
+            "3 · nobody", ('headers[end-user] exact "a name that is much longer than most"',), "reviews, subset v3"
+        ),
+        RuleRow("4", (), "reviews, subset v1 (90) or reviews, subset v3 (10)", {"v1": 160, "v3": 15}),
+    )
+    return RulesTaken("VirtualService/reviews", rows, unmatched=3, unclear=2)
+
+
 def gallery() -> dict[str, str]:
     """HTML of each picture or card, by name."""
     seen = Observations(responses(300))
@@ -354,6 +368,7 @@ def gallery() -> dict[str, str]:
         "graph": graph_figure(_graph(), what="the last 10 s")._repr_html_(),
         "applied": apply_html(applied),
         "config": config_html(_config()),
+        "rules": rules_figure(_rules())._repr_html_(),
         "pushed": push_figure(pushed_by(applied, _PODS))._repr_html_(),
         "left": leftovers_html(Leftovers((Ref("Pod", "reviews"),), ("process 4711",))),
         "refused": manifest_error_html(ManifestError([problem])),

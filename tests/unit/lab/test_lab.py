@@ -154,6 +154,16 @@ def test_status_shows_everything_at_a_glance(lab: Lab) -> None:
         assert part in text
 
 
+def test_rules_are_those_of_a_virtual_service(lab: Lab) -> None:
+    lab.apply(RULE, "apps/web")
+    seen = lab.send("http://web:8080/", source="client", count=3)
+    assert lab.rules("vs/web", seen).rule == "VirtualService/web"
+    with pytest.raises(UsageError, match="name a VirtualService"):
+        lab.rules("deploy/web-safe", seen)
+    with pytest.raises(NotFoundError):
+        lab.rules("vs/other", seen)
+
+
 def test_pushed_tells_of_the_last_change_that_concerned_a_proxy(lab: Lab) -> None:
     with pytest.raises(UsageError, match="Apply a rule"):
         lab.pushed()
