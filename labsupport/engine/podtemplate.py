@@ -143,7 +143,8 @@ def pod_template(deployment: Deployment, namespace_labels: Mapping[str, str]) ->
         args=tuple(container.args),
         declared_port=container.ports[0].container_port if container.ports else 0,
         named_ports={port.name: port.container_port for port in container.ports if port.name},
-        grace_s=DEFAULT_GRACE_S if grace is None else float(grace),
+        # Kubernetes takes a negative number for 1.
+        grace_s=DEFAULT_GRACE_S if grace is None else float(grace if grace >= 0 else 1),
         service_account=template.spec.service_account_name or template.spec.service_account or "default",
         surge=_surge(strategy, replicas),
         recreate=strategy.get("type") == "Recreate",

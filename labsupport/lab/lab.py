@@ -806,9 +806,15 @@ class Lab:
         with self._lock, self._remember_error():
             engine = self._open()
             result = act(engine, wait)
-            # All at once, and once: an engine has to fetch them, and a slider turns often.
-            objects = engine.get("*", namespace="*")
-            result = advice.advised(result, resources or (), self._analysis.renew(engine, objects))
+            objects: Sequence[Resource] = ()
+            try:
+                # All at once, and once: an engine has to fetch them, and a slider turns often.
+                objects = engine.get("*", namespace="*")
+                misfits = self._analysis.renew(engine, objects)
+            except LabError as error:
+                # The change is made, and whoever made it gets its result.
+                misfits = (f"what does not fit together was not looked for: {error}",)
+            result = advice.advised(result, resources or (), misfits)
             self._last_error, self._warnings = "", result.warnings
             self._changes += 1
             self._pushed = result if result.proxies else self._pushed

@@ -52,7 +52,7 @@ def panel(title: str, *content: str, subtitle: str = "", frame: bool = True) -> 
     Returns:
         HTML.
     """
-    sub = f' <span class="d">— {esc(subtitle)}</span>' if subtitle else ""
+    sub = f' <span class="d">· {esc(subtitle)}</span>' if subtitle else ""
     head = f'<div class="ws-title">{esc(title)}{sub}</div>' if title else ""
     body = f'<div class="ws-panel">{"".join(content)}</div>' if frame else "".join(content)
     return f'{page_style()}<div class="ws">{head}{body}</div>'
@@ -102,7 +102,7 @@ class Figure:
     def svg(self) -> str:
         """The picture as a standalone SVG document."""
         margin, head = 14.0, 30.0
-        sub = f'<tspan class="d" font-weight="400"> — {esc(self.subtitle)}</tspan>' if self.subtitle else ""
+        sub = f'<tspan class="d" font-weight="400"> · {esc(self.subtitle)}</tspan>' if self.subtitle else ""
         inner = (
             f"<style>{style()}</style>"
             + el("title", esc(f"{self.title}. {self.subtitle}"))

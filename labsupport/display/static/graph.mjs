@@ -86,7 +86,7 @@ export function renderGraph({ model, el }) {
       made.setAttribute("aria-label", details[name] ?? "");
     }
     if (!details[chosen]) chosen = "";
-    const words = ` — ${what ?? ""}`;
+    const words = ` · ${what ?? ""}`;
     write(subtitle, words);
     const text = store.state.error || details[chosen] || "Select a call to see its numbers.";
     write(note, text);

@@ -27,7 +27,7 @@ export function renderStatus({ model, el }) {
       where.innerHTML = store.parts.get(name);
       where.hidden = !store.parts.get(name);
     }
-    write(subtitle, ` — ${store.state.what ?? ""}`);
+    write(subtitle, ` · ${store.state.what ?? ""}`);
     write(note, store.state.error ?? "");
   };
   update({ changed: [...store.parts.keys()] });

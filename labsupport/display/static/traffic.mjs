@@ -128,7 +128,7 @@ export function renderTraffic({ model, el }) {
       // Beside the plot, rows and notes are as high as it is; below it, the notes take what they may need.
       resize(notes, size.shares, Math.max(size.height - rows, size.notes));
     }
-    const words = ` — ${store.state.what ?? ""}`;
+    const words = ` · ${store.state.what ?? ""}`;
     write(subtitle, words);
     write(summary, store.summary);
     showControls();

@@ -146,7 +146,7 @@ class PodSpec(KubeSchema):
     containers: list[Container] = Field(min_length=1)
     service_account_name: str = ""
     service_account: str = ""
-    termination_grace_period_seconds: int | None = Field(default=None, ge=0)
+    termination_grace_period_seconds: int | None = None
     active_deadline_seconds: Loose = None
     affinity: Loose = None
     automount_service_account_token: Loose = None

@@ -10,7 +10,7 @@ from labsupport.model.kinds.core import BarePod, Service
 from labsupport.model.kinds.pods import Container, PodSpec
 from labsupport.model.schema.base import Resource
 from labsupport.model.schema.issues import Issue
-from labsupport.model.schema.syntax import is_dns_label
+from labsupport.model.schema.names import is_lower_dns_label
 from labsupport.model.validation.variables import issue
 
 __all__ = ["builtin_issues"]
@@ -49,7 +49,7 @@ def _service(service: Service) -> Iterator[Issue]:
                 yield issue(
                     at, "has no name, which a Service with several ports needs", "Write for instance name: http."
                 )
-        elif not is_dns_label(port.name):
+        elif not is_lower_dns_label(port.name):
             yield issue(f"{at}.name", f"{port.name[:80]!r} is not a name of a port", _NAME_REMEDY)
         elif port.name in names:
             yield issue(f"{at}.name", f"there is already a port {port.name}", "Rename one of them.")
@@ -88,7 +88,7 @@ def _pod(spec: PodSpec, path: str) -> Iterator[Issue]:
     names: set[str] = set()
     for index, container in enumerate(spec.containers):
         at = f"{path}.containers[{index}]"
-        if not is_dns_label(container.name):
+        if not is_lower_dns_label(container.name):
             yield issue(f"{at}.name", f"{container.name[:80]!r} is not a name of a container", _NAME_REMEDY)
         elif container.name in names:
             yield issue(f"{at}.name", f"there is already a container {container.name}", "Rename one of them.")

@@ -164,3 +164,9 @@ def test_a_value_that_would_end_in_its_middle_is_refused() -> None:
         environment(deployment(container=", envFrom: [{configMapRef: {name: c}}]"), config, pod={}, labels={})
     with pytest.raises(UnfitVariable, match="the variable A holds a NUL"):
         environment(deployment(container=', env: [{name: A, value: "\\0"}]'), [], pod={}, labels={})
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("", 30), ("0", 0), ("7", 7), ("-1", 1)])
+def test_a_negative_time_to_end_is_one_second_as_kubernetes_takes_it(written: str, seconds: int) -> None:
+    pod = f"terminationGracePeriodSeconds: {written}," if written else ""
+    assert pod_template(deployment(pod=pod), {}).grace_s == seconds

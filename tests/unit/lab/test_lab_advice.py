@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from small_engine import SmallEngine
 
-from labsupport.errors import ManifestError, Problem, UsageError
+from labsupport.errors import EngineLostError, ManifestError, Problem, UsageError
 from labsupport.lab.lab import Lab
 from labsupport.records import Ref
 
@@ -128,3 +128,15 @@ def test_http_rules_of_a_host_that_speaks_none_are_noted(lab: Lab):
     (note,) = lab.apply(WEB.replace("name: http", "name: tcp"), rule).notes
     assert "no port of web speaks HTTP, so the http rules have no effect" in note
     assert lab.apply(WEB.replace("name: http,", ""), rule).notes[0].startswith("Service/web"), "a guessed one may"
+
+
+def test_a_change_that_was_made_has_its_result_even_if_nobody_can_look_at_the_mesh_after_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+):
+    def lost(*_: object, **__: object) -> None:
+        raise EngineLostError("the mesh is gone")
+
+    monkeypatch.setattr(lab._engine, "get", lost)
+    result = lab.apply(WEB)
+    assert [change.action for change in result.changes] == ["created"]
+    assert "what does not fit together was not looked for: the mesh is gone" in result.notes
