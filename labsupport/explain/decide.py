@@ -65,7 +65,8 @@ def explain(
     if not isinstance(source, Pod) and source != "outside":
         raise UsageError(f"source={source!r}: give a pod, or 'outside'.")
     target = parse_url(url)
-    given = {name.lower(): value for name, value in (headers or {}).items()}
+    # Blanks around a value are no part of it (RFC 9110, 5.5): the proxy does not see them.
+    given = {name.lower(): value.strip(" \t") for name, value in (headers or {}).items()}
     catalog = Catalog([_shown(resource, default_export_to) for resource in objects], pods, namespace)
     pod = source if isinstance(source, Pod) else None
     inside = pod is not None and not is_gateway(pod)

@@ -1,21 +1,92 @@
-"""Judges of notebook 03."""
+"""Judges of notebook 03: conditions on headers, the order of rules, and a header that does not come that far."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from labsupport import check
+from labsupport.course.acting import rule_says
 from labsupport.course.judging import judge
+from labsupport.course.probing import Probe, at_most_rules, probed
+from labsupport.course.spec import Because, Shown
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
-    from labsupport.traffic.observations import Observations
+
+_PAGE = "gateway:/productpage"
+_REVIEWS = "http://reviews:9080/reviews/0"
 
 
-@judge("03.1")
-def answered(lab: Lab) -> Observations:
-    """The rule is there, and every request is answered."""
-    lab.get("VirtualService", "web")
-    return lab.send("http://web:8080/", source="client", count=50)
+def _user(name: str, version: str, **more: str) -> Probe:
+    headers = {"end-user": name} | {header.replace("_", "-"): value for header, value in more.items()}
+    return Probe(
+        f"with {', '.join(f'{header}: {value}' for header, value in headers.items())}", version, headers=headers
+    )
 
 
-judge("03.2")(answered)
+def _with(header: str, value: str, version: str) -> Probe:
+    return Probe(f"with {header}: {value}", version, headers={header: value})
+
+
+@judge("03.2")
+def by_target(lab: Lab) -> Iterator[Shown]:
+    """One value of one header meets risk, everything else safe."""
+    yield from probed(
+        lab,
+        [
+            _with("target", "condition1", "risk"),
+            Probe("without any header", "safe"),
+            _with("target", "condition2", "safe"),
+            _with("target", "condition10", "safe"),
+            _with("end-user", "condition1", "safe"),
+        ],
+    )
+
+
+@judge("03.3")
+def early_birds(lab: Lab) -> Iterator[Shown]:
+    """Three wishes, one after the other, and then the budget."""
+    rungs = (
+        [_user("staff-1", "risk"), _user("staff-22", "risk"), Probe("without any header", "safe")],
+        [_with("x-beta", "yes", "risk"), _with("x-beta", "1", "risk"), _user("staff-1", "risk", x_beta="yes")],
+        [
+            _user("staff-1", "safe", x_opt_out="1"),
+            Probe("with x-beta: yes, x-opt-out: 1", "safe", headers={"x-beta": "yes", "x-opt-out": "1"}),
+        ],
+        [_user("anna", "safe"), _user("not-staff-1", "safe"), _with("x-opt-out", "1", "safe")],
+    )
+    for number, probes in enumerate(rungs, start=1):
+        for outcome in probed(lab, probes):
+            yield outcome if outcome.passed else replace(outcome, lines=(f"Wish {number} of 4.", *outcome.lines))
+    yield at_most_rules(lab, 2)
+
+
+@judge("03.4")
+def testers_again(lab: Lab) -> Iterator[Shown]:
+    """Testers meet risk, whatever their number; everybody else meets safe."""
+    yield from probed(
+        lab,
+        [
+            _user("tester-1", "risk"),
+            _user("tester-2", "risk"),
+            _user("tester-17", "risk"),
+            _user("anna", "safe"),
+            Probe("without any header", "safe"),
+        ],
+    )
+
+
+@judge("03.5")
+def jason_again(lab: Lab) -> Iterator[Shown]:
+    """On the page, jason meets v1 of reviews alone, and the others are divided as the rule says."""
+    jason = lab.send(_PAGE, headers={"end-user": "jason"}, count=40, reuse_connections=True)
+    yield jason
+    told = lab.explain(_REVIEWS, source="productpage-v1", headers={"end-user": "jason"}, confirm=False).explanation
+    outcome = check.only(jason, service="reviews", version="v1", title="jason meets v1 of reviews, and nothing else")
+    yield Because("lost", outcome) if {to.subset for to in told.destinations} == {"v1"} else outcome
+    others = lab.send(_PAGE, count=30, reuse_connections=True)
+    yield others
+    expected = {"v1": 10, "v2": 10, "v3": 80}
+    yield rule_says(lab, _REVIEWS, expected, source="productpage-v1", seen=others, service="reviews")

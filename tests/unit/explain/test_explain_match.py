@@ -65,6 +65,7 @@ def test_ignore_uri_case_is_for_exact_and_prefix_only(uri: str, expected: bool) 
         ("regex: 'ja.*'", "jason", True),
         ("regex: ja", "jason", False),
         ("regex: '.*'", None, False),
+        ("exact: jason", " jason\t", True),
         ("", "", True),
         ("", "any", True),
         ("", None, False),

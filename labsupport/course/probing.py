@@ -1,0 +1,99 @@
+"""Requests of several kinds, each with the version that it is to meet: what judges of content rules ask.
+
+A failure names the kind of request, the rule that took it, and why the rules before did not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from labsupport import check, words
+from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.course.acting import reasons_of
+from labsupport.course.judging import with_reasons
+
+if TYPE_CHECKING:
+    from labsupport.explain import Explanation
+    from labsupport.lab.lab import Lab
+
+__all__ = ["Probe", "at_most_rules", "probed"]
+
+_EACH = 6
+_TOLD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One kind of request.
+
+    Args:
+        what: the request in words, such as ``with end-user: tester``.
+        version: who is to answer; empty where no pod is to.
+        url: as for ``lab.send``.
+        headers: of the request.
+        status: of the answer; 0 for any that is no error.
+    """
+
+    what: str
+    version: str
+    url: str = "http://web:8080/"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: int = 0
+
+
+def probed(lab: Lab, probes: Iterable[Probe], *, source: str = "client") -> Iterator[CheckOutcome]:
+    """Send a few requests of each kind; rules on content leave nothing to chance, so that a few tell.
+
+    Args:
+        lab: where the rules are in force.
+        probes: the kinds, what matters first in front.
+        source: the Deployment or pod that sends.
+    """
+    for probe in probes:
+        seen = lab.send(probe.url, source=source, headers=probe.headers, count=_EACH, reuse_connections=True)
+        title = f"a request {probe.what} meets {probe.version or probe.status}"
+        outcome = check.ok(seen) if not probe.status else check.status(seen, probe.status)
+        if outcome.passed and probe.version:
+            outcome = check.only(seen, version=probe.version)
+        if outcome.passed:
+            yield replace(outcome, title=title)
+            continue
+        met = seen.share("version" if seen.count(status=200) else "status")
+        said = f"A request {probe.what} meets {words.join(met)}; it is to meet {probe.version or probe.status}."
+        told = lab.explain(probe.url, source=source, headers=probe.headers, confirm=False).explanation
+        lines = (said, *_why(told), *reasons_of(lab, told))
+        yield with_reasons(lab, seen, CheckOutcome(FAILED, title, lines, outcome.details, outcome.n))
+
+
+def at_most_rules(lab: Lab, most: int, *, url: str = "http://web:8080/", source: str = "client") -> CheckOutcome:
+    """Expect the caller's proxy to have no more than so many rules for a host.
+
+    Args:
+        lab: where they are in force.
+        most: the budget.
+        url: of a request for the host.
+        source: the Deployment or pod that sends.
+    """
+    rules = len(lab.explain(url, source=source, confirm=False).explanation.rules)
+    line = f"{words.plural(rules, 'rule')} for these requests; the budget is {most}."
+    return CheckOutcome(PASSED if rules <= most else FAILED, f"at most {words.plural(most, 'rule')}", (line,))
+
+
+def _why(told: Explanation) -> Iterator[str]:
+    """The rule that took a request, and what failed in those before it."""
+    chosen = told.chosen
+    if chosen is None:
+        yield f"No rule took it: {told.decision.rstrip('.')}."
+    else:
+        name = f", {chosen.name}," if chosen.name else ""
+        yield f"Rule {chosen.index + 1}{name} of {chosen.object} took it."
+    before = [rule for rule in told.rules if rule.verdict == "no match"]
+    for rule in before[:_TOLD]:
+        for condition in rule.failed[:_TOLD]:
+            hint = f" ({condition.hint})" if condition.hint else ""
+            yield (
+                f"Rule {rule.index + 1} let it pass: {condition.field} wants {condition.wanted}, "
+                f"the request has {condition.got}{hint}."
+            )
