@@ -8,8 +8,9 @@ import pytest
 from small_mesh import response
 
 from labsupport import check, statistics
+from labsupport.check import FAILED, NOT_ATTEMPTED
 from labsupport.errors import CheckFailed, UsageError
-from labsupport.records import Hop
+from labsupport.records import AccessRecord, Hop
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.window import Window
 
@@ -399,3 +400,18 @@ def test_every_check_says_a_sentence_first_then_ticks_and_folds_statistics_away(
         assert any(part[0] == "✗" for part in parts) is (state is check.FAILED)
         assert not any("interval" in line or "p =" in line or "x-request-id" in line for line in outcome.lines)
         assert sum(" interval: the shares" in line for line in outcome.details) == bool(outcome.interval)
+
+
+def test_what_servers_received_is_counted_with_every_try():
+    lines = [AccessRecord(f"id-{n % 2}", 1.0 + n, "web-v1-ab12-cd34", "inbound") for n in range(6)]
+    lines += [AccessRecord("id-0", 0.5, "client-ab12-cd34", "outbound")]
+    good = check.received(lines, {"web-v1": 6, "client": 0})
+    assert good.passed and (good.n, good.alpha) == (2, 0)
+    bad = check.received(lines, {"web-v1": 8, "client": 0})
+    assert bad.state is FAILED
+    assert bad.lines[:2] == ("✗ web-v1 received 6 requests; expected: 8.", "✓ client received 0 requests.")
+
+
+@pytest.mark.parametrize(("log", "state"), [([], FAILED), (None, NOT_ATTEMPTED)])
+def test_an_empty_log_shows_nothing(log, state):
+    assert check.received(log, {"web-v1": 0}).state is state

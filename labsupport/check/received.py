@@ -1,0 +1,41 @@
+"""What servers received, tries and all; a client sees only what came of the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from labsupport import words
+from labsupport.arguments import checked
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome, sign
+from labsupport.check.strays import counted
+from labsupport.records import AccessRecord
+
+__all__ = ["received"]
+
+
+@checked
+def received(log: Sequence[AccessRecord] | None, expected: Mapping[str, int], *, title: str = "") -> CheckOutcome:
+    """Expect Deployments to have received so many requests, each try counted.
+
+    Args:
+        log: what ``lab.access_log(...)`` returned.
+        expected: Deployment to count, such as ``{"productpage-v1": 3, "reviews-v1": 18}``; 0 for not one.
+        title: what to call it.
+
+    Returns:
+        The outcome.
+    """
+    title = title or f"received: {counted(expected)}"
+    if not log:
+        state = NOT_ATTEMPTED if log is None else FAILED
+        return CheckOutcome(state, title, ("The log has no lines, so nothing was shown: send requests first.",))
+    seen = {name: sum(record.received_by(name) for record in log) for name in expected}
+    lines = [
+        f"{sign(seen[name] == count)} {name} received {words.plural(seen[name], 'request')}"
+        + ("." if seen[name] == count else f"; expected: {count:,}.")
+        for name, count in expected.items()
+    ]
+    held = seen == dict(expected)
+    requests = len({record.request_id for record in log})
+    of = f"Of {words.plural(requests, 'request')} that were sent first."
+    return CheckOutcome(PASSED if held else FAILED, title, (*lines, of), n=requests)
