@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from labsupport import words
 from labsupport.arguments import checked
-from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome, sign
+from labsupport.check.result import FAILED, PASSED, CheckOutcome, sign, unusable
 from labsupport.check.strays import counted
 from labsupport.records import AccessRecord
+from labsupport.traffic.observations import Observations
 
 __all__ = ["received"]
 
@@ -27,8 +28,7 @@ def received(log: Sequence[AccessRecord] | None, expected: Mapping[str, int], *,
     """
     title = title or f"received: {counted(expected)}"
     if not log:
-        state = NOT_ATTEMPTED if log is None else FAILED
-        return CheckOutcome(state, title, ("The log has no lines, so nothing was shown: send requests first.",))
+        return unusable(None if log is None else Observations(), title)
     seen = {name: sum(record.received_by(name) for record in log) for name in expected}
     lines = [
         f"{sign(seen[name] == count)} {name} received {words.plural(seen[name], 'request')}"
