@@ -30,12 +30,9 @@ def received(log: Sequence[AccessRecord] | None, expected: Mapping[str, int], *,
     if not log:
         return unusable(None if log is None else Observations(), title)
     seen = {name: sum(record.received_by(name) for record in log) for name in expected}
-    lines = [
-        f"{sign(seen[name] == count)} {name} received {words.plural(seen[name], 'request')}"
-        + ("." if seen[name] == count else f"; expected: {count:,}.")
-        for name, count in expected.items()
-    ]
-    held = seen == dict(expected)
-    requests = len({record.request_id for record in log})
-    of = f"Of {words.plural(requests, 'request')} that were sent first."
-    return CheckOutcome(PASSED if held else FAILED, title, (*lines, of), n=requests)
+    held, requests = seen == dict(expected), len({record.request_id for record in log})
+    verdict = ". That is what was expected." if held else f"; expected: {counted(expected)}."
+    lines = [f"Received for {words.plural(requests, 'request')}: {counted(seen)}{verdict}"]
+    for name, count in expected.items():
+        lines.append(f"{sign(seen[name] == count)} {name}: {seen[name]:,} received, {count:,} expected")
+    return CheckOutcome(PASSED if held else FAILED, title, tuple(lines), n=requests)
