@@ -337,6 +337,14 @@ class AccessRecord:
     mirrored: bool = False
     protocol: str = ""
 
+    def received_by(self, pod: str) -> bool:
+        """Whether it is about a request that the sidecar of a pod took in for it.
+
+        Args:
+            pod: its name, or that of its Deployment.
+        """
+        return self.direction == "inbound" and pod in (self.pod, self.pod.rsplit("-", 2)[0])
+
 
 @dataclass(frozen=True, slots=True)
 class EnvoyConfig:

@@ -16,6 +16,7 @@ it, unless errors of the same status in it were judged, or errors were left out 
 from labsupport.check.exact import even, exactly, none, ok, only, status, sticky
 from labsupport.check.expectations import RANDOM_CHECKS, same_share, share
 from labsupport.check.flags import flags
+from labsupport.check.received import received
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome, CheckState, all_of
 from labsupport.check.times import duration, slower
 
@@ -35,6 +36,7 @@ __all__ = [
     "none",
     "ok",
     "only",
+    "received",
     "same_share",
     "share",
     "slower",

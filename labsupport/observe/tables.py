@@ -89,8 +89,7 @@ class AccessLog(tuple[AccessRecord, ...]):
         Args:
             pod: the Deployment, such as ``"reviews-v1"``, or one pod of it.
         """
-        names = ((record.pod, record.pod.rsplit("-", 2)[0]) for record in self if record.direction == "inbound")
-        return sum(pod in name for name in names)
+        return sum(record.received_by(pod) for record in self)
 
     @words.shown
     def __repr__(self) -> str:

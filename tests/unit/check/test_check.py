@@ -9,7 +9,7 @@ from small_mesh import response
 
 from labsupport import check, statistics
 from labsupport.errors import CheckFailed, UsageError
-from labsupport.records import Hop
+from labsupport.records import AccessRecord, Hop
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.window import Window
 
@@ -35,6 +35,7 @@ CHECKS = {
     "sticky": lambda obs: check.sticky(obs),
     "duration": lambda obs: check.duration(obs, at_most_s=10),
     "slower": lambda obs: check.slower(obs, obs),
+    "received": lambda obs: check.received(obs, {"web-v1": 2}),
 }
 
 
@@ -363,6 +364,7 @@ def test_a_sentence_comes_first_and_numbers_last(counts, said):
     assert not any("interval" in line for line in outcome.lines)
 
 
+TRIES = [AccessRecord(f"id-{n % 2}", 1.0 + n, "web-v1-ab12-cd34", "inbound") for n in range(6)]
 TALKS = {
     "share": (check.share, {"v1": 90, "v2": 10}, {"v1": 10, "v2": 90}),
     "same_share": (check.same_share, seen({"v1": 90, "v2": 10}), seen({"v1": 10, "v2": 90})),
@@ -375,6 +377,7 @@ TALKS = {
     "sticky": (check.sticky, {"to": "service"}, {"to": "pod"}),
     "duration": (check.duration, {"at_most_s": 1.0}, {"at_least_s": 1.0, "at_most_s": 2.0}),
     "slower": (check.slower, {"factor": 0.5}, {"factor": 2.0}),
+    "received": (lambda _, expected: check.received(TRIES, expected), {"web-v1": 6}, {"web-v1": 7}),
 }
 
 
@@ -389,7 +392,7 @@ def test_every_check_says_a_sentence_first_then_ticks_and_folds_statistics_away(
             outcome = judge(responses, given, "v1")
         elif name == "slower":
             outcome = judge(responses, responses, **given)
-        elif name in ("share", "exactly", "status"):
+        elif name in ("share", "exactly", "status", "received"):
             outcome = judge(responses, given)
         else:
             outcome = judge(responses, **given)
@@ -400,3 +403,13 @@ def test_every_check_says_a_sentence_first_then_ticks_and_folds_statistics_away(
         assert any(part[0] == "✗" for part in parts) is (state is check.FAILED)
         assert not any("interval" in line or "p =" in line or "x-request-id" in line for line in outcome.lines)
         assert sum(" interval: the shares" in line for line in outcome.details) == bool(outcome.interval)
+
+
+def test_what_servers_received_is_counted_with_every_try():
+    lines = [*TRIES, AccessRecord("id-0", 0.5, "client-ab12-cd34", "outbound")]
+    good = check.received(lines, {"web-v1": 6, "client": 0})
+    assert good.passed and (good.n, good.alpha) == (2, 0)
+    bad = check.received(lines, {"web-v1": 8, "client": 0})
+    assert bad.state is check.FAILED
+    assert bad.lines[0] == "Received for 2 requests: 6 × web-v1 and 0 × client; expected: 8 × web-v1 and 0 × client."
+    assert bad.lines[1:] == ("✗ web-v1: 6 received, 8 expected", "✓ client: 0 received, 0 expected")
