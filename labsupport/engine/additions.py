@@ -17,6 +17,7 @@ from labsupport.model.reading.goyaml import Composer, YamlProblem
 from labsupport.model.schema.syntax import is_digits
 
 __all__ = [
+    "PROXY",
     "PROXY_CONFIG",
     "PROXY_CONFIG_ANNOTATION",
     "WORKLOADS",
@@ -28,6 +29,8 @@ __all__ = [
     "workers",
 ]
 
+PROXY = "istio-proxy"
+"""Name of the sidecar's container."""
 PROXY_CONFIG: Mapping[str, Any] = {
     "concurrency": 1,
     "proxyStatsMatcher": {
@@ -44,7 +47,6 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 """Kinds whose pods get the additions."""
 
 _INJECT = "sidecar.istio.io/inject"
-_PROXY = "istio-proxy"
 
 
 def proxy_config(annotations: Mapping[str, str]) -> dict[str, Any] | None:
@@ -118,8 +120,7 @@ def add(raw: dict[str, Any]) -> None:
     without_proxy = str(labels.get(_INJECT, annotations.get(_INJECT, ""))).lower() == "false"
     if config is not None and not without_proxy:
         metadata["annotations"] = {**annotations, PROXY_CONFIG_ANNOTATION: proxy_config_text(config)}
-    container = _program(template)
-    if container is not None:
+    for container in _programs(template):
         added = variables(container, labels, raw["metadata"]["name"])
         if added:
             container["env"] = [*(container.get("env") or ()), *added]
@@ -144,8 +145,9 @@ def take_away(raw: dict[str, Any]) -> None:
             del annotations[PROXY_CONFIG_ANNOTATION]
         if not annotations:
             del metadata["annotations"]
-    container = _program(template)
-    if container is not None and container.get("env"):
+    for container in _programs(template):
+        if not container.get("env"):
+            continue
         bare = {name: value for name, value in container.items() if name != "env"}
         added = variables(bare, metadata.get("labels") or {}, raw["metadata"]["name"])
         container["env"] = [entry for entry in container["env"] if entry not in added]
@@ -158,7 +160,7 @@ def _template(raw: Mapping[str, Any]) -> dict[str, Any] | None:
     return template if isinstance(template, dict) else None
 
 
-def _program(template: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The container of a pod's own program; None for a gateway."""
+def _programs(template: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The containers of a pod's own programs; none for a gateway."""
     containers = (template.get("spec") or {}).get("containers") or ()
-    return next((container for container in containers if container.get("name") != _PROXY), None)
+    return [container for container in containers if container.get("name") != PROXY]

@@ -9,8 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from labsupport.engine.additions import PROXY_CONFIG, proxy_config, variables, workers
+from labsupport.engine.additions import PROXY, PROXY_CONFIG, proxy_config, variables, workers
 from labsupport.model import ConfigMap, Deployment, Resource, Secret
+from labsupport.model.kinds.pods import Container, PodSpec
 from labsupport.model.schema.syntax import is_digits
 from labsupport.records import Json
 
@@ -22,8 +23,10 @@ __all__ = [
     "UnfitVariable",
     "concurrency",
     "environment",
+    "field_of_pod",
     "image_name",
     "injected",
+    "own_containers",
     "pod_template",
 ]
 
@@ -53,12 +56,10 @@ class PodTemplate:
         workload, namespace: name and namespace of the Deployment.
         replicas: how many pods are wanted.
         digest: changes when the pods have to be replaced.
-        image: as it is written.
+        containers: what runs in them, the sidecar's left out.
         labels, annotations: of the pods, without the hash label.
         injected: whether they get a sidecar.
         concurrency: worker threads of the sidecar.
-        command, args: of the program's container.
-        declared_port: the first container port; 0 if there is none.
         named_ports: container ports by name.
         grace_s: ``terminationGracePeriodSeconds``.
         service_account: its service account.
@@ -70,14 +71,11 @@ class PodTemplate:
     namespace: str
     replicas: int
     digest: str
-    image: str
+    containers: tuple[Container, ...]
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     injected: bool
     concurrency: int
-    command: tuple[str, ...]
-    args: tuple[str, ...]
-    declared_port: int
     named_ports: Mapping[str, int]
     grace_s: float
     service_account: str
@@ -112,6 +110,11 @@ def _surge(strategy: Mapping[str, Json], replicas: int) -> int:
     return max(int(wish), 1) if is_digits(wish) else 1
 
 
+def own_containers(pod: PodSpec) -> list[tuple[int, Container]]:
+    """The containers of a pod and their places; what a manifest says of the sidecar's is for the injection webhook."""
+    return [(index, container) for index, container in enumerate(pod.containers) if container.name != PROXY]
+
+
 def pod_template(deployment: Deployment, namespace_labels: Mapping[str, str]) -> PodTemplate:
     """Read the template of a Deployment.
 
@@ -120,7 +123,7 @@ def pod_template(deployment: Deployment, namespace_labels: Mapping[str, str]) ->
         namespace_labels: labels of its namespace, which decide about injection.
     """
     spec, template = deployment.spec, deployment.spec.template
-    container = template.spec.containers[0]
+    containers = tuple(container for _, container in own_containers(template.spec))
     labels, annotations = dict(template.metadata.labels), dict(template.metadata.annotations)
     dumped = template.model_dump(mode="json", by_alias=True, exclude_unset=True)
     has_sidecar = injected(labels, annotations, namespace_labels)
@@ -134,15 +137,14 @@ def pod_template(deployment: Deployment, namespace_labels: Mapping[str, str]) ->
         namespace=deployment.namespace,
         replicas=replicas,
         digest=digest,
-        image=container.image,
+        containers=containers,
         labels=labels,
         annotations=annotations,
         injected=has_sidecar,
         concurrency=concurrency(annotations) if has_sidecar else 0,
-        command=tuple(container.command),
-        args=tuple(container.args),
-        declared_port=container.ports[0].container_port if container.ports else 0,
-        named_ports={port.name: port.container_port for port in container.ports if port.name},
+        named_ports={
+            port.name: port.container_port for container in containers for port in container.ports if port.name
+        },
         # Kubernetes takes a negative number for 1.
         grace_s=DEFAULT_GRACE_S if grace is None else float(grace if grace >= 0 else 1),
         service_account=template.spec.service_account_name or template.spec.service_account or "default",
@@ -163,7 +165,18 @@ def _values(objects: Sequence[Resource], kind: str, namespace: str, name: str) -
     return None
 
 
-def _field(path: str, pod: Mapping[str, str], labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+def field_of_pod(path: str, pod: Mapping[str, str], labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+    """The value of a field of the downward API.
+
+    Args:
+        path: such as ``status.podIP``, ``metadata.labels`` or ``metadata.labels['app']``.
+        pod: the fields with one value.
+        labels: the pod's labels.
+        annotations: the pod's annotations.
+    """
+    if path in ("metadata.labels", "metadata.annotations"):
+        given = labels if path == "metadata.labels" else annotations
+        return "\n".join(f"{key}={json.dumps(value)}" for key, value in sorted(given.items()))
     match = _LABEL_FIELD.match(path)
     if match:
         return (labels if match[1] == "labels" else annotations).get(match[2], "")
@@ -171,12 +184,18 @@ def _field(path: str, pod: Mapping[str, str], labels: Mapping[str, str], annotat
 
 
 def environment(
-    deployment: Deployment, objects: Sequence[Resource], *, pod: Mapping[str, str], labels: Mapping[str, str]
+    deployment: Deployment,
+    container: Container,
+    objects: Sequence[Resource],
+    *,
+    pod: Mapping[str, str],
+    labels: Mapping[str, str],
 ) -> dict[str, str]:
-    """The variables of a pod's program: those of the manifest, and those that are added to them.
+    """The variables of a program of a pod: those of the manifest, and those that are added to them.
 
     Args:
         deployment: the Deployment.
+        container: one of its containers.
         objects: where ConfigMaps and Secrets are looked up.
         pod: values of downward API fields by path, such as ``metadata.name``.
         labels: the pod's labels.
@@ -186,7 +205,6 @@ def environment(
         UnfitVariable: no program can get them: too long, for instance by references to references, or with NUL.
     """
     template = deployment.spec.template
-    container = template.spec.containers[0]
     resolved: dict[str, str] = {}
     size = 0
 
@@ -224,11 +242,11 @@ def environment(
                 elif not selected.optional:
                     raise MissingReference(f"{kind}/{selected.name} has no key {selected.key}")
         if origin.field_ref is not None:
-            put(variable.name, _field(origin.field_ref.field_path, pod, labels, template.metadata.annotations))
+            put(variable.name, field_of_pod(origin.field_ref.field_path, pod, labels, template.metadata.annotations))
     written = container.model_dump(by_alias=True, include={"env", "env_from"})
     for added in variables(written, template.metadata.labels, deployment.name):
         path = "" if "value" in added else added["valueFrom"]["fieldRef"]["fieldPath"]
-        put(added["name"], _field(path, pod, labels, template.metadata.annotations) if path else added["value"])
+        put(added["name"], field_of_pod(path, pod, labels, template.metadata.annotations) if path else added["value"])
     return resolved
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -62,3 +63,65 @@ def test_a_program_that_cannot_be_loaded_changes_nothing(tmp_path: Path, text: s
         write(tmp_path, page_program())
         mesh.apply(SERVICE + deployment("web-safe", "safe", image="hello"))
         eventually(lambda: all(pod.ready for pod in engine.pods()), engine.pods)
+
+
+READER = """
+import os
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.routing import Route
+
+from service import Service
+
+
+def create_app(env):
+    service = Service(env, name="reader")
+    root = Path(env.get("FILES_ROOT", "/"))
+
+    async def files(request: Request):
+        names = ("etc/app/greeting", "etc/keys/tls.key", "etc/only", "tmp/mine")
+        (root / "tmp/mine").write_text(env["POD_NAME"])
+        return service.json({name: (root / name).read_text() for name in names})
+
+    return service.app([Route("/", files)])
+"""
+FILES = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: texts}
+data: {greeting: hello, other: only}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: keys}
+stringData: {tls.key: secret}
+"""
+VOLUMES = """      volumes:
+      - {name: texts, configMap: {name: texts}}
+      - {name: keys, secret: {secretName: keys, defaultMode: 0400}}
+      - {name: tmp, emptyDir: {}}
+"""
+MOUNTS = (
+    "volumeMounts: [{name: texts, mountPath: /etc/app}, {name: keys, mountPath: /etc/keys, readOnly: true}, "
+    "{name: texts, mountPath: /etc/only, subPath: other}, {name: tmp, mountPath: /tmp}], "
+)
+
+
+def test_a_program_reads_the_files_of_its_pods_volumes_as_they_were_when_it_started(tmp_path: Path) -> None:
+    with EmbeddedEngine(images=write(tmp_path, READER, "reader")) as engine:
+        mesh = Mesh(engine)
+        text = deployment("web-safe", "safe", image="reader").replace("env: [],", MOUNTS) + VOLUMES
+        with pytest.raises(ManifestError, match="ConfigMap/texts does not exist"):
+            mesh.apply(SERVICE, "apps/client", text)
+        mesh.apply(SERVICE, FILES, "apps/client", text)
+        (pod,) = [pod.name for pod in engine.pods() if pod.workload == "web-safe"]
+        expected = {"etc/app/greeting": "hello", "etc/keys/tls.key": "secret", "etc/only": "only", "tmp/mine": pod}
+
+        def seen() -> dict[str, str]:
+            (response,) = mesh.send(URL, 1, keep_body=True)
+            return {name: value for name, value in json.loads(response.body).items() if "/" in name}
+
+        assert seen() == expected
+        mesh.apply(FILES.replace("hello", "changed"))
+        assert seen() == expected

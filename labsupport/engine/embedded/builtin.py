@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.control import ControlPlane, PlainView
 from labsupport.engine.embedded.envoy.kubeproxy import NodePort
-from labsupport.engine.embedded.pods.pods import CLIENT, Addresses, EnvoyUnit, LivePod, Workplace
+from labsupport.engine.embedded.pods.apps import CLIENT
+from labsupport.engine.embedded.pods.pods import Addresses, EnvoyUnit, LivePod
 from labsupport.engine.embedded.pods.probes import listening
+from labsupport.engine.embedded.pods.workplace import Workplace
 from labsupport.engine.embedded.processes import ports
 from labsupport.engine.embedded.processes.spawner_client import Process
 from labsupport.engine.embedded.workloads import namespace_labels

@@ -1,4 +1,4 @@
-"""Ports of Services that lead where no program listens: Kubernetes takes them without a word, and requests fail."""
+"""Ports at which no program listens, or two: Kubernetes takes them without a word, and requests or pods fail."""
 
 from __future__ import annotations
 
@@ -8,10 +8,38 @@ from labsupport import words
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.controlplane.registry.kubernetes import target_port
 from labsupport.engine.embedded.pods.programs import Programs
-from labsupport.engine.podtemplate import MissingReference, environment, pod_template
+from labsupport.engine.podtemplate import MissingReference, environment, own_containers, pod_template
+from labsupport.errors import Problem
 from labsupport.model import Deployment, Resource, Service
+from labsupport.model.kinds.pods import Container
 
-__all__ = ["notes"]
+__all__ = ["clashes", "notes"]
+
+
+def clashes(changed: Iterable[Resource], objects: Sequence[Resource], programs: Programs) -> list[Problem]:
+    """Containers of one pod that listen on one port: the second would end again and again.
+
+    Args:
+        changed: the objects that are applied.
+        objects: the desired state.
+        programs: of this lab.
+    """
+    problems = []
+    for deployment in changed:
+        if not isinstance(deployment, Deployment):
+            continue
+        owners: dict[int, str] = {}
+        for index, container in own_containers(deployment.spec.template.spec):
+            numbers = _listens(deployment, container, objects, programs) or ()
+            for number in owners.keys() & set(numbers):
+                path, origin = f"spec.template.spec.containers[{index}]", deployment.origin
+                message = f"the programs of {owners[number]} and {container.name} both listen on {number}, and a pod "
+                message += "has each port once"
+                remedy = "Give one of them another port, for the programs of the workshop by the variable PORT"
+                place = (origin.file, origin.document, origin.line_of(path))
+                problems.append(Problem(message, *place, f"Deployment/{deployment.name}", path, remedy))
+            owners |= dict.fromkeys(numbers, container.name)
+    return problems
 
 
 def notes(changed: Iterable[Resource], objects: Sequence[Resource], programs: Programs) -> list[str]:
@@ -43,23 +71,33 @@ def _leads(service: Service, deployment: Deployment) -> bool:
 
 def _of(service: Service, deployment: Deployment, objects: Sequence[Resource], programs: Programs) -> Iterator[str]:
     plan = pod_template(deployment, {})
-    played = programs.played(plan.image)
-    if played is None:
-        return
-    try:
-        own = environment(deployment, objects, pod={}, labels=plan.labels)
-    except MissingReference:
-        # It is refused for that.
-        return
-    listens = played.ports(plan.declared_port, played.environment(plan.command, plan.args, own))
+    known = [_listens(deployment, container, objects, programs) for container in plan.containers]
+    listens = [number for numbers in known for number in numbers or ()]
     pod = PodInfo(deployment.name, deployment.namespace, "", ports=plan.named_ports)
     for port in service.spec.ports:
         target = target_port(port, pod)
-        if listens is None or target in listens:
+        if None in known or target in listens:
             continue
         where = f"listens on {words.join(listens)}" if listens else "listens on no port"
         leads = f"leads to port {target}" if target else f"leads to a port named {port.target_port!r}, which is missing"
+        images = words.join([container.image for container in plan.containers])
         yield (
             f"Service/{service.name}: port {port.port} {leads}, but the program of Deployment/{deployment.name} "
-            f"({plan.image}) {where}"
+            f"({images}) {where}"
         )
+
+
+def _listens(
+    deployment: Deployment, container: Container, objects: Sequence[Resource], programs: Programs
+) -> tuple[int, ...] | None:
+    """Where a container's program listens; None if nobody knows."""
+    played = programs.played(container.image)
+    if played is None:
+        return None
+    labels = deployment.spec.template.metadata.labels
+    try:
+        own = environment(deployment, container, objects, pod={}, labels=labels)
+    except MissingReference:
+        # It is refused for that.
+        return None
+    return played.ports(container, played.environment(container, own))

@@ -13,7 +13,8 @@ from labsupport.engine.embedded.control import ControlPlane
 from labsupport.engine.embedded.envoy import admin
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
 from labsupport.engine.embedded.holding import RulesInForce
-from labsupport.engine.embedded.pods.pods import APP_LOG, CLIENT, ENVOY_LOG, Addresses, LivePod, Workplace
+from labsupport.engine.embedded.pods.pods import ENVOY_LOG, Addresses, LivePod
+from labsupport.engine.embedded.pods.workplace import Workplace, log_name
 from labsupport.errors import EngineError, NotFoundError
 from labsupport.model import Resource
 from labsupport.records import Pod, RuleStatus
@@ -90,15 +91,14 @@ class Questions:
         if name == "outside":
             return await self._built_in.outside(), self._place.run_token
         pod = self._pod(name)
-        if pod.image != CLIENT:
-            clients = sorted(
-                {running.info.workload for running in self._control.pods.values() if running.image == CLIENT}
-            )
+        client = pod.client
+        if client is None:
+            clients = sorted({running.info.workload for running in self._control.pods.values() if running.client})
             known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one"
             raise NotFoundError(f"{name!r} runs {pod.image or 'no program'}, not the load client. {known}")
         if not pod.ready:
             raise EngineError(f"pod {pod.name} is not ready; its last words: {pod.last_words or '(none)'}")
-        return pod.app_port.number, self._place.run_token
+        return client.port.number, self._place.run_token
 
     async def entrances(self) -> dict[str, Entrance]:
         """Ways in from outside: ``gateway`` (port 80), ``gateway:<port>`` for what Gateways open, node ports."""
@@ -149,7 +149,7 @@ class Questions:
         pod = self._pod(name)
         if container == "app" and not pod.image:
             container = "proxy"
-        return pod.name, str(pod.folder / (APP_LOG if container == "app" else ENVOY_LOG))
+        return pod.name, str(pod.folder / (log_name(0) if container == "app" else ENVOY_LOG))
 
     async def access_logs(self) -> tuple[dict[str, str], dict[int, tuple[str, bool]]]:
         """Access logs by pod, and for each local port ever used: its pod, and whether it leads to a sidecar."""

@@ -13,8 +13,9 @@ from labsupport.controlplane.translate import unsupported
 from labsupport.controlplane.translate.gateway.tls import CIPHERS
 from labsupport.engine.embedded import harmful
 from labsupport.engine.embedded.harmful import Refusal
+from labsupport.engine.embedded.pods import demands
+from labsupport.engine.embedded.pods.demands import CLUSTER
 from labsupport.engine.embedded.pods.programs import Programs
-from labsupport.engine.podtemplate import image_name
 from labsupport.errors import Problem
 from labsupport.model import (
     RULES,
@@ -29,12 +30,10 @@ from labsupport.model import (
 )
 from labsupport.model.kinds.gateway import ServerTLSSettings
 from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, PortTrafficPolicy, TrafficPolicy
-from labsupport.records import Json
 
 __all__ = ["notes", "problems", "taken_node_ports"]
 
 _RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
-_CLUSTER = 'Kubernetes with Istio can: open the lab with Lab(engine="cluster")'
 # Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
 _NEEDS_ISTIO = {
     "PeerAuthentication": "sidecars of the embedded mesh have no certificates, so there is no mutual TLS",
@@ -46,22 +45,8 @@ _NEEDS_ISTIO = {
 }
 # RedirectAction.RedirectResponseCode of Envoy; istiod's validation takes every 3xx.
 _REDIRECT_CODES = (301, 302, 303, 307, 308)
-# The course needs a hundred at most; some thousand processes would take a laptop down.
-MOST_REPLICAS = 200
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
-# What a machine without containers has no use for.
 _NODE_PORTS = range(30_000, 32_768)
-_NO_EFFECT = {
-    "spec": ("minReadySeconds", "paused", "progressDeadlineSeconds", "revisionHistoryLimit"),
-    "spec.template.spec": (
-        "affinity", "dnsConfig", "dnsPolicy", "nodeName", "nodeSelector", "priorityClassName", "securityContext",
-        "tolerations", "topologySpreadConstraints", "volumes", "imagePullSecrets", "hostname", "restartPolicy",
-    ),
-    "spec.template.spec.containers[0]": (
-        "imagePullPolicy", "lifecycle", "livenessProbe", "readinessProbe", "resources", "securityContext",
-        "startupProbe", "volumeMounts", "workingDir", "stdin", "tty",
-    ),
-}  # fmt: skip
 
 
 def problems(objects: Iterable[Resource], images: Programs) -> list[Problem]:
@@ -102,13 +87,13 @@ def taken_node_ports(objects: Iterable[Resource]) -> list[Problem]:
 
 def _refused(resource: Resource, images: Programs) -> Iterator[Refusal]:
     if resource.kind in _NEEDS_ISTIO:
-        yield "", f"the embedded mesh has no {resource.kind}: {_NEEDS_ISTIO[resource.kind]}", _CLUSTER
+        yield "", f"the embedded mesh has no {resource.kind}: {_NEEDS_ISTIO[resource.kind]}", CLUSTER
         return
     if resource.kind not in (*_RUNS, *RULES):
         yield "", f"the embedded mesh does not run the kind {resource.kind}", f"It runs {', '.join((*_RUNS, *RULES))}"
         return
     for path, reason in unsupported(resource):
-        yield path, reason, _CLUSTER
+        yield path, reason, CLUSTER
     yield from _of_kind(resource, images)
 
 
@@ -120,40 +105,15 @@ def _of_kind(resource: Resource, images: Programs) -> Iterator[Refusal]:
 
 @_of_kind.register
 def _deployment(deployment: Deployment, images: Programs) -> Iterator[Refusal]:
-    pod = deployment.spec.template.spec
-    at = "spec.template.spec"
-    if len(pod.containers) > 1:
-        yield f"{at}.containers[1]", "a pod of the embedded mesh has one container, besides its sidecar", _CLUSTER
-    if pod.init_containers:
-        yield f"{at}.initContainers", "the embedded mesh runs no init containers", _CLUSTER
-    if pod.host_network:
-        yield f"{at}.hostNetwork", "pods of the embedded mesh have no host network", _CLUSTER
-    if (deployment.spec.replicas or 0) > MOST_REPLICAS:
-        yield (
-            "spec.replicas",
-            f"the embedded mesh runs at most {MOST_REPLICAS} pods of a Deployment, each is a process or two here",
-            _CLUSTER,
-        )
-    container = pod.containers[0]
-    played = images.played(container.image)
-    if played is None:
-        yield f"{at}.containers[0].image", *images.unknown(container.image)
-    if played is None or played.understood(container.command, container.args) is None:
-        for field, given in (("command", container.command), ("args", container.args)):
-            if given:
-                yield f"{at}.containers[0].{field}", f"the embedded mesh does not honour {field}", _CLUSTER
-    yield from harmful.of_annotations(deployment.spec.template.metadata.annotations)
-    mode = deployment.spec.template.metadata.annotations.get("traffic.sidecar.istio.io/includeOutboundPorts")
-    if mode:
-        yield "spec.template.metadata.annotations", "the embedded mesh captures all or nothing", _CLUSTER
+    yield from demands.refusals(deployment, images)
 
 
 @_of_kind.register
 def _service(service: Service, images: Programs) -> Iterator[Refusal]:
     if service.spec.cluster_ip == "None":
-        yield "spec.clusterIP", "a headless Service needs pods with addresses of their own", _CLUSTER
+        yield "spec.clusterIP", "a headless Service needs pods with addresses of their own", CLUSTER
     if service.spec.type == "ExternalName":
-        yield "spec.type", "the embedded mesh reaches nothing outside this machine", _CLUSTER
+        yield "spec.type", "the embedded mesh reaches nothing outside this machine", CLUSTER
     # What the API server asks of node ports, so that a manifest does on a cluster what it does here.
     for index, port in enumerate(service.spec.ports):
         at = f"spec.ports[{index}].nodePort"
@@ -186,7 +146,7 @@ def _virtual_service(virtual_service: VirtualService, images: Programs) -> Itera
             yield (
                 f"spec.{field}",
                 f"{field} rules of sidecars need captured connections, and here HTTP alone reaches a sidecar",
-                f"Bind it to a gateway only, where {field} rules do run. {_CLUSTER}",
+                f"Bind it to a gateway only, where {field} rules do run. {CLUSTER}",
             )
 
 
@@ -206,7 +166,7 @@ def _destination_rule(destination_rule: DestinationRule, images: Programs) -> It
         ]
         for place, level in levels:
             if level.load_balancer is not None and level.load_balancer.simple == "PASSTHROUGH":
-                yield f"{place}.loadBalancer.simple", "PASSTHROUGH needs captured connections", _CLUSTER
+                yield f"{place}.loadBalancer.simple", "PASSTHROUGH needs captured connections", CLUSTER
             if level.load_balancer is not None and level.load_balancer.consistent_hash is not None:
                 yield from harmful.of_hash(level.load_balancer.consistent_hash, f"{place}.loadBalancer.consistentHash")
             if level.tls is not None:
@@ -228,12 +188,12 @@ def _gateway(gateway: Gateway, images: Programs) -> Iterator[Refusal]:
 def _service_entry(service_entry: ServiceEntry, images: Programs) -> Iterator[Refusal]:
     resolution = service_entry.spec.resolution or "NONE"
     if resolution == "NONE":
-        yield "spec.resolution", "resolution NONE needs captured connections", _CLUSTER
+        yield "spec.resolution", "resolution NONE needs captured connections", CLUSTER
     elif resolution != "STATIC":
         yield (
             "spec.resolution",
             "the embedded mesh asks no name server, as it reaches nothing outside this machine",
-            f"To lead another name to a Service of the lab, give it to a VirtualService as host. {_CLUSTER}",
+            f"To lead another name to a Service of the lab, give it to a VirtualService as host. {CLUSTER}",
         )
 
     for index, endpoint in enumerate(service_entry.spec.endpoints):
@@ -242,7 +202,7 @@ def _service_entry(service_entry: ServiceEntry, images: Programs) -> Iterator[Re
 
 def _elsewhere(address: str, path: str) -> Iterator[Refusal]:
     """An endpoint that no proxy of this machine may connect to."""
-    remedy = f"Name 127.0.0.1 and a port on which something listens, or select pods of the lab. {_CLUSTER}"
+    remedy = f"Name 127.0.0.1 and a port on which something listens, or select pods of the lab. {CLUSTER}"
     if address.startswith("unix://"):
         yield path, "the embedded mesh connects to no sockets of other programs", remedy
         return
@@ -254,13 +214,13 @@ def _elsewhere(address: str, path: str) -> Iterator[Refusal]:
 @_of_kind.register
 def _sidecar(sidecar: Sidecar, images: Programs) -> Iterator[Refusal]:
     if sidecar.spec.ingress:
-        yield "spec.ingress", "what reaches a pod of the embedded mesh goes to the ports of its container", _CLUSTER
+        yield "spec.ingress", "what reaches a pod of the embedded mesh goes to the ports of its container", CLUSTER
     for index, listener in enumerate(sidecar.spec.egress):
         at = f"spec.egress[{index}]"
         if listener.bind:
-            yield f"{at}.bind", "a sidecar of the embedded mesh has one address for all that leaves", _CLUSTER
+            yield f"{at}.bind", "a sidecar of the embedded mesh has one address for all that leaves", CLUSTER
         if listener.capture_mode == "NONE":
-            yield f"{at}.captureMode", "the embedded mesh captures all or nothing", _CLUSTER
+            yield f"{at}.captureMode", "the embedded mesh captures all or nothing", CLUSTER
 
 
 def _unreadable(tls: ServerTLSSettings, path: str) -> Iterator[Refusal]:
@@ -308,7 +268,7 @@ def _is_digest(text: str) -> bool:
 def _originated(tls: ClientTLSSettings, path: str) -> Iterator[Refusal]:
     """What of the TLS that a proxy begins itself it cannot do here."""
     if tls.mode == "ISTIO_MUTUAL":
-        yield f"{path}.mode", "sidecars here have no certificates, so ISTIO_MUTUAL cannot work", _CLUSTER
+        yield f"{path}.mode", "sidecars here have no certificates, so ISTIO_MUTUAL cannot work", CLUSTER
     yield from _files(tls, path)
 
 
@@ -334,17 +294,6 @@ def _files(tls: ServerTLSSettings | ClientTLSSettings, path: str) -> Iterator[Re
         yield f"{path}.{name}", reason, remedy
 
 
-def _at(raw: Json, path: str) -> Json:
-    for part in path.replace("[0]", ".0").split("."):
-        if isinstance(raw, dict):
-            raw = raw.get(part)
-        elif isinstance(raw, list) and part == "0" and raw:
-            raw = raw[0]
-        else:
-            return None
-    return raw
-
-
 def notes(objects: Sequence[Resource], images: Programs, told: set[str]) -> list[str]:
     """What is accepted but does nothing here, and what another program plays, each told once.
 
@@ -358,15 +307,8 @@ def notes(objects: Sequence[Resource], images: Programs, told: set[str]) -> list
     for resource in objects:
         if not isinstance(resource, Deployment):
             continue
-        image = resource.spec.template.spec.containers[0].image
-        program = images.name(image)
-        if program != image_name(image):
-            played |= {f"{image} is played by the workshop's {program}": None}
-        raw = resource.raw or resource.model_dump(by_alias=True, exclude_unset=True)
-        for path, fields in _NO_EFFECT.items():
-            inner = _at(raw, path)
-            if isinstance(inner, dict):
-                texts |= {field: None for field in fields if field in inner and field not in told}
+        played |= dict.fromkeys(demands.notes(resource, images))
+        texts |= dict.fromkeys(field for field in demands.without_effect(resource) if field not in told)
     services = [resource for resource in objects if isinstance(resource, Service)]
     balanced = [
         f"Service/{service.name}: no load balancer gives it an address here; it is reached by its node port, as "

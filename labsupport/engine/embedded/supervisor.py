@@ -26,9 +26,10 @@ from labsupport.engine.embedded.envoy import admin, binary
 from labsupport.engine.embedded.envoy.ads import AdsServer
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
 from labsupport.engine.embedded.holding import RulesInForce
-from labsupport.engine.embedded.pods.pods import Addresses, Workplace, check_storage
+from labsupport.engine.embedded.pods.pods import Addresses, check_storage
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.embedded.pods.trial import Trials
+from labsupport.engine.embedded.pods.workplace import Workplace
 from labsupport.engine.embedded.processes.spawner_client import Spawner
 from labsupport.engine.embedded.questions import Questions
 from labsupport.engine.embedded.restoring import Blocked, Restoring
@@ -156,6 +157,7 @@ class Supervisor:
             problems = homeless(after, objects)
             problems += dangling(after) if any(resource.kind == "Deployment" for resource in objects) else []
             given = {key_of(resource) for resource in objects}
+            problems = problems or listening.clashes(objects, after, self._place.programs)
             problems = problems or refuse.taken_node_ports(sorted(after, key=lambda other: key_of(other) in given))
             if problems:
                 raise ManifestError(problems)

@@ -10,10 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from labsupport.controlplane.encode import ORDER
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.control import ControlPlane
-from labsupport.engine.embedded.pods.pods import Addresses, LivePod, Workplace, pod_suffix
+from labsupport.engine.embedded.pods.apps import Planned
+from labsupport.engine.embedded.pods.identity import NODE, NODE_ADDRESS, uid
+from labsupport.engine.embedded.pods.pods import Addresses, LivePod, pod_suffix
+from labsupport.engine.embedded.pods.workplace import Workplace
+from labsupport.engine.podfiles import volume_files
 from labsupport.engine.podtemplate import PodTemplate, environment, pod_template
 from labsupport.errors import ConfigRejectedError, EngineError, WaitTimeoutError
 from labsupport.model import Deployment, Resource
+from labsupport.model.kinds.pods import Container
 
 __all__ = ["Workloads", "namespace_labels"]
 
@@ -186,32 +191,45 @@ class Workloads:
             ready=False,
             service_account=plan.service_account,
         )
+        created = time.time()
         fields = {
             "metadata.name": name,
             "metadata.namespace": plan.namespace,
+            "metadata.uid": uid("Pod", plan.namespace, name, created),
             "status.podIP": info.ip,
+            "status.podIPs": info.ip,
+            "status.hostIP": NODE_ADDRESS,
+            "status.hostIPs": NODE_ADDRESS,
+            "spec.nodeName": NODE,
             "spec.serviceAccountName": plan.service_account,
         }
         plain = self._control.plain
         port = plain.listeners.get(plan.namespace) if plain is not None else None
-        played = self._place.programs.played(plan.image)
-        assert played is not None, "refused before"
-        own = environment(deployment, self._control.objects, pod=fields, labels=labels)
-        env = played.environment(plan.command, plan.args, own)
         pod = LivePod(
             self._place,
             self._addresses,
             info,
+            created=created,
             digest=plan.digest,
-            image=played.program,
-            listens=played.ports(plan.declared_port, env),
+            programs=[self._planned(deployment, container, fields, labels) for container in plan.containers],
             concurrency=plan.concurrency,
             grace_s=plan.grace_s,
-            env=env,
             proxy=f"http://127.0.0.1:{port}" if port else "",
         )
+        if deployment.spec.template.spec.volumes:
+            pod.make_files(volume_files(deployment, self._control.objects, pod=fields, labels=labels))
         self._control.pods[name] = pod
         return pod
+
+    def _planned(
+        self, deployment: Deployment, container: Container, fields: Mapping[str, str], labels: Mapping[str, str]
+    ) -> Planned:
+        played = self._place.programs.played(container.image)
+        assert played is not None, "refused before"
+        own = environment(deployment, container, self._control.objects, pod=fields, labels=labels)
+        env = played.environment(container, own)
+        mounts = tuple(container.volume_mounts)
+        return Planned(container.name, played.program, played.ports(container, env), env, mounts)
 
     async def _retire(self, pods: Sequence[LivePod], *, timeout_s: float) -> None:
         """Withdraw pods from all proxies; once that is acknowledged, end them in the background."""

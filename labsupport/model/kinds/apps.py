@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from labsupport.model.kinds.pods import KubeSchema, PodTemplateSpec
+from labsupport.model.kinds.kube import KubeSchema
+from labsupport.model.kinds.pods import PodTemplateSpec
 from labsupport.model.schema.base import Resource
 from labsupport.model.schema.types import Int32, Loose
 

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from labsupport.model.kinds.pods import KubeSchema, PodSpec
+from labsupport.model.kinds.kube import KubeSchema
+from labsupport.model.kinds.pods import PodSpec
 from labsupport.model.schema.base import Resource
 from labsupport.model.schema.types import Base64, Int32, IntOrString, Loose
 

@@ -9,7 +9,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from labsupport.model.schema.base import Metadata, Schema
+from labsupport.model.kinds.kube import KubeSchema, ObjectFieldSelector
+from labsupport.model.kinds.volumes import Volume, VolumeMount
+from labsupport.model.schema.base import Metadata
 from labsupport.model.schema.types import Int32, Loose
 
 __all__ = [
@@ -20,19 +22,11 @@ __all__ = [
     "EnvFromSource",
     "EnvVar",
     "EnvVarSource",
-    "KubeSchema",
-    "ObjectFieldSelector",
     "PodSpec",
     "PodTemplateSpec",
     "SecretEnvSource",
     "SecretKeySelector",
 ]
-
-
-class KubeSchema(Schema):
-    """Part of a built-in kind of Kubernetes, where an explicit null counts as unset."""
-
-    NULLS: ClassVar[bool] = True
 
 
 class ConfigMapKeySelector(KubeSchema):
@@ -49,13 +43,6 @@ class SecretKeySelector(KubeSchema):
     name: str = ""
     key: str
     optional: bool = False
-
-
-class ObjectFieldSelector(KubeSchema):
-    """A field of the pod, such as ``metadata.name`` or ``metadata.labels['version']``."""
-
-    api_version: str = "v1"
-    field_path: str
 
 
 class EnvVarSource(KubeSchema):
@@ -120,6 +107,7 @@ class Container(KubeSchema):
     env: list[EnvVar] = Field(default_factory=list)
     env_from: list[EnvFromSource] = Field(default_factory=list)
     ports: list[ContainerPort] = Field(default_factory=list)
+    volume_mounts: list[VolumeMount] = Field(default_factory=list)
     image_pull_policy: Loose = None
     lifecycle: Loose = None
     liveness_probe: Loose = None
@@ -136,7 +124,6 @@ class Container(KubeSchema):
     termination_message_policy: Loose = None
     tty: Loose = None
     volume_devices: Loose = None
-    volume_mounts: Loose = None
     working_dir: Loose = None
 
 
@@ -144,6 +131,8 @@ class PodSpec(KubeSchema):
     """``spec`` of a pod."""
 
     containers: list[Container] = Field(min_length=1)
+    init_containers: list[Container] = Field(default_factory=list)
+    volumes: list[Volume] = Field(default_factory=list)
     service_account_name: str = ""
     service_account: str = ""
     termination_grace_period_seconds: int | None = None
@@ -162,7 +151,6 @@ class PodSpec(KubeSchema):
     hostname: Loose = None
     hostname_override: Loose = None
     image_pull_secrets: Loose = None
-    init_containers: Loose = None
     node_name: Loose = None
     node_selector: Loose = None
     os: Loose = None
@@ -183,7 +171,6 @@ class PodSpec(KubeSchema):
     subdomain: Loose = None
     tolerations: Loose = None
     topology_spread_constraints: Loose = None
-    volumes: Loose = None
 
 
 class PodTemplateSpec(KubeSchema):

@@ -12,6 +12,7 @@ from labsupport.model.schema.base import Resource
 from labsupport.model.schema.issues import Issue
 from labsupport.model.schema.names import is_lower_dns_label
 from labsupport.model.validation.variables import issue
+from labsupport.model.validation.volumes import volume_issues
 
 __all__ = ["builtin_issues"]
 
@@ -86,14 +87,16 @@ def _selector(workload: Deployment | ReplicaSet | StatefulSet | DaemonSet) -> It
 
 def _pod(spec: PodSpec, path: str) -> Iterator[Issue]:
     names: set[str] = set()
-    for index, container in enumerate(spec.containers):
-        at = f"{path}.containers[{index}]"
+    listed = [(f"{path}.initContainers[{index}]", each) for index, each in enumerate(spec.init_containers)]
+    listed += [(f"{path}.containers[{index}]", each) for index, each in enumerate(spec.containers)]
+    for at, container in listed:
         if not is_lower_dns_label(container.name):
             yield issue(f"{at}.name", f"{container.name[:80]!r} is not a name of a container", _NAME_REMEDY)
         elif container.name in names:
             yield issue(f"{at}.name", f"there is already a container {container.name}", "Rename one of them.")
         names.add(container.name)
         yield from _ports(container, at)
+    yield from volume_issues(spec, path)
 
 
 def _ports(container: Container, path: str) -> Iterator[Issue]:

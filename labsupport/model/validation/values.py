@@ -118,8 +118,9 @@ def _pod(pod: PodSpec, path: str) -> Iterator[Issue]:
     if pod.service_account_name and not is_dns_subdomain(pod.service_account_name):
         message = f"{pod.service_account_name[:80]!r} is not a valid name"
         yield issue(f"{path}.serviceAccountName", message, NAME_REMEDY)
-    for index, container in enumerate(pod.containers):
-        yield from _container(container, f"{path}.containers[{index}]")
+    for field, containers in (("initContainers", pod.init_containers), ("containers", pod.containers)):
+        for index, container in enumerate(containers):
+            yield from _container(container, f"{path}.{field}[{index}]")
 
 
 def _container(container: Container, path: str) -> Iterator[Issue]:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from labsupport.model.kinds.kube import ObjectFieldSelector
 from labsupport.model.kinds.pods import (
     ConfigMapKeySelector,
     Container,
     EnvFromSource,
     EnvVar,
-    ObjectFieldSelector,
     SecretKeySelector,
 )
 from labsupport.model.schema.issues import Issue
 from labsupport.model.schema.names import is_dns_subdomain
 
-__all__ = ["KEY_REMEDY", "NAME_REMEDY", "QUALIFIED_REMEDY", "is_key", "is_qualified", "issue", "variable_issues"]
+__all__ = [
+    "KEY_REMEDY",
+    "NAME_REMEDY",
+    "QUALIFIED_REMEDY",
+    "is_key",
+    "is_qualified",
+    "issue",
+    "reference_issues",
+    "variable_issues",
+]
 
 _VARIABLE = re.compile(r"[ -<>-~]+")
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -76,10 +85,16 @@ def _env_from(source: EnvFromSource, path: str) -> Iterator[Issue]:
         )
     for name, reference in given:
         if reference is not None:
-            yield from _reference(reference.name, f"{path}.{name}")
+            yield from reference_issues(reference.name, f"{path}.{name}")
 
 
-def _reference(name: str, path: str) -> Iterator[Issue]:
+def reference_issues(name: str, path: str) -> Iterator[Issue]:
+    """Check the name of a ConfigMap or Secret that a pod refers to.
+
+    Args:
+        name: as it is written; empty if it is not.
+        path: field path of the reference.
+    """
     if not is_dns_subdomain(name):
         what = f"{name[:80]!r} is not a valid name" if name else "names no object"
         yield issue(f"{path}.name" if name else path, what, NAME_REMEDY if name else "Write name: with its name.")
@@ -101,7 +116,7 @@ def _variable(variable: EnvVar, path: str) -> Iterator[Issue]:
     for name, selected in kinds:
         if selected is not None:
             at = f"{path}.valueFrom.{name}"
-            yield from _reference(selected.name, at)
+            yield from reference_issues(selected.name, at)
             if not is_key(selected.key):
                 yield issue(f"{at}.key", f"{selected.key[:80]!r} is not a key", KEY_REMEDY)
     if origin.field_ref is not None:

@@ -127,6 +127,6 @@ def test_a_program_of_the_embedded_mesh_gets_the_same_variables() -> None:
     raw = deployment(labels="version: v1")
     pod = {"metadata.name": "shop-v1-abc", "metadata.namespace": "lab"}
     (resource,) = parse(read(yaml.safe_dump(raw)))
-    given = environment(resource, [], pod=pod, labels={"version": "v1"})
+    given = environment(resource, resource.spec.template.spec.containers[0], [], pod=pod, labels={"version": "v1"})
     names = {"POD_NAME": "shop-v1-abc", "POD_NAMESPACE": "lab"}
     assert given == {**names, "SERVICE_NAME": "shop-v1", "SERVICE_VERSION": "v1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import pytest
@@ -16,11 +17,11 @@ from labsupport.engine.podtemplate import (
     injected,
     pod_template,
 )
-from labsupport.model import Resource, parse
+from labsupport.model import Deployment, Resource, parse
 from labsupport.model.reading.documents import read
 
 
-def deployment(container: str = "", labels: str = "", extra: str = "", pod: str = "") -> Resource:
+def deployment(container: str = "", labels: str = "", extra: str = "", pod: str = "") -> Deployment:
     text = f"""
 apiVersion: apps/v1
 kind: Deployment
@@ -32,7 +33,13 @@ spec:
     metadata: {{labels: {{app: web{labels}}}}}
     spec: {{{pod} containers: [{{name: web, image: web{container}}}]}}
 """
-    return parse(read(text))[0]
+    (made,) = parse(read(text))
+    assert isinstance(made, Deployment)
+    return made
+
+
+def variables(made: Deployment, objects: Sequence[Resource], **given: Mapping[str, str]) -> dict[str, str]:
+    return environment(made, made.spec.template.spec.containers[0], objects, **given)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +75,13 @@ def test_only_what_is_in_the_template_replaces_pods() -> None:
     assert (labelled.injected, labelled.digest) == (True, plain.digest)
 
 
-def test_the_first_port_that_is_declared_is_kept() -> None:
-    ports = ", ports: [{containerPort: 5000}, {containerPort: 6000}]"
-    assert pod_template(deployment(), {}).declared_port == 0
-    assert pod_template(deployment(container=ports), {}).declared_port == 5000
+def test_the_sidecars_container_is_none_of_the_programs() -> None:
+    several = (
+        "}, {name: istio-proxy, image: auto}, {name: other, image: httpbin, ports: [{name: http, containerPort: 80}]"
+    )
+    template = pod_template(deployment(container=several), {})
+    assert [container.name for container in template.containers] == ["web", "other"]
+    assert template.named_ports == {"http": 80}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +114,7 @@ def test_variables_come_from_everywhere_kubernetes_takes_them() -> None:
         "{name: ME, valueFrom: {fieldRef: {fieldPath: metadata.name}}},"
         "{name: L, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['app']\"}}}]"
     )
-    seen = environment(deployment(container=env), config, pod={"metadata.name": "web-1"}, labels={"app": "web"})
+    seen = variables(deployment(container=env), config, pod={"metadata.name": "web-1"}, labels={"app": "web"})
     assert seen == {
         "C_k": "v", "C_j": "w", "A": "x", "B": "x-$(NONE)-$(A)", "K": "v", "P": "secret", "ME": "web-1", "L": "web",
         "POD_NAME": "web-1", "POD_NAMESPACE": "",
@@ -114,7 +124,7 @@ def test_variables_come_from_everywhere_kubernetes_takes_them() -> None:
 def test_a_missing_key_is_named() -> None:
     env = ", env: [{name: K, valueFrom: {configMapKeyRef: {name: c, key: k}}}]"
     with pytest.raises(MissingReference, match="ConfigMap/c"):
-        environment(deployment(container=env), [], pod={}, labels={})
+        variables(deployment(container=env), [], pod={}, labels={})
 
 
 def referring(names: str) -> str:
@@ -126,26 +136,26 @@ def referring(names: str) -> str:
 
 
 def test_references_to_references_grow_up_to_what_a_program_can_get() -> None:
-    seen = environment(deployment(container=referring("ABCDE")), [], pod={}, labels={})
+    seen = variables(deployment(container=referring("ABCDE")), [], pod={}, labels={})
     assert len(seen["E"]) == 100_000
     with pytest.raises(UnfitVariable, match="the variable F grows beyond 131,071 bytes"):
-        environment(deployment(container=referring("ABCDEFGH")), [], pod={}, labels={})
+        variables(deployment(container=referring("ABCDEFGH")), [], pod={}, labels={})
 
 
 @pytest.mark.parametrize(("length", "fits"), [(LONGEST_VARIABLE - len("A="), True), (LONGEST_VARIABLE - 1, False)])
 def test_a_long_variable_is_refused_where_linux_refuses_it(length: int, fits: bool) -> None:
     container = f", env: [{{name: A, value: {'x' * length}}}]"
     if fits:
-        assert len(environment(deployment(container=container), [], pod={}, labels={})["A"]) == length
+        assert len(variables(deployment(container=container), [], pod={}, labels={})["A"]) == length
         return
     with pytest.raises(UnfitVariable):
-        environment(deployment(container=container), [], pod={}, labels={})
+        variables(deployment(container=container), [], pod={}, labels={})
 
 
 def test_many_long_variables_are_refused_together() -> None:
     many = ", ".join(f"{{name: A{index}, value: {'x' * 100_000}}}" for index in range(30))
     with pytest.raises(UnfitVariable, match="with A20 all variables are more than"):
-        environment(deployment(container=f", env: [{many}]"), [], pod={}, labels={})
+        variables(deployment(container=f", env: [{many}]"), [], pod={}, labels={})
 
 
 @pytest.mark.parametrize(
@@ -161,9 +171,9 @@ def test_a_value_that_would_end_in_its_middle_is_refused() -> None:
         read('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: default}\ndata: {k: "a\\0b"}\n')
     )
     with pytest.raises(UnfitVariable, match="the variable k holds a NUL"):
-        environment(deployment(container=", envFrom: [{configMapRef: {name: c}}]"), config, pod={}, labels={})
+        variables(deployment(container=", envFrom: [{configMapRef: {name: c}}]"), config, pod={}, labels={})
     with pytest.raises(UnfitVariable, match="the variable A holds a NUL"):
-        environment(deployment(container=', env: [{name: A, value: "\\0"}]'), [], pod={}, labels={})
+        variables(deployment(container=', env: [{name: A, value: "\\0"}]'), [], pod={}, labels={})
 
 
 @pytest.mark.parametrize(("written", "seconds"), [("", 30), ("0", 0), ("7", 7), ("-1", 1)])

@@ -100,7 +100,11 @@ def _pod(spec: JsonObject) -> None:
     _fill(spec, _FOR_PODS)
     if spec.get("serviceAccountName"):
         _fill(spec, {"serviceAccount": spec["serviceAccountName"]})
-    for container in spec.get("containers") or []:
+    for volume in spec.get("volumes") or []:
+        for source in ("configMap", "secret", "downwardAPI", "projected"):
+            if volume.get(source):
+                _fill(volume[source], {"defaultMode": 0o644})
+    for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
         image = str(container.get("image") or "")
         tag = image.rpartition("/")[2].partition(":")[2]
         _fill(container, _FOR_CONTAINERS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,9 +13,7 @@ from labsupport.engine.embedded.control import ControlPlane
 from labsupport.model import Resource
 from labsupport.records import ApplyResult, Ref, RuleStatus
 
-__all__ = ["Mesh", "stamp", "uid"]
-
-_IDS = uuid.UUID("5b0f3a52-3d0b-4a53-9c8f-2b6d0d3c7f11")
+__all__ = ["Mesh", "stamp"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,3 @@ class Mesh:
 def stamp(seconds: float) -> str:
     """A time as the API writes it."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def uid(kind: str, namespace: str, name: str, created_s: float) -> str:
-    """The id of an object: another one for each that was created under the same name."""
-    return str(uuid.uuid5(_IDS, f"{kind}/{namespace}/{name}/{created_s}"))

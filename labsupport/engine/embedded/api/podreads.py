@@ -13,7 +13,8 @@ from labsupport.engine.embedded.api.answers import Refused
 from labsupport.engine.embedded.api.mesh import Mesh, stamp
 from labsupport.engine.embedded.api.workloads import PROXY
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
-from labsupport.engine.embedded.pods.pods import APP_LOG, ENVOY_LOG, LivePod
+from labsupport.engine.embedded.pods.pods import ENVOY_LOG, LivePod
+from labsupport.engine.embedded.pods.workplace import log_name
 from labsupport.engine.embedded.processes.keeper import Keeper
 from labsupport.records import JsonObject
 
@@ -54,7 +55,10 @@ async def log(mesh: Mesh, pod: JsonObject, request: web.Request) -> web.StreamRe
         raise Refused(400, f'previous terminated container "{container}" in pod "{name}" not found')
     folder = mesh.folder / name
     # As in Istio's container, requests are told in the same log as what Envoy says of itself.
-    files = [folder / ENVOY_LOG, folder / ACCESS_LOG] if container == PROXY else [folder / APP_LOG]
+    files = [folder / ENVOY_LOG, folder / ACCESS_LOG] if container == PROXY else []
+    own = [entry["name"] for entry in spec["containers"] if entry["name"] != PROXY]
+    if container in own:
+        files = [folder / log_name(own.index(container))]
     lines = int(query["tailLines"]) if query.get("tailLines", "").isdigit() else None
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     await response.prepare(request)
@@ -137,7 +141,8 @@ class Usage:
 
     def _pod(self, pod: LivePod) -> JsonObject:
         containers = []
-        for name, keeper in ((pod.image, pod.app), (PROXY, pod.envoy.keeper if pod.envoy is not None else None)):
+        keepers = [(app.planned.container, app.keeper) for app in pod.apps]
+        for name, keeper in (*keepers, (PROXY, pod.envoy.keeper if pod.envoy is not None else None)):
             if keeper is not None:
                 used = self._process(keeper)
                 if used is not None:

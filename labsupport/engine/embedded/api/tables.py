@@ -84,8 +84,10 @@ def _containers(field: str) -> _Cell:
 
 
 def _statuses(pod: JsonObject) -> list[JsonObject]:
+    """What runs: containers, and init containers that go on as sidecars do."""
     status = pod.get("status") or {}
-    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    first = [entry for entry in status.get("initContainerStatuses") or () if "terminated" not in entry["state"]]
+    return [*first, *(status.get("containerStatuses") or ())]
 
 
 def _pod_ready(pod: JsonObject) -> str:

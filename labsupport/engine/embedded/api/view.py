@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from labsupport.controlplane import entrances
 from labsupport.controlplane.desired import Key, key_of
 from labsupport.engine.embedded.api.defaults import completed
-from labsupport.engine.embedded.api.mesh import Mesh, stamp, uid
-from labsupport.engine.embedded.api.workloads import NODE_ADDRESS, WorkloadView
+from labsupport.engine.embedded.api.mesh import Mesh, stamp
+from labsupport.engine.embedded.api.workloads import WorkloadView
 from labsupport.engine.embedded.builtin import INGRESS_GATEWAY, ROOT_NAMESPACE
+from labsupport.engine.embedded.pods.identity import NODE_ADDRESS, uid
 from labsupport.model import Deployment, Resource, Service
 from labsupport.records import JsonObject, Ref
 

@@ -6,16 +6,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from labsupport.controlplane.desired import Key, key_of
-from labsupport.engine.embedded.api.mesh import Mesh, stamp, uid
+from labsupport.engine.additions import PROXY
+from labsupport.engine.embedded.api.mesh import Mesh, stamp
+from labsupport.engine.embedded.pods.identity import NODE, NODE_ADDRESS, uid
 from labsupport.engine.embedded.pods.pods import LivePod
+from labsupport.engine.embedded.processes.keeper import Keeper
 from labsupport.engine.podtemplate import pod_template
 from labsupport.model import Deployment, Resource, Service
 from labsupport.records import Json, JsonObject
 
-__all__ = ["NODE", "NODE_ADDRESS", "PROXY", "WorkloadView"]
+__all__ = ["PROXY", "WorkloadView"]
 
-NODE, NODE_ADDRESS = "workshop", "127.0.0.1"
-PROXY = "istio-proxy"
 REVISION = "deployment.kubernetes.io/revision"
 # As Kubernetes' default revisionHistoryLimit, and the present one.
 _HISTORY = 11
@@ -241,7 +242,10 @@ class WorkloadView:
             _condition(kind, pod.ready or kind not in ("Ready", "ContainersReady"), since)
             for kind in ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
         ]
-        containers = [_container_status(pod, container, pod.app) for container in spec["containers"]]
+        keepers = {app.planned.container: app.keeper for app in pod.apps}
+        if pod.envoy is not None:
+            keepers[PROXY] = pod.envoy.keeper
+        containers = [_running(pod, container, keepers.get(container["name"])) for container in spec["containers"]]
         status: JsonObject = {
             "phase": "Running" if all(entry["started"] for entry in containers) else "Pending",
             "conditions": conditions,
@@ -254,8 +258,10 @@ class WorkloadView:
             "qosClass": "Burstable" if any(entry.get("resources") for entry in spec["containers"]) else "BestEffort",
         }
         if spec.get("initContainers"):
-            sidecar = pod.envoy.keeper if pod.envoy is not None else None
-            status["initContainerStatuses"] = [_container_status(pod, spec["initContainers"][0], sidecar)]
+            status["initContainerStatuses"] = [
+                _running(pod, container, keepers.get(PROXY)) if container["name"] == PROXY else _ended(pod, container)
+                for container in spec["initContainers"]
+            ]
         return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
 
     def _event(self, pod: LivePod) -> JsonObject:
@@ -352,12 +358,32 @@ def _pod_spec(pod: LivePod, owner: JsonObject | None) -> JsonObject:
     account = pod.info.service_account
     spec = {"serviceAccountName": account, "serviceAccount": account, **spec, "nodeName": NODE}
     spec = {"enableServiceLinks": True, "preemptionPolicy": "PreemptLowerPriority", "priority": 0, **spec}
-    return {"initContainers": [dict(_SIDECAR)], **spec} if pod.info.injected else spec
+    if not pod.info.injected:
+        return spec
+    # What the manifest says of the sidecar's container is for the webhook alone.
+    own = {
+        field: [container for container in spec.get(field) or () if container["name"] != PROXY]
+        for field in ("initContainers", "containers")
+    }
+    return {**spec, "initContainers": [dict(_SIDECAR), *own["initContainers"]], "containers": own["containers"]}
 
 
-def _container_status(pod: LivePod, container: Mapping[str, Json], keeper: Json) -> JsonObject:
-    if keeper is None and pod.envoy is not None and container["name"] == PROXY:
-        keeper = pod.envoy.keeper
+def _ended(pod: LivePod, container: Mapping[str, Json]) -> JsonObject:
+    """The status of an init container that has nothing to do here."""
+    at = stamp(pod.created)
+    return {
+        "name": container["name"],
+        "image": container.get("image", ""),
+        "imageID": "",
+        "ready": True,
+        "restartCount": 0,
+        "started": False,
+        "state": {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": at, "finishedAt": at}},
+        "lastState": {},
+    }
+
+
+def _running(pod: LivePod, container: Mapping[str, Json], keeper: Keeper | None) -> JsonObject:
     process = keeper.process if keeper is not None else None
     running = process is not None and process.running
     waiting = {"reason": "CrashLoopBackOff" if keeper is not None and keeper.restarts else "ContainerCreating"}

@@ -14,10 +14,11 @@ from labsupport.engine.embedded.api.defaults import completed, without_defaults
 from labsupport.engine.embedded.api.judging import forbidden, judged
 from labsupport.engine.embedded.api.kinds import ApiKind
 from labsupport.engine.embedded.api.managers import Change, applied, updated, without
-from labsupport.engine.embedded.api.mesh import Mesh, stamp, uid
+from labsupport.engine.embedded.api.mesh import Mesh, stamp
 from labsupport.engine.embedded.api.patches import APPLY, apply_patch
 from labsupport.engine.embedded.api.versions import Versions
 from labsupport.engine.embedded.api.view import written_content
+from labsupport.engine.embedded.pods.identity import uid
 from labsupport.engine.patching import placed
 from labsupport.errors import ConfigRejectedError, EngineError, LabError, ManifestError, WaitTimeoutError
 from labsupport.model import Resource

@@ -5,30 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import secrets
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.envoy import admin, binary
-from labsupport.engine.embedded.envoy.ads import AdsServer
-from labsupport.engine.embedded.pods.probes import healthy, listening
-from labsupport.engine.embedded.pods.programs import Programs
+from labsupport.engine.embedded.pods.apps import App, Planned
+from labsupport.engine.embedded.pods.mounting import write_volumes
+from labsupport.engine.embedded.pods.probes import listening
+from labsupport.engine.embedded.pods.workplace import Workplace, log_name
 from labsupport.engine.embedded.processes import ports, rundir
 from labsupport.engine.embedded.processes.keeper import Keeper
-from labsupport.engine.embedded.processes.spawner_client import Process, Spawner
+from labsupport.engine.embedded.processes.spawner_client import Process
+from labsupport.engine.podfiles import VolumeFile
 from labsupport.errors import StorageError
 from labsupport.records import Pod as PodRecord
 
-__all__ = ["CLIENT", "Addresses", "EnvoyUnit", "LivePod", "Workplace", "pod_suffix"]
+__all__ = ["Addresses", "EnvoyUnit", "LivePod", "pod_suffix"]
 
 # Kubernetes' alphabet for generated names: no vowels, so no words, and nothing that looks like something else.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _POD_NETWORK = "10.244."
-CLIENT = "client"
-APP_LOG, ENVOY_LOG = "app.log", "envoy.log"
+ENVOY_LOG = "envoy.log"
 
 
 def pod_suffix() -> str:
@@ -70,33 +70,6 @@ class Addresses:
         """The local port that stands for a port of a pod, as others call it."""
         pod = self._pods.get(ip)
         return int(self.refusing) if pod is None else pod.called_at(number, int(self.refusing))
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """What pods need to run: where, who starts their processes, and who configures their proxies."""
-
-    folder: Path
-    programs: Programs
-    spawner: Spawner
-    ads: AdsServer
-    changed: Callable[[], None]
-    # Load clients listen on a port that everybody on this machine can reach, and obey whoever knows this.
-    run_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
-
-    def make_folder(self, name: str) -> Path:
-        """A fresh folder for the files of one pod.
-
-        Raises:
-            StorageError: it cannot be made or written.
-        """
-        folder = self.folder / name
-        with rundir.explained(self.folder):
-            folder.mkdir(mode=0o700)
-            # Fails now if the disk is full, instead of silently when the first line of a log is lost.
-            (folder / APP_LOG).write_bytes(b"\0" * 4096)
-            (folder / APP_LOG).write_bytes(b"")
-        return folder
 
 
 class EnvoyUnit:
@@ -185,13 +158,12 @@ class LivePod:
         place: where it runs.
         addresses: of the lab; the pod adds itself.
         info: what the control plane knows of it; ``ready`` is kept up to date here.
+        created: when it was made, in seconds since the epoch; now by default.
         digest: of its template; empty for the gateway.
-        image: the program; empty for the gateway, which has none.
-        listens: ports on which the program listens; None if nothing says which.
+        programs: what its containers run; none for the gateway.
         concurrency: worker threads of its Envoy.
         grace_s: how long requests may take when it ends.
-        env: its program's environment, completed here.
-        proxy: HTTP proxy of a program without a sidecar.
+        proxy: HTTP proxy of programs without a sidecar.
     """
 
     def __init__(
@@ -201,12 +173,11 @@ class LivePod:
         info: PodInfo,
         *,
         role: str = "sidecar",
+        created: float | None = None,
         digest: str = "",
-        image: str = "",
-        listens: tuple[int, ...] | None = None,
+        programs: Sequence[Planned] = (),
         concurrency: int = 1,
         grace_s: float = 30.0,
-        env: Mapping[str, str] | None = None,
         proxy: str = "",
     ) -> None:
         self._place = place
@@ -214,24 +185,24 @@ class LivePod:
         self._info = info
         self.role = role
         self.digest = digest
-        self.image = image
         self.concurrency = concurrency
         self.grace_s = grace_s
-        self.created = time.time()
+        self.created = time.time() if created is None else created
         self.announced = False
         self.terminating = False
         self.folder = place.make_folder(info.name)
-        self._listens = listens
-        self.app_port = ports.reserve()
         self.outbound = ports.reserve()
         self.listeners: dict[int, ports.ReservedPort] = {}
         self.node = binary.node_id(role, info.ip, info.name, info.namespace)
-        self._env = dict(env or {})
-        self._proxy = f"http://{ports.LOOPBACK}:{self.outbound.number}" if info.injected else proxy
-        self.app: Keeper | None = None
+        proxy = f"http://{ports.LOOPBACK}:{self.outbound.number}" if info.injected else proxy
+        self.apps = [
+            App(place, planned, self.folder / log_name(index), proxy=proxy, grace_s=grace_s)
+            for index, planned in enumerate(programs)
+        ]
         self.envoy: EnvoyUnit | None = None
         addresses.add(self)
-        addresses.own(self.app_port.number, info.name, sidecar=False)
+        for app in self.apps:
+            addresses.own(app.port.number, info.name, sidecar=False)
         addresses.own(self.outbound.number, info.name, sidecar=True)
 
     def start(self) -> None:
@@ -245,19 +216,28 @@ class LivePod:
                 concurrency=self.concurrency,
                 metadata={"NAME": self._info.name, "NAMESPACE": self._info.namespace},
             )
-        if self.image:
-            self.app = Keeper(self._start_app, self._app_ready, self._place.changed)
+        for app in self.apps:
+            app.start()
 
-    async def _app_ready(self) -> None:
-        if "\ndef create_server(" in self._program.read_text(encoding="utf-8"):
-            # It does not speak HTTP, so there is nothing to ask it.
-            await listening(self.app_port.number)
-        else:
-            await healthy(self.app_port.number, tls=bool(self._env.get("TLS_CERT")))
+    def make_files(self, volumes: Mapping[str, Mapping[str, VolumeFile]]) -> None:
+        """Write the files of its volumes, before it is started.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        write_volumes(self.folder / "volumes", volumes)
+        for index, app in enumerate(self.apps):
+            app.mount(self.folder / "volumes", self.folder / f"root-{index}")
 
     @property
-    def _program(self) -> Path:
-        return self._place.programs.path(self.image)
+    def image(self) -> str:
+        """Its first program; empty for the gateway, which has none."""
+        return self.apps[0].planned.program if self.apps else ""
+
+    @property
+    def client(self) -> App | None:
+        """The load client among its programs."""
+        return next((app for app in self.apps if app.is_client), None)
 
     @property
     def info(self) -> PodInfo:
@@ -273,7 +253,7 @@ class LivePod:
 
     @property
     def _keepers(self) -> list[Keeper]:
-        keepers = (self.app, self.envoy.keeper if self.envoy else None)
+        keepers = (*(app.keeper for app in self.apps), self.envoy.keeper if self.envoy else None)
         return [keeper for keeper in keepers if keeper is not None]
 
     @property
@@ -309,9 +289,10 @@ class LivePod:
         return self.listeners[number].number
 
     def app_at(self, number: int, refusing: int) -> int:
-        """The local port of its program, if that listens on this port of the pod."""
-        listens = bool(self.image) and (self._listens is None or number in self._listens)
-        return self.app_port.number if listens else refusing
+        """The local port of its program that listens on this port of the pod."""
+        # One that says where it listens comes before one of which nobody knows.
+        known = sorted(self.apps, key=lambda app: app.planned.listens is None)
+        return next((app.port.number for app in known if app.listens_at(number)), refusing)
 
     def called_at(self, number: int, refusing: int) -> int:
         """The local port at which others reach a port of this pod."""
@@ -342,30 +323,13 @@ class LivePod:
         elif graceful:
             # Its callers' proxies have dropped it; this is for what they had sent just before.
             await asyncio.sleep(0.1)
-        if self.app is not None:
-            await self.app.stop(grace_s=self.grace_s if graceful else 0.0)
+        await asyncio.gather(*(app.stop(grace_s=self.grace_s if graceful else 0.0) for app in self.apps))
         if self.envoy is not None:
             await self.envoy.keeper.stop()
         self._place.ads.remove(self.node)
         self._addresses.remove(self)
-        for port in (self.app_port, self.outbound, *self.listeners.values()):
+        for port in (self.outbound, *self.listeners.values()):
             port.close()
-
-    async def _start_app(self) -> Process:
-        proxies = {"HTTP_PROXY": self._proxy, "http_proxy": self._proxy} if self._proxy else {}
-        env = {
-            "PORT": str(self._listens[0] if self._listens else self.app_port.number),
-            **self._env,
-            **proxies,
-            **({"RUN_TOKEN": self._place.run_token} if self.image == CLIENT else {}),
-        }
-        return await self._place.spawner.start_app(
-            self._program,
-            env=env,
-            port=self.app_port.number,
-            log=self.folder / APP_LOG,
-            grace_s=self.grace_s,
-        )
 
 
 def check_storage(folder: Path) -> None:

@@ -7,15 +7,17 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from labsupport import paths
+from labsupport.engine.embedded.pods.mounting import FILES_ROOT
 from labsupport.engine.podtemplate import image_name
 from labsupport.errors import UsageError
+from labsupport.model.kinds.pods import Container
 from labsupport.model.schema.syntax import is_digits
 
 __all__ = ["Played", "Programs", "find_programs"]
@@ -41,29 +43,29 @@ class Played:
     env: Mapping[str, str] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
 
-    def ports(self, declared: int, env: Mapping[str, str]) -> tuple[int, ...] | None:
+    def ports(self, container: Container, env: Mapping[str, str]) -> tuple[int, ...] | None:
         """The ports of a pod on which the program listens; None if nothing says which.
 
         Args:
-            declared: the manifest's first container port; 0 if there is none.
-            env: the pod's environment.
+            container: whose first port is believed where nothing else says it.
+            env: its environment.
         """
         written = env.get("PORT", "")
         if is_digits(written):
             return (int(written),)
         if self.listens is not None:
             return self.listens
-        return (declared,) if declared else None
+        return (container.ports[0].container_port,) if container.ports else None
 
-    def environment(self, command: Sequence[str], args: Sequence[str], own: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, container: Container, own: Mapping[str, str]) -> dict[str, str]:
         """All variables of a program: what the image has built in, what its command says, and the manifest's own."""
-        return {**self.env, **(self.understood(command, args) or {}), **own}
+        return {**self.env, **(self.understood(container) or {}), **own}
 
-    def understood(self, command: Sequence[str], args: Sequence[str]) -> dict[str, str] | None:
+    def understood(self, container: Container) -> dict[str, str] | None:
         """The variables that a container's command and args stand for; None if they mean something else."""
-        if not command and not args:
+        if not container.command and not container.args:
             return {}
-        line = " ".join([*command, *args])
+        line = " ".join([*container.command, *container.args])
         matches = (re.fullmatch(pattern, line) for pattern in self.commands)
         return next((match.groupdict() for match in matches if match), None)
 
@@ -170,6 +172,11 @@ class Programs:
         """The file of a program; the course's own place for one that does not exist."""
         places = [folder / name / PROGRAM for folder in (self.course, *self.learners)]
         return next((place for place in places if place.is_file()), places[0])
+
+    def reads_files(self, image: str) -> bool:
+        """Whether the program of an image looks for files where volumes are mounted."""
+        name = self.name(image)
+        return bool(name) and FILES_ROOT in self.path(name).read_text(encoding="utf-8")
 
     def is_learners(self, name: str) -> bool:
         """Whether a program is the learner's own, of which nobody knows that it runs."""

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from labsupport.engine.embedded.pods.pods import Workplace
+from labsupport.engine.embedded.pods.workplace import Workplace
 from labsupport.engine.embedded.processes import rundir
 from labsupport.engine.embedded.processes.spawner_client import last_words
+from labsupport.engine.podtemplate import own_containers
 from labsupport.errors import Problem
-from labsupport.model import Resource
+from labsupport.model import Deployment, Resource
+from labsupport.model.kinds.pods import Container
 
 __all__ = ["Trials"]
 
@@ -41,29 +42,29 @@ class Trials:
         """
         problems: list[Problem] = []
         for resource in objects:
-            if resource.kind != "Deployment":
+            if not isinstance(resource, Deployment):
                 continue
-            container = resource.spec.template.spec.containers[0]  # type: ignore[attr-defined]
-            name = self._place.programs.name(container.image)
-            if not self._place.programs.is_learners(name):
-                continue
-            failure = await self._failure(self._place.programs.path(name), container, min(timeout_s, _LONGEST_S))
-            if failure:
-                path, origin = "spec.template.spec.containers[0].image", resource.origin
-                problems.append(
-                    Problem(
-                        f"the program of image {container.image!r} cannot be loaded: {failure}",
-                        origin.file,
-                        origin.document,
-                        origin.line_of(path),
-                        f"{resource.kind}/{resource.name}",
-                        path,
-                        "Correct the program, then apply this again",
+            for index, container in own_containers(resource.spec.template.spec):
+                name = self._place.programs.name(container.image)
+                if not self._place.programs.is_learners(name):
+                    continue
+                failure = await self._failure(self._place.programs.path(name), container, min(timeout_s, _LONGEST_S))
+                if failure:
+                    path, origin = f"spec.template.spec.containers[{index}].image", resource.origin
+                    problems.append(
+                        Problem(
+                            f"the program of image {container.image!r} cannot be loaded: {failure}",
+                            origin.file,
+                            origin.document,
+                            origin.line_of(path),
+                            f"{resource.kind}/{resource.name}",
+                            path,
+                            "Correct the program, then apply this again",
+                        )
                     )
-                )
         return problems
 
-    async def _failure(self, program: Path, container: Any, timeout_s: float) -> str:
+    async def _failure(self, program: Path, container: Container, timeout_s: float) -> str:
         # A variable that comes from a ConfigMap is there, with whatever value.
         env = {variable.name: variable.value or "" for variable in container.env}
         key, fingerprint = (program, tuple(sorted(env.items()))), _fingerprint(program.parent)

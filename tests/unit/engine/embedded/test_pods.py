@@ -11,8 +11,9 @@ import pytest
 
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.envoy.ads import AdsServer
-from labsupport.engine.embedded.pods.pods import Addresses, LivePod, Workplace
+from labsupport.engine.embedded.pods.pods import Addresses, LivePod
 from labsupport.engine.embedded.pods.programs import find_programs
+from labsupport.engine.embedded.pods.workplace import Workplace
 
 
 @pytest.fixture
@@ -28,12 +29,13 @@ def pod(tmp_path: Path) -> Iterator[LivePod]:
 def test_the_control_plane_sees_a_new_object_only_when_the_pod_has_changed(pod: LivePod) -> None:
     before = pod.info
     assert not before.ready
-    pod.app = SimpleNamespace(ready=True, stop=_nothing)
+    program = SimpleNamespace(keeper=SimpleNamespace(ready=True), stop=_nothing)
+    pod.apps.append(program)
     ready = pod.info
     assert ready.ready and ready is not before
     # What is made of a pod is found again by the object itself.
     assert pod.info is ready
-    pod.app.ready = False
+    program.keeper.ready = False
     assert pod.info == before
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from labsupport.engine.embedded.pods.programs import Played, Programs, find_programs
 from labsupport.errors import UsageError
+from labsupport.model.kinds.pods import Container, ContainerPort
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_a_command_line_is_understood_as_a_whole_or_not_at_all(
 ) -> None:
     (course / "played.toml").write_text(TABLE)
     played = find_programs().played("other")
-    assert played is not None and played.understood(command, args) == variables
+    assert played is not None and played.understood(Container(name="a", command=command, args=args)) == variables
 
 
 @pytest.mark.parametrize(
@@ -139,4 +140,7 @@ def test_a_command_line_is_understood_as_a_whole_or_not_at_all(
 def test_a_program_listens_where_its_image_does_unless_its_variable_says_otherwise(
     listens: tuple[int, ...] | None, declared: int, env: dict[str, str], ports: tuple[int, ...] | None
 ) -> None:
-    assert Played("web", listens).ports(declared, env) == ports
+    container = Container(
+        name="a", ports=[ContainerPort.model_validate({"containerPort": declared})] if declared else []
+    )
+    assert Played("web", listens).ports(container, env) == ports

@@ -252,13 +252,13 @@ def test_images_are_folders_with_a_program(images: Programs) -> None:
 
 
 def test_fields_without_effect_are_named_once(images: Programs) -> None:
-    container = ", resources: {}, imagePullPolicy: Always"
+    container = ", resources: {limits: {cpu: 1}}, imagePullPolicy: Always, stdin: false, lifecycle: {}"
     first = deployment(container=container)
     text = f"{first}---{first.replace('name: x', 'name: other', 1)}"
     told: set[str] = set()
-    assert notes(parse(read(text)), images, told) == ["no effect on the embedded mesh: imagePullPolicy, resources"]
+    assert notes(parse(read(text)), images, told) == ["no effect on the embedded mesh: resources, imagePullPolicy"]
     assert notes(parse(read(text)), images, told) == []
-    assert notes(parse(read(deployment(container=", resources: {}, tty: true"))), images, told) == [
+    assert notes(parse(read(deployment(container=", resources: {limits: {cpu: 1}}, tty: true"))), images, told) == [
         "no effect on the embedded mesh: tty"
     ]
 
