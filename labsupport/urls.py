@@ -19,7 +19,8 @@ __all__ = ["FORMS", "Scheme", "Target", "entrance_url", "is_address", "parse_url
 
 FORMS = (
     "gateway:/path, gateway:<port>/path, https://<host>[:port]/path or tcp://gateway:<port> (from outside, through the "
-    "ingress gateway), nodeport:<service>/path, loadbalancer:<service>/path or http://<service>[:port]/path"
+    "ingress gateway), nodeport:<service>/path, loadbalancer:<service>/path, http://<service>[:port]/path or "
+    "tcp://<service>:<port> (from inside the mesh)"
 )
 
 Scheme = Literal["http", "https", "tcp", "tls"]
@@ -42,8 +43,8 @@ class Target:
         port: port of the Service, 80 if the URL names none; 0 for ``nodeport``, which has one of its own, and for the
             gateway's default port.
         path: path with query, always beginning with ``/``; empty for ``tcp`` and ``tls``.
-        scheme: ``http``, ``https`` (HTTP in TLS), ``tcp`` (bytes) or ``tls`` (bytes in TLS); the latter three lead
-            to the gateway.
+        scheme: ``http``, ``https`` (HTTP in TLS), ``tcp`` (bytes) or ``tls`` (bytes in TLS). With TLS the URL does not
+            say where it leads: from outside to the gateway, from a pod to the host.
     """
 
     via: Literal["gateway", "nodeport", "service"]
@@ -74,7 +75,7 @@ class Target:
 
     def __str__(self) -> str:
         if self.scheme == "tcp":
-            return f"tcp://gateway:{self.port}"
+            return f"tcp://{self.service or 'gateway'}:{self.port}"
         if self.scheme in ("https", "tls"):
             return f"{self.scheme}://{self.authority}{self.path}"
         if self.via == "gateway":
@@ -93,6 +94,7 @@ def parse_url(url: str) -> Target:
             * ``gateway:/path`` or ``gateway:8081/path``: HTTP to the ingress gateway, port 80 unless it names one;
             * ``https://<host>[:port]/path``: the same in TLS, port 443; the host is the server name;
             * ``tcp://gateway:<port>`` or ``tls://<host>[:port]``: bytes to the gateway, in TLS for the latter;
+            * ``tcp://<service>:<port>``: bytes from inside the mesh; so are ``https://`` and ``tls://`` from a pod;
             * ``nodeport:<service>/path``: HTTP to a Service's node port;
             * ``loadbalancer:<service>/path``: the same, as load balancers lead to node ports;
             * ``http://<service>[:port]/path``: HTTP from inside the mesh.
@@ -175,18 +177,15 @@ def _gateway(rest: str, url: str) -> Target:
 
 
 def _bytes(scheme: Literal["tcp", "tls"], rest: str, url: str) -> Target:
-    form = "tcp://gateway:<port>" if scheme == "tcp" else "tls://<host>[:port]"
+    form = "tcp://gateway:<port> or tcp://<service>:<port>" if scheme == "tcp" else "tls://<host>[:port]"
     host, port, path = _place(rest, url, form)
     if path not in ("", "/"):
         raise UsageError(f"url={url!r}: a connection has no path. Write {form}, and what to send as body=...")
     if scheme == "tcp":
-        if host != "gateway":
-            raise UsageError(
-                f"url={url!r}: connections that are not HTTP reach the mesh through its gateway. Write "
-                f"tcp://gateway:{port or '<port>'}"
-            )
         if not port:
-            raise UsageError(f"url={url!r} names no port: write tcp://gateway:<port>")
+            raise UsageError(f"url={url!r} names no port: write tcp://{host}:<port>")
+        if host != "gateway":
+            return Target("service", host, port, "", "tcp")
         return Target("gateway", "", port, "", "tcp")
     return Target("gateway", host, port or 443, "", "tls")
 

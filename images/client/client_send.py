@@ -15,7 +15,7 @@ from typing import Any, Self
 import aiohttp
 from client_cookies import cookie_header, store_cookies
 from client_spec import RunSpec
-from client_tcp import exchange, prefix_of
+from client_tcp import exchange, misunderstood, prefix_of
 from client_tls import describe, explain
 from multidict import CIMultiDict
 from yarl import URL
@@ -252,6 +252,7 @@ class Sender:
         async with asyncio.timeout(spec.timeout_s):
             received, missing = await exchange(spec, self._context, opened)
         record["body"] = received[: MAX_BODY if spec.keep_body else MAX_ERROR_BODY]
+        missing = missing or misunderstood(spec.body or "", received)
         version = prefix_of(spec.body or "", received)
         if version:
             record["path"] = [["", version, ""]]

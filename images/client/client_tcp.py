@@ -8,7 +8,7 @@ from typing import Any
 
 from client_spec import RunSpec
 
-__all__ = ["exchange", "prefix_of"]
+__all__ = ["exchange", "misunderstood", "prefix_of"]
 
 MAX_LINE = 64 * 1024
 
@@ -51,6 +51,14 @@ async def exchange(spec: RunSpec, context: ssl.SSLContext | None, opened: Any) -
     finally:
         # Not waited for: a server that does not answer the farewell must not keep the run.
         writer.close()
+
+
+def misunderstood(sent: str, received: str) -> str:
+    """Why a reply is none: HTTP that answers what was no request. Empty if it is a reply."""
+    status, asked = received.split("\n", 1)[0].rstrip(), sent.split("\n", 1)[0].rstrip()
+    if status.startswith("HTTP/") and not asked.rpartition(" ")[2].startswith("HTTP/"):
+        return f"the other end speaks HTTP, and what was sent is no request to it: {status}"
+    return ""
 
 
 def prefix_of(sent: str, received: str) -> str:

@@ -49,7 +49,8 @@ class Engine(Protocol):
     Attributes:
         name: ``embedded`` or ``cluster``.
         namespace: the lab's namespace.
-        captures_all_traffic: whether sidecars get every connection of their pods, and not HTTP requests only.
+        captures_all_traffic: whether sidecars see the addresses that their pods call, and may pass on to them what
+            nobody knows; else they see names.
         counts_tries: whether access records say which try a request was.
         default_export_to: ``exportTo`` of rules and ServiceEntries that have none; Istio's default if empty.
     """

@@ -161,8 +161,10 @@ class _Gateway:
         return _connected(self.draft, self.catalog, client, self.pod, "gateway", kind, followed, self.ignored)
 
 
-def from_sidecar(draft: Draft, catalog: Catalog, client: Client, pod: Pod, service: KnownService | None) -> Explanation:
-    """Explain a connection of a pod's program that is not plain HTTP, where the sidecar gets every connection.
+def from_sidecar(
+    draft: Draft, catalog: Catalog, client: Client, pod: Pod, service: KnownService | None, captured: bool
+) -> Explanation:
+    """Explain a connection of a pod's program that is not plain HTTP, or that its sidecar does not take for it.
 
     Args:
         draft: the request.
@@ -170,11 +172,12 @@ def from_sidecar(draft: Draft, catalog: Catalog, client: Client, pod: Pod, servi
         client: the sidecar.
         pod: its pod.
         service: what the URL's host names on that port; None if nothing is known.
+        captured: whether what nobody knows may be passed on, as on a cluster.
     """
     scope = client.scope
     if service is None:
         reason = f"no service of the mesh that {pod.name} knows has host {draft.request.host} and port {draft.port}"
-        return draft.unknown(catalog, scope, pod, reason, captured=True)
+        return draft.unknown(catalog, scope, pod, reason, captured=captured)
     secure = draft.request.scheme == "https"
     by_name = is_tls(service.ports[draft.port])
     kind: RuleKind = "tls" if by_name else "tcp"
@@ -187,10 +190,10 @@ def from_sidecar(draft: Draft, catalog: Catalog, client: Client, pod: Pod, servi
         return _connected(draft, catalog, client, pod, "sidecar", kind, followed, ())
     if by_name and any(trace.verdict == "no match" and trace.entries for trace in followed.traces):
         reason = f"no tls rule for {service.hostname} has the server name {name or '(none: the client sends no TLS)'}"
-        return draft.unknown(catalog, scope, pod, reason, captured=True, rules=followed.traces)
+        return draft.unknown(catalog, scope, pod, reason, captured=captured, rules=followed.traces)
     if by_name and not connection.addresses and name not in service_names(service, pod.namespace):
         reason = f"port {draft.port} of {service.hostname} is TLS, and the client sends none"
-        return draft.unknown(catalog, scope, pod, reason, captured=True)
+        return draft.unknown(catalog, scope, pod, reason, captured=captured)
     port = next(iter(service.ports)) if len(service.ports) == 1 else draft.port
     destination = reach(catalog, client, service, "", port, 1.0, None)
     decision = f"No {kind} rule is about {service.hostname} here, so the service itself is the destination."

@@ -52,7 +52,7 @@ def explain(
         method: HTTP method.
         source: the pod that sends, a gateway's pod for what arrives there, or ``outside``.
         namespace: the namespace of objects that name none, and the one short names outside are read in.
-        captured: whether sidecars get every connection of their pods, as on a cluster, or HTTP requests only.
+        captured: whether sidecars see the addresses that their pods call, as on a cluster, or the names.
         certificate: whether a client outside shows a certificate of its own in TLS.
         default_export_to: ``exportTo`` of rules and ServiceEntries that have none; Istio's default if left out.
 
@@ -110,10 +110,14 @@ def _through_sidecar(draft: Draft, catalog: Catalog, pod: Pod, target: Target, c
     called = next((service for service in known.values() if host in service_names(service, pod.namespace)), None)
     detected = called is not None and called.ports[draft.port] == ""
     other = called is not None and not called.speaks_http(draft.port)
-    if captured and (other or (target.secure and (called is None or detected or other))):
-        return from_sidecar(draft, catalog, client, pod, called)
+    not_requests = target.secure or target.raw
+    if other or (not_requests and (called is None or detected)):
+        return from_sidecar(draft, catalog, client, pod, called, captured)
+    if not_requests:
+        reason = f"port {draft.port} of {target.service} speaks HTTP; write http://{target.service}:{draft.port}/"
+        return draft.unknown(catalog, scope, pod, reason, captured=captured)
     asked = draft.request.host
-    if captured and called is not None and detected and called.addresses and target.scheme == "http":
+    if captured and called is not None and detected and called.addresses:
         # A port whose protocol is detected has a listener of its own per service, where the Host does not count.
         asked = called.key
     if listener is not None and not speaks_http(listener, draft.port) and not captured:

@@ -286,7 +286,8 @@ class Lab:
             url: from outside ``gateway:/path``, ``gateway:<port>/path``, ``https://<host>[:port]/path`` (every host
                 leads to the gateway), ``tcp://gateway:<port>`` or ``tls://<host>[:port]`` (these send the body and
                 read what comes back), ``nodeport:<service>/path`` (or ``loadbalancer:...``), or an address
-                of ``urls()``; from inside ``http://<service>[:port]/path``.
+                of ``urls()``; from inside ``http://<service>[:port]/path``, ``tcp://<service>:<port>``, or
+                ``https://`` and ``tls://``, which the pod then speaks itself.
             count: how many requests; 1 if neither ``duration_s`` nor ``rate`` is given.
             duration_s: or for how many seconds to send.
             source: ``outside``, or the Deployment or pod (of image ``client``) that sends: ``"client"``,

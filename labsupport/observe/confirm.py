@@ -110,13 +110,16 @@ def compare(explanation: Explanation, response: Response, log: Sequence[AccessRe
 
 def _by_connection(explanation: Explanation, response: Response) -> tuple[bool | None, str]:
     """Of a connection no proxy writes a line with the request's id; only the client tells how it went."""
+    could = {pod for outcome in explanation.outcomes for pod in outcome.pods}
+    if response.body.startswith("HTTP/1.1 400"):
+        # A server that is reached says so, too, of what is no request to it.
+        refused = any(outcome.status == 400 for outcome in explanation.outcomes)
+        return refused or (None if could else False), "what answered speaks HTTP, and said 400"
     if response.outcome == "connection":
         # A server that does not speak what the client does closes it, too.
-        closes = any(outcome.kind in ("no_cluster", "no_endpoints", "connection") for outcome in explanation.outcomes)
+        closed = ("no_cluster", "no_endpoints", "connection", "unknown_destination")
+        closes = any(outcome.kind in closed for outcome in explanation.outcomes)
         return (True if closes else None), "the connection was closed without an answer"
-    if response.body.startswith("HTTP/1.1 400"):
-        return any(outcome.status == 400 for outcome in explanation.outcomes), "the gateway answered 400"
-    could = {pod for outcome in explanation.outcomes for pod in outcome.pods}
     pods = [hop.pod for hop in response.path[:1] if hop.pod]
     if pods:
         return pods[0] in could, f"{pods[0]} answered"
@@ -150,9 +153,20 @@ def _same(status: int, flags: str, record: AccessRecord) -> bool:
     return status == record.status and (not flags or flags in record.flags.split(","))
 
 
+def _passed_on(explanation: Explanation) -> bool:
+    """Whether the proxy passes a connection on, and reads no requests."""
+    if explanation.url.startswith(("tcp:", "tls:")):
+        return True
+    if explanation.chosen is not None:
+        return explanation.chosen.kind != "http"
+    if explanation.proxy_kind != "sidecar":
+        return False
+    # What follows a route table has the name of a route.
+    return explanation.url.startswith("https:") or (bool(explanation.destinations) and not explanation.route)
+
+
 def _by_client(explanation: Explanation, response: Response) -> tuple[bool | None, str]:
-    chosen = explanation.chosen
-    if explanation.url.startswith(("tcp:", "tls:")) or (chosen is not None and chosen.kind != "http"):
+    if _passed_on(explanation):
         return _by_connection(explanation, response)
     kinds = {outcome.kind for outcome in explanation.outcomes}
     if response.outcome == "timeout":

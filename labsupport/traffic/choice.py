@@ -33,13 +33,12 @@ def chosen_per(engine: Engine, spec: TrafficSpec) -> Choice:
         return "connection"
     pods = engine.pods()
     callers = [pod for pod in pods if spec.source in (pod.name, pod.workload)]
-    if target.via == "gateway":
+    if target.via == "gateway" and not (callers and target.secure):
         passed = _passed_by_gateway(engine, pods, target)
     elif callers and not any(pod.injected for pod in callers):
         return "connection"
     else:
-        # A sidecar of the embedded mesh gets HTTP only.
-        passed = bool(callers) and engine.captures_all_traffic and _passed_by_sidecar(engine, callers[0], target)
+        passed = bool(callers) and _passed_by_sidecar(engine, callers[0], target)
     return "connection" if passed else "request"
 
 

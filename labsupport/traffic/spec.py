@@ -151,10 +151,10 @@ def check_spec(spec: TrafficSpec, *, background: bool = False) -> TrafficSpec:
 def _check_target(spec: TrafficSpec) -> None:
     """What a URL's scheme allows, and from where."""
     target = parse_url(spec.url)
-    if target.scheme != "http" and spec.source != "outside":
+    if target.scheme == "tcp" and target.via == "gateway" and spec.source != "outside":
         raise UsageError(
-            f"url={spec.url!r} leads from outside to the gateway, and source={spec.source!r} is inside. Applications "
-            "behind a sidecar send plain HTTP: write http://<service>[:port]/path, or leave source out"
+            f"url={spec.url!r} leads from outside to the gateway, and source={spec.source!r} is inside. "
+            "Write tcp://<service>:<port>, or leave source out"
         )
     if spec.tls is not None and not target.secure:
         raise UsageError(f"url={spec.url!r} is not TLS, so tls has no place: write https://<host>/path")

@@ -31,7 +31,7 @@ def _namespace() -> str:
 NAMESPACE = _namespace()
 """The lab's namespace on the engine that the tests run on."""
 RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
-FROM_OUTSIDE = ("gateway:", "https:", "tcp:", "tls:")
+FROM_OUTSIDE = ("gateway:", "https:", "tcp://gateway", "tls:")
 
 
 def _service(name: str, selector: Mapping[str, str], *ports: tuple[int, int]) -> Json:

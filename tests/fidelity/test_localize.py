@@ -55,6 +55,7 @@ def site_of(resources: ProxyResources, role: str) -> Site:
         inbound={port: next(numbers) for port in sorted(wanted.inbound)},
         app={port: next(numbers) for port in sorted(wanted.inbound)},
         gateway={port: next(numbers) for port in sorted(wanted.gateway)},
+        captured={address: next(numbers) for address in sorted(wanted.captured)},
     )
 
 
@@ -105,6 +106,10 @@ def check(resources: ProxyResources, role: str) -> None:
     left_out = set(resources.clusters) - set(local.clusters) - {"PassthroughCluster", "InboundPassthroughCluster"}
     assert all(name.startswith("inbound|") and int(name.split("|")[1]) not in site.inbound for name in left_out)
     for name, cluster in local.clusters.items():
+        if name.startswith("connection|"):
+            (address,) = addresses(cluster["load_assignment"])
+            assert address["port_value"] in site.captured.values()
+            continue
         theirs = resources.clusters[name]
         if name.startswith("inbound|"):
             kept = {key: value for key, value in cluster.items() if key not in CAPTURED}
@@ -126,8 +131,10 @@ def check(resources: ProxyResources, role: str) -> None:
             assert matches(listener) == matches(resources.listeners[name])
             assert set(listener) - {"access_log"} == set(resources.listeners[name]) - {"access_log"}
     else:
-        assert set(resources.routes) - set(local.routes) == {name for name in resources.routes if not name.isdigit()}
-        assert set(local.scopes) == set(local.routes)
+        assert not any(name.isdigit() for name in set(resources.routes) - set(local.routes))
+        assert set(local.scopes) == {name for name in local.routes if name.isdigit()}
+        passed = local.listeners.keys() & {f"{address}_{port}" for address, port in site.captured}
+        assert len(passed) == len(site.captured)
         assert sum(name.startswith("outbound") for name in local.listeners) == 1
 
     for listener in local.listeners.values():

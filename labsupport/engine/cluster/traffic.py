@@ -75,8 +75,9 @@ class ClusterTraffic:
                 f"{spec.url} is a name inside the mesh, which nobody outside knows. Send from inside, such as "
                 'source="client", or through an entrance: gateway:/path or nodeport:<service>/path'
             )
-        if target.via == "service":
-            return self._sending(self._inside(spec.source), spec, f"http://{target.authority}{target.path}", None)
+        if target.via == "service" or (spec.source != "outside" and target.secure):
+            url = f"{target.scheme}://{target.authority}{target.path}"
+            return self._sending(self._inside(spec.source), spec, url, None)
         entrance = self._entrance(target)
         # Where TLS chooses by the host, the URL has one.
         authority = target.authority if target.service and target.via == "gateway" else entrance.authority

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from labsupport.controlplane.proxies import PodInfo
+from labsupport.controlplane.translate.http.tables import abbreviations
+from labsupport.controlplane.translate.names import outbound_cluster
 from labsupport.engine.embedded.control import ControlPlane, PlainView
 from labsupport.engine.embedded.envoy.kubeproxy import NodePort
 from labsupport.engine.embedded.pods.apps import CLIENT
@@ -16,6 +18,8 @@ from labsupport.engine.embedded.processes.spawner_client import Process
 from labsupport.engine.embedded.workloads import namespace_labels
 from labsupport.engine.podtemplate import pod_template
 from labsupport.model import Deployment, Resource, Service, parse
+from labsupport.model.hosts import CLUSTER_DOMAIN
+from labsupport.model.protocols import is_http, kubernetes_protocol
 from labsupport.model.reading.documents import read
 
 __all__ = ["GATEWAY_PORTS", "INGRESS_GATEWAY", "ROOT_NAMESPACE", "BuiltIn", "built_in_objects"]
@@ -56,6 +60,11 @@ def _opens_node_ports(service: Service) -> bool:
     return service.spec.opens_node_ports and not own
 
 
+def _cluster(service: Service, port: int) -> str:
+    """The cluster of a Service's port, as istiod names it."""
+    return outbound_cluster(f"{service.name}.{service.namespace}.svc.{CLUSTER_DOMAIN}", port)
+
+
 class BuiltIn:
     """Runs the gateway, the shared Envoy and the load client outside the mesh.
 
@@ -76,6 +85,7 @@ class BuiltIn:
         self.plain: EnvoyUnit | None = None
         self._plain_ports: dict[str, ports.ReservedPort] = {}
         self._node_ports: dict[tuple[str, str, int], tuple[int, ports.ReservedPort]] = {}
+        self._connections: dict[tuple[str, str, int], ports.ReservedPort] = {}
         self.outside_port = ports.reserve()
         self._outside: Process | None = None
         self.gateway: LivePod | None = None
@@ -145,7 +155,8 @@ class BuiltIn:
         listeners = {name: port.number for name, port in self._plain_ports.items()}
         if not listeners:
             listeners = {served_namespace: self._port_for(served_namespace) for (served_namespace, _, _) in served}
-        view = PlainView(f"sidecar~{_PLAIN}", listeners, tuple(served.values()))
+        opened = self._opened() if namespaces else ()
+        view = PlainView(f"sidecar~{_PLAIN}", listeners, (*served.values(), *opened))
         if view == self._control.plain:
             return
         self._control.plain = view
@@ -154,6 +165,34 @@ class BuiltIn:
             self._place.make_folder(_PLAIN)
             self._control.prepare_plain()
             self.plain = EnvoyUnit(self._place, _PLAIN, node=view.node, cluster=_PLAIN, concurrency=1)
+
+    def _opened(self) -> Iterator[NodePort]:
+        """What pods without a sidecar reach by opening connections: ports of Services that are not said to be HTTP."""
+        services = [resource for resource in self._control.objects if isinstance(resource, Service)]
+        for service, port in [(owner, port) for owner in services for port in owner.spec.ports]:
+            spoken = kubernetes_protocol(port.port, port.name, port.protocol, port.app_protocol)
+            if spoken == "UDP" or is_http(spoken):
+                continue
+            key = (service.namespace, service.name, port.port)
+            if key not in self._connections:
+                self._connections[key] = ports.reserve()
+                self._addresses.own(self._connections[key].number, _PLAIN, sidecar=True)
+            name = f"service_{service.namespace}_{service.name}_{port.port}"
+            yield NodePort(_cluster(service, port.port), name, self._connections[key].number)
+
+    def connection(self, host: str, port: int, namespace: str) -> int:
+        """The local port that leads to a Service as kube-proxy does; 0 if there is none.
+
+        Args:
+            host: name of the Service, as a pod calls it.
+            port: of the Service.
+            namespace: of the pod.
+        """
+        for (owner, name, number), reserved in self._connections.items():
+            hostname = f"{name}.{owner}.svc.{CLUSTER_DOMAIN}"
+            if number == port and host in (hostname, *abbreviations(hostname, namespace)):
+                return reserved.number
+        return 0
 
     def _port_for(self, namespace: str) -> int:
         if namespace not in self._plain_ports:
@@ -181,9 +220,8 @@ class BuiltIn:
                         kept.close()
                     kept = ports.reserve(port.node_port)
                     self._node_ports[key] = (port.node_port, kept)
-                cluster = f"outbound|{port.port}||{service.name}.{service.namespace}.svc.cluster.local"
                 name = f"nodeport_{service.namespace}_{service.name}_{port.port}"
-                served[key] = NodePort(cluster, name, kept.number)
+                served[key] = NodePort(_cluster(service, port.port), name, kept.number)
         for key in [key for key, (written, _) in self._node_ports.items() if written and key not in served]:
             # Another Service may want that number.
             self._node_ports.pop(key)[1].close()
@@ -222,6 +260,7 @@ class BuiltIn:
         if self._control.plain is not None:
             self._place.ads.remove(self._control.plain.node)
             self._control.plain = None
-        for port in (*self._plain_ports.values(), *(port for _, port in self._node_ports.values())):
+        node_ports = (port for _, port in self._node_ports.values())
+        for port in (*self._plain_ports.values(), *node_ports, *self._connections.values()):
             port.close()
-        self._plain_ports, self._node_ports = {}, {}
+        self._plain_ports, self._node_ports, self._connections = {}, {}, {}

@@ -23,12 +23,15 @@ from labsupport.controlplane.snapshot import Snapshot, build
 from labsupport.controlplane.translate import translate
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.tables import sidecar_tables
+from labsupport.engine.embedded.connections import Called, called, called_by_name, with_requests
+from labsupport.engine.embedded.envoy import captured
 from labsupport.engine.embedded.envoy.ads import AdsServer, Delivery
+from labsupport.engine.embedded.envoy.captured import Address
 from labsupport.engine.embedded.envoy.kubeproxy import NodePort, balance
 from labsupport.engine.embedded.envoy.localize import LocalizedResources, LocalResources, Site, localize, needs
 from labsupport.engine.embedded.pods.pods import Addresses, LivePod
 from labsupport.errors import ConfigRejectedError, ManifestError, WaitTimeoutError
-from labsupport.model import Resource
+from labsupport.model import Resource, Service
 from labsupport.records import JsonObject
 
 __all__ = ["ControlPlane", "PlainView", "Published"]
@@ -37,18 +40,33 @@ __all__ = ["ControlPlane", "PlainView", "Published"]
 _RULELESS = frozenset(("Namespace", "Service", "ConfigMap", "Deployment"))
 
 
-def _view(registry: Registry, proxy: Proxy) -> ProxyResources:
-    """Istiod's configuration of a proxy, with a table for every port on which it would detect the protocol.
+def _view(registry: Registry, proxy: Proxy) -> tuple[ProxyResources, Mapping[Address, Called]]:
+    """Istiod's configuration of a proxy, and what its pod calls by opening connections, by name and port.
 
     A Service port without a protocol in its name has a listener and a table of its own in a pod, which are found by
-    the captured address. A proxy request names its host instead, as in the table of a port.
+    the captured address. A proxy request names its host instead, as in the table of a port: every port has one.
     """
     resources = translate(registry, proxy)
+    if proxy.role == "gateway":
+        return resources, {}
+    context = Context(registry, proxy)
     detected = {name.rpartition(":")[2] for name in resources.routes if ":" in name} - resources.routes.keys()
-    if proxy.role == "gateway" or not detected:
-        return resources
-    tables = sidecar_tables(Context(registry, proxy), sorted(detected))
-    return replace(resources, routes={**resources.routes, **tables})
+    if detected:
+        tables = sidecar_tables(context, sorted(detected))
+        resources = replace(resources, routes={**resources.routes, **tables})
+    addresses = captured.addresses(resources.listeners)
+    if not addresses:
+        return resources, {}
+    ports = called(context, addresses)
+    return with_requests(resources, context, ports), called_by_name(ports)
+
+
+def _spoken(resource: Resource) -> Resource:
+    """A Service with HTTP on all its ports: kube-proxy knows of no protocols, and programs ask their HTTP proxy."""
+    if not isinstance(resource, Service):
+        return resource
+    ports = [port.model_copy(update={"app_protocol": "http"}) for port in resource.spec.ports]
+    return resource.model_copy(update={"spec": resource.spec.model_copy(update={"ports": ports})})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +115,7 @@ class ControlPlane:
         self._memo = LocalizedResources()
         self._balanced = Memo(limit=1)
         self._credentials: dict[str, tuple[Credential, ...]] = {}
+        self._called: dict[str, Mapping[Address, Called]] = {}
         self._lock = asyncio.Lock()
         self._revision = 0
         self._published = -1
@@ -209,7 +228,7 @@ class ControlPlane:
 
     def _snapshot(self, pod: LivePod, registry: Registry) -> Snapshot:
         role = "gateway" if pod.role == "gateway" else "sidecar"
-        resources = _view(registry, Proxy(role, pod.info))  # type: ignore[arg-type]
+        resources, self._called[pod.name] = _view(registry, Proxy(role, pod.info))  # type: ignore[arg-type]
         if role == "gateway":
             problems = conflicts(resources.listeners, self.objects, pod.info)
             if problems:
@@ -223,6 +242,7 @@ class ControlPlane:
             inbound={port: pod.listener(port) for port in wanted.inbound},
             app={port: pod.app_at(port, refusing) for port in wanted.inbound},
             gateway={port: pod.listener(port) for port in wanted.gateway},
+            captured={address: pod.connection(address) for address in sorted(wanted.captured)},
         )
         local = localize(resources, site, self._memo)
         secrets = self._secrets(pod, local)
@@ -253,6 +273,10 @@ class ControlPlane:
         """The credentials that a pod's proxy refers to, as they were when its configuration was last made."""
         return self._credentials.get(pod.name, ())
 
+    def called(self, pod: LivePod, host: str, port: int) -> Called | None:
+        """What a pod's program reaches by opening a connection, as its proxy's configuration was last made."""
+        return self._called.get(pod.name, {}).get((host.lower(), port))
+
     def _local(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Local ports of pods; what a ServiceEntry names on this machine keeps its address, and all else is refused."""
         return {(ip, port): self._addresses.port(ip, port) for ip, port in wanted if not ip.startswith("127.")}
@@ -264,13 +288,13 @@ class ControlPlane:
         return self._balanced.get("balance", inputs, (), lambda: self._make_balance(plain, objects))
 
     def _make_balance(self, plain: PlainView, objects: Sequence[Resource]) -> LocalResources:
-        registry = self._registry(objects)
+        registry = self._registry([_spoken(resource) for resource in objects])
         views: dict[str, ProxyResources] = {}
         endpoints: dict[tuple[str, int], int] = {}
         for namespace in plain.listeners:
             # A caller that is no pod: only its namespace matters, which decides what short names mean.
             client = PodInfo("kube-proxy", namespace, "")
-            views[namespace] = _view(registry, Proxy("sidecar", client))
+            views[namespace], _ = _view(registry, Proxy("sidecar", client))
             endpoints |= self._local(needs(views[namespace], "sidecar").endpoints)
         return balance(
             views, endpoints=endpoints, listeners=plain.listeners, node_ports=plain.node_ports, memo=self._memo

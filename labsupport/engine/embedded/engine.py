@@ -285,12 +285,15 @@ class EmbeddedEngine:
         port, token = self._call("source", spec.source)
         connect_to = None
         url = f"{target.scheme}://{target.authority}{target.path}"
-        if target.via == "service":
+        if target.via == "service" or (spec.source != "outside" and target.secure):
             if spec.source == "outside":
                 raise UsageError(
                     f"{spec.url} is a name inside the mesh, which nobody outside knows. Send from inside, such as "
                     'source="client", or through an entrance: gateway:/path or nodeport:<service>/path'
                 )
+            plain = target.scheme == "http"
+            local = self._call("connection", spec.source, target.service, target.port, http=plain)
+            connect_to = f"127.0.0.1:{local}" if local else None
         elif target.via == "gateway":
             number = target.gateway_port
             host = target.service or "localhost"

@@ -100,6 +100,26 @@ class Questions:
             raise EngineError(f"pod {pod.name} is not ready; its last words: {pod.last_words or '(none)'}")
         return client.port.number, self._place.run_token
 
+    async def connection(self, name: str, host: str, port: int, *, http: bool) -> int:
+        """The local port to which a pod's load client opens a connection to a service; 0 where it asks its HTTP proxy.
+
+        It refuses connections where the mesh would lead nowhere.
+
+        Args:
+            name: the pod, or the Deployment of it.
+            host: name of the service, as the pod calls it.
+            port: of the service.
+            http: whether the client speaks plain HTTP.
+        """
+        pod = self._pod(name)
+        refusing = int(self._addresses.refusing)
+        if not pod.info.injected:
+            return 0 if http else self._built_in.connection(host, port, pod.info.namespace) or refusing
+        called = self._control.called(pod, host, port)
+        if http and (called is None or called.detected):
+            return 0
+        return pod.connection(called.address) if called is not None else refusing
+
     async def entrances(self) -> dict[str, Entrance]:
         """Ways in from outside: ``gateway`` (port 80), ``gateway:<port>`` for what Gateways open, node ports."""
         ways = {}

@@ -138,16 +138,6 @@ def _virtual_service(virtual_service: VirtualService, images: Programs) -> Itera
                 f"Envoy has no redirect with status {code}; it would refuse the whole table, on a cluster too",
                 f"Use {', '.join(str(known) for known in _REDIRECT_CODES)}",
             )
-    in_mesh = not virtual_service.spec.gateways or "mesh" in virtual_service.spec.gateways
-    if not in_mesh:
-        return
-    for field, rules in (("tcp", virtual_service.spec.tcp), ("tls", virtual_service.spec.tls)):
-        if rules:
-            yield (
-                f"spec.{field}",
-                f"{field} rules of sidecars need captured connections, and here HTTP alone reaches a sidecar",
-                f"Bind it to a gateway only, where {field} rules do run. {CLUSTER}",
-            )
 
 
 @_of_kind.register

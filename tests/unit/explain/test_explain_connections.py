@@ -159,8 +159,13 @@ def test_sidecars_that_get_every_connection_follow_tcp_rules(tier: str, host: st
     assert [item.host.partition(".")[0] for item in seen.destinations] == [host]
 
 
-def test_sidecars_that_get_only_http_do_not_know_other_ports() -> None:
-    assert ask(BYTES, url="http://db:3306/").outcomes[0].kind == "unknown_destination"
+def test_where_nothing_unknown_is_passed_on_other_ports_are_the_same() -> None:
+    for url in ("http://db:3306/", "tcp://db:3306"):
+        assert ask(BYTES, url=url) == ask(BYTES, url=url, captured=True)
+    unknown = ask(BYTES, url="tcp://nobody:3306")
+    assert unknown.outcomes[0].kind == "unknown_destination"
+    assert "passes it on" not in unknown.decision
+    assert "passes it on" in ask(BYTES, url="tcp://nobody:3306", captured=True).decision
 
 
 def test_tls_of_a_program_is_told_by_its_server_name() -> None:

@@ -42,11 +42,10 @@ spec:
 
 
 class Mesh(SmallEngine):
-    def __init__(self, *, captures: bool = True) -> None:
+    def __init__(self) -> None:
         gateway = Pod("gateway-1", "default", "istio-ingressgateway", labels={"istio": "ingressgateway"})
         callers = [Pod("client-1", "default", "client", injected=True), Pod("bare-1", "default", "bare")]
         super().__init__(pods=[gateway, *callers])
-        self.captures_all_traffic = captures
         self.apply(model.parse(documents.read(OBJECTS, file="mesh.yaml")))
 
 
@@ -63,16 +62,14 @@ class Mesh(SmallEngine):
         ("nodeport:web/name", "outside", "connection"),
         ("http://web:8080/name", "client", "request"),
         ("http://web:9000/name", "client", "connection"),
+        ("tcp://web:9000", "client", "connection"),
+        ("https://web:9000/", "client", "connection"),
         ("http://web:8080/name", "bare", "connection"),
         ("http://web:8080/name", "bare-1", "connection"),
     ],
 )
 def test_where_a_proxy_reads_requests_each_is_a_choice_and_else_a_connection(url: str, source: str, per: str):
     assert chosen_per(Mesh(), TrafficSpec(url, source, count=1)) == per
-
-
-def test_a_sidecar_that_gets_http_only_chooses_for_each_request():
-    assert chosen_per(Mesh(captures=False), TrafficSpec("http://web:9000/name", "client", count=1)) == "request"
 
 
 def kept(count: int, connections: int, per: str = "connection") -> Observations:

@@ -69,7 +69,7 @@ def test_a_way_through_the_gateway_has_a_port_and_a_scheme():
         ("gateway:70000/x", "1 to 65535"),
         ("https:///x", "names no service"),
         ("https://shop.example:x/", "1 to 65535"),
-        ("tcp://web:9000", "tcp://gateway:9000"),
+        ("tcp://web", "tcp://web:<port>"),
         ("tcp://gateway", "tcp://gateway:<port>"),
         ("tcp://gateway:9000/x", "body="),
         ("gateway:name", "gateway:/name"),
@@ -217,7 +217,7 @@ KEY = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
     [
         ("gateway:/", {"tls": Tls(ca=PEM)}, "not TLS"),
         ("http://web/", {"tls": Tls(version="1.2"), "source": "client"}, "not TLS"),
-        ("https://a.example/", {"source": "client"}, "inside"),
+        ("tcp://gateway:9000", {"source": "client", "body": "x"}, "inside"),
         ("https://a.example/", {"tls": Tls(ca="no certificate")}, "tls: ca"),
         ("https://a.example/", {"tls": Tls(version="1.4")}, "version="),
         ("https://a.example/", {"tls": Tls(certificate=(PEM, ""))}, "belong together"),

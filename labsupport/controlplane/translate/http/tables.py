@@ -19,7 +19,7 @@ from labsupport.model.protocols import is_http_or_sniffed
 from labsupport.model.schema.syntax import is_ip
 from labsupport.records import JsonObject
 
-__all__ = ["MAX_BODY", "abbreviations", "route_config", "sidecar_tables"]
+__all__ = ["MAX_BODY", "abbreviations", "catch_all", "route_config", "service_names", "sidecar_tables"]
 
 MAX_BODY = 1024 * 1024
 """Istio raises the limit for bodies of direct responses to 1 MiB."""
@@ -59,7 +59,7 @@ def sidecar_tables(context: Context, names: Sequence[str]) -> dict[str, JsonObje
             asked = [host for host in hosts_by_port[port] if name in host["domains"] or before in host["domains"]]
             virtual_hosts = [{**host, "domains": ["*"]} for host in asked] if len(asked) == 1 else asked
         else:
-            virtual_hosts = [*hosts_by_port[port], _catch_all(context)]
+            virtual_hosts = [*hosts_by_port[port], catch_all(context)]
         tables[name] = route_config(name, virtual_hosts)
     return tables
 
@@ -250,7 +250,12 @@ def abbreviations(host: str, namespace: str) -> list[str]:
     return [*shorter, host[:position], f"{host[:position]}.svc"]
 
 
-def _catch_all(context: Context) -> JsonObject:
+def service_names(context: Context, service: ServiceRecord) -> list[str]:
+    """All names a service is called by from the proxy's namespace, its addresses included."""
+    return _domains(context, service, 0)[0]
+
+
+def catch_all(context: Context) -> JsonObject:
     """What happens to requests for hosts that are not in the mesh (``outboundTrafficPolicy``)."""
     if context.outbound_traffic_policy == "ALLOW_ANY":
         name = "allow_any"

@@ -116,22 +116,24 @@ def local_address(port: int) -> JsonObject:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def access_log(direction: str) -> list[JsonObject]:
+def access_log(direction: str, *, unless_route: str = "") -> list[JsonObject]:
     """An access log in JSON lines, in the working directory of the Envoy.
 
     Args:
         direction: ``outbound``, ``inbound`` or ``gateway``; part of each line.
+        unless_route: leave requests out that follow routes of this name.
     """
-    return [
-        {
-            "name": "envoy.access_loggers.file",
-            "typed_config": {
-                "@type": f"{TYPE}extensions.access_loggers.file.v3.FileAccessLog",
-                "path": ACCESS_LOG,
-                "log_format": {"json_format": {**_FORMAT, "direction": direction}},
-            },
-        }
-    ]
+    log: JsonObject = {
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": f"{TYPE}extensions.access_loggers.file.v3.FileAccessLog",
+            "path": ACCESS_LOG,
+            "log_format": {"json_format": {**_FORMAT, "direction": direction}},
+        },
+    }
+    if unless_route:
+        log["filter"] = _when(f"!has(xds.route_name) || xds.route_name != '{unless_route}'")
+    return [log]
 
 
 def connection_log(direction: str, *, flag: str = "") -> list[JsonObject]:
@@ -174,17 +176,22 @@ def adapted(manager: Mapping[str, Any], direction: str) -> JsonObject:
 def local_reply(condition: str, status: int, header: str, value: str) -> JsonObject:
     """Give replies that Envoy makes itself, if they meet a CEL condition, a status and a header."""
     return {
-        "filter": {
-            "extension_filter": {
-                "name": "envoy.access_loggers.extension_filters.cel",
-                "typed_config": {
-                    "@type": f"{TYPE}extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-                    "expression": condition,
-                },
-            }
-        },
+        "filter": _when(condition),
         "status_code": status,
         "headers_to_add": [{"header": {"key": header, "value": value}}],
+    }
+
+
+def _when(condition: str) -> JsonObject:
+    """A filter of log lines by a CEL condition."""
+    return {
+        "extension_filter": {
+            "name": "envoy.access_loggers.extension_filters.cel",
+            "typed_config": {
+                "@type": f"{TYPE}extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                "expression": condition,
+            },
+        }
     }
 
 

@@ -1,8 +1,9 @@
 """The one step that only the embedded mesh has: from istiod's configuration to proxies that share one machine.
 
 On a cluster every pod has an address of its own, and iptables brings its traffic to its sidecar. Here all pods share
-127.0.0.1, so addresses become local ports, and the shape of the listeners changes: one HTTP proxy listener instead of
-captured outbound connections, one inbound listener per port instead of a captured one that matches by destination.
+127.0.0.1, so addresses become local ports, and the shape of the listeners changes: one HTTP proxy listener for
+requests, one listener for each address that connections are opened to (``captured``), one inbound listener per port
+instead of a captured one that matches by destination.
 Clusters, endpoints, route tables and the connection managers' settings are istiod's.
 """
 
@@ -13,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from labsupport.controlplane.proxies import ProxyResources
-from labsupport.engine.embedded.envoy import httpconn
+from labsupport.controlplane.translate.listeners.chains import HTTP_INSPECTOR
+from labsupport.engine.embedded.envoy import captured, httpconn
 from labsupport.records import JsonObject
 
 __all__ = [
@@ -43,11 +45,13 @@ class Needs:
         endpoints: mesh addresses, as (pod address, port).
         inbound: ports on which the proxy's own pod is called.
         gateway: ports on which a gateway listens.
+        captured: addresses that the pod's program opens connections to.
     """
 
     endpoints: frozenset[tuple[str, int]]
-    inbound: frozenset[int]
-    gateway: frozenset[int]
+    inbound: frozenset[int] = frozenset()
+    gateway: frozenset[int] = frozenset()
+    captured: frozenset[captured.Address] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Site:
         inbound: listener by port of the pod.
         app: the program by port of the pod; a port that refuses connections where it does not listen.
         gateway: listener by port of the gateway pod.
+        captured: listener by address that the pod's program opens connections to.
     """
 
     role: Literal["sidecar", "gateway"]
@@ -69,6 +74,7 @@ class Site:
     inbound: Mapping[int, int] = field(default_factory=dict)
     app: Mapping[int, int] = field(default_factory=dict)
     gateway: Mapping[int, int] = field(default_factory=dict)
+    captured: Mapping[captured.Address, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +121,14 @@ def lb_addresses(assignment: Mapping[str, Any]) -> Iterator[JsonObject]:
                 yield address
 
 
-def _inbound_chains(listeners: Mapping[str, JsonObject]) -> Iterator[tuple[int, JsonObject]]:
-    """The plaintext filter chain of each port of the pod: the one with an HTTP connection manager if there are several.
+def _inbound_chains(listeners: Mapping[str, JsonObject]) -> Iterator[tuple[int, list[JsonObject]]]:
+    """The plaintext filter chains of each port of the pod: one for HTTP, one for connections, or both to choose from.
 
     istiod gives one inbound listener whose chains match on the captured destination port; chains for ports without a
-    Service, and for connections to the capturing port itself, have no use here.
+    Service, and for connections to the capturing port itself, have no use here. TLS that the program speaks itself
+    is passed on as other connections are.
     """
-    chosen: dict[int, JsonObject] = {}
+    chosen: dict[int, list[JsonObject]] = {}
     for listener in listeners.values():
         if listener.get("traffic_direction") != "INBOUND":
             continue
@@ -131,8 +138,7 @@ def _inbound_chains(listeners: Mapping[str, JsonObject]) -> Iterator[tuple[int, 
             port = match.get("destination_port")
             if not port or port == own or match.get("transport_protocol") == "tls":
                 continue
-            if port not in chosen or httpconn.http_connection_manager(chain["filters"]) is not None:
-                chosen[port] = chain
+            chosen.setdefault(port, []).append(chain)
     yield from sorted(chosen.items(), key=lambda item: item[0])
 
 
@@ -145,8 +151,9 @@ def needs(resources: ProxyResources, role: Literal["sidecar", "gateway"]) -> Nee
     }
     if role == "gateway":
         ports = (listener["address"]["socket_address"]["port_value"] for listener in resources.listeners.values())
-        return Needs(frozenset(addresses), frozenset(), frozenset(ports))
-    return Needs(frozenset(addresses), frozenset(port for port, _ in _inbound_chains(resources.listeners)), frozenset())
+        return Needs(frozenset(addresses), gateway=frozenset(ports))
+    inbound = frozenset(port for port, _ in _inbound_chains(resources.listeners))
+    return Needs(frozenset(addresses), inbound, captured=captured.addresses(resources.listeners))
 
 
 def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | None = None) -> LocalResources:
@@ -173,14 +180,27 @@ def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | N
     if site.role == "gateway":
         listeners = [_gateway_listener(listener, site.gateway) for listener in resources.listeners.values()]
         return LocalResources(clusters, endpoints, _named(listeners), {}, dict(resources.routes))
+    passing = [captured.listener(resources.listeners, address, port) for address, port in site.captured.items()]
     ports = [name for name in resources.routes if name.isdigit()]
+    asked = [name for name in resources.routes if name in ports or any(name in _tables(own) for own in passing)]
     return LocalResources(
-        clusters,
+        clusters
+        | {captured.cluster_name(address): captured.cluster(address, port) for address, port in site.captured.items()},
         endpoints,
-        _named([_outbound_listener(resources.listeners, site), *_inbound_listeners(resources.listeners, site)]),
+        _named(
+            [_outbound_listener(resources.listeners, site), *_inbound_listeners(resources.listeners, site), *passing]
+        ),
         {name: scope(name, name) for name in ports},
-        {name: resources.routes[name] for name in ports},
+        {name: resources.routes[name] for name in asked},
     )
+
+
+def _tables(listener: JsonObject) -> Iterator[str]:
+    """The route tables that a listener's connection managers refer to."""
+    for chain in (*listener["filter_chains"], listener.get("default_filter_chain", {"filters": []})):
+        manager = httpconn.http_connection_manager(chain["filters"])
+        if manager is not None and "rds" in manager:
+            yield manager["rds"]["route_config_name"]
 
 
 def _unserved(cluster: str, site: Site) -> bool:
@@ -278,6 +298,7 @@ def _outbound_listener(listeners: Mapping[str, JsonObject], site: Site) -> JsonO
             if http_connection_manager is not None and "rds" in http_connection_manager:
                 manager = http_connection_manager
     config = httpconn.by_port(httpconn.adapted(manager, "outbound"))
+    config["access_log"] = httpconn.access_log("outbound", unless_route=captured.NOT_LOGGED)
     return {
         "name": "outbound",
         "address": httpconn.local_address(site.outbound),
@@ -301,15 +322,26 @@ def _chain_filters(chain: Mapping[str, Any], direction: str) -> list[JsonObject]
 
 
 def _inbound_listeners(listeners: Mapping[str, JsonObject], site: Site) -> Iterator[JsonObject]:
-    for port, chain in _inbound_chains(listeners):
-        yield {
+    for port, chains in _inbound_chains(listeners):
+        made: JsonObject = {
             "name": f"inbound_{port}",
             "address": httpconn.local_address(site.inbound[port]),
             "traffic_direction": "INBOUND",
-            "filter_chains": [
-                {"filters": [_inbound_filter(chain_filter) for chain_filter in _chain_filters(chain, "inbound")]}
-            ],
+            "filter_chains": [],
         }
+        for chain in chains:
+            filters = [_inbound_filter(network_filter) for network_filter in _chain_filters(chain, "inbound")]
+            detected = chain["filter_chain_match"].get("application_protocols")
+            if detected is None and len(chains) > 1:
+                made["default_filter_chain"] = {"filters": filters}
+            elif detected is None:
+                made["filter_chains"].append({"filters": filters})
+            else:
+                match = {"application_protocols": detected}
+                made["filter_chains"].append({"filter_chain_match": match, "filters": filters})
+                made |= {"listener_filters": [HTTP_INSPECTOR], "listener_filters_timeout": "0s"}
+                made["continue_on_listener_filters_timeout"] = True
+        yield made
 
 
 def _inbound_filter(network_filter: JsonObject) -> JsonObject:

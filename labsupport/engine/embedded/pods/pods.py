@@ -193,6 +193,7 @@ class LivePod:
         self.folder = place.make_folder(info.name)
         self.outbound = ports.reserve()
         self.listeners: dict[int, ports.ReservedPort] = {}
+        self._connections: dict[tuple[str, int], ports.ReservedPort] = {}
         self.node = binary.node_id(role, info.ip, info.name, info.namespace)
         proxy = f"http://{ports.LOOPBACK}:{self.outbound.number}" if info.injected else proxy
         self.apps = [
@@ -288,6 +289,13 @@ class LivePod:
             self._addresses.own(self.listeners[number].number, self.name, sidecar=True)
         return self.listeners[number].number
 
+    def connection(self, address: tuple[str, int]) -> int:
+        """The local port of its proxy's listener for connections that its program opens to an address."""
+        if address not in self._connections:
+            self._connections[address] = ports.reserve()
+            self._addresses.own(self._connections[address].number, self.name, sidecar=True)
+        return self._connections[address].number
+
     def app_at(self, number: int, refusing: int) -> int:
         """The local port of its program that listens on this port of the pod."""
         # One that says where it listens comes before one of which nobody knows.
@@ -328,7 +336,7 @@ class LivePod:
             await self.envoy.keeper.stop()
         self._place.ads.remove(self.node)
         self._addresses.remove(self)
-        for port in (self.outbound, *self.listeners.values()):
+        for port in (self.outbound, *self.listeners.values(), *self._connections.values()):
             port.close()
 
 

@@ -55,12 +55,6 @@ def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
             id="headless",
         ),
         pytest.param(
-            NETWORKING.format(kind="VirtualService", spec="{hosts: [x], tcp: [{route: [{destination: {host: x}}]}]}"),
-            "spec.tcp",
-            "captured",
-            id="tcp in the mesh",
-        ),
-        pytest.param(
             NETWORKING.format(
                 kind="DestinationRule", spec="{host: x, trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}}"
             ),
