@@ -17,7 +17,7 @@ from labsupport.model.kinds.index import KINDS, api_versions
 from labsupport.model.reading.documents import Document, read
 from labsupport.model.schema.base import EPOCH
 from labsupport.model.schema.protojson import DecodeError, decode
-from labsupport.model.validation import is_istio, judge
+from labsupport.model.validation import is_judged, judge
 from labsupport.records import JsonObject
 
 __all__ = ["Input", "documents_of", "files_of", "read_input"]
@@ -92,7 +92,7 @@ def read_input(documents: Sequence[Document]) -> Input:
     for position, document in enumerate(documents):
         raw = document.raw
         resource: Resource | None
-        if is_istio(raw):
+        if is_judged(raw):
             verdict, resource = judge(raw)
             if verdict.errors or resource is None:
                 result.rejected.append(dict(verdict.as_record()))

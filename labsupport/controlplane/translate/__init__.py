@@ -40,9 +40,9 @@ from labsupport.controlplane.translate.listeners.inbound import inbound_listener
 from labsupport.controlplane.translate.listeners.meshwide import apply_mesh_config
 from labsupport.controlplane.translate.listeners.outbound import outbound_listeners
 from labsupport.controlplane.translate.listeners.tables import table_names
-from labsupport.controlplane.translate.unsupported import unsupported
+from labsupport.controlplane.translate.unsupported import gateway_api_refusal, unsupported
 
-__all__ = ["translate", "unsupported"]
+__all__ = ["gateway_api_refusal", "translate", "unsupported"]
 
 
 def translate(registry: Registry, proxy: Proxy) -> ProxyResources:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from labsupport.controlplane.registry.meshconfig import unread_fields
 from labsupport.model.kinds.gateway import Gateway
+from labsupport.model.kinds.gatewayapi.shared import GatewayApiResource
 from labsupport.model.schema.base import Resource
 
-__all__ = ["unsupported"]
+__all__ = ["gateway_api_refusal", "unsupported"]
 
 _NO_AGENT = "upstream Envoy has no certificates for mutual TLS between sidecars; works on a cluster with Istio"
 _KINDS = {
@@ -22,6 +23,20 @@ _KINDS = {
 }
 
 
+def gateway_api_refusal(resource: Resource) -> str:
+    """Say of an object of the Gateway API that the lab judges it, but runs it nowhere yet.
+
+    Args:
+        resource: any model object.
+
+    Returns:
+        the reason; empty for every other object.
+    """
+    if not isinstance(resource, GatewayApiResource):
+        return ""
+    return f"{resource.kind} of the Gateway API is checked (workshop validate), but the lab does not run it yet"
+
+
 def unsupported(resource: Resource) -> list[tuple[str, str]]:
     """List what of an object has no translation.
 
@@ -31,7 +46,7 @@ def unsupported(resource: Resource) -> list[tuple[str, str]]:
     Returns:
         Field path (empty for the whole object) and reason for each; empty if everything is translated.
     """
-    reason = _KINDS.get(resource.kind)
+    reason = gateway_api_refusal(resource) or _KINDS.get(resource.kind)
     if reason is not None:
         return [("", reason)]
     if resource.kind == "ConfigMap":

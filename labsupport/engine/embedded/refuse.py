@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import singledispatch
 
-from labsupport.controlplane.translate import unsupported
+from labsupport.controlplane.translate import gateway_api_refusal, unsupported
 from labsupport.controlplane.translate.gateway.tls import CIPHERS
 from labsupport.engine.embedded import harmful
 from labsupport.engine.embedded.harmful import Refusal
@@ -34,6 +34,7 @@ from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, PortTrafficP
 __all__ = ["notes", "problems", "taken_node_ports"]
 
 _RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
+_OF_ISTIO = "Write it as a VirtualService or Gateway of networking.istio.io/v1"
 # Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
 _NEEDS_ISTIO = {
     "PeerAuthentication": "sidecars of the embedded mesh have no certificates, so there is no mutual TLS",
@@ -88,6 +89,9 @@ def taken_node_ports(objects: Iterable[Resource]) -> list[Problem]:
 def _refused(resource: Resource, images: Programs) -> Iterator[Refusal]:
     if resource.kind in _NEEDS_ISTIO:
         yield "", f"the embedded mesh has no {resource.kind}: {_NEEDS_ISTIO[resource.kind]}", CLUSTER
+        return
+    if reason := gateway_api_refusal(resource):
+        yield "kind", reason, _OF_ISTIO
         return
     if resource.kind not in (*_RUNS, *RULES):
         yield "", f"the embedded mesh does not run the kind {resource.kind}", f"It runs {', '.join((*_RUNS, *RULES))}"

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from labsupport.model.kinds import apps, core
 from labsupport.model.kinds.destinationrule import DestinationRule
 from labsupport.model.kinds.gateway import Gateway
+from labsupport.model.kinds.gatewayapi.gateway import GatewayClass, KubernetesGateway
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.kinds.gatewayapi.otherroutes import GRPCRoute, TCPRoute, TLSRoute
+from labsupport.model.kinds.gatewayapi.policies import BackendTLSPolicy, ReferenceGrant
 from labsupport.model.kinds.otheristio import OTHER_KINDS
 from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
 from labsupport.model.kinds.sidecar import Sidecar
 from labsupport.model.kinds.virtualservice import VirtualService
 from labsupport.model.schema.base import Resource
 from labsupport.model.schema.suggest import closest
+from labsupport.records import Json
 
-__all__ = ["CLUSTER_SCOPED", "KINDS", "RULES", "api_versions", "closest_kind", "find_kind"]
+__all__ = ["CLUSTER_SCOPED", "KINDS", "RULES", "api_versions", "class_of", "closest_kind", "find_kind"]
 
 _CLASSES: Final[tuple[type[Resource], ...]] = (
     core.Namespace,
@@ -34,12 +40,22 @@ _CLASSES: Final[tuple[type[Resource], ...]] = (
     WorkloadEntry,
     Sidecar,
     *OTHER_KINDS,
+    GatewayClass,
+    KubernetesGateway,
+    HTTPRoute,
+    GRPCRoute,
+    TCPRoute,
+    TLSRoute,
+    ReferenceGrant,
+    BackendTLSPolicy,
 )
 
-KINDS: Final[dict[str, type[Resource]]] = {cls.KIND: cls for cls in _CLASSES}
-"""Every known kind by its name; the names are unique among the groups that the course knows."""
+KINDS: Final[dict[str, type[Resource]]] = {cls.KIND: cls for cls in _CLASSES if cls is not KubernetesGateway}
+"""Every known kind by its name; ``Gateway``, of which two groups have one, is Istio's here."""
 
-CLUSTER_SCOPED: Final[frozenset[str]] = frozenset({"Namespace"})
+_BY_GROUP: Final = {(cls.GROUP, cls.KIND): cls for cls in _CLASSES}
+
+CLUSTER_SCOPED: Final[frozenset[str]] = frozenset({"Namespace", "GatewayClass"})
 """Kinds without a namespace."""
 
 RULES: Final = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
@@ -56,6 +72,22 @@ def api_versions(cls: type[Resource]) -> tuple[str, ...]:
         such as ``("networking.istio.io/v1", ...)``, the preferred one first.
     """
     return tuple(f"{cls.GROUP}/{version}" if cls.GROUP else version for version in cls.VERSIONS)
+
+
+def class_of(raw: Mapping[str, Json]) -> type[Resource] | None:
+    """Find the class of an object by its group and kind, or else by its kind.
+
+    Args:
+        raw: the object.
+
+    Returns:
+        the class, or None; its group may be another one than that of the object.
+    """
+    kind, version = raw.get("kind"), raw.get("apiVersion")
+    if not isinstance(kind, str):
+        return None
+    group = version.rpartition("/")[0] if isinstance(version, str) else ""
+    return _BY_GROUP.get((group, kind)) or KINDS.get(kind)
 
 
 def closest_kind(word: str, group: str | None = None) -> str:

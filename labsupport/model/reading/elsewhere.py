@@ -15,7 +15,6 @@ from labsupport.records import Json, JsonObject
 __all__ = ["instead_of", "list_part_of", "part_of"]
 
 _MESH = "The lab is the mesh already, and its namespaces are members; leave this out."
-_GATEWAY_API = "Write it as a VirtualService, bound to a Gateway of networking.istio.io/v1."
 _INSTEAD: Mapping[tuple[str, str], tuple[str, str]] = {
     ("extensions", "Ingress"): ("lets requests for a host in", "Write a Gateway and a VirtualService."),
     ("networking.k8s.io", "Ingress"): ("lets requests for a host in", "Write a Gateway and a VirtualService."),
@@ -32,14 +31,11 @@ _INSTEAD: Mapping[tuple[str, str], tuple[str, str]] = {
     ("maistra.io", "ServiceMeshMemberRoll"): ("adds namespaces to a mesh on OpenShift", _MESH),
     ("install.istio.io", "IstioOperator"): ("installs Istio", _MESH),
     ("sailoperator.io", "Istio"): ("installs Istio", _MESH),
-    ("gateway.networking.k8s.io", "Gateway"): (
-        "is the Gateway of the Kubernetes Gateway API; the course teaches Istio's own",
-        "Write apiVersion: networking.istio.io/v1 and its fields.",
+    ("gateway.networking.k8s.io", "ListenerSet"): (
+        "adds listeners to a Gateway of the Gateway API",
+        "Write them in the Gateway itself.",
     ),
-    ("gateway.networking.k8s.io", "HTTPRoute"): ("is a rule of the Kubernetes Gateway API", _GATEWAY_API),
-    ("gateway.networking.k8s.io", "GRPCRoute"): ("is a rule of the Kubernetes Gateway API", _GATEWAY_API),
-    ("gateway.networking.k8s.io", "TCPRoute"): ("is a rule of the Kubernetes Gateway API", _GATEWAY_API),
-    ("gateway.networking.k8s.io", "TLSRoute"): ("is a rule of the Kubernetes Gateway API", _GATEWAY_API),
+    ("gateway.networking.k8s.io", "UDPRoute"): ("routes datagrams, which no proxy of Istio does", "Leave it out."),
     ("apps.openshift.io", "DeploymentConfig"): ("is OpenShift's Deployment", "Write a Deployment of apps/v1."),
     ("config.istio.io", "RouteRule"): ("was a rule of Istio before 1.0", "Write a VirtualService."),
     ("config.istio.io", "DestinationPolicy"): ("was a policy of Istio before 1.0", "Write a DestinationRule."),

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labsupport.errors import ManifestError, Problem
+from labsupport.model.analysis.experimental import experimental_fields
 from labsupport.model.analysis.spellings import old_spellings
 from labsupport.model.kinds.index import KINDS, closest_kind
 from labsupport.model.kinds.otheristio import OtherIstio
 from labsupport.model.reading.elsewhere import instead_of
 from labsupport.model.reading.parse import parse
-from labsupport.model.validation.verdict import NOT_JUDGED, is_istio
+from labsupport.model.validation.verdict import NOT_JUDGED, is_judged
 
 if TYPE_CHECKING:
     from labsupport.model.reading.documents import Document
@@ -27,7 +28,7 @@ class Judged:
         name: the object as ``Kind/name (namespace)``, as far as it has them.
         errors: why it is refused; empty if it is not.
         warnings: what it is warned about.
-        notes: spellings of earlier times.
+        notes: spellings of earlier times, and fields that not every cluster has.
         note: why nobody judges it here; empty for a verdict.
     """
 
@@ -66,13 +67,14 @@ def judged(document: Document, *, namespace: str = "default") -> Judged:
     except ManifestError as error:
         return Judged(name, errors=error.problems)
     note = NOT_JUDGED if isinstance(resource, OtherIstio) else ""
-    notes = (Problem(text, line=document.origin.line_of(path), path=path) for path, text in old_spellings(resource))
+    told = (*old_spellings(resource), *experimental_fields(resource))
+    notes = (Problem(text, line=document.origin.line_of(path), path=path) for path, text in told)
     return Judged(name, warnings=tuple(resource.warnings), notes=tuple(notes), note=note)
 
 
 def _foreign(kind: str, version: str, document: Document) -> bool:
     """Whether it is an object of somebody else, and no misspelt one of ours."""
-    if is_istio(document.raw):
+    if is_judged(document.raw):
         return False
     if instead_of(version, kind)[0]:
         return True

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from labsupport.errors import ManifestError, Problem
-from labsupport.model.kinds.index import KINDS, api_versions, closest_kind
+from labsupport.model.kinds.index import KINDS, api_versions, class_of, closest_kind
 from labsupport.model.reading.elsewhere import instead_of, part_of
 from labsupport.model.schema.base import Origin, Resource
 from labsupport.model.schema.issues import Issue
@@ -69,9 +69,11 @@ def _reference(raw: JsonObject, default: str) -> tuple[str, str, str] | None:
     if not isinstance(metadata, dict):
         return None
     name, namespace = metadata.get("name"), metadata.get("namespace")
-    kind = raw.get("kind")
+    kind, cls = raw.get("kind"), class_of(raw)
     if not (isinstance(kind, str) and isinstance(name, str) and name):
         return None
+    if cls is not None and cls.GROUP:
+        kind = f"{kind}.{cls.GROUP}"
     return kind, namespace if isinstance(namespace, str) and namespace else default, name
 
 
@@ -147,7 +149,7 @@ def _class(raw: JsonObject) -> tuple[type[Resource] | None, Issue | None]:
                 return None, _fragment(raw, *part)
             return None, Issue("object", key if key in raw else "", f"{key} {what}", remedy)
     version, kind = raw["apiVersion"], raw["kind"]
-    cls = KINDS.get(kind)
+    cls = class_of(raw)
     if cls is not None:
         accepted = api_versions(cls)
         if version in accepted:
@@ -178,6 +180,5 @@ def _fragment(raw: JsonObject, kind: str, place: str) -> Issue:
 def _example(key: str, raw: JsonObject) -> str:
     if key == "kind":
         return "kind: VirtualService"
-    kind = raw.get("kind")
-    model = KINDS.get(kind) if isinstance(kind, str) else None
+    model = class_of(raw)
     return f"apiVersion: {api_versions(model)[0] if model is not None else 'networking.istio.io/v1'}"

@@ -45,9 +45,10 @@ class Report:
         self.issues.append(Issue("crd", path, message, remedy))
 
     def finish(self) -> None:
-        """Run the rules, if the plain schema is satisfied."""
-        if any(issue.by == "crd" for issue in self.issues):
-            return
-        for rule, value, path in self.rules:
-            if not rule.holds(value):
-                self.crd(path + rule.at, rule.message)
+        """Run the rules, if the plain schema is satisfied; those that belong to it come first."""
+        for plain in (True, False):
+            if any(issue.by == "crd" for issue in self.issues):
+                return
+            for rule, value, path in self.rules:
+                if rule.plain == plain and not rule.holds(value):
+                    self.crd(path + rule.at, rule.message)

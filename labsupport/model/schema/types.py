@@ -43,11 +43,13 @@ class Rule:
         holds: tells whether a value that satisfies the plain schema also satisfies the rule.
         message: what is wrong if it does not, without a final full stop.
         at: the part of the field path that the message is about, such as ``.ports``; empty for the value itself.
+        plain: whether it is part of the plain schema (a ``pattern``), which other rules rely on.
     """
 
     holds: Callable[[Json], bool]
     message: str
     at: str = ""
+    plain: bool = False
 
 
 @dataclass(frozen=True)

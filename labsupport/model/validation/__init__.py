@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from labsupport.model.validation.verdict import Verdict, is_istio, judge, validate
+from labsupport.model.validation.verdict import Verdict, is_istio, is_judged, judge, validate
 
-__all__ = ["Verdict", "is_istio", "judge", "validate"]
+__all__ = ["Verdict", "is_istio", "is_judged", "judge", "validate"]

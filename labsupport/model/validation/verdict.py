@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from labsupport.model.kinds.destinationrule import DestinationRule, DestinationRuleSpec
 from labsupport.model.kinds.gateway import Gateway, GatewaySpec
-from labsupport.model.kinds.index import KINDS, api_versions, closest_kind
+from labsupport.model.kinds.gatewayapi.shared import GROUP
+from labsupport.model.kinds.index import CLUSTER_SCOPED, api_versions, class_of, closest_kind
 from labsupport.model.kinds.otheristio import OtherIstio
 from labsupport.model.kinds.serviceentry import ServiceEntry, ServiceEntrySpec, WorkloadEntry, WorkloadEntrySpec
 from labsupport.model.kinds.sidecar import Sidecar, SidecarSpec
@@ -27,7 +28,7 @@ from labsupport.model.validation.sidecar import check_sidecar
 from labsupport.model.validation.virtualservice import check_virtual_service
 from labsupport.records import Json, JsonObject
 
-__all__ = ["NOT_JUDGED", "Inspection", "Verdict", "inspect", "is_istio", "judge", "validate"]
+__all__ = ["NOT_JUDGED", "Inspection", "Verdict", "inspect", "is_istio", "is_judged", "judge", "validate"]
 
 NOT_JUDGED = (
     "known, not judged: the API server and istiod of a cluster judge the rest"
@@ -36,7 +37,7 @@ NOT_JUDGED = (
 """What is said of a kind that nothing here runs."""
 
 _DRY_RUN = "istio.io/dry-run"
-_CLUSTER_SCOPED = frozenset({"Namespace", "Node", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"})
+_CLUSTER_SCOPED = CLUSTER_SCOPED | {"Node", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"}
 _CHECKED = (VirtualService, DestinationRule, Gateway, ServiceEntry, WorkloadEntry, Sidecar)
 T = TypeVar("T", bound=Schema)
 _RESERVED = (
@@ -57,7 +58,7 @@ class HasRaw(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a cluster says to one object of Istio.
+    """What a cluster says to one object of Istio or of the Gateway API.
 
     Args:
         kind, namespace, name: the object.
@@ -89,7 +90,7 @@ class Inspection:
         resource: the typed object, if the schema accepts it.
         errors: who objects to what.
         warnings: istiod's warnings.
-        kept: the mapping as it was written; for a kind of Istio without the nulls that an API server drops.
+        kept: the mapping as it was written; for a kind that a CRD defines without the nulls that an API server drops.
     """
 
     resource: Resource | None
@@ -99,16 +100,16 @@ class Inspection:
 
 
 def validate(objects: Iterable[HasRaw], *, namespace: str = "default") -> list[Verdict]:
-    """Give istiod's verdicts on objects of Istio; other objects are passed over.
+    """Give a cluster's verdicts on objects of Istio and of the Gateway API; other objects are passed over.
 
     Args:
         objects: documents or resources.
         namespace: the namespace of objects that name none.
 
     Returns:
-        one verdict per object of a group under istio.io, in order.
+        one verdict per object of these groups, in order.
     """
-    return [judge(entry.raw, namespace=namespace)[0] for entry in objects if is_istio(entry.raw)]
+    return [judge(entry.raw, namespace=namespace)[0] for entry in objects if is_judged(entry.raw)]
 
 
 def is_istio(raw: Mapping[str, Json]) -> bool:
@@ -117,12 +118,18 @@ def is_istio(raw: Mapping[str, Json]) -> bool:
     return isinstance(version, str) and version.partition("/")[0].endswith(".istio.io") and "/" in version
 
 
+def is_judged(raw: Mapping[str, Json]) -> bool:
+    """Whether an object is of a group whose verdicts are given here: of Istio, or of the Gateway API."""
+    version = raw.get("apiVersion")
+    return is_istio(raw) or (isinstance(version, str) and version.rpartition("/")[0] == GROUP)
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
 def judge(raw: JsonObject, *, namespace: str = "default") -> tuple[Verdict, Resource | None]:
-    """Give istiod's verdict on one object of Istio.
+    """Give the verdict on one object of Istio or of the Gateway API.
 
     Args:
         raw: the mapping as it was written.
@@ -141,9 +148,9 @@ def judge(raw: JsonObject, *, namespace: str = "default") -> tuple[Verdict, Reso
     errors: list[str]
     warnings: list[str] = []
     resource = None
-    model = KINDS.get(kind)
+    model = class_of(raw)
     if model is None or version.partition("/")[0] != model.GROUP:
-        errors = [f"crd: there is no kind {kind} in {version}{_guess(kind, version)}"]
+        errors = [f"crd: there is no kind {kind} in {version}{_guess(raw, kind, version)}"]
     else:
         seen = inspect(raw, namespace=namespace)
         errors = [str(issue) for issue in seen.errors if issue.by != "object"]
@@ -158,9 +165,9 @@ def judge(raw: JsonObject, *, namespace: str = "default") -> tuple[Verdict, Reso
     return Verdict(kind, space, _text(metadata.get("name")), tuple(errors), tuple(warnings), note), resource
 
 
-def _guess(kind: str, version: str) -> str:
+def _guess(raw: JsonObject, kind: str, version: str) -> str:
     """What somebody meant who wrote a kind that its group does not have."""
-    model = KINDS.get(kind)
+    model = class_of(raw)
     if model is not None:
         return f". Did you mean apiVersion {api_versions(model)[0]}?"
     group = version.partition("/")[0]
@@ -178,7 +185,8 @@ def inspect(raw: JsonObject, *, namespace: str = "default") -> Inspection:
     Returns:
         what was found.
     """
-    model = KINDS[raw["kind"]]
+    model = class_of(raw)
+    assert model is not None
     report = Report()
     cleaned = shape_of(model).check(raw, "", report)
     report.finish()
@@ -201,7 +209,7 @@ def inspect(raw: JsonObject, *, namespace: str = "default") -> Inspection:
         # istiod cannot read an object whose metadata has a wrong type, so it has nothing to warn about.
         readable = not any(issue.by == "crd" and issue.path.startswith("metadata.") for issue in errors)
         warnings = findings.warnings if readable else []
-    kept = _without_nulls(raw, cleaned) if is_istio(raw) else raw
+    kept = _without_nulls(raw, cleaned) if is_judged(raw) else raw
     return Inspection(resource, tuple(errors), tuple(warnings), kept)
 
 

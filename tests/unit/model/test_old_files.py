@@ -133,7 +133,7 @@ def test_a_part_of_an_object_is_told_where_it_belongs(text: str, message: str) -
         ("maistra.io/v2", "ServiceMeshControlPlane", "installs a mesh on OpenShift. The lab is the mesh already"),
         ("maistra.io/v1", "ServiceMeshMemberRoll", "adds namespaces to a mesh on OpenShift. The lab is the mesh"),
         ("config.istio.io/v1alpha2", "RouteRule", "Write a VirtualService."),
-        ("gateway.networking.k8s.io/v1", "HTTPRoute", "Write it as a VirtualService"),
+        ("gateway.networking.k8s.io/v1", "ListenerSet", "Write them in the Gateway itself"),
         ("monitoring.coreos.com/v1", "ServiceMonitor", "Known kinds are"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from labsupport.controlplane.translate import gateway_api_refusal
 from labsupport.engine.cluster.objects.additions import PART_LABEL
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE
@@ -31,7 +32,9 @@ def problems(objects: Iterable[Resource], namespace: str, images: Images) -> lis
             line = origin.line_of(path)
             problems.append(Problem(message, origin.file, origin.document, line, label, path, remedy))
 
-        if resource.kind == "Namespace":
+        if reason := gateway_api_refusal(resource):
+            add("kind", reason, "Write it as a VirtualService or Gateway of networking.istio.io/v1")
+        elif resource.kind == "Namespace":
             add(
                 "kind",
                 f"the lab works in namespace {namespace!r}, which it makes itself with injection on, and in no other",
