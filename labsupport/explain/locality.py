@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from labsupport.explain.known import KnownEndpoint
 from labsupport.model.kinds.loadbalancer import LoadBalancerSettings
@@ -13,8 +13,8 @@ _LABELS = ("topology.istio.io/locality", "istio-locality")
 
 
 def left_to(
-    caller: Mapping[str, str], balancer: LoadBalancerSettings | None, endpoints: Sequence[KnownEndpoint]
-) -> Sequence[KnownEndpoint]:
+    caller: Mapping[str, str], balancer: LoadBalancerSettings | None, endpoints: tuple[KnownEndpoint, ...]
+) -> tuple[KnownEndpoint, ...]:
     """The endpoints that get anything of a caller's requests.
 
     Args:
@@ -29,7 +29,8 @@ def left_to(
     rule = next((rule for rule in setting.distribute if _fits(rule.from_, own)), None)
     if rule is None:
         return endpoints
-    return [endpoint for endpoint in endpoints if any(_fits(pattern, _place(endpoint.labels)) for pattern in rule.to)]
+    left = (endpoint for endpoint in endpoints if any(_fits(pattern, _place(endpoint.labels)) for pattern in rule.to))
+    return tuple(left)
 
 
 def _place(labels: Mapping[str, str]) -> list[str]:
