@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from labsupport.explain.known import KnownEndpoint
 from labsupport.model.kinds.loadbalancer import LoadBalancerSettings
