@@ -15,7 +15,7 @@ import requests
 from image_app import IMAGES, App, StartApp, environment, free_port, start, stop
 
 # One path of each that answers 200 and asks nobody else.
-PATHS = {"bookinfo": "/ratings/0", "client": "/", "helloworld": "/", "httpbin": "/get", "web": "/"}
+PATHS = {"bookinfo": "/ratings/0", "client": "/", "helloworld": "/", "httpbin": "/get", "nginx": "/", "web": "/"}
 OWN = {"bookinfo": {"ROLE": "ratings"}}
 HTTP_IMAGES = sorted(
     program.parent.name for program in IMAGES.glob("*/app.py") if "def create_app(" in program.read_text()
@@ -72,7 +72,7 @@ def test_a_reply_names_its_pod_whatever_its_status(app: App) -> None:
     replies = [ask(app), ask(app, "FAIL_STATUS=500"), app.get("/nowhere"), app.get("/healthz"), app.get("/fault/held")]
     assert [reply.status_code for reply in replies] == [200, 500, 404, 200, 200]
     assert {reply.headers["x-path"] for reply in replies} == {"shop/v2/shop-1"}
-    assert replies[0].json().items() >= {"service": "shop", "version": "v2", "pod": "shop-1"}.items()
+    assert replies[1].json().items() >= {"service": "shop", "version": "v2", "pod": "shop-1"}.items()
     assert replies[2].json()["error"] == "/nowhere does not exist in shop v2"
 
 

@@ -163,7 +163,7 @@ TABLE = tomllib.loads((IMAGES / "played.toml").read_text(encoding="utf-8"))["ima
 
 @pytest.mark.parametrize("entry", TABLE, ids=lambda entry: entry["names"][0])
 def test_an_entry_of_the_table_names_a_program_and_only_what_is_known(entry: dict[str, Any]) -> None:
-    assert entry.keys() <= {"names", "program", "listens", "env", "commands"}
+    assert entry.keys() <= {"names", "program", "listens", "configured", "env", "commands"}
     assert entry["program"] in NAMES
     assert all(re.compile(pattern) for pattern in entry.get("commands", ()))
 

@@ -105,7 +105,7 @@ class App:
             # It does not speak HTTP, so there is nothing to ask it.
             await listening(self.port.number)
         else:
-            await healthy(self.port.number, tls=bool(self.planned.env.get("TLS_CERT")))
+            await healthy(self.port.number)
 
     async def _start(self) -> Process:
         proxies = {"HTTP_PROXY": self._proxy, "http_proxy": self._proxy} if self._proxy else {}

@@ -32,22 +32,27 @@ async def listening(port: int) -> None:
     await _poll(attempt)
 
 
-async def healthy(port: int, *, tls: bool = False) -> None:
+async def healthy(port: int) -> None:
     """Wait until a program answers ``GET /healthz`` with 200, in TLS if it speaks that itself."""
-    context = None
-    if tls:
-        # Like the kubelet: whose certificate it is plays no part in whether it is ready.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    # Like the kubelet: whose certificate it is plays no part in whether it is ready.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 
-    async def attempt() -> bool:
-        reader, writer = await asyncio.open_connection(ports.LOOPBACK, port, ssl=context)
+    async def answer(secured: ssl.SSLContext | None) -> bytes:
+        reader, writer = await asyncio.open_connection(ports.LOOPBACK, port, ssl=secured)
         try:
             writer.write(b"GET /healthz HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n")
-            return b" 200 " in await asyncio.wait_for(reader.readline(), 2.0)
+            return await asyncio.wait_for(reader.readline(), 2.0)
         except TimeoutError:
-            return False
+            return b"HTTP/1.1 no answer"
         finally:
             writer.close()
+
+    async def attempt() -> bool:
+        line = b""
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            line = await answer(None)
+        # Who takes no plain HTTP may take TLS.
+        return b" 200 " in (line if line.startswith(b"HTTP/") else await answer(context))
 
     await _poll(attempt)

@@ -34,12 +34,14 @@ class Played:
     Args:
         program: name of the program.
         listens: ports on which it listens unless ``PORT`` says otherwise; None if the manifest is believed.
+        configured: whether files say where it listens; with some mounted, the manifest's first port is believed.
         env: variables that the image has built in.
         commands: regular expressions for whole command lines that change nothing here; groups are variables.
     """
 
     program: str
     listens: tuple[int, ...] | None = None
+    configured: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
 
@@ -53,7 +55,8 @@ class Played:
         written = env.get("PORT", "")
         if is_digits(written):
             return (int(written),)
-        if self.listens is not None:
+        declared = bool(self.configured and container.volume_mounts and container.ports)
+        if self.listens is not None and not declared:
             return self.listens
         return (container.ports[0].container_port,) if container.ports else None
 
@@ -201,7 +204,13 @@ def _well_known(course: Path) -> tuple[tuple[str, Played], ...]:
     return tuple(
         (
             pattern,
-            Played(entry["program"], tuple(entry["listens"]), entry.get("env", {}), tuple(entry.get("commands", ()))),
+            Played(
+                entry["program"],
+                tuple(entry["listens"]),
+                entry.get("configured", False),
+                entry.get("env", {}),
+                tuple(entry.get("commands", ())),
+            ),
         )
         for entry in entries
         for pattern in entry["names"]
