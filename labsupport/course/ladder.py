@@ -28,7 +28,7 @@ class Rung:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Climbed(CheckOutcome):
     """The outcome of an exercise with rungs.
 

@@ -55,6 +55,7 @@ def test_the_rungs_reached_are_told_with_what_blocks_the_next_one(lab: Lab) -> N
         "  ✗ 3 at most",
         "○ It works within <three> tries.",
     )
+    assert repr(outcome).startswith("FAILED bad\n  1 of 3 rungs reached.\n  ✓ It works.\n")
 
 
 def test_on_top_every_rung_is_ticked_and_every_check_is_told(lab: Lab) -> None:
