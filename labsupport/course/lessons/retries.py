@@ -1,21 +1,99 @@
-"""Judges of notebook 08."""
+"""Judges of notebook 08: which failures are tried again, how often, and what tries of several hops add up to."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from labsupport import check
+from labsupport.check.result import CheckOutcome
+from labsupport.course.acting import explained, reasons_of
 from labsupport.course.judging import judge
+from labsupport.course.ladder import Rung
+from labsupport.course.spec import Because, Shown
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.traffic.observations import Observations
 
-
-@judge("08.1")
-def answered(lab: Lab) -> Observations:
-    """The rule is there, and every request is answered."""
-    lab.get("VirtualService", "web")
-    return lab.send("http://web:8080/", source="client", count=50)
+_WEB = "http://web:8080/"
+_SHOP = "http://productpage:9080/api/v1/products/0/reviews"
+_COUNT = 10
 
 
-judge("08.2")(answered)
+def _send(lab: Lab, fault: str = "", *, url: str = _WEB, count: int = _COUNT) -> Observations:
+    return lab.send(url, source="client", count=count, headers={"x-fault": fault} if fault else {})
+
+
+def _ignored(lab: Lab, url: str, outcome: CheckOutcome) -> CheckOutcome:
+    """The outcome with what the objects say in front, if a rule does not count for these requests at all."""
+    reasons = () if outcome.passed else tuple(reasons_of(lab, explained(lab, url, source="client")))
+    return replace(outcome, lines=(*reasons, *outcome.lines))
+
+
+def _tried(
+    lab: Lab,
+    seen: Observations,
+    each: int,
+    *,
+    few: str,
+    many: str,
+    once: str = "",
+    server: str = "web-v1",
+    url: str = _WEB,
+) -> Shown:
+    """Each request was tried so often, as the server counts it; else say ``few``, ``many`` or ``once``."""
+    log = lab.access_log(seen)
+    outcome = _ignored(lab, url, check.received(log, {server: each * len(seen)}))
+    tries = log.received(server)
+    return Because(once if once and tries == len(seen) else few if tries < each * len(seen) else many, outcome)
+
+
+@judge("08.2")
+def five_tries(lab: Lab) -> Iterator[Shown]:
+    """Four failures are survived, and five tries are all that a request gets."""
+    reasons = {"once": "once", "few": "few", "many": "many"}
+    survived = _send(lab, "FAIL_FIRST_TRIES=4")
+    yield _tried(lab, survived, 5, **reasons)
+    yield survived
+    yield _tried(lab, _send(lab, "FAIL_STATUS=503"), 5, **reasons)
+
+
+@judge("08.3")
+def only_what_may_help(lab: Lab) -> Iterator[Shown | Rung]:
+    """503 and 429 are tried three times, 500 once."""
+    reasons: Mapping[str, str] = {"few": "few", "many": "many", "once": "once"}
+    for rung, status in (("unavailable", 503), ("busy", 429)):
+        seen = _send(lab, f"FAIL_FIRST_TRIES=2, FAIL_STATUS={status}")
+        yield _tried(lab, seen, 3, **reasons)
+        yield seen
+        yield Rung(rung)
+    yield _tried(lab, _send(lab, "FAIL_STATUS=503"), 3, **reasons)
+    yield _tried(lab, _send(lab, "FAIL_STATUS=500"), 1, few="again", many="again")
+    yield Rung("budget")
+
+
+@judge("08.4")
+def four_slow_tries(lab: Lab) -> Iterator[Shown]:
+    """Four tries of productpage, each of which meets the delay."""
+    seen = _send(lab, url=_SHOP, count=4)
+    given_up = check.only(seen, status=504, title="every request ends in 504")
+    injecting = {record.pod.rsplit("-", 2)[0] for record in lab.access_log(seen) if record.flags[:2] in ("DI", "FI")}
+    if "productpage-v1" not in injecting and injecting:
+        yield Because("fault", replace(given_up, state=check.FAILED))
+    yield Because("slow" if injecting else "fast", given_up)
+    yield _tried(lab, seen, 4, few="other", many="other", once="once", server="productpage-v1", url=_SHOP)
+
+
+@judge("08.6")
+def four_in_all(lab: Lab) -> Iterator[Shown | Rung]:
+    """Three failures at reviews are survived, and a fourth is the last."""
+    for rung, tries in (("first", 1), ("third", 3)):
+        seen = _send(lab, f"SERVICE=reviews, FAIL_FIRST_TRIES={tries}", url=_SHOP, count=5)
+        answered = _ignored(lab, _SHOP, check.ok(seen))
+        yield answered if rung == "first" else Because("few", answered)
+        yield Rung(rung)
+    seen = _send(lab, "SERVICE=reviews, FAIL_STATUS=503", url=_SHOP, count=5)
+    yield _tried(lab, seen, 4, few="few", many="many", server="reviews-v1", url=_SHOP)
+    yield Rung("storm")

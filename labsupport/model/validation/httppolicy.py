@@ -155,7 +155,11 @@ def check_retries(retries: HTTPRetry | None, path: str, findings: Findings) -> N
         findings.error(f"{path}.attempts", "is 0 (no retries), but a retry policy is given", remedy)
     findings.duration(f"{path}.perTryTimeout", retries.per_try_timeout)
     for condition in retries.retry_on.split(",") if retries.retry_on else ():
-        if condition not in RETRY_ON and is_go_integer(condition) not in HTTP_CODES:
-            remedy = "Leave out the space." if condition.strip() in RETRY_ON else ""
+        if not _is_condition(condition):
+            remedy = "Leave out the space." if _is_condition(condition.strip()) else ""
             findings.error(f"{path}.retryOn", f"{condition[:60]!r} is not a condition to retry on", remedy)
     findings.duration(f"{path}.backoff", retries.backoff)
+
+
+def _is_condition(text: str) -> bool:
+    return text in RETRY_ON or is_go_integer(text) in HTTP_CODES
