@@ -5,6 +5,7 @@ Runs as ``python app.py``, or is loaded by path and asked for ``create_app(env)`
 
 from __future__ import annotations
 
+import contextlib
 import mimetypes
 import os
 import ssl
@@ -104,13 +105,30 @@ def _raw(request: Request, *, query: bool) -> str:
 
 
 def _port(env: Mapping[str, str]) -> int:
+    """The port of this pod: ``PORT``, else the first of the configuration."""
     text = env.get("PORT", "")
-    return int(text) if text.isdecimal() and len(text) <= 5 else 80
+    if text.isdecimal() and len(text) <= 5:
+        return int(text)
+    return next((port for server in _configured(env) or () for port in server.ports), 80)
 
 
 def _servers(env: Mapping[str, str]) -> list[Server]:
     """The servers that listen on this pod's port, the one for unknown hosts first."""
-    root, port = env.get("FILES_ROOT", ""), _port(env)
+    port, servers = _port(env), _configured(env)
+    if servers is None:
+        return [Server({port: False}, locations=(Location(),))]
+    here = [server for server in servers if port in server.ports]
+    if not here:
+        others = ", ".join(str(number) for number in sorted({number for each in servers for number in each.ports}))
+        raise ValueError(
+            f"the configuration listens on {others}, and not on {port}, where the pod is called: the workshop's nginx "
+            "listens on the first containerPort alone"
+        )
+    return sorted(here, key=lambda server: port not in server.default)
+
+
+def _configured(env: Mapping[str, str]) -> list[Server] | None:
+    root = env.get("FILES_ROOT", "")
 
     def read(path: str) -> str | None:
         try:
@@ -126,17 +144,7 @@ def _servers(env: Mapping[str, str]) -> list[Server]:
             return ()
 
     # Without volumes there is nothing to read: this machine's own root is none of its business.
-    servers = read_servers(read, listed) if root else None
-    if servers is None:
-        return [Server({port: False}, locations=(Location(),))]
-    here = [server for server in servers if port in server.ports]
-    if not here:
-        others = ", ".join(str(number) for number in sorted({number for each in servers for number in each.ports}))
-        raise ValueError(
-            f"the configuration listens on {others}, and not on {port}, where the pod is called: the workshop's nginx "
-            "listens on the first containerPort alone"
-        )
-    return sorted(here, key=lambda server: port not in server.default)
+    return read_servers(read, listed) if root else None
 
 
 def _context(server: Server, root: str) -> ssl.SSLContext:
@@ -201,4 +209,7 @@ def _file(location: Location, path: str, root: str) -> str | None:
 
 
 if __name__ == "__main__":
+    # What cannot be read is told when the application is made.
+    with contextlib.suppress(ValueError):
+        os.environ["PORT"] = str(_port(os.environ))
     serve(create_app, port=80, ssl_context=ssl_context)

@@ -108,7 +108,7 @@ def test_it_shows_the_certificate_of_the_name_that_is_asked_for(tmp_path: Path) 
     for folder, pair in (("certs", first), ("other", other)):
         files |= {f"etc/{folder}/tls.crt": pair.certificate, f"etc/{folder}/tls.key": pair.key}
     write(tmp_path, files)
-    app = start("nginx", FILES_ROOT=str(tmp_path), PORT=str(port))
+    app = start("nginx", FILES_ROOT=str(tmp_path), PORT="")
     try:
         context = ssl.create_default_context(cadata=authority.certificate)
         assert "Welcome to nginx!" in asked(app, port, context, "first.example.com")
