@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.known import KnownService, place_of
+from labsupport.explain.locality import left_to
 from labsupport.explain.records import Place, Policy, RoutedTo
 from labsupport.explain.scope import ProxyKnowledge
 from labsupport.explain.whose import rules_for
 from labsupport.explain.words import described
 from labsupport.model import Destination, DestinationRule, Schema, Subset
 from labsupport.model.hosts import fqdn
+from labsupport.model.kinds.loadbalancer import LoadBalancerSettings
 from labsupport.model.kinds.trafficpolicy import PortTrafficPolicy, TrafficPolicy
 
 __all__ = ["Client", "reach", "resolve"]
@@ -148,7 +150,8 @@ def reach(
             reason = _no_subset(rules, subset, host)
             return RoutedTo(host, subset, port, share, problem="NC", reason=reason, place=place)
         labels = named[1].labels
-    policies = tuple(_policies(rules, subset, port))
+    blocks = _blocks(rules, subset, port)
+    policies = tuple(_policies(blocks))
     endpoints = service.serving(port, labels)
     passes = any(policy.name == "loadBalancer" and policy.text.startswith("PASSTHROUGH") for policy in policies)
     if passes or (service.resolution == "caller" and not client.gateway):
@@ -160,6 +163,13 @@ def reach(
         return RoutedTo(host, subset, port, share, problem="NC", reason=reason, place=place)
     if not endpoints:
         reason = _empty(service, subset, labels, port)
+        return RoutedTo(host, subset, port, share, problem="UH", reason=reason, policies=policies, place=place)
+    if service.kubernetes:
+        balancer = blocks["load_balancer"][0] if "load_balancer" in blocks else None
+        heeded = balancer if isinstance(balancer, LoadBalancerSettings) else None
+        endpoints = tuple(left_to(client.labels, heeded, endpoints))
+    if not endpoints:
+        reason = f"distribute leaves callers of this locality none of the places where pods of {host} run"
         return RoutedTo(host, subset, port, share, problem="UH", reason=reason, policies=policies, place=place)
     pods = tuple(endpoint.name for endpoint in endpoints)
     return RoutedTo(host, subset, port, share, pods=pods, policies=policies, place=place)
@@ -198,9 +208,12 @@ def _empty(service: KnownService, subset: str, labels: Mapping[str, str], port: 
     return f"subset {subset} wants pods with {wanted}, but the pods of {host} have {', '.join(values)}"
 
 
-def _policies(rules: list[DestinationRule], subset_name: str, port: int) -> list[Policy]:
+_Blocks = dict[str, tuple[Schema, Place]]
+
+
+def _blocks(rules: list[DestinationRule], subset_name: str, port: int) -> _Blocks:
     """Blocks are replaced as a whole: port level over top level, and those of the subset over both."""
-    blocks: dict[str, tuple[Schema, Place]] = {}
+    blocks: _Blocks = {}
     for rule in rules:
         if rule.spec.traffic_policy is not None:
             blocks, _ = _level(rule, rule.spec.traffic_policy, "spec.trafficPolicy", port)
@@ -211,6 +224,10 @@ def _policies(rules: list[DestinationRule], subset_name: str, port: int) -> list
         if by_port:
             blocks = {name: value for name, value in blocks.items() if name not in _BLOCKS}
         blocks = {**blocks, **own}
+    return blocks
+
+
+def _policies(blocks: _Blocks) -> list[Policy]:
     result = []
     if "load_balancer" not in blocks:
         result.append(Policy("loadBalancer", "LEAST_REQUEST"))
@@ -221,17 +238,13 @@ def _policies(rules: list[DestinationRule], subset_name: str, port: int) -> list
     return result
 
 
-def _level(
-    rule: DestinationRule, policy: TrafficPolicy, path: str, port: int
-) -> tuple[dict[str, tuple[Schema, Place]], bool]:
+def _level(rule: DestinationRule, policy: TrafficPolicy, path: str, port: int) -> tuple[_Blocks, bool]:
     for index, setting in enumerate(policy.port_level_settings):
         if setting.port is not None and setting.port.number == port:
             return _set(rule, setting, f"{path}.portLevelSettings[{index}]", _BLOCKS), True
     return _set(rule, policy, path, (*_BLOCKS, *_OTHERS)), False
 
 
-def _set(
-    rule: DestinationRule, policy: TrafficPolicy | PortTrafficPolicy, path: str, names: Iterable[str]
-) -> dict[str, tuple[Schema, Place]]:
+def _set(rule: DestinationRule, policy: TrafficPolicy | PortTrafficPolicy, path: str, names: Iterable[str]) -> _Blocks:
     given = ((name, getattr(policy, name)) for name in names)
     return {name: (value, place_of(rule, f"{path}.{_NAMES[name]}")) for name, value in given if value is not None}

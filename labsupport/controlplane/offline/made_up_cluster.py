@@ -15,6 +15,7 @@ from labsupport.controlplane.offline.endpointslices import given_endpoints
 from labsupport.controlplane.proxies import PodInfo, Proxy
 from labsupport.controlplane.registry.meshconfig import read_mesh_config
 from labsupport.controlplane.registry.registry import Registry
+from labsupport.controlplane.registry.workloads import sanitize_locality
 from labsupport.errors import UsageError
 from labsupport.model import (
     BarePod,
@@ -227,8 +228,6 @@ def _pod(
             if port.name and port.protocol == "TCP":
                 ports.setdefault(port.name, port.container_port)
     own_labels = {**template.metadata.labels, **labels}
-    written = own_labels.get("topology.istio.io/locality") or own_labels.get("istio-locality") or ""
-    locality = written if "/" in written else written.replace(".", "/")
     node = spec.node_name or ""
     return PodInfo(
         name=name,
@@ -243,7 +242,7 @@ def _pod(
         leaving=status.get("phase") in ("Succeeded", "Failed") or template.metadata.deletion_timestamp is not None,
         service_account=spec.service_account_name or "default",
         node=node,
-        locality=locality or localities.get(node, ""),
+        locality=sanitize_locality(own_labels) or localities.get(node, ""),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from labsupport.controlplane.encode import ORDER
 from labsupport.controlplane.proxies import PodInfo
+from labsupport.controlplane.registry.workloads import sanitize_locality
 from labsupport.engine.embedded.control import ControlPlane
 from labsupport.engine.embedded.pods.pods import Addresses, LivePod, Workplace, pod_suffix
 from labsupport.engine.podtemplate import PodTemplate, environment, pod_template
@@ -185,6 +186,7 @@ class Workloads:
             injected=plan.injected,
             ready=False,
             service_account=plan.service_account,
+            locality=sanitize_locality(labels),
         )
         fields = {
             "metadata.name": name,
