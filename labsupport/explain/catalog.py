@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from labsupport.explain.known import KnownService, known_entry, known_service, spaces
+from labsupport.explain.known import KnownEndpoint, KnownService, known_entry, known_service, spaces
 from labsupport.model import DestinationRule, Gateway, Resource, Secret, Service, ServiceEntry, Sidecar, VirtualService
+from labsupport.model.hosts import CLUSTER_DOMAIN
 from labsupport.model.kinds.apps import Deployment
 from labsupport.model.kinds.serviceentry import WorkloadEntry
 from labsupport.model.schema.base import EPOCH
@@ -50,7 +51,7 @@ class Catalog:
         self.gateways = self._of(Gateway)
         self.kubernetes_services = self._of(Service)
         self.secrets = frozenset(secret.name for secret in self._of(Secret))
-        self.services = _with_aliases(_sharing(self._known(ages)))
+        self.services = _with_aliases(_looked_up(_sharing(self._known(ages))))
 
     def namespace_of(self, resource: Resource) -> str:
         """The namespace an object is in."""
@@ -159,6 +160,28 @@ def _sharing(services: list[KnownService]) -> list[KnownService]:
             service = replace(service, endpoints=tuple(point for member in group for point in member.endpoints))
         shared.append(service)
     return shared
+
+
+def _looked_up(services: list[KnownService]) -> list[KnownService]:
+    """Put pods behind the names of Services that a proxy looks up; a name that no Service has leads nowhere."""
+    pods = {service.hostname: service.endpoints for service in services if service.kubernetes}
+
+    def behind(endpoint: KnownEndpoint) -> Iterable[KnownEndpoint]:
+        return (replace(pod, labels=endpoint.labels, ports=None) for pod in pods.get(endpoint.name.rstrip("."), ()))
+
+    def inside(endpoint: KnownEndpoint) -> bool:
+        return endpoint.name.rstrip(".").endswith(f".svc.{CLUSTER_DOMAIN}")
+
+    return [
+        replace(
+            service,
+            endpoints=tuple(pod for endpoint in service.endpoints for pod in behind(endpoint)),
+            resolution="pods",
+        )
+        if service.resolution == "dns" and service.endpoints and all(map(inside, service.endpoints))
+        else service
+        for service in services
+    ]
 
 
 def _with_aliases(services: list[KnownService]) -> list[KnownService]:

@@ -56,6 +56,7 @@ def site_of(resources: ProxyResources, role: str) -> Site:
         app={port: next(numbers) for port in sorted(wanted.inbound)},
         gateway={port: next(numbers) for port in sorted(wanted.gateway)},
         captured={address: next(numbers) for address in sorted(wanted.captured)},
+        names={name: (next(numbers), next(numbers)) for name in sorted(wanted.names)},
     )
 
 
@@ -87,6 +88,11 @@ def managers(listeners: Any) -> Iterator[dict[str, Any]]:
 
 # Of istiod's inbound cluster: how it finds the program by the captured address.
 CAPTURED = {"type", "lb_policy", "upstream_bind_config", "cleanup_interval", "load_assignment"}
+# Of a cluster of names: how they are looked up, and what is behind them.
+PLAYED = {
+    "type", "load_assignment", "dns_lookup_family", "typed_dns_resolver_config", "dns_jitter", "dns_refresh_rate",
+    "respect_dns_ttl",
+}  # fmt: skip
 # Of a connection manager: where it logs, how a table is chosen by the request's own port, and that a caller is believed
 # about its client without mutual TLS.
 CHOSEN = {
@@ -116,6 +122,14 @@ def check(resources: ProxyResources, role: str) -> None:
             assert kept == {key: value for key, value in theirs.items() if key not in CAPTURED}
             (address,) = addresses(cluster["load_assignment"])
             assert address == {"address": "127.0.0.1", "port_value": site.app[int(name.split("|")[1])]}
+        elif "dns_lookup_family" in theirs:
+            kept = ({key: value for key, value in of.items() if key not in PLAYED} for of in (cluster, theirs))
+            ours, istiods = map(with_sources_blanked, kept)
+            assert ours == istiods
+            assert all(address["address"] == "127.0.0.1" for address in addresses(cluster["load_assignment"]))
+            groups = [group.get("lb_endpoints", []) for group in theirs["load_assignment"]["endpoints"]]
+            played = [group["lb_endpoints"] for group in cluster["load_assignment"]["endpoints"]]
+            assert [len(group) for group in played] == [2 * len(group) for group in groups]
         elif references([theirs]):
             assert with_sources_blanked(cluster) == with_sources_blanked(theirs)
         else:

@@ -32,6 +32,7 @@ from labsupport.engine.embedded.envoy.localize import LocalizedResources, LocalR
 from labsupport.engine.embedded.pods.pods import Addresses, LivePod
 from labsupport.errors import ConfigRejectedError, ManifestError, WaitTimeoutError
 from labsupport.model import Resource, Service
+from labsupport.model.schema.syntax import is_ip
 from labsupport.records import JsonObject
 
 __all__ = ["ControlPlane", "PlainView", "Published"]
@@ -243,6 +244,7 @@ class ControlPlane:
             app={port: pod.app_at(port, refusing) for port in wanted.inbound},
             gateway={port: pod.listener(port) for port in wanted.gateway},
             captured={address: pod.connection(address) for address in sorted(wanted.captured)},
+            names={name: self._named(registry, *name) for name in sorted(wanted.names)},
         )
         local = localize(resources, site, self._memo)
         secrets = self._secrets(pod, local)
@@ -280,6 +282,22 @@ class ControlPlane:
     def _local(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Local ports of pods; what a ServiceEntry names on this machine keeps its address, and all else is refused."""
         return {(ip, port): self._addresses.port(ip, port) for ip, port in wanted if not ip.startswith("127.")}
+
+    def _named(self, registry: Registry, host: str, port: int) -> list[int]:
+        """Local ports of the pods behind a name and a port, or behind a pod's address; none for an unknown name.
+
+        Where a Service has nobody to answer, kube-proxy refuses connections.
+        """
+        if is_ip(host):
+            return [port if host.startswith("127.") else self._addresses.port(host, port)]
+        named = registry.by_host_and_namespace.get(host.rstrip("."), {}).values()
+        service = next((service for service in named if service.kubernetes), None)
+        if service is None:
+            return []
+        own = service.port(port)
+        serving = [endpoint for endpoint in service.endpoints_of(own) if endpoint.healthy] if own is not None else []
+        refusing = [int(self._addresses.refusing)]
+        return [self._addresses.port(endpoint.address, endpoint.port) for endpoint in serving] or refusing
 
     def _balance(self, plain: PlainView) -> LocalResources:
         # A change of a rule leaves this as it is.

@@ -28,8 +28,10 @@ from labsupport.model import (
     Sidecar,
     VirtualService,
 )
+from labsupport.model.hosts import CLUSTER_DOMAIN
 from labsupport.model.kinds.gateway import ServerTLSSettings
 from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, PortTrafficPolicy, TrafficPolicy
+from labsupport.model.schema.syntax import is_ip
 
 __all__ = ["notes", "problems", "taken_node_ports"]
 
@@ -117,7 +119,7 @@ def _service(service: Service, images: Programs) -> Iterator[Refusal]:
     if service.spec.cluster_ip == "None":
         yield "spec.clusterIP", "a headless Service needs pods with addresses of their own", CLUSTER
     if service.spec.type == "ExternalName":
-        yield "spec.type", "the embedded mesh reaches nothing outside this machine", CLUSTER
+        yield from _foreign(service.spec.external_name or "", "spec.externalName")
     # What the API server asks of node ports, so that a manifest does on a cluster what it does here.
     for index, port in enumerate(service.spec.ports):
         at = f"spec.ports[{index}].nodePort"
@@ -183,15 +185,31 @@ def _service_entry(service_entry: ServiceEntry, images: Programs) -> Iterator[Re
     resolution = service_entry.spec.resolution or "NONE"
     if resolution == "NONE":
         yield "spec.resolution", "resolution NONE needs captured connections", CLUSTER
+    elif resolution == "DYNAMIC_DNS":
+        yield "spec.resolution", "DYNAMIC_DNS looks up whatever a caller names", CLUSTER
     elif resolution != "STATIC":
-        yield (
-            "spec.resolution",
-            "the embedded mesh asks no name server, as it reaches nothing outside this machine",
-            f"To lead another name to a Service of the lab, give it to a VirtualService as host. {CLUSTER}",
-        )
+        for index, endpoint in enumerate(service_entry.spec.endpoints):
+            refused = _elsewhere if is_ip(endpoint.address) else _foreign
+            yield from refused(endpoint.address, f"spec.endpoints[{index}].address")
+        # Without endpoints the host itself is looked up.
+        looked_up = service_entry.spec.endpoints or service_entry.spec.workload_selector is not None
+        for index, host in enumerate(() if looked_up else service_entry.spec.hosts):
+            yield from _foreign(host, f"spec.hosts[{index}]")
+        return
 
     for index, endpoint in enumerate(service_entry.spec.endpoints):
         yield from _elsewhere(endpoint.address, f"spec.endpoints[{index}].address")
+
+
+def _foreign(name: str, path: str) -> Iterator[Refusal]:
+    """A name that leads to no Service of the lab; it is never looked up."""
+    if not name.rstrip(".").endswith(f".svc.{CLUSTER_DOMAIN}"):
+        field = "an endpoint with the address " if path.startswith("spec.hosts") else ""
+        yield (
+            path,
+            f"{name} would be looked up outside this machine, and the embedded mesh asks no name server",
+            f"Name {field}<service>.<namespace>.svc.{CLUSTER_DOMAIN} to lead it to a Service of the lab. {CLUSTER}",
+        )
 
 
 def _elsewhere(address: str, path: str) -> Iterator[Refusal]:

@@ -9,7 +9,7 @@ Clusters, endpoints, route tables and the connection managers' settings are isti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,6 +36,13 @@ PATIENCE = "0.1s"
 # Only reached through captured connections, which do not exist here.
 _CAPTURED = frozenset(("PassthroughCluster", "InboundPassthroughCluster"))
 
+_LOOKED_UP = frozenset(("STRICT_DNS", "LOGICAL_DNS"))
+_OF_LOOK_UP = frozenset(
+    ("dns_lookup_family", "typed_dns_resolver_config", "dns_jitter", "dns_refresh_rate", "respect_dns_ttl")
+)
+# Weights are whole numbers, and an endpoint's is divided among the pods behind it.
+_FINENESS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -46,12 +53,14 @@ class Needs:
         inbound: ports on which the proxy's own pod is called.
         gateway: ports on which a gateway listens.
         captured: addresses that the pod's program opens connections to.
+        names: hosts with ports that the proxy would look up at a name server.
     """
 
     endpoints: frozenset[tuple[str, int]]
     inbound: frozenset[int] = frozenset()
     gateway: frozenset[int] = frozenset()
     captured: frozenset[captured.Address] = frozenset()
+    names: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ class Site:
         app: the program by port of the pod; a port that refuses connections where it does not listen.
         gateway: listener by port of the gateway pod.
         captured: listener by address that the pod's program opens connections to.
+        names: what stands behind a host and a port that the proxy would look up; nothing else is ever called.
     """
 
     role: Literal["sidecar", "gateway"]
@@ -75,6 +85,7 @@ class Site:
     app: Mapping[int, int] = field(default_factory=dict)
     gateway: Mapping[int, int] = field(default_factory=dict)
     captured: Mapping[captured.Address, int] = field(default_factory=dict)
+    names: Mapping[tuple[str, int], Sequence[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +160,17 @@ def needs(resources: ProxyResources, role: Literal["sidecar", "gateway"]) -> Nee
         for assignment in resources.endpoints.values()
         for address in lb_addresses(assignment)
     }
+    names = frozenset(
+        (address["address"], address["port_value"])
+        for cluster in resources.clusters.values()
+        if cluster.get("type") in _LOOKED_UP
+        for address in lb_addresses(cluster["load_assignment"])
+    )
     if role == "gateway":
         ports = (listener["address"]["socket_address"]["port_value"] for listener in resources.listeners.values())
-        return Needs(frozenset(addresses), gateway=frozenset(ports))
+        return Needs(frozenset(addresses), gateway=frozenset(ports), names=names)
     inbound = frozenset(port for port, _ in _inbound_chains(resources.listeners))
-    return Needs(frozenset(addresses), inbound, captured=captured.addresses(resources.listeners))
+    return Needs(frozenset(addresses), inbound, captured=captured.addresses(resources.listeners), names=names)
 
 
 def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | None = None) -> LocalResources:
@@ -172,8 +189,15 @@ def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | N
         return moved(assignment, site.endpoints)
 
     endpoints = {name: memo.get(assignment, move) for name, assignment in resources.endpoints.items()}
+
+    def local(cluster: JsonObject) -> JsonObject:
+        if cluster["name"].startswith("inbound|"):
+            return _inbound_cluster(cluster, site.app)
+        made = memo.get(cluster, _plaintext)
+        return _played(made, site.names) if cluster.get("type") in _LOOKED_UP else made
+
     clusters = {
-        name: _inbound_cluster(cluster, site.app) if name.startswith("inbound|") else memo.get(cluster, _plaintext)
+        name: local(cluster)
         for name, cluster in resources.clusters.items()
         if name not in _CAPTURED and not _unserved(name, site)
     }
@@ -242,6 +266,30 @@ def moved(assignment: JsonObject, ports: Mapping[tuple[str, int], int]) -> JsonO
             for locality in assignment.get("endpoints", ())
         ],
     }
+
+
+def _played(cluster: JsonObject, names: Mapping[tuple[str, int], Sequence[int]]) -> JsonObject:
+    """A cluster of names with the pods of the lab behind them, as kube-proxy puts them behind a Service's address."""
+
+    def endpoints(lb_endpoint: JsonObject) -> list[JsonObject]:
+        at = lb_endpoint["endpoint"]["address"]["socket_address"]
+        ports = names[at["address"], at["port_value"]]
+        weight = max(1, lb_endpoint.get("load_balancing_weight", 1) * _FINENESS // max(1, len(ports)))
+        return [
+            {
+                **lb_endpoint,
+                "endpoint": {**lb_endpoint["endpoint"], "address": httpconn.local_address(port)},
+                "load_balancing_weight": weight,
+            }
+            for port in ports
+        ]
+
+    made = {key: value for key, value in cluster.items() if key not in _OF_LOOK_UP}
+    localities = [
+        {**locality, "lb_endpoints": [new for old in locality.get("lb_endpoints", ()) for new in endpoints(old)]}
+        for locality in cluster["load_assignment"]["endpoints"]
+    ]
+    return {**made, "type": "STATIC", "load_assignment": {**cluster["load_assignment"], "endpoints": localities}}
 
 
 def _plaintext(cluster: JsonObject) -> JsonObject:

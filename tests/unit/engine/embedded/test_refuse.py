@@ -129,7 +129,7 @@ def deployment(image: str = "web", container: str = "", pod: str = "") -> str:
                 kind="ServiceEntry",
                 spec="{hosts: [out.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}",
             ),
-            "spec.resolution",
+            "spec.hosts[0]",
             "outside this machine",
             id="a host outside",
         ),
