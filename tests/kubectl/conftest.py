@@ -16,6 +16,12 @@ from labsupport.lab.lab import Lab
 _WEB = ("apps/web", "apps/client", "02-canary-by-weight/destination-rule-web-versions.yaml")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.stem != "test_kubectl_as_on_a_cluster":
+            item.add_marker(pytest.mark.embedded)
+
+
 @pytest.fixture(scope="session")
 def program() -> str:
     places = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))

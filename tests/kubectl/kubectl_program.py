@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
-TIMEOUT_S = 60
+TIMEOUT_S = 150
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Lines:
 
     def __init__(self, printed: Iterable[str]) -> None:
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._seen: list[str] = []
+        self.seen: list[str] = []
         self._reader = threading.Thread(target=self._read, args=(printed,), daemon=True)
         self._reader.start()
 
@@ -108,7 +108,7 @@ class Lines:
             try:
                 line = self._lines.get(timeout=max(deadline - time.monotonic(), 0.01))
             except queue.Empty:
-                raise AssertionError(f"no line with {wanted!r} within {timeout_s} s, but: {self._seen}") from None
-            self._seen.append(line)
+                raise AssertionError(f"no line with {wanted!r} within {timeout_s} s, but: {self.seen}") from None
+            self.seen.append(line)
             if wanted in line:
                 return line

@@ -40,7 +40,7 @@ SHOWN = [
     ("get svc -o wide", f"client ClusterIP {IP} <none> 8080/TCP {AGE} app=client"),
     ("get svc -n istio-system", rf"istio-ingressgateway LoadBalancer {IP} 127.0.0.1 80:\d+/TCP,443:\d+/TCP {AGE}"),
     ("get endpointslices", "NAME ADDRESSTYPE PORTS ENDPOINTS AGE"),
-    ("get endpointslices", f"web-workshop IPv4 5000 {IP},{IP},{IP} {AGE}"),
+    ("get endpointslices", f"web-[0-9a-f]{{5}} IPv4 5000 {IP},{IP},{IP} {AGE}"),
     ("get ns", f"default Active {AGE}"),
     ("get ns default --show-labels", ".*istio-injection=enabled,kubernetes.io/metadata.name=default"),
     ("get dr", f"web web {AGE}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -16,7 +17,9 @@ from labsupport.model.schema.shape import shape_of
 from labsupport.model.validation.verdict import inspect
 from labsupport.records import JsonObject
 
-__all__ = ["BOOKKEEPING", "forbidden", "judged"]
+__all__ = ["BOOKKEEPING", "forbidden", "invalid", "judged"]
+
+_UNKNOWN_WORD = re.compile(r"'(.*)' is not one of (.*)")
 
 BOOKKEEPING: Final = (
     "uid",
@@ -85,16 +88,16 @@ def judged(
     try:
         (resource,) = parse([Document(raw, Origin())], namespace=namespace)
     except ManifestError as error:
-        raise _invalid(entry, name, [_cause(problem.path, problem.message) for problem in error.problems]) from None
+        raise invalid(entry, name, [_cause(problem.path, problem.message) for problem in error.problems]) from None
     warnings += [f"{problem.path}: {problem.message}" for problem in resource.warnings]
     return resource
 
 
 def _refuse(entry: ApiKind, name: str, issues: Sequence[Issue]) -> None:
     denied = [issue for issue in issues if issue.by == "webhook"]
-    invalid = [_cause(issue.path, issue.message) for issue in issues if issue.by != "webhook"]
-    if invalid:
-        raise _invalid(entry, name, invalid)
+    wrong = [_cause(issue.path, issue.message) for issue in issues if issue.by != "webhook"]
+    if wrong:
+        raise invalid(entry, name, wrong)
     if denied:
         texts = "; ".join(f"{issue.path}: {issue.message}" if issue.path else issue.message for issue in denied)
         head = 'admission webhook "validation.istio.io" denied the request: configuration is invalid'
@@ -102,10 +105,24 @@ def _refuse(entry: ApiKind, name: str, issues: Sequence[Issue]) -> None:
 
 
 def _cause(path: str, message: str) -> JsonObject:
+    """A refusal of a value, in the API server's words where it has a word for it."""
+    if message == "is required":
+        return {"reason": "FieldValueRequired", "message": "Required value", "field": path}
+    if match := _UNKNOWN_WORD.fullmatch(message):
+        words = ", ".join(f'"{word}"' for word in sorted(match[2].split(", ")))
+        said = f'Unsupported value: "{match[1]}": supported values: {words}'
+        return {"reason": "FieldValueNotSupported", "message": said, "field": path}
     return {"reason": "FieldValueInvalid", "message": f"Invalid value: {message}", "field": path}
 
 
-def _invalid(entry: ApiKind, name: str, causes: Sequence[JsonObject]) -> Refused:
+def invalid(entry: ApiKind, name: str, causes: Sequence[JsonObject]) -> Refused:
+    """Values of an object are wrong.
+
+    Args:
+        entry: the kind.
+        name: of the object.
+        causes: reason, message and field of each.
+    """
     texts = [f"{cause['field']}: {cause['message']}" for cause in causes]
     shown = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     kind = f"{entry.kind}.{entry.group}" if entry.group else entry.kind

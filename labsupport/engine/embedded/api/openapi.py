@@ -124,7 +124,13 @@ def _schema(shape: Shape, schemas: JsonObject | None) -> JsonObject:
     if isinstance(shape, BooleanShape):
         return {"type": "boolean"}
     if isinstance(shape, IntOrStringShape):
-        return {"x-kubernetes-int-or-string": True}
+        if schemas is None:
+            return {"x-kubernetes-int-or-string": True}
+        schemas["workshop.IntOrString"] = {
+            "format": "int-or-string",
+            "oneOf": [{"type": "integer"}, {"type": "string"}],
+        }
+        return {"allOf": [_reference("workshop.IntOrString")]}
     return {"x-kubernetes-preserve-unknown-fields": True}
 
 

@@ -119,7 +119,9 @@ def _list(name: str, target: Json, patch: list[Json], order: Json) -> list[Json]
         wanted = [_label(entry.get(key)) for entry in order if isinstance(entry, Mapping)]
         places = {label: index for index, label in enumerate(wanted)}
         return [merged[label] for label in sorted(merged, key=lambda label: places.get(label, len(places)))]
-    return list(merged.values())
+    # As the API server puts it: what the patch adds stands before the rest.
+    known = {_label(entry[key]) for entry in present}
+    return [merged[label] for label in sorted(merged, key=lambda label: label in known)]
 
 
 def _label(value: Json) -> str:

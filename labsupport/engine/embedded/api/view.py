@@ -82,12 +82,26 @@ class View:
         return {**content, "metadata": metadata, **status}
 
     def _namespaces(self, shown: Mapping[Key, JsonObject]) -> Iterator[JsonObject]:
-        """Namespaces that nobody described, but where something is."""
-        for name in sorted({namespace for _, namespace, _ in shown if namespace} | {ROOT_NAMESPACE}):
-            created = self._mesh.opened_s
-            metadata = {"name": name, "uid": uid("Namespace", "", name, created), "creationTimestamp": stamp(created)}
-            content = completed({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-            yield {**content, "status": {"phase": "Active"}}
+        """Namespaces that nobody described, but where something is; and in each the account of its pods."""
+        described = {name for kind, _, name in shown if kind == "Namespace"}
+        for name in sorted({namespace for _, namespace, _ in shown if namespace} | described | {ROOT_NAMESPACE}):
+            namespace, account = (
+                completed({"apiVersion": "v1", "kind": kind, "metadata": self._made(kind, *place)})
+                for kind, place in (("Namespace", ("", name)), ("ServiceAccount", (name, "default")))
+            )
+            yield {**namespace, "status": {"phase": "Active"}}
+            yield account
+
+    def _made(self, kind: str, namespace: str, name: str) -> JsonObject:
+        """``metadata`` of what is there although nobody wrote it."""
+        created = self._mesh.opened_s
+        place = {"namespace": namespace} if namespace else {}
+        return {
+            "name": name,
+            **place,
+            "uid": uid(kind, namespace, name, created),
+            "creationTimestamp": stamp(created),
+        }
 
     def _service(self, service: Service, content: JsonObject) -> JsonObject:
         address = service.spec.cluster_ip or self._mesh.control.cluster_ips().get((service.namespace, service.name), "")

@@ -170,14 +170,19 @@ class WorkloadView:
         created = self._mesh.created_s(key_of(deployment))
         pods = self._pods_of(deployment.namespace, deployment.name)
         replicas = shown["spec"]["replicas"]
+        most = replicas + pod_template(deployment, {}).surge
         known = self._revisions[shown["metadata"]["uid"]]
+        selector = shown["spec"]["selector"]
         for digest in dict.fromkeys([*known.numbers, *(pod.digest for pod in pods)]):
             own = [pod for pod in pods if pod.digest == digest]
             ready = sum(pod.ready for pod in own)
             template = known.templates.get(digest, shown["spec"]["template"])
             labels = {**(template["metadata"].get("labels") or {}), "pod-template-hash": digest}
             template = {**template, "metadata": {**template["metadata"], "labels": labels}}
-            annotations = {"deployment.kubernetes.io/desired-replicas": str(replicas)}
+            annotations = {
+                "deployment.kubernetes.io/desired-replicas": str(replicas),
+                "deployment.kubernetes.io/max-replicas": str(most),
+            }
             if digest in known.numbers:
                 annotations[REVISION] = str(known.numbers[digest])
             name = f"{deployment.name}-{digest}"
@@ -196,7 +201,10 @@ class WorkloadView:
                 },
                 "spec": {
                     "replicas": replicas if digest == current else len(own),
-                    "selector": {"matchLabels": labels},
+                    "selector": {
+                        **selector,
+                        "matchLabels": {**(selector.get("matchLabels") or {}), "pod-template-hash": digest},
+                    },
                     "template": template,
                 },
                 "status": {key: count for key, count in counts.items() if count or key == "replicas"},
@@ -302,15 +310,15 @@ class WorkloadView:
             and (pod.announced or not pod.terminating)
         ]
         created = self._mesh.created_s(key_of(service))
-        name = f"{service.name}-workshop"
+        identity = uid("EndpointSlice", service.namespace, service.name, created)
         return {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
             "metadata": {
-                "name": name,
+                "name": f"{service.name}-{identity[:5]}",
                 "namespace": service.namespace,
                 "labels": {"kubernetes.io/service-name": service.name},
-                "uid": uid("EndpointSlice", service.namespace, name, created),
+                "uid": identity,
                 "creationTimestamp": stamp(created),
                 "ownerReferences": [_owner("v1", "Service", service, created)],
             },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Awaitable, Sequence
@@ -11,11 +12,12 @@ from typing import TypeVar
 from labsupport.controlplane.desired import Key, key_of
 from labsupport.engine.embedded.api.answers import Refused, already_exists, conflict, not_found, status
 from labsupport.engine.embedded.api.defaults import completed, without_defaults
-from labsupport.engine.embedded.api.judging import forbidden, judged
+from labsupport.engine.embedded.api.judging import forbidden, invalid, judged
 from labsupport.engine.embedded.api.kinds import ApiKind
 from labsupport.engine.embedded.api.managers import Change, applied, updated, without
 from labsupport.engine.embedded.api.mesh import Mesh, stamp
 from labsupport.engine.embedded.api.patches import APPLY, apply_patch
+from labsupport.engine.embedded.api.tables import at
 from labsupport.engine.embedded.api.versions import Versions
 from labsupport.engine.embedded.api.view import written_content
 from labsupport.engine.embedded.pods.identity import uid
@@ -170,7 +172,7 @@ class Writer:
         if managed is None:
             managed = updated(_change(entry, asked), shown, body)
         if entry.kind == "Deployment" and shown is not None:
-            _keep_selector(shown, body)
+            _keep_selector(entry, shown, body)
         resource = judged(
             entry,
             body,
@@ -253,10 +255,22 @@ class Writer:
         return {**content, "metadata": metadata, **kept}
 
 
-def _keep_selector(shown: JsonObject, body: JsonObject) -> None:
-    """Refuse another selector, before it is found that the pods' labels do not match it either."""
+def _keep_selector(entry: ApiKind, shown: JsonObject, body: JsonObject) -> None:
+    """Refuse another selector, and say at once if the pods' labels do not match it either."""
     spec = body.get("spec")
     wanted = spec.get("selector") if isinstance(spec, dict) else None
-    if isinstance(wanted, dict) and wanted.get("matchLabels") != shown["spec"]["selector"].get("matchLabels"):
-        name = shown["metadata"]["name"]
-        raise Refused(422, f'Deployment.apps "{name}" is invalid: spec.selector: Invalid value: field is immutable')
+    if not isinstance(wanted, dict) or wanted.get("matchLabels") == shown["spec"]["selector"].get("matchLabels"):
+        return
+    labels = at(body, "spec.template.metadata.labels") or {}
+    wrong = [("spec.selector", wanted, "field is immutable")]
+    if not (wanted.get("matchLabels") or {}).items() <= labels.items():
+        wrong.insert(0, ("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
+    causes = [
+        {
+            "reason": "FieldValueInvalid",
+            "message": f"Invalid value: {json.dumps(value, separators=(',', ':'))}: {why}",
+            "field": path,
+        }
+        for path, value, why in wrong
+    ]
+    raise invalid(entry, shown["metadata"]["name"], causes)

@@ -1,0 +1,45 @@
+"""What kubectl prints here is what it has printed on a real cluster, but for what is listed, with the reason.
+
+With ``--engine cluster`` the cluster itself is compared with what was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kubectl_alike import Player, recorded
+from kubectl_program import Kubectl
+from kubectl_scenes import OWN_WORDS, SCENES
+from kubectl_spaces import on_cluster
+
+from labsupport.lab.lab import Lab
+
+
+@pytest.fixture
+def player(request: pytest.FixtureRequest, program: str, tmp_path: Path) -> Iterator[Player]:
+    if request.config.getoption("--engine") == "cluster":
+        with on_cluster(program, tmp_path) as (kubectl, namespace):
+            yield Player(kubectl, namespace)
+    else:
+        opened: Lab = request.getfixturevalue("lab")
+        yield Player(Kubectl(program, opened.kubeconfig(), tmp_path), "default")
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_scene_goes_as_on_a_cluster(player: Player, request: pytest.FixtureRequest, scene: str):
+    embedded = request.config.getoption("--engine") == "embedded"
+    differing = []
+    for said, wanted in zip(player.play(scene), recorded()[scene], strict=True):
+        assert said.command == wanted.command, "regenerate_kubectl.py records what has changed"
+        own = embedded and said.command in OWN_WORDS
+        # A line of the list that no longer differs is to go.
+        if (said.alike() == wanted.alike()) == own or said.code != wanted.code:
+            differing.append(f"{said.command}\n--- a cluster\n{wanted.alike()}--- here\n{said.alike()}")
+    assert not differing, "\n".join(differing)
+
+
+def test_there_are_enough_of_them():
+    commands = {command for scene in SCENES.values() for command in scene}
+    assert len(commands.difference(OWN_WORDS)) >= 60 > 20 > len(OWN_WORDS)
