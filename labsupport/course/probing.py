@@ -17,8 +17,9 @@ from labsupport.course.judging import with_reasons
 if TYPE_CHECKING:
     from labsupport.explain import Explanation
     from labsupport.lab.lab import Lab
+    from labsupport.traffic.observations import Observations
 
-__all__ = ["Probe", "at_most_rules", "probed"]
+__all__ = ["Probe", "at_most_rules", "probed", "told_by_rules"]
 
 _EACH = 6
 _TOLD = 2
@@ -34,6 +35,7 @@ class Probe:
         url: as for ``lab.send``.
         headers: of the request.
         status: of the answer; 0 for any that is no error.
+        path: that the application is to see; empty for any.
     """
 
     what: str
@@ -41,6 +43,7 @@ class Probe:
     url: str = "http://web:8080/"
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int = 0
+    path: str = ""
 
 
 def probed(lab: Lab, probes: Iterable[Probe], *, source: str = "client") -> Iterator[CheckOutcome]:
@@ -53,17 +56,18 @@ def probed(lab: Lab, probes: Iterable[Probe], *, source: str = "client") -> Iter
     """
     for probe in probes:
         seen = lab.send(probe.url, source=source, headers=probe.headers, count=_EACH, reuse_connections=True)
-        title = f"a request {probe.what} meets {probe.version or probe.status}"
+        title = f"a request {probe.what} is to {_wanted(probe)}"
         outcome = check.ok(seen) if not probe.status else check.status(seen, probe.status)
         if outcome.passed and probe.version:
             outcome = check.only(seen, version=probe.version)
-        if outcome.passed:
+        told = lab.explain(probe.url, source=source, headers=probe.headers, confirm=False).explanation
+        if outcome.passed and (not probe.path or told.upstream_path == probe.path):
             yield replace(outcome, title=title)
             continue
-        met = seen.share("version" if seen.count(status=200) else "status")
-        said = f"A request {probe.what} meets {words.join(met)}; it is to meet {probe.version or probe.status}."
-        told = lab.explain(probe.url, source=source, headers=probe.headers, confirm=False).explanation
-        lines = (said, *_why(told), *reasons_of(lab, told))
+        said = f"A request {probe.what} {_came(seen)}; it is to {_wanted(probe)}."
+        if outcome.passed:
+            said = f"A request {probe.what} is to come to the application as {probe.path}."
+        lines = (said, *told_by_rules(told), *reasons_of(lab, told))
         yield with_reasons(lab, seen, CheckOutcome(FAILED, title, lines, outcome.details, outcome.n))
 
 
@@ -81,14 +85,31 @@ def at_most_rules(lab: Lab, most: int, *, url: str = "http://web:8080/", source:
     return CheckOutcome(PASSED if rules <= most else FAILED, f"at most {words.plural(most, 'rule')}", (line,))
 
 
-def _why(told: Explanation) -> Iterator[str]:
-    """The rule that took a request, and what failed in those before it."""
+def _wanted(probe: Probe) -> str:
+    return f"meet {probe.version}" if probe.version else f"be answered {probe.status}"
+
+
+def _came(seen: Observations) -> str:
+    versions, statuses = words.join(seen.share("version")), words.join(seen.share("status"))
+    if versions == "none":
+        return f"is answered {statuses} by the proxy"
+    return f"meets {versions}" + ("" if statuses == "200" else f", answered {statuses}")
+
+
+def told_by_rules(told: Explanation) -> Iterator[str]:
+    """The rule that took a request, what it made of its path, and what failed in the rules before.
+
+    Args:
+        told: why the request goes where it goes.
+    """
     chosen = told.chosen
     if chosen is None:
         yield f"No rule took it: {told.decision.rstrip('.')}."
     else:
         name = f", {chosen.name}," if chosen.name else ""
         yield f"Rule {chosen.index + 1}{name} of {chosen.object} took it."
+        if told.upstream_path and not told.url.endswith(told.upstream_path):
+            yield f"The application sees the path {told.upstream_path}."
     before = [rule for rule in told.rules if rule.verdict == "no match"]
     for rule in before[:_TOLD]:
         for condition in rule.failed[:_TOLD]:
