@@ -6,7 +6,8 @@ It is read from what rules do to a request and not from their text, so that ever
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport import statistics, words
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.traffic.observations import Observations
 
-__all__ = ["explained", "problems_of", "reasons_of", "rule_says"]
+__all__ = ["explained", "fault_says", "problems_of", "reasons_of", "rule_says", "told_first"]
+
+_ARTICLE = {"delay": "a delay of", "abort": "an abort with"}
 
 
 def explained(lab: Lab, url: str, *, source: str) -> Explanation:
@@ -74,6 +77,42 @@ def problems_of(lab: Lab, url: str, *, source: str) -> Iterator[str]:
     destinations = explained(lab, url, source=source).destinations
     told = (f"503 {to.problem}: {to.reason}" for to in destinations if to.problem)
     yield from dict.fromkeys(text if text.endswith("?") else f"{text}." for text in told)
+
+
+def fault_says(
+    lab: Lab, url: str, kind: str, *, source: str, headers: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """What the rules say about a fault of requests, or why they say nothing.
+
+    Args:
+        lab: where they would be sent.
+        url: as for ``lab.send``.
+        kind: ``delay`` or ``abort``.
+        source: the Deployment or pod that calls.
+        headers: of the requests; a user is known by ``end-user``.
+    """
+    who = (headers or {}).get("end-user", "somebody else")
+    explanation = lab.explain(url, source=source, headers=headers, confirm=False).explanation
+    for policy in explanation.policies:
+        if policy.name == f"fault.{kind}":
+            return (f"For {who}, the rule says: {_ARTICLE[kind]} {policy.text}.",)
+    lines = [f"No {kind} is in force for {who}."]
+    for trace in explanation.rules:
+        if trace.verdict == "no match":
+            lines += [f"http[{trace.index}] does not match: {condition}." for condition in trace.failed]
+        elif trace.verdict == "chosen":
+            lines.append(f"http[{trace.index}] of {trace.object} takes the request, and what is below it is not asked.")
+    return (*lines, *reasons_of(lab, explanation))
+
+
+def told_first(lines: Iterable[str], outcome: CheckOutcome) -> CheckOutcome:
+    """An outcome; if it did not pass, with sentences in front of what it says.
+
+    Args:
+        lines: the sentences.
+        outcome: what a check found.
+    """
+    return outcome if outcome.passed else replace(outcome, lines=(*lines, *outcome.lines))
 
 
 def reasons_of(lab: Lab, explanation: Explanation) -> Iterator[str]:

@@ -112,9 +112,18 @@ def test_an_envoy_that_crashed_is_told_by_its_cause(tmp_path: Path) -> None:
 
 
 APP = """
+import os
+
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         return
+    # As when a client is gone before its answer is written: an error, and not the end of the program.
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        os.write(writing, b"too late")
+    except BrokenPipeError:
+        os.close(writing)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": NAME.encode()})
 

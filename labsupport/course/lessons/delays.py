@@ -1,21 +1,74 @@
-"""Judges of notebook 05."""
+"""Judges of notebook 05: who is delayed, by how much, and what a page bears."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from labsupport.course.judging import judge
+from labsupport import check
+from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.course.acting import fault_says, told_first
+from labsupport.course.judging import answered, judge
+from labsupport.course.ladder import Rung
+from labsupport.course.spec import Because, Shown
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
-    from labsupport.traffic.observations import Observations
+
+_RATINGS = "http://ratings:9080/ratings/0"
+_PAGE = "gateway:/productpage"
+_TESTER = {"end-user": "tester"}
+_COUNT, _PATIENCE_S = 8, 2.5
+
+
+def _tester_waits(lab: Lab, *, at_least_s: float, at_most_s: float | None = None) -> Iterator[Shown]:
+    """Every request of tester is held for so long, and no other."""
+    others = lab.send(_RATINGS, source="client", count=10, timeout_s=_PATIENCE_S)
+    said = fault_says(lab, _RATINGS, "delay", source="client")
+    yield answered(lab, others, said if others.count(outcome="timeout") else ())
+    yield told_first(said, check.flags(lab.access_log(others), {"DI": 0}, title="nobody else waits"))
+    late = lab.send(_RATINGS, source="client", headers=_TESTER, count=_COUNT, concurrency=_COUNT, timeout_s=_PATIENCE_S)
+    said = fault_says(lab, _RATINGS, "delay", source="client", headers=_TESTER)
+    yield answered(lab, late, said)
+    title = "each request of tester waits"
+    yield told_first(said, check.flags(lab.access_log(late), {"DI": _COUNT}, title=title))
+    yield told_first(said, check.duration(late, q=0, at_least_s=at_least_s, at_most_s=at_most_s))
 
 
 @judge("05.1")
-def answered(lab: Lab) -> Observations:
-    """The rule is there, and every request is answered."""
-    lab.get("VirtualService", "web")
-    return lab.send("http://web:8080/", source="client", count=50)
+def one_second(lab: Lab) -> Iterator[Shown]:
+    """Every request of tester is a second late, and no other."""
+    return _tester_waits(lab, at_least_s=1, at_most_s=1.6)
 
 
-judge("05.2")(answered)
+judge("05.5")(one_second)
+
+
+@judge("05.3")
+def as_late_as_can_be(lab: Lab) -> Iterator[Shown | Rung]:
+    """Pages of tester are complete, and the delay is as long as it can be."""
+    yield from _tester_waits(lab, at_least_s=0.05)
+    pages = lab.send(_PAGE, headers=_TESTER, count=5, concurrency=1)
+    yield pages
+    yield Because("pages", check.only(pages, service="ratings", title="every page of tester has stars"))
+    yield Rung("whole")
+    yield from _tester_waits(lab, at_least_s=0.1)
+    yield Rung("tenth")
+    yield from _tester_waits(lab, at_least_s=0.2)
+    yield Rung("fifth")
+
+
+@judge("05.4")
+def reviews_in_time(lab: Lab) -> Iterator[Shown]:
+    """Ratings is as late as before, and yet reviews answers in time; all others have their stars."""
+    said = fault_says(lab, _RATINGS, "delay", source="reviews-v2", headers=_TESTER)
+    late = "1s for 100 %" in said[0]
+    lines = ("tester is to find ratings one second late, as before.", *said)
+    yield CheckOutcome(PASSED if late else FAILED, "ratings is late for tester", lines)
+    # A pod that has begun a moment ago answers its first requests late.
+    others = lab.send(_PAGE, count=15, concurrency=1)[5:]
+    yield others
+    yield Because("others", check.only(others, service="ratings", title="all others have stars"))
+    pages = lab.send(_PAGE, headers=_TESTER, count=5, concurrency=1)
+    yield pages
+    yield Because("given up", check.only(pages, service="reviews", title="every page of tester has reviews"))
