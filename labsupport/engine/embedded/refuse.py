@@ -11,7 +11,7 @@ from functools import singledispatch
 
 from labsupport.controlplane.translate import gateway_api_refusal, unsupported
 from labsupport.controlplane.translate.gateway.tls import CIPHERS
-from labsupport.engine.embedded import harmful
+from labsupport.engine.embedded import effects, harmful
 from labsupport.engine.embedded.harmful import Refusal
 from labsupport.engine.embedded.pods import demands
 from labsupport.engine.embedded.pods.demands import CLUSTER
@@ -317,10 +317,10 @@ def notes(objects: Sequence[Resource], images: Programs, told: set[str]) -> list
     texts: dict[str, None] = {}
     played: dict[str, None] = {}
     for resource in objects:
-        if not isinstance(resource, Deployment):
-            continue
-        played |= dict.fromkeys(demands.notes(resource, images))
-        texts |= dict.fromkeys(field for field in demands.without_effect(resource) if field not in told)
+        texts |= dict.fromkeys(field for field in effects.without_effect(resource) if field not in told)
+        played |= dict.fromkeys(effects.stay_here(resource))
+        if isinstance(resource, Deployment):
+            played |= dict.fromkeys(demands.notes(resource, images))
     services = [resource for resource in objects if isinstance(resource, Service)]
     balanced = [
         f"Service/{service.name}: no load balancer gives it an address here; it is reached by its node port, as "

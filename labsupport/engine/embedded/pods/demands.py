@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from labsupport.engine.additions import PROXY_CONFIG, PROXY_CONFIG_ANNOTATION, proxy_config
 from labsupport.engine.embedded import harmful
 from labsupport.engine.embedded.harmful import Refusal
 from labsupport.engine.embedded.pods.mounting import FILES_ROOT, inside
@@ -13,33 +14,13 @@ from labsupport.engine.podtemplate import image_name, own_containers
 from labsupport.model import Deployment
 from labsupport.model.kinds.pods import Container, PodSpec
 from labsupport.model.kinds.volumes import FILES_OF_OBJECTS, Volume
-from labsupport.records import Json
 
-__all__ = ["CLUSTER", "HONOURED", "MOST_REPLICAS", "REFUSED", "notes", "refusals", "without_effect"]
+__all__ = ["CLUSTER", "MOST_REPLICAS", "notes", "refusals"]
 
 CLUSTER = 'Kubernetes with Istio can: open the lab with Lab(engine="cluster")'
 """What to do about what this machine has not got."""
 # The course needs a hundred at most; some thousand processes would take a laptop down.
 MOST_REPLICAS = 200
-HONOURED: Mapping[str, tuple[str, ...]] = {
-    "spec": ("replicas", "selector", "strategy", "template"),
-    "spec.strategy": ("type", "rollingUpdate"),
-    "spec.strategy.rollingUpdate": ("maxSurge",),
-    "spec.template.spec": (
-        "containers", "initContainers", "serviceAccount", "serviceAccountName", "terminationGracePeriodSeconds",
-        "volumes",
-    ),
-    "spec.template.spec.containers": ("args", "command", "env", "envFrom", "image", "name", "ports", "volumeMounts"),
-    "spec.template.spec.containers.ports": ("containerPort", "name", "protocol"),
-    "spec.template.spec.containers.volumeMounts": ("mountPath", "name", "subPath"),
-}  # fmt: skip
-"""Fields that have their effect here; any other one is told to have none."""
-REFUSED: Mapping[str, tuple[str, ...]] = {
-    "spec.template.spec": ("hostNetwork",),
-    "spec.template.spec.containers.volumeMounts": ("subPathExpr",),
-    "spec.template.spec.containers.env.valueFrom": ("fileKeyRef", "resourceFieldRef"),
-}
-"""Fields without which a pod would be another one, so that they are refused by name."""
 _SHELL = re.compile(r"(?:\S*/)?(?:ba|da|a)?sh -\w*c\s")
 _STATEMENT = re.compile(r"[;\n]|&&|\|\|")
 _KEYWORDS = frozenset(("until", "while", "do", "done", "if", "then", "else", "fi", "!"))
@@ -48,6 +29,8 @@ _HARMLESS = (
     "curl", "echo", "getent", "mysqladmin", "nc", "nslookup", "pg_isready", "ping", "redis-cli", "set", "sleep", "true",
     "wget",
 )  # fmt: skip
+_OF_SIDECARS = ("sidecar.istio.io/", "traffic.sidecar.istio.io/", "inject.istio.io/", "proxy.istio.io/")
+_HONOURED_ANNOTATIONS = ("sidecar.istio.io/inject", PROXY_CONFIG_ANNOTATION)
 # What istioctl kube-inject writes; no connection is captured by such rules here.
 _ISTIOS_OWN = ("istio-init", "istio-validation", "istio-proxy")
 
@@ -158,6 +141,12 @@ def notes(deployment: Deployment, images: Programs) -> Iterator[str]:
                 f"volumeMounts of Deployment/{deployment.name}: the program {program} reads no files; one that does "
                 f"finds them below the folder {FILES_ROOT} of its environment"
             )
+    for key in deployment.spec.template.metadata.annotations:
+        if key.startswith(_OF_SIDECARS) and key not in _HONOURED_ANNOTATIONS:
+            yield f"no effect on the embedded mesh: the annotation {key}"
+    fields = set(proxy_config(deployment.spec.template.metadata.annotations) or ()) - set(PROXY_CONFIG)
+    if fields:
+        yield f"no effect on the embedded mesh: {', '.join(sorted(fields))} in {PROXY_CONFIG_ANNOTATION}"
     if pod.init_containers:
         names = ", ".join(container.name for container in pod.init_containers)
         yield f"initContainers of Deployment/{deployment.name} ({names}): nothing waits for them here"
@@ -166,25 +155,3 @@ def notes(deployment: Deployment, images: Programs) -> Iterator[str]:
             f"Deployment/{deployment.name}: containers of one pod do not reach each other as localhost here; "
             "they have the names of their Services"
         )
-
-
-def without_effect(deployment: Deployment) -> Iterator[str]:
-    """Names of the fields that are given and have no effect here."""
-    raw = deployment.raw or deployment.model_dump(by_alias=True, exclude_unset=True)
-    for path, honoured in HONOURED.items():
-        known = {*honoured, *REFUSED.get(path, ())}
-        for inner in _at(raw, path):
-            yield from (field for field, value in inner.items() if field not in known and not _is_empty(value))
-
-
-def _is_empty(value: Json) -> bool:
-    return value is None or value is False or value in ("", [], {})
-
-
-def _at(raw: Json, path: str) -> Iterator[Mapping[str, Json]]:
-    """All mappings at a path; each list on the way is gone through."""
-    level = [raw]
-    for key in path.split("."):
-        level = [each.get(key) for each in level if isinstance(each, Mapping)]
-        level = [inner for each in level for inner in (each if isinstance(each, list) else [each])]
-    yield from (each for each in level if isinstance(each, Mapping) and each.get("name") != "istio-proxy")

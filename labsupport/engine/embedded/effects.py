@@ -1,0 +1,153 @@
+"""Which fields of the objects that are taken have an effect here; of all others it is told that they have none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from labsupport.model import ConfigMap, Resource, Sidecar
+from labsupport.model.kinds.gateway import Port, Server
+from labsupport.model.kinds.serviceentry import WorkloadEntrySpec
+from labsupport.model.kinds.sidecar import SidecarPort
+from labsupport.model.kinds.trafficpolicy import OutlierDetection
+from labsupport.model.kinds.virtualservice import L4MatchAttributes
+from labsupport.model.schema.base import Schema
+from labsupport.records import Json
+
+__all__ = ["HONOURED", "PASSED_OVER", "REFUSED", "passed_over", "stay_here", "without_effect"]
+
+_SOURCES = {
+    "configMap": ("defaultMode", "items", "name", "optional"),
+    "configMap.items": ("key", "mode", "path"),
+    "secret": ("defaultMode", "items", "name", "optional", "secretName"),
+    "secret.items": ("key", "mode", "path"),
+    "downwardAPI": ("defaultMode", "items"),
+    "downwardAPI.items": ("fieldRef", "mode", "path"),
+    "downwardAPI.items.fieldRef": ("apiVersion", "fieldPath"),
+}
+_POD = "spec.template.spec"
+_CONTAINER = f"{_POD}.containers"
+_DEPLOYMENT: Final[Mapping[str, tuple[str, ...]]] = {
+    "spec": ("replicas", "selector", "strategy", "template"),
+    "spec.selector": ("matchExpressions", "matchLabels"),
+    "spec.strategy": ("rollingUpdate", "type"),
+    "spec.strategy.rollingUpdate": ("maxSurge",),
+    "spec.template": ("metadata", "spec"),
+    _POD: (
+        "containers", "initContainers", "serviceAccount", "serviceAccountName", "terminationGracePeriodSeconds",
+        "volumes",
+    ),
+    _CONTAINER: ("args", "command", "env", "envFrom", "image", "name", "ports", "volumeMounts"),
+    f"{_CONTAINER}.env": ("name", "value", "valueFrom"),
+    f"{_CONTAINER}.env.valueFrom": ("configMapKeyRef", "fieldRef", "secretKeyRef"),
+    f"{_CONTAINER}.env.valueFrom.configMapKeyRef": ("key", "name", "optional"),
+    f"{_CONTAINER}.env.valueFrom.secretKeyRef": ("key", "name", "optional"),
+    f"{_CONTAINER}.env.valueFrom.fieldRef": ("apiVersion", "fieldPath"),
+    f"{_CONTAINER}.envFrom": ("configMapRef", "prefix", "secretRef"),
+    f"{_CONTAINER}.envFrom.configMapRef": ("name", "optional"),
+    f"{_CONTAINER}.envFrom.secretRef": ("name", "optional"),
+    f"{_CONTAINER}.ports": ("containerPort", "name", "protocol"),
+    f"{_CONTAINER}.volumeMounts": ("mountPath", "name", "readOnly", "subPath"),
+    f"{_POD}.volumes": ("configMap", "downwardAPI", "emptyDir", "name", "projected", "secret"),
+    f"{_POD}.volumes.projected": ("defaultMode", "sources"),
+    f"{_POD}.volumes.projected.sources": ("configMap", "downwardAPI", "secret"),
+    **{f"{_POD}.volumes.{path}": fields for path, fields in _SOURCES.items()},
+    **{f"{_POD}.volumes.projected.sources.{path}": fields for path, fields in _SOURCES.items()},
+}  # fmt: skip
+HONOURED: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "Namespace": {"": ("apiVersion", "kind", "metadata", "status")},
+    "ServiceAccount": {"": ("apiVersion", "kind", "metadata")},
+    "ConfigMap": {"": ("apiVersion", "binaryData", "data", "kind", "metadata")},
+    "Secret": {"": ("apiVersion", "data", "kind", "metadata", "stringData", "type")},
+    "Service": {
+        "": ("apiVersion", "kind", "metadata", "spec", "status"),
+        "spec": (
+            "allocateLoadBalancerNodePorts", "clusterIP", "clusterIPs", "externalIPs", "externalName",
+            "internalTrafficPolicy", "ports", "publishNotReadyAddresses", "selector", "trafficDistribution", "type",
+        ),
+        "spec.ports": ("appProtocol", "name", "nodePort", "port", "protocol", "targetPort"),
+    },
+    "Deployment": {"": ("apiVersion", "kind", "metadata", "spec", "status"), **_DEPLOYMENT},
+}  # fmt: skip
+"""By kind and path: the fields of Kubernetes' own kinds that have their effect, or are told of otherwise."""
+REFUSED: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "Deployment": {
+        _POD: ("hostNetwork",),
+        f"{_CONTAINER}.env.valueFrom": ("fileKeyRef", "resourceFieldRef"),
+        f"{_CONTAINER}.volumeMounts": ("subPathExpr",),
+    },
+}
+"""By kind and path: fields without which a pod would be another one, so that they are refused by name."""
+PASSED_OVER: Final[Mapping[type[Schema], tuple[str, ...]]] = {
+    L4MatchAttributes: ("source_subnet",),
+    OutlierDetection: ("outlier_detection_http_error_codes",),
+    Port: ("target_port",),
+    Server: ("default_endpoint",),
+    SidecarPort: ("target_port",),
+    WorkloadEntrySpec: ("network",),
+}
+"""Fields of Istio's kinds from which istiod makes nothing for a mesh of one network, on a cluster too."""
+_HARMLESS: Final[Mapping[str, Json]] = {"sessionAffinity": "None", "restartPolicy": "Always"}
+
+
+def stay_here(resource: Resource) -> Iterator[str]:
+    """What is told of an object that lets unknown hosts through, which nothing here does.
+
+    Args:
+        resource: an object that is not refused.
+    """
+    policy = resource.spec.outbound_traffic_policy if isinstance(resource, Sidecar) else None
+    mesh = resource.data.get("mesh", "") if isinstance(resource, ConfigMap) and resource.name == "istio" else ""
+    if (policy is not None and policy.mode != "REGISTRY_ONLY") or "ALLOW_ANY" in mesh:
+        yield (
+            f"{resource.kind}/{resource.name}: outboundTrafficPolicy lets nothing out of this machine; "
+            "hosts that nobody knows are answered with 502"
+        )
+
+
+def without_effect(resource: Resource) -> Iterator[str]:
+    """Name the fields of an object that are given and have no effect here.
+
+    Args:
+        resource: an object that is not refused.
+    """
+    if resource.kind in HONOURED:
+        yield from passed_over(resource.kind, resource.raw or resource.model_dump(by_alias=True, exclude_unset=True))
+    else:
+        yield from _passed_over(resource)
+
+
+def passed_over(kind: str, raw: Json) -> Iterator[str]:
+    """Name the fields of an object of Kubernetes' own kinds that have no effect here.
+
+    Args:
+        kind: the kind.
+        raw: the object as it is written.
+    """
+    for path, honoured in HONOURED[kind].items():
+        known = {*honoured, *REFUSED.get(kind, {}).get(path, ())}
+        for inner in _at(raw, path):
+            yield from (name for name, value in inner.items() if name not in known and not _is_default(name, value))
+
+
+def _passed_over(part: Schema) -> Iterator[str]:
+    for name in sorted(part.model_fields_set):
+        value = getattr(part, name)
+        if name in PASSED_OVER.get(type(part), ()):
+            yield str(type(part).model_fields[name].alias)
+        for inner in value if isinstance(value, list) else value.values() if isinstance(value, dict) else [value]:
+            if isinstance(inner, Schema):
+                yield from _passed_over(inner)
+
+
+def _is_default(name: str, value: Json) -> bool:
+    return value is None or value is False or value in ("", [], {}) or _HARMLESS.get(name) == value
+
+
+def _at(raw: Json, path: str) -> Iterator[Mapping[str, Json]]:
+    """All mappings at a path; each list on the way is gone through, and the sidecar's container left out."""
+    level = [raw]
+    for key in path.split(".") if path else ():
+        level = [each.get(key) for each in level if isinstance(each, Mapping)]
+        level = [inner for each in level for inner in (each if isinstance(each, list) else [each])]
+    yield from (each for each in level if isinstance(each, Mapping) and each.get("name") != "istio-proxy")
