@@ -77,7 +77,7 @@ def rules_figure(taken: RulesTaken) -> Figure:
     for line in [line for note in (*notes, *taken.notes) for line in wrapped(note, _WIDE)]:
         y += _LINE + 2
         parts.append(el("text", esc(line), x=0.0, y=y, class_="d"))
-    subtitle = f"{words.plural(taken.count, 'request')}, rules of {taken.rule} in the order in which they are tried"
+    subtitle = f"{words.plural(taken.count, 'request')}, rules of {taken.rule}, tried from top to bottom"
     return Figure("Which rule took them", subtitle, "".join(parts), _WIDE, y + 8, f"{taken!r}", _numbers(taken))
 
 
