@@ -15,6 +15,9 @@ from labsupport.records import Json, JsonObject
 __all__ = ["instead_of", "list_part_of", "part_of"]
 
 _MESH = "The lab is the mesh already, and its namespaces are members; leave this out."
+_RIGHTS = ("gives rights", "Leave it out: a lab belongs to whoever opened it.")
+_WATCHING = ("installs a tool that watches a mesh", "Leave it out: the lab has its own pictures, logs and counters.")
+_MUTUAL_TLS = ("asked for mutual TLS before Istio 1.5", "Write a PeerAuthentication, for a cluster with Istio.")
 _INSTEAD: Mapping[tuple[str, str], tuple[str, str]] = {
     ("extensions", "Ingress"): ("lets requests for a host in", "Write a Gateway and a VirtualService."),
     ("networking.k8s.io", "Ingress"): ("lets requests for a host in", "Write a Gateway and a VirtualService."),
@@ -36,6 +39,23 @@ _INSTEAD: Mapping[tuple[str, str], tuple[str, str]] = {
         "Write them in the Gateway itself.",
     ),
     ("gateway.networking.k8s.io", "UDPRoute"): ("routes datagrams, which no proxy of Istio does", "Leave it out."),
+    ("project.openshift.io", "Project"): ("is OpenShift's Namespace", "Write a Namespace of v1."),
+    ("project.openshift.io", "ProjectRequest"): ("is OpenShift's Namespace", "Write a Namespace of v1."),
+    ("security.openshift.io", "SecurityContextConstraints"): _RIGHTS,
+    ("rbac.authorization.k8s.io", "Role"): _RIGHTS,
+    ("rbac.authorization.k8s.io", "RoleBinding"): _RIGHTS,
+    ("rbac.authorization.k8s.io", "ClusterRole"): _RIGHTS,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _RIGHTS,
+    ("operators.coreos.com", "Subscription"): ("installs an operator", _MESH),
+    ("operators.coreos.com", "OperatorGroup"): ("installs an operator", _MESH),
+    ("jaegertracing.io", "Jaeger"): _WATCHING,
+    ("kiali.io", "Kiali"): _WATCHING,
+    ("monitoring.coreos.com", "ServiceMonitor"): _WATCHING,
+    ("authentication.istio.io", "Policy"): _MUTUAL_TLS,
+    ("authentication.istio.io", "MeshPolicy"): _MUTUAL_TLS,
+    ("authentication.maistra.io", "ServiceMeshPolicy"): _MUTUAL_TLS,
+    ("", "PersistentVolumeClaim"): ("asks for a disk", "Let the pod have an emptyDir instead."),
+    ("", "ReplicationController"): ("keeps pods running, as Deployments do", "Write a Deployment of apps/v1."),
     ("apps.openshift.io", "DeploymentConfig"): ("is OpenShift's Deployment", "Write a Deployment of apps/v1."),
     ("config.istio.io", "RouteRule"): ("was a rule of Istio before 1.0", "Write a VirtualService."),
     ("config.istio.io", "DestinationPolicy"): ("was a policy of Istio before 1.0", "Write a DestinationRule."),

@@ -134,7 +134,12 @@ def test_a_part_of_an_object_is_told_where_it_belongs(text: str, message: str) -
         ("maistra.io/v1", "ServiceMeshMemberRoll", "adds namespaces to a mesh on OpenShift. The lab is the mesh"),
         ("config.istio.io/v1alpha2", "RouteRule", "Write a VirtualService."),
         ("gateway.networking.k8s.io/v1", "ListenerSet", "Write them in the Gateway itself"),
-        ("monitoring.coreos.com/v1", "ServiceMonitor", "Known kinds are"),
+        ("monitoring.coreos.com/v1", "ServiceMonitor", "installs a tool that watches a mesh. Leave it out"),
+        ("rbac.authorization.k8s.io/v1", "ClusterRole", "gives rights. Leave it out"),
+        ("project.openshift.io/v1", "Project", "Write a Namespace of v1"),
+        ("v1", "PersistentVolumeClaim", "Let the pod have an emptyDir"),
+        ("authentication.istio.io/v1alpha1", "Policy", "Write a PeerAuthentication"),
+        ("example.com/v1", "Widget", "Known kinds are"),
     ],
 )
 def test_a_kind_of_another_system_is_told_what_takes_its_place(version: str, kind: str, message: str) -> None:

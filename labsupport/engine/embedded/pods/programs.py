@@ -25,6 +25,8 @@ __all__ = ["Played", "Programs", "find_programs"]
 VARIABLE = "WORKSHOP_IMAGES"
 PROGRAM = "app.py"
 PLAYED = "played.toml"
+_SOCK_SHOP = ("weaveworksdemos/", "sock-shop")
+_STORES = ("mariadb", "memcached", "mongo", "mysql", "postgres", "rabbitmq", "redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,18 @@ class Programs:
     def unknown(self, image: str) -> tuple[str, str]:
         """Message and remedy for an image that no program stands for."""
         name = image_name(image) or "NAME"
+        if any(mark in image for mark in _SOCK_SHOP):
+            return (
+                f"there is no image {image!r}: the workshop has no shop so far, and nothing plays Sock Shop's {name}",
+                "For traffic without the shop's pages, let another program answer in its place: "
+                f"Lab(images={{{image!r}: 'web'}})",
+            )
+        if name in _STORES:
+            return (
+                f"there is no image {image!r}: the workshop has no data store",
+                "Leave it out, as no program of the workshop asks one; or let something take its connections: "
+                f"Lab(images={{{image!r}: 'echo'}})",
+            )
         return (
             f"there is no image {image!r}; the embedded mesh runs local programs",
             f"Known images: {', '.join(self.known()) or '(none)'}, and those of Istio's samples. "
