@@ -8,6 +8,7 @@ from labsupport import words
 from labsupport.engine.protocol import Engine
 from labsupport.model.analysis import Note, PodLabels, analyse
 from labsupport.model.schema.base import Resource
+from labsupport.records import Pod
 
 __all__ = ["Analysis"]
 
@@ -20,19 +21,20 @@ class Analysis:
     def __init__(self) -> None:
         self._notes: list[Note] = []
 
-    def renew(self, engine: Engine, objects: Sequence[Resource]) -> tuple[str, ...]:
+    def renew(self, engine: Engine, objects: Sequence[Resource], pods: Sequence[Pod]) -> tuple[str, ...]:
         """Look at everything again.
 
         Args:
             engine: the mesh.
             objects: all that it has, in every namespace.
+            pods: all its pods.
 
         Returns:
             what was not so before, in words.
         """
         before = {_key(note) for note in self._notes}
-        pods = [PodLabels(pod.namespace, pod.labels, pod.injected) for pod in engine.pods()]
-        self._notes = analyse(objects, pods=pods, namespace=engine.namespace)
+        labels = [PodLabels(pod.namespace, pod.labels, pod.injected) for pod in pods]
+        self._notes = analyse(objects, pods=labels, namespace=engine.namespace)
         return _told(note for note in self._notes if _key(note) not in before)
 
     def serious(self) -> tuple[str, ...]:

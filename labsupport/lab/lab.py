@@ -18,6 +18,7 @@ from labsupport.errors import LabError, NotFoundError, UsageError
 from labsupport.lab import advice, current
 from labsupport.lab.analysis import Analysis
 from labsupport.lab.callbacks import Callbacks
+from labsupport.lab.endings import Endings
 from labsupport.lab.mesh_view import MeshView
 from labsupport.lab.objects import Objects
 from labsupport.lab.refs import Named, as_ref, checked_namespace, kind_name, looks_like_ref, ref_of, within
@@ -97,6 +98,7 @@ class Lab:
         self._last_error = ""
         self._pushed: ApplyResult | None = None
         self._analysis = Analysis()
+        self._endings = Endings()
         # Number of changes of the mesh; what was read before the last one is to be read again.
         self._changes = 0
         self._running = Running()
@@ -509,7 +511,7 @@ class Lab:
             rules=tuple(engine.rules()),
             urls=dict(engine.urls()),
             traffic=tuple(f"{live.spec.url} from {live.spec.source}" for live in self._running.now()),
-            warnings=(*self._warnings, *unwell),
+            warnings=(*self._warnings, *unwell, *self._endings.untold(pods)),
             notes=self._analysis.serious(),
             last_error=self._last_error,
         )
@@ -810,12 +812,12 @@ class Lab:
             objects: Sequence[Resource] = ()
             try:
                 # All at once, and once: an engine has to fetch them, and a slider turns often.
-                objects = engine.get("*", namespace="*")
-                misfits = self._analysis.renew(engine, objects)
+                objects, pods = engine.get("*", namespace="*"), engine.pods()
+                noted = (*self._analysis.renew(engine, objects, pods), *self._endings.tell(pods))
             except LabError as error:
                 # The change is made, and whoever made it gets its result.
-                misfits = (f"what does not fit together was not looked for: {error}",)
-            result = advice.advised(result, resources or (), misfits)
+                noted = (f"what does not fit together was not looked for: {error}",)
+            result = advice.advised(result, resources or (), noted)
             self._last_error, self._warnings = "", result.warnings
             self._changes += 1
             self._pushed = result if result.proxies else self._pushed
@@ -879,7 +881,11 @@ class Lab:
         return chosen
 
     def _sender(self, given: Whom) -> str:
-        """Who sends, as engines are told: a bare name says it already."""
-        if isinstance(given, str) and not {*"/."} & {*given}:
-            return given
-        return sender_named(self.pods(), self._pods_of(given))
+        """Who sends, as engines are told; of a bare name that several namespaces have, the pods of the lab's own."""
+        if given == "outside":
+            return "outside"
+        pods = self.pods()
+        bare = isinstance(given, str) and not {*"/."} & {*given}
+        chosen = pods_named(pods, given, own=self._open().namespace) if bare else self._pods_of(given)
+        # The engine says what is wrong with a name that nobody has.
+        return sender_named(pods, chosen) if chosen else str(given)

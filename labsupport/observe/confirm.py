@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labsupport import words
 from labsupport.engine.protocol import Engine
@@ -11,7 +11,7 @@ from labsupport.errors import NotFoundError
 from labsupport.explain import Explanation, explain
 from labsupport.observe.policed import broken, policed
 from labsupport.observe.tables import AccessLog
-from labsupport.records import AccessRecord, Response, TrafficSpec
+from labsupport.records import AccessRecord, Pod, Response, TrafficSpec
 from labsupport.traffic.sending import send
 
 __all__ = ["Explained", "compare", "explained"]
@@ -75,7 +75,19 @@ def explained(engine: Engine, spec: TrafficSpec, *, certificate: bool = False, c
         note = f"Not sent: {source} runs no load client. Send a request that makes it call, and see lab.access_log()."
         return Explained(why, findings=(note,))
     (response,) = send(engine, spec)
-    return compare(why, response, engine.access_records(request_ids=[response.request_id]))
+    seen = compare(why, response, engine.access_records(request_ids=[response.request_id]))
+    restless = _restless(pods, engine.pods()) if seen.agrees is False else ""
+    # Explained was what there was before the request.
+    return replace(seen, agrees=None, findings=(restless,)) if restless else seen
+
+
+def _restless(before: Sequence[Pod], after: Sequence[Pod]) -> str:
+    """Which pods have ended, come or become ready between an explanation and what it is held against."""
+    states = [{pod.name: (pod.ready, pod.restarts) for pod in pods} for pods in (before, after)]
+    changed = [name for name in {**states[0], **states[1]} if states[0].get(name) != states[1].get(name)]
+    if not changed:
+        return ""
+    return f"Sent once to confirm, which does not tell: meanwhile {words.join(changed)} ended, came or became ready."
 
 
 def compare(explanation: Explanation, response: Response, log: Sequence[AccessRecord]) -> Explained:

@@ -13,7 +13,7 @@ from labsupport.observe.fan_out import FanOut, fan_out
 from labsupport.observe.flags import flag_words
 from labsupport.observe.spans import Call, Served, pair
 from labsupport.observe.tables import AccessLog
-from labsupport.observe.workloads import named, service_of
+from labsupport.observe.workloads import asked_of, named, told_apart
 from labsupport.records import AccessRecord, Pod, Response
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class _Rows:
         record = span.record
         caller = "gateway" if record.direction == "gateway" else self.label(record.pod)
         answered = record.upstream_pod or (span.tries[-1].record.pod if len(span.tries) == 1 else "")
-        service, version = named(answered, self.pods) if answered else service_of(record.cluster)
+        service, version = named(answered, self.pods) if answered else asked_of(record.cluster, self.pods)
         callee = " ".join(part for part in (service, version) if part) or record.authority
         first = span.tries[0].record.time_s - self.zero if span.tries else None
         several = len(span.tries) > 1
@@ -257,8 +257,9 @@ def hop_rows(records: Iterable[AccessRecord], pods: Iterable[Pod] = ()) -> list[
     lines = list(records)
     if not lines:
         return []
-    known = {pod.name: pod for pod in pods}
-    made = _Rows(known, min(record.time_s for record in lines))
+    listed = list(pods)
+    known = {pod.name: pod for pod in listed}
+    made = _Rows({pod.name: pod for pod in told_apart(listed)}, min(record.time_s for record in lines))
     for root in pair(lines, known):
         made.add(root, 0)
     return made.rows

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from labsupport.records import AccessRecord, Pod
 
-__all__ = ["call_of", "named", "service_of", "told_apart"]
+__all__ = ["asked_of", "call_of", "named", "service_of", "told_apart"]
 
 # Without the list of pods: Deployments of the course are called <service>-<version>.
 _POD = re.compile(r"(?P<service>[a-z0-9-]+?)(?:-(?P<version>v\d+|safe|risk))?(?:-[a-z0-9]+){1,2}$")
@@ -58,10 +58,20 @@ def call_of(record: AccessRecord, pods: Mapping[str, Pod]) -> tuple[tuple[str, s
         return own, own
     if record.upstream_pod:
         return own, named(record.upstream_pod, pods)
-    asked = service_of(record.cluster)[0]
-    space = _NAMESPACE.search(record.cluster)
+    return own, (asked_of(record.cluster, pods)[0], "")
+
+
+def asked_of(cluster: str, pods: Mapping[str, Pod]) -> tuple[str, str]:
+    """Service and subset of a cluster, the service named as those of pods that are told apart.
+
+    Args:
+        cluster: its name in Envoy.
+        pods: pods by name.
+    """
+    asked, subset = service_of(cluster)
+    space = _NAMESPACE.search(cluster)
     apart = f"{asked}.{space[1]}" if space is not None else ""
-    return own, (apart if any(pod.service == apart for pod in pods.values()) else asked, "")
+    return apart if any(pod.service == apart for pod in pods.values()) else asked, subset
 
 
 def told_apart(pods: Iterable[Pod]) -> list[Pod]:

@@ -17,6 +17,7 @@ from embedded_processes import linux, process_of, start_kernel
 from labsupport.engine.embedded.engine import EmbeddedEngine
 from labsupport.engine.embedded.processes import rundir
 from labsupport.errors import ConfigRejectedError, WaitTimeoutError
+from labsupport.lab.lab import Lab
 from labsupport.model import parse
 from labsupport.model.reading.documents import read
 
@@ -131,3 +132,27 @@ def test_a_load_client_obeys_its_own_lab_only(mesh: Mesh, embedded: EmbeddedEngi
     ]
     assert answers == [401, 401, 403]
     assert token not in repr(embedded._call("inventory")) and len(token) > 40
+
+
+def test_a_program_survives_callers_that_hang_up(mesh: Mesh, embedded: EmbeddedEngine) -> None:
+    (pod,) = (pod.name for pod in embedded.pods() if pod.workload == "web-safe")
+    program = process_of(embedded, pod, "app")
+    os.kill(program, signal.SIGPIPE)
+    assert mesh.versions(URL, 20) == {"safe": 20}
+    assert process_of(embedded, pod, "app") == program
+
+
+def test_what_ends_after_a_change_is_told_by_the_next_verb_and_the_status() -> None:
+    with Lab() as lab:
+        engine = lab._engine
+        assert isinstance(engine, EmbeddedEngine)
+        lab.apply(web_manifests(safe=1), SUBSETS)
+        os.kill(process_of(engine, GATEWAY, "envoy"), signal.SIGKILL)
+        eventually(lambda: any(pod.restarts and pod.ready for pod in lab.pods()), lab.pods)
+        wanted = (
+            f"{GATEWAY} ended unasked since the last change, and was started again; its last words: ended by signal 9"
+        )
+        assert wanted in lab.status().warnings
+        assert wanted in lab.apply(CHANGE).notes
+        assert wanted not in lab.status().warnings
+        assert wanted not in lab.apply(SUBSETS).notes

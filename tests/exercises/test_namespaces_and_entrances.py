@@ -53,6 +53,19 @@ spec:
         - {destination: {host: web, subset: two}, weight: 0}
 """
 URL = "http://web.shop:8080/"
+TO_NOBODY = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web, namespace: shop}
+spec: {host: web, subsets: [{name: nobody, labels: {version: green}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: shop}
+spec:
+  hosts: [web.shop.svc.cluster.local]
+  http: [{route: [{destination: {host: web, subset: nobody}}]}]
+"""
 
 
 @pytest.fixture
@@ -246,3 +259,20 @@ def test_services_of_one_name_are_two_in_the_graph(shop: Lab) -> None:
     graph = shop.graph(seen).now()
     assert {(edge.target, edge.count) for edge in graph.edges} == {("web.shop", 2), ("web.default", 3)}
     assert "timeout 7s" in graph.nodes["web.shop"].badges and "timeout 7s" not in graph.nodes["web.default"].badges
+
+
+def test_a_bare_name_is_the_labs_own_whoever_came_first_and_a_journey_tells_namesakes_apart(lab: Lab) -> None:
+    document = yaml.safe_load((paths.manifests() / "apps/client/deployment-client.yaml").read_text())
+    document["metadata"]["namespace"] = "shop"
+    lab.apply(SHOP)
+    lab.apply(document)
+    lab.apply("02-canary-by-weight/web", "apps/client")
+    own = [pod.name for pod in lab.pods() if pod.workload == "client" and pod.namespace == "default"]
+    (seen,) = lab.send("http://web.default:8080/", source="client")
+    assert {record.pod for record in lab.access_log(seen)} >= {*own}
+    assert lab.explain(URL, source="client").explanation.proxy == own[0]
+    assert lab.explain(URL, source="client").agrees is True
+    assert {row.callee.partition(" ")[0] for row in lab.journey(seen).hops} == {"web.default"}
+    lab.apply(TO_NOBODY)
+    (lost,) = lab.send(URL, source="client")
+    assert {row.callee for row in lab.journey(lost).hops} == {"web.shop nobody"}

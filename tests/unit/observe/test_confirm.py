@@ -3,10 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from small_engine import SmallEngine
 
 from labsupport.explain import Explanation, Place, Policy, PredictedOutcome, RoutedTo
+from labsupport.observe import confirm
 from labsupport.observe.confirm import Explained, compare
-from labsupport.records import AccessRecord, Hop, Response
+from labsupport.records import AccessRecord, Hop, Pod, Response, TrafficSpec
 
 HOST = "web.default.svc.cluster.local"
 TO_SAFE = RoutedTo(HOST, "safe", 8080, 1.0, ("web-safe-1",))
@@ -170,3 +172,20 @@ def test_the_place_of_a_redirect_counts(location: str, agrees: bool) -> None:
     response = replace(OK, status=301, path=(), headers={"location": location})
     record = replace(RECORD, status=301, cluster="", upstream_pod="")
     assert compare(says(outcome), response, [record]).agrees is agrees
+
+
+@pytest.mark.parametrize(("restarts", "agrees"), [(0, False), (1, None)])
+def test_pods_that_changed_meanwhile_make_no_explanation_wrong(
+    restarts: int, agrees: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = Pod("web-safe-1", "default", "web-safe", ready=True)
+    engine = SmallEngine(pods=[pod])
+
+    def sent(*_: object) -> list[Response]:
+        engine._pods = [replace(pod, restarts=restarts)]
+        return [replace(OK, path=(), outcome="http_error", status=599)]
+
+    monkeypatch.setattr(confirm, "send", sent)
+    seen = confirm.explained(engine, TrafficSpec("gateway:/", count=1))
+    assert seen.agrees is agrees
+    assert ("meanwhile web-safe-1 ended" in repr(seen)) is (agrees is None)

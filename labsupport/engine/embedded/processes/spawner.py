@@ -226,6 +226,8 @@ class _Spawner:
             if isinstance(order, StartProgram):
                 os.chdir(order.cwd)
                 os.execv(order.argv[0], list(order.argv))
+            # As in every Python program: a caller that hangs up while it is answered ends no server.
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             # A fork that does not exec keeps every descriptor, and an open control socket would hide our end.
             self._control.close()
             os.close(self._wake_read)
