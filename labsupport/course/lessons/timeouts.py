@@ -1,21 +1,88 @@
-"""Judges of notebook 07."""
+"""Judges of notebook 07: who waits how long, and who ends a call."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from labsupport import check, words
+from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.course.acting import explained, reasons_of
 from labsupport.course.judging import judge
+from labsupport.course.ladder import Rung
+from labsupport.course.spec import Because, Shown
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.traffic.observations import Observations
 
+_WEB = "http://web:8080/"
+_SHOP = "http://productpage:9080/api/v1/products/0/reviews"
+_COUNT = 4
+
+
+def _faulty(lab: Lab, fault: str) -> Observations:
+    return lab.send(_WEB, source="client", count=_COUNT, headers={"x-fault": fault})
+
+
+def _ignored(lab: Lab, outcome: CheckOutcome) -> CheckOutcome:
+    """The outcome with what the objects say in front, if a rule for web does not count at all."""
+    reasons = () if outcome.passed else tuple(reasons_of(lab, explained(lab, _WEB, source="client")))
+    return replace(outcome, lines=(*reasons, *outcome.lines))
+
+
+def _bounded(lab: Lab, most_s: float) -> CheckOutcome:
+    """The rule for web lets nobody wait longer; a clock cannot tell 1.0 s from 1.1 s on a busy machine."""
+    said_s = explained(lab, _WEB, source="client").timeout_s
+    line = "No rule bounds the time." if said_s is None else f"The rule says {words.duration(said_s)}."
+    fine = said_s is not None and said_s <= most_s
+    return _ignored(lab, CheckOutcome(PASSED if fine else FAILED, f"at most {words.duration(most_s)}", (line,)))
+
 
 @judge("07.1")
-def answered(lab: Lab) -> Observations:
-    """The rule is there, and every request is answered."""
-    lab.get("VirtualService", "web")
-    return lab.send("http://web:8080/", source="client", count=50)
+def at_most_a_second(lab: Lab) -> Iterator[Shown]:
+    """0.4 s are waited for, and no more than 1 s."""
+    yield Because("long", _bounded(lab, 1.0))
+    seen = _faulty(lab, "DELAY_S=0.4")
+    yield seen if check.ok(seen) else Because("short", check.ok(seen))
+    yield check.status(_faulty(lab, "DELAY_S=3"), 504)
 
 
-judge("07.2")(answered)
+@judge("07.4")
+def ended_by_the_rule(lab: Lab) -> Iterator[Shown]:
+    """Both calls of each request end by the timeout of the rule for reviews."""
+    seen = lab.send(_SHOP, source="client", count=_COUNT)
+    calls = [
+        record
+        for record in lab.access_log(seen)
+        if record.direction == "outbound" and record.pod.startswith("productpage-v1-")
+    ]
+    ends = Counter(f"{record.status} {record.flags}".strip() for record in calls)
+    # On a busy machine, calls that nobody delays may end by the timeout as well.
+    behind = explained(lab, "http://ratings:9080/ratings/0", source="reviews-v2").policies
+    late = any(policy.name == "fault.delay" and " 100 % " in policy.text for policy in behind)
+    fine = late and ends == {"504 UT": 2 * len(seen)}
+    flags = {flag for record in calls for flag in record.flags.split(",")}
+    reason = "fault" if "DI" in flags else "fast" if not late else "program" if "DC" in flags else "other"
+    counts = words.join(f"{count} × {end}" for end, count in ends.items()) or "none"
+    line = f"Calls of productpage to reviews: {counts}; expected: {2 * len(seen)} × 504 UT."
+    yield Because(reason, CheckOutcome(PASSED if fine else FAILED, "every call ends by the timeout", (line,)))
+
+
+@judge("07.5")
+def within_a_second_and_a_half(lab: Lab) -> Iterator[Shown | Rung]:
+    """One rule that bounds the time, waits long enough, tries again, and does not repeat what hangs."""
+    yield Because("long", _bounded(lab, 1.5))
+    hanging = _faulty(lab, "DELAY_S=4")
+    yield check.status(hanging, 504)
+    yield Rung("bound")
+    yield Because("short", check.ok(_faulty(lab, "DELAY_S=1")))
+    yield Rung("slow")
+    failing = _faulty(lab, "FAIL_FIRST_TRIES=2, DELAY_S=0.1")
+    yield Because("few", check.received(lab.access_log(failing), {"web-v1": 3 * _COUNT}))
+    yield failing
+    yield Rung("retry")
+    yield Because("many", check.received(lab.access_log(hanging), {"web-v1": _COUNT}))
+    yield Rung("once")
