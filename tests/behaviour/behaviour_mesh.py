@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from labsupport.errors import ConfigRejectedError, ManifestError
 from labsupport.lab.lab import Lab
 from labsupport.lab.refs import ref_of
 from labsupport.records import AccessRecord, ApplyResult, Response
@@ -190,6 +191,24 @@ class Mesh:
 
     def apply(self, *rules: Json) -> ApplyResult:
         return self.lab.apply(yaml.safe_dump_all(rules, sort_keys=False), name="rules")
+
+    def accept(self, rules: Sequence[Json]) -> list[Json]:
+        """Apply a set, or what of it is not refused; returns what is in force."""
+        wanted = list(rules)
+        while wanted:
+            try:
+                self.apply(*wanted)
+            except ManifestError as error:
+                out = {problem.object for problem in error.problems}
+                kept = [rule for rule in wanted if f"{rule['kind']}/{rule['metadata']['name']}" not in out]
+                assert len(kept) < len(wanted), f"{error} names none of the objects"
+                wanted = kept
+                continue
+            except ConfigRejectedError:
+                # Rules of connections may say of one server name two things, which istiod leaves to Envoy to refuse.
+                return []
+            break
+        return wanted
 
     def clear(self) -> None:
         """Remove all rules, and what tests made besides."""

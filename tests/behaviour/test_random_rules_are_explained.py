@@ -19,7 +19,6 @@ from draw_world import Target, World
 from explained_features import features
 
 from labsupport.certificates import Authority, Certificate
-from labsupport.errors import ConfigRejectedError, ManifestError
 from labsupport.explain import Explanation, PredictedOutcome, RoutedTo
 from labsupport.lab.lab import Lab
 from labsupport.records import AccessRecord, Ref, Response
@@ -236,25 +235,6 @@ def deployment(name: str, labels: Json, image: str = "web", **env: str) -> Json:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
-def accepted(mesh: Mesh, rules: list[Json]) -> list[Json]:
-    """What of a set is in force: all of it, or without what is refused."""
-    wanted = list(rules)
-    while wanted:
-        try:
-            mesh.apply(*wanted)
-        except ManifestError as error:
-            out = {problem.object for problem in error.problems}
-            kept = [resource for resource in wanted if f"{resource['kind']}/{resource['metadata']['name']}" not in out]
-            assert len(kept) < len(wanted), f"{error} names none of the objects"
-            wanted = kept
-            continue
-        except ConfigRejectedError:
-            # Rules of connections may say of one server name two things, which istiod leaves to Envoy to refuse.
-            return []
-        break
-    return wanted
-
-
 def with_copies(mesh: Mesh, lines: list[AccessRecord], seen: Response, count: int) -> list[AccessRecord]:
     """The lines of a request once those of its copies are written, for which nobody waits otherwise."""
     deadline = time.monotonic() + 60
@@ -266,7 +246,7 @@ def with_copies(mesh: Mesh, lines: list[AccessRecord], seen: Response, count: in
 def judge(mesh: Mesh, shown: Certificate, seed: int, met: Counter[str]) -> list[str]:
     """Apply one set, send its requests, and tell every difference."""
     drawing = Drawing(seed, WORLD)
-    rules = accepted(mesh, drawing.rules)
+    rules = mesh.accept(drawing.rules)
     asked: list[tuple[Request, Explanation, Response]] = []
     for request in drawing.requests(REQUESTS):
         options: Json = {
