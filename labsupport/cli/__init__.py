@@ -23,6 +23,7 @@ _COMMANDS = {
         "labsupport.cli.doctor",
         "Look for what could go wrong on this machine, with a remedy for each finding.",
     ),
+    "dump": ("labsupport.cli.terminal", "Write what the Envoys of the open lab hold, for istioctl."),
     "explain-additions": ("labsupport.cli.additions", "Tell what the engines add to a workload that is applied."),
     "kubeconfig": ("labsupport.cli.kubeconfig", "Tell the kubeconfig file of the lab that is open, for kubectl."),
     "lab": ("labsupport.cli.lab", "Open JupyterLab on the first notebook."),
@@ -32,6 +33,7 @@ _COMMANDS = {
     "test": ("labsupport.cli.testing", "Run the tests of the workshop."),
     "translate": ("labsupport.cli.manifests", "Print the Envoy configuration that manifests become for one proxy."),
     "validate": ("labsupport.cli.manifests", "Check manifests as istiod would, without a mesh."),
+    "wait": ("labsupport.cli.terminal", "Wait until a rule of the open lab is in force."),
 }
 
 

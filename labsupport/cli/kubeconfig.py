@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-from labsupport.errors import NotFoundError
-
 __all__ = ["kubeconfig"]
 
 
@@ -15,14 +13,6 @@ def kubeconfig() -> None:
 
     For a terminal of your own: export KUBECONFIG=$(workshop kubeconfig). In terminals of JupyterLab it is set already.
     """
-    from labsupport.engine.embedded.api.front import ask
-    from labsupport.engine.embedded.processes import rundir
+    from labsupport.engine.embedded.outside import open_kubeconfig
 
-    for folder in reversed(rundir.running()):
-        try:
-            click.echo(ask(folder))
-        except OSError:
-            # It is closing, or not open yet.
-            continue
-        return
-    raise NotFoundError("no lab is open on the embedded mesh. Open one in a notebook: lab = Lab()")
+    click.echo(open_kubeconfig())

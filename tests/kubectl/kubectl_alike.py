@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from kubectl_program import MANIFESTS, Kubectl, Lines
-from kubectl_scenes import SCENES
+from kubectl_scenes import all_scenes
 
 from labsupport.engine.cluster.objects.images import Images
 
@@ -90,7 +91,7 @@ class Said:
 
 def recorded() -> dict[str, list[Said]]:
     """What a cluster has printed, by scene."""
-    kept: dict[str, list[Said]] = {name: [] for name in SCENES}
+    kept: dict[str, list[Said]] = {name: [] for name in all_scenes()}
     for line in RECORDED.read_text().splitlines():
         fields = json.loads(line)
         fields |= {name: tuple(fields[name]) for name in ("out", "err")}
@@ -107,9 +108,13 @@ class Player:
     """
 
     def __init__(self, kubectl: Kubectl, namespace: str) -> None:
-        self._kubectl = kubectl
-        self._namespace = namespace
         self._images = Images()
+        self._namespace = namespace
+        # What a manifest of the course says in short, as a cluster has to read it.
+        folder = Path(shutil.copytree(MANIFESTS, kubectl.home / "manifests", dirs_exist_ok=True))
+        for path in folder.rglob("*.yaml"):
+            path.write_text(self._in_full(path.read_text()))
+        self._kubectl = replace(kubectl, folder=folder)
 
     def play(self, scene: str) -> Iterator[Said]:
         """Run the commands of a scene one after the other.
@@ -119,7 +124,7 @@ class Player:
         """
         with ExitStack() as left_running:
             awaited: list[tuple[str, Lines, str]] = []
-            for command in SCENES[scene]:
+            for command in all_scenes()[scene]:
                 typed, _, marks = command.partition(" & ")
                 if marks:
                     first, _, last = marks.partition(", ")
@@ -147,14 +152,18 @@ class Player:
         return Said(scene, command, done.returncode, self._comparable(done.stdout), self._comparable(done.stderr))
 
     def _manifests(self, names: list[str]) -> str:
-        paths = [path for name in names for path in (sorted((MANIFESTS / name).glob("*.yaml")) or [MANIFESTS / name])]
-        text = "---\n".join(path.read_text() for path in paths)
+        folder = self._kubectl.folder
+        paths = (path for name in names for path in (sorted((folder / name).glob("*.yaml")) or [folder / name]))
+        return "---\n".join(path.read_text() for path in paths)
+
+    def _in_full(self, text: str) -> str:
         text = re.sub(r"(?m)^( +image: )(\S+)$", lambda match: match[1] + self._images.full(match[2]), text)
         # A node port belongs to the whole cluster, where somebody else may have it.
         return re.sub(r"(?m)^ +nodePort: \d+\n", "", text)
 
     def _comparable(self, text: str) -> tuple[str, ...]:
-        text = text.replace(self._images.full("web"), "web").replace(self._images.full("client"), "client")
+        for name in self._images.known:
+            text = text.replace(self._images.full(name), name)
         text = re.sub(rf"\b({re.escape(self._namespace)}|default)\b", "NAMESPACE", text)
         for pattern, instead in _OWN:
             text = re.sub(pattern, instead, text)

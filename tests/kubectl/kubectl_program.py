@@ -24,11 +24,13 @@ class Kubectl:
         program: its file.
         kubeconfig: of the lab.
         home: where it keeps what it has discovered.
+        folder: where it is called.
     """
 
     program: str
     kubeconfig: Path
     home: Path
+    folder: Path = MANIFESTS
 
     def environment(self) -> dict[str, str]:
         return {"PATH": os.environ.get("PATH", ""), "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.home)}
@@ -37,7 +39,7 @@ class Kubectl:
         return subprocess.run(
             [self.program, *words],
             input=text,
-            cwd=MANIFESTS,
+            cwd=self.folder,
             env={**self.environment(), **variables},
             capture_output=True,
             text=True,
@@ -62,7 +64,7 @@ class Kubectl:
         """One that goes on until the block ends."""
         process = subprocess.Popen(
             [self.program, *words],
-            cwd=MANIFESTS,
+            cwd=self.folder,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

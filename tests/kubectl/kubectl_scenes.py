@@ -7,6 +7,13 @@ printed the second.
 
 from __future__ import annotations
 
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
 _SPLIT = "02-canary-by-weight/virtual-service-web"
 _SUBSETS = "02-canary-by-weight/destination-rule-web-versions.yaml"
 _READY = (
@@ -223,3 +230,18 @@ SCENES: dict[str, tuple[str, ...]] = {
         *OWN_WORDS,
     ),
 }
+
+
+_FOLD = re.compile(r"<details><summary><b>In a terminal</b></summary>.*?```sh\n(.*?)```", re.DOTALL)
+
+
+@cache
+def all_scenes() -> dict[str, tuple[str, ...]]:
+    """The scenes, and one for each lesson: what its fold "In a terminal" shows."""
+    lessons = {}
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        texts = ("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+        lines = [line for text in texts for fold in _FOLD.findall(text) for line in fold.splitlines()]
+        if lines:
+            lessons[path.stem] = tuple(line.removeprefix("kubectl ") for line in lines if line.startswith("kubectl "))
+    return SCENES | lessons

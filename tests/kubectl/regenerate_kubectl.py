@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from kubectl_alike import RECORDED, Player, recorded
-from kubectl_scenes import SCENES
+from kubectl_scenes import all_scenes
 from kubectl_spaces import on_cluster
 
 
@@ -24,10 +24,10 @@ def main(names: list[str]) -> None:
     kept = recorded() if names else {}
     program = str(Path(sys.executable).with_name("kubectl"))
     with tempfile.TemporaryDirectory() as folder:
-        for name in names or SCENES:
+        for name in names or all_scenes():
             with on_cluster(program, Path(folder)) as (kubectl, namespace):
                 kept[name] = list(Player(kubectl, namespace).play(name))
-    RECORDED.write_text("".join(f"{said.line()}\n" for name in SCENES for said in kept[name]))
+    RECORDED.write_text("".join(f"{said.line()}\n" for name in all_scenes() for said in kept[name]))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ WORDS_READ = 130
 CELL, QUESTION, CHECKED, EXPERIMENT = 0.5, 1, 4, 2
 STEP_OF_TIME = 5
 FEWEST_AT_WORK = 5
+# Lessons that show what kubectl does on the lab itself. tests/kubectl runs it, and compares it with a cluster.
+WITH_A_TERMINAL = ("00", "01", "02")
 EXPERIMENTS = range(3, 6)
 KEPT_CELL_METADATA = {"tags", "jupyter"}
 SECTIONS = {"recap": r"recap", "clean-up": r"clean[- ]?up"}
@@ -278,6 +280,18 @@ def says_how_it_is_done_at_work(notebook: Notebook, name: str) -> Iterator[str]:
         yield f"{at_work} folds <b>At work</b>, at least {FEWEST_AT_WORK}"
 
 
+def works_in_a_terminal(notebook: Notebook, name: str) -> Iterator[str]:
+    folds = 0
+    for number, cell in cells(notebook, "markdown"):
+        for fold in re.findall(r"<b>In a terminal</b>(.*?)</details>", source(cell), re.DOTALL):
+            folds += 1
+            commands = re.findall(r"^kubectl .*", fold, re.MULTILINE)
+            if len(commands) not in (2, 3):
+                yield f"cell {number}: the fold In a terminal has {len(commands)} commands of kubectl, two to three fit"
+    if folds > 1 or (folds == 0 and name[:2] in WITH_A_TERMINAL):
+        yield f"{folds} folds <b>In a terminal</b>, one is right"
+
+
 def experiments_told(notebook: Notebook) -> tuple[list[int], list[int]]:
     """Numbers of the strange experiments that are asked for, and of those whose result a fold tells."""
     texts = (source(cell) for _, cell in cells(notebook, "markdown"))
@@ -377,6 +391,7 @@ RULES: tuple[Rule, ...] = (
     has_exercises,
     shows_progress,
     says_how_it_is_done_at_work,
+    works_in_a_terminal,
     has_strange_experiments,
     says_how_long_it_takes,
 )

@@ -10,6 +10,7 @@ from nbformat import v4
 
 NAME = "02-canary-by-weight.ipynb"
 AT_WORK = "A step.\n\n<details><summary><b>At work</b></summary>\n\n```sh\nkubectl get pods\n```\n\n</details>"
+TERMINAL = AT_WORK.replace("At work", "In a terminal").replace("get pods", "get pods\nkubectl get vs")
 FOLD = "<details><summary>x</summary>\n\n1. a\n2. b\n3. c\n\n</details>"
 EXPERIMENTS = f"## Strange experiments\n\n1. a\n2. b\n3. c\n\n{FOLD}"
 YAML = "%%manifest 02.2\nkind: VirtualService\nspec:\n  http: ____\n"
@@ -36,7 +37,8 @@ def notebook(*extra: Any) -> rules.Notebook:
             code("exercise('02.1')"),
             code(YAML),
             *extra,
-            *(markdown(AT_WORK) for _ in range(5)),
+            *(markdown(AT_WORK) for _ in range(4)),
+            markdown(f"{AT_WORK}\n\n{TERMINAL}"),
             markdown(EXPERIMENTS),
             markdown("## Recap\n\nDone.\n\n## Clean up"),
             code("progress('02')"),
@@ -192,6 +194,17 @@ def test_folds_at_work():
     for broken, told in (("\n\n</details>", "empty line"), ("kubectl get", "no command")):
         (breach,) = breaches(rules.says_how_it_is_done_at_work, markdown(AT_WORK.replace(broken, broken[1:])))
         assert told in breach
+
+
+def test_the_fold_for_a_terminal():
+    (breach,) = rules.works_in_a_terminal({"cells": [markdown(AT_WORK)]}, NAME)
+    assert breach == "0 folds <b>In a terminal</b>, one is right"
+    assert not [*rules.works_in_a_terminal({"cells": [markdown(AT_WORK)]}, "99-other.ipynb")]
+    (breach,) = breaches(rules.works_in_a_terminal, markdown(TERMINAL))
+    assert breach.startswith("2 folds")
+    short = markdown(TERMINAL.replace("\nkubectl get vs", ""))
+    (breach,) = rules.works_in_a_terminal({"cells": [short]}, NAME)
+    assert "has 1 commands of kubectl" in breach
 
 
 def test_strange_experiments():

@@ -93,6 +93,7 @@ API_KINDS: Final[tuple[ApiKind, ...]] = (
             ("log", "", ("get",)),
             ("exec", "PodExecOptions", ("create", "get")),
             ("portforward", "PodPortForwardOptions", ("create", "get")),
+            ("proxy", "PodProxyOptions", ("get",)),
         ),
     ),
     ApiKind("Secret", "", ("v1",), "secrets"),

@@ -12,14 +12,16 @@ from aiohttp import web
 from labsupport.engine.embedded.api.answers import Refused
 from labsupport.engine.embedded.api.mesh import Mesh, stamp
 from labsupport.engine.embedded.api.workloads import PROXY
+from labsupport.engine.embedded.envoy import admin
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
 from labsupport.engine.embedded.pods.pods import ENVOY_LOG, LivePod
 from labsupport.engine.embedded.pods.workplace import log_name
 from labsupport.engine.embedded.processes.keeper import Keeper
 from labsupport.records import JsonObject
 
-__all__ = ["Usage", "log", "no_stream"]
+__all__ = ["Usage", "admin_page", "log", "no_stream"]
 
+ADMIN_PORT = "15000"
 _LOOK_S = 0.2
 _READ = 1 << 16
 
@@ -32,6 +34,32 @@ def no_stream(name: str, what: str) -> Refused:
     else:
         message += "there is no port to forward. lab.urls() tells the addresses of the gateway and of node ports"
     return Refused(403, message)
+
+
+async def admin_page(mesh: Mesh, namespace: str, named: str, path: str, query: str) -> web.Response:
+    """A page of the admin interface of a pod's Envoy.
+
+    Args:
+        mesh: the lab.
+        namespace: of the pod.
+        named: the pod and the port of the interface, such as ``client-0:15000``.
+        path: of the page, such as ``config_dump``.
+        query: what follows its question mark.
+
+    Raises:
+        Refused: there is no such pod, no Envoy in it, or no such page.
+    """
+    name, _, port = named.partition(":")
+    pod = mesh.control.pods.get(name)
+    if pod is None or pod.info.namespace != namespace:
+        raise Refused(404, f'pods "{name}" not found')
+    if pod.envoy is None or port != ADMIN_PORT:
+        raise Refused(404, f"of pod {name} only the admin interface of a sidecar is reached, as {name}:{ADMIN_PORT}")
+    try:
+        page = await admin.fetch(pod.envoy.admin, f"/{path}{'?' if query else ''}{query}")
+    except OSError as error:
+        raise Refused(503, str(error), reason="ServiceUnavailable") from error
+    return web.Response(text=page, content_type="application/json" if page.startswith("{") else "text/plain")
 
 
 async def log(mesh: Mesh, pod: JsonObject, request: web.Request) -> web.StreamResponse:

@@ -28,6 +28,7 @@ class Target:
         namespace: empty for all, or for what lives in none.
         name: of one object; empty for all.
         subresource: such as ``log``; empty for the object itself.
+        within: the path behind the subresource ``proxy``.
     """
 
     entry: ApiKind
@@ -35,6 +36,7 @@ class Target:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+    within: str = ""
 
 
 def target(path: str) -> Target:
@@ -55,13 +57,15 @@ def target(path: str) -> Target:
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] != "status":
         namespace, rest = rest[1], rest[2:]
     entry = api_kind(group, version, rest[0])
-    if entry is None or len(rest) > 3 or (namespace and not entry.namespaced):
+    if len(rest) > 3 and rest[2] == "proxy":
+        rest = [*rest[:3], "/".join(rest[3:])]
+    if entry is None or len(rest) > 3 + (rest[2:3] == ["proxy"]) or (namespace and not entry.namespaced):
         raise nowhere
-    rest = [*rest, "", ""]
+    rest = [*rest, "", "", ""]
     subresource = rest[2]
     if subresource and subresource not in {sub for sub, _, _ in entry.subresources}:
         raise nowhere
-    return Target(entry, version, namespace, rest[1], subresource)
+    return Target(entry, version, namespace, rest[1], subresource, rest[3])
 
 
 def shape(accept: str) -> str:

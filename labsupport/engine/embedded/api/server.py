@@ -13,6 +13,7 @@ from labsupport.controlplane.desired import Key
 from labsupport.engine.embedded.api import discovery, openapi, podreads
 from labsupport.engine.embedded.api.access import Access
 from labsupport.engine.embedded.api.answers import Refused, not_found, unsupported
+from labsupport.engine.embedded.api.elsewhere import NOT_HERE, not_here
 from labsupport.engine.embedded.api.mesh import Mesh
 from labsupport.engine.embedded.api.patches import MERGE
 from labsupport.engine.embedded.api.requests import Target, body, mapping, shape, target, verb
@@ -84,9 +85,15 @@ class Server:
             # Whoever has the token may do whatever the mesh can.
             about = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}}
             return _json({**about, "spec": {}, "status": {"allowed": True}}, code=201)
+        if request.method == "GET" and path in NOT_HERE:
+            return await self._not_here(path, request)
         asked = target(path)
         if asked.subresource == "log":
             return await podreads.log(self._mesh, await self._one(asked), request)
+        if asked.subresource == "proxy" and request.method == "GET":
+            return await podreads.admin_page(
+                self._mesh, asked.namespace, asked.name, asked.within, request.query_string
+            )
         if asked.subresource in ("exec", "portforward"):
             raise podreads.no_stream(asked.name, asked.subresource)
         if asked.entry.kind == "PodMetrics":
@@ -168,6 +175,19 @@ class Server:
             return key[0] == asked.entry.kind and here and labels(content) and fields(content)
 
         return wanted
+
+    async def _not_here(self, path: str, request: web.Request) -> web.StreamResponse:
+        """A list that does not change, or a watch that has nothing to tell."""
+        if request.query.get("watch") not in ("true", "1"):
+            return _json(not_here(path))
+        if request.query.get("sendInitialEvents") == "true":
+            raise Refused(422, "sendInitialEvents: Forbidden: list, and watch from there")
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        async for _ in self._versions.watch(self._versions.version, lambda key: False):
+            if request.transport is None or request.transport.is_closing():
+                break
+        return response
 
     def _table(
         self, asked: Target, contents: list[JsonObject], version: str, query: Mapping[str, str], *, header: bool = True
