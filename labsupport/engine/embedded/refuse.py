@@ -28,12 +28,13 @@ from labsupport.model import (
     VirtualService,
 )
 from labsupport.model.kinds.gateway import ServerTLSSettings
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, PortTrafficPolicy, TrafficPolicy
 from labsupport.records import Json
 
 __all__ = ["notes", "problems", "taken_node_ports"]
 
-_RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
+_RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount", "ReferenceGrant")
 _OF_ISTIO = "Write it as a VirtualService or Gateway of networking.istio.io/v1"
 _CLUSTER = 'Kubernetes with Istio can: open the lab with Lab(engine="cluster")'
 # Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
@@ -112,7 +113,7 @@ def _refused(resource: Resource, images: Programs) -> Iterator[Refusal]:
         yield "", f"the embedded mesh does not run the kind {resource.kind}", f"It runs {', '.join((*_RUNS, *RULES))}"
         return
     for path, reason in unsupported(resource):
-        yield path, reason, _CLUSTER
+        yield path, reason, _OF_ISTIO if isinstance(resource, HTTPRoute) else _CLUSTER
     yield from _of_kind(resource, images)
 
 
