@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,11 +16,16 @@ __all__ = ["progress", "reset"]
 
 
 @click.command()
-def progress() -> None:
-    """Show which exercises are done."""
-    from labsupport.course.summary import summary
+@click.option("--json", "for_programs", is_flag=True, help="For programs: everything that is known of each exercise.")
+def progress(for_programs: bool) -> None:
+    """Show a map of the course, and which exercises are done."""
+    from labsupport.course.summary import as_json, course_map, summary
 
-    click.echo(repr(summary()))
+    known = summary()
+    if for_programs:
+        click.echo(json.dumps(as_json(known), indent=2))
+        return
+    click.echo(f"{course_map()!r}\n\n{known!r}")
 
 
 def _kept() -> list[Path]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from labsupport.course.spec import ExerciseSpec
     from labsupport.lab.lab import Lab
 
-__all__ = ["every", "exercise", "find"]
+__all__ = ["every", "exercise", "find", "titles"]
 
 _NUMBER = re.compile(r"\d\d\.[1-9]\d*")
 
@@ -57,6 +57,12 @@ def _read(base: Path, _language: str) -> dict[str, ExerciseSpec]:
     for number in sorted({*JUDGES, *UNTOUCHED} - {*specs}):
         raise UsageError(f"course/lessons judges {number}, but there is no folder exercises/{number} with {FILE}.")
     return dict(sorted(specs.items(), key=lambda entry: words.natural_key(entry[0])))
+
+
+def titles() -> dict[str, str]:
+    """Number and title of each lesson, in order: ``{"02": "Canary by weight"}``."""
+    folders = (folder.name.partition("-") for folder in sorted(paths.manifests().glob("[0-9][0-9]-*/")))
+    return {number: topic.replace("-", " ").capitalize() for number, _, topic in folders}
 
 
 def find(number: str) -> ExerciseSpec:

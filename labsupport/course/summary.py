@@ -1,9 +1,10 @@
-"""How far the exercises of the course are: for ``workshop progress``, and of one lesson for its recap."""
+"""How far the exercises of the course are: as a map, for ``workshop progress``, and of one lesson for its recap."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from labsupport import words
 from labsupport.arguments import checked
@@ -12,7 +13,7 @@ from labsupport.course import catalogue
 from labsupport.course.progress import read, whole
 from labsupport.errors import NotFoundError
 
-__all__ = ["ExerciseProgress", "Summary", "progress", "summary"]
+__all__ = ["CourseMap", "ExerciseProgress", "LessonProgress", "Summary", "as_json", "course_map", "progress", "summary"]
 
 _MARKS = {PASSED: "✓", FAILED: "✗", NOT_ATTEMPTED: "·"}
 
@@ -80,6 +81,86 @@ class Summary:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class LessonProgress:
+    """How far one lesson is.
+
+    Args:
+        number: such as ``02``.
+        title: what it is about.
+        exercises: in their order.
+    """
+
+    number: str
+    title: str
+    exercises: tuple[ExerciseProgress, ...]
+
+    @property
+    def passed(self) -> int:
+        """How many of its exercises have passed."""
+        return sum(done.state is PASSED for done in self.exercises)
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.title}: {self.passed} of {words.plural(len(self.exercises), 'exercise')} passed"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CourseMap:
+    """How far the whole course is, lesson by lesson.
+
+    Args:
+        lessons: in the order of the course.
+        problem: why progress cannot be kept or read; empty if it can.
+        here: the lesson that is being done; empty for none.
+    """
+
+    lessons: tuple[LessonProgress, ...]
+    problem: str = ""
+    here: str = ""
+
+    @property
+    def told(self) -> str:
+        """How many exercises have passed, in words."""
+        total = sum(len(lesson.exercises) for lesson in self.lessons)
+        return f"{sum(lesson.passed for lesson in self.lessons)} of {words.plural(total, 'exercise')} passed"
+
+    def __repr__(self) -> str:
+        lines = [self.told]
+        wide = max((len(lesson.title) for lesson in self.lessons), default=0)
+        for lesson in self.lessons:
+            marks = "".join(_MARKS[done.state] for done in lesson.exercises)
+            lines.append(f"{'>' if lesson.number == self.here else ' '} {lesson.number} {lesson.title:{wide}}  {marks}")
+        return "\n".join([*lines, self.problem] if self.problem else lines)
+
+
+def course_map(here: str = "") -> CourseMap:
+    """How far the whole course is; reads and never writes.
+
+    Args:
+        here: the lesson that is being done; empty for none.
+    """
+    known = summary()
+    lessons = tuple(
+        LessonProgress(number, title, tuple(done for done in known.exercises if done.number.startswith(f"{number}.")))
+        for number, title in catalogue.titles().items()
+    )
+    return CourseMap(tuple(lesson for lesson in lessons if lesson.exercises), known.problem, here)
+
+
+def as_json(known: Summary) -> dict[str, Any]:
+    """All that is known of the exercises, for programs.
+
+    Args:
+        known: what ``summary`` returned.
+    """
+    return {
+        "passed": known.passed,
+        "exercises": [asdict(done) for done in known.exercises],
+        "file": str(known.file or ""),
+        "problem": known.problem,
+    }
+
+
 def summary() -> Summary:
     """How far all exercises of the course are; reads and never writes."""
     kept = read()
@@ -105,11 +186,11 @@ def summary() -> Summary:
 
 
 @checked
-def progress(lesson: str | int) -> Summary:
-    """How far the exercises of one lesson are, as a card for its end.
+def progress(lesson: str | int | None = None) -> Summary | CourseMap:
+    """How far the exercises of one lesson are, as a card for its end, or how far the whole course is, as a map.
 
     Args:
-        lesson: its number, such as ``"02"``.
+        lesson: its number, such as ``"02"``; left out for the map.
 
     Returns:
         What was passed, now or another day.
@@ -117,6 +198,8 @@ def progress(lesson: str | int) -> Summary:
     Raises:
         NotFoundError: there is no such lesson.
     """
+    if lesson is None:
+        return course_map()
     whole_course = summary()
     done = tuple(entry for entry in whole_course.exercises if entry.number.startswith(f"{str(lesson).zfill(2)}."))
     if not done:

@@ -7,10 +7,12 @@ import random
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
 from labsupport.course.exercise import Hint
 from labsupport.course.questions import NumberQuestion
+from labsupport.course.summary import CourseMap, ExerciseProgress, LessonProgress
 from labsupport.display import compare
 from labsupport.display.drawing.figure import Figure
 from labsupport.display.html.changes import apply_html, leftovers_html, manifest_error_html
 from labsupport.display.html.config_html import config_html
+from labsupport.display.html.course_map import course_map_html
 from labsupport.display.html.explain_html import explanation_html
 from labsupport.display.html.mesh_html import access_log_html, pods_html, status_html
 from labsupport.display.html.outcomes import check_html, hint_html, prediction_html
@@ -251,6 +253,16 @@ def _config() -> ConfigView:
     return ConfigView(ref, file, lines(*written), (part,), _POD["reviews-v1"], "sidecar", "v12")
 
 
+def _course() -> CourseMap:
+    """Nine lessons: two done, one begun, the rest to do."""
+    states = [[PASSED] * 3, [PASSED] * 7, [PASSED, FAILED, NOT_ATTEMPTED], *[[NOT_ATTEMPTED] * 6] * 6]
+    lessons = [
+        LessonProgress(f"{n:02}", "Canary", tuple(ExerciseProgress(f"{n:02}.1", "x", state) for state in of_lesson))
+        for n, of_lesson in enumerate(states)
+    ]
+    return CourseMap(tuple(lessons), here="01")
+
+
 def _checks() -> dict[str, str]:
     seen = {"v1": 280, "v2": 20}
     interval = {key: proportion_interval(count, 300, level=0.999) for key, count in seen.items()}
@@ -374,6 +386,7 @@ def gallery() -> dict[str, str]:
         "refused": manifest_error_html(ManifestError([problem])),
         **_checks(),
         "prediction": prediction_html(question.compare(30, seen)),  # type: ignore[arg-type]
+        "map": course_map_html(_course()),
         "hint": hint_html(Hint("Look at the weights of the route.", 1, 3)),
         "pods": pods_html(Pods(_PODS)),
         "mesh": status_html(_status()),

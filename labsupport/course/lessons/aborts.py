@@ -9,13 +9,13 @@ from labsupport import check
 from labsupport.course.acting import fault_says, told_first
 from labsupport.course.judging import answered, judge
 from labsupport.course.ladder import Rung
+from labsupport.course.lessons.delays import pages_of_tester
 from labsupport.course.spec import Because, Shown
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
 
 _RATINGS = "http://ratings:9080/ratings/0"
-_PAGE = "gateway:/productpage"
 _TESTER = {"end-user": "tester"}
 
 
@@ -55,7 +55,7 @@ def a_bad_day(lab: Lab) -> Iterator[Shown | Rung]:
     yield told_first(said, check.flags(lab.access_log(bad), {"DI": len(bad)}, title="each of them is late"))
     yield told_first(said, check.duration(bad, q=0, at_least_s=0.2))
     yield Rung("late")
-    pages = lab.send(_PAGE, headers=_TESTER, count=8, concurrency=1)
+    pages = pages_of_tester(lab, service="reviews")
     yield pages
     yield Because("pages", check.only(pages, service="reviews", title="every page of tester has reviews"))
     yield Rung("page")

@@ -14,6 +14,9 @@ from labsupport.course.spec import Because, Shown
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
+    from labsupport.traffic.observations import Observations
+
+__all__ = ["pages_of_tester"]
 
 _RATINGS = "http://ratings:9080/ratings/0"
 _PAGE = "gateway:/productpage"
@@ -35,6 +38,18 @@ def _tester_waits(lab: Lab, *, at_least_s: float, at_most_s: float | None = None
     yield told_first(said, check.duration(late, q=0, at_least_s=at_least_s, at_most_s=at_most_s))
 
 
+def pages_of_tester(lab: Lab, *, service: str) -> Observations:
+    """Pages of tester. Where one lacks a service, others are sent, twice at most.
+
+    A busy machine is late by chance, and a limit of 0.3 s knows no mercy; what is late by a rule is late each time.
+    """
+    for _ in range(2):
+        pages = lab.send(_PAGE, headers=_TESTER, count=5, concurrency=1)
+        if pages.count(service=service) == len(pages):
+            return pages
+    return lab.send(_PAGE, headers=_TESTER, count=5, concurrency=1)
+
+
 @judge("05.1")
 def one_second(lab: Lab) -> Iterator[Shown]:
     """Every request of tester is a second late, and no other."""
@@ -48,7 +63,7 @@ judge("05.5")(one_second)
 def as_late_as_can_be(lab: Lab) -> Iterator[Shown | Rung]:
     """Pages of tester are complete, and the delay is as long as it can be."""
     yield from _tester_waits(lab, at_least_s=0.05)
-    pages = lab.send(_PAGE, headers=_TESTER, count=5, concurrency=1)
+    pages = pages_of_tester(lab, service="ratings")
     yield pages
     yield Because("pages", check.only(pages, service="ratings", title="every page of tester has stars"))
     yield Rung("whole")
@@ -69,6 +84,6 @@ def reviews_in_time(lab: Lab) -> Iterator[Shown]:
     others = lab.send(_PAGE, count=15, concurrency=1)[5:]
     yield others
     yield Because("others", check.only(others, service="ratings", title="all others have stars"))
-    pages = lab.send(_PAGE, headers=_TESTER, count=5, concurrency=1)
+    pages = pages_of_tester(lab, service="reviews")
     yield pages
     yield Because("given up", check.only(pages, service="reviews", title="every page of tester has reviews"))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from itertools import compress
 from typing import TYPE_CHECKING
 
 from labsupport import words
 from labsupport.check.result import SIGNS, CheckOutcome, CheckState
+from labsupport.course.summary import course_map
 from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.palette import look_of, order_key
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
+from labsupport.display.html.course_map import map_html
 from labsupport.display.html.file_links import file_href
 from labsupport.display.pictures.prediction import prediction_figure
 
@@ -27,15 +30,19 @@ _FACES = {
     CheckState.TOO_LITTLE_DATA: ("var(--ws-dim)", "TOO LITTLE DATA"),
     CheckState.NOT_ATTEMPTED: ("var(--ws-dim)", "NOT ATTEMPTED"),
 }
+# What ``ExerciseSpec.heading`` begins with.
+_EXERCISE = re.compile(r"Exercise (\d\d)\.")
 _COLOURS = {SIGNS[state]: colour for state, (colour, _) in _FACES.items()}
 
 
 def check_html(outcome: CheckOutcome) -> str:
-    """The outcome of a check with its explanation and numbers."""
+    """The outcome of a check with its explanation and numbers, and of an exercise's with a map of the course."""
     colour, word = _FACES[outcome.state]
     tag = el("span", f"{SIGNS[outcome.state]} {word}", class_="ws-tag", style=f"color:{colour}")
     head = el("div", tag, " ", el("b", esc(outcome.title)))
-    return panel("", el("div", head, "".join(map(_line, outcome.lines)), role="status"), _numbers(outcome))
+    number = _EXERCISE.match(outcome.title)
+    course = map_html(course_map(number[1])) if number else ""
+    return panel("", el("div", head, "".join(map(_line, outcome.lines)), role="status"), _numbers(outcome), course)
 
 
 def _line(line: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED
 from labsupport.course import catalogue, progress
-from labsupport.course.summary import ExerciseProgress, summary
+from labsupport.course.summary import CourseMap, ExerciseProgress, as_json, course_map, summary
 from labsupport.course.summary import progress as progress_of
 from labsupport.errors import NotFoundError
 
@@ -105,3 +105,26 @@ def test_reset_forgets(file: Path) -> None:
     progress.reset()
     progress.reset()
     assert summary().passed == 0
+
+
+def test_the_map_has_every_lesson_with_its_exercises_and_says_where_one_is() -> None:
+    progress.record(FIRST, PASSED)
+    course = course_map("02")
+    assert [done for lesson in course.lessons for done in lesson.exercises] == [*summary().exercises]
+    assert course.lessons[0].passed == 1 and sum(lesson.passed for lesson in course.lessons) == 1
+    assert f"1 of {len(summary().exercises)} exercises passed" in repr(course)
+    assert "  00 Start here" in repr(course) and "> 02 Canary by weight" in repr(course)
+    assert repr(course).splitlines()[1].split()[-1].startswith("✓")
+    assert isinstance(progress_of(), CourseMap) and progress_of().here == ""
+
+
+def test_a_map_without_lessons_is_no_error() -> None:
+    assert "0 of 0 exercises" in repr(CourseMap(()))
+
+
+def test_programs_get_all_that_is_known(file: Path) -> None:
+    progress.record(FIRST, PASSED, hints=2)
+    told = json.loads(json.dumps(as_json(summary())))
+    assert told["passed"] == 1 and told["file"] == str(file) and told["problem"] == ""
+    assert told["exercises"][0]["number"] == FIRST
+    assert (told["exercises"][0]["state"], told["exercises"][0]["hints"]) == ("PASSED", 2)
