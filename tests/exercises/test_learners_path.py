@@ -136,7 +136,8 @@ class Learner:
             self.run(number)
             if ask := _ASK.fullmatch(source):
                 self.decide(ask[1], int(ask[2] or 1))
-            if traffic := _TRAFFIC.search(source):
+            # What ends by itself is not left running.
+            if (traffic := _TRAFFIC.search(source)) and "duration_s" not in source:
                 self.idle(traffic[1])
 
 
