@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from draw_requests import Drawing, Request
 from draw_world import Json
@@ -14,8 +15,19 @@ class Biting(Drawing):
     """Draws one set of rules and requests; equal seeds draw equal ones."""
 
     def requests(self, count: int) -> list[Request]:
-        """As drawn, but a third of them asks for what a limit or an ejection is for."""
-        return [self._failing(request) if self.maybe(0.35) else request for request in super().requests(count)]
+        """As drawn, but half of them ask for what a limit or an ejection is for."""
+        return [self._failing(request) if self.maybe(0.5) else request for request in super().requests(count)]
+
+    def match(self, name: str, gateways: Sequence[str], ports: Sequence[int]) -> Json:
+        """Draw one match entry; most say nothing of the path, so that failing and slow paths fit."""
+        drawn = super().match(name, gateways, ports)
+        if self.maybe(0.7):
+            drawn.pop("uri", None)
+        return drawn
+
+    def _rule(self, name: str, namespace: str) -> Json:
+        rule = super()._rule(name, namespace)
+        return rule if "route" in rule or self.maybe(0.3) else super()._rule(name, namespace)
 
     def _failing(self, request: Request) -> Request:
         if request.body is not None:
@@ -29,7 +41,7 @@ class Biting(Drawing):
         if not self.maybe(min(1.0, 2 * share)):
             return {}
         policy: Json = {}
-        if self.maybe(0.5):
+        if self.maybe(0.6):
             policy["connectionPool"] = self.pick(
                 (
                     {"tcp": {"maxConnections": 1}, "http": {"http1MaxPendingRequests": 1}},
@@ -37,7 +49,7 @@ class Biting(Drawing):
                     {"http": {"maxRequestsPerConnection": 1, "maxRetries": 1}},
                 )
             )
-        if self.maybe(0.6):
+        if self.maybe(0.8):
             policy["outlierDetection"] = {
                 self.pick(("consecutive5xxErrors", "consecutiveGatewayErrors")): self.pick((1, 2)),
                 "interval": "0.05s",
@@ -53,9 +65,10 @@ class Biting(Drawing):
 
     def _add_policies(self, rule: Json, namespace: str) -> None:
         super()._add_policies(rule, namespace)
-        if self.maybe(0.4):
-            rule["timeout"] = self.pick(("30ms", "80ms", "150ms"))
         if self.maybe(0.3):
+            rule["timeout"] = self.pick(("30ms", "80ms", "150ms"))
+        elif self.maybe(0.5):
+            rule.pop("timeout", None)
             rule["retries"] = {
                 "attempts": self.pick((1, 2)),
                 "backoff": "1ms",
