@@ -110,7 +110,9 @@ def terminals(root: Path, engine: str | None, base: Mapping[str, str]) -> list[s
         return []
     # A kubectl that was installed for the course lies beside its Python.
     path = os.pathsep.join(filter(None, (str(Path(sys.executable).parent), base.get("PATH"))))
-    shell = ["env", f"KUBECONFIG={_kubeconfig(root)}", f"PATH={path}", base.get("SHELL") or "sh"]
+    # Where the link of a lab leads nowhere, kubectl reads the second file, and says that no lab is open.
+    places = os.pathsep.join((str(_kubeconfig(root)), str(root / "jupyter" / "no-lab.kubeconfig")))
+    shell = ["env", f"KUBECONFIG={places}", f"PATH={path}", base.get("SHELL") or "sh"]
     return [f"--ServerApp.terminado_settings=shell_command={shlex.join(shell)}"]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import click
 
 from labsupport import words
-from labsupport.errors import NotFoundError, UsageError
+from labsupport.errors import NotFoundError, StorageError, UsageError
 from labsupport.records import JsonObject, Ref
 
 __all__ = ["dump", "wait"]
@@ -63,9 +63,11 @@ def _opened(engine: str | None, namespace: str | None, context: str | None) -> I
 
 @click.command()
 @click.argument("rule")
-@click.option("--timeout", "timeout_s", type=float, default=60.0, show_default=True, help="Seconds to wait.")
+@click.option(
+    "--timeout", "timeout_s", type=click.IntRange(1, 3600), default=60, show_default=True, help="Seconds to wait."
+)
 @_engine
-def wait(rule: str, timeout_s: float, engine: str | None, namespace: str | None, context: str | None) -> None:
+def wait(rule: str, timeout_s: int, engine: str | None, namespace: str | None, context: str | None) -> None:
     """Wait until RULE, such as vs/web, is in force in every proxy concerned.
 
     For a Deployment there is kubectl rollout status.
@@ -102,15 +104,22 @@ def dump(pod: str | None, output: Path, engine: str | None, namespace: str | Non
             raise NotFoundError(
                 f"there is no pod {pod} with a proxy: kubectl get pods -A" if pod else "no pod has a proxy"
             )
-        output.mkdir(parents=True, exist_ok=True)
         for entry in chosen:
             for ending, page in _PAGES.items():
                 path = output / f"{entry['metadata']['name']}{ending}"
-                path.write_text(place.admin(entry, page), encoding="utf-8")
+                _write(path, place.admin(entry, page))
                 click.echo(str(path))
     dumped = output / f"{chosen[0]['metadata']['name']}"
     click.echo(f"Read them, for instance: istioctl proxy-config routes -f {dumped}{_CONFIG}", err=True)
     click.echo(f"                         istioctl proxy-config endpoints -f {dumped}{_CLUSTERS}", err=True)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error.strerror}). Name another folder with --output") from error
 
 
 def _containers(pod: JsonObject) -> list[str]:

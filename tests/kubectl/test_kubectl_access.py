@@ -108,8 +108,11 @@ def test_terminals_of_jupyterlab_have_a_link_to_it(tmp_path: Path, program: str)
         while not link.is_symlink() and time.monotonic() < deadline:
             time.sleep(0.02)
         assert str(link.readlink()) == path
-        assert Kubectl(program, link, tmp_path)("get", "ns", "default", "-o", "name") == "namespace/default\n"
+        without = Path(__file__).parents[2] / "jupyter" / "no-lab.kubeconfig"
+        terminal = Kubectl(program, Path(f"{link}{os.pathsep}{without}"), tmp_path)
+        assert terminal("get", "ns", "default", "-o", "name") == "namespace/default\n"
         process.stdin.write("\n")
+    assert terminal.refused("get", "pods").count("no lab is open") == 1
 
 
 def test_opening_the_front_costs_little_and_a_closed_engine_opens_none():
@@ -124,3 +127,33 @@ def test_opening_the_front_costs_little_and_a_closed_engine_opens_none():
     assert engine.close().remaining == ()
     with pytest.raises(EngineLostError, match="closed"):
         engine.kubeconfig()
+
+
+# What k9s asks for before it shows anything, beside discovery and the pods themselves.
+ASKED_BY_K9S = (
+    ("/version", "gitVersion"),
+    ("/apis/metrics.k8s.io/v1beta1", "APIResourceList"),
+    ("/apis/metrics.k8s.io/v1beta1/pods", "PodMetricsList"),
+    ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "CustomResourceDefinitionList"),
+    ("/api/v1/nodes", "NodeList"),
+    ("/api/v1/namespaces?limit=500", "NamespaceList"),
+    ("/api/v1/pods?limit=500&resourceVersion=0", "PodList"),
+    ("/api/v1/pods?watch=true&timeoutSeconds=1&allowWatchBookmarks=true", "ADDED"),
+    ("/api/v1/nodes?watch=true&timeoutSeconds=1", ""),
+)
+
+
+@pytest.mark.parametrize(("path", "told"), ASKED_BY_K9S)
+def test_what_k9s_asks_for_at_its_start_is_answered(kubectl: Kubectl, path: str, told: str):
+    assert told in kubectl("get", "--raw", path)
+
+
+def test_whoever_has_the_token_may_do_what_the_mesh_can(kubectl: Kubectl):
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {"resource": "pods", "verb": "watch"}},
+    }
+    place = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    answer = json.loads(kubectl("create", "--raw", place, "-f", "-", text=json.dumps(review)))
+    assert answer["status"]["allowed"] is True

@@ -68,6 +68,7 @@ def test_a_dump_is_what_the_envoy_holds(web: Lab, kubectl: Kubectl, workshop: Ru
     written = {Path(path).name.removesuffix(".json") for path in workshop("dump").stdout.splitlines()[::2]}
     assert written == {pod.name for pod in web.pods() if pod.injected or pod.workload == "istio-ingressgateway"}
     assert "no pod web-safe with a proxy" in workshop("dump", "web-safe").stderr
+    assert "cannot be written" in workshop("dump", "client", "-o", str(config / "below")).stderr
 
 
 def test_only_a_sidecars_admin_interface_is_reached(web: Lab, kubectl: Kubectl):

@@ -137,7 +137,7 @@ def test_terminals_of_jupyterlab_find_the_embedded_mesh_and_its_kernels_do_not()
 
     server = ServerApp()
     server.parse_command_line(lab.terminals(ROOT, None, {"SHELL": "/bin/zsh", "PATH": "/bin"}))
-    place = f"KUBECONFIG={ROOT / '.workshop' / 'kubeconfig'}"
+    place = f"KUBECONFIG={ROOT / '.workshop' / 'kubeconfig'}{os.pathsep}{ROOT / 'jupyter' / 'no-lab.kubeconfig'}"
     assert shlex.split(server.terminado_settings["shell_command"]) == [
         "env",
         place,

@@ -120,14 +120,17 @@ class OpenMesh:
             told = _in_force(json.load(answer))
         if told:
             return told
-        query = f"watch=true&fieldSelector=metadata.name={rule.name}&timeoutSeconds={max(math.ceil(timeout_s), 1)}"
+        query = f"watch=true&fieldSelector=metadata.name={rule.name}&timeoutSeconds={math.ceil(timeout_s)}"
         with self._open(f"{place}?{query}", timeout_s=timeout_s + _ANSWER_S) as events:
-            for line in events:
-                event = json.loads(line)
-                if event["type"] == "DELETED":
-                    raise NotFoundError(f"{rule} was deleted")
-                if told := _in_force(event["object"]):
-                    return told
+            try:
+                for line in events:
+                    event = json.loads(line)
+                    if event["type"] == "DELETED":
+                        raise NotFoundError(f"{rule} was deleted")
+                    if told := _in_force(event["object"]):
+                        return told
+            except OSError as error:
+                raise EngineError(f"the embedded mesh does not answer any more: {error}") from error
         raise WaitTimeoutError(
             f"{rule} is not in force after {timeout_s:g} s; workshop dump tells what the proxies hold"
         )

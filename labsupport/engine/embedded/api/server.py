@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -184,9 +185,12 @@ class Server:
             raise Refused(422, "sendInitialEvents: Forbidden: list, and watch from there")
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        async for _ in self._versions.watch(self._versions.version, lambda key: False):
-            if request.transport is None or request.transport.is_closing():
-                break
+        seconds = min(_seconds(request.query.get("timeoutSeconds")) or _LONGEST_WATCH_S, _LONGEST_WATCH_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                async for _ in self._versions.watch(self._versions.version, lambda key: False):
+                    if request.transport is None or request.transport.is_closing():
+                        break
         return response
 
     def _table(
