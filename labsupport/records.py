@@ -382,12 +382,19 @@ class RuleStatus:
         in_force_since_s: when the last concerned proxy acknowledged it; 0 if it never did.
         in_force_after_s: how long that took.
         proxies: the proxies that hold something of it.
+        conditions: of a route of the Gateway API, what its status says, such as ``Accepted: True (Accepted)``.
     """
 
     ref: Ref
     in_force_since_s: float = 0.0
     in_force_after_s: float = 0.0
     proxies: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """The conditions that do not hold."""
+        return tuple(text for text in self.conditions if ": False" in text)
 
 
 @dataclass(frozen=True, slots=True)

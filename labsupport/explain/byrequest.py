@@ -172,4 +172,4 @@ def _decision(route: Candidate | None, service: KnownService | None) -> str:
     name = f" {rule.rule.name!r}" if rule.rule.name else ""
     entry = f", match[{route.entry}]" if route.entry is not None and len(rule.rule.match) > 1 else ""
     place: Place = rule.place()
-    return f"Chosen: VirtualService/{rule.written_in.name} http[{rule.index}]{name}{entry} ({place})."
+    return f"Chosen: {rule.object} {rule.kind}[{rule.number}]{name}{entry} ({place})."

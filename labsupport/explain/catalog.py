@@ -8,14 +8,16 @@ from typing import TypeVar
 
 from labsupport.explain.known import KnownEndpoint, KnownService, known_entry, known_service, spaces
 from labsupport.model import DestinationRule, Gateway, Resource, Secret, Service, ServiceEntry, Sidecar, VirtualService
+from labsupport.model.gatewayapi import ConvertedRule, Facts, convert
 from labsupport.model.hosts import CLUSTER_DOMAIN
 from labsupport.model.kinds.apps import Deployment
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.serviceentry import WorkloadEntry
 from labsupport.model.schema.base import EPOCH
 from labsupport.model.schema.suggest import closest
 from labsupport.records import Pod
 
-__all__ = ["ROOT_NAMESPACE", "Catalog", "combined", "exported", "meant"]
+__all__ = ["ROOT_NAMESPACE", "Catalog", "combined", "exported", "label_of", "meant"]
 
 ROOT_NAMESPACE = "istio-system"
 
@@ -46,7 +48,7 @@ class Catalog:
         self._objects = sorted(
             objects, key=lambda resource: (ages[id(resource)], resource.name, self.namespace_of(resource))
         )
-        self.virtual_services = self._of(VirtualService)
+        self.virtual_services = self._rules(ages)
         self.destination_rules = self._of(DestinationRule)
         self.gateways = self._of(Gateway)
         self.kubernetes_services = self._of(Service)
@@ -75,6 +77,19 @@ class Catalog:
 
     def _of(self, kind: type[R]) -> list[R]:
         return [resource for resource in self._objects if isinstance(resource, kind)]
+
+    def _rules(self, ages: Mapping[int, float]) -> list[VirtualService]:
+        """VirtualServices, and what routes of the Gateway API become, oldest first."""
+        written = [(ages[id(rule)], rule.name, self.namespace_of(rule), rule) for rule in self._of(VirtualService)]
+        routes = [(self._placed(route), ages[id(route)]) for route in self._of(HTTPRoute)]
+        facts = Facts.of(self._objects if routes else (), namespace=self.namespace)
+        written += [(rule.created, rule.name, rule.namespace, rule) for rule in convert(routes, facts).rules]
+        return [rule for *_, rule in sorted(written, key=lambda item: item[:3])]
+
+    def _placed(self, route: HTTPRoute) -> HTTPRoute:
+        if route.namespace:
+            return route
+        return route.model_copy(update={"metadata": route.metadata.model_copy(update={"namespace": self.namespace})})
 
     def _in(self, kind: type[R], namespace: str) -> list[R]:
         return [resource for resource in self._of(kind) if self.namespace_of(resource) == namespace]
@@ -132,6 +147,11 @@ def exported(resource: VirtualService | DestinationRule, owner: str, namespace: 
     """Whether proxies of a namespace see a VirtualService or DestinationRule (``exportTo``)."""
     shown = spaces(resource.spec.export_to, owner)
     return not shown or bool(shown & {"*", namespace})
+
+
+def label_of(rule: VirtualService) -> str:
+    """What a rule is called: the VirtualService, or the routes of the Gateway API that it stands for."""
+    return rule.label if isinstance(rule, ConvertedRule) else f"VirtualService/{rule.name}"
 
 
 def meant(word: str, known: Iterable[str]) -> str:

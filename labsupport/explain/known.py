@@ -8,6 +8,7 @@ from typing import Literal
 
 from labsupport.explain.records import Place
 from labsupport.model import Resource, Service
+from labsupport.model.gatewayapi import ConvertedRule
 from labsupport.model.hosts import fqdn
 from labsupport.model.kinds.apps import Deployment
 from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
@@ -108,8 +109,10 @@ def spaces(names: Iterable[str], own: str) -> frozenset[str]:
 
 
 def place_of(resource: Resource, path: str) -> Place:
-    """Where a field of an object was written."""
+    """Where a field of an object was written; what was converted, was written as the routes that it stands for."""
     origin = resource.origin
+    if isinstance(resource, ConvertedRule):
+        return Place(resource.label, "spec.parentRefs", origin.file, origin.line_of(path))
     line = origin.line_of(path) if path else origin.line
     return Place(f"{resource.kind}/{resource.name}", path, origin.file, line)
 

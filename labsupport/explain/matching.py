@@ -41,7 +41,9 @@ class Viewpoint:
     tls: bool = False
 
 
-def judge(match: HTTPMatchRequest, request: Request, view: Viewpoint, owner: str, at: At) -> MatchEntry:
+def judge(
+    match: HTTPMatchRequest, request: Request, view: Viewpoint, owner: str, at: At, *, whole_elements: bool = False
+) -> MatchEntry:
     """Compare every condition of a match entry with a request.
 
     Args:
@@ -50,13 +52,17 @@ def judge(match: HTTPMatchRequest, request: Request, view: Viewpoint, owner: str
         view: the proxy that has it.
         owner: namespace of the VirtualService, in which gateway names are read.
         at: tells where a field of the entry was written.
+        whole_elements: whether a prefix counts elements of the path, as in the Gateway API.
 
     Returns:
         The entry with all its conditions; those about the proxy come first, as they are looked at first.
     """
     conditions = [*_about_proxy(match, view, owner, at)]
     if match.uri is not None:
-        conditions += _uri(match.uri, match.ignore_uri_case, request, at("uri"))
+        if whole_elements and match.uri.prefix not in (None, "/"):
+            conditions.append(_elements(str(match.uri.prefix), request.path, at("uri")))
+        else:
+            conditions += _uri(match.uri, match.ignore_uri_case, request, at("uri"))
     for name in ("method", "scheme", "authority"):
         wanted: StringMatch | None = getattr(match, name)
         if wanted is not None:
@@ -138,6 +144,16 @@ def _uri(wanted: StringMatch, ignore_case: bool, request: Request, place: Place)
     if not holds and request.query and compare(kind, text, f"{path}?{request.query}"):
         hint = "the query is no part of the uri; match it by queryParams"
     return [Condition("uri", f"{kind} {_quoted(text)}{note}", _quoted(path), holds, place, hint)]
+
+
+def _elements(prefix: str, path: str, place: Place) -> Condition:
+    holds = path == prefix or path.startswith(f"{prefix}/")
+    hint = ""
+    if not holds:
+        hint = about_path("prefix", prefix, path, any_case=False)
+        if path.startswith(prefix):
+            hint = "a prefix of the Gateway API ends where an element of the path ends"
+    return Condition("path", f"prefix {_quoted(prefix)} by elements", _quoted(path), holds, place, hint)
 
 
 def _text(name: str, wanted: StringMatch, got: str | None, place: Place) -> Condition:

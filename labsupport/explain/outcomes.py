@@ -76,7 +76,7 @@ def _by_action(
         written = body.string if body is not None else ""
         return [PredictedOutcome("direct_response", left, text, status=status, headers=headers, body=written)]
     return [
-        _reached(destination, left, rule, written, request)
+        _reached(destination, left, rule, written, request, missing=503 if route.rule.piece is None else 500)
         for destination, written in destinations
         if destination.share
     ]
@@ -98,6 +98,9 @@ def rewritten_path(route: Candidate | None, request: Request) -> str:
         if rewrite.uri_regex_rewrite is not None:
             expression = rewrite.uri_regex_rewrite
             path = substitute(expression.match, expression.rewrite, path)
+        elif rewrite.uri == "/" and route.rule.piece is not None:
+            # Here the prefix is taken away, with the slash behind it.
+            path = "/" + _swap_prefix(route, path, "").removeprefix("/")
         elif rewrite.uri:
             path = _swap_prefix(route, path, rewrite.uri)
     return path + (f"?{request.query}" if request.query else "")
@@ -113,18 +116,21 @@ def _swap_prefix(route: Candidate, path: str, replacement: str) -> str:
     return replacement + path[len(text) :] if kind == "prefix" else replacement
 
 
-def unreached(destination: RoutedTo, share: float, *, closes: bool = False) -> PredictedOutcome | None:
+def unreached(
+    destination: RoutedTo, share: float, *, closes: bool = False, missing: int = 503
+) -> PredictedOutcome | None:
     """How it ends where a destination has nobody behind it; None if it has.
 
     Args:
         destination: the destination.
         share: of the requests.
         closes: whether a connection is closed instead of a request answered.
+        missing: the status if there is no such destination; 500 for routes of the Gateway API.
     """
     if not destination.problem:
         return None
-    did = "closes the connection" if closes else "answers 503"
-    status = 0 if closes else 503
+    status = 0 if closes else missing if destination.problem == "NC" else 503
+    did = "closes the connection" if closes else f"answers {status}"
     text = f"the proxy {did}: {destination.reason}"
     kind = "no_cluster" if destination.problem == "NC" else "no_endpoints"
     return PredictedOutcome(kind, share, text, status=status, flags=destination.problem)  # type: ignore[arg-type]
@@ -136,9 +142,11 @@ def _reached(
     rule: HTTPRoute | None,
     written: HTTPRouteDestination | None,
     request: Request,
+    *,
+    missing: int = 503,
 ) -> PredictedOutcome:
     share = destination.share * left
-    missed = unreached(destination, share)
+    missed = unreached(destination, share, missing=missing)
     if missed is not None:
         return missed
     headers = answer_headers(rule, written, request) if rule is not None else {}

@@ -22,7 +22,7 @@ __all__ = [
     "RuleVerdict",
 ]
 
-RuleKind = Literal["http", "tls", "tcp"]
+RuleKind = Literal["http", "tls", "tcp", "rules"]
 RuleVerdict = Literal["chosen", "no match", "not reached", "not for this proxy"]
 OutcomeKind = Literal[
     "forwarded",
@@ -112,13 +112,13 @@ class RuleTrace:
     """One rule of a VirtualService, and what it did with the request.
 
     Args:
-        object: ``VirtualService/name``.
+        object: ``VirtualService/name``, or ``HTTPRoute/name``.
         index: number of the rule in its list, from 0.
         name: name of the rule; empty without one.
         verdict: ``chosen``, ``no match``, ``not reached`` (an earlier rule was chosen) or ``not for this proxy``.
         entries: its match entries; none means that every request matches.
         place: where it was written.
-        kind: the list it stands in: ``http``, ``tls`` or ``tcp``.
+        kind: the list it stands in: ``http``, ``tls`` or ``tcp``; ``rules`` of an HTTPRoute.
     """
 
     object: str

@@ -9,9 +9,11 @@ from typing import Any
 from labsupport.explain.catalog import Catalog, exported
 from labsupport.explain.known import place_of
 from labsupport.explain.matching import Viewpoint, applies_to_proxy, judge, takes_everything
-from labsupport.explain.records import Ignored, MatchEntry, Place, RuleTrace, RuleVerdict
+from labsupport.explain.records import Ignored, MatchEntry, Place, RuleKind, RuleTrace, RuleVerdict
 from labsupport.explain.request import Request
 from labsupport.model import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
+from labsupport.model.gatewayapi import ConvertedRule
+from labsupport.model.gatewayapi.rules import Piece
 from labsupport.model.hosts import gateway_name
 
 __all__ = ["Candidate", "EffectiveRule", "RuleOutcome", "choose", "effective_rules", "survives"]
@@ -51,12 +53,35 @@ class EffectiveRule:
     root_index: int = -1
 
     @property
+    def piece(self) -> Piece | None:
+        """The part of a route of the Gateway API that it stands for; None if it was written as it is."""
+        return self.written_in.pieces[self.index] if isinstance(self.written_in, ConvertedRule) else None
+
+    @property
+    def object(self) -> str:
+        """The object it was written in, such as ``VirtualService/web``."""
+        piece = self.piece
+        return f"VirtualService/{self.written_in.name}" if piece is None else f"HTTPRoute/{piece.route.name}"
+
+    @property
+    def kind(self) -> RuleKind:
+        """The list of that object that it stands in: ``http``, or ``rules`` of an HTTPRoute."""
+        return "http" if self.piece is None else "rules"
+
+    @property
+    def number(self) -> int:
+        """Its number in that list."""
+        return self.index if self.piece is None else self.piece.rule
+
+    @property
     def path(self) -> str:
         """Its field path in the object it was written in."""
-        return f"spec.http[{self.index}]"
+        return f"spec.{self.kind}[{self.number}]"
 
     def place(self, field: str = "") -> Place:
         """Where a field of it was written; for what a delegate took over, that is the root rule."""
+        if self.piece is not None:
+            return place_of(self.piece.route, self.piece.path_of(field))
         path = f"{self.path}.{field}" if field else self.path
         name = field.partition(".")[0].partition("[")[0]
         if self.root_index >= 0 and name and not _given(self.written_in.spec.http[self.index], name):
@@ -205,12 +230,13 @@ def choose(
         entries = [Candidate(rule, entry, view) for entry in range(len(rule.rule.match))]
         traces.append(
             RuleTrace(
-                object=f"VirtualService/{rule.written_in.name}",
-                index=rule.index,
+                object=rule.object,
+                index=rule.number,
                 name=rule.rule.name,
                 verdict=verdict,
                 entries=tuple(_entry(entry, request) for entry in entries),
                 place=rule.place(),
+                kind=rule.kind,
             )
         )
     return RuleOutcome(tuple(traces), chosen)
@@ -229,6 +255,7 @@ def _entry(route: Candidate, request: Request) -> MatchEntry:
         route.view,
         route.rule.namespace,
         lambda path: route.rule.place(f"{where}.{path}" if path else where),
+        whole_elements=route.rule.piece is not None,
     )
 
 

@@ -9,6 +9,7 @@ from labsupport.explain.catalog import Catalog, combined, exported
 from labsupport.explain.known import KnownService
 from labsupport.explain.rules import effective_rules
 from labsupport.model import Destination, Sidecar, VirtualService
+from labsupport.model.gatewayapi import ConvertedRule
 from labsupport.model.hosts import fqdn, gateway_name, is_wildcard, matches, subset_of
 from labsupport.model.kinds.sidecar import IstioEgressListener
 from labsupport.model.protocols import parse
@@ -67,6 +68,8 @@ class ProxyKnowledge:
 
 def rule_hosts(catalog: Catalog, rule: VirtualService) -> list[str]:
     """Hosts of a VirtualService with their full names."""
+    if isinstance(rule, ConvertedRule):
+        return list(rule.spec.hosts)
     return [fqdn(host, catalog.namespace_of(rule)) for host in rule.spec.hosts]
 
 
@@ -81,10 +84,13 @@ def bound_rules(catalog: Catalog, namespace: str, gateway: str) -> list[VirtualS
         names = [gateway_name(name, owner) for name in rule.spec.gateways] or ["mesh"]
         return bool(rule.spec.hosts) and gateway in names and exported(rule, owner, namespace)
 
-    def rank(rule: VirtualService) -> int:
+    def rank(rule: VirtualService) -> tuple[int, bool]:
+        own = catalog.namespace_of(rule) == namespace
+        # A route of the Gateway API from the client's own namespace beats every other rule.
+        other = not (own and isinstance(rule, ConvertedRule))
         if "*" in (rule.spec.export_to or ["*"]):
-            return 2
-        return 0 if catalog.namespace_of(rule) == namespace else 1
+            return 2, other
+        return 0 if own else 1, other
 
     return sorted((rule for rule in catalog.virtual_services if bound(rule)), key=rank)
 
@@ -130,9 +136,10 @@ class _EgressHosts:
             for pattern in self.named
         )
 
-    def has_rule(self, host: str) -> bool:
+    def has_rule(self, host: str, rule: VirtualService) -> bool:
+        covers = subset_of if isinstance(rule, ConvertedRule) else matches
         return any(
-            host == pattern or ((is_wildcard(host) or is_wildcard(pattern)) and matches(host, pattern))
+            host == pattern or ((is_wildcard(host) or is_wildcard(pattern)) and covers(host, pattern))
             for pattern in self.named
         )
 
@@ -167,7 +174,7 @@ def _listener(
     def selected(rule: VirtualService) -> bool:
         scopes = asked(catalog.namespace_of(rule))
         return any(
-            any(hosts.has_rule(host) for hosts in scopes) and not any(hosts.excludes(host) for hosts in scopes)
+            any(hosts.has_rule(host, rule) for hosts in scopes) and not any(hosts.excludes(host) for hosts in scopes)
             for host in rule_hosts(catalog, rule)
         )
 

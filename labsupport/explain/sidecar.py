@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from labsupport.explain.catalog import Catalog, exported
+from labsupport.explain.catalog import Catalog, exported, label_of
 from labsupport.explain.known import KnownService, place_of
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives
 from labsupport.explain.scope import Listener, ProxyKnowledge, rule_hosts
 from labsupport.model import VirtualService
+from labsupport.model.gatewayapi import ConvertedRule
 from labsupport.model.hosts import fqdn, gateway_name, is_wildcard, matches
 from labsupport.records import Pod
 
@@ -84,9 +85,7 @@ def sidecar_table(catalog: Catalog, scope: ProxyKnowledge, client: Pod, host: st
         hostname = next((service.key for service in named), host)
     winner = table.rule if table is not None else None
     losers = _losers(catalog, client.namespace, hostname, port, winner, listener.rules, routes)
-    ignored = tuple(
-        Ignored(f"VirtualService/{rule.name}", reason, place_of(rule, "spec.hosts")) for rule, reason in losers
-    )
+    ignored = tuple(Ignored(label_of(rule), reason, place_of(rule, "spec.hosts")) for rule, reason in losers)
     if table is None:
         return Table(known=False, ignored=ignored)
     asked = [winner] if winner is not None else []
@@ -124,6 +123,11 @@ def _virtual_hosts(
     for rule in bound:
         names = [host.lower() for host in rule_hosts(catalog, rule)]
         covered = [name for name in names if name in services]
+        if isinstance(rule, ConvertedRule):
+            # A route of the Gateway API counts for clients of its own namespace, and for services of it.
+            if not any(rule.namespace in (namespace, services[name].namespace) for name in covered):
+                continue
+            names = covered
         for name in (name for name in names if is_wildcard(name)):
             fitting = [host for host in sorted(services) if matches(host, name)]
             # A service's virtual host also has the names of its aliases, so it comes before them.
@@ -221,6 +225,11 @@ def _about(catalog: Catalog, rule: VirtualService, hostname: str) -> bool:
     return hostname in map(str.lower, led)
 
 
+def _counts_here(catalog: Catalog, rule: ConvertedRule, namespace: str, hostname: str) -> bool:
+    spaces = {service.namespace for service in catalog.services if service.key == hostname}
+    return rule.namespace in {namespace, *spaces}
+
+
 def _losers(
     catalog: Catalog,
     namespace: str,
@@ -245,9 +254,11 @@ def _losers(
             yield rule, f"it is bound to {names} only; name mesh among its gateways to have it in sidecars"
         elif rule not in bound:
             yield rule, "a Sidecar object leaves its hosts out"
+        elif isinstance(rule, ConvertedRule) and not _counts_here(catalog, rule, namespace, hostname):
+            yield rule, f"its namespace {owner} is neither that of the client nor that of {hostname}"
         elif not rule.spec.http:
             yield rule, "it has no http rules, and the request is HTTP"
         elif not routes[id(rule)]:
             yield rule, f"none of its rules is for this client and port {port}, so the proxy does without it"
         elif winner is not None:
-            yield rule, f"VirtualService/{winner.name} comes first for this host; sidecars do not merge rules"
+            yield rule, f"{label_of(winner)} comes first for this host; sidecars do not merge rules"

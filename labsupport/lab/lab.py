@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from labsupport import cell
 from labsupport.arguments import checked, plain, whole
 from labsupport.engine.protocol import Engine
+from labsupport.engine.routestatus import with_status
 from labsupport.errors import LabError, NotFoundError, UsageError
 from labsupport.lab import advice, current
 from labsupport.lab.analysis import Analysis
@@ -477,7 +478,7 @@ class Lab:
         else:
             raise UsageError(f"{kind!r} names an object already, so name={name!r} has no place.")
         engine = self._open()
-        resources = engine.get(known, name, namespace=within)
+        resources = with_status(engine.get(known, name, namespace=within), lambda: engine.get("*", namespace="*"))
         if known == "Pod" and not resources:
             raise UsageError("Pods come from Deployments, nobody applies them. Look at them with lab.pods().")
         if name is not None and not resources:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from labsupport import words
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.schema.base import Resource
 from labsupport.model.writing.lines import block
 from labsupport.model.writing.written import written
+from labsupport.records import JsonObject
 
 __all__ = ["Objects"]
+
+
+def _shown(resource: Resource) -> JsonObject:
+    """An object as it was written; a route of the Gateway API with its status, where its faults are told."""
+    status = resource.raw.get("status") if isinstance(resource, HTTPRoute) else None
+    return written(resource) | ({"status": status} if status else {})
 
 
 class Objects(tuple[Resource, ...]):
@@ -18,7 +26,7 @@ class Objects(tuple[Resource, ...]):
     @property
     def yaml(self) -> str:
         """All objects as YAML documents."""
-        return "\n---\n".join("\n".join(line.text for line in block(written(resource))) for resource in self)
+        return "\n---\n".join("\n".join(line.text for line in block(_shown(resource))) for resource in self)
 
     @words.shown
     def __repr__(self) -> str:

@@ -167,7 +167,7 @@ class LabStatus:
             lines += ["", *repr(self.pods).splitlines()]
         if self.rules:
             rows = [("RULE", "IN FORCE SINCE", "AFTER", "PROXIES")]
-            rows += [(rule_name(rule, self.namespace), *_force(rule), str(len(rule.proxies))) for rule in self.rules]
+            rows += [(_named(rule, self.namespace), *_force(rule), str(len(rule.proxies))) for rule in self.rules]
             lines += ["", *_table(rows)]
         if self.urls:
             lines += ["", *(f"{name}  {url}" for name, url in self.urls.items())]
@@ -182,6 +182,11 @@ def rule_name(rule: RuleStatus, namespace: str) -> str:
     """A rule as the lab's verbs take it: with its namespace where that is not the lab's own."""
     space = rule.ref.namespace
     return f"{rule.ref}.{space}" if space not in ("", namespace) else str(rule.ref)
+
+
+def _named(rule: RuleStatus, namespace: str) -> str:
+    name = rule_name(rule, namespace)
+    return f"{name} ({', '.join(rule.wrong)})" if rule.wrong else name
 
 
 def _force(rule: RuleStatus) -> tuple[str, str]:

@@ -1,6 +1,8 @@
 """Random but reproducible manifest sets, compared with real istiod where it is present.
 
-ISTIO_ORACLE=<path of the istio-oracle program> python tests/fidelity/generate.py FIRST_SEED COUNT
+ISTIO_ORACLE=<path of the istio-oracle program> python tests/fidelity/generate.py FIRST_SEED COUNT [gatewayapi]
+
+The last word draws routes of the Gateway API beside rules of Istio.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import yaml
 from draw import GATEWAYS, Json
+from draw_gatewayapi import generate_routes
 from draw_odd import DrawOdd
 
 __all__ = ["PROXIES", "generate", "to_text"]
@@ -56,7 +59,7 @@ def to_text(objects: Sequence[Json]) -> str:
     return "---\n".join(yaml.safe_dump(item, sort_keys=False) for item in objects)
 
 
-def main(first: int, count: int) -> int:
+def main(first: int, count: int, make: Callable[[int], tuple[list[Json], list[str]]] = generate) -> int:
     """Compare some seeds with istiod; print every difference."""
     from cases import ask_oracle
     from normalise import differences, normalise
@@ -65,7 +68,7 @@ def main(first: int, count: int) -> int:
 
     bad = compared = rejected = 0
     for seed in range(first, first + count):
-        objects, proxies = generate(seed)
+        objects, proxies = make(seed)
         for proxy in proxies:
             try:
                 theirs = ask_oracle(to_text(objects), proxy)
@@ -92,4 +95,5 @@ def main(first: int, count: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(1 if main(int(sys.argv[1]), int(sys.argv[2])) else 0)
+    drawn = generate_routes if sys.argv[3:] == ["gatewayapi"] else generate
+    sys.exit(1 if main(int(sys.argv[1]), int(sys.argv[2]), drawn) else 0)

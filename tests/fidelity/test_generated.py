@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from draw_gatewayapi import generate_routes
 from generate import generate, main, to_text
 
 from labsupport.controlplane.encode import Encoder
@@ -15,9 +18,12 @@ SEEDS = range(60)
 KINDS = {"clusters": "CDS", "endpoints": "EDS", "listeners": "LDS", "routes": "RDS"}
 
 
+@pytest.mark.parametrize("make", [generate, generate_routes])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_resource_is_a_valid_message(seed: int) -> None:
-    objects, proxies = generate(seed)
+def test_every_resource_is_a_valid_message(
+    seed: int, make: Callable[[int], tuple[list[dict[str, Any]], list[str]]]
+) -> None:
+    objects, proxies = make(seed)
     encoder = Encoder()
     for proxy in proxies:
         result = run([to_text(objects)], proxy)

@@ -27,6 +27,8 @@ from labsupport.model import (
     VirtualService,
     WorkloadEntry,
 )
+from labsupport.model.gatewayapi import Converted, Facts, convert
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.schema.base import EPOCH
 
 __all__ = ["Registry"]
@@ -49,6 +51,7 @@ class Registry:
         mesh: the mesh-wide configuration.
         services: all services, oldest first.
         virtual_services: the VirtualServices, by gateway and namespace.
+        routes: routes of the Gateway API, as VirtualServices.
         destination_rules: the DestinationRules, by client and service.
         gateways: Gateway objects, oldest first.
         sidecars: Sidecar objects in order of precedence.
@@ -97,7 +100,21 @@ class Registry:
     @cached_property
     def virtual_services(self) -> VirtualServiceIndex:
         """The VirtualServices."""
-        return VirtualServiceIndex(self._with_age(VirtualService), self.mesh.default_virtual_service_export_to)
+        return VirtualServiceIndex(
+            self._with_age(VirtualService),
+            self.mesh.default_virtual_service_export_to,
+            [(rule, rule.created) for rule in self.routes.rules],
+        )
+
+    @cached_property
+    def routes(self) -> Converted:
+        """Routes of the Gateway API, as VirtualServices."""
+        routes = tuple(self._with_age(HTTPRoute))
+        listed = (*self._with_age(Service), *self._with_age(ServiceEntry)) if routes else ()
+        facts = Facts.of(resource for resource, _ in listed)
+        ages = tuple(age for _, age in routes)
+        inputs = tuple(route for route, _ in routes)
+        return MEMO.get("routes of the Gateway API", inputs, (facts, ages), lambda: convert(routes, facts))
 
     @cached_property
     def destination_rules(self) -> DestinationRuleIndex:

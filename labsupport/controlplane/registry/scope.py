@@ -35,9 +35,10 @@ class _ImportedHosts:
             subset_of(host, pattern) for pattern in self.all if is_wildcard(host) or is_wildcard(pattern)
         )
 
-    def has_rule(self, host: str) -> bool:
+    def has_rule(self, host: str, *, converted: bool) -> bool:
+        covers = subset_of if converted else matches
         return host in self.exact or any(
-            matches(host, pattern) for pattern in self.all if is_wildcard(host) or is_wildcard(pattern)
+            covers(host, pattern) for pattern in self.all if is_wildcard(host) or is_wildcard(pattern)
         )
 
 
@@ -318,7 +319,8 @@ def _select_rules(
         own = by_namespace.get(rule.namespace)
         imported = [hosts for hosts in (own, everywhere) if hosts is not None]
         for host in rule.hosts:
-            if any(hosts.has_rule(host) for hosts in imported) and not any(hosts.excludes(host) for hosts in imported):
+            chosen = any(hosts.has_rule(host, converted=rule.converted) for hosts in imported)
+            if chosen and not any(hosts.excludes(host) for hosts in imported):
                 selected.append(rule)
                 break
     return selected

@@ -42,6 +42,8 @@ class VirtualServiceRule:
         gateways: ``mesh`` or ``namespace/name``.
         http, tcp, tls: rules in order.
         export_to: ``*`` or the namespaces that see it.
+        converted: whether it stands for routes of the Gateway API, which differ in what a path prefix and a missing
+            destination mean.
     """
 
     name: str
@@ -52,6 +54,7 @@ class VirtualServiceRule:
     tcp: tuple[TCPRoute, ...]
     tls: tuple[TLSRoute, ...]
     export_to: frozenset[str]
+    converted: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -109,16 +112,20 @@ class VirtualServiceIndex:
     Args:
         objects: VirtualServices with their age in seconds since the epoch.
         default_export_to: who sees those without ``exportTo``.
+        converted: VirtualServices that stand for routes of the Gateway API, with their age.
     """
 
     def __init__(
-        self, objects: Iterable[tuple[VirtualService, float]], default_export_to: frozenset[str] = frozenset("*")
+        self,
+        objects: Iterable[tuple[VirtualService, float]],
+        default_export_to: frozenset[str] = frozenset("*"),
+        converted: Iterable[tuple[VirtualService, float]] = (),
     ) -> None:
-        listed = sorted(objects, key=lambda item: (item[1], item[0].name, item[0].namespace))
-        delegates = {(resource.namespace, resource.name): resource for resource, _ in listed if not resource.spec.hosts}
-        self.rules = [
-            _known_rule(resource, delegates, default_export_to) for resource, _ in listed if resource.spec.hosts
-        ]
+        written = list(objects)
+        delegates = {(rule.namespace, rule.name): rule for rule, _ in written if not rule.spec.hosts}
+        aged = [(age, _known_rule(rule, delegates, default_export_to)) for rule, age in written if rule.spec.hosts]
+        aged += [(age, _converted_rule(rule, default_export_to)) for rule, age in converted]
+        self.rules = [rule for _, rule in sorted(aged, key=lambda item: (item[0], item[1].name, item[1].namespace))]
         self._public: dict[str, list[VirtualServiceRule]] = {}
         self._private: dict[tuple[str, str], list[VirtualServiceRule]] = {}
         self._exported: dict[tuple[str, str], list[VirtualServiceRule]] = {}
@@ -132,9 +139,16 @@ class VirtualServiceIndex:
                     index.setdefault((namespace, gateway), []).append(rule)
 
     def for_gateway(self, namespace: str, gateway: str) -> list[VirtualServiceRule]:
-        """Rules bound to a gateway (or ``mesh``) that proxies of a namespace see: its private ones come first."""
+        """Rules bound to a gateway (or ``mesh``) that proxies of a namespace see: its private ones come first.
+
+        Among those of one kind a route of the Gateway API from the client's own namespace beats every other rule.
+        """
         key = (namespace, gateway)
-        return [*self._private.get(key, ()), *self._exported.get(key, ()), *self._public.get(gateway, ())]
+        return [
+            rule
+            for group in (self._private.get(key, ()), self._exported.get(key, ()), self._public.get(gateway, ()))
+            for rule in sorted(group, key=lambda rule: not (rule.converted and rule.namespace == namespace))
+        ]
 
 
 def _known_rule(
@@ -143,6 +157,23 @@ def _known_rule(
     names = [route.delegate for route in resource.spec.http if route.delegate is not None]
     used = tuple(delegates.get((name.namespace or resource.namespace, name.name)) for name in names)
     return MEMO.get("VirtualServiceRule", (resource, *used), default, lambda: _rule(resource, delegates, default))
+
+
+def _converted_rule(resource: VirtualService, default: frozenset[str]) -> VirtualServiceRule:
+    def make() -> VirtualServiceRule:
+        return VirtualServiceRule(
+            name=resource.name,
+            namespace=resource.namespace,
+            hosts=tuple(resource.spec.hosts),
+            gateways=tuple(resource.spec.gateways),
+            http=tuple(resource.spec.http),
+            tcp=(),
+            tls=(),
+            export_to=_export_to(resource, default),
+            converted=True,
+        )
+
+    return MEMO.get("converted rule", (resource,), default, make)
 
 
 def _rule(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from labsupport.controlplane.registry.meshconfig import unread_fields
+from labsupport.model.gatewayapi.attach import is_mesh_parent
 from labsupport.model.kinds.gateway import Gateway
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.kinds.gatewayapi.policies import ReferenceGrant
 from labsupport.model.kinds.gatewayapi.shared import GatewayApiResource
 from labsupport.model.schema.base import Resource
 
@@ -30,9 +33,10 @@ def gateway_api_refusal(resource: Resource) -> str:
         resource: any model object.
 
     Returns:
-        the reason; empty for every other object.
+        the reason; empty for HTTPRoutes, whose parents count, for ReferenceGrants, which the mesh does not ask for, and
+        for every object of another group.
     """
-    if not isinstance(resource, GatewayApiResource):
+    if not isinstance(resource, GatewayApiResource) or isinstance(resource, HTTPRoute | ReferenceGrant):
         return ""
     return f"{resource.kind} of the Gateway API is checked (workshop validate), but the lab does not run it yet"
 
@@ -49,6 +53,15 @@ def unsupported(resource: Resource) -> list[tuple[str, str]]:
     reason = gateway_api_refusal(resource) or _KINDS.get(resource.kind)
     if reason is not None:
         return [("", reason)]
+    if isinstance(resource, HTTPRoute):
+        return [
+            (
+                f"spec.parentRefs[{index}]",
+                f'the lab has no {parent.kind} for routes yet; bind it to a Service (group: "", kind: Service)',
+            )
+            for index, parent in enumerate(resource.spec.parent_refs)
+            if not is_mesh_parent(parent)
+        ]
     if resource.kind == "ConfigMap":
         reason = "this field of the mesh configuration plays no part in routing here; works on a cluster with Istio"
         return [(f"data.mesh.{field}", reason) for field in unread_fields(resource)]

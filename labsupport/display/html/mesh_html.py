@@ -63,6 +63,8 @@ def pods_html(pods: Pods) -> str:
 
 
 def _rule_row(rule: RuleStatus, name: str) -> list[str]:
+    if wrong := rule.wrong:
+        name = f"{name} ({', '.join(wrong)})"
     if not rule.in_force_since_s:
         return [esc(name), "not yet" if rule.proxies else "concerns no proxy", "", ""]
     since = time.strftime("%H:%M:%S", time.localtime(rule.in_force_since_s))

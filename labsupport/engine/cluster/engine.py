@@ -28,6 +28,7 @@ from labsupport.engine.cluster.watch.statnames import envoy_names
 from labsupport.engine.dangling import dangling
 from labsupport.engine.patching import patched, placed
 from labsupport.engine.protocol import Sending
+from labsupport.engine.routestatus import route_notes
 from labsupport.errors import (
     ConfigRejectedError,
     EngineLostError,
@@ -231,7 +232,12 @@ class ClusterEngine:
                 self._objects.put_back(new, before)
                 raise ConfigRejectedError(f"nothing was changed, because {error}") from error
             warnings = tried.told(ours)
-            return replace(result, started_s=started_s, warnings=warnings, notes=(*self._told(), *notes, *result.notes))
+            return replace(
+                result,
+                started_s=started_s,
+                warnings=warnings,
+                notes=(*self._told(), *notes, *route_notes(new, after), *result.notes),
+            )
 
     def _told(self) -> tuple[str, ...]:
         """What was found out when the lab was opened, told once."""

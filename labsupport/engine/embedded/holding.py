@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from labsupport.controlplane import entrances
-from labsupport.controlplane.translate.names import config_ending
+from labsupport.controlplane.origins import config_endings
+from labsupport.engine.routestatus import conditions
 from labsupport.model import RULES, Gateway, Resource, VirtualService
 from labsupport.records import ObjectChange, Ref, RuleStatus
 
@@ -54,7 +55,7 @@ class RulesInForce:
             ref = Ref(resource.kind, resource.name, resource.namespace)
             since, after, concerned = self._last.get(ref, (0.0, 0.0, frozenset()))
             names = proxies(resource, objects, origins, gateway=gateway, concerned=concerned)
-            statuses.append(RuleStatus(ref, since, after, tuple(sorted(names))))
+            statuses.append(RuleStatus(ref, since, after, tuple(sorted(names)), conditions(resource, objects)))
         return statuses
 
 
@@ -78,8 +79,8 @@ def proxies(
         gateway: name and labels of the gateway's pod.
         concerned: pods that learnt of the rule's last change.
     """
-    ending = config_ending(resource)
-    holders = {name for name, marks in origins.items() if any(path.endswith(ending) for path in marks)}
+    endings = config_endings(resource, objects)
+    holders = {name for name, marks in origins.items() if any(path.endswith(endings) for path in marks)}
     if gateway is not None and _at_gateway(resource, objects, gateway[1]):
         holders.add(gateway[0])
     if resource.kind in ("ServiceEntry", "Sidecar"):

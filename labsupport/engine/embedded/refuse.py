@@ -30,12 +30,13 @@ from labsupport.model import (
 )
 from labsupport.model.hosts import CLUSTER_DOMAIN
 from labsupport.model.kinds.gateway import ServerTLSSettings
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, PortTrafficPolicy, TrafficPolicy
 from labsupport.model.schema.syntax import is_ip
 
 __all__ = ["notes", "problems", "taken_node_ports"]
 
-_RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
+_RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount", "ReferenceGrant")
 _OF_ISTIO = "Write it as a VirtualService or Gateway of networking.istio.io/v1"
 # Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
 _NEEDS_ISTIO = {
@@ -99,7 +100,7 @@ def _refused(resource: Resource, images: Programs) -> Iterator[Refusal]:
         yield "", f"the embedded mesh does not run the kind {resource.kind}", f"It runs {', '.join((*_RUNS, *RULES))}"
         return
     for path, reason in unsupported(resource):
-        yield path, reason, CLUSTER
+        yield path, reason, _OF_ISTIO if isinstance(resource, HTTPRoute) else CLUSTER
     yield from _of_kind(resource, images)
 
 

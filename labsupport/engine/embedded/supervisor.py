@@ -35,6 +35,7 @@ from labsupport.engine.embedded.questions import Questions
 from labsupport.engine.embedded.restoring import Blocked, Restoring
 from labsupport.engine.embedded.workloads import Workloads
 from labsupport.engine.podtemplate import MissingReference
+from labsupport.engine.routestatus import route_notes
 from labsupport.errors import (
     ConfigRejectedError,
     EngineError,
@@ -168,6 +169,7 @@ class Supervisor:
                 resource for resource in objects if Ref(resource.kind, resource.name, resource.namespace) in changed
             ]
             notes += listening.notes(news, after, self._place.programs)
+            notes += route_notes(news, after)
             if self._built_in.gateway is not None:
                 notes += entrances.port_notes(news, after, self._built_in.gateway.info)
             result = await self._change(before, after, changes, wait_s, began, tuple(notes), for_pods=for_pods)

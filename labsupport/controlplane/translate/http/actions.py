@@ -11,6 +11,7 @@ from labsupport.controlplane.translate.http.hashing import destination_hash, has
 from labsupport.controlplane.translate.http.headers import HEADER_FIELDS, header_operations
 from labsupport.controlplane.translate.http.retries import retry_policy, timeouts
 from labsupport.controlplane.translate.names import outbound_cluster
+from labsupport.model.gatewayapi.filters import quote_meta
 from labsupport.model.kinds.virtualservice import (
     Destination,
     Headers,
@@ -50,6 +51,9 @@ def destination_cluster(destination: Destination, service: ServiceRecord | None,
         The cluster's name, whether there is such a cluster or not.
     """
     host = destination.host
+    if not host:
+        # What a route of the Gateway API refers to, if that is nothing that proxies can send to.
+        return "UnknownService"
     if service is not None and service.external_name:
         host = service.external_name
     if destination.port is not None:
@@ -101,7 +105,16 @@ def direct_response(route: JsonObject, rule: HTTPDirectResponse) -> None:
     route["direct_response"] = action
 
 
-def forward(context: Context, route: JsonObject, rule: HTTPRoute, lookup: Lookup, *, authority: str, port: int) -> None:
+def forward(
+    context: Context,
+    route: JsonObject,
+    rule: HTTPRoute,
+    lookup: Lookup,
+    *,
+    authority: str,
+    port: int,
+    converted: bool = False,
+) -> None:
     """Make a route forward to the rule's destinations.
 
     Args:
@@ -111,11 +124,19 @@ def forward(context: Context, route: JsonObject, rule: HTTPRoute, lookup: Lookup
         lookup: finds services of destinations.
         authority: what replaces the request's authority, from the rule's headers.
         port: the port of the request.
+        converted: whether the rule stands for one of the Gateway API: what does not exist answers 500 there, and the
+            rewrite ``/`` takes the prefix away.
     """
     action: JsonObject = timeouts(rule.timeout)
     route["route"] = action
+    if converted:
+        action["cluster_not_found_response_code"] = "INTERNAL_SERVER_ERROR"
     if rule.rewrite is not None:
         authority = _rewrite(action, rule.rewrite) or authority
+        if converted and action.get("prefix_rewrite") == "/":
+            del action["prefix_rewrite"]
+            prefix = quote_meta(route["match"].get("path_separated_prefix", ""))
+            action["regex_rewrite"] = {"pattern": {"regex": f"^{prefix}(/?)(.*)"}, "substitution": r"/\2"}
     if authority:
         action["host_rewrite_literal"] = authority
     mirrors = _mirrors(rule, lookup, port)

@@ -49,8 +49,13 @@ def string_match(text: StringMatch) -> JsonObject | None:
     return None
 
 
-def route_match(match: HTTPMatchRequest | None) -> JsonObject:
-    """The RouteMatch of one ``match`` entry; None stands for a rule without any."""
+def route_match(match: HTTPMatchRequest | None, *, whole_elements: bool = False) -> JsonObject:
+    """The RouteMatch of one ``match`` entry.
+
+    Args:
+        match: the entry; None stands for a rule without any.
+        whole_elements: whether a prefix counts elements of the path, as in the Gateway API, and no characters.
+    """
     if match is None:
         return {"prefix": "/"}
     result: JsonObject = {}
@@ -59,6 +64,8 @@ def route_match(match: HTTPMatchRequest | None) -> JsonObject:
         result["prefix"] = "/"
     elif uri.exact is not None:
         result["path"] = uri.exact
+    elif uri.prefix is not None and whole_elements and uri.prefix != "/":
+        result["path_separated_prefix"] = uri.prefix.removesuffix("/")
     elif uri.prefix is not None:
         result["prefix"] = uri.prefix
     else:

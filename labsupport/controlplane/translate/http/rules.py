@@ -80,7 +80,7 @@ def _route(
     if match is not None and match.name:
         name = f"{name}.{match.name}"
     operations, authority = header_operations(rule.headers)
-    route: JsonObject = {"match": route_match(match)}
+    route: JsonObject = {"match": route_match(match, whole_elements=service_rule.converted)}
     if name:
         route["name"] = name
     route["metadata"] = origin_metadata("VirtualService", service_rule.namespace, service_rule.name)
@@ -92,7 +92,7 @@ def _route(
     elif rule.direct_response is not None:
         direct_response(route, rule.direct_response)
     else:
-        forward(context, route, rule, lookup, authority=authority, port=port)
+        forward(context, route, rule, lookup, authority=authority, port=port, converted=service_rule.converted)
     filters = route_filters(rule)
     if filters:
         route["typed_per_filter_config"] = filters

@@ -116,6 +116,9 @@ def _groups(
         if not routes:
             continue
         hosts, known = _split_hosts(rule, listener, services)
+        if rule.converted and not any(rule.namespace in (service.namespace, context.namespace) for service in known):
+            # A route of the Gateway API counts for clients of its own namespace, and for services of it.
+            continue
         by_port: dict[int, list[ServiceRecord]] = {}
         for service in known:
             for own in _http_ports(service):
@@ -150,6 +153,9 @@ def _split_hosts(
         else:
             unknown.append(host)
     for host in (host.lower() for host in rule.hosts if is_wildcard(host)):
+        if rule.converted:
+            unknown.append(host)
+            continue
         covered = [service for name, service in sorted(services.items()) if matches(name, host)]
         # A service's virtual host also has the names of its aliases, so it comes before them.
         covered.sort(key=lambda service: service.resolution == "ALIAS")

@@ -21,6 +21,7 @@ from labsupport.engine.cluster.objects.owned import written
 from labsupport.engine.warned import warnings
 from labsupport.errors import EngineLostError, LabError, ManifestError, NotFoundError, Problem
 from labsupport.model import CLUSTER_SCOPED, KINDS, Origin, Resource, parse
+from labsupport.model.kinds.gatewayapi.shared import GatewayApiResource
 from labsupport.model.reading.documents import Document
 from labsupport.records import Ref
 
@@ -329,6 +330,16 @@ def _given_ports(resource: Resource, body: dict[str, Any], live: dict[str, Any])
     ]
 
 
+def _unknown_kind(resource: Resource) -> str:
+    if isinstance(resource, GatewayApiResource):
+        return (
+            "Install the CRDs of the Gateway API, which are no part of Istio: "
+            "kubectl apply --server-side -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.0/"
+            "experimental-install.yaml"
+        )
+    return "Apply the rest without it, or use a newer Istio"
+
+
 def _problems(resource: Resource, error: ApiError) -> list[Problem]:
     """A refusal as problems with file and line; none if it is not about this object."""
     if error.reason == "NotFound" and "namespaces" in error.server_text:
@@ -342,6 +353,6 @@ def _problems(resource: Resource, error: ApiError) -> list[Problem]:
     causes = [(path, message) for path, message in error.causes if path] or [("", error.server_text)]
     problems = []
     for path, message in causes:
-        remedy = "Apply the rest without it, or use a newer Istio" if error.reason == "UnknownKind" else ""
+        remedy = _unknown_kind(resource) if error.reason == "UnknownKind" else ""
         problems.append(Problem(message, origin.file, origin.document, origin.line_of(path), label, path, remedy))
     return problems

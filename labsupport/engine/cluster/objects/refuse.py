@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from labsupport.controlplane.translate import gateway_api_refusal
+from labsupport.controlplane.translate import gateway_api_refusal, unsupported
 from labsupport.engine.cluster.objects.additions import PART_LABEL
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE
 from labsupport.errors import Problem
 from labsupport.model import Resource
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 
 __all__ = ["problems"]
 
@@ -48,6 +49,8 @@ def problems(objects: Iterable[Resource], namespace: str, images: Images) -> lis
             )
         elif (resource.kind, resource.name) in _OURS or PART_LABEL in resource.metadata.labels:
             add("metadata.name", "this is a part of the lab itself", "Give it another name")
+        for path, reason in unsupported(resource) if isinstance(resource, HTTPRoute) else ():
+            add(path, reason, "Write it as a VirtualService or Gateway of networking.istio.io/v1")
         raw = resource.raw or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
         for path, message, remedy in images.problems(resource.kind, raw):
             add(path, message, remedy)

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 
 from labsupport.controlplane.desired import Key, changed_fields, key_of
 from labsupport.controlplane.encode import origins
+from labsupport.controlplane.origins import config_endings
 from labsupport.controlplane.proxies import ProxyResources
-from labsupport.controlplane.translate.names import config_ending
+from labsupport.engine.routestatus import conditions
 from labsupport.model import RULES, Resource
 from labsupport.records import EnvoyConfig, Ref, RuleStatus
 
 __all__ = ["Rulebook", "origins_of"]
 
 # Routes and clusters carry a note of these; of the others only the proxies that had to learn of them are known.
-_NOTED = ("VirtualService", "DestinationRule")
+_NOTED = ("VirtualService", "HTTPRoute", "DestinationRule")
 
 
 def origins_of(config: EnvoyConfig | ProxyResources) -> frozenset[str]:
@@ -74,15 +75,16 @@ class Rulebook:
             if rule.kind not in RULES:
                 continue
             since, after, concerned = known.get(key_of(rule), (0.0, 0.0, frozenset()))
-            ending = config_ending(rule)
-            holders = {name for name, paths in origins.items() if any(path.endswith(ending) for path in paths)}
+            endings = config_endings(rule, objects)
+            holders = {name for name, paths in origins.items() if any(path.endswith(endings) for path in paths)}
             if rule.kind not in _NOTED:
                 holders |= concerned & (gateways if rule.kind == "Gateway" else origins.keys())
             created = rule.metadata.creation_timestamp
             if not since and holders and key_of(rule) not in known and created is not None:
                 # It was there before this lab, and is in force: since when exactly nobody knows any more.
                 since = created.timestamp()
-            statuses.append(RuleStatus(Ref(rule.kind, rule.name, rule.namespace), since, after, tuple(sorted(holders))))
+            ref = Ref(rule.kind, rule.name, rule.namespace)
+            statuses.append(RuleStatus(ref, since, after, tuple(sorted(holders)), conditions(rule, objects)))
         return statuses
 
     def clear(self) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from labsupport.model import CLUSTER_SCOPED, KINDS, RULES, Resource
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.kinds.gatewayapi.policies import ReferenceGrant
+from labsupport.model.kinds.gatewayapi.shared import GROUP
 
 __all__ = ["API_KINDS", "ApiKind", "api_kind", "group_versions", "kind_of", "kinds_of"]
 
@@ -50,8 +53,8 @@ class ApiKind:
 
     @property
     def built_in(self) -> bool:
-        """Whether Kubernetes itself has it; the rest are kinds of Istio, which a CRD defines."""
-        return not self.group.endswith("istio.io")
+        """Whether Kubernetes itself has it; the rest are kinds of Istio and the Gateway API, which a CRD defines."""
+        return not self.group.endswith("istio.io") and self.group != GROUP
 
     @property
     def counted(self) -> bool:
@@ -115,6 +118,10 @@ API_KINDS: Final[tuple[ApiKind, ...]] = (
     _rule("ServiceEntry", "serviceentries", "se"),
     _rule("Sidecar", "sidecars"),
     _rule("VirtualService", "virtualservices", "vs"),
+    ApiKind("HTTPRoute", GROUP, HTTPRoute.VERSIONS, "httproutes", categories=("gateway-api",)),
+    ApiKind(
+        "ReferenceGrant", GROUP, ReferenceGrant.VERSIONS, "referencegrants", ("refgrant",), categories=("gateway-api",)
+    ),
 )
 
 assert {*RULES} <= {entry.kind for entry in API_KINDS}

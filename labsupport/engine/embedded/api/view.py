@@ -11,7 +11,9 @@ from labsupport.engine.embedded.api.mesh import Mesh, stamp
 from labsupport.engine.embedded.api.workloads import WorkloadView
 from labsupport.engine.embedded.builtin import INGRESS_GATEWAY, ROOT_NAMESPACE
 from labsupport.engine.embedded.pods.identity import NODE_ADDRESS, uid
+from labsupport.engine.routestatus import status_content
 from labsupport.model import Deployment, Resource, Service
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.records import JsonObject, Ref
 
 __all__ = ["View", "written_content"]
@@ -59,6 +61,8 @@ class View:
                     "message": f"{count}/{count} proxies up to date.",
                 }
                 content = {**content, "status": {"conditions": [condition]}}
+                if isinstance(resource, HTTPRoute):
+                    content["status"] = status_content(resource, objects, time=stamp(status.in_force_since_s))
             elif isinstance(resource, Service):
                 content = self._service(resource, content)
             elif isinstance(resource, Deployment):

@@ -1,0 +1,95 @@
+"""What istiod says of routes of the Gateway API in their status, told where somebody applies or looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from labsupport.model import Resource
+from labsupport.model.gatewayapi import Facts, status_of
+from labsupport.model.gatewayapi.rules import pieces
+from labsupport.model.gatewayapi.status import CONTROLLER
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.records import JsonObject
+
+__all__ = ["conditions", "route_notes", "status_content", "with_status"]
+
+
+def route_notes(news: Iterable[Resource], objects: Sequence[Resource]) -> list[str]:
+    """What of new routes is not accepted or not resolved, and what follows from it.
+
+    Args:
+        news: what was applied.
+        objects: all objects, with their namespaces.
+    """
+    routes = [resource for resource in news if isinstance(resource, HTTPRoute)]
+    facts = Facts.of(objects if routes else ())
+    return [text for route in routes for text in _notes(route, facts)]
+
+
+def _notes(route: HTTPRoute, facts: Facts) -> Iterator[str]:
+    name = f"HTTPRoute/{route.name}"
+    for status in status_of(route, facts):
+        if status.denied is not None:
+            fault = status.denied
+            yield f"{name}: Accepted is False ({fault.reason}), {fault.message}; nothing is routed by it there"
+    made, faults = pieces(route, facts)
+    for fault in faults:
+        share = "no copies are sent" if "filters" in fault.path else "its share gets 500"
+        follows = share if made else "the whole route counts for nothing"
+        yield f"{name} {fault.path}: ResolvedRefs is False ({fault.reason}), {fault.message}; {follows}"
+
+
+def status_content(route: HTTPRoute, objects: Iterable[Resource], *, time: str = "") -> JsonObject:
+    """The status of a route as istiod writes it.
+
+    Args:
+        route: with its namespace.
+        objects: all objects, with their namespaces.
+        time: when it came into force, as ``lastTransitionTime``; left out if that is empty.
+    """
+    stamp = {"lastTransitionTime": time} if time else {}
+    return {
+        "parents": [
+            {
+                "parentRef": entry.parent.model_dump(mode="json", by_alias=True, exclude_unset=True),
+                "controllerName": CONTROLLER,
+                "conditions": [{**condition, **stamp} for condition in entry.conditions],
+            }
+            for entry in status_of(route, Facts.of(objects))
+        ]
+    }
+
+
+def with_status(resources: Sequence[Resource], objects: Callable[[], Sequence[Resource]]) -> list[Resource]:
+    """Objects as they are shown: routes of the Gateway API with their status.
+
+    Args:
+        resources: the objects.
+        objects: asks for all objects; called if there is a route.
+    """
+    if not any(isinstance(resource, HTTPRoute) for resource in resources):
+        return list(resources)
+    every = objects()
+    return [_shown(resource, every) if isinstance(resource, HTTPRoute) else resource for resource in resources]
+
+
+def _shown(route: HTTPRoute, objects: Sequence[Resource]) -> HTTPRoute:
+    shown = route.model_copy()
+    raw = route.raw or route.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    # Only what is shown has it: the status is nobody's to apply.
+    shown._raw = {**raw, "status": status_content(route, objects)}
+    return shown
+
+
+def conditions(resource: Resource, objects: Sequence[Resource]) -> tuple[str, ...]:
+    """The conditions in the status of a route, each as ``Accepted: True (Accepted)``; none for other objects.
+
+    Args:
+        resource: the object.
+        objects: all objects, with their namespaces.
+    """
+    if not isinstance(resource, HTTPRoute):
+        return ()
+    said = (entry.conditions for entry in status_of(resource, Facts.of(objects)))
+    listed = (f"{item['type']}: {item['status']} ({item['reason']})" for entry in said for item in entry)
+    return tuple(dict.fromkeys(listed))

@@ -1,0 +1,125 @@
+"""The same rules as HTTPRoutes: bound to a Service, they count for all of its clients."""
+
+from __future__ import annotations
+
+import pytest
+from contract_mesh import SERVICE, URL, Mesh, deployment, weights
+from scipy.stats import binom
+
+from labsupport.errors import ManifestError
+from labsupport.explain import explain
+from labsupport.records import Ref
+
+VERSION = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web-%s}
+spec: {selector: {app: web, version: %s}, ports: [{name: http, port: 8080, targetPort: 5000}]}
+"""
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web}
+spec:
+  parentRefs: [{group: "", kind: Service, name: web, port: 8080}]
+  rules: [%s]
+"""
+SAFE = "{name: web-safe, port: 8080, weight: %d}"
+RISK = "{name: web-risk, port: 8080, weight: %d}"
+
+
+def to(*backends: str, more: str = "") -> str:
+    return f"{{{more}backendRefs: [{', '.join(backends)}]}}"
+
+
+@pytest.fixture
+def split(mesh: Mesh) -> Mesh:
+    """Two versions with a Service each, one for both, and a client with a sidecar."""
+    services = "".join(VERSION % (version, version) for version in ("safe", "risk"))
+    mesh.apply(SERVICE + services + deployment("web-safe", "safe") + deployment("web-risk", "risk"), "apps/client")
+    return mesh
+
+
+def test_weights_send_shares_to_services(split: Mesh) -> None:
+    split.apply(ROUTE % to(SAFE % 100, RISK % 0))
+    assert split.versions(URL, 100) == {"safe": 100}
+    split.apply(ROUTE % to(SAFE % 90, RISK % 10))
+    seen = split.versions(URL, 600)
+    low, high = binom.interval(0.99999, 600, 0.1)
+    assert low <= seen["risk"] <= high
+
+
+def test_the_most_specific_rule_wins_whatever_the_order(split: Mesh) -> None:
+    header = "matches: [{headers: [{name: x-user, value: tester}]}], "
+    split.apply(ROUTE % ", ".join((to(SAFE % 1), to(RISK % 1, more=header))))
+    assert split.versions(URL, 20) == {"safe": 20}
+    assert split.versions(URL, 20, headers={"x-user": "tester"}) == {"risk": 20}
+
+
+def test_a_prefix_counts_elements_of_the_path(split: Mesh) -> None:
+    prefix = "matches: [{path: {value: /v2}}], "
+    split.apply(ROUTE % ", ".join((to(SAFE % 1), to(RISK % 1, more=prefix))))
+    assert split.versions(f"{URL}v2/x", 10) == {"risk": 10}
+    assert split.versions(f"{URL}v2x", 10) == {"safe": 10}
+
+
+def test_a_backend_that_is_not_there_answers_500_and_the_apply_says_so(split: Mesh) -> None:
+    result = split.apply(ROUTE % to("{name: nobody, port: 80}"))
+    (note,) = [text for text in result.notes if "nobody" in text]
+    assert "ResolvedRefs is False (BackendNotFound)" in note and "gets 500" in note
+    seen = split.send(URL, 3)
+    assert {response.status for response in seen} == {500}
+    assert split.engine.access_records(request_ids=[seen[0].request_id])[0].flags == "NC"
+
+
+def test_no_weight_at_all_answers_500(split: Mesh) -> None:
+    split.apply(ROUTE % to(SAFE % 0))
+    assert {response.status for response in split.send(URL, 3)} == {500}
+
+
+def test_a_parent_that_is_not_there_is_told(split: Mesh) -> None:
+    result = split.apply((ROUTE % to(RISK % 1)).replace("kind: Service, name: web,", "kind: Service, name: nobody,"))
+    assert any("Accepted is False (NoMatchingParent)" in text for text in result.notes)
+    assert split.versions(URL, 5).keys() <= {"safe", "risk"}
+
+
+def test_it_is_in_force_with_its_proxies_and_its_conditions(split: Mesh) -> None:
+    split.apply(ROUTE % to(RISK % 1))
+    (status,) = [rule for rule in split.engine.rules() if rule.ref.kind == "HTTPRoute"]
+    assert any(name.startswith("client-") for name in status.proxies) and status.in_force_since_s
+    assert status.conditions == ("Accepted: True (Accepted)", "ResolvedRefs: True (ResolvedRefs)")
+    split.engine.delete([Ref("HTTPRoute", "web")])
+    assert set(split.versions(URL, 60)) == {"safe", "risk"}
+
+
+def test_an_explanation_names_the_route_and_its_rule(split: Mesh) -> None:
+    header = "matches: [{headers: [{name: x-user, value: tester}]}], "
+    split.apply(ROUTE % ", ".join((to(SAFE % 1), to(RISK % 1, more=header))))
+    objects, pods = split.engine.get("*"), split.engine.pods()
+    client = next(pod for pod in pods if pod.workload == "client")
+    said = explain(
+        objects, pods, url=URL, headers={"x-user": "tester"}, source=client, namespace=split.engine.namespace
+    )
+    assert said.chosen is not None
+    assert (said.chosen.object, said.chosen.kind, said.chosen.index) == ("HTTPRoute/web", "rules", 1)
+    assert [destination.host for destination in said.destinations] == [split.host("web-risk")]
+
+
+def test_of_both_notations_for_one_host_the_route_of_the_clients_namespace_wins(split: Mesh) -> None:
+    split.apply(weights(safe=1).replace("subset: safe", "subset: undefined"))
+    split.apply(ROUTE % to(RISK % 1))
+    assert split.versions(URL, 10) == {"risk": 10}
+
+
+def test_a_gateway_of_that_group_is_refused_by_name(split: Mesh) -> None:
+    gateway = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: front}
+spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}
+"""
+    with pytest.raises(ManifestError, match="the lab does not run it yet"):
+        split.apply(gateway)
+    with pytest.raises(ManifestError, match="no Gateway for routes yet"):
+        split.apply((ROUTE % to(RISK % 1)).replace('group: "", kind: Service, name: web, port: 8080', "name: front"))

@@ -1,0 +1,68 @@
+"""HTTPRoutes in explanations: their own words, and where they differ from VirtualServices."""
+
+from __future__ import annotations
+
+import pytest
+from explain_world import ask, virtual_service
+
+REVIEWS = '{group: "", kind: Service, name: reviews}'
+THERE = "backendRefs: [{name: ratings, port: 9080}]"
+
+
+def route(rules: str, *, name: str = "reviews", extra: str = "") -> str:
+    return f"""
+        apiVersion: gateway.networking.k8s.io/v1
+        kind: HTTPRoute
+        metadata: {{name: {name}{extra}}}
+        spec: {{parentRefs: [{REVIEWS}], rules: [{rules}]}}
+    """
+
+
+@pytest.mark.parametrize(("path", "chosen"), [("/v2", 0), ("/v2/", 0), ("/v2/x", 0), ("/v2x", 1), ("/V2", 1), ("/", 1)])
+def test_a_prefix_ends_where_an_element_ends(path: str, chosen: int) -> None:
+    seen = ask(
+        route(f"{{matches: [{{path: {{value: /v2/}}}}], {THERE}}}, {{{THERE}}}"), url=f"http://reviews:9080{path}"
+    )
+    assert seen.chosen is not None
+    assert (seen.chosen.object, seen.chosen.kind, seen.chosen.index) == ("HTTPRoute/reviews", "rules", chosen)
+
+
+def test_a_near_miss_by_characters_is_hinted_at() -> None:
+    seen = ask(route(f"{{matches: [{{path: {{value: /v2}}}}], {THERE}}}, {{{THERE}}}"), url="http://reviews:9080/v2x")
+    (failed,) = seen.rules[0].failed
+    assert failed.hint == "a prefix of the Gateway API ends where an element of the path ends"
+
+
+def test_rules_are_tried_by_specificity_and_named_by_their_place() -> None:
+    rules = f"{{{THERE}}}, {{matches: [{{headers: [{{name: a, value: b}}]}}], {THERE}}}"
+    seen = ask(route(rules), headers={"a": "b"})
+    assert [trace.index for trace in seen.rules] == [1, 0]
+    assert seen.chosen is not None and seen.chosen.place.path == "spec.rules[1]"
+    assert "Chosen: HTTPRoute/reviews rules[1]" in seen.decision
+
+
+@pytest.mark.parametrize("backend", ["{name: nobody, port: 80}", "{kind: Thing, name: x}", "{name: ratings, port: 1}"])
+def test_what_is_not_there_answers_500(backend: str) -> None:
+    (outcome,) = ask(route(f"{{backendRefs: [{backend}]}}")).outcomes
+    assert (outcome.kind, outcome.status, outcome.flags) == ("no_cluster", 500, "NC")
+
+
+def test_no_weight_at_all_answers_500() -> None:
+    (outcome,) = ask(route("{}")).outcomes
+    assert (outcome.kind, outcome.status) == ("direct_response", 500)
+
+
+@pytest.mark.parametrize(("path", "arrives"), [("/api", "/"), ("/api/", "/"), ("/api/x", "/x")])
+def test_the_rewrite_to_a_slash_takes_the_prefix_away(path: str, arrives: str) -> None:
+    modifier = "{type: ReplacePrefixMatch, replacePrefixMatch: /}"
+    rewrite = f"filters: [{{type: URLRewrite, urlRewrite: {{path: {modifier}}}}}]"
+    rule = f"{{matches: [{{path: {{value: /api}}}}], {rewrite}, {THERE}}}"
+    assert ask(route(rule), url=f"http://reviews:9080{path}").upstream_path == arrives
+
+
+def test_of_both_notations_the_route_of_the_clients_namespace_counts() -> None:
+    seen = ask(virtual_service("[{route: [{destination: {host: reviews}}]}]"), route(f"{{{THERE}}}"))
+    assert seen.chosen is not None and seen.chosen.object == "HTTPRoute/reviews"
+    (ignored,) = seen.ignored
+    assert ignored.object == "VirtualService/reviews"
+    assert "HTTPRoute/reviews comes first" in ignored.reason
