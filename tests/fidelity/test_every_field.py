@@ -33,6 +33,17 @@ REFUSED = {("Delay", "exponential_delay"), ("Abort", "http2_error"), ("TLSCertif
 WARNED = {("OutlierDetection", "consecutive_errors")}
 # What a port of a sidecar is called, and nothing else.
 NAMES = {("SidecarPort", "name")}
+# The type of a filter goes with the field beside it; because of the others istiod makes nothing of the whole route, and
+# says so in its status.
+OF_FILTERS = {
+    ("HTTPFilter", "type"),
+    ("HTTPPathModifier", "type"),
+    *(("LocalReference", name) for name in ("group", "name")),
+    ("ExternalAuth", "protocol"),
+    ("_ForwardBody", "max_size"),
+    ("_GRPCAuth", "allowed_headers"),
+    *(("_HTTPAuth", name) for name in ("path", "allowed_headers", "allowed_response_headers")),
+}
 MOST_TRIES = 40
 
 
@@ -160,7 +171,13 @@ def acts(place: Place) -> bool:
 
 
 ALL = {field for kind in TRANSLATED for field in leaves(KINDS[kind], set())}
-APART = {(model.__name__, name) for model, fields in PASSED_OVER.items() for name in fields} | REFUSED | WARNED | NAMES
+APART = (
+    {(model.__name__, name) for model, fields in PASSED_OVER.items() for name in fields}
+    | REFUSED
+    | WARNED
+    | NAMES
+    | OF_FILTERS
+)
 BY_NAME = {(model.__name__, name): (model, name) for model, name in ALL}
 
 

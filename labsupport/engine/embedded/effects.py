@@ -7,6 +7,8 @@ from typing import Final
 
 from labsupport.model import ConfigMap, Resource, Sidecar
 from labsupport.model.kinds.gateway import Port, Server
+from labsupport.model.kinds.gatewayapi.httproute import CookieConfig, HTTPRouteSpec, SessionPersistence
+from labsupport.model.kinds.gatewayapi.shared import ParentReference
 from labsupport.model.kinds.serviceentry import WorkloadEntrySpec
 from labsupport.model.kinds.sidecar import SidecarPort
 from labsupport.model.kinds.trafficpolicy import OutlierDetection
@@ -85,8 +87,13 @@ PASSED_OVER: Final[Mapping[type[Schema], tuple[str, ...]]] = {
     Server: ("default_endpoint",),
     SidecarPort: ("target_port",),
     WorkloadEntrySpec: ("network",),
+    HTTPRouteSpec: ("hostnames", "use_default_gateways"),
+    ParentReference: ("section_name",),
+    SessionPersistence: ("absolute_timeout", "session_name", "type"),
+    CookieConfig: ("lifetime_type",),
 }
-"""Fields of Istio's kinds from which istiod makes nothing for a mesh of one network, on a cluster too."""
+"""Fields from which istiod makes nothing, on a cluster too: of Istio's kinds in a mesh of one network, of HTTPRoutes
+that are bound to a Service."""
 _HARMLESS: Final[Mapping[str, Json]] = {"sessionAffinity": "None", "restartPolicy": "Always"}
 
 

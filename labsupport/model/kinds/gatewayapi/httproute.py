@@ -31,11 +31,13 @@ from labsupport.model.schema.types import Rule
 from labsupport.records import Json
 
 __all__ = [
+    "CookieConfig",
     "HTTPBackendRef",
     "HTTPPathMatch",
     "HTTPRoute",
     "HTTPRouteMatch",
     "HTTPRouteRule",
+    "HTTPRouteSpec",
     "HTTPValueMatch",
     "RouteDuration",
     "SessionPersistence",
