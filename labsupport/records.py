@@ -33,6 +33,7 @@ __all__ = [
     "Sample",
     "TlsOptions",
     "TrafficSpec",
+    "received_by",
 ]
 
 Json = Any
@@ -337,13 +338,15 @@ class AccessRecord:
     mirrored: bool = False
     protocol: str = ""
 
-    def received_by(self, pod: str) -> bool:
-        """Whether it is about a request that the sidecar of a pod took in for it.
 
-        Args:
-            pod: its name, or that of its Deployment.
-        """
-        return self.direction == "inbound" and pod in (self.pod, self.pod.rsplit("-", 2)[0])
+def received_by(record: AccessRecord, pod: str) -> bool:
+    """Whether a record is about a request that the sidecar of a pod took in for it.
+
+    Args:
+        record: a line of an access log.
+        pod: the pod's name, or that of its Deployment.
+    """
+    return record.direction == "inbound" and pod in (record.pod, record.pod.rsplit("-", 2)[0])
 
 
 @dataclass(frozen=True, slots=True)

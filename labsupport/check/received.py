@@ -8,7 +8,7 @@ from labsupport import words
 from labsupport.arguments import checked
 from labsupport.check.result import FAILED, PASSED, CheckOutcome, sign, unusable
 from labsupport.check.strays import counted
-from labsupport.records import AccessRecord
+from labsupport.records import AccessRecord, received_by
 from labsupport.traffic.observations import Observations
 
 __all__ = ["received"]
@@ -29,7 +29,7 @@ def received(log: Sequence[AccessRecord] | None, expected: Mapping[str, int], *,
     title = title or f"received: {counted(expected)}"
     if not log:
         return unusable(None if log is None else Observations(), title)
-    seen = {name: sum(record.received_by(name) for record in log) for name in expected}
+    seen = {name: sum(received_by(record, name) for record in log) for name in expected}
     held, requests = seen == dict(expected), len({record.request_id for record in log})
     verdict = ". That is what was expected." if held else f"; expected: {counted(expected)}."
     lines = [f"Received for {words.plural(requests, 'request')}: {counted(seen)}{verdict}"]

@@ -10,7 +10,7 @@ from typing import ClassVar
 from labsupport import words
 from labsupport.arguments import checked
 from labsupport.observe.flags import was_answered
-from labsupport.records import AccessRecord, Pod, RuleStatus
+from labsupport.records import AccessRecord, Pod, RuleStatus, received_by
 
 __all__ = ["AccessLog", "LabStatus", "LabelledPods", "LogText", "Pods", "rule_name"]
 
@@ -89,7 +89,7 @@ class AccessLog(tuple[AccessRecord, ...]):
         Args:
             pod: the Deployment, such as ``"reviews-v1"``, or one pod of it.
         """
-        return sum(record.received_by(pod) for record in self)
+        return sum(received_by(record, pod) for record in self)
 
     @words.shown
     def __repr__(self) -> str:

@@ -20,12 +20,12 @@ from cases import Case, cases, themes
 from labsupport.controlplane.offline.translate_files import run
 from labsupport.engine.embedded.effects import PASSED_OVER
 from labsupport.model.kinds.index import KINDS, RULES
-from labsupport.model.schema.base import IstioResource, Metadata, Schema
+from labsupport.model.schema.base import Metadata, Schema
 from labsupport.records import Json, JsonObject
 
 Field = tuple[type[Schema], str]
-# The rules of the Gateway API have tests of their own.
-TRANSLATED = (*(kind for kind in RULES if issubclass(KINDS[kind], IstioResource)), "WorkloadEntry")
+# All rules, of Istio and of the Gateway API.
+TRANSLATED = (*RULES, "WorkloadEntry")
 PARTS = ("clusters", "listeners", "routes", "endpoints")
 # By name of the model. Istio's validation refuses two; the third names a file, which the embedded mesh refuses.
 REFUSED = {("Delay", "exponential_delay"), ("Abort", "http2_error"), ("TLSCertificate", "ca_certificates")}
