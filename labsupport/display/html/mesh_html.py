@@ -11,6 +11,7 @@ from labsupport.display.drawing.marks import version_mark
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import breakable, el, esc
 from labsupport.errors import UsageError
+from labsupport.observe.flags import was_answered
 from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, Pods, rule_name
 from labsupport.records import AccessRecord, Pod, RuleStatus
 
@@ -144,9 +145,9 @@ def _record_row(record: AccessRecord) -> list[str]:
     tries = f", try {record.attempt}" if record.attempt > 1 else ""
     bad = record.status >= 400 or record.status == 0
     flags = el("span", esc(record.flags), class_="e" if bad else "d", title=record.details) if record.flags else ""
-    # A server's own sidecar always hands on to its own pod.
-    known = record.upstream_pod in ("", record.pod)
-    upstream = "" if known else " → " + breakable(record.upstream_pod)
+    # A server's own sidecar always hands on to its own pod; and whom a request was sent to has not always answered.
+    untold = record.upstream_pod in ("", record.pod) or not was_answered(record.flags)
+    upstream = "" if untold else " → " + breakable(record.upstream_pod)
     cluster = el("code", breakable(words.cluster(record.cluster)), title=record.cluster) if record.cluster else "–"
     return [
         breakable(record.pod) + " " + el("span", esc(record.direction + copy + tries), class_="d l"),

@@ -197,6 +197,13 @@ def test_a_response_says_how_it_ended_and_who_took_part():
     assert "3,000 more characters" in Page(html_of(long)).text
 
 
+def test_a_pod_that_did_not_answer_is_none_that_answered():
+    asked = AccessRecord("id", T0, "client-1", "outbound", "GET", "web", "/", 504, "UT", upstream_pod="web-1")
+    assert "→ web-1" not in Page(html_of(AccessLog([asked]))).text
+    answered = dataclasses.replace(asked, status=503, flags="")
+    assert "→ web-1" in Page(html_of(AccessLog([answered]))).text
+
+
 def test_a_response_in_tls_shows_the_certificate_and_one_without_http_no_status():
     told = {"version": "TLSv1.3", "alpn": "http/1.1", "subject": f"CN={EVIL}", "issuer": "CN=Workshop CA"}
     page = Page(html_of(dataclasses.replace(response(1, "v1"), tls=told)))

@@ -125,6 +125,22 @@ def test_a_command_line_is_understood_as_a_whole_or_not_at_all(
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        ["sleep", "infinity"],
+        ["/bin/sh", "-c", "sleep 3650d"],
+        ["sh", "-c", "while true; do sleep 3600; done"],
+        ["bash", "-c", "trap : TERM; sleep 1d"],
+        ["tail", "-f", "/dev/null"],
+    ],
+    ids=" ".join,
+)
+def test_a_client_that_is_told_to_wait_waits(command: list[str]) -> None:
+    played = find_programs().played("curlimages/curl:8.8.0")
+    assert played is not None and played.understood(Container(name="a", command=command)) == {}
+
+
+@pytest.mark.parametrize(
     ("listens", "declared", "env", "ports"),
     [
         ((5000,), 8080, {}, (5000,)),
