@@ -13,6 +13,7 @@ from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import catalogue
 from labsupport.course.exercise import Exercise
 from labsupport.course.magic import manifest
+from labsupport.course.needs import needed
 from labsupport.course.spec import ExerciseSpec, Wrong
 from labsupport.lab.lab import Lab
 from labsupport.statistics import ALPHA
@@ -45,8 +46,24 @@ def numbered(specs: tuple[ExerciseSpec, ...]) -> list[object]:
     return [pytest.param(spec, id=spec.number) for spec in specs]
 
 
+# To start pods takes most of the time of a test: those stay that the next exercise needs as well.
+WITH_PODS = ("Deployment", "Service", "ServiceAccount")
+
+
+@pytest.fixture
+def lab(opened: Lab) -> Lab:
+    """A lab in which there may be pods of other tests."""
+    # An exercise keeps answers and hints for as long as its lab is open.
+    catalogue._begun.pop(opened, None)
+    return opened
+
+
 def begun(lab: Lab, spec: ExerciseSpec) -> Exercise:
     exercise = catalogue.exercise(spec.number)
+    needs = {(document["kind"], document["metadata"]["name"]) for document in needed(spec)}
+    stay = {(kind, name) for kind, name in needs if kind in WITH_PODS}
+    if others := [resource for resource in lab.get("all") if (resource.kind, resource.name) not in stay]:
+        lab.delete(*others)
     if spec.needs:
         exercise.prepare()
     return exercise
@@ -99,6 +116,8 @@ def test_a_short_cut_is_no_solution(lab: Lab, spec: ExerciseSpec, short_cut: str
     refused = all(isinstance(answer(lab, spec, wrong.path), CheckOutcome) for wrong in spec.wrong)
     take(lab, spec, short_cut)
     outcome = exercise.check()
+    # A Deployment keeps its selector for life.
+    lab.reset()
     # Without what the exercise builds on there is nothing to judge; the learner is told to bring it back.
     nobody_left = NOBODY_LEFT.get(short_cut) if not refused else None
     assert outcome.state is (NOT_ATTEMPTED if nobody_left else FAILED), outcome
@@ -134,8 +153,7 @@ def test_every_exercise_has_hints_from_mild_to_concrete_and_a_solution(lab: Lab,
 
 def test_predictions_are_held_against_what_was_seen(lab: Lab) -> None:
     (number,) = (spec.number for spec in ASKING if any(question.name == "not found" for question in spec.questions))
-    exercise = catalogue.exercise(number)
-    exercise.prepare()
+    exercise = begun(lab, catalogue.find(number))
     seen = lab.send("nodeport:web/name", count=300)
     exercise.predict(100)
     outcome = exercise.compare(seen)
