@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lesson_file import NOTEBOOKS, cells
+from lesson_file import FROM_END_TO_END, cells
 
 from labsupport import paths
 from labsupport.check.result import PASSED
@@ -24,7 +24,7 @@ CHECK = re.compile(r'exercise\("([\d.]+)"\)\.check\(\)')
 
 def rounds() -> Iterator[object]:
     """Each notebook, once for each right answer of the exercise that has most of them."""
-    for notebook in NOTEBOOKS:
+    for notebook in FROM_END_TO_END:
         specs = [
             spec for spec in catalogue.every().values() if spec.number.startswith(notebook.name[:2]) and spec.judge
         ]

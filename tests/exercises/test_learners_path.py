@@ -6,7 +6,6 @@ answer, and what the text announces (``[[outputs]]`` of the lesson's ``lesson.to
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 import yaml
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
-from lesson_file import NOTEBOOKS, cells, read_lesson
+from lesson_file import FROM_END_TO_END, cells, read_lesson
 
 from labsupport import paths
 from labsupport.course import catalogue
@@ -35,8 +34,6 @@ _MANIFEST = re.compile(r"%%manifest (\d\d\.\d+)\n")
 _CHECK = re.compile(r'exercise\("(\d\d\.\d+)"\)\.check\(\)')
 _ASK = re.compile(r'exercise\("(\d\d\.\d+)"\)\.ask\((\d*)\)')
 _TRAFFIC = re.compile(r"^(\w+) = lab\.traffic\(", re.MULTILINE)
-# A path takes minutes: CI goes a third of them each day.
-CHOSEN = os.environ.get("WORKSHOP_PATHS", "").split()
 
 
 class Learner:
@@ -166,12 +163,7 @@ def learner(request: pytest.FixtureRequest) -> Iterator[Learner]:
     somebody.close()
 
 
-@pytest.mark.parametrize(
-    "learner",
-    [path for path in NOTEBOOKS if not CHOSEN or path.name[:2] in CHOSEN],
-    ids=lambda path: path.stem,
-    indirect=True,
-)
+@pytest.mark.parametrize("learner", FROM_END_TO_END, ids=lambda path: path.stem, indirect=True)
 def test_every_text_is_true_for_a_learner_who_dawdles_errs_and_restarts(
     learner: Learner, request: pytest.FixtureRequest
 ) -> None:
