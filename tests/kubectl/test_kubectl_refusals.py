@@ -18,7 +18,7 @@ WRONG = {
     "an unknown kind": (SPLIT.replace("kind: VirtualService", "kind: Virtual"), 'no matches for kind "Virtual"'),
     "another namespace": (SPLIT.replace("name: web", "name: web\n  namespace: nix"), 'namespaces "nix" not found'),
     "a wrong name": (SPLIT.replace("name: web", "name: Web_1"), "Invalid"),
-    "what only a cluster has": (DEPLOYMENT.replace("image: web", "image: nginx"), "there is no image 'nginx'"),
+    "what only a cluster has": (DEPLOYMENT.replace("image: web", "image: busybox"), "there is no image 'busybox'"),
     "a selector that fits no pod": (
         DEPLOYMENT.replace("version: risk", "version: other", 2),
         "the selector does not match",
