@@ -40,6 +40,7 @@ def by_target(lab: Lab) -> Iterator[Shown]:
             Probe("without any header", "safe"),
             _with("target", "condition2", "safe"),
             _with("target", "condition10", "safe"),
+            _with("target", "Condition1", "safe"),
             _with("end-user", "condition1", "safe"),
         ],
     )
@@ -49,18 +50,37 @@ def by_target(lab: Lab) -> Iterator[Shown]:
 def early_birds(lab: Lab) -> Iterator[Shown]:
     """Three wishes, one after the other, and then the budget."""
     rungs = (
-        [_user("staff-1", "risk"), _user("staff-22", "risk"), Probe("without any header", "safe")],
-        [_with("x-beta", "yes", "risk"), _with("x-beta", "1", "risk"), _user("staff-1", "risk", x_beta="yes")],
+        [_user("staff-1", "risk"), _user("staff-22", "risk"), _user("staff-", "risk")],
+        [
+            _with("x-beta", "yes", "risk"),
+            _with("x-beta", "1", "risk"),
+            Probe("with an empty x-beta", "risk", headers={"x-beta": ""}),
+            _user("staff-1", "risk", x_beta="yes"),
+        ],
         [
             _user("staff-1", "safe", x_opt_out="1"),
+            _user("staff-1", "safe", x_opt_out="no"),
             Probe("with x-beta: yes, x-opt-out: 1", "safe", headers={"x-beta": "yes", "x-opt-out": "1"}),
         ],
-        [_user("anna", "safe"), _user("not-staff-1", "safe"), _with("x-opt-out", "1", "safe")],
+        [
+            Probe("without any header", "safe"),
+            _user("anna", "safe"),
+            _user("not-staff-1", "safe"),
+            _with("x-opt-out", "1", "safe"),
+        ],
     )
     for number, probes in enumerate(rungs, start=1):
-        for outcome in probed(lab, probes):
-            yield outcome if outcome.passed else replace(outcome, lines=(f"Wish {number} of 4.", *outcome.lines))
+        for probe, outcome in zip(probes, probed(lab, probes), strict=True):
+            # What no rule takes does not meet risk: the third wish is granted, the fourth is not.
+            granted = number == 3 and not outcome.passed and not _taken(lab, probe)
+            said = f"Wish {4 if granted else number} of 4."
+            yield outcome if outcome.passed else replace(outcome, lines=(said, *outcome.lines))
     yield at_most_rules(lab, 2)
+
+
+def _taken(lab: Lab, probe: Probe) -> bool:
+    told = lab.explain(probe.url, source="client", headers=probe.headers, confirm=False).explanation
+    return told.chosen is not None
 
 
 @judge("03.4")
@@ -73,6 +93,8 @@ def testers_again(lab: Lab) -> Iterator[Shown]:
             _user("tester-2", "risk"),
             _user("tester-17", "risk"),
             _user("anna", "safe"),
+            _user("tester", "safe"),
+            _user("my-tester-1", "safe"),
             Probe("without any header", "safe"),
         ],
     )

@@ -26,7 +26,7 @@ def _for(path: str, version: str, *, status: int = 0, seen: str = "") -> Probe:
 def preview(lab: Lab) -> Iterator[Shown]:
     """One value of one parameter meets risk, wherever it stands; everything else meets safe."""
     kinds = ["/?test-v2=true", "/?a=1&test-v2=true", "/headers?test-v2=true&a=1"]
-    others = ["/", "/?test-v2=false", "/?test-v2", "/?my-test-v2=true"]
+    others = ["/", "/?test-v2=false", "/?test-v2", "/?my-test-v2=true", "/?test-v2=TRUE", "/?test-v2=true1"]
     yield from probed(lab, [*(_for(path, "risk") for path in kinds), *(_for(path, "safe") for path in others)])
     header = Probe("for / with a header test-v2: true", "safe", url=f"{_WEB}/", headers={"test-v2": "true"})
     yield from probed(lab, [header])
@@ -56,7 +56,7 @@ def doors(lab: Lab) -> Iterator[Shown]:
         [_for("/headers", "risk"), _for("/headers/a", "risk"), _for("/headersx", "safe", status=404)],
         [_for("/Headers", "risk", status=404), _for("/HEADERS/a", "risk", status=404)],
         [_for("/old", "", status=301), _for("/old/a", "safe", status=404)],
-        [_for("/gone", "", status=410), _for("/name", "safe")],
+        [_for("/gone", "", status=410), _for("/gone/a", "safe", status=404), _for("/name", "safe")],
     )
     for number, probes in enumerate(rungs, start=1):
         for outcome in probed(lab, probes):
@@ -81,9 +81,11 @@ def both_doors(lab: Lab) -> Iterator[Shown]:
         ("/v2", "v2"),
         ("/v2/list", "v2"),
         ("/V2", "v2"),
+        ("/V2/list", "v2"),
         ("", "v1"),
         ("?test-v2=false", "v1"),
         ("/v1", "v1"),
+        ("/v22", "v1"),
     ):
         seen = lab.send(f"gateway:/productpage{path}", count=6, reuse_connections=True)
         yield seen
