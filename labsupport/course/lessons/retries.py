@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from labsupport import check
-from labsupport.check.result import CheckOutcome
+from labsupport import check, words
+from labsupport.check.result import FAILED, PASSED, CheckOutcome
 from labsupport.course.acting import explained, reasons_of
 from labsupport.course.judging import judge
 from labsupport.course.ladder import Rung
+from labsupport.course.lessons.timeouts import delayed_s
 from labsupport.course.spec import Because, Shown
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 _WEB = "http://web:8080/"
 _SHOP = "http://productpage:9080/api/v1/products/0/reviews"
+_REVIEWS = "http://reviews:9080/reviews/0"
 _COUNT = 10
+_LATE_S, _EACH_S = 1.5, 0.3
 
 
 def _send(lab: Lab, fault: str = "", *, url: str = _WEB, count: int = _COUNT) -> Observations:
@@ -82,8 +85,16 @@ def four_slow_tries(lab: Lab) -> Iterator[Shown]:
     injecting = {record.pod.rsplit("-", 2)[0] for record in lab.access_log(seen) if record.flags[:2] in ("DI", "FI")}
     if "productpage-v1" not in injecting and injecting:
         yield Because("fault", replace(given_up, state=check.FAILED))
+    late_s = delayed_s(lab, _REVIEWS, source="productpage-v1")
+    line = f"The rules delay each call of productpage to reviews by {words.duration(late_s)}."
+    if late_s < _LATE_S and (late_s or given_up):
+        yield Because("short", CheckOutcome(FAILED, "every call is late enough", (line,)))
     yield Because("slow" if injecting else "fast", given_up)
     yield _tried(lab, seen, 4, few="other", many="other", once="once", server="productpage-v1", url=_SHOP)
+    each_s = explained(lab, _SHOP, source="client").per_try_s
+    limit = "no limit" if each_s is None else words.duration(each_s)
+    line = f"The rule gives each try of productpage {limit}."
+    yield Because("limit", CheckOutcome(PASSED if each_s == _EACH_S else FAILED, "0.3 s for each try", (line,)))
 
 
 @judge("08.6")

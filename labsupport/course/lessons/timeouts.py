@@ -13,14 +13,20 @@ from labsupport.course.acting import explained, reasons_of
 from labsupport.course.judging import judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
+from labsupport.model.schema.duration import parse_duration
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.traffic.observations import Observations
 
+__all__ = ["delayed_s"]
+
 _WEB = "http://web:8080/"
 _SHOP = "http://productpage:9080/api/v1/products/0/reviews"
+_REVIEWS = "http://reviews:9080/reviews/0"
+_RATINGS = "http://ratings:9080/ratings/0"
 _COUNT = 4
+_LATE_S, _LIMIT_S = 1.5, 0.3
 
 
 def _faulty(lab: Lab, fault: str) -> Observations:
@@ -39,6 +45,21 @@ def _bounded(lab: Lab, most_s: float) -> CheckOutcome:
     line = "No rule bounds the time." if said_s is None else f"The rule says {words.duration(said_s)}."
     fine = said_s is not None and said_s <= most_s
     return _ignored(lab, CheckOutcome(PASSED if fine else FAILED, f"at most {words.duration(most_s)}", (line,)))
+
+
+def delayed_s(lab: Lab, url: str, *, source: str) -> float:
+    """By how much the rules delay every such request; 0 where they delay none, or only a share.
+
+    Args:
+        lab: where it would be sent.
+        url: as for ``lab.send``.
+        source: the Deployment or pod that calls.
+    """
+    for policy in explained(lab, url, source=source).policies:
+        delay, _, share = policy.text.partition(" for ")
+        if policy.name == "fault.delay" and share.startswith("100 %"):
+            return parse_duration(delay).total_seconds()
+    return 0.0
 
 
 @judge("07.1")
@@ -61,14 +82,24 @@ def ended_by_the_rule(lab: Lab) -> Iterator[Shown]:
     ]
     ends = Counter(f"{record.status} {record.flags}".strip() for record in calls)
     # On a busy machine, calls that nobody delays may end by the timeout as well.
-    behind = explained(lab, "http://ratings:9080/ratings/0", source="reviews-v2").policies
-    late = any(policy.name == "fault.delay" and " 100 % " in policy.text for policy in behind)
-    fine = late and ends == {"504 UT": 2 * len(seen)}
+    late_s = delayed_s(lab, _RATINGS, source="reviews-v2")
+    limit_s = explained(lab, _REVIEWS, source="productpage-v1").timeout_s
+    wanted = {"504 UT": 2 * len(seen)}
+    fine = late_s >= _LATE_S and limit_s == _LIMIT_S and ends == wanted
     flags = {flag for record in calls for flag in record.flags.split(",")}
-    reason = "fault" if "DI" in flags else "fast" if not late else "program" if "DC" in flags else "other"
+    if "DI" in flags:
+        reason = "fault"
+    elif late_s < _LATE_S:
+        reason = "short" if late_s else "fast"
+    elif "DC" in flags:
+        reason = "program"
+    else:
+        reason = "limit" if ends == wanted else "other"
     counts = words.join(f"{count} × {end}" for end, count in ends.items()) or "none"
     line = f"Calls of productpage to reviews: {counts}; expected: {2 * len(seen)} × 504 UT."
-    yield Because(reason, CheckOutcome(PASSED if fine else FAILED, "every call ends by the timeout", (line,)))
+    limit = "no limit" if limit_s is None else f"at most {words.duration(limit_s)}"
+    said = f"The rules say: {limit} for a call to reviews, each call to ratings {words.duration(late_s)} late."
+    yield Because(reason, CheckOutcome(PASSED if fine else FAILED, "every call ends by the timeout", (line, said)))
 
 
 @judge("07.5")
