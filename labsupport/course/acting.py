@@ -99,9 +99,10 @@ def fault_says(
     lines = [f"No {kind} is in force for {who}."]
     for trace in explanation.rules:
         if trace.verdict == "no match":
-            lines += [f"http[{trace.index}] does not match: {condition}." for condition in trace.failed]
+            lines += [f"Rule {trace.index + 1} does not match: {condition}." for condition in trace.failed]
         elif trace.verdict == "chosen":
-            lines.append(f"http[{trace.index}] of {trace.object} takes the request, and what is below it is not asked.")
+            rule = f"Rule {trace.index + 1}, {trace.name}," if trace.name else f"Rule {trace.index + 1}"
+            lines.append(f"{rule} of {trace.object} takes the request, and what is below it is not asked.")
     return (*lines, *reasons_of(lab, explanation))
 
 
