@@ -211,5 +211,5 @@ def _file(location: Location, path: str, root: str) -> str | None:
 if __name__ == "__main__":
     # What cannot be read is told when the application is made.
     with contextlib.suppress(ValueError):
-        os.environ["PORT"] = str(_port(os.environ))
+        os.environ["PORT"] = os.environ.get("PORT") or str(_port(os.environ))
     serve(create_app, port=80, ssl_context=ssl_context)
