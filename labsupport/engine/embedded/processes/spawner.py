@@ -215,10 +215,8 @@ class _Spawner:
                 self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
                 if os.getppid() != self._pid:
                     os._exit(1)
-            for number in (signal.SIGINT, signal.SIGCHLD, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
-            # As in a Python of its own: an application outlives a client that is gone when the answer is written.
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL if isinstance(order, StartProgram) else signal.SIG_IGN)
             null = os.open(os.devnull, os.O_RDONLY)
             os.dup2(null, 0)
             os.dup2(log, 1)
