@@ -16,7 +16,6 @@ from labsupport.records import JsonObject, Ref
 
 __all__ = ["dump", "wait"]
 
-_PROXY = "istio-proxy"
 _CONFIG, _CLUSTERS = ".json", ".clusters.json"
 # What istioctl asks for itself, of a pod of a cluster.
 _PAGES = {_CONFIG: "config_dump?include_eds", _CLUSTERS: "clusters?format=json"}
@@ -98,8 +97,10 @@ def dump(pod: str | None, output: Path, engine: str | None, namespace: str | Non
 
     POD is the name of a pod or of its Deployment.
     """
+    from labsupport.engine.additions import PROXY
+
     with _opened(engine, namespace, context) as place:
-        chosen = [entry for entry in place.pods() if _PROXY in _containers(entry) and pod in (None, *_names(entry))]
+        chosen = [entry for entry in place.pods() if PROXY in _containers(entry) and pod in (None, *_names(entry))]
         if not chosen:
             raise NotFoundError(
                 f"there is no pod {pod} with a proxy: kubectl get pods -A" if pod else "no pod has a proxy"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from labsupport.engine.additions import PROXY
 from labsupport.model import ConfigMap, Resource, Sidecar
 from labsupport.model.kinds.gateway import Port, Server
 from labsupport.model.kinds.gatewayapi.httproute import CookieConfig, HTTPRouteSpec, SessionPersistence
@@ -157,4 +158,4 @@ def _at(raw: Json, path: str) -> Iterator[Mapping[str, Json]]:
     for key in path.split(".") if path else ():
         level = [each.get(key) for each in level if isinstance(each, Mapping)]
         level = [inner for each in level for inner in (each if isinstance(each, list) else [each])]
-    yield from (each for each in level if isinstance(each, Mapping) and each.get("name") != "istio-proxy")
+    yield from (each for each in level if isinstance(each, Mapping) and each.get("name") != PROXY)

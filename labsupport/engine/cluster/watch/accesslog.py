@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from labsupport.engine.accesslog import KEPT, Line, ProxyLog, unwritten, with_mirrors
+from labsupport.engine.additions import PROXY
 from labsupport.engine.cluster.api.apierror import ApiError
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.watch.entrances import PROBE
 from labsupport.engine.cluster.watch.logformat import LoggedBy, parse, with_tries
-from labsupport.engine.cluster.watch.pods import PROXY, has_proxy
+from labsupport.engine.cluster.watch.pods import has_proxy
 from labsupport.engine.cluster.watch.world import is_gateway
 from labsupport.records import AccessRecord, untraced_id
 

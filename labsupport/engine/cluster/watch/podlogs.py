@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from labsupport.engine.additions import PROXY
 from labsupport.engine.cluster.api.apierror import ApiError
 from labsupport.engine.cluster.api.connect import Connection
-from labsupport.engine.cluster.watch.pods import PROXY, has_proxy, program
+from labsupport.engine.cluster.watch.pods import has_proxy, program
 from labsupport.errors import NotFoundError
 
 __all__ = ["read_log"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from labsupport.engine.additions import PROXY
 from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.objects.additions import PART_LABEL
 from labsupport.engine.cluster.objects.images import Images
@@ -15,9 +16,7 @@ from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE
 from labsupport.engine.cluster.objects.rollout import is_ready, last_words, statuses, workload_of
 from labsupport.records import Pod
 
-__all__ = ["PROXY", "concurrency", "has_proxy", "program", "records"]
-
-PROXY = "istio-proxy"
+__all__ = ["concurrency", "has_proxy", "program", "records"]
 
 
 def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from labsupport.engine import dumps
+from labsupport.engine.additions import PROXY
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.api.podexec import run_in_pod
 from labsupport.engine.cluster.objects.rollout import statuses
-from labsupport.engine.cluster.watch.pods import PROXY
 from labsupport.errors import EngineError, EngineLostError
 from labsupport.records import EnvoyConfig, Sample
 
