@@ -9,9 +9,10 @@ from pathlib import Path
 
 from aiohttp import web
 
+from labsupport.engine.additions import PROXY
 from labsupport.engine.embedded.api.answers import Refused
 from labsupport.engine.embedded.api.mesh import Mesh, stamp
-from labsupport.engine.embedded.api.workloads import PROXY
+from labsupport.engine.embedded.api.requests import hung_up
 from labsupport.engine.embedded.envoy import admin
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
 from labsupport.engine.embedded.pods.pods import ENVOY_LOG, LivePod
@@ -111,7 +112,7 @@ async def _follow(
     request: web.Request,
     response: web.StreamResponse,
 ) -> None:
-    while request.transport is not None and not request.transport.is_closing():
+    while not hung_up(request):
         ended = name not in mesh.control.pods
         for index, path in enumerate(files):
             size = _size(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from labsupport.engine.embedded.api.answers import Refused
 from labsupport.engine.embedded.api.kinds import ApiKind, api_kind
@@ -13,7 +14,10 @@ from labsupport.errors import ManifestError
 from labsupport.model.reading.documents import read
 from labsupport.records import Json, JsonObject
 
-__all__ = ["Target", "body", "mapping", "shape", "target", "verb"]
+if TYPE_CHECKING:
+    from aiohttp import web
+
+__all__ = ["Target", "body", "hung_up", "mapping", "shape", "target", "verb"]
 
 _CONTROLLERS = "kubectl-"
 
@@ -57,15 +61,18 @@ def target(path: str) -> Target:
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] != "status":
         namespace, rest = rest[1], rest[2:]
     entry = api_kind(group, version, rest[0])
-    if len(rest) > 3 and rest[2] == "proxy":
-        rest = [*rest[:3], "/".join(rest[3:])]
-    if entry is None or len(rest) > 3 + (rest[2:3] == ["proxy"]) or (namespace and not entry.namespaced):
+    within = "/".join(rest[3:])
+    if entry is None or (rest[3:] and rest[2] != "proxy") or (namespace and not entry.namespaced):
         raise nowhere
-    rest = [*rest, "", "", ""]
-    subresource = rest[2]
+    name, subresource = [*rest[1:3], "", ""][:2]
     if subresource and subresource not in {sub for sub, _, _ in entry.subresources}:
         raise nowhere
-    return Target(entry, version, namespace, rest[1], subresource, rest[3])
+    return Target(entry, version, namespace, name, subresource, within)
+
+
+def hung_up(request: web.Request) -> bool:
+    """Whether nobody listens any more."""
+    return request.transport is None or request.transport.is_closing()
 
 
 def shape(accept: str) -> str:

@@ -17,11 +17,11 @@ from labsupport.engine.embedded.api.answers import Refused, not_found, unsupport
 from labsupport.engine.embedded.api.elsewhere import NOT_HERE, not_here
 from labsupport.engine.embedded.api.mesh import Mesh
 from labsupport.engine.embedded.api.patches import MERGE
-from labsupport.engine.embedded.api.requests import Target, body, mapping, shape, target, verb
+from labsupport.engine.embedded.api.requests import Target, body, hung_up, mapping, shape, target, verb
 from labsupport.engine.embedded.api.scale import scale_of, scaled
 from labsupport.engine.embedded.api.selectors import field_selector, label_selector
 from labsupport.engine.embedded.api.tables import partial, table
-from labsupport.engine.embedded.api.versions import Versions
+from labsupport.engine.embedded.api.versions import LOOK_S, Versions
 from labsupport.engine.embedded.api.view import View
 from labsupport.engine.embedded.api.writing import Asked, Writer
 from labsupport.records import Json, JsonObject
@@ -185,12 +185,10 @@ class Server:
             raise Refused(422, "sendInitialEvents: Forbidden: list, and watch from there")
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        seconds = min(_seconds(request.query.get("timeoutSeconds")) or _LONGEST_WATCH_S, _LONGEST_WATCH_S)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                async for _ in self._versions.watch(self._versions.version, lambda key: False):
-                    if request.transport is None or request.transport.is_closing():
-                        break
+            async with asyncio.timeout(_watch_s(request.query)):
+                while not hung_up(request):
+                    await asyncio.sleep(LOOK_S)
         return response
 
     def _table(
@@ -233,13 +231,12 @@ class Server:
                 bookmark = {"kind": asked.entry.kind, "apiVersion": asked.entry.api_version(asked.version)}
                 event = {"type": "BOOKMARK", "object": {**bookmark, "metadata": about}}
                 await response.write(json.dumps(event).encode() + b"\n")
-        seconds = min(_seconds(query.get("timeoutSeconds")) or _LONGEST_WATCH_S, _LONGEST_WATCH_S)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(_watch_s(query)):
                 async for change in self._versions.watch(start, lambda key: key[0] == asked.entry.kind):
                     if change is None:
                         # Nothing is written where nothing changes, so nothing else would tell that nobody listens.
-                        if request.transport is None or request.transport.is_closing():
+                        if hung_up(request):
                             break
                         continue
                     chosen = wanted(change.key, change.content) and change.kind != "DELETED"
@@ -327,8 +324,10 @@ class Server:
         return [key[2] for key, content in (await self._versions.look()).items() if wanted(key, content)]
 
 
-def _seconds(text: str | None) -> float:
-    return float(text) if text and text.isdigit() else 0.0
+def _watch_s(query: Mapping[str, str]) -> float:
+    """For how long a watch lasts, in seconds."""
+    text = query.get("timeoutSeconds", "")
+    return min((float(text) if text.isdigit() else 0.0) or _LONGEST_WATCH_S, _LONGEST_WATCH_S)
 
 
 def _as_version(content: JsonObject, asked: Target) -> JsonObject:

@@ -11,11 +11,11 @@ from labsupport.engine.embedded.api.mesh import Mesh, stamp
 from labsupport.engine.embedded.pods.identity import NODE, NODE_ADDRESS, uid
 from labsupport.engine.embedded.pods.pods import LivePod
 from labsupport.engine.embedded.processes.keeper import Keeper
-from labsupport.engine.podtemplate import pod_template
+from labsupport.engine.podtemplate import PodTemplate, pod_template
 from labsupport.model import Deployment, Resource, Service
 from labsupport.records import Json, JsonObject
 
-__all__ = ["PROXY", "WorkloadView"]
+__all__ = ["WorkloadView"]
 
 REVISION = "deployment.kubernetes.io/revision"
 # As Kubernetes' default revisionHistoryLimit, and the present one.
@@ -66,7 +66,7 @@ class WorkloadView:
         self._specs: dict[str, JsonObject] = {}
         self._since: dict[tuple[str, str], tuple[bool, float]] = {}
         self._revisions: dict[str, _Revisions] = {}
-        self._digests: dict[Key, tuple[Deployment, str]] = {}
+        self._templates: dict[Key, tuple[Deployment, PodTemplate]] = {}
 
     def _turned(self, name: str, what: str, holds: bool) -> float:
         """Since when a condition has been as it is, as far as it was looked at."""
@@ -82,12 +82,12 @@ class WorkloadView:
             if (pod.info.namespace, pod.info.workload) == (namespace, workload) and not pod.terminating
         ]
 
-    def _digest(self, deployment: Deployment) -> str:
-        """The hash of its template; an object that has not changed is the same one."""
+    def _template(self, deployment: Deployment) -> PodTemplate:
+        """Its template; an object that has not changed is the same one, and need not be hashed again."""
         key = key_of(deployment)
-        known = self._digests.get(key)
+        known = self._templates.get(key)
         if known is None or known[0] is not deployment:
-            known = self._digests[key] = (deployment, pod_template(deployment, {}).digest)
+            known = self._templates[key] = (deployment, pod_template(deployment, {}))
         return known[1]
 
     def deployment(self, deployment: Deployment, content: JsonObject) -> JsonObject:
@@ -98,7 +98,7 @@ class WorkloadView:
             content: as the API shows it.
         """
         pods = self._pods_of(deployment.namespace, deployment.name)
-        digest = self._digest(deployment)
+        digest = self._template(deployment).digest
         wanted = content["spec"]["replicas"]
         updated = sum(pod.digest == digest for pod in pods)
         ready = sum(pod.ready and pod.announced for pod in pods)
@@ -147,7 +147,7 @@ class WorkloadView:
         deployments = {
             (resource.namespace, resource.name): resource for resource in objects if isinstance(resource, Deployment)
         }
-        digests = {key: self._digest(deployment) for key, deployment in deployments.items()}
+        digests = {key: self._template(deployment).digest for key, deployment in deployments.items()}
         pods = list(self._mesh.control.pods.values())
         for key, deployment in deployments.items():
             yield from self._replica_sets(deployment, digests[key], shown[key_of(deployment)])
@@ -170,7 +170,7 @@ class WorkloadView:
         created = self._mesh.created_s(key_of(deployment))
         pods = self._pods_of(deployment.namespace, deployment.name)
         replicas = shown["spec"]["replicas"]
-        most = replicas + pod_template(deployment, {}).surge
+        most = replicas + self._template(deployment).surge
         known = self._revisions[shown["metadata"]["uid"]]
         selector = shown["spec"]["selector"]
         for digest in dict.fromkeys([*known.numbers, *(pod.digest for pod in pods)]):
