@@ -24,7 +24,6 @@ from labsupport.controlplane.translate import translate
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.tables import sidecar_tables
 from labsupport.engine.embedded.connections import Called, called, called_by_name, with_requests
-from labsupport.engine.embedded.envoy import captured
 from labsupport.engine.embedded.envoy.ads import AdsServer, Delivery
 from labsupport.engine.embedded.envoy.captured import Address
 from labsupport.engine.embedded.envoy.kubeproxy import NodePort, balance
@@ -41,25 +40,20 @@ __all__ = ["ControlPlane", "PlainView", "Published"]
 _RULELESS = frozenset(("Namespace", "Service", "ConfigMap", "Deployment"))
 
 
-def _view(registry: Registry, proxy: Proxy) -> tuple[ProxyResources, Mapping[Address, Called]]:
-    """Istiod's configuration of a proxy, and what its pod calls by opening connections, by name and port.
+def _view(registry: Registry, proxy: Proxy) -> ProxyResources:
+    """Istiod's configuration of a proxy, with a table for every port.
 
     A Service port without a protocol in its name has a listener and a table of its own in a pod, which are found by
     the captured address. A proxy request names its host instead, as in the table of a port: every port has one.
     """
     resources = translate(registry, proxy)
     if proxy.role == "gateway":
-        return resources, {}
-    context = Context(registry, proxy)
+        return resources
     detected = {name.rpartition(":")[2] for name in resources.routes if ":" in name} - resources.routes.keys()
-    if detected:
-        tables = sidecar_tables(context, sorted(detected))
-        resources = replace(resources, routes={**resources.routes, **tables})
-    addresses = captured.addresses(resources.listeners)
-    if not addresses:
-        return resources, {}
-    ports = called(context, addresses)
-    return with_requests(resources, context, ports), called_by_name(ports)
+    if not detected:
+        return resources
+    tables = sidecar_tables(Context(registry, proxy), sorted(detected))
+    return replace(resources, routes={**resources.routes, **tables})
 
 
 def _spoken(resource: Resource) -> Resource:
@@ -229,12 +223,19 @@ class ControlPlane:
 
     def _snapshot(self, pod: LivePod, registry: Registry) -> Snapshot:
         role = "gateway" if pod.role == "gateway" else "sidecar"
-        resources, self._called[pod.name] = _view(registry, Proxy(role, pod.info))  # type: ignore[arg-type]
+        proxy = Proxy(role, pod.info)  # type: ignore[arg-type]
+        resources = _view(registry, proxy)
         if role == "gateway":
             problems = conflicts(resources.listeners, self.objects, pod.info)
             if problems:
                 raise ManifestError(problems)
         wanted = needs(resources, role)  # type: ignore[arg-type]
+        self._called[pod.name] = {}
+        if wanted.captured:
+            context = Context(registry, proxy)
+            ports = called(context, wanted.captured)
+            resources = with_requests(resources, context, ports)
+            self._called[pod.name] = called_by_name(ports)
         refusing = int(self._addresses.refusing)
         site = Site(
             role,  # type: ignore[arg-type]
@@ -312,7 +313,7 @@ class ControlPlane:
         for namespace in plain.listeners:
             # A caller that is no pod: only its namespace matters, which decides what short names mean.
             client = PodInfo("kube-proxy", namespace, "")
-            views[namespace], _ = _view(registry, Proxy("sidecar", client))
+            views[namespace] = _view(registry, Proxy("sidecar", client))
             endpoints |= self._local(needs(views[namespace], "sidecar").endpoints)
         return balance(
             views, endpoints=endpoints, listeners=plain.listeners, node_ports=plain.node_ports, memo=self._memo

@@ -98,9 +98,8 @@ def listener(listeners: Mapping[str, JsonObject], address: Address, port: int) -
         match = {key: value for key, value in chain.get("filter_chain_match", {}).items() if key != "prefix_ranges"}
         kept = {key: value for key, value in chain.items() if key != "filter_chain_match"}
         kept["filters"] = [
-            _logged(network_filter)
-            for network_filter in chain["filters"]
-            if not network_filter["name"].startswith("istio.")
+            httpconn.connections_logged(network_filter, "outbound")
+            for network_filter in httpconn.chain_filters(chain, "outbound")
         ]
         if match:
             made["filter_chains"].append({**kept, "filter_chain_match": match})
@@ -159,12 +158,3 @@ def _passes_on(chain: Mapping[str, Any]) -> bool:
         and network_filter["typed_config"].get("cluster") not in (BLACK_HOLE, PASSTHROUGH)
         for network_filter in chain["filters"]
     )
-
-
-def _logged(network_filter: JsonObject) -> JsonObject:
-    config = network_filter["typed_config"]
-    if network_filter["name"] == httpconn.HCM:
-        return {**network_filter, "typed_config": httpconn.adapted(config, "outbound")}
-    if network_filter["name"] == httpconn.TCP_PROXY:
-        return {**network_filter, "typed_config": {**config, "access_log": httpconn.connection_log("outbound")}}
-    return network_filter

@@ -16,7 +16,9 @@ __all__ = [
     "access_log",
     "adapted",
     "by_port",
+    "chain_filters",
     "connection_log",
+    "connections_logged",
     "http_connection_manager",
     "local_address",
     "local_reply",
@@ -171,6 +173,35 @@ def adapted(manager: Mapping[str, Any], direction: str) -> JsonObject:
     ]
     made["access_log"] = access_log(direction)
     return made
+
+
+def chain_filters(chain: Mapping[str, Any], direction: str) -> list[JsonObject]:
+    """The network filters of a chain of istiod, as a stock Envoy takes them.
+
+    Args:
+        chain: the filter chain.
+        direction: as for ``access_log``.
+    """
+    return [
+        {**network_filter, "typed_config": adapted(network_filter["typed_config"], direction)}
+        if network_filter["name"] == HCM
+        else network_filter
+        for network_filter in chain["filters"]
+        if not network_filter["name"].startswith("istio.")
+    ]
+
+
+def connections_logged(network_filter: JsonObject, direction: str) -> JsonObject:
+    """A network filter that writes a line for each connection that it passes on; other filters as they are.
+
+    Args:
+        network_filter: the filter.
+        direction: as for ``access_log``.
+    """
+    if network_filter["name"] != TCP_PROXY:
+        return network_filter
+    config = {**network_filter["typed_config"], "access_log": connection_log(direction)}
+    return {**network_filter, "typed_config": config}
 
 
 def local_reply(condition: str, status: int, header: str, value: str) -> JsonObject:

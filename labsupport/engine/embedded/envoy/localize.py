@@ -206,7 +206,8 @@ def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | N
         return LocalResources(clusters, endpoints, _named(listeners), {}, dict(resources.routes))
     passing = [captured.listener(resources.listeners, address, port) for address, port in site.captured.items()]
     ports = [name for name in resources.routes if name.isdigit()]
-    asked = [name for name in resources.routes if name in ports or any(name in _tables(own) for own in passing)]
+    referred = {table for own in passing for table in _tables(own)}
+    asked = [name for name in resources.routes if name.isdigit() or name in referred]
     return LocalResources(
         clusters
         | {captured.cluster_name(address): captured.cluster(address, port) for address, port in site.captured.items()},
@@ -355,20 +356,6 @@ def _outbound_listener(listeners: Mapping[str, JsonObject], site: Site) -> JsonO
     }
 
 
-def _chain_filters(chain: Mapping[str, Any], direction: str) -> list[JsonObject]:
-    kept = []
-    for network_filter in chain["filters"]:
-        if network_filter["name"].startswith("istio."):
-            continue
-        if network_filter["name"] == httpconn.HCM:
-            network_filter = {
-                **network_filter,
-                "typed_config": httpconn.adapted(network_filter["typed_config"], direction),
-            }
-        kept.append(network_filter)
-    return kept
-
-
 def _inbound_listeners(listeners: Mapping[str, JsonObject], site: Site) -> Iterator[JsonObject]:
     for port, chains in _inbound_chains(listeners):
         made: JsonObject = {
@@ -378,7 +365,7 @@ def _inbound_listeners(listeners: Mapping[str, JsonObject], site: Site) -> Itera
             "filter_chains": [],
         }
         for chain in chains:
-            filters = [_inbound_filter(network_filter) for network_filter in _chain_filters(chain, "inbound")]
+            filters = [_inbound_filter(network_filter) for network_filter in httpconn.chain_filters(chain, "inbound")]
             detected = chain["filter_chain_match"].get("application_protocols")
             if detected is None and len(chains) > 1:
                 made["default_filter_chain"] = {"filters": filters}
@@ -409,7 +396,7 @@ def _gateway_listener(listener: JsonObject, ports: Mapping[int, int]) -> JsonObj
     for chain in listener.get("filter_chains", ()):
         chain = {
             **chain,
-            "filters": [_gateway_filter(chain_filter) for chain_filter in _chain_filters(chain, "gateway")],
+            "filters": [_gateway_filter(chain_filter) for chain_filter in httpconn.chain_filters(chain, "gateway")],
         }
         if "transport_socket" in chain:
             chain["transport_socket"] = _with_secrets(chain["transport_socket"])
@@ -427,9 +414,4 @@ def _gateway_filter(network_filter: JsonObject) -> JsonObject:
             **network_filter,
             "typed_config": {**network_filter["typed_config"], "preserve_external_request_id": True},
         }
-    if network_filter["name"] == httpconn.TCP_PROXY:
-        return {
-            **network_filter,
-            "typed_config": {**network_filter["typed_config"], "access_log": httpconn.connection_log("gateway")},
-        }
-    return network_filter
+    return httpconn.connections_logged(network_filter, "gateway")
