@@ -11,7 +11,16 @@ from labsupport.model.gatewayapi.status import CONTROLLER
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.records import JsonObject
 
-__all__ = ["conditions", "route_notes", "status_content", "with_status"]
+__all__ = ["conditions", "facts_for_routes", "route_notes", "status_content", "with_status"]
+
+
+def facts_for_routes(objects: Sequence[Resource]) -> Facts:
+    """What the routes among the objects may refer to; where there is no route, nothing is looked up.
+
+    Args:
+        objects: all objects, with their namespaces.
+    """
+    return Facts.of(objects if any(isinstance(resource, HTTPRoute) for resource in objects) else ())
 
 
 def route_notes(news: Iterable[Resource], objects: Sequence[Resource]) -> list[str]:
@@ -39,12 +48,12 @@ def _notes(route: HTTPRoute, facts: Facts) -> Iterator[str]:
         yield f"{name} {fault.path}: ResolvedRefs is False ({fault.reason}), {fault.message}; {follows}"
 
 
-def status_content(route: HTTPRoute, objects: Iterable[Resource], *, time: str = "") -> JsonObject:
+def status_content(route: HTTPRoute, facts: Facts, *, time: str = "") -> JsonObject:
     """The status of a route as istiod writes it.
 
     Args:
         route: with its namespace.
-        objects: all objects, with their namespaces.
+        facts: what it may refer to.
         time: when it came into force, as ``lastTransitionTime``; left out if that is empty.
     """
     stamp = {"lastTransitionTime": time} if time else {}
@@ -55,7 +64,7 @@ def status_content(route: HTTPRoute, objects: Iterable[Resource], *, time: str =
                 "controllerName": CONTROLLER,
                 "conditions": [{**condition, **stamp} for condition in entry.conditions],
             }
-            for entry in status_of(route, Facts.of(objects))
+            for entry in status_of(route, facts)
         ]
     }
 
@@ -69,27 +78,27 @@ def with_status(resources: Sequence[Resource], objects: Callable[[], Sequence[Re
     """
     if not any(isinstance(resource, HTTPRoute) for resource in resources):
         return list(resources)
-    every = objects()
-    return [_shown(resource, every) if isinstance(resource, HTTPRoute) else resource for resource in resources]
+    facts = Facts.of(objects())
+    return [_shown(resource, facts) if isinstance(resource, HTTPRoute) else resource for resource in resources]
 
 
-def _shown(route: HTTPRoute, objects: Sequence[Resource]) -> HTTPRoute:
+def _shown(route: HTTPRoute, facts: Facts) -> HTTPRoute:
     shown = route.model_copy()
     raw = route.raw or route.model_dump(mode="json", by_alias=True, exclude_unset=True)
     # Only what is shown has it: the status is nobody's to apply.
-    shown._raw = {**raw, "status": status_content(route, objects)}
+    shown._raw = {**raw, "status": status_content(route, facts)}
     return shown
 
 
-def conditions(resource: Resource, objects: Sequence[Resource]) -> tuple[str, ...]:
+def conditions(resource: Resource, facts: Facts) -> tuple[str, ...]:
     """The conditions in the status of a route, each as ``Accepted: True (Accepted)``; none for other objects.
 
     Args:
         resource: the object.
-        objects: all objects, with their namespaces.
+        facts: what it may refer to.
     """
     if not isinstance(resource, HTTPRoute):
         return ()
-    said = (entry.conditions for entry in status_of(resource, Facts.of(objects)))
+    said = (entry.conditions for entry in status_of(resource, facts))
     listed = (f"{item['type']}: {item['status']} ({item['reason']})" for entry in said for item in entry)
     return tuple(dict.fromkeys(listed))

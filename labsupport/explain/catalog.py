@@ -83,7 +83,7 @@ class Catalog:
         written = [(ages[id(rule)], rule.name, self.namespace_of(rule), rule) for rule in self._of(VirtualService)]
         routes = [(self._placed(route), ages[id(route)]) for route in self._of(HTTPRoute)]
         facts = Facts.of(self._objects if routes else (), namespace=self.namespace)
-        written += [(rule.created, rule.name, rule.namespace, rule) for rule in convert(routes, facts).rules]
+        written += [(rule.created, rule.name, rule.namespace, rule) for rule in convert(routes, facts)]
         return [rule for *_, rule in sorted(written, key=lambda item: item[:3])]
 
     def _placed(self, route: HTTPRoute) -> HTTPRoute:

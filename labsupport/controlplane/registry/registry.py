@@ -27,7 +27,7 @@ from labsupport.model import (
     VirtualService,
     WorkloadEntry,
 )
-from labsupport.model.gatewayapi import Converted, Facts, convert
+from labsupport.model.gatewayapi import ConvertedRule, Facts, convert
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.schema.base import EPOCH
 
@@ -103,11 +103,11 @@ class Registry:
         return VirtualServiceIndex(
             self._with_age(VirtualService),
             self.mesh.default_virtual_service_export_to,
-            [(rule, rule.created) for rule in self.routes.rules],
+            [(rule, rule.created) for rule in self.routes],
         )
 
     @cached_property
-    def routes(self) -> Converted:
+    def routes(self) -> tuple[ConvertedRule, ...]:
         """Routes of the Gateway API, as VirtualServices."""
         routes = tuple(self._with_age(HTTPRoute))
         listed = (*self._with_age(Service), *self._with_age(ServiceEntry)) if routes else ()

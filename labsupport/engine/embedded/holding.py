@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 
 from labsupport.controlplane import entrances
 from labsupport.controlplane.origins import config_endings
-from labsupport.engine.routestatus import conditions
+from labsupport.engine.routestatus import conditions, facts_for_routes
 from labsupport.model import RULES, Gateway, Resource, VirtualService
+from labsupport.model.gatewayapi import Facts
 from labsupport.records import ObjectChange, Ref, RuleStatus
 
 __all__ = ["RulesInForce", "proxies"]
@@ -49,13 +50,14 @@ class RulesInForce:
     ) -> list[RuleStatus]:
         """The state of every rule among the objects; for the arguments see ``proxies``."""
         statuses = []
+        facts = facts_for_routes(objects)
         for resource in objects:
             if resource.kind not in RULES:
                 continue
             ref = Ref(resource.kind, resource.name, resource.namespace)
             since, after, concerned = self._last.get(ref, (0.0, 0.0, frozenset()))
-            names = proxies(resource, objects, origins, gateway=gateway, concerned=concerned)
-            statuses.append(RuleStatus(ref, since, after, tuple(sorted(names)), conditions(resource, objects)))
+            names = proxies(resource, objects, origins, facts=facts, gateway=gateway, concerned=concerned)
+            statuses.append(RuleStatus(ref, since, after, tuple(sorted(names)), conditions(resource, facts)))
         return statuses
 
 
@@ -64,6 +66,7 @@ def proxies(
     objects: Iterable[Resource],
     origins: Mapping[str, Set[str]],
     *,
+    facts: Facts,
     gateway: tuple[str, Mapping[str, str]] | None,
     concerned: Set[str],
 ) -> set[str]:
@@ -76,10 +79,11 @@ def proxies(
         resource: the rule.
         objects: the desired state.
         origins: by pod with a proxy, the marks in what it holds.
+        facts: what routes of the Gateway API may refer to.
         gateway: name and labels of the gateway's pod.
         concerned: pods that learnt of the rule's last change.
     """
-    endings = config_endings(resource, objects)
+    endings = config_endings(resource, facts)
     holders = {name for name, marks in origins.items() if any(path.endswith(endings) for path in marks)}
     if gateway is not None and _at_gateway(resource, objects, gateway[1]):
         holders.add(gateway[0])

@@ -6,8 +6,8 @@ through real Envoys hold it.
 
 from __future__ import annotations
 
-from labsupport.model.gatewayapi.attach import Converted, ConvertedRule, convert
+from labsupport.model.gatewayapi.attach import ConvertedRule, convert
 from labsupport.model.gatewayapi.facts import Facts
 from labsupport.model.gatewayapi.status import ParentStatus, status_of
 
-__all__ = ["Converted", "ConvertedRule", "Facts", "ParentStatus", "convert", "status_of"]
+__all__ = ["ConvertedRule", "Facts", "ParentStatus", "convert", "status_of"]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import PrivateAttr
 
-from labsupport.model.gatewayapi.backends import Fault
 from labsupport.model.gatewayapi.facts import Facts
 from labsupport.model.gatewayapi.rules import Piece, by_precedence, pieces
 from labsupport.model.hosts import CLUSTER_DOMAIN
@@ -16,7 +14,7 @@ from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.gatewayapi.shared import ParentReference
 from labsupport.model.kinds.virtualservice import VirtualService
 
-__all__ = ["Converted", "ConvertedRule", "convert", "host_of", "is_mesh_parent"]
+__all__ = ["ConvertedRule", "convert", "host_of", "is_mesh_parent"]
 
 
 class ConvertedRule(VirtualService):
@@ -49,19 +47,6 @@ class ConvertedRule(VirtualService):
         return tuple({id(piece.route): piece.route for piece in self.pieces}.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Converted:
-    """All routes of a mesh, converted.
-
-    Args:
-        rules: one for each namespace, port and host.
-        faults: what is wrong with routes, by namespace and name.
-    """
-
-    rules: tuple[ConvertedRule, ...]
-    faults: dict[tuple[str, str], tuple[Fault, ...]]
-
-
 def is_mesh_parent(parent: ParentReference) -> bool:
     """Whether a parent is a host of the mesh rather than a Gateway."""
     return (parent.group, parent.kind) in (("", "Service"), ("networking.istio.io", "ServiceEntry"))
@@ -85,7 +70,7 @@ def host_of(parent: ParentReference, namespace: str, facts: Facts) -> tuple[str,
     return facts.entry_hosts(owner, parent.name)
 
 
-def convert(routes: Iterable[tuple[HTTPRoute, float]], facts: Facts) -> Converted:
+def convert(routes: Iterable[tuple[HTTPRoute, float]], facts: Facts) -> tuple[ConvertedRule, ...]:
     """Convert the routes of a mesh; parents that are Gateways are passed over.
 
     Args:
@@ -93,34 +78,30 @@ def convert(routes: Iterable[tuple[HTTPRoute, float]], facts: Facts) -> Converte
         facts: what they may refer to.
 
     Returns:
-        the rules, and what is wrong.
+        the rules, one for each namespace, port and host.
     """
     listed = sorted(routes, key=lambda item: (item[1], item[0].namespace, item[0].name))
-    merged: dict[str, list[tuple[HTTPRoute, float, Sequence[Piece]]]] = {}
-    hosts: dict[str, str] = {}
-    faults: dict[tuple[str, str], tuple[Fault, ...]] = {}
+    merged: dict[tuple[str, str], list[tuple[HTTPRoute, float, Sequence[Piece]]]] = {}
     for route, created in listed:
         parents = [parent for parent in route.spec.parent_refs if is_mesh_parent(parent)]
         if not parents:
             continue
-        converted, wrong = pieces(route, facts)
-        faults[route.namespace, route.name] = tuple(wrong)
+        converted, _ = pieces(route, facts)
         for parent in parents:
             own = converted if parent.port is None else [piece.at_port(parent.port) for piece in converted]
             for host in host_of(parent, route.namespace, facts) or () if own else ():
-                key = "/".join([route.namespace, *([str(parent.port)] if parent.port else []), host])
-                hosts[key] = host
-                merged.setdefault(key, []).append((route, created, own))
-    return Converted(tuple(_merged(key, hosts[key], parts) for key, parts in merged.items()), faults)
+                name = "~".join([route.namespace, *([str(parent.port)] if parent.port else []), host])
+                merged.setdefault((name, host), []).append((route, created, own))
+    return tuple(_merged(name, host, parts) for (name, host), parts in merged.items())
 
 
-def _merged(key: str, host: str, parts: Sequence[tuple[HTTPRoute, float, Sequence[Piece]]]) -> ConvertedRule:
+def _merged(name: str, host: str, parts: Sequence[tuple[HTTPRoute, float, Sequence[Piece]]]) -> ConvertedRule:
     ordered = by_precedence([piece for _, _, own in parts for piece in own])
     route, created, _ = parts[0]
     content = {
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
-        "metadata": {"name": key.replace("/", "~"), "namespace": route.namespace},
+        "metadata": {"name": name, "namespace": route.namespace},
         "spec": {"hosts": [host], "gateways": ["mesh"], "http": [piece.content for piece in ordered]},
     }
     rule = ConvertedRule.model_validate(content)

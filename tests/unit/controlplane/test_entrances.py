@@ -11,6 +11,7 @@ from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.builtin import built_in_objects
 from labsupport.engine.embedded.holding import proxies
 from labsupport.model import Resource, parse
+from labsupport.model.gatewayapi import Facts
 from labsupport.model.reading.documents import read
 
 POD = PodInfo(
@@ -103,7 +104,7 @@ def test_proxies_of_a_rule_are_told_by_marks_and_by_what_leaves_none() -> None:
     at = (POD.name, POD.labels)
 
     def holders(resource: Resource, concerned: frozenset[str] = frozenset({"client"})) -> set[str]:
-        return proxies(resource, seen, origins, gateway=at, concerned=concerned)
+        return proxies(resource, seen, origins, facts=Facts.of(seen), gateway=at, concerned=concerned)
 
     first, two, tcp = seen[-3:]
     assert holders(first) == {POD.name} and holders(two) == set()

@@ -9,7 +9,7 @@ from labsupport.controlplane.desired import Key, changed_fields, key_of
 from labsupport.controlplane.encode import origins
 from labsupport.controlplane.origins import config_endings
 from labsupport.controlplane.proxies import ProxyResources
-from labsupport.engine.routestatus import conditions
+from labsupport.engine.routestatus import conditions, facts_for_routes
 from labsupport.model import RULES, Resource
 from labsupport.records import EnvoyConfig, Ref, RuleStatus
 
@@ -71,11 +71,12 @@ class Rulebook:
         with self._lock:
             known = dict(self._known)
         statuses = []
+        facts = facts_for_routes(objects)
         for rule in objects:
             if rule.kind not in RULES:
                 continue
             since, after, concerned = known.get(key_of(rule), (0.0, 0.0, frozenset()))
-            endings = config_endings(rule, objects)
+            endings = config_endings(rule, facts)
             holders = {name for name, paths in origins.items() if any(path.endswith(endings) for path in paths)}
             if rule.kind not in _NOTED:
                 holders |= concerned & (gateways if rule.kind == "Gateway" else origins.keys())
@@ -84,7 +85,7 @@ class Rulebook:
                 # It was there before this lab, and is in force: since when exactly nobody knows any more.
                 since = created.timestamp()
             ref = Ref(rule.kind, rule.name, rule.namespace)
-            statuses.append(RuleStatus(ref, since, after, tuple(sorted(holders)), conditions(rule, objects)))
+            statuses.append(RuleStatus(ref, since, after, tuple(sorted(holders)), conditions(rule, facts)))
         return statuses
 
     def clear(self) -> None:

@@ -11,7 +11,7 @@ from labsupport.engine.embedded.api.mesh import Mesh, stamp
 from labsupport.engine.embedded.api.workloads import WorkloadView
 from labsupport.engine.embedded.builtin import INGRESS_GATEWAY, ROOT_NAMESPACE
 from labsupport.engine.embedded.pods.identity import NODE_ADDRESS, uid
-from labsupport.engine.routestatus import status_content
+from labsupport.engine.routestatus import facts_for_routes, status_content
 from labsupport.model import Deployment, Resource, Service
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.records import JsonObject, Ref
@@ -43,6 +43,7 @@ class View:
     async def contents(self) -> dict[Key, JsonObject]:
         """All objects of now by kind, namespace and name, without resource versions."""
         objects = self._mesh.control.objects
+        facts = facts_for_routes(objects)
         rules = {status.ref: status for status in await self._mesh.rules()}
         shown: dict[Key, JsonObject] = {}
         kept: dict[Key, tuple[Resource, JsonObject]] = {}
@@ -62,7 +63,7 @@ class View:
                 }
                 content = {**content, "status": {"conditions": [condition]}}
                 if isinstance(resource, HTTPRoute):
-                    content["status"] = status_content(resource, objects, time=stamp(status.in_force_since_s))
+                    content["status"] = status_content(resource, facts, time=stamp(status.in_force_since_s))
             elif isinstance(resource, Service):
                 content = self._service(resource, content)
             elif isinstance(resource, Deployment):
