@@ -157,13 +157,19 @@ def _filters(content: JsonObject, filters: Sequence[HTTPFilter], namespace: str,
             share = mirror_percentage(entry.request_mirror)
             copy = {"destination": target} | ({"percentage": share} if share is not None else {})
             content["mirrors"] = [*content.get("mirrors", ()), copy]
-        elif entry.request_header_modifier is not None:
-            content.setdefault("headers", {})["request"] = header_operations(entry.request_header_modifier)
-        elif entry.response_header_modifier is not None:
-            content.setdefault("headers", {})["response"] = header_operations(entry.response_header_modifier)
         else:
-            raise InvalidRouteError("InvalidFilter", f'unsupported filter type "{entry.type}"', path)
+            _change_headers(content, entry, path)
     return faults
+
+
+def _change_headers(content: JsonObject, entry: HTTPFilter, path: str) -> None:
+    """Write a filter that changes headers into a rule or a destination; no other filter is left for these."""
+    if entry.request_header_modifier is not None:
+        content.setdefault("headers", {})["request"] = header_operations(entry.request_header_modifier)
+    elif entry.response_header_modifier is not None:
+        content.setdefault("headers", {})["response"] = header_operations(entry.response_header_modifier)
+    else:
+        raise InvalidRouteError("InvalidFilter", f'unsupported filter type "{entry.type}"', path)
 
 
 def _retry(content: JsonObject, rule: HTTPRouteRule) -> None:
@@ -204,11 +210,6 @@ def _destinations(
         faults += [fault] if fault is not None else []
         destination: JsonObject = {"destination": target, "weight": reference.weight if len(kept) > 1 else 0}
         for entry in reference.filters:
-            if entry.request_header_modifier is not None:
-                destination.setdefault("headers", {})["request"] = header_operations(entry.request_header_modifier)
-            elif entry.response_header_modifier is not None:
-                destination.setdefault("headers", {})["response"] = header_operations(entry.response_header_modifier)
-            else:
-                raise InvalidRouteError("InvalidFilter", f'unsupported filter type "{entry.type}"', path)
+            _change_headers(destination, entry, path)
         destinations.append(destination)
     return destinations, faults

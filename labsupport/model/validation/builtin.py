@@ -11,7 +11,10 @@ from labsupport.model.kinds.pods import Container, PodSpec
 from labsupport.model.schema.base import Resource
 from labsupport.model.schema.issues import Issue
 from labsupport.model.schema.names import is_lower_dns_label
-from labsupport.model.validation.variables import issue
+from labsupport.model.validation.variables import (
+    containers_of,
+    issue,
+)
 from labsupport.model.validation.volumes import volume_issues
 
 __all__ = ["builtin_issues"]
@@ -87,9 +90,7 @@ def _selector(workload: Deployment | ReplicaSet | StatefulSet | DaemonSet) -> It
 
 def _pod(spec: PodSpec, path: str) -> Iterator[Issue]:
     names: set[str] = set()
-    listed = [(f"{path}.initContainers[{index}]", each) for index, each in enumerate(spec.init_containers)]
-    listed += [(f"{path}.containers[{index}]", each) for index, each in enumerate(spec.containers)]
-    for at, container in listed:
+    for at, container in containers_of(spec, path):
         if not is_lower_dns_label(container.name):
             yield issue(f"{at}.name", f"{container.name[:80]!r} is not a name of a container", _NAME_REMEDY)
         elif container.name in names:

@@ -21,6 +21,7 @@ from labsupport.model.validation.variables import (
     KEY_REMEDY,
     NAME_REMEDY,
     QUALIFIED_REMEDY,
+    containers_of,
     is_key,
     is_qualified,
     issue,
@@ -118,9 +119,8 @@ def _pod(pod: PodSpec, path: str) -> Iterator[Issue]:
     if pod.service_account_name and not is_dns_subdomain(pod.service_account_name):
         message = f"{pod.service_account_name[:80]!r} is not a valid name"
         yield issue(f"{path}.serviceAccountName", message, NAME_REMEDY)
-    for field, containers in (("initContainers", pod.init_containers), ("containers", pod.containers)):
-        for index, container in enumerate(containers):
-            yield from _container(container, f"{path}.{field}[{index}]")
+    for at, container in containers_of(pod, path):
+        yield from _container(container, at)
 
 
 def _container(container: Container, path: str) -> Iterator[Issue]:

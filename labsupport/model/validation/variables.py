@@ -11,6 +11,7 @@ from labsupport.model.kinds.pods import (
     Container,
     EnvFromSource,
     EnvVar,
+    PodSpec,
     SecretKeySelector,
 )
 from labsupport.model.schema.issues import Issue
@@ -20,6 +21,7 @@ __all__ = [
     "KEY_REMEDY",
     "NAME_REMEDY",
     "QUALIFIED_REMEDY",
+    "containers_of",
     "is_key",
     "is_qualified",
     "issue",
@@ -55,6 +57,17 @@ def is_qualified(key: str) -> bool:
     """Tell whether text is a name, perhaps with a domain and a slash before it."""
     match = _QUALIFIED.fullmatch(key)
     return match is not None and (match[1] is None or is_dns_subdomain(match[1]))
+
+
+def containers_of(pod: PodSpec, path: str) -> Iterator[tuple[str, Container]]:
+    """The containers of a pod with their paths, those that begin before the others first.
+
+    Args:
+        pod: its specification.
+        path: where that lies.
+    """
+    for field, containers in (("initContainers", pod.init_containers), ("containers", pod.containers)):
+        yield from ((f"{path}.{field}[{index}]", container) for index, container in enumerate(containers))
 
 
 def variable_issues(container: Container, path: str) -> Iterator[Issue]:

@@ -8,7 +8,11 @@ from labsupport.model.kinds.pods import Container, PodSpec
 from labsupport.model.kinds.volumes import DownwardAPIVolumeFile, KeyToPath, Volume
 from labsupport.model.schema.issues import Issue
 from labsupport.model.schema.names import is_lower_dns_label
-from labsupport.model.validation.variables import issue, reference_issues
+from labsupport.model.validation.variables import (
+    containers_of,
+    issue,
+    reference_issues,
+)
 
 __all__ = ["volume_issues"]
 
@@ -37,9 +41,8 @@ def volume_issues(pod: PodSpec, path: str) -> Iterator[Issue]:
         if len(volume.sources) > 1:
             yield issue(at, f"has several sources: {', '.join(volume.sources)}", "Make a volume of each.")
         yield from _source(volume, at)
-    for field, containers in (("initContainers", pod.init_containers), ("containers", pod.containers)):
-        for index, container in enumerate(containers):
-            yield from _mounts(container, names, f"{path}.{field}[{index}]")
+    for at, container in containers_of(pod, path):
+        yield from _mounts(container, names, at)
 
 
 def _source(volume: Volume, path: str) -> Iterator[Issue]:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import (
+    Annotated,
+    ClassVar,
+    Final,
+    Literal,
+)
 
 from pydantic import Field
 
@@ -22,6 +27,7 @@ from labsupport.model.schema.types import Int32, Rule
 from labsupport.records import Json
 
 __all__ = [
+    "PLAIN_PATH",
     "GRPCFilter",
     "HTTPCors",
     "HTTPFilter",
@@ -36,6 +42,9 @@ __all__ = [
     "at_most_one_of_type",
     "replaces_prefix",
 ]
+
+PLAIN_PATH: Final = r"^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+\Z"
+"""A regular expression for paths in which nothing has a meaning of its own."""
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
 HeaderValue = Annotated[
@@ -153,7 +162,7 @@ class HTTPCors(Schema):
     allow_origins: Annotated[list[_Origin], Field(max_length=64), _Set, _StarAlone] = Field(default_factory=list)
     allow_credentials: bool = False
     allow_methods: Annotated[
-        list[Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*"]],
+        list[Literal[Method, "*"]],
         Field(max_length=9),
         _Set,
         _StarAlone,
@@ -175,7 +184,7 @@ class _HTTPAuth(Schema):
     path: Annotated[
         str,
         Field(max_length=1024),
-        pattern(r"^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+\Z", "must be a path"),
+        pattern(PLAIN_PATH, "must be a path"),
     ] = ""
     allowed_headers: Annotated[list[str], Field(max_length=64), _Set] = Field(default_factory=list)
     allowed_response_headers: Annotated[list[str], Field(max_length=64), _Set] = Field(default_factory=list)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from labsupport.model.kinds.gatewayapi.shared import (
     GROUP,
+    SUBDOMAIN,
     Condition,
     GatewayApiResource,
     Group,
@@ -31,18 +32,15 @@ from labsupport.records import Json
 
 __all__ = ["ControllerName", "GatewayClass", "KubernetesGateway"]
 
-_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-_HOST = re.compile(rf"(\*\.)?{_SUBDOMAIN}")
-_KEY = re.compile(rf"({_SUBDOMAIN}/)?([A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-Za-z0-9]")
+_HOST = re.compile(rf"(\*\.)?{SUBDOMAIN}")
+_KEY = re.compile(rf"({SUBDOMAIN}/)?([A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-Za-z0-9]")
 _LEADING_ZEROS = re.compile(r"\b0+(?=[0-9])")
 _PATH_CHARACTERS = r"[A-Za-z0-9\/\-._~%!$&'()*+,;=:]+"
 
 ControllerName = Annotated[
     str,
     Field(min_length=1, max_length=253),
-    pattern(
-        rf"^{_SUBDOMAIN}\/{_PATH_CHARACTERS}\Z", "must be a domain and a path, such as istio.io/gateway-controller"
-    ),
+    pattern(rf"^{SUBDOMAIN}\/{_PATH_CHARACTERS}\Z", "must be a domain and a path, such as istio.io/gateway-controller"),
 ]
 
 
@@ -165,7 +163,7 @@ class Listener(Schema):
         str,
         Field(min_length=1, max_length=255),
         pattern(
-            rf"^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?\Z|{_SUBDOMAIN}\/[A-Za-z0-9]+\Z",
+            rf"^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?\Z|{SUBDOMAIN}\/[A-Za-z0-9]+\Z",
             "must be a protocol such as HTTP",
         ),
     ]
@@ -217,7 +215,7 @@ class AddressOfGateway(Schema):
         str,
         Field(min_length=1, max_length=253),
         pattern(
-            rf"^Hostname|IPAddress|NamedAddress|{_SUBDOMAIN}\/{_PATH_CHARACTERS}\Z",
+            rf"^Hostname|IPAddress|NamedAddress|{SUBDOMAIN}\/{_PATH_CHARACTERS}\Z",
             "must be IPAddress, Hostname, NamedAddress or a domain and a path",
         ),
     ] = "IPAddress"

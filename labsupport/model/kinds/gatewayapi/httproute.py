@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from labsupport.model.kinds.gatewayapi.filters import (
+    PLAIN_PATH,
     HeaderValue,
     HTTPFilter,
     Method,
@@ -44,7 +45,7 @@ __all__ = [
     "rule_names_are_unique",
 ]
 
-_PLAIN_PATH = pattern(r"^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+\Z", "")
+_PLAIN_PATH = pattern(PLAIN_PATH, "")
 _NOT_IN_PATHS = ("//", "/./", "/../", "%2f", "%2F", "#")
 RouteDuration = Annotated[
     str, pattern(r"^([0-9]{1,5}(h|m|s|ms)){1,4}\Z", "must be a duration of whole numbers, such as 500ms, 2s or 1m30s")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -23,6 +23,7 @@ from labsupport.model.kinds.gatewayapi.shared import (
     distinct,
     pattern,
     same_target,
+    told_apart,
 )
 from labsupport.model.schema.base import Schema
 from labsupport.model.schema.types import Rule
@@ -70,11 +71,6 @@ class PolicyTarget(LocalReference):
 
 def _target(value: Mapping[str, Json]) -> tuple[Json, ...]:
     return same_target(value, "", "")
-
-
-def _told_apart(value: Sequence[Mapping[str, Json]]) -> bool:
-    forms: dict[tuple[Json, ...], bool] = {}
-    return all(forms.setdefault(_target(item), "sectionName" in item) == ("sectionName" in item) for item in value)
 
 
 class SubjectAltName(Schema):
@@ -126,7 +122,9 @@ class BackendTLSPolicySpec(Schema):
     target_refs: Annotated[
         list[PolicyTarget],
         Field(min_length=1, max_length=16),
-        Rule(_told_apart, "references to one target need a sectionName each"),
+        Rule(
+            lambda value: told_apart(value, _target, "sectionName"), "references to one target need a sectionName each"
+        ),
         Rule(
             lambda value: distinct([(*_target(item), item.get("sectionName", "")) for item in value]),
             "no two references may be for the same target and section",

@@ -14,6 +14,7 @@ from labsupport.records import Json
 
 __all__ = [
     "GROUP",
+    "SUBDOMAIN",
     "BackendObjectReference",
     "BackendRef",
     "Condition",
@@ -35,6 +36,7 @@ __all__ = [
     "distinct",
     "pattern",
     "same_target",
+    "told_apart",
     "unique_by",
 ]
 
@@ -42,7 +44,8 @@ GROUP: Final = "gateway.networking.k8s.io"
 """The API group, which has a Gateway of its own beside Istio's."""
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
+"""A regular expression for a domain below others, not anchored."""
 
 
 def pattern(regex: str, message: str) -> Rule:
@@ -69,14 +72,14 @@ _NAME_FORM = "must be lower-case letters, digits, hyphens and dots, such as revi
 HostName = Annotated[
     str,
     Field(min_length=1, max_length=253),
-    _whole(rf"(\*\.)?{_SUBDOMAIN}", "must be a lower-case host name, possibly with *. in front"),
+    _whole(rf"(\*\.)?{SUBDOMAIN}", "must be a lower-case host name, possibly with *. in front"),
 ]
 PlainHostName = Annotated[
-    str, Field(min_length=1, max_length=253), _whole(_SUBDOMAIN, "must be a lower-case host name without wildcard")
+    str, Field(min_length=1, max_length=253), _whole(SUBDOMAIN, "must be a lower-case host name without wildcard")
 ]
-Section = Annotated[str, Field(min_length=1, max_length=253), _whole(_SUBDOMAIN, _NAME_FORM)]
+Section = Annotated[str, Field(min_length=1, max_length=253), _whole(SUBDOMAIN, _NAME_FORM)]
 Group = Annotated[
-    str, Field(max_length=253), _whole(rf"|{_SUBDOMAIN}", "must be an API group, empty for the core group")
+    str, Field(max_length=253), _whole(rf"|{SUBDOMAIN}", "must be an API group, empty for the core group")
 ]
 Kind = Annotated[
     str, Field(min_length=1, max_length=63), _whole("[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?", "must be a kind")
@@ -160,14 +163,22 @@ def _parent(value: Mapping[str, Json]) -> tuple[Json, ...]:
     return same_target(value, GROUP, "Gateway")
 
 
-def _told_apart(value: Sequence[Mapping[str, Json]]) -> bool:
-    """Of references to one parent, all or none have a section, and all or none a port."""
-    forms: dict[tuple[Json, ...], tuple[bool, bool]] = {}
-    return all(
-        forms.setdefault(_parent(item), ("sectionName" in item, "port" in item))
-        == ("sectionName" in item, "port" in item)
-        for item in value
-    )
+def told_apart(
+    value: Sequence[Mapping[str, Json]], target: Callable[[Mapping[str, Json]], tuple[Json, ...]], *fields: str
+) -> bool:
+    """Of references to one object, all or none have each of these fields.
+
+    Args:
+        value: the references.
+        target: what two references have in common that are for the same object.
+        fields: such as ``sectionName``.
+    """
+    forms: dict[tuple[Json, ...], list[bool]] = {}
+    for item in value:
+        given = [field in item for field in fields]
+        if forms.setdefault(target(item), given) != given:
+            return False
+    return True
 
 
 def _once(value: Sequence[Mapping[str, Json]]) -> bool:
@@ -177,7 +188,10 @@ def _once(value: Sequence[Mapping[str, Json]]) -> bool:
 ParentReferences = Annotated[
     list[ParentReference],
     Field(max_length=32),
-    Rule(_told_apart, "references to one parent need a sectionName or a port each"),
+    Rule(
+        lambda value: told_apart(value, _parent, "sectionName", "port"),
+        "references to one parent need a sectionName or a port each",
+    ),
     Rule(_once, "no two references may be for the same parent, section and port"),
 ]
 
