@@ -10,7 +10,7 @@ from labsupport.model import Resource, parse
 from labsupport.model.reading.documents import Document
 from labsupport.records import Ref
 
-__all__ = ["merge_patch", "patched", "placed"]
+__all__ = ["merge_patch", "patched"]
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -43,10 +43,3 @@ def patched(current: Resource, patch: Mapping[str, Any], *, namespace: str) -> l
         problem = Problem("a patch cannot change an object's kind or name", object=str(Ref(current.kind, current.name)))
         raise ManifestError([problem])
     return changed
-
-
-def placed(resource: Resource, namespace: str) -> Resource:
-    """An object in a namespace, unless it names one or has none."""
-    if resource.namespace or resource.kind == "Namespace":
-        return resource
-    return resource.model_copy(update={"metadata": resource.metadata.model_copy(update={"namespace": namespace})})

@@ -12,6 +12,7 @@ from labsupport.model.gatewayapi import ConvertedRule, Facts, convert
 from labsupport.model.hosts import CLUSTER_DOMAIN
 from labsupport.model.kinds.apps import Deployment
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.kinds.index import placed
 from labsupport.model.kinds.serviceentry import WorkloadEntry
 from labsupport.model.schema.base import EPOCH
 from labsupport.model.schema.suggest import closest
@@ -81,15 +82,10 @@ class Catalog:
     def _rules(self, ages: Mapping[int, float]) -> list[VirtualService]:
         """VirtualServices, and what routes of the Gateway API become, oldest first."""
         written = [(ages[id(rule)], rule.name, self.namespace_of(rule), rule) for rule in self._of(VirtualService)]
-        routes = [(self._placed(route), ages[id(route)]) for route in self._of(HTTPRoute)]
+        routes = [(placed(route, self.namespace), ages[id(route)]) for route in self._of(HTTPRoute)]
         facts = Facts.of(self._objects if routes else (), namespace=self.namespace)
         written += [(rule.created, rule.name, rule.namespace, rule) for rule in convert(routes, facts)]
         return [rule for *_, rule in sorted(written, key=lambda item: item[:3])]
-
-    def _placed(self, route: HTTPRoute) -> HTTPRoute:
-        if route.namespace:
-            return route
-        return route.model_copy(update={"metadata": route.metadata.model_copy(update={"namespace": self.namespace})})
 
     def _in(self, kind: type[R], namespace: str) -> list[R]:
         return [resource for resource in self._of(kind) if self.namespace_of(resource) == namespace]

@@ -19,7 +19,8 @@ from labsupport.explain.request import Request
 from labsupport.explain.scope import gateway_scope, sidecar_scope
 from labsupport.explain.servers import port_of
 from labsupport.explain.sidecar import service_names, sidecar_table, speaks_http
-from labsupport.model import DestinationRule, Resource, ServiceEntry, VirtualService
+from labsupport.model import Resource
+from labsupport.model.kinds.index import exported
 from labsupport.records import Pod
 from labsupport.urls import Target, parse_url
 
@@ -67,7 +68,7 @@ def explain(
     target = parse_url(url)
     # Blanks around a value are no part of it (RFC 9110, 5.5): the proxy does not see them.
     given = {name.lower(): value.strip(" \t") for name, value in (headers or {}).items()}
-    catalog = Catalog([_shown(resource, default_export_to) for resource in objects], pods, namespace)
+    catalog = Catalog([exported(resource, default_export_to) for resource in objects], pods, namespace)
     pod = source if isinstance(source, Pod) else None
     inside = pod is not None and not is_gateway(pod)
     gateway = pod if pod is not None and not inside else find_gateway_pod(pods)
@@ -156,15 +157,6 @@ def _plain(draft: Draft, catalog: Catalog, target: Target, source: Pod | str) ->
     outcomes = predict(None, draft.request, [(destination, None)])
     hops = [draft.caller, *draft.arrival(catalog, names)]
     return draft.explanation(decision, outcomes, destinations=[destination], hops=hops)
-
-
-def _shown(resource: Resource, export_to: Sequence[str]) -> Resource:
-    """An object with the ``exportTo`` that counts for it."""
-    if not export_to or not isinstance(resource, VirtualService | DestinationRule | ServiceEntry):
-        return resource
-    if resource.spec.export_to:
-        return resource
-    return resource.model_copy(update={"spec": resource.spec.model_copy(update={"export_to": list(export_to)})})
 
 
 def _request(target: Target, headers: Mapping[str, str], method: str) -> tuple[Request, int]:

@@ -7,9 +7,9 @@ import re
 from typing import TypeAlias
 
 from labsupport import words
-from labsupport.engine.patching import placed
 from labsupport.errors import UsageError
 from labsupport.lab.objects import Objects
+from labsupport.model.kinds.index import placed
 from labsupport.model.schema.base import Resource
 from labsupport.records import Ref
 from labsupport.traffic.weights import RuleName

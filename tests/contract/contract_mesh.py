@@ -94,6 +94,14 @@ spec:
   ports: [{name: http, port: 8080, targetPort: 5000, nodePort: 31532}]
 """
 
+VERSION = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web-%s}
+spec: {selector: {app: web, version: %s}, ports: [{name: http, port: 8080, targetPort: 5000}]}
+"""
+
 SUBSETS = """
 apiVersion: networking.istio.io/v1
 kind: DestinationRule

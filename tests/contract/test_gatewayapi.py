@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from contract_mesh import SERVICE, URL, Mesh, deployment, weights
+from contract_mesh import URL, Mesh, weights
 from scipy.stats import binom
 
+from labsupport.engine.protocol import Engine
 from labsupport.errors import ManifestError
 from labsupport.explain import explain
 from labsupport.records import Ref
 
-VERSION = """
----
-apiVersion: v1
-kind: Service
-metadata: {name: web-%s}
-spec: {selector: {app: web, version: %s}, ports: [{name: http, port: 8080, targetPort: 5000}]}
-"""
 ROUTE = """
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -33,12 +27,15 @@ def to(*backends: str, more: str = "") -> str:
     return f"{{{more}backendRefs: [{', '.join(backends)}]}}"
 
 
-@pytest.fixture
-def split(mesh: Mesh) -> Mesh:
-    """Two versions with a Service each, one for both, and a client with a sidecar."""
-    services = "".join(VERSION % (version, version) for version in ("safe", "risk"))
-    mesh.apply(SERVICE + services + deployment("web-safe", "safe") + deployment("web-risk", "risk"), "apps/client")
-    return mesh
+@pytest.fixture(autouse=True)
+def known(module_engine: Engine) -> None:
+    """The kinds are no part of Istio: a cluster may do without them."""
+    if module_engine.name == "cluster":
+        from labsupport.engine.cluster.api.api import Api
+        from labsupport.engine.cluster.api.connect import Connection
+
+        if not Api(Connection(), module_engine.namespace).path_of("HTTPRoute"):
+            pytest.skip("the cluster has no CRDs of the Gateway API")
 
 
 def test_weights_send_shares_to_services(split: Mesh) -> None:
@@ -106,10 +103,15 @@ def test_an_explanation_names_the_route_and_its_rule(split: Mesh) -> None:
     assert [destination.host for destination in said.destinations] == [split.host("web-risk")]
 
 
-def test_of_both_notations_for_one_host_the_route_of_the_clients_namespace_wins(split: Mesh) -> None:
-    split.apply(weights(safe=1).replace("subset: safe", "subset: undefined"))
+def test_of_both_notations_for_one_host_the_private_rule_wins_and_then_the_route(split: Mesh) -> None:
+    rule = weights(safe=1).replace("subset: safe", "subset: undefined")
+    everywhere = rule.replace("spec:", 'spec:\n  exportTo: ["*"]')
+    assert everywhere != rule
+    split.apply(everywhere)
     split.apply(ROUTE % to(RISK % 1))
     assert split.versions(URL, 10) == {"risk": 10}
+    split.apply(everywhere.replace('"*"', '"."'))
+    assert {response.status for response in split.send(URL, 10)} == {503}
 
 
 def test_a_gateway_of_that_group_is_refused_by_name(split: Mesh) -> None:

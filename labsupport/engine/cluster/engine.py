@@ -16,7 +16,7 @@ from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.api.istio import istio_of
 from labsupport.engine.cluster.objects import clean, refuse
-from labsupport.engine.cluster.objects.additions import LAB_LABEL
+from labsupport.engine.cluster.objects.additions import CLOSED, LAB_LABEL
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.namespace import LabNamespace, chosen_name
 from labsupport.engine.cluster.objects.objects import ObjectStore, Tried
@@ -26,7 +26,7 @@ from labsupport.engine.cluster.watch.podlogs import read_log
 from labsupport.engine.cluster.watch.pods import has_proxy, records
 from labsupport.engine.cluster.watch.statnames import envoy_names
 from labsupport.engine.dangling import dangling
-from labsupport.engine.patching import patched, placed
+from labsupport.engine.patching import patched
 from labsupport.engine.protocol import Sending
 from labsupport.engine.routestatus import route_notes
 from labsupport.errors import (
@@ -38,6 +38,7 @@ from labsupport.errors import (
     WaitTimeoutError,
 )
 from labsupport.model import Resource
+from labsupport.model.kinds.index import placed
 from labsupport.records import (
     AccessRecord,
     ApplyResult,
@@ -85,7 +86,7 @@ class ClusterEngine:
     # A cluster's proxies write Istio's default format.
     counts_tries = False
     # Written into each rule as it is applied, see additions.
-    default_export_to: Sequence[str] = (".",)
+    default_export_to: Sequence[str] = CLOSED
 
     def __init__(
         self,

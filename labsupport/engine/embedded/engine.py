@@ -23,12 +23,13 @@ from labsupport.engine.embedded.envoy import binary
 from labsupport.engine.embedded.pods.programs import Programs, find_programs
 from labsupport.engine.embedded.processes import rundir
 from labsupport.engine.embedded.processes.link import Link
-from labsupport.engine.patching import patched, placed
+from labsupport.engine.patching import patched
 from labsupport.engine.protocol import Sending
 from labsupport.engine.sending import ClientSending, LocalRoute
 from labsupport.engine.warned import warnings
 from labsupport.errors import EngineError, EngineLostError, NotFoundError, UsageError
 from labsupport.model import Resource
+from labsupport.model.kinds.index import placed
 from labsupport.model.schema.names import is_lower_dns_label
 from labsupport.records import (
     AccessRecord,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
 
 from labsupport.model.kinds import apps, core
 from labsupport.model.kinds.destinationrule import DestinationRule
@@ -20,7 +20,19 @@ from labsupport.model.schema.base import Resource
 from labsupport.model.schema.suggest import closest
 from labsupport.records import Json
 
-__all__ = ["CLUSTER_SCOPED", "KINDS", "RULES", "api_versions", "class_of", "closest_kind", "find_kind"]
+__all__ = [
+    "CLUSTER_SCOPED",
+    "KINDS",
+    "RULES",
+    "api_versions",
+    "class_of",
+    "closest_kind",
+    "exported",
+    "find_kind",
+    "placed",
+]
+
+R = TypeVar("R", bound=Resource)
 
 _CLASSES: Final[tuple[type[Resource], ...]] = (
     core.Namespace,
@@ -122,3 +134,29 @@ def find_kind(kind: str) -> type[Resource] | None:
         if word in (singular, plural):
             return cls
     return None
+
+
+def placed(resource: R, namespace: str) -> R:
+    """An object in a namespace, unless it names one or has none.
+
+    Args:
+        resource: the object; it is not changed.
+        namespace: the one that counts where none is written.
+    """
+    if resource.namespace or resource.kind in CLUSTER_SCOPED:
+        return resource
+    return resource.model_copy(update={"metadata": resource.metadata.model_copy(update={"namespace": namespace})})
+
+
+def exported(resource: Resource, export_to: Sequence[str]) -> Resource:
+    """An object with the ``exportTo`` that counts for it.
+
+    Args:
+        resource: the object; it is not changed.
+        export_to: that of rules and ServiceEntries without one; Istio's default if empty.
+    """
+    if not export_to or not isinstance(resource, VirtualService | DestinationRule | ServiceEntry):
+        return resource
+    if resource.spec.export_to:
+        return resource
+    return resource.model_copy(update={"spec": resource.spec.model_copy(update={"export_to": list(export_to)})})

@@ -6,13 +6,13 @@ meet each other's rules, so an object is closed to the learner's own namespace u
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from labsupport.engine import additions
 from labsupport.engine.cluster.objects.graceful import add_pause, remove_pause
 from labsupport.engine.cluster.objects.images import Images, pod_specs
 
-__all__ = ["EXPORT_TO", "LAB_LABEL", "PART_LABEL", "added", "taken_away"]
+__all__ = ["CLOSED", "EXPORT_TO", "LAB_LABEL", "PART_LABEL", "added", "taken_away"]
 
 LAB_LABEL = "istio-traffic-workshop/lab"
 """Label of a learner's gateway pods: the namespace, so that no Gateway of another learner selects them."""
@@ -22,6 +22,9 @@ PART_LABEL = "istio-traffic-workshop/part"
 
 EXPORT_TO = "networking.istio.io/exportTo"
 """Annotation of a Service that limits which namespaces know it."""
+
+CLOSED: Final = (".",)
+"""``exportTo`` of rules and ServiceEntries that have none: their own namespace."""
 
 _EXPORTED = ("VirtualService", "DestinationRule", "ServiceEntry")
 
@@ -48,7 +51,7 @@ def added(raw: dict[str, Any], namespace: str, images: Images, version: tuple[in
     if kind in _EXPORTED:
         spec = made["spec"] = dict(made.get("spec") or {})
         if not spec.get("exportTo"):
-            spec["exportTo"] = ["."]
+            spec["exportTo"] = list(CLOSED)
     elif kind == "Service":
         annotations = dict(metadata.get("annotations") or {})
         annotations.setdefault(EXPORT_TO, ".")
@@ -71,7 +74,7 @@ def taken_away(raw: dict[str, Any], images: Images) -> dict[str, Any]:
             if container.get("image") in images.known and container.get("imagePullPolicy") == "IfNotPresent":
                 del container["imagePullPolicy"]
     spec = made.get("spec")
-    if kind in _EXPORTED and isinstance(spec, dict) and spec.get("exportTo") == ["."]:
+    if kind in _EXPORTED and isinstance(spec, dict) and spec.get("exportTo") == list(CLOSED):
         del spec["exportTo"]
     elif kind == "Service":
         annotations = made["metadata"].get("annotations") or {}

@@ -15,10 +15,12 @@ from labsupport.controlplane.registry.workloads import sanitize_locality
 from labsupport.engine.cluster.api.apierror import ApiError
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.api.istio import istio_of
+from labsupport.engine.cluster.objects.additions import CLOSED
 from labsupport.engine.cluster.objects.rollout import is_ready, workload_of
 from labsupport.engine.cluster.watch.pods import containers, has_proxy
 from labsupport.engine.cluster.watch.proxies import proxy_runs
-from labsupport.model import CLUSTER_SCOPED, Origin, Resource, parse
+from labsupport.model import Origin, Resource, parse
+from labsupport.model.kinds.index import exported, placed
 from labsupport.model.reading.documents import Document
 
 __all__ = ["NamespaceReader", "Seen", "is_gateway", "pod_info"]
@@ -94,14 +96,9 @@ class Seen:
         """
         known = {resource.name for resource in objects if resource.kind == "Service"}
         added = [service for service in self.services if service.name not in known]
-        return Registry([*added, *map(self._placed, objects)], self.pods, addresses=self.addresses, mesh=mesh)
-
-    def _placed(self, resource: Resource) -> Resource:
-        if resource.namespace or resource.kind in CLUSTER_SCOPED:
-            return resource
-        return resource.model_copy(
-            update={"metadata": resource.metadata.model_copy(update={"namespace": self.namespace})}
-        )
+        # As the engine applies them: rules of which none says for whom count in their own namespace alone.
+        applied = [exported(placed(resource, self.namespace), CLOSED) for resource in objects]
+        return Registry([*added, *applied], self.pods, addresses=self.addresses, mesh=mesh)
 
     def proxy(self, pod: PodInfo) -> Proxy:
         """The proxy of a pod."""

@@ -21,9 +21,9 @@ from labsupport.engine.embedded.api.tables import at
 from labsupport.engine.embedded.api.versions import Versions
 from labsupport.engine.embedded.api.view import written_content
 from labsupport.engine.embedded.pods.identity import uid
-from labsupport.engine.patching import placed
 from labsupport.errors import ConfigRejectedError, EngineError, LabError, ManifestError, WaitTimeoutError
 from labsupport.model import Resource
+from labsupport.model.kinds.index import placed
 from labsupport.records import Json, JsonObject, Ref
 
 __all__ = ["Asked", "Writer"]
