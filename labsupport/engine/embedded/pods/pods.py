@@ -308,6 +308,11 @@ class LivePod:
             return self.listener(number)
         return self.app_at(number, refusing)
 
+    @property
+    def _listens(self) -> tuple[int, ...] | None:
+        known = [app.planned.listens for app in self.apps]
+        return None if None in known or not known else tuple(port for ports in known for port in ports or ())
+
     def record(self) -> PodRecord:
         """What a learner sees of it."""
         return PodRecord(
@@ -321,6 +326,7 @@ class LivePod:
             last_words=self.last_words,
             image=self.image,
             concurrency=self.concurrency if self.envoy is not None else 0,
+            listens=self._listens,
         )
 
     async def stop(self, *, graceful: bool) -> None:
