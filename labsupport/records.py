@@ -138,6 +138,7 @@ class Pod:
         last_words: last line of the log of whatever crashed last; empty if nothing did.
         image: the image its program runs.
         concurrency: worker threads of its Envoy; 0 without one.
+        listens: ports on which its programs listen; None where nobody knows.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Pod:
     last_words: str = ""
     image: str = ""
     concurrency: int = 0
+    listens: tuple[int, ...] | None = None
 
     @property
     def version(self) -> str:

@@ -20,6 +20,8 @@ __all__ = [
     "PROXY",
     "PROXY_CONFIG",
     "PROXY_CONFIG_ANNOTATION",
+    "REVISION",
+    "REVISION_LABEL",
     "WORKLOADS",
     "add",
     "proxy_config",
@@ -43,6 +45,10 @@ PROXY_CONFIG: Mapping[str, Any] = {
 
 PROXY_CONFIG_ANNOTATION = "proxy.istio.io/config"
 """Of a pod: the configuration of its proxy, as YAML."""
+REVISION_LABEL = "istio.io/rev"
+"""Of a namespace or a pod: the control plane whose sidecars it gets."""
+REVISION = "default"
+"""What an installation of Istio without revisions, and the control plane of the embedded mesh, are called."""
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 """Kinds whose pods get the additions."""
 

@@ -9,7 +9,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from labsupport.engine.additions import PROXY, PROXY_CONFIG, proxy_config, variables, workers
+from labsupport.engine.additions import (
+    PROXY,
+    PROXY_CONFIG,
+    REVISION,
+    REVISION_LABEL,
+    proxy_config,
+    variables,
+    workers,
+)
 from labsupport.model import ConfigMap, Deployment, Resource, Secret
 from labsupport.model.kinds.pods import Container, PodSpec
 from labsupport.model.schema.syntax import is_digits
@@ -93,7 +101,10 @@ def injected(labels: Mapping[str, str], annotations: Mapping[str, str], namespac
     wish = labels.get(_INJECT, annotations.get(_INJECT, "")).lower()
     if wish in ("true", "false"):
         return wish == "true"
-    return namespace_labels.get("istio-injection") == "enabled"
+    if "istio-injection" in namespace_labels:
+        return namespace_labels["istio-injection"] == "enabled"
+    # The namespace's revision counts before the pod's own.
+    return namespace_labels.get(REVISION_LABEL, labels.get(REVISION_LABEL)) == REVISION
 
 
 def concurrency(annotations: Mapping[str, str]) -> int:

@@ -245,7 +245,6 @@ def _ended(
         missed = unreached(item, item.share, closes=True)
         text = f"{either(item.pods)} answers" if item.pods else ""
         outcomes.append(missed or PredictedOutcome("forwarded", item.share, text, pods=item.pods))
-    pods = list(dict.fromkeys(name for outcome in outcomes for name in outcome.pods))
     return draft.explanation(
         decision,
         outcomes,
@@ -254,5 +253,5 @@ def _ended(
         proxy=pod.name,
         kind=proxy_kind,
         destinations=destinations,
-        hops=[draft.caller, f"{pod.name} ({proxy_kind})", *draft.arrival(catalog, pods)],
+        hops=[draft.caller, f"{pod.name} ({proxy_kind})", *draft.arrival(catalog, outcomes, destinations)],
     )

@@ -79,7 +79,7 @@ def decided(
         client = replace(client, port=route.view.port)
     pairs = _destinations(catalog, client, table.service, route, request)
     outcomes = predict(route, request, pairs)
-    pods = list(dict.fromkeys(name for outcome in outcomes for name in outcome.pods))
+    destinations = [destination for destination, _ in pairs]
     return draft.explanation(
         _decision(route, table.service),
         outcomes,
@@ -89,10 +89,10 @@ def decided(
         ignored=unused,
         proxy=pod.name,
         kind=kind,
-        destinations=[destination for destination, _ in pairs],
+        destinations=destinations,
         mirrors=_mirrors(catalog, client, route),
         policies=draft.policies(route),
-        hops=[*way, *draft.arrival(catalog, pods)],
+        hops=[*way, *draft.arrival(catalog, outcomes, destinations)],
         forwards=bool(pairs),
     )
 

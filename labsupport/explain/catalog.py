@@ -76,6 +76,11 @@ class Catalog:
         general = [sidecar for sidecar in self._in(Sidecar, ROOT_NAMESPACE) if sidecar.spec.workload_selector is None]
         return general[0] if general else None
 
+    def _listening(self, pod: Pod) -> Pod:
+        """A pod; a Sidecar with ``ingress`` may take calls elsewhere than its program listens."""
+        sidecar = self.egress(pod.namespace, pod.labels) if pod.injected else None
+        return pod if sidecar is None or not sidecar.spec.ingress else replace(pod, listens=None)
+
     def _of(self, kind: type[R]) -> list[R]:
         return [resource for resource in self._objects if isinstance(resource, kind)]
 
@@ -95,7 +100,7 @@ class Catalog:
         listed: list[Service | ServiceEntry] = [*self._of(ServiceEntry), *self.kubernetes_services]
         for resource in listed:
             namespace = self.namespace_of(resource)
-            pods = [pod for pod in self.pods if pod.namespace == namespace]
+            pods = [self._listening(pod) for pod in self.pods if pod.namespace == namespace]
             entries = self._in(WorkloadEntry, namespace)
             if isinstance(resource, Service):
                 known = [known_service(resource, namespace, pods, self._in(Deployment, namespace), entries)]

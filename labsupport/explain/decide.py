@@ -9,7 +9,7 @@ from labsupport.errors import UsageError
 from labsupport.explain.byconnection import at_gateway_server, from_sidecar
 from labsupport.explain.byrequest import decided
 from labsupport.explain.catalog import Catalog
-from labsupport.explain.destinations import Client
+from labsupport.explain.destinations import Client, serving
 from labsupport.explain.draft import Draft
 from labsupport.explain.explanation import Explanation
 from labsupport.explain.gateway import find_gateway_pod, gateway_table, is_gateway, unbound
@@ -144,18 +144,23 @@ def _plain(draft: Draft, catalog: Catalog, target: Target, source: Pod | str) ->
         reason = f"there is no service {target.service}" + (f" with port {target.port}" if target.port else "")
         return draft.end(f"Unknown destination: {reason}.", "unknown_destination", reason)
     port = target.port or list(service.ports)[-1]
-    names = tuple(endpoint.name for endpoint in service.serving(port, {}))
+    endpoints = service.serving(port, {})
     why = "from outside no sidecar is on the way" if draft.caller == "outside" else f"{draft.caller} has no sidecar"
     decision = f"No rule applies: {why}. Each connection goes to one of the ready pods of {service.hostname}."
-    if not names:
+    if not endpoints:
         destination = RoutedTo(service.hostname, "", port, 1.0, problem="UH", reason="no pod is ready")
         # Where kube-proxy balances, the connection is refused; the embedded mesh's plain balancer answers 503.
         text = f"nobody answers: no pod of {service.hostname} is ready"
         outcome = PredictedOutcome("no_endpoints", 1.0, text, status=503)
         return draft.explanation(decision, [outcome], destinations=[destination], hops=[draft.caller])
-    destination = RoutedTo(service.hostname, "", port, 1.0, pods=names, authority=draft.request.authority)
+    reached = RoutedTo(service.hostname, "", port, 1.0, authority=draft.request.authority)
+    destination = serving(reached, endpoints)
     outcomes = predict(None, draft.request, [(destination, None)])
-    hops = [draft.caller, *draft.arrival(catalog, names)]
+    if destination.problem and not any(endpoint.injected for endpoint in endpoints):
+        # No proxy is on the way that could answer.
+        text = f"the connection is refused: {destination.reason}"
+        outcomes = [PredictedOutcome("refused", 1.0, text)]
+    hops = [draft.caller, *draft.arrival(catalog, outcomes, [destination])]
     return draft.explanation(decision, outcomes, destinations=[destination], hops=hops)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from labsupport.explain.catalog import Catalog, meant
-from labsupport.explain.known import KnownService, place_of
+from labsupport.explain.known import KnownEndpoint, KnownService, place_of
 from labsupport.explain.locality import left_to
+from labsupport.explain.outcomes import nobody_listens
 from labsupport.explain.records import Place, Policy, RoutedTo
 from labsupport.explain.scope import ProxyKnowledge
 from labsupport.explain.whose import rules_for
@@ -17,7 +18,7 @@ from labsupport.model.hosts import fqdn
 from labsupport.model.kinds.loadbalancer import LoadBalancerSettings
 from labsupport.model.kinds.trafficpolicy import PortTrafficPolicy, TrafficPolicy
 
-__all__ = ["Client", "reach", "resolve"]
+__all__ = ["Client", "reach", "resolve", "serving"]
 
 _BLOCKS = ("load_balancer", "connection_pool", "outlier_detection", "tls")
 _OTHERS = ("tunnel", "proxy_protocol", "retry_budget")
@@ -155,25 +156,36 @@ def reach(
     blocks = _blocks(rules, subset, port)
     policies = tuple(_policies(blocks))
     endpoints = service.serving(port, labels)
+    destination = RoutedTo(host, subset, port, share, policies=policies, place=place)
     passes = any(policy.name == "loadBalancer" and policy.text.startswith("PASSTHROUGH") for policy in policies)
     if passes or (service.resolution == "caller" and not client.gateway):
         # The proxy connects to the address that the caller has looked up, subset or not.
-        names = tuple(endpoint.name for endpoint in service.endpoints) or (host,)
-        return RoutedTo(host, subset, port, share, pods=names, policies=policies, place=place)
+        if service.endpoints:
+            return serving(destination, service.endpoints)
+        return replace(destination, pods=(host,))
     if not endpoints and service.resolution == "dns":
         reason = f"nothing of {host} can be looked up, so there is no cluster"
         return RoutedTo(host, subset, port, share, problem="NC", reason=reason, place=place)
     if not endpoints:
         reason = _empty(service, subset, labels, port)
-        return RoutedTo(host, subset, port, share, problem="UH", reason=reason, policies=policies, place=place)
+        return replace(destination, problem="UH", reason=reason)
     if service.kubernetes:
         balancer = blocks["load_balancer"][0] if "load_balancer" in blocks else None
         endpoints = left_to(client.labels, balancer if isinstance(balancer, LoadBalancerSettings) else None, endpoints)
     if not endpoints:
         reason = f"distribute leaves callers of this locality none of the places where pods of {host} run"
-        return RoutedTo(host, subset, port, share, problem="UH", reason=reason, policies=policies, place=place)
-    pods = tuple(endpoint.name for endpoint in endpoints)
-    return RoutedTo(host, subset, port, share, pods=pods, policies=policies, place=place)
+        return replace(destination, problem="UH", reason=reason)
+    return serving(destination, endpoints)
+
+
+def serving(destination: RoutedTo, endpoints: Sequence[KnownEndpoint]) -> RoutedTo:
+    """A destination with the endpoints that take its traffic, and what is wrong where nobody listens at any of them."""
+    port = destination.port
+    names = tuple(endpoint.name for endpoint in endpoints)
+    refusing = {endpoint.name: endpoint.refuses[port] for endpoint in endpoints if port in endpoint.refuses}
+    if len(refusing) < len(names):
+        return replace(destination, pods=names, refusing=refusing)
+    return replace(destination, pods=names, refusing=refusing, problem="UF", reason=nobody_listens(refusing))
 
 
 def _subset(rules: list[DestinationRule], name: str) -> tuple[DestinationRule, Subset, int] | None:

@@ -148,15 +148,18 @@ class Draft:
         return ""
 
     @staticmethod
-    def arrival(catalog: Catalog, pods: Sequence[str]) -> list[str]:
-        """The server's side of the way: its sidecar, if it has one, and its application."""
+    def arrival(catalog: Catalog, outcomes: Sequence[PredictedOutcome], destinations: Sequence[RoutedTo]) -> list[str]:
+        """The server's side of the way: its sidecar, if it has one, and its application, where that listens."""
+        answering = dict.fromkeys(name for outcome in outcomes for name in outcome.pods)
+        refused = any(outcome.kind == "refused" for outcome in outcomes)
+        refusing = dict.fromkeys(name for item in destinations for name in item.refusing) if refused else {}
+        pods = list(answering or refusing)
         if not pods:
             return []
         name = pods[0] if len(pods) == 1 else f"one of {len(pods)} pods"
         injected = [pod.injected for pod in catalog.pods if pod.name in pods]
-        if injected and all(injected):
-            return [f"{name} (sidecar)", f"{name} (application)"]
-        return [f"{name} (application)"]
+        sidecar = [f"{name} (sidecar)"] if injected and all(injected) else []
+        return [*sidecar, f"{name} (application)"] if answering else sidecar
 
     @staticmethod
     def policies(route: Candidate | None) -> tuple[Policy, ...]:

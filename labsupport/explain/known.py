@@ -31,12 +31,14 @@ class KnownEndpoint:
         labels: its labels.
         injected: whether it has a sidecar.
         ports: names of the service's ports that it serves; None for all of them.
+        refuses: ports of the service that lead to a port of the pod at which nobody listens, with that port.
     """
 
     name: str
     labels: Mapping[str, str]
     injected: bool = False
     ports: frozenset[str] | None = None
+    refuses: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +140,7 @@ def known_service(
     headless = spec.cluster_ip == "None"
     own = [pod for pod in pods if spec.selector and not alias and spec.selector.items() <= pod.labels.items()]
     taking = [pod for pod in own if pod.ready or spec.publish_not_ready_addresses]
-    endpoints = [
-        KnownEndpoint(pod.name, pod.labels, pod.injected, _named_ports(service, pod, deployments)) for pod in taking
-    ]
+    endpoints = [_endpoint(service, pod, deployments) for pod in taking]
     if spec.selector and not headless and not alias:
         endpoints += _addresses(entries, spec.selector)
     text = service.metadata.annotations.get(_EXPORT_TO, "")
@@ -177,8 +177,9 @@ def known_entry(
     endpoints: list[KnownEndpoint] | None = None
     if spec.workload_selector is not None:
         wanted = spec.workload_selector.labels
+        targets = {port.number: port.target_port or port.number for port in spec.ports}
         endpoints = [
-            KnownEndpoint(pod.name, pod.labels, pod.injected)
+            KnownEndpoint(pod.name, pod.labels, pod.injected, refuses=_refused(pod, targets))
             for pod in pods
             if pod.ready and wanted.items() <= pod.labels.items()
         ]
@@ -210,16 +211,23 @@ def _addresses(entries: Sequence[WorkloadEntry], labels: Mapping[str, str]) -> l
     ]
 
 
-def _named_ports(service: Service, pod: Pod, deployments: Sequence[Deployment]) -> frozenset[str] | None:
-    """Names of the Service's ports that a pod serves: a ``targetPort`` by name has to be one of its containers'."""
-    if not any(isinstance(port.target_port, str) for port in service.spec.ports):
-        return None
-    owner = next((deployment for deployment in deployments if deployment.name == pod.workload), None)
-    if owner is None:
-        return None
-    declared = {port.name for container in owner.spec.template.spec.containers for port in container.ports}
-    return frozenset(
-        port.name
-        for port in service.spec.ports
-        if not isinstance(port.target_port, str) or not port.target_port or port.target_port in declared
-    )
+def _endpoint(service: Service, pod: Pod, deployments: Sequence[Deployment]) -> KnownEndpoint:
+    """A pod behind a Service: a ``targetPort`` by name has to be one of its containers'."""
+    targets = {port.port: port.target_port or port.port for port in service.spec.ports}
+    named = any(isinstance(target, str) for target in targets.values())
+    owner = next((deployment for deployment in deployments if deployment.name == pod.workload), None) if named else None
+    containers = owner.spec.template.spec.containers if owner is not None else []
+    declared = {port.name: port.container_port for container in containers for port in container.ports}
+    numbers = {
+        port: target if isinstance(target, int) else declared[target]
+        for port, target in targets.items()
+        if isinstance(target, int) or target in declared
+    }
+    serves = frozenset(port.name for port in service.spec.ports if port.port in numbers) if owner is not None else None
+    return KnownEndpoint(pod.name, pod.labels, pod.injected, serves, _refused(pod, numbers))
+
+
+def _refused(pod: Pod, targets: Mapping[int, int]) -> Mapping[int, int]:
+    """Those ports of a service that lead to where nobody listens."""
+    listens = pod.listens
+    return {} if listens is None else {port: target for port, target in targets.items() if target not in listens}

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from labsupport import words
 from labsupport.explain.headers import allowed_origin, answer_headers, preflight_headers
 from labsupport.explain.matching import operator_of
-from labsupport.explain.records import PredictedOutcome, RoutedTo
+from labsupport.explain.records import OutcomeKind, PredictedOutcome, RoutedTo
 from labsupport.explain.regex import substitute
 from labsupport.explain.request import Request
 from labsupport.explain.rules import Candidate
 from labsupport.explain.words import percent_of
 from labsupport.model import CorsPolicy, HTTPRedirect, HTTPRoute, HTTPRouteDestination
 
-__all__ = ["https_redirect", "predict", "rewritten_path", "unreached"]
+__all__ = ["either", "https_redirect", "nobody_listens", "predict", "rewritten_path", "unreached"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_ENDINGS: Mapping[str, OutcomeKind] = {"NC": "no_cluster", "UH": "no_endpoints", "UF": "refused"}
 
 
 def predict(
@@ -130,10 +132,24 @@ def unreached(
     if not destination.problem:
         return None
     status = 0 if closes else missing if destination.problem == "NC" else 503
-    did = "closes the connection" if closes else f"answers {status}"
-    text = f"the proxy {did}: {destination.reason}"
-    kind = "no_cluster" if destination.problem == "NC" else "no_endpoints"
-    return PredictedOutcome(kind, share, text, status=status, flags=destination.problem)  # type: ignore[arg-type]
+    if destination.problem == "UF":
+        # Which proxy meets the refusal depends on whether the pod has one.
+        text = f"{'the connection is closed' if closes else 'the answer is 503'}: {destination.reason}"
+    else:
+        text = f"the proxy {'closes the connection' if closes else f'answers {status}'}: {destination.reason}"
+    kind = _ENDINGS[destination.problem]
+    return PredictedOutcome(kind, share, text, status=status, flags=destination.problem)
+
+
+def nobody_listens(refusing: Mapping[str, int]) -> str:
+    """Where nobody listens, in words.
+
+    Args:
+        refusing: names of pods, with the port.
+    """
+    ports = words.join(sorted({str(port) for port in refusing.values()}))
+    pods = words.join(list(refusing)) if len(refusing) <= 3 else f"these {len(refusing)} pods"
+    return f"nobody listens on port {ports} of {pods}"
 
 
 def _reached(
@@ -150,8 +166,14 @@ def _reached(
     if missed is not None:
         return missed
     headers = answer_headers(rule, written, request) if rule is not None else {}
-    text = f"{either(destination.pods)} answers"
+    text = _answers(destination)
     return PredictedOutcome("forwarded", share, text, pods=destination.pods, headers=headers)
+
+
+def _answers(destination: RoutedTo) -> str:
+    listening = [pod for pod in destination.pods if pod not in destination.refusing]
+    failing = f", or 503 UF: {nobody_listens(destination.refusing)}" if destination.refusing else ""
+    return f"{either(listening)} answers{failing}"
 
 
 def either(pods: Sequence[str]) -> str:

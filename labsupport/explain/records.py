@@ -33,6 +33,7 @@ OutcomeKind = Literal[
     "no_route",
     "no_cluster",
     "no_endpoints",
+    "refused",
     "unknown_destination",
     "connection",
 ]
@@ -178,13 +179,14 @@ class RoutedTo:
         port: service port.
         share: of the requests, 0 to 1.
         pods: names of the pods (or addresses of endpoints) behind it that take traffic.
-        problem: ``""``, ``NC`` (no such cluster) or ``UH`` (no endpoint).
+        problem: ``""``, ``NC`` (no such cluster), ``UH`` (no endpoint) or ``UF`` (nobody listens at any of them).
         reason: the problem in words.
         policies: of the DestinationRule that applies.
         place: where the destination was written; None for a service without rules.
         authority: the host that the application there sees; empty for connections that are not HTTP.
         headers: request headers that rules change on the way there, by lower-case name: the value that the application
             sees, or None if it does not see the header. Left out is what only the proxy can tell (``%...%``).
+        refusing: those of the pods at which nobody listens on the port that is called, with this port.
     """
 
     host: str
@@ -192,12 +194,13 @@ class RoutedTo:
     port: int
     share: float
     pods: tuple[str, ...] = ()
-    problem: Literal["", "NC", "UH"] = ""
+    problem: Literal["", "NC", "UH", "UF"] = ""
     reason: str = ""
     policies: tuple[Policy, ...] = ()
     place: Place | None = None
     authority: str = ""
     headers: Mapping[str, str | None] = field(default_factory=dict)
+    refusing: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def cluster(self) -> str:

@@ -29,10 +29,11 @@ def advised(result: ApplyResult, resources: Iterable[Resource], analysis: Iterab
 def _changed(result: ApplyResult) -> Iterator[str]:
     for change in result.changes:
         if change.ref.kind == "ConfigMap" and change.action == "changed":
-            # Kubernetes reads variables from it when a container starts.
+            # Kubernetes reads variables from it when a container starts, and writes files of volumes anew.
             yield (
-                f"{change.ref}: running pods keep their former values; pods that start from now on get the new ones "
-                "(scale their Deployment to 0 and back, or change its template)"
+                f"{change.ref}: variables of running pods keep their former values, as do files mounted by subPath; "
+                "other files that are mounted follow, on a cluster within a minute or two. Pods that start from now "
+                "on get all of it (scale their Deployment to 0 and back, or change its template)"
             )
 
 

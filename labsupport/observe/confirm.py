@@ -9,6 +9,7 @@ from labsupport import words
 from labsupport.engine.protocol import Engine
 from labsupport.errors import NotFoundError
 from labsupport.explain import Explanation, explain
+from labsupport.explain.outcomes import nobody_listens
 from labsupport.observe.policed import broken, policed
 from labsupport.observe.tables import AccessLog
 from labsupport.records import AccessRecord, Pod, Response, TrafficSpec
@@ -126,10 +127,11 @@ def _by_connection(explanation: Explanation, response: Response) -> tuple[bool |
     if response.body.startswith("HTTP/1.1 400"):
         # A server that is reached says so, too, of what is no request to it.
         refused = any(outcome.status == 400 for outcome in explanation.outcomes)
-        return refused or (None if could else False), "what answered speaks HTTP, and said 400"
+        reached = could or any(destination.refusing for destination in explanation.destinations)
+        return refused or (None if reached else False), "what answered speaks HTTP, and said 400"
     if response.outcome == "connection":
         # A server that does not speak what the client does closes it, too.
-        closed = ("no_cluster", "no_endpoints", "connection", "unknown_destination")
+        closed = ("no_cluster", "no_endpoints", "refused", "connection", "unknown_destination")
         closes = any(outcome.kind in closed for outcome in explanation.outcomes)
         return (True if closes else None), "the connection was closed without an answer"
     pods = [hop.pod for hop in response.path[:1] if hop.pod]
@@ -146,18 +148,32 @@ def _by_proxy(explanation: Explanation, record: AccessRecord) -> tuple[bool | No
     flags = f" {record.flags}" if record.flags else ""
     if reason := policed(explanation, record):
         return True, f"{record.pod} answered {record.status}{flags} itself, because {reason}"
+    if reason := _refused(explanation, record):
+        return True, f"{record.pod} wrote {record.status}{flags}: {reason}"
     if broken(record):
         to = f" to {record.upstream_pod}" if record.upstream_pod else ""
         return None, f"{record.pod} wrote {record.status}{flags}: the connection{to} broke"
     if record.upstream_pod and record.cluster:
         seen = f"{record.pod} sent it to {record.upstream_pod} through cluster {record.cluster}, status {record.status}"
         agrees = any(
-            destination.cluster == record.cluster and record.upstream_pod in destination.pods
+            destination.cluster == record.cluster
+            and record.upstream_pod in destination.pods
+            and record.upstream_pod not in destination.refusing
             for destination in explanation.destinations
         )
         return agrees, seen
     seen = f"{record.pod} answered {record.status}{flags} itself"
     return any(_same(outcome.status, outcome.flags, record) for outcome in explanation.outcomes), seen
+
+
+def _refused(explanation: Explanation, record: AccessRecord) -> str:
+    """Where nobody listens, if this is what a request met: its proxy says so, or that of the pod has answered."""
+    refused = "UF" in record.flags.split(",")
+    for destination in explanation.destinations:
+        met = destination.cluster == record.cluster and (refused or record.upstream_pod in destination.refusing)
+        if met and destination.refusing and record.status == 503:
+            return nobody_listens(destination.refusing)
+    return ""
 
 
 def _same(status: int, flags: str, record: AccessRecord) -> bool:
@@ -184,7 +200,9 @@ def _by_client(explanation: Explanation, response: Response) -> tuple[bool | Non
     if response.outcome == "timeout":
         return None, "the client gave up before there was an answer"
     if response.outcome in ("connection", "unknown_destination"):
-        wanted = response.outcome in kinds or (response.outcome == "connection" and "no_endpoints" in kinds)
+        wanted = response.outcome in kinds or (
+            response.outcome == "connection" and bool(kinds & {"no_endpoints", "refused"})
+        )
         met = "a refused or closed connection" if response.outcome == "connection" else "an unknown host"
         return wanted, f"the client met {met}"
     if response.path:

@@ -100,3 +100,20 @@ def test_a_rewrite_shows_the_path_that_the_application_gets(mesh: Mesh) -> None:
     explained, _ = told(mesh, f"{WEB}/api/name")
     assert explained.explanation.upstream_path == "//name"
     assert "The application gets the path //name (two slashes" in repr(explained)
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("labels", [{"app": "web", "version": "v2"}, {"app": "bare"}], ids=["sidecar", "bare"])
+def test_a_port_at_which_nobody_listens_is_an_expected_end(mesh: Mesh, labels: Json) -> None:
+    ports = [{"name": "http", "port": 80, "targetPort": 8081}]
+    spec: Json = {"selector": labels, "ports": ports, "type": "NodePort"}
+    mesh.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "deaf"}, "spec": spec})
+    for url, source in (("http://deaf/", "client"), ("http://deaf/", "bare"), ("nodeport:deaf/", "outside")):
+        explained = mesh.lab.explain(url, source=source)
+        (outcome,) = explained.explanation.outcomes
+        assert outcome.kind == "refused" and "nobody listens on port 8081 of " in outcome.text, url
+        if source != "bare":
+            # Pods that run no load client are explained, but send nothing.
+            assert explained.agrees is True, explained.findings
+    (only,) = mesh.lab.send("http://deaf/", source="client")
+    assert only.status == 503

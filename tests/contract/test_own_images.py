@@ -80,7 +80,8 @@ def create_app(env):
     root = Path(env.get("FILES_ROOT", "/"))
 
     async def files(request: Request):
-        names = ("etc/app/greeting", "etc/keys/tls.key", "etc/only", "tmp/mine")
+        app = [f"etc/app/{file.name}" for file in (root / "etc/app").iterdir()]
+        names = (*app, "etc/keys/tls.key", "etc/only", "tmp/mine")
         (root / "tmp/mine").write_text(env["POD_NAME"])
         return service.json({name: (root / name).read_text() for name in names})
 
@@ -108,7 +109,7 @@ MOUNTS = (
 )
 
 
-def test_a_program_reads_the_files_of_its_pods_volumes_as_they_were_when_it_started(tmp_path: Path) -> None:
+def test_a_program_reads_the_files_of_its_pods_volumes_which_follow_their_objects(tmp_path: Path) -> None:
     with EmbeddedEngine(images=write(tmp_path, READER, "reader")) as engine:
         mesh = Mesh(engine)
         text = deployment("web-safe", "safe", image="reader").replace("env: [],", MOUNTS) + VOLUMES
@@ -116,12 +117,17 @@ def test_a_program_reads_the_files_of_its_pods_volumes_as_they_were_when_it_star
             mesh.apply(SERVICE, "apps/client", text)
         mesh.apply(SERVICE, FILES, "apps/client", text)
         (pod,) = [pod.name for pod in engine.pods() if pod.workload == "web-safe"]
-        expected = {"etc/app/greeting": "hello", "etc/keys/tls.key": "secret", "etc/only": "only", "tmp/mine": pod}
+        greeting = {"etc/app/greeting": "hello", "etc/app/other": "only"}
+        expected = {**greeting, "etc/keys/tls.key": "secret", "etc/only": "only", "tmp/mine": pod}
 
         def seen() -> dict[str, str]:
             (response,) = mesh.send(URL, 1, keep_body=True)
             return {name: value for name, value in json.loads(response.body).items() if "/" in name}
 
         assert seen() == expected
-        mesh.apply(FILES.replace("hello", "changed"))
-        assert seen() == expected
+        mesh.apply(FILES.replace("hello", "changed").replace("other: only", "other: anew, more: new"))
+        # What is mounted by subPath stays, as on a cluster.
+        changed = {"etc/app/greeting": "changed", "etc/app/other": "anew", "etc/app/more": "new"}
+        assert seen() == {**expected, **changed}
+        mesh.apply(FILES.replace("secret}", "renewed}"))
+        assert seen() == {**expected, "etc/keys/tls.key": "renewed"}

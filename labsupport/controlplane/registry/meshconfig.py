@@ -18,7 +18,7 @@ from labsupport.model.schema.base import Origin, Resource
 from labsupport.model.schema.protojson import DecodeError, decode
 from labsupport.records import JsonObject
 
-__all__ = ["DEFAULT_MESH_CONFIG", "MeshConfig", "read_mesh_config", "unread_fields"]
+__all__ = ["DEFAULT_MESH_CONFIG", "MeshConfig", "read_mesh_config", "unread_fields", "written_fields"]
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,14 @@ DEFAULT_MESH_CONFIG = MeshConfig()
 _DYNAMIC = "ALLOW_ANY_DYNAMIC_DNS"
 
 
+def written_fields(resource: Resource) -> JsonObject:
+    """The fields of the mesh configuration that an object sets; none, if it is another object."""
+    return _load(_text((resource,)))
+
+
 def unread_fields(resource: Resource) -> list[str]:
     """Names of the fields that a ConfigMap with the mesh configuration sets and that play no part here."""
-    written = _load(_text((resource,)))
+    written = written_fields(resource)
     unread = set(written) - {str(field.alias) for field in MeshFields.model_fields.values()}
     policy = written.get("outboundTrafficPolicy")
     if isinstance(policy, dict) and policy.get("mode") == _DYNAMIC:

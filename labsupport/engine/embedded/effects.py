@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from labsupport.engine.additions import PROXY
-from labsupport.model import ConfigMap, Resource, Sidecar
+from labsupport import words
+from labsupport.controlplane.registry.meshconfig import written_fields
+from labsupport.engine.additions import PROXY, PROXY_CONFIG_ANNOTATION, REVISION, REVISION_LABEL
+from labsupport.model import Deployment, Resource, Sidecar
 from labsupport.model.kinds.gateway import Port, Server
 from labsupport.model.kinds.gatewayapi.httproute import CookieConfig, HTTPRouteSpec, SessionPersistence
 from labsupport.model.kinds.gatewayapi.shared import ParentReference
@@ -17,7 +20,7 @@ from labsupport.model.kinds.virtualservice import L4MatchAttributes
 from labsupport.model.schema.base import Schema
 from labsupport.records import Json
 
-__all__ = ["HONOURED", "PASSED_OVER", "REFUSED", "passed_over", "stay_here", "without_effect"]
+__all__ = ["HONOURED", "MARKS", "PASSED_OVER", "REFUSED", "mesh_wide", "passed_over", "without_effect"]
 
 _SOURCES = {
     "configMap": ("defaultMode", "items", "name", "optional"),
@@ -95,21 +98,47 @@ PASSED_OVER: Final[Mapping[type[Schema], tuple[str, ...]]] = {
 }
 """Fields from which istiod makes nothing, on a cluster too: of Istio's kinds in a mesh of one network, of HTTPRoutes
 that are bound to a Service."""
+POD = "Pod"
+MARKS: Final[Mapping[str, tuple[str, ...]]] = {
+    POD: (
+        "sidecar.istio.io/inject", PROXY_CONFIG_ANNOTATION, "service.istio.io/canonical-name",
+        "service.istio.io/canonical-revision", "service.istio.io/workload-name", "topology.istio.io/locality",
+        # Refused by name.
+        "traffic.sidecar.istio.io/includeOutboundPorts",
+    ),
+    "Namespace": ("networking.istio.io/traffic-distribution",),
+    "Service": (
+        "istio.io/persistent-session", "networking.istio.io/exportTo", "networking.istio.io/traffic-distribution",
+    ),
+    "ServiceEntry": (
+        "istio.io/connect-strategy", "istio.io/persistent-session", "networking.istio.io/traffic-distribution",
+    ),
+    "WorkloadEntry": ("proxy.istio.io/health-checks-enabled", "topology.istio.io/locality"),
+}  # fmt: skip
+"""By kind: labels and annotations of Istio's own that have their effect here, where it is another one than on all."""
+_OF_ISTIO = re.compile(r"(?:[a-z0-9-]+\.)*istio\.io/")
+_OUTBOUND = "outboundTrafficPolicy"
 _HARMLESS: Final[Mapping[str, Json]] = {"sessionAffinity": "None", "restartPolicy": "Always"}
 
 
-def stay_here(resource: Resource) -> Iterator[str]:
-    """What is told of an object that lets unknown hosts through, which nothing here does.
+def mesh_wide(resource: Resource) -> Iterator[str]:
+    """What is told of an object that means the whole mesh: nothing here lets unknown hosts through, for one.
 
     Args:
         resource: an object that is not refused.
     """
     policy = resource.spec.outbound_traffic_policy if isinstance(resource, Sidecar) else None
-    mesh = resource.data.get("mesh", "") if isinstance(resource, ConfigMap) and resource.name == "istio" else ""
-    if (policy is not None and policy.mode != "REGISTRY_ONLY") or "ALLOW_ANY" in mesh:
+    mesh = written_fields(resource)
+    of_mesh = mesh.pop(_OUTBOUND, None)
+    if (policy is not None and policy.mode != "REGISTRY_ONLY") or "ALLOW_ANY" in str(of_mesh):
         yield (
             f"{resource.kind}/{resource.name}: outboundTrafficPolicy lets nothing out of this machine; "
             "hosts that nobody knows are answered with 502"
+        )
+    if mesh:
+        yield (
+            f"ConfigMap/{resource.name}: nobody reads the mesh configuration here, so that {words.join(sorted(mesh))} "
+            f"{'has' if len(mesh) == 1 else 'have'} no effect; the mesh has Istio's defaults, and rules change them"
         )
 
 
@@ -123,6 +152,23 @@ def without_effect(resource: Resource) -> Iterator[str]:
         yield from passed_over(resource.kind, resource.raw or resource.model_dump(by_alias=True, exclude_unset=True))
     else:
         yield from _passed_over(resource)
+    yield from _marks(resource.kind, resource.metadata.labels, "label")
+    yield from _marks(resource.kind, resource.metadata.annotations, "annotation")
+    if isinstance(resource, Deployment):
+        template = resource.spec.template.metadata
+        yield from _marks(POD, template.labels, "label")
+        yield from _marks(POD, template.annotations, "annotation")
+
+
+def _marks(kind: str, marks: Mapping[str, str], what: str) -> Iterator[str]:
+    """Name Istio's own labels or annotations without an effect."""
+    for key, value in marks.items():
+        if not _OF_ISTIO.match(key) or key in MARKS.get(kind, ()):
+            continue
+        if key != REVISION_LABEL:
+            yield f"the {what} {key}"
+        elif value != REVISION:
+            yield f"the {what} {key}: {value} (the control plane here is {REVISION})"
 
 
 def passed_over(kind: str, raw: Json) -> Iterator[str]:

@@ -319,7 +319,7 @@ def notes(objects: Sequence[Resource], images: Programs, told: set[str]) -> list
     played: dict[str, None] = {}
     for resource in objects:
         texts |= dict.fromkeys(field for field in effects.without_effect(resource) if field not in told)
-        played |= dict.fromkeys(effects.stay_here(resource))
+        played |= dict.fromkeys(effects.mesh_wide(resource))
         if isinstance(resource, Deployment):
             played |= dict.fromkeys(demands.notes(resource, images))
     services = [resource for resource in objects if isinstance(resource, Service)]

@@ -241,6 +241,8 @@ class Supervisor:
             await asyncio.gather(*waits)
             if not kinds <= set(RULES):
                 await self._built_in.plain_ready()
+            if kinds & {"ConfigMap", "Secret"}:
+                self._workloads.follow_files()
             if kinds & set(CREDENTIALS):
                 notes += await self._uncertified(deadline)
         except (ConfigRejectedError, ManifestError, StorageError, MissingReference, ValueError) as error:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from labsupport.controlplane.encode import ORDER
 from labsupport.controlplane.proxies import PodInfo
@@ -175,6 +176,15 @@ class Workloads:
             self._control.touch()
             await self._control.publish(timeout_s=30.0)
 
+    def follow_files(self) -> None:
+        """Let the files of running pods be what their ConfigMaps and Secrets are now.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        for pod in self._living():
+            pod.follow_files(self._control.objects)
+
     def _create(self, deployment: Deployment, plan: PodTemplate) -> LivePod:
         name = f"{plan.workload}-{plan.digest}-{pod_suffix()}"
         while (self._place.folder / name).exists():
@@ -219,7 +229,7 @@ class Workloads:
             proxy=f"http://127.0.0.1:{port}" if port else "",
         )
         if deployment.spec.template.spec.volumes:
-            pod.make_files(volume_files(deployment, self._control.objects, pod=fields, labels=labels))
+            pod.make_files(partial(volume_files, deployment, pod=fields, labels=labels), self._control.objects)
         self._control.pods[name] = pod
         return pod
 

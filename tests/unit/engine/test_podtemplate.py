@@ -51,6 +51,10 @@ def variables(made: Deployment, objects: Sequence[Resource], **given: Mapping[st
         ({"sidecar.istio.io/inject": "true"}, {}, {}, True),
         ({}, {"sidecar.istio.io/inject": "true"}, {}, True),
         ({"sidecar.istio.io/inject": "false"}, {"sidecar.istio.io/inject": "true"}, {}, False),
+        ({}, {}, {"istio.io/rev": "default"}, True),
+        ({"istio.io/rev": "default"}, {}, {}, True),
+        ({"istio.io/rev": "default"}, {}, {"istio.io/rev": "canary"}, False),
+        ({}, {}, {"istio.io/rev": "default", "istio-injection": "disabled"}, False),
     ],
 )
 def test_injection_follows_label_annotation_and_namespace(

@@ -369,3 +369,56 @@ def test_an_explanation_reads_as_text() -> None:
         "Outcome: reviews-v3-a answers",
     ):
         assert line in text
+
+
+DEAF = """
+    apiVersion: v1
+    kind: Service
+    metadata: {name: deaf}
+    spec: {selector: {app: ratings}, ports: [{name: http, port: 80, targetPort: 8081}]}
+"""
+
+
+def listening(*ports: int, **changes: object) -> Explanation:
+    several = [pod("ratings", listens=(port,), name=f"ratings-{port}", **changes) for port in ports]
+    return ask(DEAF, url="http://deaf/", pods=[CLIENT, *several])
+
+
+def test_a_target_port_at_which_nobody_listens_is_told() -> None:
+    seen = listening(5000)
+    (destination,), (outcome,) = seen.destinations, seen.outcomes
+    assert (destination.problem, destination.pods) == ("UF", ("ratings-5000",))
+    assert (outcome.kind, outcome.status, outcome.flags, outcome.pods) == ("refused", 503, "UF", ())
+    assert outcome.text == "the answer is 503: nobody listens on port 8081 of ratings-5000"
+    assert seen.hops[-1] == "ratings-5000 (sidecar)"
+    assert "503 UF: nobody listens on port 8081" in repr(seen)
+
+
+def test_where_some_pods_listen_those_answer() -> None:
+    seen = listening(5000, 8081)
+    (outcome,) = seen.outcomes
+    assert (seen.destinations[0].problem, outcome.kind) == ("", "forwarded")
+    assert outcome.text == "ratings-8081 answers, or 503 UF: nobody listens on port 8081 of ratings-5000"
+    assert "UF" not in repr(listening(8081))
+
+
+def test_what_listens_where_is_not_told_where_nobody_knows_it() -> None:
+    assert ask(DEAF, url="http://deaf/").outcomes[0].kind == "forwarded"
+    sidecar = """
+        apiVersion: networking.istio.io/v1
+        kind: Sidecar
+        metadata: {name: ratings}
+        spec:
+          workloadSelector: {labels: {app: ratings}}
+          ingress: [{port: {number: 8081, protocol: HTTP, name: http}, defaultEndpoint: "127.0.0.1:5000"}]
+    """
+    pods = [CLIENT, pod("ratings", listens=(5000,))]
+    assert ask(DEAF, sidecar, url="http://deaf/", pods=pods).outcomes[0].kind == "forwarded"
+
+
+def test_a_connection_to_where_nobody_listens_is_refused_if_no_proxy_is_on_the_way() -> None:
+    pods = [pod("ratings", listens=(5000,), injected=False)]
+    seen = ask(DEAF, url="http://deaf/", pods=pods, source=pod("plain", injected=False))
+    assert [(outcome.kind, outcome.status) for outcome in seen.outcomes] == [("refused", 0)]
+    assert seen.outcomes[0].text.startswith("the connection is refused: nobody listens")
+    assert seen.hops == ("plain-v1-a",)

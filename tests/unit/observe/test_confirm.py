@@ -189,3 +189,18 @@ def test_pods_that_changed_meanwhile_make_no_explanation_wrong(
     seen = confirm.explained(engine, TrafficSpec("gateway:/", count=1))
     assert seen.agrees is agrees
     assert ("meanwhile web-safe-1 ended" in repr(seen)) is (agrees is None)
+
+
+@pytest.mark.parametrize(
+    ("status", "flags", "upstream", "agrees"),
+    [(503, "URX,UF", "", True), (503, "", "web-safe-1", True), (200, "", "web-safe-1", False)],
+    ids=["refused", "refused behind its sidecar", "answered"],
+)
+def test_where_nobody_listens_a_refusal_is_as_explained(status: int, flags: str, upstream: str, agrees: bool) -> None:
+    deaf = replace(TO_SAFE, problem="UF", refusing={"web-safe-1": 8081})
+    refused = PredictedOutcome("refused", 1.0, "the answer is 503", status=503, flags="UF")
+    explanation = replace(BASE, destinations=(deaf,), outcomes=(refused,))
+    record = replace(RECORD, status=status, flags=flags, upstream_pod=upstream)
+    explained = compare(explanation, replace(OK, status=status), [record])
+    assert explained.agrees is agrees
+    assert ("nobody listens on port 8081 of web-safe-1: as explained" in explained.findings[0]) is agrees

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,18 +68,19 @@ class App:
         """Whether it is the load client."""
         return self.planned.program == CLIENT
 
-    def mount(self, volumes: Path, root: Path) -> None:
+    def mount(self, volumes: Path, root: Path, *, following: Collection[str] = ()) -> None:
         """Give it the files of its pod's volumes.
 
         Args:
             volumes: the folder of the volumes.
             root: the folder that is to stand for its container's root; it is made.
+            following: volumes whose files follow the objects that they are from.
 
         Raises:
             StorageError: it cannot be made.
         """
         if self.planned.mounts:
-            mount(root, volumes, self.planned.mounts)
+            mount(root, volumes, self.planned.mounts, following=following)
             self._files = {FILES_ROOT: str(root.resolve())}
 
     def start(self) -> None:

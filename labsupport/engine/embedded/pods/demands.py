@@ -29,8 +29,6 @@ _HARMLESS = (
     "curl", "echo", "getent", "mysqladmin", "nc", "nslookup", "pg_isready", "ping", "redis-cli", "set", "sleep", "true",
     "wget",
 )  # fmt: skip
-_OF_SIDECARS = ("sidecar.istio.io/", "traffic.sidecar.istio.io/", "inject.istio.io/", "proxy.istio.io/")
-_HONOURED_ANNOTATIONS = ("sidecar.istio.io/inject", PROXY_CONFIG_ANNOTATION)
 # What istioctl kube-inject writes; no connection is captured by such rules here.
 _ISTIOS_OWN = ("istio-init", "istio-validation", "istio-proxy")
 
@@ -141,9 +139,6 @@ def notes(deployment: Deployment, images: Programs) -> Iterator[str]:
                 f"volumeMounts of Deployment/{deployment.name}: the program {program} reads no files; one that does "
                 f"finds them below the folder {FILES_ROOT} of its environment"
             )
-    for key in deployment.spec.template.metadata.annotations:
-        if key.startswith(_OF_SIDECARS) and key not in _HONOURED_ANNOTATIONS:
-            yield f"no effect on the embedded mesh: the annotation {key}"
     fields = set(proxy_config(deployment.spec.template.metadata.annotations) or ()) - set(PROXY_CONFIG)
     if fields:
         yield f"no effect on the embedded mesh: {', '.join(sorted(fields))} in {PROXY_CONFIG_ANNOTATION}"

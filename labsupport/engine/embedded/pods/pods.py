@@ -6,21 +6,23 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.envoy import admin, binary
 from labsupport.engine.embedded.pods.apps import App, Planned
-from labsupport.engine.embedded.pods.mounting import write_volumes
+from labsupport.engine.embedded.pods.mounting import Volumes, write_volumes
 from labsupport.engine.embedded.pods.probes import listening
 from labsupport.engine.embedded.pods.workplace import Workplace, log_name
 from labsupport.engine.embedded.processes import ports, rundir
 from labsupport.engine.embedded.processes.keeper import Keeper
 from labsupport.engine.embedded.processes.spawner_client import Process
-from labsupport.engine.podfiles import VolumeFile
+from labsupport.engine.podfiles import UnfitFile
+from labsupport.engine.podtemplate import MissingReference
 from labsupport.errors import StorageError
+from labsupport.model import Resource
 from labsupport.records import Pod as PodRecord
 
 __all__ = ["Addresses", "EnvoyUnit", "LivePod", "pod_suffix"]
@@ -201,6 +203,8 @@ class LivePod:
             for index, planned in enumerate(programs)
         ]
         self.envoy: EnvoyUnit | None = None
+        self._made_of: Callable[[Sequence[Resource]], Volumes] | None = None
+        self._volumes: Volumes = {}
         addresses.add(self)
         for app in self.apps:
             addresses.own(app.port.number, info.name, sidecar=False)
@@ -220,15 +224,37 @@ class LivePod:
         for app in self.apps:
             app.start()
 
-    def make_files(self, volumes: Mapping[str, Mapping[str, VolumeFile]]) -> None:
+    def make_files(self, made: Callable[[Sequence[Resource]], Volumes], objects: Sequence[Resource]) -> None:
         """Write the files of its volumes, before it is started.
+
+        Args:
+            made: makes them of the objects.
+            objects: the desired state.
 
         Raises:
             StorageError: they cannot be written.
         """
-        write_volumes(self.folder / "volumes", volumes)
+        self._made_of, self._volumes = made, made(objects)
+        write_volumes(self.folder / "volumes", self._volumes)
+        following = [name for name, files in self._volumes.items() if files]
         for index, app in enumerate(self.apps):
-            app.mount(self.folder / "volumes", self.folder / f"root-{index}")
+            app.mount(self.folder / "volumes", self.folder / f"root-{index}", following=following)
+
+    def follow_files(self, objects: Sequence[Resource]) -> None:
+        """Let the files of its volumes be what the objects are now; as a kubelet, it keeps what cannot be made anew.
+
+        Args:
+            objects: the desired state.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        if self._made_of is None:
+            return
+        with contextlib.suppress(MissingReference, UnfitFile):
+            volumes = self._made_of(objects)
+            write_volumes(self.folder / "volumes", volumes, former=self._volumes)
+            self._volumes = volumes
 
     @property
     def image(self) -> str:
@@ -308,6 +334,11 @@ class LivePod:
             return self.listener(number)
         return self.app_at(number, refusing)
 
+    @property
+    def _listens(self) -> tuple[int, ...] | None:
+        known = [app.planned.listens for app in self.apps]
+        return None if None in known or not known else tuple(port for ports in known for port in ports or ())
+
     def record(self) -> PodRecord:
         """What a learner sees of it."""
         return PodRecord(
@@ -321,6 +352,7 @@ class LivePod:
             last_words=self.last_words,
             image=self.image,
             concurrency=self.concurrency if self.envoy is not None else 0,
+            listens=self._listens,
         )
 
     async def stop(self, *, graceful: bool) -> None:

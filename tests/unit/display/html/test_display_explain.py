@@ -94,3 +94,11 @@ def test_a_long_sentence_is_broken_and_ends_with_one_full_stop():
     assert decision in drawn.summary and ".. " not in drawn.summary and ".svc. It leads to: " in drawn.summary
     words = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", drawn.body))
     assert decision in words and "…" not in words
+
+
+def test_a_destination_where_nobody_listens_is_drawn_as_a_failure():
+    reason = "nobody listens on port 8081 of web-1"
+    deaf = RoutedTo("web.default", "", 80, 1.0, ("web-1",), problem="UF", reason=reason, refusing={"web-1": 8081})
+    shown = told([rule(0, "chosen")], destinations=(deaf,))
+    assert "✗ 503 UF" in Page(way_html(shown)).text
+    assert f"UF: {reason}" in Page(explanation_html(shown)).text

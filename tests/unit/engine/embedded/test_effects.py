@@ -97,6 +97,21 @@ SIDECAR = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: s
             "data: {mesh: 'outboundTrafficPolicy: {mode: ALLOW_ANY}'}\n",
             "ConfigMap/istio: outboundTrafficPolicy lets nothing out",
         ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n"
+            "data: {mesh: 'connectTimeout: 3s'}\n",
+            "ConfigMap/istio: nobody reads the mesh configuration here, so that connectTimeout has no effect",
+        ),
+        (
+            "apiVersion: v1\nkind: Namespace\n"
+            "metadata: {name: shop, labels: {istio.io/dataplane-mode: ambient, istio.io/rev: canary}}\n",
+            "no effect on the embedded mesh: the label istio.io/dataplane-mode, the label istio.io/rev: canary (the",
+        ),
+        (
+            "apiVersion: v1\nkind: Service\nmetadata: {name: s, labels: {istio.io/use-waypoint: w}, "
+            "annotations: {networking.istio.io/exportTo: '*'}}\nspec: {ports: [{port: 80}]}\n",
+            "no effect on the embedded mesh: the label istio.io/use-waypoint",
+        ),
     ],
 )
 def test_what_has_no_effect_is_told_by_name(text: str, words: str) -> None:
@@ -125,3 +140,10 @@ def test_what_is_written_as_it_is_by_default_needs_no_word() -> None:
     objects = {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "s"}}
     spec = {"sessionAffinity": "None", "externalIPs": [], "ports": [{"port": 80}]}
     assert notes(parse(of_data({**objects, "spec": spec}, file="a")), find_programs(None), set()) == []
+
+
+def test_what_has_its_effect_is_not_told() -> None:
+    assert told("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {istio.io/rev: default}}\n") == []
+    assert told(SIDECAR % "{mode: REGISTRY_ONLY}") == []
+    other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: shop}\ndata: {mesh: 'a: b'}\n"
+    assert told(other) == []

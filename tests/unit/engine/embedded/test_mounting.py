@@ -36,6 +36,21 @@ def test_a_mount_may_lie_inside_another_whatever_their_order(tmp_path: Path) -> 
     assert (root / "opt/x/conf/a.conf").read_text() == (root / "opt/x/conf/deep/a.conf").read_text() == "text"
 
 
+def test_changed_files_are_written_anew_and_what_was_mounted_as_a_part_stays(tmp_path: Path) -> None:
+    before = {"config": {"a": VolumeFile(b"1", 0o644), "b": VolumeFile(b"1", 0o644)}, "empty": {}}
+    after = {"config": {"a": VolumeFile(b"2", 0o644), "c/d": VolumeFile(b"3", 0o644)}, "empty": {}}
+    volumes, root = tmp_path / "volumes", tmp_path / "root"
+    write_volumes(volumes, before)
+    parts = [("config", "/all", ""), ("config", "/part", "a"), ("empty", "/own", "mine")]
+    written = ({"name": name, "mountPath": path, "subPath": part} for name, path, part in parts)
+    mount(root, volumes, [VolumeMount.model_validate(each) for each in written], following=["config"])
+    (root / "own/kept").write_text("x")
+    write_volumes(volumes, after, former=before)
+    assert {file.name for file in (root / "all").iterdir()} == {"a", "c"}
+    assert [(root / path).read_text() for path in ("all/a", "all/c/d", "part")] == ["2", "3", "1"]
+    assert (volumes / "empty/mine/kept").exists()
+
+
 @pytest.mark.parametrize("path", ["/../../x", "/a/../../../x", "//x", "x"])
 def test_no_path_of_a_container_leads_out_of_its_root(tmp_path: Path, path: str) -> None:
     root = mounted(tmp_path, ("config", path, ""))
