@@ -26,7 +26,7 @@ FALLBACK = "en"
 _LANGUAGE_VARIABLE = "WORKSHOP_LANGUAGE"
 _FEWEST_HINTS = 3
 _FEWEST_WORDS = 3
-_PLAIN = {"kind", "needs", "absent", "questions", "short_cuts", "verb"}
+_PLAIN = {"kind", "needs", "absent", "questions", "short_cuts", "verb", "extra"}
 _TEXTS = {"title", "task", "hints", "reasons", "rungs", "questions"}
 _FORMS: Mapping[type, str] = {dict: "a table", list: "a list", str: "a text"}
 _NUMBER = {"name", "right", "tolerance", "of", "counts"}
@@ -123,6 +123,7 @@ class _Reader:
             rungs=self.table(texts, "rungs", f"{FALLBACK}.rungs"),
             short_cuts=self.paths("short_cuts"),
             verb=self.text(content, "verb", "") if "verb" in content else "",
+            extra=self.flag("extra"),
         )
 
     def translated(self, english: Any, own: Any, place: str) -> Any:
@@ -232,6 +233,12 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             self.refuse(f"{place}.{key}", "write a number, not below 0")
         return float(value)
+
+    def flag(self, key: str) -> bool:
+        value = self.content.get(key, False)
+        if not isinstance(value, bool):
+            self.refuse(key, "write true or false")
+        return value
 
     def paths(self, key: str) -> tuple[str, ...]:
         given = self.texts(self.content, key, key)

@@ -79,6 +79,7 @@ class ExerciseSpec:
         reasons: what a judge says by name, see ``Because``.
         rungs: steps of a ladder by name, the lowest first, see ``Rung``.
         short_cuts: manifests below ``manifests`` that must not help, such as another way to no traffic at all.
+        extra: whether it may be left out: it stands in the notebook's part **Extras**, and a lesson is done without it.
     """
 
     number: str
@@ -99,6 +100,7 @@ class ExerciseSpec:
     rungs: Mapping[str, str] = field(default_factory=dict)
     short_cuts: tuple[str, ...] = ()
     verb: str = ""
+    extra: bool = False
 
     @property
     def heading(self) -> str:

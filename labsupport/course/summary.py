@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class ExerciseProgress:
         passed_s: when it first passed, in seconds since the epoch; 0 if it did not.
         reached: the most rungs that were reached.
         rungs: how many rungs it has; 0 for an exercise without.
+        extra: whether the lesson is done without it.
     """
 
     number: str
@@ -41,11 +43,20 @@ class ExerciseProgress:
     passed_s: float = 0.0
     reached: int = 0
     rungs: int = 0
+    extra: bool = False
 
     @property
     def ladder(self) -> str:
         """How far up its rungs it is, in words; empty for an exercise without, or not begun."""
         return f"{self.reached} of {words.plural(self.rungs, 'rung')}" if self.rungs and self.reached else ""
+
+
+def _told(exercises: Sequence[ExerciseProgress]) -> str:
+    """How many have passed, in words; extras are counted apart."""
+    main = [done.state for done in exercises if not done.extra]
+    extras = [done.state for done in exercises if done.extra]
+    told = f"{main.count(PASSED)} of {words.plural(len(main), 'exercise')} passed"
+    return f"{told}, and {extras.count(PASSED)} of {words.plural(len(extras), 'extra')}" if extras else told
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,10 +78,16 @@ class Summary:
         """How many have passed."""
         return sum(done.state is PASSED for done in self.exercises)
 
+    @property
+    def told(self) -> str:
+        """How many have passed, in words."""
+        return _told(self.exercises)
+
     def __repr__(self) -> str:
-        lines = [f"{self.passed} of {words.plural(len(self.exercises), 'exercise')} passed"]
+        lines = [self.told]
         for done in self.exercises:
-            notes = [done.ladder] if done.ladder else []
+            notes = ["extra"] if done.extra else []
+            notes += [done.ladder] if done.ladder else []
             notes += [f"{words.plural(done.checks, 'check')}"] if done.checks else []
             notes += [words.plural(done.hints, "hint")] if done.hints else []
             lines.append(
@@ -100,8 +117,13 @@ class LessonProgress:
         """How many of its exercises have passed."""
         return sum(done.state is PASSED for done in self.exercises)
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of its exercises have passed that are no extras."""
+        return all(done.state is PASSED for done in self.exercises if not done.extra)
+
     def __str__(self) -> str:
-        return f"{self.number} {self.title}: {self.passed} of {words.plural(len(self.exercises), 'exercise')} passed"
+        return f"{self.number} {self.title}: {_told(self.exercises)}"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -121,14 +143,17 @@ class CourseMap:
     @property
     def told(self) -> str:
         """How many exercises have passed, in words."""
-        total = sum(len(lesson.exercises) for lesson in self.lessons)
-        return f"{sum(lesson.passed for lesson in self.lessons)} of {words.plural(total, 'exercise')} passed"
+        return _told([done for lesson in self.lessons for done in lesson.exercises])
 
     def __repr__(self) -> str:
         lines = [self.told]
         wide = max((len(lesson.title) for lesson in self.lessons), default=0)
         for lesson in self.lessons:
-            marks = "".join(_MARKS[done.state] for done in lesson.exercises)
+            main, extras = (
+                "".join(_MARKS[done.state] for done in lesson.exercises if done.extra is extra)
+                for extra in (False, True)
+            )
+            marks = f"{main}+{extras}" if extras else main
             lines.append(f"{'>' if lesson.number == self.here else ' '} {lesson.number} {lesson.title:{wide}}  {marks}")
         return "\n".join([*lines, self.problem] if self.problem else lines)
 
@@ -180,6 +205,7 @@ def summary() -> Summary:
                 # An exercise may have lost rungs since.
                 min(whole(entry.get("rungs")), len(spec.rungs)),
                 len(spec.rungs),
+                spec.extra,
             )
         )
     return Summary(tuple(done), kept.file, kept.problem)

@@ -31,6 +31,8 @@ FEWEST_EXERCISES = 2
 WORDS_READ = 130
 CELL, QUESTION, CHECKED, EXPERIMENT = 0.5, 1, 4, 2
 STEP_OF_TIME = 5
+# What lies between these two may be left out, and has a time of its own.
+EXTRAS, AFTER_EXTRAS = "## Extras", "## Recap"
 FEWEST_AT_WORK = 5
 # Lessons that show what kubectl does on the lab itself. tests/kubectl runs it, and compares it with a cluster.
 WITH_A_TERMINAL = ("00", "01", "02")
@@ -237,10 +239,10 @@ def exercises_of(notebook: Notebook) -> set[str]:
 
 
 def has_exercises(notebook: Notebook, name: str) -> Iterator[str]:
-    seen = exercises_of(notebook)
+    seen = exercises_of(extras(notebook)[0])
     if len(seen) < FEWEST_EXERCISES:
         yield f"{len(seen)} exercises, at least {FEWEST_EXERCISES}"
-    for number in sorted(seen):
+    for number in sorted(exercises_of(notebook)):
         if not number.startswith(f"{name[:2]}."):
             yield f"exercise {number} belongs to another notebook"
 
@@ -311,8 +313,17 @@ def has_strange_experiments(notebook: Notebook, name: str) -> Iterator[str]:
         yield f"strange experiments {asked}, and a fold that tells what happens in {answered}"
 
 
+def extras(notebook: Notebook) -> tuple[Notebook, Notebook]:
+    """The notebook without its extras, and the extras alone."""
+    starts = [source(cell) for cell in notebook["cells"]]
+    first = next((place for place, text in enumerate(starts) if text.startswith(EXTRAS)), len(starts))
+    last = next((place for place, text in enumerate(starts) if text.startswith(AFTER_EXTRAS) and place > first), first)
+    held = notebook["cells"]
+    return {**notebook, "cells": [*held[:first], *held[last:]]}, {**notebook, "cells": held[first:last]}
+
+
 def minutes(notebook: Notebook) -> int:
-    """How long a lesson takes somebody who does all of it, as CONTRIBUTING.md counts."""
+    """How long these cells take somebody who does all that they ask for, as CONTRIBUTING.md counts."""
     prose = [
         re.sub(r"<details>.*?</details>|```.*?```", " ", source(cell), flags=re.DOTALL)
         for _, cell in cells(notebook, "markdown")
@@ -326,10 +337,14 @@ def minutes(notebook: Notebook) -> int:
 
 
 def says_how_long_it_takes(notebook: Notebook, name: str) -> Iterator[str]:
-    said = re.search(r"\*\*Time\*\* (\d+) minutes", source(notebook["cells"][0])) if notebook["cells"] else None
-    if said is None or int(said[1]) != minutes(notebook):
-        told = said[0] if said else "no time"
-        yield f"the first cell says {told}; counted, it is **Time** {minutes(notebook)} minutes"
+    first = source(notebook["cells"][0]) if notebook["cells"] else ""
+    said = re.search(r"\*\*Time\*\* \d+ minutes(, and \d+ more with the extras)?", " ".join(first.split()))
+    main, more = extras(notebook)
+    counted = f"**Time** {minutes(main)} minutes"
+    if more["cells"]:
+        counted += f", and {minutes(more)} more with the extras"
+    if said is None or said[0] != counted:
+        yield f"the first cell says {said[0] if said else 'no time'}; counted, it is {counted}"
 
 
 def leads_to(following: str) -> Rule:
@@ -355,8 +370,11 @@ def sets_exercises(specs: Mapping[str, ExerciseSpec]) -> Rule:
                 yield f"the heading {title!r} is {specs[number].heading!r} in exercise.toml"
         if missing := seen - {*exercise_headings(notebook)}:
             yield f"no heading 'Exercise NN.k · title' for {sorted(missing)}"
-        if not {spec.kind for spec in specs.values()} & {"write", "diagnose"}:
-            yield "at least one exercise is to write or to diagnose something"
+        may_be_left_out = {*exercise_headings(extras(notebook)[1])}
+        if may_be_left_out != {number for number, spec in specs.items() if spec.extra}:
+            yield f"{sorted(may_be_left_out)} stand below {EXTRAS}; these and no others say extra = true"
+        if not {spec.kind for spec in specs.values() if not spec.extra} & {"write", "diagnose"}:
+            yield "at least one exercise is to write or to diagnose something, and is no extra"
 
     return rule
 

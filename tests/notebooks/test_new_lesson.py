@@ -111,6 +111,7 @@ def test_a_lesson_is_not_begun_twice_and_not_checked_before_it_is_begun(root: Pa
     [
         ('kind = "write"', 'kind = "wirte"', "kind: 'wirte' is none"),
         ("needs", "neads", "neads: no such field"),
+        ('kind = "write"', 'kind = "write"\nextra = 1', "extra: write true or false"),
         ("apps/web", "apps/wbe", "needs: there is no manifests/apps/wbe"),
         ("[en]", "[ja]", r"\[en\]: is missing"),
         ("title =", "titel =", "en.titel: no such field"),

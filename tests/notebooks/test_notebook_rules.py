@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import notebook_rules as rules
 import pytest
 from nbformat import v4
+
+from labsupport.course.spec import ExerciseSpec
 
 NAME = "02-canary-by-weight.ipynb"
 AT_WORK = "A step.\n\n<details><summary><b>At work</b></summary>\n\n```sh\nkubectl get pods\n```\n\n</details>"
@@ -122,6 +125,33 @@ def test_times():
     untold = notebook()
     untold["cells"][0] = markdown("# Canary")
     assert "says no time" in next(rule(untold, NAME))
+
+
+def test_extras_have_a_time_of_their_own():
+    rule = rules.says_how_long_it_takes
+    made = notebook(markdown("## Extras\n\n### Exercise 02.1 · One in ten"), code("exercise('02.1').check()"))
+    main, more = rules.extras(made)
+    assert len(main["cells"]) + len(more["cells"]) == len(made["cells"])
+    assert (rules.minutes(main), rules.minutes(more)) == (5, 15)
+    assert list(rule(made, NAME)) == [
+        "the first cell says **Time** 10 minutes; counted, it is **Time** 5 minutes, and 15 more with the extras"
+    ]
+    made["cells"][0]["source"] = made["cells"][0]["source"].replace(
+        "10 minutes", "5 minutes, and\n15 more with the extras"
+    )
+    assert list(rule(made, NAME)) == []
+
+
+def test_what_is_extra_stands_below_the_extras():
+    specs = {number: ExerciseSpec(number, "x", "x", "write", ()) for number in ("02.1", "02.2")}
+    made = notebook(markdown("## Do\n\n### Exercise 02.1 · x"), markdown("## Extras\n\n### Exercise 02.2 · x"))
+    (breach,) = rules.sets_exercises(specs)(made, NAME)
+    assert breach.startswith("['02.2'] stand below ## Extras")
+    specs["02.2"] = replace(specs["02.2"], extra=True)
+    assert list(rules.sets_exercises(specs)(made, NAME)) == []
+    assert list(rules.has_exercises(made, NAME)) == []
+    (breach,) = rules.sets_exercises(specs | {"02.1": replace(specs["02.1"], kind="find")})(made, NAME)
+    assert "is no extra" in breach
 
 
 def test_long_prose():

@@ -26,12 +26,13 @@ def _dot(state: CheckState) -> str:
 
 
 def _node(lesson: LessonProgress, here: str) -> str:
-    whole = lesson.passed == len(lesson.exercises)
-    border = "var(--ws-ok)" if whole else "var(--ws-line)"
-    look = {"fill": "var(--ws-ok)", "ink": "var(--ws-bg)"} if whole else {"fill": "none", "ink": "var(--ws-fg)"}
+    border = "var(--ws-ok)" if lesson.whole else "var(--ws-line)"
+    look = {"fill": "var(--ws-ok)", "ink": "var(--ws-bg)"} if lesson.whole else {"fill": "none", "ink": "var(--ws-fg)"}
     ring = ";box-shadow:0 0 0 2px var(--ws-fg)" if lesson.number == here else ""
     number = el("span", esc(lesson.number), style=_NODE.format(border=border, **look) + ring)
-    dots = el("div", *(_dot(done.state) for done in lesson.exercises), style="font-size:9px;letter-spacing:1px")
+    main, extras = ([_dot(done.state) for done in lesson.exercises if done.extra is extra] for extra in (False, True))
+    plus = [el("span", "+", style="color:var(--ws-dim)")] if extras else []
+    dots = el("div", *main, *plus, *extras, style="font-size:9px;letter-spacing:1px")
     told = f"lesson {lesson}{', you are here' if lesson.number == here else ''}"
     style = "display:inline-block;text-align:center;vertical-align:top;margin:0 12px 4px 0"
     return el("span", number, dots, role="img", aria_label=told, title=told, style=style)
@@ -52,6 +53,9 @@ def course_map_html(course: CourseMap) -> str:
     Args:
         course: how far it is.
     """
-    legend = el("div", _dot(PASSED), " passed  ", _dot(FAILED), " tried  ", _dot(CheckState.NOT_ATTEMPTED), " to do")
+    signs = [_dot(PASSED), " passed  ", _dot(FAILED), " tried  ", _dot(CheckState.NOT_ATTEMPTED), " to do"]
+    if any(done.extra for lesson in course.lessons for done in lesson.exercises):
+        signs.append("  + extras: a lesson is done without them")
+    legend = el("div", *signs)
     problem = el("div", esc(course.problem), class_="d") if course.problem else ""
     return panel("Map of the course", map_html(course), legend, problem, subtitle=course.told)

@@ -118,7 +118,7 @@ def exercise_html(exercise: Exercise) -> str:
     if spec.questions:
         calls.insert(0, "predict(...)")
     usage = el("div", " ".join(el("code", f".{call}") for call in calls), class_="d", style="margin-top:6px")
-    return panel(spec.heading, task, usage)
+    return panel(spec.heading, task, usage, subtitle="an extra: the lesson is done without it" if spec.extra else "")
 
 
 def progress_html(summary: Summary) -> str:
@@ -128,8 +128,8 @@ def progress_html(summary: Summary) -> str:
         colour, word = _FACES[done.state]
         state = el("b", f"{SIGNS[done.state]} {word.lower()}", style=f"color:{colour}")
         ladder = el("span", f" {done.ladder}", class_="d") if done.ladder else ""
-        rows.append([f"{done.number} {esc(done.title)}", state + ladder, str(done.hints) if done.hints else ""])
+        extra = el("span", " extra", class_="d") if done.extra else ""
+        rows.append([f"{done.number} {esc(done.title)}{extra}", state + ladder, str(done.hints) if done.hints else ""])
     problem = el("div", esc(summary.problem), class_="d") if summary.problem else ""
     body = table(["exercise", "", "hints read"], rows, numeric=frozenset({2}), caption="exercises")
-    count = words.plural(len(rows), "exercise")
-    return panel("Your progress", body, problem, subtitle=f"{summary.passed} of {count} passed")
+    return panel("Your progress", body, problem, subtitle=summary.told)

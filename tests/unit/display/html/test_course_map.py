@@ -30,6 +30,20 @@ def test_each_lesson_says_in_words_how_far_it_is() -> None:
     ]
 
 
+def test_a_lesson_is_done_without_its_extras() -> None:
+    extra = ExerciseProgress("00.2", "More", NOT_ATTEMPTED, extra=True)
+    with_extra = LessonProgress("00", "Start here", (*DONE.exercises, extra))
+    page = Page(course_map_html(CourseMap((with_extra, BEGUN))))
+    assert "lesson 00 Start here: 1 of 1 exercise passed, and 0 of 1 extra" in [
+        node.get("aria-label") for node in page.all("span")
+    ]
+    assert with_extra.whole and not BEGUN.whole
+    assert "00●+○" in page.text and "2 of 4 exercises passed, and 0 of 1 extra" in page.text
+    assert "a lesson is done without them" in page.text
+    assert "extras" not in course_map_html(CourseMap((DONE, BEGUN)))
+    assert "✓+·" in repr(CourseMap((with_extra,)))
+
+
 def test_a_dot_is_filled_once_its_exercise_has_passed() -> None:
     html = course_map_html(CourseMap((BEGUN,)))
     nodes = html.partition("passed  ")[0]
