@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from display_samples import Page
 
@@ -94,3 +95,16 @@ def test_a_long_sentence_is_broken_and_ends_with_one_full_stop():
     assert decision in drawn.summary and ".. " not in drawn.summary and ".svc. It leads to: " in drawn.summary
     words = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", drawn.body))
     assert decision in words and "…" not in words
+
+
+def test_what_a_proxy_answers_before_its_router_has_a_box_of_its_own_and_does_not_reach_the_service():
+    abort = PredictedOutcome("abort", 1.0, "the fault of the rule answers 503", status=503, flags="FI")
+    half = (replace(abort, share=0.5), PredictedOutcome("forwarded", 0.5, "a answers", pods=("a",)))
+    split = told([rule(0, "chosen")], destinations=(replace(SPLIT[0], share=0.5),), outcomes=half, upstream_path="/x")
+    shown = Page(explanation_html(split)).text
+    assert all(text in shown for text in ("503 FI", "50.0 %", "subset v1", "the application sees path /x"))
+    never = (replace(SPLIT[0], share=0.0),)
+    shown = Page(way_html(told([rule(0, "chosen")], destinations=never, outcomes=(abort,)))).text
+    assert "503 FI" in shown and "subset v1" not in shown
+    gone = told([rule(0, "chosen")], destinations=never, outcomes=(abort,), upstream_path="/x")
+    assert "the application sees" not in Page(explanation_html(gone)).text
