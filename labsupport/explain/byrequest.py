@@ -13,7 +13,7 @@ from labsupport.explain.explanation import Explanation
 from labsupport.explain.headers import request_headers, sent_authority
 from labsupport.explain.known import KnownService
 from labsupport.explain.outcomes import https_redirect, predict
-from labsupport.explain.records import Ignored, Place, Policy, PredictedOutcome, RoutedTo
+from labsupport.explain.records import ANSWERED_BEFORE, Ignored, Place, Policy, PredictedOutcome, RoutedTo
 from labsupport.explain.request import Request
 from labsupport.explain.rules import Candidate, choose
 from labsupport.explain.scope import rule_hosts
@@ -79,7 +79,9 @@ def decided(
         client = replace(client, port=route.view.port)
     pairs = _destinations(catalog, client, table.service, route, request)
     outcomes = predict(route, request, pairs)
-    destinations = [destination for destination, _ in pairs]
+    # Aborts and preflights are answered before the router: what they take reaches no destination, and is not copied.
+    left = sum(outcome.share for outcome in outcomes if outcome.kind not in ANSWERED_BEFORE)
+    destinations = [replace(destination, share=destination.share * left) for destination, _ in pairs]
     return draft.explanation(
         _decision(route, table.service),
         outcomes,
@@ -90,10 +92,10 @@ def decided(
         proxy=pod.name,
         kind=kind,
         destinations=destinations,
-        mirrors=_mirrors(catalog, client, route),
+        mirrors=[replace(mirror, share=mirror.share * left) for mirror in _mirrors(catalog, client, route)],
         policies=draft.policies(route),
         hops=[*way, *draft.arrival(catalog, outcomes, destinations)],
-        forwards=bool(pairs),
+        forwards=bool(pairs) and left > 0,
     )
 
 

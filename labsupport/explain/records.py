@@ -9,6 +9,7 @@ from typing import Literal
 from labsupport import words
 
 __all__ = [
+    "ANSWERED_BEFORE",
     "Condition",
     "Ignored",
     "MatchEntry",
@@ -37,6 +38,8 @@ OutcomeKind = Literal[
     "unknown_destination",
     "connection",
 ]
+ANSWERED_BEFORE = ("abort", "preflight")
+"""Outcomes that a proxy decides before its router sees the request."""
 
 
 @dataclass(frozen=True, slots=True)

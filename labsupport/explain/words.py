@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from labsupport import words
 from labsupport.explain.records import Policy
 from labsupport.explain.rules import EffectiveRule
 from labsupport.model import (
+    Abort,
     ConnectionPoolSettings,
     Destination,
     HTTPRetry,
@@ -74,11 +76,14 @@ def _rule_policies(rule: EffectiveRule | None) -> Iterator[Policy]:
         yield Policy("retries", _retries(route.retries), place("retries") if route.retries is not None else None)
     if route.fault is not None and (delay := route.fault.delay) is not None:
         share = percent_of(delay.percentage, delay.percent)
-        yield Policy("fault.delay", _fires(f"{delay.fixed_delay}", share), place("fault.delay"))
+        after = _after(route, "passes once, before {}")
+        yield Policy(
+            "fault.delay", _fires(f"{delay.fixed_delay or ''}", "duration", share, after), place("fault.delay")
+        )
     if route.fault is not None and (abort := route.fault.abort) is not None:
         share = percent_of(abort.percentage, 0)
-        what = f"status {abort.http_status}" if abort.grpc_status is None else f"gRPC status {abort.grpc_status}"
-        yield Policy("fault.abort", _fires(what, share), place("fault.abort"))
+        after = _after(route, "is the reply, before {}")
+        yield Policy("fault.abort", _fires(_status(abort), "status", share, after), place("fault.abort"))
     if route.mirror is not None and mirror_percent(route):
         text = f"{mirror_percent(route):g} % of the requests are copied to {destination_name(route.mirror)}"
         yield Policy("mirror", text, place("mirror"))
@@ -181,8 +186,24 @@ def _retries(retries: HTTPRetry | None) -> str:
     return text
 
 
-def _fires(what: str, percent: float) -> str:
-    return f"{what} for {percent:g} % of the requests" if percent else f"{what}, but never: it has no percentage"
+def _status(abort: Abort) -> str:
+    if abort.http_status is not None:
+        return f"status {abort.http_status}"
+    return f"gRPC status {abort.grpc_status}" if abort.grpc_status is not None else ""
+
+
+def _after(route: HTTPRoute, how: str) -> str:
+    """What of the rule a fault comes before: Envoy's filter for faults stands before the router, which has the rest."""
+    tries = route.retries is not None and route.retries.attempts > 0
+    written = [name for name, is_written in (("timeout", route.timeout is not None), ("retries", tries)) if is_written]
+    verb = "begins" if written == ["timeout"] else "begin"
+    return f"; it {how.format(f'{words.join(written)} of this rule {verb}')}" if written else ""
+
+
+def _fires(what: str, named: str, percent: float, after: str) -> str:
+    if not what:
+        return f"never: it has no {named}"
+    return f"{what} for {percent:g} % of the requests{after}" if percent else f"{what}, but never: it has no percentage"
 
 
 def _balancer(value: LoadBalancerSettings) -> str:

@@ -17,6 +17,7 @@ from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
 from labsupport.model.kinds.sidecar import Sidecar
 from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings, OutlierDetection, TcpKeepalive
 from labsupport.model.kinds.virtualservice import (
+    Abort,
     CorsPolicy,
     Destination,
     HeaderOperations,
@@ -37,6 +38,7 @@ __all__ = [
     "CLUSTER_SCOPED",
     "KINDS",
     "RULES",
+    "Abort",
     "BarePod",
     "ConfigMap",
     "ConnectionPoolSettings",

@@ -32,15 +32,17 @@ class Limit:
         whose: who says so, and by what: ``productpage waits``, ``vs/reviews timeout``.
         after_s: how long, in seconds.
         flag: Envoy's response flag of a call that it cuts off.
+        held_s: how long the call was held by a fault of the same rule before the clock began.
     """
 
     whose: str
     after_s: float
     flag: str
+    held_s: float = 0.0
 
     def cut(self, record: AccessRecord) -> bool:
         """Whether a call, or a try, ended because of it."""
-        return self.flag in record.flags.split(",") and record.duration_s >= _EARLY * self.after_s
+        return self.flag in record.flags.split(",") and record.duration_s >= _EARLY * (self.held_s + self.after_s)
 
     def __str__(self) -> str:
         # As it was written, and not as something measured is.
@@ -63,14 +65,27 @@ def limits_of(
         return ()
     waits_s = _waits(caller, service_of(call.cluster)[0], resources)
     limits = [] if waits_s is None else [Limit(f"{caller.service} waits", waits_s, "DC")]
+    flags = set(call.flags.split(","))
+    if "FI" in flags or ({"DI", "DC"} <= flags and not call.upstream_pod):
+        # A fault answered or held it until the caller left: the router, whose clocks a rule sets, never had it.
+        return tuple(limits)
     rules = list(_rules(call, caller, resources, pods, namespace))
     for field, given in (
-        ("timeout", {(name, rule.timeout) for name, rule in rules}),
-        ("perTryTimeout", {(name, rule.retries and rule.retries.per_try_timeout) for name, rule in rules}),
+        ("timeout", {(name, rule.timeout, _held(rule, flags)) for name, rule in rules}),
+        (
+            "perTryTimeout",
+            {(name, rule.retries and rule.retries.per_try_timeout, _held(rule, flags)) for name, rule in rules},
+        ),
     ):
         if len(given) == 1 and (said := next(iter(given)))[1]:
-            limits.append(Limit(f"{said[0]} {field}", said[1].total_seconds(), "UT"))
+            limits.append(Limit(f"{said[0]} {field}", said[1].total_seconds(), "UT", said[2]))
     return tuple(limits)
+
+
+def _held(rule: HTTPRoute, flags: set[str]) -> float:
+    """How long a rule's own delay held a call, in seconds."""
+    delay = rule.fault.delay if rule.fault is not None else None
+    return delay.fixed_delay.total_seconds() if "DI" in flags and delay is not None and delay.fixed_delay else 0.0
 
 
 def _waits(caller: Pod, service: str, resources: Sequence[Resource]) -> float | None:

@@ -90,7 +90,7 @@ def _body(told: Explanation) -> str:
     changed = [
         f"{what} {value}" for what, value in (("path", told.upstream_path), ("host", told.upstream_authority)) if value
     ]
-    if changed:
+    if changed and any(outcome.kind == "forwarded" for outcome in told.outcomes):
         parts.append(el("div", f"the application sees {esc(words.join(changed))}", class_="d"))
     lists = _lists(told)
     if lists:

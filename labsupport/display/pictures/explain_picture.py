@@ -10,7 +10,7 @@ from labsupport.display.drawing.marks import mark
 from labsupport.display.drawing.palette import slot_of
 from labsupport.display.drawing.text import clip, el, esc, num, width, wrapped
 from labsupport.explain.explanation import Explanation
-from labsupport.explain.records import MatchEntry, RoutedTo, RuleTrace
+from labsupport.explain.records import ANSWERED_BEFORE, MatchEntry, PredictedOutcome, RoutedTo, RuleTrace
 
 __all__ = ["way_figure", "way_html"]
 
@@ -116,19 +116,17 @@ def _end(to: RoutedTo) -> _Box:
     return _Box(lines, version=to.subset, share=to.share, failed=bool(to.problem))
 
 
+def _answer(outcome: PredictedOutcome) -> _Box:
+    status = " ".join(part for part in (str(outcome.status or ""), outcome.flags) if part) or "answered"
+    failed = outcome.status >= 400
+    line = f"{words.percent(outcome.share)} · {outcome.text}", "e" if failed else "d"
+    return _Box(((status, "b"), line), share=outcome.share, failed=failed)
+
+
 def _ends(told: Explanation) -> list[_Box]:
-    made = [_end(to) for to in told.destinations if to.share or len(told.destinations) == 1]
-    made = made or [
-        _Box(
-            (
-                (" ".join(part for part in (str(outcome.status or ""), outcome.flags) if part) or "answered", "b"),
-                (f"{words.percent(outcome.share)} · {outcome.text}", "e" if outcome.status >= 400 else "d"),
-            ),
-            share=outcome.share,
-            failed=outcome.status >= 400,
-        )
-        for outcome in told.outcomes
-    ]
+    made = [_answer(outcome) for outcome in told.outcomes if outcome.kind in ANSWERED_BEFORE]
+    made += [_end(to) for to in told.destinations if to.share or (len(told.destinations) == 1 and not made)]
+    made = made or [_answer(outcome) for outcome in told.outcomes]
     for to in told.mirrors:
         copied = (f"{words.percent(to.share)} copied,", "d"), ("answers thrown away", "d")
         made.append(_Box(((_name(to), "b"), *copied), "off", version=to.subset))

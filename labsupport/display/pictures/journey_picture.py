@@ -108,7 +108,7 @@ def _limit(row: HopRow, limit: Limit, bar_y: float, y: float, indent: float, sca
     """How long the caller waits, from the begin of its call to a mark; across the bar if that ended the call."""
     cut = limit.cut(row.record)
     # Its clock began to run a little before its proxy's: what was cut off ended with it.
-    begin_s = max(0.0, row.start_s + row.record.duration_s - limit.after_s) if cut else row.start_s
+    begin_s = max(0.0, row.start_s + row.record.duration_s - limit.after_s) if cut else row.start_s + limit.held_s
     x, end = frame.x + begin_s * scale, frame.x + (begin_s + limit.after_s) * scale
     edge = frame.x + frame.span + 20
     look: dict[str, object] = {

@@ -31,6 +31,7 @@ def analyse_virtual_services(world: World) -> None:
             _subset(rule, path, destination, subsets, world)
         _gateways(rule, gateways, world)
         _not_http(rule, world)
+        _empty_faults(rule, world)
     _same_host(world)
 
 
@@ -86,6 +87,18 @@ def _not_http(rule: VirtualService, world: World) -> None:
         if host is not None and not host.http:
             text = f"no port of {name} speaks HTTP, so the http rules have no effect; name a port http or http-..."
             world.note("PROTOCOL", "warning", rule, f"spec.hosts[{index}]", text)
+
+
+def _empty_faults(rule: VirtualService, world: World) -> None:
+    """Note parts of faults that do not say what they do: istiod accepts them, and Envoy does nothing."""
+    for index, http in enumerate(rule.spec.http):
+        abort, delay = (http.fault.abort, http.fault.delay) if http.fault is not None else (None, None)
+        path = f"spec.http[{index}].fault"
+        if abort is not None and abort.http_status is None and abort.grpc_status is None:
+            text = "an abort without a status never fires; give it httpStatus or grpcStatus"
+            world.note("FAULT", "warning", rule, f"{path}.abort", text)
+        if delay is not None and delay.fixed_delay is None:
+            world.note("FAULT", "warning", rule, f"{path}.delay", "a delay without fixedDelay never fires; give it one")
 
 
 def _guess(host: str, namespace: str, world: World) -> str:

@@ -255,6 +255,7 @@ def test_a_fault_comes_before_everything_else() -> None:
         ("abort", 0.25, 418, "FI"),
         ("no_cluster", 0.75, 503, "NC"),
     ]
+    assert [to.share for to in seen.destinations] == [0.75]
 
 
 def test_a_fault_without_percentage_never_fires() -> None:

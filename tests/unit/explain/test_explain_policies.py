@@ -128,6 +128,37 @@ def test_a_workload_selector_limits_a_rule_to_some_clients() -> None:
     assert texts(ask(rule, source=pod("client", labels={"app": "client"})))["loadBalancer"] == "LEAST_REQUEST"
 
 
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("", "status 503 for 100 % of the requests"),
+        ("timeout: 1s, ", "status 503 for 100 % of the requests; it is the reply, before timeout of this rule begins"),
+        (
+            "retries: {attempts: 3, retryOn: 5xx}, ",
+            "status 503 for 100 % of the requests; it is the reply, before retries of this rule begin",
+        ),
+        ("retries: {attempts: 0}, ", "status 503 for 100 % of the requests"),
+    ],
+)
+def test_a_fault_and_the_tries_of_its_rule_never_meet(rule: str, said: str) -> None:
+    aborted = "fault: {abort: {httpStatus: 503, percentage: {value: 100}}}, route: [{destination: {host: reviews}}]"
+    seen = ask(virtual_service(f"[{{{rule}{aborted}}}]"))
+    assert {policy.name: policy.text for policy in seen.policies}["fault.abort"] == said
+    # Nothing is tried, and no clock runs.
+    assert (seen.tries, seen.timeout_s, [to.share for to in seen.destinations]) == (0, None, [0.0])
+
+
+def test_a_fault_that_does_not_say_what_it_does_never_fires() -> None:
+    always = "percentage: {value: 100}"
+    for fault, said in (
+        (f"abort: {{{always}}}", "never: it has no status"),
+        (f"delay: {{{always}}}", "never: it has no duration"),
+    ):
+        seen = ask(virtual_service(f"[{{fault: {{{fault}}}, route: [{{destination: {{host: reviews}}}}]}}]"))
+        assert [policy.text for policy in seen.policies if policy.name.startswith("fault.")] == [said]
+        assert (seen.tries, seen.destinations[0].share) == (3, 1.0)
+
+
 def test_what_a_rule_puts_in_force_is_listed() -> None:
     service = virtual_service(
         "[{timeout: 2s, retries: {attempts: 3, perTryTimeout: 500ms, retryOn: 5xx},"
@@ -140,7 +171,7 @@ def test_what_a_rule_puts_in_force_is_listed() -> None:
     assert {name: policy.text for name, policy in seen.items()} == {
         "timeout": "2s for all tries together",
         "retries": "3, on 5xx, each try at most 500ms",
-        "fault.delay": "1s for 10 % of the requests",
+        "fault.delay": "1s for 10 % of the requests; it passes once, before timeout and retries of this rule begin",
         "mirror": "20 % of the requests are copied to reviews subset v3",
         "headers": "request.set[x-a] b",
         "rewrite": "uri /x",

@@ -130,6 +130,25 @@ def test_http_rules_of_a_host_that_speaks_none_are_noted(lab: Lab):
     assert lab.apply(WEB.replace("name: http,", ""), rule).notes[0].startswith("Service/web"), "a guessed one may"
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (
+            "abort: {percentage: {value: 100}}",
+            "an abort without a status never fires; give it httpStatus or grpcStatus",
+        ),
+        ("delay: {percentage: {value: 100}}", "a delay without fixedDelay never fires; give it one"),
+        ("abort: {httpStatus: 503, percentage: {value: 100}}", ""),
+        ("abort: {grpcStatus: NOT_FOUND, percentage: {value: 100}}", ""),
+    ],
+)
+def test_a_fault_that_does_not_say_what_it_does_is_noted(lab: Lab, fault: str, told: str):
+    rule = RULE.replace(", subset: old", "").replace("[{route", f"[{{fault: {{{fault}}}, route")
+    assert fault in rule
+    notes = lab.apply(WEB, rule).notes
+    assert [note.partition(": ")[2] for note in notes if "fires" in note] == ([told] if told else [])
+
+
 def test_a_change_that_was_made_has_its_result_even_if_nobody_can_look_at_the_mesh_after_it(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ):

@@ -99,6 +99,22 @@ def test_what_the_log_tells_decides_between_rules() -> None:
     assert told(by_flag, call=replace(CALL, flags="DI")) == ["vs/reviews timeout 4 s"]
 
 
+def test_the_clocks_of_a_rule_do_not_run_while_its_own_fault_holds_the_call() -> None:
+    rule = rules("fault: {delay: {fixedDelay: 1s, percentage: {value: 50}}}, timeout: 4s, ")
+    waits = deployment("{name: REVIEWS_TIMEOUT_S, value: '0.6'}")
+    for never_sent in (replace(CALL, status=0, flags="DI,DC"), replace(CALL, status=503, flags="FI")):
+        assert told(rule, waits, call=never_sent) == ["productpage waits 600 ms"]
+    resources = parse(read(SERVICE)) + parse(read(rule))
+    held = [
+        limit.held_s
+        for flags in ("DI", "")
+        for limit in limits_of(replace(CALL, flags=flags), resources=resources, pods=[PAGE], namespace="default")
+    ]
+    assert held == [1.0, 0.0]
+    limit = Limit("vs/reviews timeout", 4.0, "UT", held_s=1.0)
+    assert [limit.cut(replace(CALL, flags="DI,UT", duration_s=seconds)) for seconds in (3.5, 5.0)] == [False, True]
+
+
 def test_the_server_has_no_limit_and_neither_has_an_odd_line() -> None:
     rule = rules("timeout: 2s, ")
     assert told(rule, call=replace(CALL, direction="inbound")) == []

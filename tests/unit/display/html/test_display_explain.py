@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from display_samples import Page
 
@@ -102,3 +103,16 @@ def test_a_destination_where_nobody_listens_is_drawn_as_a_failure():
     shown = told([rule(0, "chosen")], destinations=(deaf,))
     assert "✗ 503 UF" in Page(way_html(shown)).text
     assert f"UF: {reason}" in Page(explanation_html(shown)).text
+
+
+def test_what_a_proxy_answers_before_its_router_has_a_box_of_its_own_and_does_not_reach_the_service():
+    abort = PredictedOutcome("abort", 1.0, "the fault of the rule answers 503", status=503, flags="FI")
+    half = (replace(abort, share=0.5), PredictedOutcome("forwarded", 0.5, "a answers", pods=("a",)))
+    split = told([rule(0, "chosen")], destinations=(replace(SPLIT[0], share=0.5),), outcomes=half, upstream_path="/x")
+    shown = Page(explanation_html(split)).text
+    assert all(text in shown for text in ("503 FI", "50.0 %", "subset v1", "the application sees path /x"))
+    never = (replace(SPLIT[0], share=0.0),)
+    shown = Page(way_html(told([rule(0, "chosen")], destinations=never, outcomes=(abort,)))).text
+    assert "503 FI" in shown and "subset v1" not in shown
+    gone = told([rule(0, "chosen")], destinations=never, outcomes=(abort,), upstream_path="/x")
+    assert "the application sees" not in Page(explanation_html(gone)).text
