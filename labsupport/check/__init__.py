@@ -16,6 +16,7 @@ it, unless errors of the same status in it were judged, or errors were left out 
 from labsupport.check.exact import even, exactly, none, ok, only, status, sticky
 from labsupport.check.expectations import RANDOM_CHECKS, same_share, share
 from labsupport.check.flags import flags
+from labsupport.check.moved import moved
 from labsupport.check.received import received
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome, CheckState, all_of
 from labsupport.check.times import duration, slower
@@ -33,6 +34,7 @@ __all__ = [
     "even",
     "exactly",
     "flags",
+    "moved",
     "none",
     "ok",
     "only",

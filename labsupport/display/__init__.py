@@ -245,7 +245,7 @@ def compare(
     labels: tuple[str, str] = ("before", "after"),
     title: str = "Before and after",
 ) -> Figure:
-    """Two observations beside each other: shares with intervals, errors and latency.
+    """Two observations beside each other: shares with intervals, errors and latency; by pod, where each user is, too.
 
     Args:
         before: the first observations.

@@ -26,6 +26,7 @@ from labsupport.display.pictures.traffic_picture import (
     TrafficPicture,
     traffic_figure,
 )
+from labsupport.display.pictures.users_part import Users
 from labsupport.errors import LabError, TrafficError, UsageError
 from labsupport.lab.refs import rule_of
 from labsupport.records import Ref
@@ -133,6 +134,7 @@ class LiveTraffic(LiveView):
         self._rate: float | None = None
         timeline = Timeline(origin_s=time.time() - 30.0, service=service, per=self._per)
         self._picture = TrafficPicture(timeline)
+        self._users = Users(service=service)
         self._frozen_s = 0.0
         if self._steering is not None:
             self._steering.when_closed(self.freeze)
@@ -148,6 +150,7 @@ class LiveTraffic(LiveView):
                 "plotLabel": "Requests per half second by version, errors as crosses, latency below",
                 "sharesLabel": "Share of each version with its interval",
                 "notesLabel": "Errors with their causes, and the legend",
+                "usersLabel": "Users at home in their pods, before the last change and since",
             }
         )
 
@@ -199,6 +202,8 @@ class LiveTraffic(LiveView):
         origin_s = now - bin_s * _BINS
         timeline = Timeline(origin_s=origin_s, service=self.service, bin_s=bin_s, bins=_BINS, per=self._per)
         timeline.add(snap.responses)
+        users = Users(service=self.service, span_s=math.inf)
+        users.add(snap.responses)
         return traffic_figure(
             TrafficPicture(timeline),
             now_s=now,
@@ -206,6 +211,7 @@ class LiveTraffic(LiveView):
             expected=self._expected_now(snap),
             subtitle=self._what(snap) + _window(snap),
             phases=phases_of(snap.responses, snap.marks, lost=snap.lost, service=self.service),
+            users=users.part(snap.marks, wide=PLOT_WIDTH),
         )
 
     def __repr__(self) -> str:
@@ -264,6 +270,7 @@ class LiveTraffic(LiveView):
         snap = self._traffic.snapshot(self._next)
         self._next = snap.next
         self._picture.timeline.add(snap.responses)
+        self._users.add(snap.responses)
         return snap
 
     def _now(self, snap: TrafficSnapshot) -> float:
@@ -298,6 +305,8 @@ class LiveTraffic(LiveView):
         parts["shares"], high = self._picture.shares(shares, expected, now_s=now)
         parts["notes"] = self._picture.notes(shares, expected, HEIGHT - high)
         parts["frame"] = self._picture.frame("end" if snap.state in ("stopped", "failed") else "now")
+        users = self._users.part(snap.marks, wide=PLOT_WIDTH)
+        parts["users"] = users.body if users else ""
         top = max(self._told.get("max", 200), nice_scale(4 * snap.rate) if "max" not in self._told else 0)
         dial = self._dial.state() if self._dial is not None else None
         state: dict[str, Any] = {
@@ -309,8 +318,10 @@ class LiveTraffic(LiveView):
             "note": "paused" if snap.state == "paused" else "",
             "what": self._what(snap),
             "rows": high,
+            "users": users.height if users else 0,
         }
         said = f"Traffic {snap.state} at {words.rate(snap.rate)}. {self._picture.summary(shares, expected)}"
+        said += f" {users.told}." if users else ""
         timeline = self._picture.timeline
         return self._compose(parts, state, said, full=full, first=timeline.first, shift=self._picture.shift)
 

@@ -24,6 +24,7 @@ from labsupport.display.pictures.share_rows import (
     rows_table,
     share_row,
 )
+from labsupport.display.pictures.users_part import users_in
 from labsupport.records import Response
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.share import NONE, By, Share
@@ -81,7 +82,13 @@ def share_figure(
             body += el("g", strip.body, transform=f"translate(0 {height + 6:g})")
             height += strip.height + 6
             summary += f" {strip.told}."
-    return Figure(title, subtitle, body, _WIDE, height, summary, rows_table(rows))
+    numbers = rows_table(rows)
+    if isinstance(observations, Observations) and by == "pod":
+        users = users_in(None, observations, wide=_WIDE, service=service, labels=("", ""))
+        if users is not None:
+            body += el("g", users.body, transform=f"translate(0 {height + 12:g})")
+            height, summary, numbers = height + users.height + 12, f"{summary} {users.told}.", numbers + users.table
+    return Figure(title, subtitle, body, _WIDE, height, summary, numbers)
 
 
 @checked
@@ -138,20 +145,20 @@ def compare_figure(
     subtitle = f"by {shares[0].by}" + (f" of {service}" if service else "")
     both = el("div", *tables, class_="ws-row")
 
-    def placed(right: float, down: float) -> str:
+    def placed(right: float, down: float) -> tuple[str, float, float]:
         moved = (f"translate({place * right:g} {place * down:g})" for place in range(2))
-        return "".join(el("g", column, transform=where) for column, where in zip(columns, moved, strict=True))
+        body = "".join(el("g", column, transform=where) for column, where in zip(columns, moved, strict=True))
+        wide, high = right + half, down + height
+        users = users_in(before, after, wide=wide, service=service, labels=labels) if by == "pod" else None
+        if users is None:
+            return body, wide, high
+        return body + el("g", users.body, transform=f"translate(0 {high + 12:g})"), wide, high + 12 + users.height
 
-    return Figure(
-        title,
-        subtitle,
-        placed(half + gap, 0),
-        2 * half + gap,
-        height,
-        f"{title}, {' '.join(said)}",
-        both,
-        narrow=(placed(0, height + 12), half, 2 * height + 12),
-    )
+    users = users_in(before, after, wide=half, service=service, labels=labels) if by == "pod" else None
+    if users is not None:
+        said.append(f"{users.told}.")
+        both += users.table
+    return Figure(title, subtitle, *placed(half + gap, 0), f"{title}, {' '.join(said)}", both, placed(0, height + 12))
 
 
 def share_html(share: Share) -> str:

@@ -18,6 +18,7 @@ from labsupport.display.drawing.text import clip, el, esc, fitting, num, width
 from labsupport.display.pictures.phases import Phase, phases_summary, phases_table
 from labsupport.display.pictures.share_rows import label_width, legend, make_rows, rows_table, share_row
 from labsupport.display.pictures.timeline import Shares, Timeline, nice_scale
+from labsupport.display.pictures.users_part import UsersPart
 
 __all__ = [
     "HEIGHT",
@@ -349,6 +350,7 @@ def traffic_figure(
     expected: Mapping[str, float] | None = None,
     subtitle: str = "",
     phases: Sequence[Phase] = (),
+    users: UsersPart | None = None,
 ) -> Figure:
     """The whole picture as a static figure.
 
@@ -359,9 +361,10 @@ def traffic_figure(
         expected: expected weights by version.
         subtitle: what was sent where.
         phases: what was seen between the changes, oldest first.
+        users: where users are at home, as wide as the plot.
 
     Returns:
-        A figure of 930 x 310 pixels, and a narrow one of the plot's width.
+        A figure of 930 x 310 pixels, higher with users, and a narrow one of the plot's width.
     """
     parts = picture.fragments(now_s, changes, full=True)
     since = max(
@@ -369,20 +372,16 @@ def traffic_figure(
     )
     shares = picture.timeline.shares(now_s, since_s=since)
     rows, high = picture.shares(shares, expected, now_s=now_s)
-    plot = (
-        picture.frame("end")
-        + el(
-            "g",
-            "".join(el("g", m) for n, m in parts.items() if n.startswith("b")),
-            transform=f"translate({num(picture.shift)} 0)",
-        )
-        + parts["marks"]
-        + parts["scale"]
-    )
 
     def beside(x: float, y: float, markup: str) -> str:
         return el("g", markup, transform=f"translate({num(x)} {num(y)})")
 
+    plot = (
+        picture.frame("end")
+        + beside(picture.shift, 0, "".join(el("g", m) for n, m in parts.items() if n.startswith("b")))
+        + parts["marks"]
+        + parts["scale"]
+    )
     side, low = PLOT_WIDTH + 20, max(high, NOTES_HEIGHT)
     wide = beside(side, 0, rows) + beside(side, high, picture.notes(shares, expected, HEIGHT - high))
     below = beside(0, HEIGHT, rows) + beside(PLOT_WIDTH - SHARES_WIDTH, HEIGHT, picture.notes(shares, expected, low))
@@ -391,5 +390,10 @@ def traffic_figure(
     if len(phases) > 1:
         table = phases_table(phases) + table
         summary += " " + phases_summary(phases)
-    narrow = (plot + below, PLOT_WIDTH, HEIGHT + low)
-    return Figure("Traffic", subtitle, plot + wide, side + SHARES_WIDTH, HEIGHT, summary, table, narrow)
+    high, deep = HEIGHT, HEIGHT + low
+    if users is not None:
+        wide, below = wide + beside(0, high + 8, users.body), below + beside(0, deep + 8, users.body)
+        high, deep = high + 8 + users.height, deep + 8 + users.height
+        table, summary = table + users.table, f"{summary} {users.told}."
+    narrow = (plot + below, PLOT_WIDTH, deep)
+    return Figure("Traffic", subtitle, plot + wide, side + SHARES_WIDTH, high, summary, table, narrow)

@@ -95,7 +95,11 @@ export function renderTraffic({ model, el }) {
   places.set("shares", group(shares));
   const notes = side.appendChild(svgPart(size.notesLabel, size.shares, size.height));
   places.set("notes", group(notes));
+  const users = panel.appendChild(svgPart(size.usersLabel, size.plot, 0));
+  users.style.display = "none";
+  places.set("users", group(users));
   let rows = 0;
+  let high = 0;
   const note = node("div", root, "ws-note");
   const summary = node("div", root, "ws-hide");
   summary.setAttribute("aria-live", "polite");
@@ -127,6 +131,11 @@ export function renderTraffic({ model, el }) {
       resize(shares, size.shares, rows);
       // Beside the plot, rows and notes are as high as it is; below it, the notes take what they may need.
       resize(notes, size.shares, Math.max(size.height - rows, size.notes));
+    }
+    if ((store.state.users ?? 0) !== high) {
+      high = store.state.users ?? 0;
+      resize(users, size.plot, high);
+      users.style.display = high ? "" : "none";
     }
     const words = ` · ${store.state.what ?? ""}`;
     write(subtitle, words);

@@ -33,6 +33,7 @@ CHECKS = {
     "ok": lambda obs: check.ok(obs),
     "even": lambda obs: check.even(obs, among=2),
     "sticky": lambda obs: check.sticky(obs),
+    "moved": lambda obs: check.moved(obs, obs, at_most=1),
     "duration": lambda obs: check.duration(obs, at_most_s=10),
     "slower": lambda obs: check.slower(obs, obs),
     "received": lambda obs: check.received(obs, {"web-v1": 2}),
@@ -227,6 +228,33 @@ def test_sticky_follows_each_user_and_ignores_who_came_once():
     assert not check.sticky(seen({"v1": 4}))
 
 
+def at_home(*pods: str) -> Observations:
+    """A request of each user, answered by its pod."""
+    return Observations(
+        response(i, path=(Hop("web", "v1", f"web-{pod}"),), user=f"user-{i}") for i, pod in enumerate(pods)
+    )
+
+
+def test_who_moves_although_its_pod_is_there_is_told_from_who_has_to():
+    before, after = at_home("a", "a", "b", "b", "c", "c"), at_home("a", "b", "b", "b", "a", "b")
+    outcome = check.moved(before, after, at_most=1)
+    assert outcome.passed and outcome.n == 4
+    assert outcome.seen == {"stayed": 3, "left": 2, "moved": 1}
+    assert "Of 4 users whose pod is still there, 1 moved" in repr(outcome)
+    assert not check.moved(before, after, at_most=0)
+    assert not check.moved(before, before, at_least=1, at_most=9)
+    with pytest.raises(UsageError, match="nothing can hold"):
+        check.moved(before, after, at_least=2, at_most=1)
+
+
+def test_who_has_no_home_or_was_seen_once_cannot_be_said_to_stay():
+    wanders = at_home("a", "b") + at_home("b", "b")
+    outcome = check.moved(wanders, at_home("b", "b"), at_most=2)
+    assert outcome.state is check.FAILED
+    assert "1 of 2 users met several places" in repr(outcome) and "user-0 met web-a and web-b" in repr(outcome)
+    assert "nothing was shown" in repr(check.moved(at_home("a"), seen({"v1": 4}), at_most=0))
+
+
 def test_durations_are_compared_by_quantile():
     slow, fast = seen({"v1": 50}, duration_s=0.6), seen({"v1": 50}, duration_s=0.1)
     assert check.duration(slow, at_least_s=0.5, at_most_s=1)
@@ -375,6 +403,11 @@ TALKS = {
     "ok": (check.ok, {}, None),
     "even": (check.even, {"among": 2, "by": "version", "within": 80}, {"among": 3, "by": "version"}),
     "sticky": (check.sticky, {"to": "service"}, {"to": "pod"}),
+    "moved": (
+        lambda obs, **given: check.moved(obs, obs, at_most=0, **given),
+        {"to": "service"},
+        {"to": "pod"},
+    ),
     "duration": (check.duration, {"at_most_s": 1.0}, {"at_least_s": 1.0, "at_most_s": 2.0}),
     "slower": (check.slower, {"factor": 0.5}, {"factor": 2.0}),
     "received": (lambda _, expected: check.received(TRIES, expected), {"web-v1": 6}, {"web-v1": 7}),
