@@ -35,6 +35,7 @@ from labsupport.observe.pushed import Pushed, pushed_by
 from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, LogText, Pods
 from labsupport.records import ApplyResult, Leftovers, Ref, Response
 from labsupport.traffic.background import BackgroundTraffic
+from labsupport.traffic.held import HeldRequests
 from labsupport.traffic.observations import Observations, request_ids
 from labsupport.traffic.sending import send
 from labsupport.traffic.spec import build_spec
@@ -338,6 +339,68 @@ class Lab:
             tls=tls,
         )
         return send(self._open(), spec)
+
+    def hold(
+        self,
+        url: str,
+        *,
+        count: int = 1,
+        source: Whom = "outside",
+        method: str = "GET",
+        body: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        timeout_s: float = 60.0,
+        keep_headers: Iterable[str] = (),
+    ) -> HeldRequests:
+        """Send requests at the same moment and keep them under way: a barrier, and no question of time.
+
+        Returns when nothing moves any more: each request is inside an application, or waits in a proxy, or is answered
+        already, as when a proxy refused it. ``release`` lets them go. The sender keeps the body of each request back
+        (``Expect: 100-continue``); the applications of the course wait for it.
+
+        Args:
+            url: as for ``send``, but for ``tcp`` and ``tls``.
+            count: how many.
+            source: as for ``send``.
+            method: HTTP method.
+            body: request body, sent with the release.
+            headers: request headers.
+            cookies: cookies of every request.
+            timeout_s: seconds until the client gives up on a request.
+            keep_headers: response headers to keep in the records.
+
+        Returns:
+            A handle with ``inside``, ``waiting``, ``answered`` and ``release``; as a context manager it releases at the
+            end of the block. Running its cell again releases what the cell held before.
+
+        Raises:
+            UsageError: an argument makes no sense.
+            WaitTimeoutError: some request came neither to an application nor to a waiting place, nor back.
+        """
+        spec = build_spec(
+            self._way(url),
+            source=self._sender(source),
+            count=count,
+            method=method,
+            body=body,
+            headers=headers,
+            cookies=cookies,
+            simultaneous=True,
+            hold=True,
+            timeout_s=timeout_s,
+            keep_headers=keep_headers,
+        )
+        run = cell.here()
+        self._running.release(run)
+        held = HeldRequests(self._open(), spec, others=self._running.missing, origin=run)
+        try:
+            held.rest()
+        except BaseException:
+            held.let_go()
+            raise
+        self._running.hold(held)
+        return held
 
     def traffic(
         self,
