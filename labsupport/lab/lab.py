@@ -45,6 +45,7 @@ from labsupport.urls import entrance_url, is_address
 if TYPE_CHECKING:
     from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
+    from labsupport.observe.pools import Pools
     from labsupport.observe.stats import ProxyStats
     from labsupport.observe.taken import RulesTaken
     from labsupport.traffic.rule_control import MeshState
@@ -658,6 +659,30 @@ class Lab:
         if not chosen.has_proxy:
             raise NotFoundError(f"{chosen.name} has no Envoy. Look at a pod that has one, such as the caller's.")
         return stats_of(chosen.name, self._open().metrics())
+
+    def pools(self, pod: Whom, *, namespace: str | None = None) -> Pools:
+        """How full the connection pools of one proxy are: connections and requests against their limits.
+
+        Args:
+            pod: a pod, or a Deployment for its first pod: the caller's, for what it sends on.
+            namespace: where it is.
+
+        Returns:
+            A record that a notebook shows as a picture; ``watch(...)`` keeps showing what is true now, and
+            ``of("web")`` gives the numbers of one pool.
+
+        Raises:
+            NotFoundError: there is no such pod or Deployment, or it has no Envoy.
+        """
+        from labsupport.observe.pools import pools_of
+
+        chosen = self._pods_of(pod, namespace)[0]
+        if not chosen.has_proxy:
+            raise NotFoundError(f"{chosen.name} has no Envoy. Look at a pod that has one, such as the caller's.")
+        engine = self._open()
+        again = partial(self.pools, pod, namespace=namespace)
+        config = engine.proxy_config(chosen.name)
+        return pools_of(config, engine.metrics(), again=again, when_closed=self.when_closed)
 
     def access_log(
         self,

@@ -132,6 +132,7 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "Lab.get": (lambda world: world.lab.get, {"kind": "vs"}),
     "Lab.logs": (lambda world: world.lab.logs, {"pod": "web"}),
     "Lab.stats": (lambda world: world.lab.stats, {"pod": "web"}),
+    "Lab.pools": (lambda world: world.lab.pools, {"pod": "web"}),
     "Lab.access_log": (lambda world: world.lab.access_log, {"of": ...}),
     "Lab.config": (lambda world: world.lab.config, {"target": "vs/web"}),
     "Lab.journey": (lambda world: world.lab.journey, {"of": "id-1"}),
