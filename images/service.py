@@ -207,12 +207,28 @@ class _Pod:
             except ValueError as error:
                 await self._service.json({"error": str(error)}, status=400)(scope, receive, send)
                 return
+            if headers.get("expect", "").lower() == "100-continue":
+                # The sender has the body and waits for a word: it holds the request, and lets it go by going on.
+                first = await receive()
+                if first["type"] != "http.request":
+                    return
+                receive = _beginning_with(first, receive)
             status = await faults.strike(fault, headers.get("x-request-id", ""))
             if status:
                 reply = self._service.json({"error": "this pod was told to fail here"}, status=status)
                 await reply(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _beginning_with(first: Message, receive: Receive) -> Receive:
+    """The same messages again, one of which has been read already."""
+    read = [first]
+
+    async def again() -> Message:
+        return read.pop() if read else await receive()
+
+    return again
 
 
 def serve(

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         TrafficSpec,
     )
     from labsupport.traffic.background import BackgroundTraffic
+    from labsupport.traffic.held import HeldRequests
     from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import Share
     from labsupport.traffic.tls import Tls
@@ -87,6 +88,7 @@ __all__ = [
     "Exercise",
     "Explained",
     "Explanation",
+    "HeldRequests",
     "Hop",
     "Journey",
     "Lab",
@@ -143,6 +145,7 @@ _HOMES = {
     "labsupport.explain": ("Explanation",),
     "labsupport.lab.lab": ("Lab",),
     "labsupport.lab.objects": ("Objects",),
+    "labsupport.traffic.held": ("HeldRequests",),
     "labsupport.traffic.observations": ("Observations",),
     "labsupport.check.result": ("FAILED", "NOT_ATTEMPTED", "PASSED", "TOO_LITTLE_DATA", "CheckOutcome"),
     "labsupport.traffic.share": ("Share",),

@@ -208,6 +208,7 @@ class TrafficSpec:
         rate: requests per second; None is as fast as ``concurrency`` allows.
         concurrency: requests under way at most.
         simultaneous: start all ``count`` requests at the same moment.
+        hold: with ``simultaneous``: keep each under way until the batch is released.
         reuse_connections: False opens a connection for each request.
         timeout_s: the client gives up after this long.
         keep_headers: response headers to keep in the record (lower case), besides the course's own.
@@ -227,6 +228,7 @@ class TrafficSpec:
     rate: float | None = None
     concurrency: int = 8
     simultaneous: bool = False
+    hold: bool = False
     reuse_connections: bool = False
     timeout_s: float = 15.0
     keep_headers: tuple[str, ...] = ()

@@ -2,8 +2,9 @@
 
 ``POST /run`` starts a run and answers with one JSON object per line, in order of completion, and an empty line now and
 then while there is nothing to tell; closing the stream ends the run. ``PUT /run/{run}`` and ``GET /run/{run}`` do the
-same in two steps. ``PATCH /run/{run}`` changes its rate, ``DELETE /run/{run}`` lets it end. Runs as ``python app.py``
-in a container, or is loaded by path and asked for ``create_app(env)``. README.md lists everything.
+same in two steps. ``PATCH /run/{run}`` changes its rate, ``POST /run/{run}/release`` lets go of what it holds, and
+``DELETE /run/{run}`` lets it end. Runs as ``python app.py`` in a container, or is loaded by path and asked for
+``create_app(env)``. README.md lists everything.
 """
 
 from __future__ import annotations
@@ -96,6 +97,10 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
         run.set_rate(rate)
         return service.json({"run": request.path_params["run"], "rate": rate})
 
+    async def release(request: Request) -> JSONResponse:
+        find(request).release()
+        return service.json({"run": request.path_params["run"], "released": True})
+
     async def stop(request: Request) -> JSONResponse:
         find(request).stop()
         return service.json({"run": request.path_params["run"], "stopped": True})
@@ -117,6 +122,7 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
             Route("/run/{run}", guarded(start_prepared, token), methods=["GET"]),
             Route("/run/{run}", guarded(change, token), methods=["PATCH"]),
             Route("/run/{run}", guarded(stop, token), methods=["DELETE"]),
+            Route("/run/{run}/release", guarded(release, token), methods=["POST"]),
         ],
         errors={SpecError: refuse},
     )

@@ -106,6 +106,7 @@ class Run:
         self._pacer = Pacer(spec.rate)
         self._next = 0
         self._halted = False
+        self._released = asyncio.Event() if spec.hold else None
         self._users = [User(f"user-{number}") for number in range(spec.users)]
 
     def set_rate(self, rate: float | None) -> None:
@@ -117,6 +118,11 @@ class Run:
         self._halted = True
         self._pacer.stop()
 
+    def release(self) -> None:
+        """Let go of the requests that are held, also of those that nobody has taken yet."""
+        if self._released is not None:
+            self._released.set()
+
     async def work(self) -> None:
         """Send everything; returns when the last reply is in. Cancelling it closes all connections."""
         spec = self.spec
@@ -126,7 +132,14 @@ class Run:
         gate = Gate(workers) if spec.simultaneous else None
         end = None if spec.duration_s is None else asyncio.get_running_loop().call_later(spec.duration_s, self.stop)
         try:
-            sending = Sender(spec, proxy=self._proxy, connections=workers, context=self._context)
+            sending = Sender(
+                spec,
+                proxy=self._proxy,
+                connections=workers,
+                context=self._context,
+                released=self._released,
+                taken=lambda index: self._emit({"taken": index}),
+            )
             async with sending as sender, asyncio.TaskGroup() as group:
                 for _ in range(workers):
                     group.create_task(self._work(sender, gate))

@@ -8,6 +8,7 @@ import math
 import ssl
 import time
 import uuid
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
@@ -138,13 +139,24 @@ class Sender:
         proxy: URL of the HTTP proxy, or None.
         connections: how many may be open at once.
         context: of a run in TLS; None for one without.
+        released: until when requests are held; None for a run that holds none.
+        taken: called with the number of a held request when an application asks for its body.
     """
 
     def __init__(
-        self, spec: RunSpec, *, proxy: str | None, connections: int, context: ssl.SSLContext | None = None
+        self,
+        spec: RunSpec,
+        *,
+        proxy: str | None,
+        connections: int,
+        context: ssl.SSLContext | None = None,
+        released: asyncio.Event | None = None,
+        taken: Callable[[int], None] = lambda index: None,
     ) -> None:
         self._spec = spec
         self._context = context
+        self._released = released
+        self._taken = taken
         self._connections = _Connections()
         self._limit = connections
         self._headers = {key: value for key, value in spec.headers.items() if key.lower() not in ("host", "cookie")}
@@ -278,7 +290,8 @@ class Sender:
             spec.method,
             url,
             headers=headers,
-            data=None if spec.body is None else spec.body.encode(),
+            data=self._held(index) if self._released else None if spec.body is None else spec.body.encode(),
+            expect100=self._released is not None,
             allow_redirects=False,
             proxy=self._proxy,
             ssl=self._context or True,
@@ -301,6 +314,14 @@ class Sender:
             record["body"] = text if spec.keep_body else text[:MAX_ERROR_BODY]
             if UNKNOWN not in reply.headers:
                 record["outcome"] = "http_error" if failed else "ok"
+
+    async def _held(self, index: int) -> AsyncIterator[bytes]:
+        """The body of a held request: asked for by ``100 Continue``, and sent when it is released."""
+        assert self._released is not None
+        self._taken(index)
+        await self._released.wait()
+        if self._spec.body:
+            yield self._spec.body.encode()
 
     def _address(self, host: str | None, headers: CIMultiDict[str]) -> tuple[URL, str | None]:
         """Where to connect and what authority to show: the URL's, or that of a given Host with the URL's port."""

@@ -63,7 +63,7 @@ class RunSpec:
         run: name of the run; empty for a made-up one.
         connect_to: host and port of the TCP connection if it differs from the URL's; it bypasses the proxy.
         method, body, headers, cookies, users, count, duration_s, rate, concurrency, simultaneous,
-            reuse_connections, timeout_s, keep_headers, keep_body: as in ``TrafficSpec``. With neither ``count``
+            hold, reuse_connections, timeout_s, keep_headers, keep_body: as in ``TrafficSpec``. With neither ``count``
             nor ``duration_s`` the run goes on until it is stopped.
         tls: for ``https`` and ``tls``.
     """
@@ -84,6 +84,7 @@ class RunSpec:
     rate: float | None = None
     concurrency: int = 8
     simultaneous: bool = False
+    hold: bool = False
     reuse_connections: bool = False
     timeout_s: float = 15.0
     keep_headers: tuple[str, ...] = ()
@@ -120,6 +121,8 @@ def parse_spec(data: Any) -> RunSpec:
             raise SpecError("rate", "cannot be given together with simultaneous")
         if spec.count > MAX_CONCURRENCY:
             raise SpecError("count", f"must be at most {MAX_CONCURRENCY} with simultaneous")
+    if spec.hold and not spec.simultaneous:
+        raise SpecError("hold", "needs simultaneous: what waits for nobody's end must not wait for a turn")
     if spec.scheme in ("tcp", "tls"):
         if not spec.body:
             raise SpecError("body", f"is needed with {spec.scheme}, to have something to send")
@@ -286,6 +289,7 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "rate": _rate,
     "concurrency": _whole(1, MAX_CONCURRENCY),
     "simultaneous": _flag,
+    "hold": _flag,
     "reuse_connections": _flag,
     "timeout_s": _seconds,
     "keep_headers": _names,

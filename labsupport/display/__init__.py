@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from labsupport.display.drawing.figure import Figure
     from labsupport.display.live.live import LiveTraffic
     from labsupport.display.live.live_graph import LiveGraph
+    from labsupport.display.live.live_pools import LivePools
     from labsupport.display.live.live_status import LiveStatus
     from labsupport.errors import ManifestError
     from labsupport.explain import Explanation
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from labsupport.observe.confirm import Explained
     from labsupport.observe.graph import ServiceGraph
     from labsupport.observe.journey import Journey
+    from labsupport.observe.pools import Pools
     from labsupport.observe.pushed import Pushed
     from labsupport.observe.tables import AccessLog, LabStatus, Pods
     from labsupport.observe.taken import RulesTaken
@@ -54,6 +56,8 @@ def watch(of: Lab) -> LiveStatus: ...
 @overload
 def watch(of: ServiceGraph) -> LiveGraph: ...
 @overload
+def watch(of: Pools) -> LivePools: ...
+@overload
 def watch(
     of: BackgroundTraffic,
     *,
@@ -63,17 +67,18 @@ def watch(
 ) -> LiveTraffic: ...
 @checked
 def watch(
-    of: BackgroundTraffic | Lab | ServiceGraph,
+    of: BackgroundTraffic | Lab | ServiceGraph | Pools,
     *,
     service: str | None = None,
     expected: Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None = None,
     rule: str | Ref | None = None,
-) -> LiveTraffic | LiveStatus | LiveGraph:
+) -> LiveTraffic | LiveStatus | LiveGraph | LivePools:
     """A live picture: of background traffic, with a button and a slider for the rate; of a lab, or of its graph.
 
     Args:
         of: what ``lab.traffic(...)`` returned (it need not run yet), the lab itself (pods, proxies, rules with when
-            each came into force, the last error), or ``lab.graph()`` while traffic runs. The options are for traffic.
+            each came into force, the last error), ``lab.graph()`` while traffic runs, or ``lab.pools(...)``. The
+            options are for traffic.
         service: count the versions of this service on the way of the requests; by default, of whoever answers.
         expected: weights by version to compare with, or a function that returns the present ones; by default, what the
             rules in force want of this traffic.
@@ -90,16 +95,17 @@ def watch(
     """
     from labsupport.lab.lab import Lab
     from labsupport.observe.graph import ServiceGraph
+    from labsupport.observe.pools import Pools
     from labsupport.traffic.background import BackgroundTraffic
 
     if isinstance(of, BackgroundTraffic):
         from labsupport.display.live.live import live_of
 
         return live_of(of, service=service, expected=expected, rule=rule)
-    if not isinstance(of, Lab | ServiceGraph):
+    if not isinstance(of, Lab | ServiceGraph | Pools):
         raise UsageError(
-            f"watch() shows what changes by itself, and not {a_kind(type(of))}. Give it a lab, its lab.traffic(...) or "
-            "its lab.graph()."
+            f"watch() shows what changes by itself, and not {a_kind(type(of))}. Give it a lab, its lab.traffic(...), "
+            "its lab.graph() or its lab.pools(...)."
         )
     if (service, expected, rule) != (None, None, None):
         raise UsageError("service=, expected= and rule= are for the picture of traffic: watch(lab.traffic(...)).")
@@ -107,6 +113,10 @@ def watch(
         from labsupport.display.live.live_status import LiveStatus
 
         return LiveStatus(of)
+    if isinstance(of, Pools):
+        from labsupport.display.live.live_pools import LivePools
+
+        return LivePools(of)
     if not of.live:
         raise UsageError("No traffic runs whose calls this graph counts. Show it as it is: show(lab.graph()).")
     from labsupport.display.live.live_graph import live_graph_of
@@ -123,6 +133,7 @@ def show(
     | BackgroundTraffic
     | Explained
     | Explanation
+    | Pools
     | Pushed
     | RulesTaken
     | Iterable[Response]
@@ -163,9 +174,9 @@ def show(
 
     Args:
         record: for a figure what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
-            ``lab.traffic(...)``, ``lab.rules(...)``, ``lab.pushed()`` or ``lab.explain(...)``; for a card the lab,
-            its pods, status, objects, access log, configuration or changes, a check, or an exercise. The options are
-            for observations and shares.
+            ``lab.traffic(...)``, ``lab.rules(...)``, ``lab.pools(...)``, ``lab.pushed()`` or ``lab.explain(...)``; for
+            a card the lab, its pods, status, objects, access log, configuration or changes, a check, or an exercise.
+            The options are for observations and shares.
         expected: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
         service: count the version or pod of this service.
@@ -181,13 +192,14 @@ def show(
     from labsupport.observe.confirm import Explained
     from labsupport.observe.graph import ServiceGraph
     from labsupport.observe.journey import Journey
+    from labsupport.observe.pools import Pools
     from labsupport.observe.pushed import Pushed
     from labsupport.observe.taken import RulesTaken
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import Share
 
-    others = (Journey, ServiceGraph, BackgroundTraffic, Explained, Explanation, Pushed, RulesTaken)
+    others = (Journey, ServiceGraph, BackgroundTraffic, Explained, Explanation, Pools, Pushed, RulesTaken)
     shares = isinstance(record, Observations | Share | Response)
     known = None if shares or isinstance(record, others) else card(record)
     if not isinstance(record, others) and known is None:
@@ -220,6 +232,10 @@ def show(
         return live_of(record).snapshot()
     from labsupport.display.pictures.explain_picture import way_figure
 
+    if isinstance(record, Pools):
+        from labsupport.display.pictures.pool_picture import pools_figure
+
+        return pools_figure(record)
     if isinstance(record, Pushed):
         from labsupport.display.pictures.push_picture import push_figure
 

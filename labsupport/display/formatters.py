@@ -100,6 +100,12 @@ def _pushed(pushed: Any, **kwargs: Any) -> Any:
     return push_figure(pushed)._repr_mimebundle_()
 
 
+def _pools(pools: Any, **kwargs: Any) -> Any:
+    from labsupport.display.pictures.pool_picture import pools_figure
+
+    return pools_figure(pools)._repr_mimebundle_()
+
+
 def _rules(taken: Any, **kwargs: Any) -> Any:
     from labsupport.display.pictures.rules_picture import rules_figure
 
@@ -109,6 +115,7 @@ def _rules(taken: Any, **kwargs: Any) -> Any:
 # Records that come in more forms than HTML.
 BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
     ("labsupport.observe.journey", "Journey"): _journey,
+    ("labsupport.observe.pools", "Pools"): _pools,
     ("labsupport.observe.pushed", "Pushed"): _pushed,
     ("labsupport.observe.taken", "RulesTaken"): _rules,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -32,6 +32,14 @@ class Sending(Protocol):
 
     def set_rate(self, rate: float) -> None:
         """Change the rate of a batch that is under way, in requests per second; 0 pauses it. Any thread may."""
+        ...
+
+    def taken(self) -> Set[int]:
+        """Of a batch that holds its requests: numbers of those that an application has, as far as it has told."""
+        ...
+
+    def release(self) -> None:
+        """Let go of the requests that are held. Any thread may."""
         ...
 
     def stop(self) -> None:

@@ -7,7 +7,7 @@ import http.client
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -74,8 +74,11 @@ class ClientSending:
         self._lost = lost
         self._lock = threading.Lock()
         self._ended = False
+        self._taken: frozenset[int] = frozenset()
         body = {key: value for key, value in asdict(spec).items() if key != "source" and value is not None}
         body |= {"url": url, "run": self._run}
+        if not spec.hold:
+            del body["hold"]
         if connect_to:
             body["connect_to"] = connect_to
         try:
@@ -94,8 +97,13 @@ class ClientSending:
         try:
             for line in self._reply.lines():
                 # An empty line only says that the load client is still there.
-                if line.strip():
-                    yield response(json.loads(line))
+                if not line.strip():
+                    continue
+                record = json.loads(line)
+                if "taken" in record:
+                    self._taken |= {record["taken"]}
+                else:
+                    yield response(record)
         except failures as error:
             raise self._broken(error) from error
         finally:
@@ -106,16 +114,25 @@ class ClientSending:
         """Change the rate of a batch that is under way, in requests per second."""
         self._tell("PATCH", {"rate": rate})
 
+    def taken(self) -> Set[int]:
+        """Of a batch that holds its requests: numbers of those that an application has, as far as it has told."""
+        return self._taken
+
+    def release(self) -> None:
+        """Let go of the requests that are held."""
+        self._tell("POST", None, "/release")
+
     def stop(self) -> None:
         """Send no more; requests under way still complete and are yielded."""
         self._tell("DELETE", None)
 
-    def _tell(self, method: str, body: Any) -> None:
+    def _tell(self, method: str, body: Any, below: str = "") -> None:
         with self._lock:
             if self._ended:
                 return
             try:
-                status, said = self._route.tell(method, f"/run/{self._run}", None if body is None else json.dumps(body))
+                path = f"/run/{self._run}{below}"
+                status, said = self._route.tell(method, path, None if body is None else json.dumps(body))
             except self._route.FAILURES as error:
                 raise self._broken(error) from error
             # 404 says that the batch has ended by itself meanwhile.

@@ -140,8 +140,22 @@ def described(block: str, value: Any) -> str:
         limits = (
             f"{path} 0, which sets nothing" if text == "0" else f"{path} {text}" for path, text in _leaves(value, "")
         )
-        return ", ".join(limits) or "as by default"
+        return (", ".join(limits) or "as by default") + _counted(value)
     return flat(value) or "as by default"
+
+
+def _counted(pool: ConnectionPoolSettings) -> str:
+    """What the limits of a pool do, and where they are counted; empty if it has none."""
+    connections = pool.tcp.max_connections if pool.tcp is not None else 0
+    waiting = pool.http.http1_max_pending_requests if pool.http is not None else 0
+    under_way = pool.http.http2_max_requests if pool.http is not None else 0
+    most = [words.plural(connections, "connection")] if connections else []
+    most += [words.plural(under_way, "request") + " under way"] if under_way else []
+    most += [words.plural(waiting, "request") + " waiting for a connection"] if waiting else []
+    if not most:
+        return ""
+    beyond = "a request more is answered 503, flag UO" if waiting or under_way else "a request more waits for one"
+    return f"; counted by this proxy for itself: at most {words.join(most)}, and {beyond}"
 
 
 def flat(value: Any) -> str:

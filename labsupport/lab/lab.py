@@ -35,6 +35,7 @@ from labsupport.observe.pushed import Pushed, pushed_by
 from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, LogText, Pods
 from labsupport.records import ApplyResult, Leftovers, Ref, Response
 from labsupport.traffic.background import BackgroundTraffic
+from labsupport.traffic.held import HeldRequests
 from labsupport.traffic.observations import Observations, request_ids
 from labsupport.traffic.sending import send
 from labsupport.traffic.spec import build_spec
@@ -44,6 +45,7 @@ from labsupport.urls import entrance_url, is_address
 if TYPE_CHECKING:
     from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
+    from labsupport.observe.pools import Pools
     from labsupport.observe.stats import ProxyStats
     from labsupport.observe.taken import RulesTaken
     from labsupport.traffic.rule_control import MeshState
@@ -339,6 +341,68 @@ class Lab:
         )
         return send(self._open(), spec)
 
+    def hold(
+        self,
+        url: str,
+        *,
+        count: int = 1,
+        source: Whom = "outside",
+        method: str = "GET",
+        body: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        timeout_s: float = 60.0,
+        keep_headers: Iterable[str] = (),
+    ) -> HeldRequests:
+        """Send requests at the same moment and keep them under way: a barrier, and no question of time.
+
+        Returns when nothing moves any more: each request is inside an application, or waits in a proxy, or is answered
+        already, as when a proxy refused it. ``release`` lets them go. The sender keeps the body of each request back
+        (``Expect: 100-continue``); the applications of the course wait for it.
+
+        Args:
+            url: as for ``send``, but for ``tcp`` and ``tls``.
+            count: how many.
+            source: as for ``send``.
+            method: HTTP method.
+            body: request body, sent with the release.
+            headers: request headers.
+            cookies: cookies of every request.
+            timeout_s: seconds until the client gives up on a request.
+            keep_headers: response headers to keep in the records.
+
+        Returns:
+            A handle with ``inside``, ``waiting``, ``answered`` and ``release``; as a context manager it releases at the
+            end of the block. Running its cell again releases what the cell held before.
+
+        Raises:
+            UsageError: an argument makes no sense.
+            WaitTimeoutError: some request came neither to an application nor to a waiting place, nor back.
+        """
+        spec = build_spec(
+            self._way(url),
+            source=self._sender(source),
+            count=count,
+            method=method,
+            body=body,
+            headers=headers,
+            cookies=cookies,
+            simultaneous=True,
+            hold=True,
+            timeout_s=timeout_s,
+            keep_headers=keep_headers,
+        )
+        run = cell.here()
+        self._running.release(run)
+        held = HeldRequests(self._open(), spec, others=self._running.missing, origin=run)
+        try:
+            held.rest()
+        except BaseException:
+            held.let_go()
+            raise
+        self._running.hold(held)
+        return held
+
     def traffic(
         self,
         url: str,
@@ -595,6 +659,30 @@ class Lab:
         if not chosen.has_proxy:
             raise NotFoundError(f"{chosen.name} has no Envoy. Look at a pod that has one, such as the caller's.")
         return stats_of(chosen.name, self._open().metrics())
+
+    def pools(self, pod: Whom, *, namespace: str | None = None) -> Pools:
+        """How full the connection pools of one proxy are: connections and requests against their limits.
+
+        Args:
+            pod: a pod, or a Deployment for its first pod: the caller's, for what it sends on.
+            namespace: where it is.
+
+        Returns:
+            A record that a notebook shows as a picture; ``watch(...)`` keeps showing what is true now, and
+            ``of("web")`` gives the numbers of one pool.
+
+        Raises:
+            NotFoundError: there is no such pod or Deployment, or it has no Envoy.
+        """
+        from labsupport.observe.pools import pools_of
+
+        chosen = self._pods_of(pod, namespace)[0]
+        if not chosen.has_proxy:
+            raise NotFoundError(f"{chosen.name} has no Envoy. Look at a pod that has one, such as the caller's.")
+        engine = self._open()
+        again = partial(self.pools, pod, namespace=namespace)
+        config = engine.proxy_config(chosen.name)
+        return pools_of(config, engine.metrics(), again=again, when_closed=self.when_closed)
 
     def access_log(
         self,

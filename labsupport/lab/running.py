@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from labsupport import words
+from labsupport.cell import CellRun
 from labsupport.errors import LabError
 from labsupport.lab.callbacks import Callbacks
 from labsupport.lab.captions import caption
 from labsupport.model.schema.base import Resource
 from labsupport.records import ApplyResult
 from labsupport.traffic.background import BackgroundTraffic
+from labsupport.traffic.held import HeldRequests
 
 __all__ = ["Running"]
 
@@ -23,6 +25,8 @@ class Running:
     def __init__(self) -> None:
         # Weak: traffic that a notebook has let go of must not be kept by the lab.
         self._live: weakref.WeakSet[BackgroundTraffic] = weakref.WeakSet()
+        # Not weak: what nobody can release any more is released with the lab.
+        self._held: list[HeldRequests] = []
         self.when_closed = Callbacks()
 
     def adopt(self, live: BackgroundTraffic) -> None:
@@ -36,6 +40,29 @@ class Running:
                 former.halt()
         self._live.add(live)
 
+    def hold(self, held: HeldRequests) -> None:
+        """Release these requests with the lab.
+
+        Args:
+            held: requests that were just sent.
+        """
+        self._held = [*(former for former in self._held if not former.released), held]
+
+    def release(self, run: CellRun) -> None:
+        """Let go of what another run of a cell held: nobody could any more, and it would be in the way.
+
+        Args:
+            run: the run of that cell that begins.
+        """
+        for former in self._held:
+            if run.reruns(former.origin) and not former.released:
+                former.let_go()
+                former.join()
+
+    def missing(self) -> int:
+        """How many requests of all that are held have come nowhere yet but into a proxy."""
+        return sum(held.waiting for held in self._held if not held.released)
+
     def known(self) -> list[BackgroundTraffic]:
         """All traffic that the notebook still holds, whether it runs or not."""
         return list(self._live)
@@ -48,6 +75,9 @@ class Running:
         """End all traffic that is running."""
         # All are told before any is waited for, and a failed one must not keep the mesh from being taken down.
         running = self.now()
+        for held in self._held:
+            held.let_go()
+        self._held = []
         for live in running:
             live.halt()
         for live in running:

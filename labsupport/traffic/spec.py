@@ -46,6 +46,7 @@ def build_spec(
     rate: float | None = None,
     concurrency: int | None = None,
     simultaneous: bool = False,
+    hold: bool = False,
     reuse_connections: bool = False,
     timeout_s: float = 15.0,
     keep_headers: Iterable[str] = (),
@@ -68,6 +69,7 @@ def build_spec(
         rate: requests per second.
         concurrency: requests under way at most; by default 8, with a rate 64, with ``simultaneous`` all.
         simultaneous: start all ``count`` requests at the same moment.
+        hold: with ``simultaneous``: keep each under way until the batch is released.
         reuse_connections: keep connections open; False opens one for each request.
         timeout_s: seconds until the client gives up on a request.
         keep_headers: response headers to keep in the records.
@@ -101,6 +103,7 @@ def build_spec(
         rate=rate,
         concurrency=concurrency,
         simultaneous=simultaneous,
+        hold=hold,
         reuse_connections=reuse_connections,
         timeout_s=timeout_s,
         keep_headers=_names(keep_headers),
@@ -142,7 +145,7 @@ def check_spec(spec: TrafficSpec, *, background: bool = False) -> TrafficSpec:
         check_rate(spec.rate)
     seconds("timeout_s", spec.timeout_s, _MAX_TIMEOUT_S)
     _check_end(spec, background=background)
-    for name in ("simultaneous", "reuse_connections", "keep_body"):
+    for name in ("simultaneous", "hold", "reuse_connections", "keep_body"):
         if not isinstance(getattr(spec, name), bool):
             raise UsageError(f"{name}={getattr(spec, name)!r}: write True or False")
     return replace(spec, keep_headers=_names(spec.keep_headers))
@@ -167,7 +170,7 @@ def _check_target(spec: TrafficSpec) -> None:
             if getattr(spec, name):
                 raise UsageError(f"url={spec.url!r} carries no HTTP, so {name} has no place")
         if spec.reuse_connections or spec.simultaneous:
-            raise UsageError(f"url={spec.url!r}: each sending is a connection of its own")
+            raise UsageError(f"url={spec.url!r}: each sending is a connection of its own, and none can be held")
 
 
 def check_rate(rate: float) -> float:
@@ -204,6 +207,8 @@ def _check_end(spec: TrafficSpec, *, background: bool) -> None:
             raise UsageError("simultaneous=True starts all requests at one moment: give it count=..., and no rate")
         if spec.count > MAX_CONCURRENCY:
             raise UsageError(f"count={spec.count}: at most {MAX_CONCURRENCY:,} requests can be simultaneous")
+    elif spec.hold:
+        raise UsageError("requests are held all together: hold=True needs simultaneous=True")
 
 
 def _texts(name: str, values: Mapping[str, object]) -> dict[str, str]:

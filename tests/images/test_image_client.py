@@ -150,6 +150,39 @@ def test_simultaneous_requests_are_under_way_together(client: App, web: App, reu
     assert max(starts) - min(starts) < 0.25
 
 
+def test_held_requests_are_inside_the_application_until_they_are_released(client: App, web: App) -> None:
+    with open_run(client, url=f"{web.url}/name", count=5, simultaneous=True, hold=True) as (run, lines):
+        taken = sorted(next(lines)["taken"] for _ in range(5))
+        assert taken == [0, 1, 2, 3, 4]
+        assert client.post(f"/run/{run}/release").json()["released"] is True
+        records = list(lines)
+    assert [record["outcome"] for record in records] == ["ok"] * 5
+    assert all(set(record) == FIELDS for record in records)
+
+
+def test_what_is_answered_without_the_body_is_held_by_nobody(client: App) -> None:
+    refusal = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
+    with wire(refusal) as server:
+        records = client.run(url=f"http://127.0.0.1:{server.port}/", count=3, simultaneous=True, hold=True)
+    assert [record["status"] for record in records] == [503] * 3
+    assert all("expect: 100-continue" in head.lower() for head in server.requests)
+
+
+def test_a_held_request_brings_its_body_when_it_is_released(client: App, web: App) -> None:
+    body = "held back"
+    spec = {"method": "POST", "body": body, "keep_body": True, "count": 1, "simultaneous": True, "hold": True}
+    with open_run(client, url=f"{web.url}/headers", **spec) as (run, lines):
+        assert next(lines) == {"taken": 0}
+        client.post(f"/run/{run}/release")
+        (record,) = lines
+    assert record["outcome"] == "ok"
+
+
+def test_a_held_request_is_given_up_after_its_time(client: App, web: App) -> None:
+    records = client.run(url=f"{web.url}/", count=1, simultaneous=True, hold=True, timeout_s=0.3)
+    assert [record.get("outcome") for record in records] == [None, "timeout"]
+
+
 def test_a_rate_is_kept_without_drift(client: App, web: App) -> None:
     records = client.run(url=f"{web.url}/", count=100, rate=100, reuse_connections=True)
     starts = sorted(record["started_s"] for record in records)
@@ -425,6 +458,7 @@ def test_through_a_proxy_the_given_host_is_the_authority_with_the_urls_port(star
         ({"simultaneous": 1}, "simultaneous"),
         ({"simultaneous": True, "count": None}, "count"),
         ({"simultaneous": True, "rate": 5}, "rate"),
+        ({"hold": True}, "hold"),
         ({"simultaneous": True, "count": 100_000}, "count"),
         ({"connect_to": "here"}, "connect_to"),
         ({"run": "a/b"}, "run"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -120,6 +122,20 @@ def test_a_request_is_held_until_it_is_released(app: App) -> None:
         assert app.post("/fault/release").json()["released"] == 3
         assert [reply.result().status_code for reply in replies] == [200, 200, 200]
     assert ask(app, "HOLD=true, HOLD_S=0.05").status_code == 200
+
+
+def test_a_request_that_keeps_its_body_back_is_asked_for_it_and_waits(app: App, image: str) -> None:
+    head = f"GET {PATHS[image]} HTTP/1.1\r\nhost: shop\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n"
+    with socket.create_connection(("127.0.0.1", urlsplit(app.url).port), timeout=30) as connection:
+        connection.sendall(f"{head}connection: close\r\n\r\n".encode())
+        received = connection.recv(65_536)
+        assert received == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"0\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK\r\n")
+    with socket.create_connection(("127.0.0.1", urlsplit(app.url).port), timeout=30) as connection:
+        connection.sendall(f"{head}\r\n".encode())
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 100 ")
+    assert ask(app).status_code == 200
 
 
 @pytest.mark.parametrize(

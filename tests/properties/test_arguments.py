@@ -27,11 +27,12 @@ from labsupport.lab import current
 from labsupport.lab.lab import Lab
 from labsupport.records import EnvoyConfig, Pod
 from labsupport.traffic.background import BackgroundTraffic
+from labsupport.traffic.held import HeldRequests
 from labsupport.traffic.observations import Observations
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 # The lab calls an engine's methods, and has checked; the others are made by the package alone.
-NOT_FOR_LEARNERS = re.compile(r"Engine(\..*)?|BackgroundTraffic|ServiceGraph|\w+Error")
+NOT_FOR_LEARNERS = re.compile(r"Engine(\..*)?|BackgroundTraffic|HeldRequests|ServiceGraph|\w+Error")
 RULE = """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -81,6 +82,10 @@ class World:
             self._live.collect(5)
         return self._live
 
+    @property
+    def held(self) -> HeldRequests:
+        return self.lab.hold(URL, source="client")
+
     def state(self) -> tuple[Any, ...]:
         engine = self.engine
         threads = {thread.ident for thread in threading.enumerate() if thread is not threading.main_thread()}
@@ -119,11 +124,15 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "Lab.patch": (lambda world: world.lab.patch, {"target": "vs/web", "patch": {"spec": {}}}),
     "Lab.scale": (lambda world: world.lab.scale, {"target": "web", "replicas": 2}),
     "Lab.send": (lambda world: world.lab.send, {"url": URL, "source": "client"}),
+    "Lab.hold": (lambda world: world.lab.hold, {"url": URL, "source": "client"}),
+    "HeldRequests.rest": (lambda world: world.held.rest, {"timeout_s": 5.0}),
+    "HeldRequests.join": (lambda world: world.held.join, {"timeout_s": 5.0}),
     "Lab.traffic": (lambda world: world.lab.traffic, {"url": URL, "source": "client"}),
     "Lab.explain": (lambda world: world.lab.explain, {"url": "http://web:8080/", "source": "web"}),
     "Lab.get": (lambda world: world.lab.get, {"kind": "vs"}),
     "Lab.logs": (lambda world: world.lab.logs, {"pod": "web"}),
     "Lab.stats": (lambda world: world.lab.stats, {"pod": "web"}),
+    "Lab.pools": (lambda world: world.lab.pools, {"pod": "web"}),
     "Lab.access_log": (lambda world: world.lab.access_log, {"of": ...}),
     "Lab.config": (lambda world: world.lab.config, {"target": "vs/web"}),
     "Lab.journey": (lambda world: world.lab.journey, {"of": "id-1"}),

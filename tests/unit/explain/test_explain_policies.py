@@ -50,8 +50,25 @@ def test_a_subset_replaces_whole_blocks_and_inherits_the_others() -> None:
     )
     assert texts(ask(virtual_service(f"[{to('v1')}]"), rule)) == {
         "loadBalancer": "RANDOM",
-        "connectionPool": "http.http1MaxPendingRequests 1",
+        "connectionPool": "http.http1MaxPendingRequests 1; counted by this proxy for itself: at most 1 request waiting "
+        "for a connection, and a request more is answered 503, flag UO",
     }
+
+
+@pytest.mark.parametrize(
+    ("pool", "told"),
+    [
+        ("{tcp: {maxConnections: 2}}", "at most 2 connections, and a request more waits for one"),
+        (
+            "{tcp: {maxConnections: 1}, http: {http2MaxRequests: 3}}",
+            "at most 1 connection and 3 requests under way, and a request more is answered 503, flag UO",
+        ),
+        ("{http: {maxRequestsPerConnection: 1}}", "http.maxRequestsPerConnection 1"),
+    ],
+)
+def test_a_pool_says_what_its_limits_do(pool: str, told: str) -> None:
+    said = texts(ask(destination_rule(f"trafficPolicy: {{connectionPool: {pool}}}")))["connectionPool"]
+    assert said.endswith(told)
 
 
 def test_port_level_settings_replace_everything_above_them() -> None:

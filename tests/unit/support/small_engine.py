@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +42,12 @@ class SmallSending:
 
     def set_rate(self, rate: float) -> None:
         self.rate = rate
+
+    def taken(self) -> Set[int]:
+        return frozenset()
+
+    def release(self) -> None:
+        pass
 
     def stop(self) -> None:
         self._stopped.set()
