@@ -1,10 +1,10 @@
 """Expectations about observations; every function looks at responses and says what they show, none sends or draws.
 
-``flags`` alone looks at access logs instead.
+``flags``, ``received`` and ``copied`` look at access logs instead.
 
-Exact expectations (``exactly``, ``only``, ``none`` ...) hold or do not. Shares are random: ``share`` and ``same_share``
-fail for a correct mesh with a probability of at most ``alpha``, which their outcome states. A sample that fits but
-is too small to rule anything out gives TOO_LITTLE_DATA, and how many more requests it takes.
+Exact expectations (``exactly``, ``only``, ``none`` ...) hold or do not. Shares are random: ``share``, ``same_share``
+and ``copied`` fail for a correct mesh with a probability of at most ``alpha``, which their outcome states. A sample
+that fits but is too small to rule anything out gives TOO_LITTLE_DATA, and how many more requests it takes.
 
 Whatever is expected, no responses at all is a failure: nothing was shown. ``None`` instead of observations means that
 nothing was tried, and gives NOT_ATTEMPTED.
@@ -13,6 +13,7 @@ Observations of long traffic are a window: its last responses. The outcome says 
 it, unless errors of the same status in it were judged, or errors were left out by their outcome.
 """
 
+from labsupport.check.copied import copied
 from labsupport.check.exact import even, exactly, none, ok, only, status, sticky
 from labsupport.check.expectations import RANDOM_CHECKS, same_share, share
 from labsupport.check.flags import flags
@@ -30,6 +31,7 @@ __all__ = [
     "CheckOutcome",
     "CheckState",
     "all_of",
+    "copied",
     "duration",
     "even",
     "exactly",

@@ -16,7 +16,7 @@ from labsupport.traffic.share import By, Choice
 
 __all__ = ["RANDOM_CHECKS", "same_share", "share"]
 
-RANDOM_CHECKS = frozenset({"share", "same_share"})
+RANDOM_CHECKS = frozenset({"share", "same_share", "copied"})
 """The functions whose outcome is random: each call may fail for a correct mesh with probability ``alpha``."""
 
 

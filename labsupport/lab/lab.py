@@ -19,6 +19,7 @@ from labsupport.errors import LabError, NotFoundError, UsageError
 from labsupport.lab import advice, current
 from labsupport.lab.analysis import Analysis
 from labsupport.lab.callbacks import Callbacks
+from labsupport.lab.copies import copies_arrived, mirroring
 from labsupport.lab.endings import Endings
 from labsupport.lab.mesh_view import MeshView
 from labsupport.lab.objects import Objects
@@ -33,7 +34,7 @@ from labsupport.observe.graph import ServiceGraph
 from labsupport.observe.journey import Journey, journey_of, settled
 from labsupport.observe.pushed import Pushed, pushed_by
 from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, LogText, Pods
-from labsupport.records import ApplyResult, Leftovers, Ref, Response
+from labsupport.records import AccessRecord, ApplyResult, Leftovers, Ref, Response
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.held import HeldRequests
 from labsupport.traffic.observations import Observations, request_ids
@@ -43,6 +44,7 @@ from labsupport.traffic.tls import Tls
 from labsupport.urls import entrance_url, is_address
 
 if TYPE_CHECKING:
+    from labsupport.explain import Explanation
     from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
     from labsupport.observe.pools import Pools
@@ -692,6 +694,8 @@ class Lab:
     ) -> AccessLog:
         """What the proxies wrote about requests, in order of time: route, cluster, response flags.
 
+        Where a rule mirrors requests, the copies' lines are waited for, a few seconds at most: nobody else does.
+
         Args:
             of: responses, or x-request-ids, or one of them; None for all requests.
             since_s: only lines written from this time on, in seconds since the epoch: of requests that ended then.
@@ -700,7 +704,23 @@ class Lab:
         ids = None if of is None else request_ids(of)
         read_again = partial(self._open().access_records, request_ids=ids, since_s=since_s)
         answers = [part for part in given if isinstance(part, Response)]
-        return arrived(lambda: AccessLog(read_again()), answers, self.pods)
+        log = arrived(lambda: AccessLog(read_again()), answers, self.pods)
+        if not answers or not mirroring([*self.get("VirtualService"), *self.get("HTTPRoute")]):
+            return log
+        return copies_arrived(lambda: AccessLog(read_again()), log, self._explained_call, self._sidecars)
+
+    def _sidecars(self) -> set[str]:
+        return {pod.name for pod in self.pods() if pod.injected}
+
+    def _explained_call(self, call: AccessRecord) -> Explanation | None:
+        """What the rules say of a call that a sidecar logged, as far as its line tells."""
+        if call.direction != "outbound":
+            return None
+        try:
+            url = f"http://{call.authority}{call.path}"
+            return self.explain(url, source=call.pod, method=call.method, confirm=False).explanation
+        except LabError:
+            return None
 
     def config(self, target: Named, *, namespace: str | None = None, proxy: Whom | None = None) -> ConfigView:
         """What a rule looks like inside a proxy: the YAML as written, beside the part of Envoy's configuration.

@@ -37,6 +37,7 @@ CHECKS = {
     "duration": lambda obs: check.duration(obs, at_most_s=10),
     "slower": lambda obs: check.slower(obs, obs),
     "received": lambda obs: check.received(obs, {"web-v1": 2}),
+    "copied": lambda obs: check.copied(obs, {"web-v1": 50}),
 }
 
 
@@ -393,6 +394,10 @@ def test_a_sentence_comes_first_and_numbers_last(counts, said):
 
 
 TRIES = [AccessRecord(f"id-{n % 2}", 1.0 + n, "web-v1-ab12-cd34", "inbound") for n in range(6)]
+COPIES = [
+    AccessRecord(f"id-{n % 400}", 1.0 + n, f"web-v{1 + n // 400}-ab12-cd34", "inbound", mirrored=n >= 400)
+    for n in range(600)
+]
 TALKS = {
     "share": (check.share, {"v1": 90, "v2": 10}, {"v1": 10, "v2": 90}),
     "same_share": (check.same_share, seen({"v1": 90, "v2": 10}), seen({"v1": 10, "v2": 90})),
@@ -411,6 +416,7 @@ TALKS = {
     "duration": (check.duration, {"at_most_s": 1.0}, {"at_least_s": 1.0, "at_most_s": 2.0}),
     "slower": (check.slower, {"factor": 0.5}, {"factor": 2.0}),
     "received": (lambda _, expected: check.received(TRIES, expected), {"web-v1": 6}, {"web-v1": 7}),
+    "copied": (lambda _, expected: check.copied(COPIES, expected), {"web-v2": 50}, {"web-v2": 10}),
 }
 
 
@@ -425,7 +431,7 @@ def test_every_check_says_a_sentence_first_then_ticks_and_folds_statistics_away(
             outcome = judge(responses, given, "v1")
         elif name == "slower":
             outcome = judge(responses, responses, **given)
-        elif name in ("share", "exactly", "status", "received"):
+        elif name in ("share", "exactly", "status", "received", "copied"):
             outcome = judge(responses, given)
         else:
             outcome = judge(responses, **given)
@@ -436,6 +442,23 @@ def test_every_check_says_a_sentence_first_then_ticks_and_folds_statistics_away(
         assert any(part[0] == "✗" for part in parts) is (state is check.FAILED)
         assert not any("interval" in line or "p =" in line or "x-request-id" in line for line in outcome.lines)
         assert sum(" interval: the shares" in line for line in outcome.details) == bool(outcome.interval)
+
+
+def test_copies_are_counted_exactly_where_nothing_is_drawn():
+    every, none = check.copied(COPIES[:200] + COPIES[400:], {"web-v2": 100}), check.copied(COPIES, {"web-v1": 0})
+    assert every.passed and none.passed and (every.alpha, none.alpha) == (0, 0)
+    lacking = check.copied(COPIES[:200] + COPIES[400:-1], {"web-v2": 100})
+    assert lacking.state is check.FAILED
+    assert lacking.lines == ("Copies of 200 requests: 199 to web-v2.", "✗ web-v2: 99.5 % copied, 100 % expected")
+
+
+def test_a_share_of_copies_needs_requests_enough_to_rule_out_all_and_none():
+    few = check.copied(COPIES[:8] + COPIES[400:404], {"web-v2": 50})
+    assert few.state is check.TOO_LITTLE_DATA and "more requests" in few.lines[-1]
+    twice = check.copied([*COPIES[:200], *COPIES[400:], *COPIES[400:]], {"web-v2": 99.999})
+    assert twice.state is check.FAILED
+    with pytest.raises(UsageError, match="from 0 to 100"):
+        check.copied(COPIES, {"web-v2": 101})
 
 
 def test_what_servers_received_is_counted_with_every_try():
