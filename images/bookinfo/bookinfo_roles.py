@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -34,6 +35,7 @@ STARS = {"Nadia": 5, "Tomasz": 4}
 PRODUCTS = {0: BOOK["title"]}
 USER_COOKIE = "user"
 MAX_USER = 64
+MAX_RATINGS = 100
 
 
 class Role(ABC):
@@ -66,14 +68,37 @@ class Details(Role):
 
 
 class Ratings(Role):
-    """Stars per reviewer."""
+    """Stars per reviewer; this pod remembers those that it is given, as long as it runs."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self._given: dict[int, dict[str, int]] = {}
 
     def routes(self) -> list[Route]:
-        """``/ratings/{id}``."""
-        return [Route("/ratings/{id:int}", self._ratings)]
+        """``/ratings/{id}``, to read and to give."""
+        return [
+            Route("/ratings/{id:int}", self._ratings),
+            Route("/ratings/{id:int}", self._give, methods=["POST"]),
+        ]
 
     async def _ratings(self, request: Request) -> Response:
-        return self.service.json({"id": request.path_params["id"], "ratings": STARS})
+        number = request.path_params["id"]
+        return self.service.json({"id": number, "ratings": self._given.get(number, STARS)})
+
+    async def _give(self, request: Request) -> Response:
+        number = request.path_params["id"]
+        try:
+            ratings = json.loads(await request.body())
+        except (ValueError, RecursionError):
+            ratings = None
+        if not isinstance(ratings, dict) or not all(
+            type(stars) is int and 0 <= stars <= 5 for stars in ratings.values()
+        ):
+            raise HTTPException(400, 'give ratings as JSON, such as {"Nadia": 5}, with 0 to 5 stars')
+        if len(ratings) > MAX_RATINGS or (number not in self._given and len(self._given) == MAX_RATINGS):
+            raise HTTPException(400, f"there is room for {MAX_RATINGS} ratings of {MAX_RATINGS} books")
+        self._given[number] = ratings
+        return self.service.json({"id": number, "ratings": ratings})
 
 
 class Reviews(Role):

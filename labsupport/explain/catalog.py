@@ -9,7 +9,7 @@ from typing import TypeVar
 from labsupport.explain.known import KnownEndpoint, KnownService, known_entry, known_service, spaces
 from labsupport.model import DestinationRule, Gateway, Resource, Secret, Service, ServiceEntry, Sidecar, VirtualService
 from labsupport.model.gatewayapi import ConvertedRule, Facts, convert
-from labsupport.model.hosts import CLUSTER_DOMAIN
+from labsupport.model.hosts import looked_up
 from labsupport.model.kinds.apps import Deployment
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.index import placed
@@ -188,10 +188,10 @@ def _looked_up(services: list[KnownService]) -> list[KnownService]:
     pods = {service.hostname: service.endpoints for service in services if service.kubernetes}
 
     def behind(endpoint: KnownEndpoint) -> Iterable[KnownEndpoint]:
-        return (replace(pod, labels=endpoint.labels, ports=None) for pod in pods.get(endpoint.name.rstrip("."), ()))
+        return (replace(pod, labels=endpoint.labels, ports=None) for pod in pods.get(looked_up(endpoint.name), ()))
 
     def inside(endpoint: KnownEndpoint) -> bool:
-        return endpoint.name.rstrip(".").endswith(f".svc.{CLUSTER_DOMAIN}")
+        return bool(looked_up(endpoint.name))
 
     return [
         replace(

@@ -16,6 +16,7 @@ __all__ = [
     "host_order",
     "intersection",
     "is_wildcard",
+    "looked_up",
     "matches",
     "most_specific",
     "subset_of",
@@ -86,6 +87,18 @@ def fqdn(host: str, namespace: str) -> str:
     if "." in host or ":" in host or is_wildcard(host) or not host:
         return host
     return f"{host}.{namespace}.svc.{CLUSTER_DOMAIN}"
+
+
+def looked_up(name: str) -> str:
+    """The full name of the Service that a proxy's resolver makes of a name; empty if the name leads out of the cluster.
+
+    Args:
+        name: as an endpoint of a ServiceEntry has it; without a last dot the cluster's domain is tried, too.
+    """
+    host = name.removesuffix(".")
+    if host.endswith(f".svc.{CLUSTER_DOMAIN}"):
+        return host
+    return f"{host}.{CLUSTER_DOMAIN}" if name.endswith(".svc") and name.count(".") == 2 else ""
 
 
 def gateway_name(name: str, namespace: str) -> str:

@@ -45,7 +45,7 @@ def ports(lab: Lab, secured: None) -> Iterator[None]:
     ]
     lab.apply("apps/client-plain", "apps/bookinfo", yaml.safe_dump_all(services), name="ports")
     yield
-    lab.delete(*[f"service/{name}" for name in PORTS])
+    lab.delete("apps/client-plain", "apps/bookinfo", *[f"service/{name}" for name in PORTS], missing_ok=True)
 
 
 def tcp(*rules: Json, host: str = "twice", kind: str = "tcp") -> Json:

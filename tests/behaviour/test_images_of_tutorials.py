@@ -45,6 +45,13 @@ spec:
 """
 
 
+# Other tests of this mesh may have services of the same names, with versions that answer otherwise.
+SAMPLES = "samples"
+SPACE = f"""
+apiVersion: v1
+kind: Namespace
+metadata: {{name: {SAMPLES}, labels: {{istio-injection: enabled}}}}
+"""
 CURL = """
 apiVersion: apps/v1
 kind: Deployment
@@ -100,36 +107,31 @@ def applied(lab: Lab) -> Iterator[ApplyResult]:
         ),
         ECHO,
     ]
-    yield lab.apply("---".join(texts), name="samples")
-    names = ["curl", "details", "ratings", "reviews", "productpage", "helloworld", "httpbin", "tcp-echo"]
-    lab.delete(
-        "gw/tcp-echo",
-        "vs/tcp-echo",
-        *(f"Service/{name}" for name in names),
-        *(resource for resource in lab.get("Deployment") if resource.name.partition("-v")[0] in names),
-        missing_ok=True,
-    )
+    lab.apply(SPACE, name="space")
+    yield lab.apply("---".join(texts), namespace=SAMPLES, name="samples")
+    lab.delete(f"ns/{SAMPLES}")
 
 
 def test_samples_answer_as_they_are_written(lab: Lab, applied: ApplyResult) -> None:
-    page = lab.send("http://productpage:9080/productpage", source="curl")[0]
+    source = f"deploy/curl.{SAMPLES}"
+    page = lab.send(f"http://productpage.{SAMPLES}:9080/productpage", source=source)[0]
     assert page.status == 200
     assert {hop.service for hop in page.path} == {"productpage", "details", "reviews", "ratings"}
-    stars = lab.send("http://reviews:9080/reviews/0", source="curl", keep_body=True)[0]
+    stars = lab.send(f"http://reviews.{SAMPLES}:9080/reviews/0", source=source, keep_body=True)[0]
     assert '"color":"red"' in stars.body.replace(" ", "")
 
-    hello = lab.send("http://helloworld:5000/hello", source="curl", keep_body=True)[0]
+    hello = lab.send(f"http://helloworld.{SAMPLES}:5000/hello", source=source, keep_body=True)[0]
     assert hello.body.startswith("Hello version: v2, instance: helloworld-v2-")
-    teapot = lab.send("http://httpbin:8000/status/418", source="curl")[0]
+    teapot = lab.send(f"http://httpbin.{SAMPLES}:8000/status/418", source=source)[0]
     assert teapot.status == 418
-    lab.apply(ENTRANCE, name="entrance")
+    lab.apply(ENTRANCE, namespace=SAMPLES, name="entrance")
     assert lab.send("tcp://gateway:31400", body="hello")[0].body == "one hello"
 
 
 def test_who_plays_an_image_is_told_once(lab: Lab, applied: ApplyResult) -> None:
     assert f"{BOOK}-reviews-v3:1.20.3 is played by the workshop's bookinfo" in applied.notes
     assert "curlimages/curl is played by the workshop's client" in applied.notes
-    assert not any("is played by" in note for note in lab.apply(CURL, name="again").notes)
+    assert not any("is played by" in note for note in lab.apply(CURL, namespace=SAMPLES, name="again").notes)
 
 
 def test_a_program_listens_where_its_image_does_whatever_the_manifest_declares(lab: Lab) -> None:

@@ -94,7 +94,7 @@ def test_tries_cut_off_by_their_timeout_each_have_the_call_that_they_made(book: 
         below = [(child.kind, child.callee) for child in children(journey, hop)]
         assert below == [("try", "reviews v2"), ("call", "ratings v1")] * 3
         tries = [child for child in children(journey, hop) if child.kind == "try"]
-        assert all(0.15 < child.record.duration_s < 2 for child in tries)
+        assert all(child.record.duration_s > 0.15 for child in tries)
 
 
 @pytest.mark.parametrize("form", FORMATS)

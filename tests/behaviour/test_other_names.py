@@ -37,8 +37,9 @@ def test_an_external_name_is_another_name_of_a_service_with_its_rules(mesh: Mesh
 
 
 @pytest.mark.parametrize("resolution", ["DNS", "DNS_ROUND_ROBIN"])
-def test_a_host_that_is_looked_up_leads_to_the_pods_of_a_service(mesh: Mesh, resolution: str) -> None:
-    mesh.apply(looked_up("api.example", WEB, resolution=resolution))
+@pytest.mark.parametrize("name", [WEB, f"{WEB}.", f"web.{NAMESPACE}.svc"])
+def test_a_host_that_is_looked_up_leads_to_the_pods_of_a_service(mesh: Mesh, resolution: str, name: str) -> None:
+    mesh.apply(looked_up("api.example", name, resolution=resolution))
     seen = mesh.send("http://api.example/", 60)
     assert versions_of(seen).keys() == {"v1", "v2"}
     assert len(mesh.arrivals(seen[0])) == 1
@@ -95,6 +96,8 @@ def test_a_service_that_does_not_exist_is_nobody(mesh: Mesh) -> None:
         looked_up("api.example"),
         looked_up("api.example", "out.example"),
         looked_up("api.example", WEB, "out.example"),
+        looked_up("api.example", f"web.{NAMESPACE}.svc."),
+        external("nickname", f"web.{NAMESPACE}.svc", 8080),
         looked_up("api.example", "192.0.2.10"),
         looked_up("api.example", "localhost"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -110,6 +111,31 @@ def test_the_api_answers_with_the_parts(bookinfo: Bookinfo) -> None:
     assert bookinfo.page.get("/api/v1/products/0/ratings").json()["ratings"]["ratings"] == {"Nadia": 5, "Tomasz": 4}
     assert bookinfo.page.get("/api/v1/products/0/prices").status_code == 404
     assert bookinfo.page.get("/nowhere").status_code == 404
+
+
+def test_a_pod_of_ratings_remembers_what_it_is_given(start_app: StartApp) -> None:
+    ratings = start_app("bookinfo", ROLE="ratings", SERVICE_VERSION="v1", POD_NAME="ratings-2")
+    reviews = start_app("bookinfo", ROLE="reviews", STAR_COLOR="red", RATINGS_URL=ratings.url)
+    given = {"Nadia": 1, "Reviewer2": 4}
+    assert ratings.post("/ratings/0", data=json.dumps(given)).json()["ratings"] == given
+    assert ratings.get("/ratings/0").json()["ratings"] == given
+    assert ratings.get("/ratings/7").json()["ratings"] == {"Nadia": 5, "Tomasz": 4}
+    stars = [review["rating"]["stars"] for review in reviews.get("/reviews/0").json()["reviews"]]
+    assert stars == [1, 0]
+
+
+@pytest.mark.parametrize("body", ["", "x", "[1]", '{"Nadia": "5"}', '{"Nadia": 6}', '{"Nadia": true}', "[" * 100_000])
+def test_what_are_no_ratings_is_refused(bookinfo: Bookinfo, body: str) -> None:
+    reply = bookinfo.ratings.post("/ratings/0", data=body)
+    assert reply.status_code == 400 and "ratings as JSON" in reply.text
+    assert bookinfo.ratings.get("/ratings/0").json()["ratings"] == {"Nadia": 5, "Tomasz": 4}
+
+
+def test_ratings_are_kept_of_some_books_only(start_app: StartApp) -> None:
+    ratings = start_app("bookinfo", ROLE="ratings")
+    statuses = [ratings.post(f"/ratings/{number}", data="{}").status_code for number in range(101)]
+    assert statuses == [200] * 100 + [400]
+    assert ratings.post("/ratings/0", data='{"Nadia": 1}').status_code == 200
 
 
 TRACE = {

@@ -55,11 +55,10 @@ def test_a_status_is_the_one_asked_for(httpbin: App) -> None:
 
 def test_a_delay_is_scaled_and_bounded(httpbin: App) -> None:
     begun = time.monotonic()
-    assert httpbin.get("/delay/2").json()["method"] == "GET"
-    assert 0.2 <= time.monotonic() - begun < 2
-    begun = time.monotonic()
-    httpbin.get("/delay/99999")
-    assert time.monotonic() - begun < 10
+    assert httpbin.get("/delay/10").json()["method"] == "GET"
+    assert 1 <= time.monotonic() - begun < 10
+    # It is answered before its client gives up.
+    assert httpbin.get("/delay/99999").status_code == 200
 
 
 def test_redirects_and_cookies_lead_on(httpbin: App) -> None:

@@ -104,6 +104,27 @@ def test_all_that_a_real_sidecar_holds_for_these_rules_is_what_is_expected() -> 
     assert [str(mismatch) for mismatch in held().mismatches(of_web)] == []
 
 
+def test_of_a_rule_for_calls_to_the_pod_itself_its_limits_are_waited_for_and_not_the_note_of_where_they_are_from() -> (
+    None
+):
+    rule = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: client, namespace: lab}
+spec: {host: client, trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}, loadBalancer: {simple: RANDOM}}}
+"""
+    wanted = expectations(resources(RULES), resources([*RULES, *objects(rule)]))
+    inbound = [item for item in wanted if item.resource == "inbound|5000||"]
+    assert inbound and all("circuit_breakers" in item.place for item in inbound)
+    # The recorded Istio has no labels for metrics: with the limits, all of the rule is there.
+    dump = copy.deepcopy(DUMP)
+    clusters = [entry["cluster"] for config in dump["configs"] for entry in config.get("dynamic_active_clusters", ())]
+    (own,) = [cluster for cluster in clusters if cluster["name"] == "inbound|5000||"]
+    assert "metadata" not in own and held(dump).mismatches(inbound)
+    own["circuit_breakers"]["thresholds"][0]["max_connections"] = 1
+    assert [str(mismatch) for mismatch in held(dump).mismatches(inbound)] == []
+
+
 def test_a_changed_weight_is_looked_for_in_its_place_alone() -> None:
     wanted = expectations(resources(RULES), resources(objects(SERVICES, SUBSETS, weights(80, 20))))
     host = "virtual_hosts[web.lab.svc.cluster.local:8080].routes[0].route.weighted_clusters.clusters"

@@ -31,6 +31,7 @@ from labsupport.engine.embedded.envoy.localize import LocalizedResources, LocalR
 from labsupport.engine.embedded.pods.pods import Addresses, LivePod
 from labsupport.errors import ConfigRejectedError, ManifestError, WaitTimeoutError
 from labsupport.model import Resource, Service
+from labsupport.model.hosts import looked_up
 from labsupport.model.schema.syntax import is_ip
 from labsupport.records import JsonObject
 
@@ -291,7 +292,7 @@ class ControlPlane:
         """
         if is_ip(host):
             return [port if host.startswith("127.") else self._addresses.port(host, port)]
-        named = registry.by_host_and_namespace.get(host.rstrip("."), {}).values()
+        named = registry.by_host_and_namespace.get(looked_up(host), {}).values()
         service = next((service for service in named if service.kubernetes), None)
         if service is None:
             return []

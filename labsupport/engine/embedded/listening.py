@@ -10,7 +10,7 @@ from labsupport.controlplane.registry.kubernetes import target_port
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.podtemplate import MissingReference, environment, own_containers, pod_template
 from labsupport.errors import Problem
-from labsupport.model import Deployment, Resource, Service, Sidecar
+from labsupport.model import Deployment, Resource, Service
 from labsupport.model.kinds.pods import Container
 
 __all__ = ["clashes", "notes"]
@@ -54,12 +54,7 @@ def notes(changed: Iterable[Resource], objects: Sequence[Resource], programs: Pr
     if not news:
         return []
     services = [resource for resource in objects if isinstance(resource, Service)]
-    sidecars = [resource for resource in objects if isinstance(resource, Sidecar) and resource.spec.ingress]
-    deployments = [
-        resource
-        for resource in objects
-        if isinstance(resource, Deployment) and not any(_takes(sidecar, resource) for sidecar in sidecars)
-    ]
+    deployments = [resource for resource in objects if isinstance(resource, Deployment)]
     pairs = (
         (service, deployment)
         for service in services
@@ -67,15 +62,6 @@ def notes(changed: Iterable[Resource], objects: Sequence[Resource], programs: Pr
         if (service in news or deployment in news) and _leads(service, deployment)
     )
     return list(dict.fromkeys(text for pair in pairs for text in _of(*pair, objects, programs)))
-
-
-def _takes(sidecar: Sidecar, deployment: Deployment) -> bool:
-    """Whether a Sidecar may lead calls for pods elsewhere than to the ports that they are for."""
-    selector = sidecar.spec.workload_selector
-    labels = selector.labels if selector is not None else {}
-    return sidecar.namespace == deployment.namespace and labels.items() <= (
-        deployment.spec.template.metadata.labels.items()
-    )
 
 
 def _leads(service: Service, deployment: Deployment) -> bool:

@@ -28,7 +28,7 @@ from labsupport.model import (
     Sidecar,
     VirtualService,
 )
-from labsupport.model.hosts import CLUSTER_DOMAIN
+from labsupport.model.hosts import CLUSTER_DOMAIN, looked_up
 from labsupport.model.kinds.gateway import ServerTLSSettings
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, PortTrafficPolicy, TrafficPolicy
@@ -204,7 +204,8 @@ def _service_entry(service_entry: ServiceEntry, images: Programs) -> Iterator[Re
 
 def _foreign(name: str, path: str) -> Iterator[Refusal]:
     """A name that leads to no Service of the lab; it is never looked up."""
-    if not name.rstrip(".").endswith(f".svc.{CLUSTER_DOMAIN}"):
+    # A name server that finds another name for one looks for that as it is, and no resolver completes it.
+    if not looked_up(f"{name.removesuffix('.')}." if path == "spec.externalName" else name):
         field = "an endpoint with the address " if path.startswith("spec.hosts") else ""
         yield (
             path,

@@ -64,11 +64,3 @@ def test_a_port_at_which_nobody_listens_is_told(target: str, image: str, more: s
 def test_a_service_that_chooses_nobody_is_not_meant() -> None:
     objects = parse(read(OBJECTS.format(target="", image="web", more="").replace("app: web}, ports", "app: x}, ports")))
     assert listening.notes(objects, objects, find_programs(None)) == []
-
-
-def test_a_sidecar_object_may_lead_a_port_to_where_the_program_listens() -> None:
-    text = OBJECTS.format(target=", targetPort: 8081", image="web", more="")
-    ingress = "[{port: {number: 8081, protocol: HTTP, name: http}, defaultEndpoint: '127.0.0.1:5000'}]"
-    head = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: all, namespace: default}\n"
-    objects = parse(read(f"{text}---\n{head}spec: {{ingress: {ingress}}}\n"))
-    assert listening.notes(objects, objects, find_programs(None)) == []
