@@ -36,7 +36,8 @@ def here() -> CellRun:
 
 def number() -> int:
     """The number of the cell that is executing now, which a notebook shows as ``In [18]``; 0 outside a notebook."""
-    return int(getattr(_shell(), "execution_count", 0) or 0)
+    # Not execution_count: newer IPythons count on before the cell runs, and only this property knows which do.
+    return int(getattr(getattr(_shell(), "displayhook", None), "prompt_count", 0) or 0)
 
 
 def _shell() -> Any:

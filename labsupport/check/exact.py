@@ -245,10 +245,12 @@ def sticky(
     name = per if isinstance(per, str) else "key"
     stayed = f"{len(judged) - len(moved):,} of {words.plural(len(judged), name)} stayed in one place"
     lines = [f"Seen: {stayed}{_verdict(not moved, 'all of them')}"]
-    for key, visits in list(moved.items())[:_SHOWN]:
+    # A line that says "1 more" is no shorter than the one it stands for.
+    shown = len(moved) if len(moved) == _SHOWN + 1 else _SHOWN
+    for key, visits in sorted(moved.items(), key=lambda entry: words.natural_key(entry[0]))[:shown]:
         lines.append(f"✗ {key} went to " + words.join(f"{where} ({count:,})" for where, count in visits.items()))
-    if len(moved) > _SHOWN:
-        lines.append(f"✗ and {len(moved) - _SHOWN:,} more")
+    if len(moved) > shown:
+        lines.append(f"✗ and {len(moved) - shown:,} more")
     if not moved:
         lines.append("✓ nobody moved")
     if not judged:

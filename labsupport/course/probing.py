@@ -62,7 +62,7 @@ def probed(lab: Lab, probes: Iterable[Probe], *, source: str = "client") -> Iter
             outcome = check.only(seen, version=probe.version)
         told = lab.explain(probe.url, source=source, headers=probe.headers, confirm=False).explanation
         if outcome.passed and (not probe.path or told.upstream_path == probe.path):
-            yield replace(outcome, title=title)
+            yield replace(outcome, title=title, lines=(f"✓ A request {probe.what} {_came(seen)}.",))
             continue
         said = f"A request {probe.what} {_came(seen)}; it is to {_wanted(probe)}."
         if outcome.passed:

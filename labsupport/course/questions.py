@@ -99,6 +99,11 @@ class NumberQuestion:
         """Whether it asks for what will be seen, and not for what is so."""
         return bool(self.counts)
 
+    @property
+    def exact(self) -> bool:
+        """Whether a single number is right: then nothing is left to chance, and there is no interval to tell."""
+        return self.low == self.high
+
     def parse(self, value: float | str) -> float:
         """Take an answer.
 
@@ -142,16 +147,17 @@ class NumberQuestion:
         if not n:
             return CheckOutcome(FAILED, self.text, ("There are no responses: nothing was shown. Send requests first.",))
         count = observations.count(**self.counts)
-        chosen = observations.independent_choices(per=observations.per)
-        interval = proportion_interval(chosen.count(**self.counts), len(chosen), level=LEVEL)
+        intervals = {} if self.exact else {"seen": self.interval(observations)}
         seen = f"{count:,} of {n:,} {self.unit} {told(self.counts)} ({words.percent(count / n)})."
-        chance = f"By chance, any share of {words.percent_range(*interval)} can look like this."
+        chance = [
+            f"By chance, any share of {words.percent_range(*ends)} can look like this." for ends in intervals.values()
+        ]
         if answer is None:
-            lines: tuple[str, ...] = ("The prediction was skipped.", seen, chance)
+            lines: tuple[str, ...] = ("The prediction was skipped.", seen, *chance)
             said = None
         else:
             said = float(answer) * n / self.of if self.of else float(answer)
-            lines = (f"You said {said:g}. {seen}", chance, self.reason)
+            lines = (f"You said {said:g}. {seen}", *chance, self.reason)
         if observations.window is not None:
             lines = (*lines, f"{window_line(observations.window).capitalize()}.")
         return Compared(
@@ -160,10 +166,15 @@ class NumberQuestion:
             lines,
             n=n,
             seen={"seen": count} if said is None else {"predicted": round(said), "seen": count},
-            interval={"seen": interval},
-            level=LEVEL,
+            interval=intervals,
+            level=LEVEL if intervals else 0.0,
             predicted=None if said is None else said / n,
         )
+
+    def interval(self, observations: Observations) -> tuple[float, float]:
+        """The shares that may look like what was seen."""
+        chosen = observations.independent_choices(per=observations.per)
+        return proportion_interval(chosen.count(**self.counts), len(chosen), level=LEVEL)
 
     def __str__(self) -> str:
         return self.text

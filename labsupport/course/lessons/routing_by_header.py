@@ -83,7 +83,7 @@ def _taken(lab: Lab, probe: Probe) -> bool:
     return told.chosen is not None
 
 
-@judge("03.4")
+@judge("03.5")
 def testers_again(lab: Lab) -> Iterator[Shown]:
     """Testers meet risk, whatever their number; everybody else meets safe."""
     yield from probed(
@@ -100,7 +100,7 @@ def testers_again(lab: Lab) -> Iterator[Shown]:
     )
 
 
-@judge("03.5")
+@judge("03.4")
 def jason_again(lab: Lab) -> Iterator[Shown]:
     """On the page, jason meets v1 of reviews alone, and the others are divided as the rule says."""
     jason = lab.send(_PAGE, headers={"end-user": "jason"}, count=40, reuse_connections=True)

@@ -225,6 +225,10 @@ def test_sticky_follows_each_user_and_ignores_who_came_once():
     assert check.sticky(stays) and check.sticky(stays).n == 3
     moves = Observations(response(i, f"v{i % 2}", user=f"user-{i % 3}") for i in range(30))
     assert not check.sticky(moves) and "user-0 went to" in repr(check.sticky(moves))
+    for users, last in ((5, "user-4 went to"), (6, "✗ and 2 more")):
+        visits = ((k, version) for version in ("v1", "v2") for k in range(users))
+        moved = Observations(response(0, user=f"user-{k}", version=version) for k, version in visits)
+        assert last in check.sticky(moved, to="version").lines[-1]
     assert not check.sticky(Observations([response(0, user="user-0")]))
     assert not check.sticky(seen({"v1": 4}))
 

@@ -345,6 +345,16 @@ def test_a_prediction_is_kept_with_its_time_and_drawn_beside_the_result(lab: Lab
     assert prediction_html(compared).count("<svg") == 1
 
 
+def test_where_a_single_number_is_right_no_interval_is_told(lab: Lab) -> None:
+    exact = replace(COUNT, low=100, high=100)
+    compared = exercise(lab, judge=None, start="", questions=(exact,)).predict(100).compare(answered(500, 50))
+    assert isinstance(compared, Compared)
+    assert (compared.state, compared.interval, compared.level) == (PASSED, {}, 0.0)
+    assert compared.lines == ("You said 50. 50 of 500 requests had status 404 (10.0 %).", "About 100.")
+    assert repr(prediction_figure(compared)).startswith("Predicted: 10.0 %. Seen: 10.0 % of 500.")
+    assert "chance" not in prediction_html(compared)
+
+
 def test_a_prediction_held_against_the_last_responses_only_says_so(lab: Lab) -> None:
     seen = Observations(answered(500, 50), window=Window(500, 2_000, {"503": 3}))
     for asked in (exercise(lab, questions=(COUNT,)), exercise(lab, questions=(COUNT,)).predict(100)):
