@@ -1,0 +1,138 @@
+"""Judges of notebook 11: who is at home where, and who moves when a pod leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from labsupport import check, words
+from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.course.acting import explained, reasons_of
+from labsupport.course.judging import judge
+from labsupport.course.ladder import Rung
+from labsupport.course.spec import Because, Shown
+from labsupport.records import Response
+from labsupport.traffic.observations import Observations
+from labsupport.traffic.share import By
+
+if TYPE_CHECKING:
+    from labsupport.explain import Explanation
+    from labsupport.lab.lab import Lab
+
+_WEB = "http://web:8080/"
+_REVIEWS = "http://reviews:9080/reviews/0"
+_SHOP = "gateway:/api/v1/products/0/reviews"
+_DEPLOYMENT, _PODS = "web-v1", 4
+# Prime numbers: in turns, a user would come back to its pod with a number that the number of pods divides.
+_USERS, _MANY = 83, 401
+_ROUNDS = 3
+_LEAST, _MOVED = 1 / 8, 6
+
+
+def _user(response: Response) -> str:
+    """Requests of one index are those of one user: without ``users=`` the client keeps no cookies."""
+    return f"user-{response.index}"
+
+
+def _sent(lab: Lab, users: int, where: str) -> Observations:
+    """Each user once: known by the header ``x-user``, or by the cookie ``session``."""
+    named = {where: "user-{index}"}
+    headers, cookies = (named, {}) if where == "x-user" else ({}, named)
+    return lab.send(_WEB, source="client", count=users, headers=headers, cookies=cookies, reuse_connections=True)
+
+
+def _told(lab: Lab, outcome: CheckOutcome, *, url: str = _WEB, source: str = "client") -> CheckOutcome:
+    """The outcome; if it did not pass, with how the rules choose among pods."""
+    if outcome.passed:
+        return outcome
+    told = explained(lab, url, source=source)
+    said = [f"The rule says: {text}." for text in _balancers(told)]
+    if len(told.destinations) > 1:
+        thrown = {to.subset or to.host: to.share for to in told.destinations}
+        said.insert(0, f"For each request, the rule throws: {words.shares(thrown)}.")
+    return replace(outcome, lines=(*said, *reasons_of(lab, told), *outcome.lines))
+
+
+def _balancers(told: Explanation) -> dict[str, None]:
+    """How pods are chosen, in words, for all destinations of a request."""
+    policies = [*told.policies, *(policy for to in told.destinations for policy in to.policies)]
+    return dict.fromkeys(policy.text for policy in policies if policy.name == "loadBalancer")
+
+
+def _spread(seen: Observations, keys: Sequence[str], least: float, *, by: By) -> CheckOutcome:
+    """Each of these has at least such a share."""
+    share = seen.share(by)
+    lines = [f"{key} has {words.percent(share[key])} of the users." for key in keys]
+    fine = all(share[key] >= least for key in keys)
+    return CheckOutcome(PASSED if fine else FAILED, f"at least {words.percent(least)} each", tuple(lines), n=share.n)
+
+
+def _pods(lab: Lab) -> list[str]:
+    return sorted(pod.name for pod in lab.pods() if pod.service == "web")
+
+
+@judge("11.1")
+def by_header(lab: Lab) -> Iterator[Shown]:
+    """Users without cookies, one pod each, and no pod idle."""
+    seen = Observations()
+    for _ in range(_ROUNDS):
+        seen += _sent(lab, _USERS, "x-user")
+    yield seen
+    yield Because("wanders", _told(lab, check.sticky(seen, per=_user)))
+    yield Because("together", _told(lab, _spread(seen, _pods(lab), 1 / _USERS, by="pod")))
+
+
+@judge("11.3")
+def when_a_pod_leaves(lab: Lab) -> Iterator[Shown | Rung]:
+    """Users by their cookie: one pod each, no pod idle, and nobody moves without need."""
+    seen = _sent(lab, _MANY, "session")
+    yield seen
+    before = seen + _sent(lab, _MANY, "session")
+    yield Because("wanders", _told(lab, check.sticky(before, per=_user)))
+    yield Rung("home")
+    pods = _pods(lab)
+    line = f"{_DEPLOYMENT} has {words.plural(len(pods), 'pod')}."
+    yield CheckOutcome(PASSED if len(pods) == _PODS else FAILED, f"{_PODS} pods", (line,))
+    yield Because("together", _told(lab, _spread(seen, pods, _LEAST, by="pod")))
+    yield Rung("spread")
+    lab.scale(_DEPLOYMENT, _PODS - 1)
+    try:
+        after = _sent(lab, _MANY, "session")
+    finally:
+        lab.scale(_DEPLOYMENT, _PODS)
+    yield after
+    yield Because("moved", _told(lab, check.moved(before, after, per=_user, at_most=_MOVED)))
+    yield Rung("leave")
+
+
+@judge("11.4")
+def one_version_each(lab: Lab) -> Iterator[Shown]:
+    """One pod for each user, and a quarter of the users at least for both versions."""
+    first = _sent(lab, _USERS, "x-user")
+    yield first
+    seen = first
+    for _ in range(_ROUNDS):
+        seen += _sent(lab, _USERS, "x-user")
+    yield seen
+    yield Because("wanders", _told(lab, check.sticky(seen, per=_user)))
+    yield Because("uneven", _spread(first, ("v1", "v2"), 1 / 4, by="version"))
+
+
+@judge("11.5")
+def browsers_at_home(lab: Lab) -> Iterator[Shown]:
+    """16 browsers, each at one pod of reviews as soon as it has a cookie."""
+    browsers = 16
+    # In turn and without a hurry, so that each browser has what came with a reply before it asks again.
+    seen = lab.send(_SHOP, users=browsers, count=5 * browsers, concurrency=1, keep_headers=["set-cookie"])
+    yield seen
+    given = seen.count(lambda response: response.headers.get("set-cookie", "").startswith("user="))
+    line = f"{words.plural(given, 'reply', 'replies')} brought a cookie user."
+    cookie = CheckOutcome(PASSED if given else FAILED, "browsers are given a cookie user", (line,))
+    yield Because("nocookie", _told(lab, cookie, url=_SHOP, source="outside"))
+    said = _balancers(explained(lab, _REVIEWS, source="productpage-v1"))
+    hashed = any("of cookie user" in text for text in said)
+    rule = CheckOutcome(PASSED if hashed else FAILED, "the rule for reviews hashes the cookie user")
+    yield Because("rule", _told(lab, rule, url=_REVIEWS, source="productpage-v1"))
+    home = check.sticky(seen.filter(lambda response: response.index >= browsers), service="reviews")
+    yield Because("wanders", _told(lab, home, url=_REVIEWS, source="productpage-v1"))
