@@ -4,40 +4,28 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from labsupport.model.writing.written import written
 from labsupport.observe.tables import AccessLog
 from labsupport.records import AccessRecord
 
 if TYPE_CHECKING:
     from labsupport.explain import Explanation
-    from labsupport.model.schema.base import Resource
 
-__all__ = ["copies_arrived", "mirroring"]
+__all__ = ["copies_arrived"]
+
+Targets = list[set[str]]
+"""For each mirror, the pods that may receive its copies, as far as they write lines."""
 
 # Where a rule copies a share, nothing tells how many lines are to come.
 _QUIET_S = 0.4
 # A copy that is told for sure may be answered slowly, or may never have been sent: of headers, the log says nothing.
 _PATIENCE_S = 2.0
+# Of what a receiver of copies calls in its turn, nobody tells that it is to come.
+_SETTLED_S = 0.1
 _POLL_S = 0.02
 _LONGEST_S = 10.0
-
-
-def mirroring(rules: Iterable[Resource]) -> bool:
-    """Whether any rule copies requests.
-
-    Args:
-        rules: VirtualServices and HTTPRoutes.
-    """
-    for resource in rules:
-        spec = written(resource).get("spec") or {}
-        for rule in [*(spec.get("http") or ()), *(spec.get("rules") or ())]:
-            kinds = {entry.get("type") for entry in rule.get("filters") or ()}
-            if rule.get("mirror") or rule.get("mirrors") or "RequestMirror" in kinds:
-                return True
-    return False
 
 
 def copies_arrived(
@@ -54,33 +42,40 @@ def copies_arrived(
         explain: what the rules say of a call; None where that is not known.
         sidecars: names of the pods that write lines.
     """
-    told: dict[tuple[str, ...], int | None] = {}
+    told: dict[tuple[str, ...], Targets | None] = {}
 
-    def copies_of(call: AccessRecord) -> int | None:
-        """How many copies are made of it for sure; None where chance, or a header, has a part in it."""
+    def targets(call: AccessRecord) -> Targets | None:
+        """Who receives the copies of it that are made for sure; None where chance, or a header, has a part in it."""
         key = (call.pod, call.method, call.authority, call.path)
         if key not in told:
             why, writing = explain(call), set(sidecars())
-            sure = why is not None and all(to.share == 1 for to in why.mirrors) and bool(why.mirrors)
-            told[key] = sum(bool(writing.intersection(to.pods)) for to in why.mirrors) if why and sure else None
+            sure = why is not None and bool(why.mirrors) and all(to.share == 1 for to in why.mirrors)
+            told[key] = [writing.intersection(to.pods) for to in why.mirrors] if why is not None and sure else None
         return told[key]
 
     began = last = time.monotonic()
     while True:
         calls = [line for line in log if line.direction != "inbound" and line.upstream_pod]
-        made = {id(call): copies_of(call) for call in calls}
-        lacking = Counter[str]()
-        for call in calls:
-            lacking[call.request_id] += made[id(call)] or 0
-        lacking.subtract(line.request_id for line in log if line.mirrored)
-        quiet_s = _PATIENCE_S if any(count > 0 for count in lacking.values()) else 0.0
-        if not quiet_s and (None in made.values() or not calls):
-            quiet_s = _QUIET_S
+        made = [targets(call) for call in calls]
         now = time.monotonic()
-        if now - last >= quiet_s or now - began > _LONGEST_S:
+        if now - last >= _quiet_s(log, calls, made) or now - began > _LONGEST_S:
             return log
         time.sleep(_POLL_S)
         again = read()
         if len(again) > len(log):
             last = time.monotonic()
         log = again
+
+
+def _quiet_s(log: AccessLog, calls: Sequence[AccessRecord], made: Sequence[Targets | None]) -> float:
+    """How long nothing new must have come for the log to be whole."""
+    lacking = Counter[str]()
+    receivers = set[str]()
+    for call, targets in zip(calls, made, strict=True):
+        for pods in targets or ():
+            lacking[call.request_id] += bool(pods)
+            receivers |= pods
+    lacking.subtract(line.request_id for line in log if line.mirrored and line.pod in receivers)
+    if any(count > 0 for count in lacking.values()):
+        return _PATIENCE_S
+    return _QUIET_S if None in made or not calls else _SETTLED_S

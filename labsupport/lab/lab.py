@@ -19,7 +19,7 @@ from labsupport.errors import LabError, NotFoundError, UsageError
 from labsupport.lab import advice, current
 from labsupport.lab.analysis import Analysis
 from labsupport.lab.callbacks import Callbacks
-from labsupport.lab.copies import copies_arrived, mirroring
+from labsupport.lab.copies import copies_arrived
 from labsupport.lab.endings import Endings
 from labsupport.lab.mesh_view import MeshView
 from labsupport.lab.objects import Objects
@@ -27,6 +27,7 @@ from labsupport.lab.refs import Named, as_ref, checked_namespace, kind_name, loo
 from labsupport.lab.running import Running
 from labsupport.lab.sources import Source, is_text, read
 from labsupport.lab.whom import Whom, meant, pods_named, sender_named
+from labsupport.model.analysis.mirroring import mirroring
 from labsupport.model.kinds.virtualservice import VirtualService
 from labsupport.model.schema.base import Resource
 from labsupport.observe.arrivals import arrived
@@ -465,7 +466,8 @@ class Lab:
             tls=tls,
             background=True,
         )
-        steering = Steering(spec, self._world, self.patch, lambda: self._changes, self.when_closed)
+        lines = self._lines_since
+        steering = Steering(spec, self._world, self.patch, lambda: self._changes, self.when_closed, lines)
         live = BackgroundTraffic(self._open(), spec, steering=steering, origin=cell.here())
         self._running.adopt(live)
         return live.start()
@@ -956,6 +958,9 @@ class Lab:
 
         engine = self._open()
         return MeshState(engine.get("*", namespace="*"), engine.pods(), engine.namespace)
+
+    def _lines_since(self, since_s: float) -> AccessLog:
+        return self.access_log(since_s=since_s)
 
     def _way(self, url: str) -> str:
         """A traffic URL; of an address as ``urls`` tells it, the one that leads the same way."""

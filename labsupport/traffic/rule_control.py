@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from labsupport.errors import LabError
 from labsupport.explain.expected_shares import expected_shares
+from labsupport.model.analysis.mirroring import mirroring
 from labsupport.model.schema.base import Resource
-from labsupport.records import ApplyResult, Pod, Ref, TrafficSpec
+from labsupport.records import AccessRecord, ApplyResult, Pod, Ref, TrafficSpec
 from labsupport.traffic.weights import RuleName, Split, find_split, patch_for
 
 __all__ = ["MeshState", "Steering"]
@@ -44,6 +45,7 @@ class Steering:
         patch: changes an object by a JSON merge patch.
         changes: number of changes that the lab has made; another one means that everything is to be read again.
         when_closed: has a function called when the lab is about to close.
+        lines: of the proxies' access logs, written from a time on; None where nobody reads them.
     """
 
     def __init__(
@@ -53,10 +55,12 @@ class Steering:
         patch: Callable[[Ref, Mapping[str, Any]], ApplyResult],
         changes: Callable[[], int],
         when_closed: Callable[[Callable[[], None]], None],
+        lines: Callable[[float], Iterable[AccessRecord]] | None = None,
     ) -> None:
         self.when_closed = when_closed
         self._spec = spec
         self._look, self._patch, self._changes = look, patch, changes
+        self._lines = lines
         self._lock = threading.RLock()
         self._seen: tuple[int, float, MeshState] | None = None
         self._expected: dict[str, Mapping[str, float] | None] = {}
@@ -80,6 +84,26 @@ class Steering:
                     world.objects, world.pods, self._spec, service=service, namespace=world.namespace
                 )
             return self._expected[service]
+
+    def copies(self, since_s: float) -> list[tuple[str, str]] | None:
+        """Mirror copies that were logged, each as the request's id and the version that received it.
+
+        Args:
+            since_s: only copies that ended from this time on, in seconds since the epoch.
+
+        Returns:
+            None where no rule copies anything, or the lab is closed.
+        """
+        with self._lock:
+            try:
+                world = self._world()
+                if self._lines is None or not mirroring(world.objects):
+                    return None
+                copies = [line for line in self._lines(since_s) if line.mirrored and line.direction == "inbound"]
+            except LabError:
+                return None
+        version_of = {pod.name: pod.version for pod in world.pods}
+        return [(line.request_id, version_of.get(line.pod, "")) for line in copies]
 
     def split(self, rule: RuleName) -> Split:
         """The weights of a rule; see ``labsupport.traffic.weights``.

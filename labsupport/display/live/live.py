@@ -40,6 +40,9 @@ __all__ = ["Expected", "LiveTraffic", "WatchedTraffic", "live_of"]
 Expected = Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None
 """Weights by version, or a function that returns the present ones."""
 
+# The log is read for mirror copies this often; the line of a copy may be so much younger than its request.
+_COPIES_S = 1.0
+_LOGGED_S = 1.5
 _SENDING = ("running", "paused", "stopping")
 _BINS = 60
 # Widths of a column in seconds; the longest are for traffic that is slow enough to be kept for hours.
@@ -136,6 +139,7 @@ class LiveTraffic(LiveView):
         self._picture = TrafficPicture(timeline)
         self._users = Users(service=service)
         self._frozen_s = 0.0
+        self._copies_s = 0.0
         if self._steering is not None:
             self._steering.when_closed(self.freeze)
         super().__init__(
@@ -204,6 +208,7 @@ class LiveTraffic(LiveView):
         timeline.add(snap.responses)
         users = Users(service=self.service, span_s=math.inf)
         users.add(snap.responses)
+        self._add_copies(timeline)
         return traffic_figure(
             TrafficPicture(timeline),
             now_s=now,
@@ -212,6 +217,7 @@ class LiveTraffic(LiveView):
             subtitle=self._what(snap) + _window(snap),
             phases=phases_of(snap.responses, snap.marks, lost=snap.lost, service=self.service),
             users=users.part(snap.marks, wide=PLOT_WIDTH),
+            logged_s=time.time() - _LOGGED_S,
         )
 
     def __repr__(self) -> str:
@@ -273,6 +279,15 @@ class LiveTraffic(LiveView):
         self._users.add(snap.responses)
         return snap
 
+    def _add_copies(self, timeline: Timeline) -> None:
+        """Take in mirror copies of the recent requests, if any rule makes some."""
+        newest_s = timeline.newest_s
+        if self._steering is None or not newest_s:
+            return
+        copies = self._steering.copies(newest_s - timeline.recent_s - _LOGGED_S)
+        if copies is not None:
+            timeline.add_copies(copies)
+
     def _now(self, snap: TrafficSnapshot) -> float:
         """The present, which stands still while nothing is sent."""
         if snap.state in _SENDING:
@@ -301,7 +316,11 @@ class LiveTraffic(LiveView):
         parts = self._picture.fragments(now, changes, full=full)
         expected = self._expected_now(snap)
         last_change = max((mark.time_s for mark in snap.marks if mark.time_s <= now), default=0.0)
-        shares = self._picture.timeline.shares(now, since_s=last_change)
+        if time.monotonic() - self._copies_s > _COPIES_S:
+            self._copies_s = time.monotonic()
+            self._add_copies(self._picture.timeline)
+        logged_s = time.time() - _LOGGED_S
+        shares = self._picture.timeline.shares(now, since_s=last_change, logged_s=logged_s)
         parts["shares"], high = self._picture.shares(shares, expected, now_s=now)
         parts["notes"] = self._picture.notes(shares, expected, HEIGHT - high)
         parts["frame"] = self._picture.frame("end" if snap.state in ("stopped", "failed") else "now")

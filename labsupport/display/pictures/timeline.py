@@ -77,6 +77,8 @@ class Shares:
         causes: failed requests by cause.
         since_s: begin of the stretch, seconds since the epoch.
         choices: connections by version that answered on them, where these were chosen and carried several requests.
+        copies: mirror copies by version that received them.
+        copied_of: requests whose copies are counted: the newest may not have been logged.
     """
 
     requests: int
@@ -84,6 +86,8 @@ class Shares:
     causes: dict[str, int]
     since_s: float
     choices: Mapping[str, int] = field(default_factory=dict)
+    copies: Mapping[str, int] = field(default_factory=dict)
+    copied_of: int = 0
 
     @property
     def errors(self) -> int:
@@ -128,7 +132,9 @@ class Timeline:
         # Marks stand for k requests each: what a bin had left over is carried on, so that no version loses any.
         self._carry: dict[str, int] = {}
         self._newest_s = 0.0
-        self._recent: deque[tuple[float, str | None, str, int]] = deque()
+        self._recent: deque[tuple[float, str | None, str, int, str]] = deque()
+        # By request, the versions that received a copy of it; only of recent requests.
+        self._copies: dict[str, tuple[str, ...]] = {}
 
     def index(self, time_s: float) -> int:
         """The bin that a time falls into."""
@@ -151,7 +157,7 @@ class Timeline:
             hop = hop_of(response, self.service or None)
             version = hop.version if hop else None
             why = cause(response)
-            self._recent.append((response.started_s, version, why, response.connection))
+            self._recent.append((response.started_s, version, why, response.connection, response.request_id))
             self._newest_s = max(self._newest_s, response.started_s)
             if index > self._last:
                 self.advance(response.started_s)
@@ -169,6 +175,19 @@ class Timeline:
                 self.versions.sort(key=order_key)
             elif version is None and not why and "" not in self.versions:
                 self.versions.insert(0, "")
+
+    def add_copies(self, copies: Iterable[tuple[str, str]]) -> None:
+        """Take in the mirror copies that were made lately; those of other requests are left out.
+
+        Args:
+            copies: id of the request, and version that received the copy.
+        """
+        known: dict[str, tuple[str, ...]] = {entry[4]: () for entry in self._recent}
+        for request, version in copies:
+            if request in known:
+                known[request] += (version,)
+        # What was read before and is not in the lines of today was made earlier.
+        self._copies = {request: made or self._copies.get(request, ()) for request, made in known.items()}
 
     def advance(self, now_s: float) -> None:
         """Move on to the present and forget what is too old."""
@@ -232,20 +251,28 @@ class Timeline:
             columns[index] = Column(tuple(pair for pair in served if pair[1]), marks.get("e", 0))
         return columns
 
-    def shares(self, now_s: float, *, since_s: float = 0.0) -> Shares:
-        """Counts of the last ``recent_s`` seconds, but of nothing sent before ``since_s``."""
+    def shares(self, now_s: float, *, since_s: float = 0.0, logged_s: float = math.inf) -> Shares:
+        """Counts of the last ``recent_s`` seconds, but of nothing sent before ``since_s``.
+
+        Copies are counted of what was sent before ``logged_s``.
+        """
         start = max(now_s - self.recent_s, since_s)
         requests, versions, causes = 0, dict.fromkeys((v for v in self.versions if v), 0), dict[str, int]()
         connections: dict[int, str] = {}
-        for place, (started_s, version, why, connection) in enumerate(self._recent, start=1):
+        copies, copied_of = Counter[str](), 0
+        for place, (started_s, version, why, connection, request) in enumerate(self._recent, start=1):
             if started_s < start:
                 continue
             # Nothing ties requests on unknown connections together.
             connections.setdefault(connection if connection >= 0 else -place, version or NONE)
             requests += 1
+            if request in self._copies and started_s < logged_s:
+                copied_of += 1
+                copies.update(self._copies[request])
             if version is not None:
                 versions[version] = versions.get(version, 0) + 1
             if why:
                 causes[why] = causes.get(why, 0) + 1
         fewer = self.per == "connection" and len(connections) < requests
-        return Shares(requests, versions, causes, start, Counter(connections.values()) if fewer else {})
+        choices = Counter(connections.values()) if fewer else {}
+        return Shares(requests, versions, causes, start, choices, copies, copied_of)

@@ -7,6 +7,7 @@ bin is drawn again only when its counts change.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from labsupport.display.drawing.figure import Figure
 from labsupport.display.drawing.marks import column, mark
 from labsupport.display.drawing.palette import ERROR, slot_of
 from labsupport.display.drawing.text import clip, el, esc, fitting, num, width
+from labsupport.display.pictures.copies import copies_part, copies_table, copies_told
 from labsupport.display.pictures.phases import Phase, phases_summary, phases_table
 from labsupport.display.pictures.share_rows import label_width, legend, make_rows, rows_table, share_row
 from labsupport.display.pictures.timeline import Shares, Timeline, nice_scale
@@ -297,7 +299,8 @@ class TrafficPicture:
             rest = ", ".join(f"{row.label} {words.percent(row.share)}" for row in rows[_ROWS:])
             parts.append(el("text", esc(clip(rest, SHARES_WIDTH)), x=0.0, y=height + 8, class_="d"))
             height += 14
-        return "".join(parts), height
+        copies, more = copies_part(shares, height, wide=SHARES_WIDTH, room=_ROWS - len(rows))
+        return "".join(parts) + copies, height + more
 
     def notes(self, shares: Shares, expected: Mapping[str, float] | None, height: float) -> str:
         """The legend, and the errors with their causes below it, where more of them move nothing else."""
@@ -335,11 +338,9 @@ class TrafficPicture:
         said = "; ".join(row.in_words() for row in rows)
         failed = ", ".join(f"{why}: {count}" for why, count in sorted(shares.causes.items(), key=lambda item: -item[1]))
         errors = f"{words.percent(shares.errors / shares.requests)} errors ({failed})" if failed else "no errors"
-        return (
-            f"{words.plural(shares.requests, 'request')} in the last seconds: {said}; {errors}."
-            if said
-            else f"{words.plural(shares.requests, 'request')}: {errors}."
-        )
+        errors += copies_told(shares)
+        sent = words.plural(shares.requests, "request")
+        return f"{sent} in the last seconds: {said}; {errors}." if said else f"{sent}: {errors}."
 
 
 def traffic_figure(
@@ -351,6 +352,7 @@ def traffic_figure(
     subtitle: str = "",
     phases: Sequence[Phase] = (),
     users: UsersPart | None = None,
+    logged_s: float = math.inf,
 ) -> Figure:
     """The whole picture as a static figure.
 
@@ -362,6 +364,7 @@ def traffic_figure(
         subtitle: what was sent where.
         phases: what was seen between the changes, oldest first.
         users: where users are at home, as wide as the plot.
+        logged_s: copies are counted of what was sent before, seconds since the epoch.
 
     Returns:
         A figure of 930 x 310 pixels, higher with users, and a narrow one of the plot's width.
@@ -370,7 +373,7 @@ def traffic_figure(
     since = max(
         (change.time_s + (change.in_force_s or 0.0) for change in changes if change.time_s <= now_s), default=0.0
     )
-    shares = picture.timeline.shares(now_s, since_s=since)
+    shares = picture.timeline.shares(now_s, since_s=since, logged_s=logged_s)
     rows, high = picture.shares(shares, expected, now_s=now_s)
 
     def beside(x: float, y: float, markup: str) -> str:
@@ -386,6 +389,7 @@ def traffic_figure(
     wide = beside(side, 0, rows) + beside(side, high, picture.notes(shares, expected, HEIGHT - high))
     below = beside(0, HEIGHT, rows) + beside(PLOT_WIDTH - SHARES_WIDTH, HEIGHT, picture.notes(shares, expected, low))
     table = rows_table(make_rows(shares.versions, shares.requests, expected, choices=shares.choices))
+    table += copies_table(shares)
     summary = picture.summary(shares, expected)
     if len(phases) > 1:
         table = phases_table(phases) + table

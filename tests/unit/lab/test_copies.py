@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from labsupport.lab import copies
-from labsupport.lab.copies import copies_arrived, mirroring
-from labsupport.model.reading.documents import read
-from labsupport.model.reading.parse import parse
+from labsupport.lab.copies import copies_arrived
 from labsupport.observe.tables import AccessLog
 from labsupport.records import AccessRecord
 
@@ -41,7 +39,8 @@ def test_a_copy_that_may_come_is_waited_for(share: float) -> None:
     assert COPY in copies_arrived(log, AccessLog([CALL]), why(share), lambda: [V1, V2])
 
 
-def test_a_whole_log_is_not_read_again() -> None:
+def test_a_whole_log_is_read_again_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "_SETTLED_S", 0.0)
     log = Growing()
     copies_arrived(log, AccessLog([CALL, COPY]), why(1.0), lambda: [V1, V2])
     copies_arrived(log, AccessLog([CALL]), why(1.0), lambda: [V1])
@@ -51,16 +50,3 @@ def test_a_whole_log_is_not_read_again() -> None:
 def test_a_copy_that_was_promised_and_never_comes_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies, "_PATIENCE_S", 0.05)
     assert copies_arrived(lambda: AccessLog([CALL]), AccessLog([CALL]), why(1.0), lambda: [V2]) == AccessLog([CALL])
-
-
-@pytest.mark.parametrize(
-    ("rule", "copying"),
-    [
-        ("route: [{destination: {host: web}}]\n    mirror: {host: web}", True),
-        ("route: [{destination: {host: web}}]\n    mirrors: [{destination: {host: web}}]", True),
-        ("route: [{destination: {host: web}}]", False),
-    ],
-)
-def test_rules_that_copy_are_known(rule: str, copying: bool) -> None:
-    text = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: web}\nspec:\n  hosts: [web]\n"
-    assert mirroring(parse(read(f"{text}  http:\n  - {rule}\n"))) is copying

@@ -12,11 +12,11 @@ from small_mesh import until
 
 from labsupport import model
 from labsupport.display.live.weight_dial import WeightDial
-from labsupport.errors import ManifestError, NotFoundError, Problem, UsageError
+from labsupport.errors import EngineError, ManifestError, NotFoundError, Problem, UsageError
 from labsupport.explain.expected_shares import expected_shares, version_of
 from labsupport.lab.refs import rule_of
 from labsupport.model.reading import documents
-from labsupport.records import ApplyResult, Ref, TrafficSpec
+from labsupport.records import AccessRecord, ApplyResult, Ref, TrafficSpec
 from labsupport.traffic.rule_control import MeshState, Steering
 from labsupport.traffic.weights import find_split, in_hundredths, patch_for
 
@@ -288,3 +288,23 @@ def test_a_rule_that_is_gone_stops_the_sliders_and_says_so():
     assert not state["ready"]
     assert "There is no VirtualService/reviews" in state["problem"]
     assert state["weights"] == [90, 10]
+
+
+def test_copies_are_read_from_the_log_only_where_a_rule_makes_some():
+    pod = next(pod for pod in PODS if pod.version == "v2")
+    lines = [
+        AccessRecord("a", 1.0, pod.name, "inbound", mirrored=True),
+        AccessRecord("b", 1.0, pod.name, "inbound"),
+    ]
+    mesh, asked = Mesh(90, 10), []
+    mesh.steering = Steering(
+        REVIEWS, mesh.look, mesh.patch, lambda: mesh.changes, print, lambda since_s: asked.append(since_s) or lines
+    )
+    assert mesh.steering.copies(5.0) is None and asked == []
+    mesh.objects = rules(SUBSETS, virtual_service(f"[{split_of(90, 10)[:-1]}, mirror: {{host: reviews}}}}]"))
+    mesh.changes += 1
+    assert mesh.steering.copies(5.0) == [("a", "v2")] and asked == [5.0]
+    mesh.refuse = EngineError("closed")
+    mesh.refuse.args = ("closed",)
+    mesh.changes += 1
+    assert mesh.steering.copies(5.0) is None

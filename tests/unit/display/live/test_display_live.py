@@ -347,10 +347,14 @@ class Rules:
 
     def __init__(self):
         self.shares, self.asked, self.turned = {"v1": 0.9, "v2": 0.1}, [], []
+        self.copied = None
 
     def expected(self, service=""):
         self.asked.append(service)
         return self.shares
+
+    def copies(self, since_s):
+        return self.copied
 
     def split(self, rule):
         parts = tuple(SplitPart("web", f"v{number}", weight) for number, weight in enumerate((90, 10), start=1))
@@ -384,6 +388,19 @@ def test_the_expected_shares_are_those_of_the_rules_and_change_with_them(ruled, 
     ruled.expected = {"v1": 1, "v2": 3}
     ruled._step()
     assert "expected 25," in ruled.sent[-1]["parts"]["shares"]
+
+
+def test_mirror_copies_are_shown_where_a_rule_makes_some(ruled, source, monkeypatch):
+    monkeypatch.setattr("labsupport.display.live.live._COPIES_S", 0.0)
+    fill(source, 0, 1)
+    ruled._step()
+    assert "copies" not in ruled.sent[-1]["parts"]["shares"]
+    source.steering.copied = [(sent.request_id, "v3") for sent in source.recording.kept]
+    monkeypatch.setattr("labsupport.display.live.live.time.time", lambda: T0 + 10)
+    ruled._step()
+    shown = ruled.sent[-1]["parts"]["shares"]
+    assert "mirror copies" in shown and "v3" in shown
+    assert "mirror copies" in ruled.snapshot().summary
 
 
 def test_what_was_wanted_of_traffic_that_has_ended_stays(ruled, source):

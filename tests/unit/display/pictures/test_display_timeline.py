@@ -1,5 +1,7 @@
 """Counting per half second, free of drawing."""
 
+from dataclasses import replace
+
 import pytest
 from display_samples import T0, response
 
@@ -103,3 +105,15 @@ def test_a_quantile_is_a_value_that_occurred():
     assert quantile([3, 1, 2], 0.5) == 2
     assert quantile(range(1, 101), 0.95) == 95
     assert quantile([], 0.95) == 0
+
+
+def test_copies_are_those_of_the_recent_requests_whose_lines_have_had_time():
+    timeline = line()
+    sent = [replace(response(second / 2, "v3"), request_id=f"id-{second}") for second in range(10)]
+    timeline.add(sent)
+    assert timeline.shares(T0 + 5).copied_of == 0
+    timeline.add_copies([("id-0", "v1"), ("id-2", "v1"), ("id-2", "v2"), ("id-9", "v1"), ("somebody-else", "v1")])
+    seen = timeline.shares(T0 + 5, logged_s=T0 + 4)
+    assert (dict(seen.copies), seen.copied_of) == ({"v1": 2, "v2": 1}, 8)
+    timeline.add_copies([("id-5", "v1")])
+    assert timeline.shares(T0 + 5).copies["v1"] == 4, "what was read before is kept"

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 
 import pytest
 from display_samples import T0, parsed, response, texts
@@ -192,3 +193,23 @@ def test_what_was_seen_between_changes_is_kept_as_numbers():
     figure = traffic_figure(picture(sent), now_s=T0 + 13, phases=phases)
     assert "before: 3 requests, v1 100 %; apply 0/100: 2 requests, v2 100 %" in repr(figure)
     assert "apply 0/100" in figure.table
+
+
+def test_mirror_copies_stand_beside_the_answers_of_users():
+    drawing = picture([replace(response(i / 20, "v3"), request_id=str(i)) for i in range(40)])
+    drawing.timeline.add_copies((str(i), "v1") for i in range(30))
+    figure = traffic_figure(drawing, now_s=T0 + 2)
+    assert "mirror copies" in texts(figure.body) and "75.0 %" in texts(figure.body)
+    assert "v3 100 %" in figure.summary and "mirror copies of 40 requests: v1 75.0 %" in figure.summary
+    assert "mirror copies of 40 requests" in figure.table
+    drawing.timeline.add_copies([])
+    shares = replace(drawing.timeline.shares(T0 + 2), copies={})
+    assert "no mirror copies" in texts(drawing.shares(shares, None, now_s=T0 + 2)[0])
+
+
+def test_copies_without_room_for_rows_are_told_in_a_line():
+    drawing = picture([replace(response(i / 20, f"v{i % 4}"), request_id=str(i)) for i in range(40)])
+    plain, low = drawing.shares(drawing.timeline.shares(T0 + 2), None, now_s=T0 + 2)
+    drawing.timeline.add_copies((str(i), "v9") for i in range(40))
+    markup, high = drawing.shares(drawing.timeline.shares(T0 + 2), None, now_s=T0 + 2)
+    assert "v9 100 %" in texts(markup) and high == low + 38 and "copies" not in texts(plain)

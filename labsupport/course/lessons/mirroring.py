@@ -1,0 +1,90 @@
+"""Judges of notebook 09: which requests are copied, to whom, and what copies cost those behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from labsupport import check, words
+from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.course.acting import reasons_of, told_first
+from labsupport.course.judging import judge
+from labsupport.course.ladder import Rung
+from labsupport.course.spec import Because, Shown
+
+if TYPE_CHECKING:
+    from labsupport.lab.lab import Lab
+    from labsupport.traffic.observations import Observations
+
+_REVIEWS = "http://reviews:9080/reviews/0"
+_COUNT, _ENOUGH = 10, 200
+
+
+def _send(lab: Lab, headers: Mapping[str, str] | None = None, *, count: int = _COUNT) -> Observations:
+    return lab.send(_REVIEWS, source="client", headers=headers, count=count)
+
+
+def _by_v3(seen: Observations) -> Iterator[Shown]:
+    """Everybody is answered, and by v3."""
+    yield seen
+    yield Because("users", check.only(seen, version="v3"))
+
+
+def _rule_copies(lab: Lab, expected: Mapping[str, float], headers: Mapping[str, str] | None = None) -> CheckOutcome:
+    """The rule copies such shares, by version, and nothing else; a sample cannot tell 12 % from 12.5 %."""
+    told = lab.explain(_REVIEWS, source="client", headers=headers, confirm=False).explanation
+    version_of = {pod.name: pod.version for pod in lab.pods()}
+    said: dict[str, float] = {}
+    for mirror in told.mirrors:
+        versions = sorted({version_of[pod] for pod in mirror.pods})
+        # A copy for several versions meets any of them.
+        name = words.join(versions, "or") or "nobody"
+        said[name] = said.get(name, 0.0) + mirror.share
+
+    def named(shares: Mapping[str, float]) -> str:
+        return words.join(f"{words.percent(share)} to {name}" for name, share in shares.items()) or "nothing"
+
+    line = f"The rule copies {named(said)}; expected: {named(expected)}."
+    held = said == dict(expected)
+    outcome = CheckOutcome(PASSED if held else FAILED, f"the rule copies {named(expected)}", (line,))
+    return told_first(reasons_of(lab, told), outcome)
+
+
+@judge("09.2")
+def one_of_eight(lab: Lab) -> Iterator[Shown]:
+    """One request of eight is copied to v1, and to nobody else."""
+    seen = _send(lab, count=_ENOUGH)
+    yield from _by_v3(seen)
+    yield Because("share", _rule_copies(lab, {"v1": 0.125}))
+    yield Because("share", check.copied(lab.access_log(seen), {"reviews-v1": 12.5, "reviews-v2": 0}))
+
+
+@judge("09.3")
+def whose_requests(lab: Lab) -> Iterator[Shown | Rung]:
+    """Each request of tester is copied, none of jason's, one in ten of the others'."""
+    tester, jason = {"end-user": "tester"}, {"end-user": "jason"}
+    for user, percent, rung in ((tester, 100, "tester"), (jason, 0, "private")):
+        seen = _send(lab, user)
+        yield from _by_v3(seen)
+        yield Because(rung, _rule_copies(lab, {"v1": 1.0} if percent else {}, user))
+        yield Because(rung, check.copied(lab.access_log(seen), {"reviews-v1": percent, "reviews-v2": 0}))
+        yield Rung(rung)
+    for headers in ({"end-user": "anna"}, {"end-user": "tester2"}):
+        yield Because("budget", _rule_copies(lab, {"v1": 0.1}, headers))
+    seen = _send(lab, count=_ENOUGH)
+    yield from _by_v3(seen)
+    yield Because("budget", _rule_copies(lab, {"v1": 0.1}))
+    yield Because("budget", check.copied(lab.access_log(seen), {"reviews-v1": 10, "reviews-v2": 0}))
+    yield Rung("budget")
+
+
+@judge("09.4")
+def one_request_to_ratings(lab: Lab) -> Iterator[Shown]:
+    """v2 gets its copies, users their stars, and ratings one request for each of a user."""
+    seen = _send(lab, count=2 * _COUNT)
+    log = lab.access_log(seen)
+    yield from _by_v3(seen)
+    yield Because("copies", check.copied(log, {"reviews-v2": 100}))
+    yield Because("stars", check.only(seen, service="ratings", version="v1", title="every user has stars"))
+    least = log.received("ratings-v1") < len(seen)
+    yield Because("lost" if least else "twice", check.received(log, {"ratings-v1": len(seen)}))
