@@ -6,7 +6,7 @@ from labsupport import words
 from labsupport.arguments import checked, seconds, whole
 from labsupport.check.result import FAILED, PASSED, CheckOutcome, sign, unusable
 from labsupport.check.window import tells_window
-from labsupport.traffic.absences import Absence, absences_of
+from labsupport.traffic.absences import Absence, Absences
 from labsupport.traffic.observations import Observations
 
 __all__ = ["ejections"]
@@ -52,7 +52,7 @@ def ejections(
     title = title or f"out after {words.plural(errors, 'error')}, for {words.duration(base_s)} times 1, 2 ..."
     if not observations:
         return unusable(observations, title)
-    absences = [absence for absence in absences_of(observations, service=service or "") if absence.errors]
+    absences = [absence for absence in Absences(service or "").add(observations).found() if absence.errors]
     back = [absence for absence in absences if absence.ended_s is not None]
     pods = {absence.pod for absence in absences}
     lines = [f"Seen: {words.plural(len(back), 'return')} of {words.join(sorted(pods)) or 'no pod'}."]

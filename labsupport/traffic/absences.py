@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from labsupport.records import Response
 from labsupport.traffic.share import hop_of
 
-__all__ = ["Absence", "absences_of"]
+__all__ = ["Absence", "Absences"]
 
 # A pod that is chosen by lot goes without a request for so long once in ten thousand times.
 _BY_CHANCE = 1e-4
-# How many requests that shows where no second pod is known.
-_ALONE = 5
+# How many requests show it where there is hardly another pod.
+_FEWEST = 5
+# How many are kept.
+_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,51 +53,61 @@ class _Pod:
     errors: list[float] = field(default_factory=list)
 
 
-def absences_of(
-    responses: Iterable[Response], *, service: str = "", changes_s: Iterable[float] = ()
-) -> tuple[Absence, ...]:
-    """Find them.
+class Absences:
+    """Finds absences in responses as they come; a pod that never answered is not known, and so has none.
 
     Args:
-        responses: what the client saw.
         service: look at the pods of this service on the way; empty: at whoever answered the client.
-        changes_s: when the mesh was changed: what a pod received before such a moment says nothing of what follows.
-
-    Returns:
-        Absences in the order in which they began. A pod that never answered is not known, and so has none.
     """
-    ordered = sorted(responses, key=lambda response: response.started_s)
-    hops = [hop_of(response, service or None) for response in ordered]
-    known = len({hop.pod for hop in hops if hop is not None and hop.pod})
-    enough = math.ceil(math.log(_BY_CHANCE) / math.log(1 - 1 / known)) if known > 1 else _ALONE
-    changes = sorted(changes_s, reverse=True)
-    pods: dict[str, _Pod] = {}
-    absences: list[Absence] = []
-    for response, hop in zip(ordered, hops, strict=True):
-        now_s = response.started_s
-        while changes and changes[-1] <= now_s:
-            absences += _away(pods, enough, changes.pop())
-            pods.clear()
-        name = hop.pod if hop is not None else ""
-        for pod in pods.values():
-            pod.passed += 1
-        if not name or hop is None:
-            continue
-        pod = pods.setdefault(name, _Pod(hop.version, now_s))
-        if pod.passed > enough:
-            absences.append(Absence(name, pod.version, tuple(pod.errors), pod.met_s, now_s, now_s))
-            pod.errors.clear()
-        pod.met_s, pod.passed = now_s, 0
-        pod.errors = [*pod.errors, now_s] if response.outcome != "ok" else []
-    seen_s = ordered[-1].started_s if ordered else 0.0
-    absences += _away(pods, enough, seen_s)
-    return tuple(sorted(absences, key=lambda absence: absence.began_s))
 
+    def __init__(self, service: str = "") -> None:
+        self._service = service
+        self._pods: dict[str, _Pod] = {}
+        self._ended: list[Absence] = []
+        self._seen_s = 0.0
 
-def _away(pods: dict[str, _Pod], enough: int, seen_s: float) -> list[Absence]:
-    """Those that have not ended yet."""
-    return [
-        Absence(name, pod.version, tuple(pod.errors), pod.met_s, None, seen_s)
-        for name, pod in pods.items()
-        if pod.passed >= enough
-    ]
+    def add(self, responses: Iterable[Response], shares: Mapping[str, float] | None = None) -> Absences:
+        """Look at more responses.
+
+        Args:
+            responses: those that completed since the last time.
+            shares: pods that are looked at, with the share of the requests that each is to get, from 0 to 1; by
+                default all that answered, with equal shares.
+
+        Returns:
+            This object.
+        """
+        for response in sorted(responses, key=lambda response: response.started_s):
+            now_s = self._seen_s = max(self._seen_s, response.started_s)
+            hop = hop_of(response, self._service or None)
+            for pod in self._pods.values():
+                pod.passed += 1
+            if hop is None or not hop.pod:
+                continue
+            pod = self._pods.setdefault(hop.pod, _Pod(hop.version, now_s))
+            if self._is_away(hop.pod, pod.passed - 1, shares):
+                self._ended.append(Absence(hop.pod, pod.version, tuple(pod.errors), pod.met_s, now_s, now_s))
+                pod.errors.clear()
+            pod.met_s, pod.passed = now_s, 0
+            pod.errors = [*pod.errors, now_s] if response.outcome != "ok" else []
+        self._ended = self._ended[-_KEPT:]
+        return self
+
+    def found(self, shares: Mapping[str, float] | None = None) -> tuple[Absence, ...]:
+        """Absences in the order in which they began, those that have not ended last.
+
+        Args:
+            shares: as for ``add``; absences of other pods are left out.
+        """
+        lasting = (
+            Absence(name, pod.version, tuple(pod.errors), pod.met_s, None, self._seen_s)
+            for name, pod in self._pods.items()
+            if self._is_away(name, pod.passed, shares)
+        )
+        absences = sorted((*self._ended, *lasting), key=lambda absence: absence.began_s)
+        return tuple(absence for absence in absences if shares is None or absence.pod in shares)
+
+    def _is_away(self, name: str, passed: int, shares: Mapping[str, float] | None) -> bool:
+        """Whether so many requests that others got show that a pod gets none."""
+        share = 1 / len(self._pods) if shares is None else shares.get(name, 0.0)
+        return passed >= _FEWEST and share > 0 and (share >= 1 or passed * math.log(1 - share) <= math.log(_BY_CHANCE))

@@ -1,4 +1,4 @@
-"""A pod that receives nothing is told from one that had bad luck, and from one that a change left out."""
+"""A pod that receives nothing is told from one that had bad luck."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from labsupport import check
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED
 from labsupport.records import Hop, Response
-from labsupport.traffic.absences import absences_of
+from labsupport.traffic.absences import Absence, Absences
 from labsupport.traffic.observations import Observations
 
 STEP_S = 0.05
@@ -41,6 +41,12 @@ def turns(*parts: tuple[int, bool]) -> list[Response]:
     return made
 
 
+def absences_of(
+    responses: list[Response], *, service: str = "", shares: dict[str, float] | None = None
+) -> tuple[Absence, ...]:
+    return Absences(service).add(responses, shares).found(shares)
+
+
 def test_a_pod_that_is_out_and_comes_back_twice():
     seen = turns((9, True), (60, False), (12, True), (120, False), (3, True))
     first, second = absences_of(seen)
@@ -60,14 +66,19 @@ def test_a_few_requests_to_others_show_nothing():
     assert absences_of([]) == ()
 
 
-def test_a_change_of_the_mesh_begins_anew():
-    seen = turns((3, True), (20, False), (20, False), (3, True))
-    assert len(absences_of(seen)) == 1
-    assert absences_of(seen, changes_s=[1000 + 22.5 * STEP_S]) == ()
-    # What lasted long enough before the change ends with it.
-    long = turns((3, True), (40, False), (40, False))
-    (absence,) = absences_of(long, changes_s=[1000 + 42.5 * STEP_S])
-    assert absence.last_s == pytest.approx(1000 + 42.5 * STEP_S)
+def test_a_small_share_needs_more_requests_to_be_missed():
+    seen = turns((3, True), (40, False))
+    assert absences_of(seen, shares={BAD: 0.01}) == ()
+    assert len(absences_of(seen, shares={BAD: 0.3})) == 1
+    assert absences_of(seen, shares={GOOD[0]: 0.3}) == (), "only the pods that are named are looked at"
+
+
+def test_responses_that_come_bit_by_bit():
+    seen = turns((9, True), (60, False), (12, True), (120, False), (3, True))
+    absences = Absences()
+    for first in range(0, len(seen), 7):
+        absences.add(reversed(seen[first : first + 7]))
+    assert absences.found() == absences_of(seen)
 
 
 def test_requests_that_reach_nobody_count():
