@@ -14,6 +14,7 @@ it, unless errors of the same status in it were judged, or errors were left out 
 """
 
 from labsupport.check.copied import copied
+from labsupport.check.ejections import ejections
 from labsupport.check.exact import even, exactly, none, ok, only, status, sticky
 from labsupport.check.expectations import RANDOM_CHECKS, same_share, share
 from labsupport.check.flags import flags
@@ -33,6 +34,7 @@ __all__ = [
     "all_of",
     "copied",
     "duration",
+    "ejections",
     "even",
     "exactly",
     "flags",

@@ -13,7 +13,7 @@ from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.check.strays import told
 from labsupport.check.window import window_line
 from labsupport.errors import UsageError
-from labsupport.statistics import proportion_interval
+from labsupport.statistics import Interval, proportion_interval
 
 if TYPE_CHECKING:
     from labsupport.traffic.observations import Observations
@@ -171,7 +171,7 @@ class NumberQuestion:
             predicted=None if said is None else said / n,
         )
 
-    def interval(self, observations: Observations) -> tuple[float, float]:
+    def interval(self, observations: Observations) -> Interval:
         """The shares that may look like what was seen."""
         chosen = observations.independent_choices(per=observations.per)
         return proportion_interval(chosen.count(**self.counts), len(chosen), level=LEVEL)

@@ -154,8 +154,8 @@ def reach(
             return RoutedTo(host, subset, port, share, problem="NC", reason=reason, place=place)
         labels = named[1].labels
     blocks = _blocks(rules, subset, port)
-    policies = tuple(_policies(blocks))
     endpoints = service.serving(port, labels)
+    policies = tuple(_policies(blocks, len(endpoints)))
     destination = RoutedTo(host, subset, port, share, policies=policies, place=place)
     passes = any(policy.name == "loadBalancer" and policy.text.startswith("PASSTHROUGH") for policy in policies)
     if passes or (service.resolution == "caller" and not client.gateway):
@@ -240,14 +240,14 @@ def _blocks(rules: list[DestinationRule], subset_name: str, port: int) -> _Block
     return blocks
 
 
-def _policies(blocks: _Blocks) -> list[Policy]:
+def _policies(blocks: _Blocks, endpoints: int) -> list[Policy]:
     result = []
     if "load_balancer" not in blocks:
         result.append(Policy("loadBalancer", "LEAST_REQUEST"))
     for name in (*_BLOCKS, *_OTHERS):
         if name in blocks:
             value, place = blocks[name]
-            result.append(Policy(_NAMES[name], described(name, value), place))
+            result.append(Policy(_NAMES[name], described(name, value, endpoints), place))
     return result
 
 

@@ -12,7 +12,7 @@ from labsupport.model.writing.written import written
 from labsupport.records import Pod, TrafficSpec
 from labsupport.urls import Target, parse_url
 
-__all__ = ["expected_shares", "version_of"]
+__all__ = ["expected_shares", "explanation_of", "version_of"]
 
 
 def expected_shares(
@@ -31,30 +31,11 @@ def expected_shares(
         Share by version, from 0 to 1; None where no rule says it, or where it differs from request to request
         (``match`` on what the requests of this traffic do not have in common).
     """
-    # A short name is that of the lab's own service, whoever else has one of the name.
-    near = sorted(objects, key=lambda resource: resource.namespace not in ("", namespace))
-    try:
-        target = parse_url(spec.url)
-        caller = next((pod for pod in pods if spec.source in (pod.name, pod.workload)), None)
-        headers, elsewhere = dict(spec.headers), bool(service) and not _is_target(target, service)
-        url = spec.url
-        if elsewhere:
-            port = _port(near, service)
-            caller = next((pod for pod in pods if pod.injected and pod.ready and pod.service != service), None)
-            if caller is None or not port:
-                return None
-            url, headers = f"http://{service}:{port}/", {}
-        explanation = explain(
-            objects,
-            pods,
-            url=url,
-            headers=headers,
-            method=spec.method,
-            source=caller if caller is not None else "outside",
-            namespace=namespace,
-        )
-    except LabError:
+    near = _near(objects, namespace)
+    explanation = explanation_of(objects, pods, spec, service=service, namespace=namespace)
+    if explanation is None:
         return None
+    elsewhere = _elsewhere(parse_url(spec.url), service)
     varied = elsewhere or spec.users or any("{" in value for value in (*spec.headers.values(), *spec.cookies.values()))
     if explanation.chosen is None or (varied and not _same_for_all(explanation)):
         return None
@@ -65,6 +46,54 @@ def expected_shares(
             return None
         shares[version] = shares.get(version, 0.0) + destination.share
     return shares or None
+
+
+def explanation_of(
+    objects: Sequence[Resource], pods: Sequence[Pod], spec: TrafficSpec, *, service: str = "", namespace: str
+) -> Explanation | None:
+    """Why some traffic goes where it goes, or that of the first who calls a service on its way.
+
+    Args:
+        objects: all objects of the mesh.
+        pods: all pods.
+        spec: what is sent.
+        service: a service on the way of the requests; empty: whoever answers the client.
+        namespace: the lab's namespace.
+
+    Returns:
+        The explanation; None where nobody calls, or nothing can be said.
+    """
+    near = _near(objects, namespace)
+    try:
+        target = parse_url(spec.url)
+        caller = next((pod for pod in pods if spec.source in (pod.name, pod.workload)), None)
+        headers, url = dict(spec.headers), spec.url
+        if _elsewhere(target, service):
+            port = _port(near, service)
+            caller = next((pod for pod in pods if pod.injected and pod.ready and pod.service != service), None)
+            if caller is None or not port:
+                return None
+            url, headers = f"http://{service}:{port}/", {}
+        return explain(
+            objects,
+            pods,
+            url=url,
+            headers=headers,
+            method=spec.method,
+            source=caller if caller is not None else "outside",
+            namespace=namespace,
+        )
+    except LabError:
+        return None
+
+
+def _near(objects: Sequence[Resource], namespace: str) -> list[Resource]:
+    # A short name is that of the lab's own service, whoever else has one of the name.
+    return sorted(objects, key=lambda resource: resource.namespace not in ("", namespace))
+
+
+def _elsewhere(target: Target, service: str) -> bool:
+    return bool(service) and not _is_target(target, service)
 
 
 def _is_target(target: Target, service: str) -> bool:

@@ -119,12 +119,13 @@ def mirror_percent(route: HTTPRoute) -> float:
     return percent_of(route.mirror_percentage, 100 if route.mirror_percent is None else route.mirror_percent)
 
 
-def described(block: str, value: Any) -> str:
+def described(block: str, value: Any, endpoints: int = 0) -> str:
     """A block of a traffic policy in words.
 
     Args:
         block: its name, such as ``outlier_detection``.
         value: its model.
+        endpoints: how many endpoints it is about; 0 if there is none, or it is not known.
     """
     if isinstance(value, LoadBalancerSettings):
         parts = [_balancer(value)]
@@ -134,7 +135,7 @@ def described(block: str, value: Any) -> str:
             parts.append(f"new endpoints warmed up: {flat(value.warmup)}")
         return "; ".join(parts)
     if isinstance(value, OutlierDetection):
-        return _outlier(value)
+        return _outlier(value, endpoints)
     if isinstance(value, ConnectionPoolSettings):
         # proto3 knows no difference between a number that is left out and 0.
         limits = (
@@ -236,7 +237,7 @@ def _balancer(value: LoadBalancerSettings) -> str:
     return f"{HASH}of the source address ({table})" if hashing.use_source_ip else f"consistent hash ({table})"
 
 
-def _outlier(value: OutlierDetection) -> str:
+def _outlier(value: OutlierDetection, endpoints: int) -> str:
     parts = []
     if value.consecutive_5xx_errors is None:
         parts.append("consecutive5xxErrors 5 by default")
@@ -248,8 +249,13 @@ def _outlier(value: OutlierDetection) -> str:
         parts.append(f"consecutiveGatewayErrors {value.consecutive_gateway_errors}")
     if value.consecutive_errors:
         parts.append("consecutiveErrors is ignored")
-    parts.append(f"looked at every {value.interval or '10s'}")
     parts.append(f"ejected for {value.base_ejection_time or '30s'} times the number of ejections")
-    limit = value.max_ejection_percent
-    parts.append(f"at most {limit} % of the endpoints" if limit else "at most 10 % of the endpoints by default")
+    parts.append(f"returns looked at every {value.interval or '10s'}")
+    limit = value.max_ejection_percent or 10
+    default = "" if value.max_ejection_percent else " by default"
+    # Envoy ejects one more only if the share with it is still within the limit; there is no exception for the first.
+    most = f", that is {endpoints * limit // 100 or 'none'} of {endpoints}" if endpoints else ""
+    parts.append(f"at most {limit} % of the endpoints{default}{most}")
+    if value.min_health_percent:
+        parts.append(f"all are used again if fewer than {value.min_health_percent} % are left")
     return ", ".join(parts)

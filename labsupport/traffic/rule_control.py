@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labsupport.errors import LabError
+from labsupport.explain.ejectable import ejectable
 from labsupport.explain.expected_shares import expected_shares
 from labsupport.model.analysis.mirroring import mirroring
 from labsupport.model.schema.base import Resource
@@ -64,6 +65,7 @@ class Steering:
         self._lock = threading.RLock()
         self._seen: tuple[int, float, MeshState] | None = None
         self._expected: dict[str, Mapping[str, float] | None] = {}
+        self._ejectable: dict[str, Mapping[str, float]] = {}
 
     def expected(self, service: str = "") -> Mapping[str, float] | None:
         """Expected share by version; see ``labsupport.explain.expected_shares``.
@@ -104,6 +106,26 @@ class Steering:
                 return None
         version_of = {pod.name: pod.version for pod in world.pods}
         return [(line.request_id, version_of.get(line.pod, "")) for line in copies]
+
+    def ejectable(self, service: str = "") -> Mapping[str, float]:
+        """Pods that outlier detection may take out; see ``labsupport.explain.ejectable``.
+
+        Args:
+            service: as for ``expected``.
+
+        Returns:
+            Pod to the share that it is to get, and the last answer when the lab is closed.
+        """
+        with self._lock:
+            try:
+                world = self._world()
+            except LabError:
+                return self._ejectable.get(service, {})
+            if service not in self._ejectable:
+                self._ejectable[service] = ejectable(
+                    world.objects, world.pods, self._spec, service=service, namespace=world.namespace
+                )
+            return self._ejectable[service]
 
     def split(self, rule: RuleName) -> Split:
         """The weights of a rule; see ``labsupport.traffic.weights``.
@@ -151,4 +173,5 @@ class Steering:
             world = self._look()
             self._seen = (changes, now, world)
             self._expected.clear()
+            self._ejectable.clear()
         return self._seen[2]

@@ -115,6 +115,7 @@ CHECKS: dict[str, dict[str, Any]] = {
     "sticky": {},
     "duration": {"at_most_s": 1.0},
     "slower": {"other": ...},
+    "ejections": {"errors": 1, "base_s": 2.0},
 }
 # Verb -> the function in a world, and arguments that it takes; Ellipsis stands for observations.
 ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = {

@@ -13,6 +13,7 @@ from labsupport import words
 from labsupport.display.drawing.figure import Figure
 from labsupport.display.live.live_view import LiveView
 from labsupport.display.live.weight_dial import WeightDial
+from labsupport.display.pictures.absence_bars import absences_in_words
 from labsupport.display.pictures.phases import phases_of
 from labsupport.display.pictures.timeline import Timeline, nice_scale
 from labsupport.display.pictures.traffic_picture import (
@@ -30,6 +31,7 @@ from labsupport.display.pictures.users_part import Users
 from labsupport.errors import LabError, TrafficError, UsageError
 from labsupport.lab.refs import rule_of
 from labsupport.records import Ref
+from labsupport.traffic.absences import Absences
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.recording import Mark, TrafficSnapshot
 from labsupport.traffic.rule_control import Steering
@@ -138,6 +140,7 @@ class LiveTraffic(LiveView):
         timeline = Timeline(origin_s=time.time() - 30.0, service=service, per=self._per)
         self._picture = TrafficPicture(timeline)
         self._users = Users(service=service)
+        self._absences, self._ejectable = Absences(service), dict[str, float]()
         self._frozen_s = 0.0
         self._copies_s = 0.0
         if self._steering is not None:
@@ -209,8 +212,10 @@ class LiveTraffic(LiveView):
         users = Users(service=self.service, span_s=math.inf)
         users.add(snap.responses)
         self._add_copies(timeline)
+        picture, shares = TrafficPicture(timeline), self._ejectable_now(snap)
+        picture.absences = Absences(self.service).add(snap.responses, shares).found(shares) if shares else ()
         return traffic_figure(
-            TrafficPicture(timeline),
+            picture,
             now_s=now,
             changes=tuple(map(_change, snap.marks)),
             expected=self._expected_now(snap),
@@ -277,6 +282,7 @@ class LiveTraffic(LiveView):
         self._next = snap.next
         self._picture.timeline.add(snap.responses)
         self._users.add(snap.responses)
+        self._absences.add(snap.responses, self._ejectable_now(snap))
         return snap
 
     def _add_copies(self, timeline: Timeline) -> None:
@@ -305,6 +311,11 @@ class LiveTraffic(LiveView):
             self._last_expected = self._steering.expected(self.service)
         return self._last_expected
 
+    def _ejectable_now(self, snap: TrafficSnapshot) -> Mapping[str, float]:
+        if self._steering is not None and (snap.state in _SENDING or not self._ejectable):
+            self._ejectable = dict(self._steering.ejectable(self.service))
+        return self._ejectable
+
     def _what(self, snap: TrafficSnapshot) -> str:
         of = f", versions of {self.service}" if self.service else ""
         return f"{snap.spec.source} → {snap.spec.url}{of}"
@@ -313,6 +324,7 @@ class LiveTraffic(LiveView):
         snap = self._take()
         now = self._now(snap)
         changes = [_change(mark) for mark in snap.marks[-20:]]
+        absences = self._picture.absences = self._absences.found(self._ejectable)
         parts = self._picture.fragments(now, changes, full=full)
         expected = self._expected_now(snap)
         last_change = max((mark.time_s for mark in snap.marks if mark.time_s <= now), default=0.0)
@@ -341,6 +353,7 @@ class LiveTraffic(LiveView):
         }
         said = f"Traffic {snap.state} at {words.rate(snap.rate)}. {self._picture.summary(shares, expected)}"
         said += f" {users.told}." if users else ""
+        said += absences_in_words(absences[-1:])
         timeline = self._picture.timeline
         return self._compose(parts, state, said, full=full, first=timeline.first, shift=self._picture.shift)
 

@@ -16,11 +16,13 @@ from labsupport.display.drawing.figure import Figure
 from labsupport.display.drawing.marks import column, mark
 from labsupport.display.drawing.palette import ERROR, slot_of
 from labsupport.display.drawing.text import clip, el, esc, fitting, num, width
+from labsupport.display.pictures.absence_bars import absence_bars, absences_in_words
 from labsupport.display.pictures.copies import copies_part, copies_table, copies_told
 from labsupport.display.pictures.phases import Phase, phases_summary, phases_table
 from labsupport.display.pictures.share_rows import label_width, legend, make_rows, rows_table, share_row
 from labsupport.display.pictures.timeline import Shares, Timeline, nice_scale
 from labsupport.display.pictures.users_part import UsersPart
+from labsupport.traffic.absences import Absence
 
 __all__ = [
     "HEIGHT",
@@ -36,9 +38,8 @@ __all__ = [
 
 PLOT_WIDTH, SHARES_WIDTH, HEIGHT = 610.0, 300.0, 310.0
 LEFT, SPAN = 12.0, 588.0
-_TOP, _BASE = 54.0, 226.0
+_TOP, _BASE, _ROOM = 54.0, 226.0, 169.0
 _PITCHES, _RADIUS = (7.0, 5.6), 2.5
-_ROOM = 169.0
 _STRIP_BASE, _STRIP_HIGH = 286.0, 34.0
 _LABEL_ROWS = (12.0, 27.0, 42.0)
 # Labels are as long as they like, and shortened to this where otherwise older ones had no room.
@@ -136,7 +137,7 @@ def _labels(
 
 
 class TrafficPicture:
-    """Draws a timeline; remembers scales, so that they change only when they must.
+    """Draws a timeline, with ``absences`` above it; remembers scales, so that they change only when they must.
 
     Args:
         timeline: the counts.
@@ -146,8 +147,8 @@ class TrafficPicture:
         self.timeline = timeline
         self.step = SPAN / timeline.size
         self.per_mark, self.pitch = 1, _PITCHES[0]
-        self.latency_top_s = 0.01
-        self.latency_worst_s = 0.0
+        self.latency_top_s, self.latency_worst_s = 0.01, 0.0
+        self.absences: Sequence[Absence] = ()
 
     def fragments(self, now_s: float, changes: Sequence[Change] = (), *, full: bool = False) -> dict[str, str]:
         """Everything that may have changed.
@@ -158,8 +159,8 @@ class TrafficPicture:
             full: draw all bins, not only those with new counts.
 
         Returns:
-            Fragment name to SVG markup: ``b<bin>`` for a bin, ``marks`` (lines of the changes) and ``scale``; a bin
-            left of the picture is simply not mentioned any more.
+            Fragment name to SVG markup: ``b<bin>`` for a bin, ``marks`` (bars of absences, lines of the changes) and
+            ``scale``; a bin left of the picture is simply not mentioned any more.
         """
         line = self.timeline
         line.advance(now_s)
@@ -170,7 +171,8 @@ class TrafficPicture:
         # Marks stand for several requests each: what one bin has left over moves into those after it.
         dirty = {index for index in columns if self.per_mark > 1 and index >= min(changed)} | changed
         parts = {f"b{index}": self._bin(index, columns[index].served, columns[index].failed) for index in sorted(dirty)}
-        parts["marks"] = self._changes(changes)
+        bars = absence_bars(self.absences, self._x, left=LEFT, right=LEFT + SPAN, top=_TOP)
+        parts["marks"] = bars + self._changes(changes)
         parts["scale"] = self._scale()
         return parts
 
@@ -179,11 +181,12 @@ class TrafficPicture:
         """How far the bins' group is to be moved, in pixels."""
         return LEFT + SPAN - (self.timeline.last + 1) * self.step
 
+    def _x(self, time_s: float) -> float:
+        return (time_s - self.timeline.origin_s) / self.timeline.bin_s * self.step + self.shift
+
     def _rescale(self) -> bool:
-        tallest = self.timeline.tallest()
-        moved = False
-        now = (self.per_mark, self.pitch)
-        needed = _scale_for(tallest)
+        tallest, moved = self.timeline.tallest(), False
+        now, needed = (self.per_mark, self.pitch), _scale_for(tallest)
         # A scale is left again only when the next finer one has room to spare: no flicker at the border.
         if needed != now and (tallest > _capacity(*now) or tallest <= 0.85 * _capacity(*needed)):
             self.per_mark, self.pitch = needed
@@ -228,13 +231,10 @@ class TrafficPicture:
         return el("title", esc(tip)) + target + "".join(parts) + bar
 
     def _changes(self, changes: Sequence[Change]) -> str:
-        line, parts = self.timeline, list[str]()
-        placed = []
+        line, parts, placed = self.timeline, list[str](), list[tuple[float, Change]]()
         for change in changes:
-            x = (change.time_s - line.origin_s) / line.bin_s * self.step + self.shift
-            if x < LEFT:
+            if (x := min(self._x(change.time_s), LEFT + SPAN)) < LEFT:
                 continue
-            x = min(x, LEFT + SPAN)
             placed.append((x, change))
             way = f"M{num(x)} {num(_TOP - 7)}V{num(_STRIP_BASE)}"
             parts.append(el("path", d=way, stroke="var(--ws-fg)", stroke_dasharray="3 3", fill="none"))
@@ -394,6 +394,7 @@ def traffic_figure(
     if len(phases) > 1:
         table = phases_table(phases) + table
         summary += " " + phases_summary(phases)
+    summary += absences_in_words(picture.absences)
     high, deep = HEIGHT, HEIGHT + low
     if users is not None:
         wide, below = wide + beside(0, high + 8, users.body), below + beside(0, deep + 8, users.body)

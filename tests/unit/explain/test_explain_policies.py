@@ -104,6 +104,20 @@ def test_the_traps_of_outlier_detection_are_told() -> None:
         assert part in text["outlierDetection"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ("", "at most 10 % of the endpoints by default, that is none of 3"),
+        (", maxEjectionPercent: 33", "at most 33 % of the endpoints, that is none of 3"),
+        (", maxEjectionPercent: 34", "at most 34 % of the endpoints, that is 1 of 3"),
+        (", maxEjectionPercent: 100, minHealthPercent: 50", "3 of 3, all are used again if fewer than 50 % are left"),
+    ],
+)
+def test_how_many_endpoints_may_be_ejected(limit: str, told: str) -> None:
+    policy = f"trafficPolicy: {{outlierDetection: {{consecutive5xxErrors: 1{limit}}}}}"
+    assert texts(ask(destination_rule(policy)))["outlierDetection"].endswith(told)
+
+
 def test_rules_on_one_host_are_merged_the_oldest_policy_wins() -> None:
     older = destination_rule("subsets: [{name: v1, labels: {version: v1}}]", name="older")
     middle = destination_rule(balancer("RANDOM"), name="middle")

@@ -13,6 +13,7 @@ from small_mesh import until
 from labsupport import model
 from labsupport.display.live.weight_dial import WeightDial
 from labsupport.errors import EngineError, ManifestError, NotFoundError, Problem, UsageError
+from labsupport.explain.ejectable import ejectable
 from labsupport.explain.expected_shares import expected_shares, version_of
 from labsupport.lab.refs import rule_of
 from labsupport.model.reading import documents
@@ -44,6 +45,22 @@ def expected(*texts: str, spec: TrafficSpec = REVIEWS, pods=PODS, service: str =
 def test_weights_are_the_expected_shares():
     rule = virtual_service(f"[{split_of(10, 10, 80)}]")
     assert expected(SUBSETS, rule) == pytest.approx({"v1": 0.1, "v2": 0.1, "v3": 0.8})
+
+
+@pytest.mark.parametrize(
+    ("added", "pods"),
+    [
+        pytest.param("", {"v1": 0.25, "v2": 0.75}, id="with its share"),
+        pytest.param(", loadBalancer: {consistentHash: {httpHeaderName: x-user}}", {}, id="not where a hash chooses"),
+    ],
+)
+def test_pods_that_may_be_ejected(added: str, pods: dict[str, float]):
+    policy = f"trafficPolicy: {{outlierDetection: {{consecutive5xxErrors: 1}}{added}}}"
+    objects = rules(SUBSETS.rstrip() + f"\n      {policy}\n", virtual_service(f"[{split_of(1, 3, 0)}]"))
+    seen = ejectable(objects, PODS, REVIEWS, namespace="default")
+    version_of_pod = {pod.name: pod.version for pod in PODS}
+    assert {version_of_pod[name]: share for name, share in seen.items()} == pytest.approx(pods)
+    assert ejectable(rules(SUBSETS), PODS, REVIEWS, namespace="default") == {}
 
 
 def test_one_destination_gets_everything():

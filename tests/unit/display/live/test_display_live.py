@@ -6,7 +6,7 @@ import time
 import weakref
 
 import pytest
-from display_samples import T0, response
+from display_samples import T0, response, texts
 from small_mesh import SteppedMesh, until
 
 from labsupport.cell import CellRun
@@ -348,6 +348,10 @@ class Rules:
     def __init__(self):
         self.shares, self.asked, self.turned = {"v1": 0.9, "v2": 0.1}, [], []
         self.copied = None
+        self.may_be_out = {}
+
+    def ejectable(self, service=""):
+        return self.may_be_out
 
     def expected(self, service=""):
         self.asked.append(service)
@@ -409,6 +413,21 @@ def test_what_was_wanted_of_traffic_that_has_ended_stays(ruled, source):
     source.state, source.steering.shares = "stopped", {"v2": 1.0}
     ruled._step()
     assert "expected 90 " in ruled.snapshot().summary or "expected 90.0 %" in ruled.snapshot().summary
+
+
+def test_a_pod_that_may_be_ejected_and_gets_nothing_has_a_bar(ruled, source):
+    failing = [response(at, "v2", status=503, index=index) for index, at in enumerate((0.0, 0.2))]
+    others = [response(0.3 + place * 0.1, "v1", index=2 + place) for place in range(30)]
+    for seen in (*failing, *others):
+        source.recording.add(seen)
+    source.now = T0 + 4
+    ruled._step()
+    assert "errors" not in texts(ruled.sent[-1]["parts"]["marks"])
+    assert "received nothing" not in ruled.snapshot().summary
+    source.steering.may_be_out = {"reviews-v2-x": 0.5}
+    ruled._step()
+    assert texts(ruled.sent[-1]["parts"]["marks"]) == "3.00 s 2 errors"
+    assert ruled.snapshot().summary.endswith("v2 received nothing for 3.00 s after 2 errors until now.")
 
 
 def test_weights_that_are_turned_reach_the_rule_and_the_sliders_show_it(ruled, source):

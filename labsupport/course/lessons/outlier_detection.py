@@ -1,0 +1,88 @@
+"""Judges of notebook 13: after how many errors a pod is taken out, what users notice, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from labsupport import check, words
+from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.course.acting import explained, reasons_of
+from labsupport.course.judging import judge
+from labsupport.course.ladder import Rung
+from labsupport.course.spec import Because, Shown
+
+if TYPE_CHECKING:
+    from labsupport.lab.lab import Lab
+    from labsupport.traffic.observations import Observations
+
+_WEB = "http://web:8080/"
+_EVERYWHERE = {"x-fault": "FAIL_STATUS=503"}
+# A worker of Envoy asks its main thread to take a pod out: the next turn of that pod must not come at once.
+_RATE = 40.0
+
+
+@contextmanager
+def _new_caller(lab: Lab) -> Iterator[str]:
+    """Another pod of client for a while: its proxy has counted no error yet, and has taken nobody out."""
+    before = {pod.name for pod in lab.pods() if pod.workload == "client"}
+    lab.scale("client", len(before) + 1)
+    try:
+        yield next(pod.name for pod in lab.pods() if pod.workload == "client" and pod.name not in before)
+    finally:
+        lab.scale("client", len(before))
+
+
+def _send(lab: Lab, caller: str, count: int) -> Observations:
+    return lab.send(_WEB, source=caller, count=count, rate=_RATE)
+
+
+def _held(held: bool, title: str, line: str) -> CheckOutcome:
+    return CheckOutcome(PASSED if held else FAILED, title, (line,))
+
+
+def _keeps_three_minutes(lab: Lab) -> CheckOutcome:
+    """Whether the proxy that decides takes a pod out for three minutes; Envoy writes any duration in seconds."""
+    policies = explained(lab, _WEB, source="client").destinations[0].policies
+    place = next((policy.place for policy in policies if policy.name == "outlierDetection"), None)
+    got = repr(lab.config(place.object)) if place is not None else ""
+    line = next((line.strip() for line in got.splitlines() if " base_ejection_time:" in line), "no base_ejection_time")
+    return _held(line == "base_ejection_time: 180s", "out for three minutes", f"The proxy of client got {line}.")
+
+
+@judge("13.2")
+def out_after_one_error(lab: Lab) -> Iterator[Shown]:
+    """The first error takes the pod out, for three minutes."""
+    with _new_caller(lab) as caller:
+        seen = _send(lab, caller, 40)
+        errors = len(seen.errors)
+        outcome = check.exactly(seen, {200: 39, 503: 1}, by="status", title="one error, and no other")
+        if seen[20:].errors:
+            lines = reasons_of(lab, explained(lab, _WEB, source="client"))
+            yield Because("nothing", replace(outcome, lines=(*lines, *outcome.lines)))
+        yield Because({0: "never", 5: "five"}.get(errors, "several"), outcome)
+        yield Because("short", _keeps_three_minutes(lab))
+
+
+@judge("13.4")
+def nobody_notices(lab: Lab) -> Iterator[Shown | Rung]:
+    """No error reaches a user, few reach the failing pod, and a request that fails everywhere does no harm."""
+    with _new_caller(lab) as caller:
+        seen = _send(lab, caller, 24)
+        tries = lab.access_log(seen).received("web-v2")
+        line = f"The failing pod received {words.plural(tries, 'request')} of {len(seen)}, each try counted."
+        yield Because("out", _held(tries <= 3, "the failing pod is taken out", line))
+        yield Rung("out")
+        yield Because("unseen", check.ok(seen))
+        yield Rung("unseen")
+        yield Because("tries", _held(tries <= 2, "two tries fail at most", line))
+        yield Rung("tries")
+        lab.send(_WEB, source=caller, headers=_EVERYWHERE)
+        # A second change of who is out takes force up to a second after the first one.
+        after = _send(lab, caller, 60)[40:]
+        pods = len(after.share("pod").counts)
+        line = f"After it, {words.plural(pods, 'pod')} answered, with {words.plural(len(after.errors), 'error')}."
+        yield Because("spared", _held(pods == 2 and not after.errors, "the other two pods stay", line))
+        yield Rung("spared")
