@@ -105,6 +105,19 @@ _AT_WORK = """
 
 </details>"""
 
+_IN_A_TERMINAL = """
+
+<details><summary><b>In a terminal</b></summary>
+
+In the folder `manifests`:
+
+```sh
+kubectl apply -f apps/client -f apps/web
+kubectl get pods -L version
+```
+
+</details>"""
+
 
 def files(number: str, topic: str) -> dict[str, str]:
     """The files of a new lesson.
@@ -173,7 +186,7 @@ def _notebook(number: str, topic: str) -> str:
     markdown(f"# {number} · {_title(topic)}\n\nWRITE why.\n\n{objectives}")
     markdown("## What is there\n\nWRITE what the lesson begins with.", at_work="kubectl get pods")
     code('from labsupport import Lab, exercise, progress\n\nlab = Lab()\nlab.apply("apps/client", "apps/web")')
-    markdown("## Watch\n\nWRITE what is seen.", at_work="kubectl logs deploy/client -c istio-proxy")
+    markdown("## Watch\n\nWRITE what is seen." + _IN_A_TERMINAL, at_work="kubectl logs deploy/client -c istio-proxy")
     code('live = lab.traffic("http://web:8080/", source="client", rate=20)\nlive')
     for place in ("1", "2"):
         above = "## Do\n\n" if place == "1" else ""
