@@ -9,7 +9,7 @@ from labsupport import words
 from labsupport.arguments import checked
 from labsupport.display.drawing.figure import Figure, panel, svg
 from labsupport.display.drawing.marks import version_mark
-from labsupport.display.drawing.palette import look_of
+from labsupport.display.drawing.palette import NEUTRAL, look_of
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
 from labsupport.display.pictures.causes import cause
@@ -41,6 +41,11 @@ def _rows(share: Share, expected: Mapping[str, float] | None, keys: Iterable[str
     return [replace(row, slot=look_of(row.key, by=share.by)) for row in rows]
 
 
+def _plain(rows: Iterable[ShareRow]) -> list[ShareRow]:
+    """Rows without looks of their own, where looks tell what became of users."""
+    return [replace(row, slot=NEUTRAL) for row in rows]
+
+
 def _draw(rows: Sequence[ShareRow]) -> tuple[str, float]:
     names = label_width(rows)
     body = "".join(share_row(row, 10 + _ROW * place, wide=_WIDE, names=names) for place, row in enumerate(rows))
@@ -69,7 +74,10 @@ def share_figure(
         A figure.
     """
     share = observations if isinstance(observations, Share) else observations.share(by, service=service)
-    rows = _rows(share, expected)
+    rows, users = _rows(share, expected), None
+    if isinstance(observations, Observations) and by == "pod":
+        users = users_in(None, observations, wide=_WIDE, service=service, labels=("", ""))
+    rows = _plain(rows) if users else rows
     body, height = _draw(rows)
     body += legend(0.0, height + 14, expected=bool(expected))
     of = f" of {share.service}" if share.service else ""
@@ -83,11 +91,9 @@ def share_figure(
             height += strip.height + 6
             summary += f" {strip.told}."
     numbers = rows_table(rows)
-    if isinstance(observations, Observations) and by == "pod":
-        users = users_in(None, observations, wide=_WIDE, service=service, labels=("", ""))
-        if users is not None:
-            body += el("g", users.body, transform=f"translate(0 {height + 12:g})")
-            height, summary, numbers = height + users.height + 12, f"{summary} {users.told}.", numbers + users.table
+    if users is not None:
+        body += el("g", users.body, transform=f"translate(0 {height + 12:g})")
+        height, summary, numbers = height + users.height + 12, f"{summary} {users.told}.", numbers + users.table
     return Figure(title, subtitle, body, _WIDE, height, summary, numbers)
 
 
@@ -122,10 +128,12 @@ def compare_figure(
     keys = {key for share in shares for key in share.counts}
     keys |= {*expected_shares(expected), *expected_shares(expected_before)}
     half, gap = 430.0, 40.0
+    users = users_in(before, after, wide=half, service=service, labels=labels) if by == "pod" else None
     columns, tables, said = [], [], []
     sides = zip((before, after), shares, labels, (expected_before, expected), strict=True)
     for seen, share, label, weights in sides:
         rows = _rows(share, weights if expected_shares(weights) else None, keys)
+        rows = _plain(rows) if users else rows
         names = label_width(rows)
         bars = "".join(share_row(row, 26 + _ROW * index, wide=half, names=names) for index, row in enumerate(rows))
         failed = len(seen.errors)
@@ -149,12 +157,11 @@ def compare_figure(
         moved = (f"translate({place * right:g} {place * down:g})" for place in range(2))
         body = "".join(el("g", column, transform=where) for column, where in zip(columns, moved, strict=True))
         wide, high = right + half, down + height
-        users = users_in(before, after, wide=wide, service=service, labels=labels) if by == "pod" else None
-        if users is None:
+        below = users_in(before, after, wide=wide, service=service, labels=labels) if users else None
+        if below is None:
             return body, wide, high
-        return body + el("g", users.body, transform=f"translate(0 {high + 12:g})"), wide, high + 12 + users.height
+        return body + el("g", below.body, transform=f"translate(0 {high + 12:g})"), wide, high + 12 + below.height
 
-    users = users_in(before, after, wide=half, service=service, labels=labels) if by == "pod" else None
     if users is not None:
         said.append(f"{users.told}.")
         both += users.table
