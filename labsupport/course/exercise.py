@@ -16,6 +16,7 @@ from labsupport import paths, words
 from labsupport.arguments import checked
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course import progress
+from labsupport.course.attempt import Attempt
 from labsupport.course.judging import judged
 from labsupport.course.ladder import Climbed
 from labsupport.course.needs import missing, not_in, without_pods
@@ -75,16 +76,6 @@ class Solution:
         return f"# {self.path}\n{self.text.rstrip()}" if self.path else self.text
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """What is known of the cell of an exercise."""
-
-    text: str = ""
-    refusal: LabError | None = None
-    gap: bool = False
-    applied: tuple[Ref, ...] = ()
-
-
 @checked
 class Exercise:
     """An exercise together with the lab it is done in, which it does not keep.
@@ -97,7 +88,7 @@ class Exercise:
     def __init__(self, spec: ExerciseSpec, lab: Lab) -> None:
         self.spec = spec
         self._lab = weakref.ref(lab)
-        self._attempt: _Attempt | None = None
+        self._attempt: Attempt | None = None
         self._hints = 0
         self._answers: dict[str, Prediction | None] = {}
 
@@ -257,19 +248,25 @@ class Exercise:
 
     def note_gap(self, text: str) -> CheckOutcome:
         """The cell still has ``____`` in it; nothing was applied."""
-        self._attempt = _Attempt(text, gap=True)
+        self._attempt = Attempt(text, gap=True)
         return self._judge()
 
     def note_refusal(self, text: str, error: LabError) -> CheckOutcome:
         """The cell's text was refused; nothing was applied."""
-        self._attempt = _Attempt(text, refusal=error)
+        self._attempt = Attempt(text, refusal=error)
         outcome = self._judge()
         progress.record(self.spec.number, outcome.state, hints=self._hints)
         return outcome
 
     def note_applied(self, text: str, applied: Iterable[Ref] = ()) -> None:
         """The cell's text is in force, which holds these objects."""
-        self._attempt = _Attempt(text, applied=tuple(applied))
+        self._attempt = Attempt(text, applied=tuple(applied))
+
+    def note_unready(self, text: str, error: LabError) -> CheckOutcome:
+        """The cell's text was applied and did not come into force in time, such as a pod that does not start."""
+        self._attempt = Attempt(text, unready=error)
+        progress.record(self.spec.number, FAILED, hints=self._hints)
+        return CheckOutcome(FAILED, self.spec.heading, ("It was applied, and is not ready.", *str(error).splitlines()))
 
     def forget_attempt(self) -> None:
         """The mesh was emptied: what the cell brought about is gone; answers and hints stay."""
@@ -290,7 +287,7 @@ class Exercise:
             return CheckOutcome(
                 NOT_ATTEMPTED, title, ("Replace every ____ and run the cell again.", "Nothing was applied.")
             )
-        if attempt is not None and spec.start and _essence(attempt.text) == _essence(self.spec.start):
+        if attempt is not None and spec.start and not attempt.changes(spec.start):
             lines = ["The text is still as given: find what is wrong with it, and repair it."]
             lines += str(attempt.refusal).splitlines() if attempt.refusal is not None else []
             return CheckOutcome(NOT_ATTEMPTED, title, tuple(lines))
@@ -305,7 +302,8 @@ class Exercise:
         if idle:
             line = f"No pod of {words.join(idle, 'or')} is ready, so there is nobody to be met."
             return CheckOutcome(NOT_ATTEMPTED, title, (line, "lab.scale gives them pods again."))
-        lacking = not_in(attempt.applied, spec) if attempt is not None else []
+        unready = attempt.unready if attempt is not None else None
+        lacking = not_in(attempt.applied, spec) if attempt is not None and unready is None else []
         if attempt is not None and lacking:
             line = f"The cell holds {words.join(attempt.applied) or 'nothing'}, and no {words.join(lacking, 'or')}."
             return CheckOutcome(FAILED, title, (line, spec.task.splitlines()[0]))
@@ -316,6 +314,9 @@ class Exercise:
             outcome = judged(self.lab, spec.judge(self.lab), spec.reasons, spec.rungs)
         except _LEARNERS_ERRORS as error:
             return CheckOutcome(FAILED, title, (*str(error).splitlines(),))
+        # It may have become ready since; where it has not, this is why.
+        if unready is not None and not outcome.passed:
+            outcome = replace(outcome, lines=(*str(unready).splitlines(), *outcome.lines))
         return replace(self._with_answers(outcome), title=title)
 
     def _with_answers(self, outcome: CheckOutcome) -> CheckOutcome:
@@ -392,9 +393,3 @@ def _shown(value: float | str) -> str:
 
 def _first_seen_s(observations: Observations | None) -> float:
     return min((response.started_s + response.duration_s for response in observations or ()), default=math.inf)
-
-
-def _essence(text: str) -> str:
-    """A manifest without comments and white space at the ends of lines, to see whether anything was changed."""
-    lines = (line.split(" #")[0].rstrip() for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return "\n".join(line for line in lines if line)

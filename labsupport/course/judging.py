@@ -157,10 +157,11 @@ def answered(lab: Lab, observations: Observations, reasons: Iterable[str]) -> Sh
 
 
 def joined(*outcomes: CheckOutcome) -> CheckOutcome:
-    """Several expectations as one: the first that failed, as what comes after it only repeats it; else the last."""
+    """Several expectations as one: the first that failed, as what comes after only repeats it; else what all say."""
     for outcome in outcomes:
         if not outcome.passed:
             return outcome
-    lines = tuple(line for outcome in outcomes for line in outcome.lines)
+    # What many of them say alike is said once: after ten lines that agree nobody reads the eleventh.
+    lines = tuple(dict.fromkeys(line for outcome in outcomes for line in outcome.lines))
     details = meanings_last(line for outcome in outcomes for line in outcome.details)
     return replace(outcomes[-1], lines=lines, details=details, alpha=sum(outcome.alpha for outcome in outcomes))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from labsupport import cell
 from labsupport.check.result import NOT_ATTEMPTED, CheckOutcome
 from labsupport.course import catalogue
-from labsupport.errors import ConfigRejectedError, LabError, ManifestError, UsageError
+from labsupport.errors import ConfigRejectedError, LabError, ManifestError, UsageError, WaitTimeoutError
 from labsupport.lab import current
 from labsupport.lab.sources import has_gap
 from labsupport.records import ApplyResult
@@ -63,6 +63,10 @@ def manifest(line: str, body: str) -> ApplyResult | CheckOutcome:
             raise _here(error, name) from None
         outcome = exercise.note_refusal(body, error)
         return replace(outcome, lines=tuple(line.replace(name, THIS_CELL) for line in outcome.lines))
+    except WaitTimeoutError as error:
+        if exercise is None:
+            raise
+        return exercise.note_unready(body, error)
     if exercise is not None:
         exercise.note_applied(body, [change.ref for change in result.changes])
     notes = result.notes

@@ -9,10 +9,17 @@ from small_engine import SmallEngine
 
 import labsupport
 from labsupport import words
-from labsupport.check.result import FAILED, NOT_ATTEMPTED, CheckOutcome
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course.catalogue import exercise, find
 from labsupport.course.magic import KEPT_BACK, manifest
-from labsupport.errors import ConfigRejectedError, EngineLostError, ManifestError, NotFoundError, UsageError
+from labsupport.errors import (
+    ConfigRejectedError,
+    EngineLostError,
+    ManifestError,
+    NotFoundError,
+    UsageError,
+    WaitTimeoutError,
+)
 from labsupport.lab.lab import Lab
 from labsupport.records import ApplyResult
 
@@ -83,6 +90,28 @@ def test_a_cell_without_an_exercise_has_its_own_number_in_what_other_cells_tell(
         (resource,) = [each for each in lab.get("VirtualService") if each.name == f"web-{run}"]
         assert resource.origin.file == f"%%manifest In [{run}]"
     assert words.place("%%manifest In [18]", 7) == "line 7 of %%manifest In [18]"
+
+
+def test_what_does_not_start_is_an_outcome_until_it_does(
+    lab: Lab, engine: SmallEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(objects: object, *, timeout_s: float = 60.0) -> ApplyResult:
+        raise WaitTimeoutError("pod web-1 does not start: 0.1s is no number")
+
+    with monkeypatch.context() as slow:
+        slow.setattr(engine, "apply", late)
+        outcome = manifest("02.1", FILLED)
+        with pytest.raises(WaitTimeoutError):
+            manifest("", FILLED)
+    assert isinstance(outcome, CheckOutcome) and outcome.state is FAILED
+    assert outcome.lines == ("It was applied, and is not ready.", "pod web-1 does not start: 0.1s is no number")
+    monkeypatch.setattr("labsupport.course.exercise.missing", lambda lab, spec: [])
+    monkeypatch.setattr("labsupport.course.exercise.without_pods", lambda lab, spec: [])
+    for state in (FAILED, PASSED):
+        judgement = CheckOutcome(state, "inner", ("Seen.",))
+        monkeypatch.setattr("labsupport.course.exercise.judged", lambda *given, told=judgement: told)
+        told = exercise("02.1").check()
+        assert (told.state, "does not start" in told.lines[0]) == (state, state is FAILED)
 
 
 def test_a_mistake_in_an_exercise_is_an_outcome_and_the_last_attempt_counts(lab: Lab) -> None:
