@@ -126,6 +126,7 @@ class Lab:
         namespace: str | None = None,
         timeout_s: float | None = None,
         name: str = "manifest",
+        images: Mapping[str, str] | None = None,
     ) -> ApplyResult:
         """Create or change objects, as ``kubectl apply`` does; all of them, or none.
 
@@ -135,6 +136,8 @@ class Lab:
             namespace: of objects that name none; the lab's own by default.
             timeout_s: how long to wait until it is in force, in seconds.
             name: what messages call a YAML text.
+            images: names of images of these manifests, with or without a tag, and the program of the workshop that
+                plays each, such as ``{"registry.example/shop/cart": "web"}``; ``Lab(images=...)`` is for all applies.
 
         Returns:
             What was created, changed or unchanged, and when it was in force in every proxy concerned.
@@ -142,11 +145,11 @@ class Lab:
         Raises:
             ManifestError: something is wrong with a manifest; nothing was changed.
             NotFoundError: there is no such file or folder.
-            UsageError: nothing was given, or an object names another namespace.
+            UsageError: nothing was given, an object names another namespace, or no container has one of the images.
             WaitTimeoutError: it was not in force in time.
         """
         with self._remember_error():
-            resources = within(checked_namespace(namespace), read(sources, name=name))
+            resources = within(checked_namespace(namespace), read(sources, name=name, images=images))
         return self._change("apply", lambda engine, wait: engine.apply(resources, timeout_s=wait), timeout_s, resources)
 
     def delete(

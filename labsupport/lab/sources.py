@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from labsupport import paths
 from labsupport.arguments import plain, shown
+from labsupport.engine.additions import WORKLOADS
 from labsupport.errors import ManifestError, Problem, UsageError
+from labsupport.lab.stand_ins import let_play
 from labsupport.model.schema.base import Resource
 
 __all__ = ["Source", "has_gap", "is_text", "read"]
@@ -34,12 +37,13 @@ def has_gap(text: str) -> bool:
     return GAP in _COMMENT.sub("", text)
 
 
-def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
+def read(sources: Iterable[Source], *, name: str = "", images: Mapping[str, str] | None = None) -> list[Resource]:
     """Read everything that was given as one set of manifests.
 
     Args:
         sources: paths (resolved by ``labsupport.paths``), YAML texts, objects, mappings, or lists of these.
         name: what messages call a YAML text or a mapping.
+        images: names of images, and what takes the place of each.
 
     Returns:
         Objects in the order given.
@@ -47,7 +51,7 @@ def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
     Raises:
         ManifestError: a text or file is not what it should be; all problems of the whole set.
         NotFoundError: there is no such file or folder.
-        UsageError: nothing was given, or something else than the above.
+        UsageError: nothing was given, or something else than the above; or no container has one of the images.
     """
     # Imported here, because pydantic's models take longer to build than a notebook should wait at its first line.
     from labsupport import model
@@ -62,11 +66,13 @@ def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
     parts: list[Resource | list[documents.Document]] = []
     problems: list[Problem] = []
     for source in flat:
-        if isinstance(source, Resource):
+        if isinstance(source, Resource) and (not images or source.kind not in WORKLOADS):
             parts.append(source)
             continue
         try:
-            if isinstance(source, Mapping):
+            if isinstance(source, Resource):
+                parts.append(documents.of_data(deepcopy(source.raw), file=source.origin.file))
+            elif isinstance(source, Mapping):
                 parts.append(documents.of_data(plain(name or "manifest", source), file=name))
             elif isinstance(source, str) and is_text(source):
                 parts.append(documents.read(source, file=name))
@@ -80,6 +86,8 @@ def read(sources: Iterable[Source], *, name: str = "") -> list[Resource]:
         except ManifestError as error:
             problems += [_shortened(problem) for problem in error.problems]
     every = [document for part in parts if isinstance(part, list) for document in part]
+    if images and not problems:
+        let_play(images, every)
     parsed: list[Resource] = []
     try:
         # One call for the whole set, so that a name used in two files is seen and all problems are told at once.

@@ -145,6 +145,15 @@ def test_a_program_listens_where_its_image_does_whatever_the_manifest_declares(l
     lab.delete("deploy/elsewhere-v1", "svc/elsewhere", "deploy/curl")
 
 
+def test_an_image_of_any_other_name_is_played_for_one_apply(lab: Lab) -> None:
+    text = workload("other", "registry.example/shop/cart:7", 5000)
+    with pytest.raises(ManifestError, match="there is no image"):
+        lab.apply(text, name="other")
+    lab.apply(CURL, text, name="other", images={"registry.example/shop/cart": "web"})
+    assert lab.send("http://other:5000/", source="curl")[0].status == 200
+    lab.delete("deploy/other-v1", "svc/other", "deploy/curl")
+
+
 def test_a_command_that_means_something_else_is_refused_by_name(lab: Lab) -> None:
     other = CURL.replace("[/bin/sleep, infinity]", '[nc, "-l", "80"]')
     with pytest.raises(ManifestError, match="does not honour command"):
