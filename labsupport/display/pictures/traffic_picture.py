@@ -299,7 +299,7 @@ class TrafficPicture:
             rest = ", ".join(f"{row.label} {words.percent(row.share)}" for row in rows[_ROWS:])
             parts.append(el("text", esc(clip(rest, SHARES_WIDTH)), x=0.0, y=height + 8, class_="d"))
             height += 14
-        copies, more = copies_part(shares, height, wide=SHARES_WIDTH, room=_ROWS - len(rows))
+        copies, more = copies_part(shares, height, wide=SHARES_WIDTH, room=_ROWS - 1 - len(rows))
         return "".join(parts) + copies, height + more
 
     def notes(self, shares: Shares, expected: Mapping[str, float] | None, height: float) -> str:
