@@ -222,6 +222,12 @@ def test_a_mirror_copies_every_request_unchanged(mesh: Mesh) -> None:
     }
 
 
+def test_the_log_of_some_requests_holds_their_copies_whenever_it_is_asked_for(mesh: Mesh) -> None:
+    mesh.apply(versions(), virtual_service({"route": [to(subset="v1")], "mirror": V2["destination"]}))
+    for _ in range(5):
+        assert check.copied(mesh.lab.access_log(mesh.send(f"{WEB}/", 20)), {"web-v1": 0, "web-v2": 100})
+
+
 def test_a_mirror_of_some_requests(mesh: Mesh) -> None:
     share = {"mirrorPercentage": {"value": 50}}
     mesh.apply(versions(), virtual_service({"route": [to(subset="v1")], "mirror": V2["destination"], **share}))

@@ -133,6 +133,15 @@ def _scaled() -> Figure:
     return traffic_figure(TrafficPicture(line), now_s=T0 + 8.0, changes=changes, expected={"safe": 9, "risk": 1})
 
 
+def _mirrored(*versions: str) -> Figure:
+    """Lesson 09: some versions answer, and others receive copies."""
+    line = Timeline(origin_s=T0, bin_s=0.5)
+    sent = responses(400, versions, spacing_s=0.02)
+    line.add(sent)
+    line.add_copies((response.request_id, f"v{1 + place % 2}") for place, response in enumerate(sent))
+    return traffic_figure(TrafficPicture(line), now_s=T0 + 8.0, expected=dict.fromkeys(versions, 1))
+
+
 _TOLD = "in force after 2.3 s, when all nine pods were ready"
 
 
@@ -360,6 +369,8 @@ def gallery() -> dict[str, str]:
         "traffic-long": _traffic(20_000, 24, bin_s=10.0)._repr_html_(),
         "traffic-recent": _traffic(400, 1, bin_s=0.5, shift_s=8.0)._repr_html_(),
         "traffic-scaled": _scaled()._repr_html_(),
+        "traffic-mirrored": _mirrored("v3")._repr_html_(),
+        "traffic-mirrored-many": _mirrored("v3", "v4", "v5", "v6")._repr_html_(),
         "explain-unruled": explanation_html(_unruled()),
         "share": share_figure(seen, expected={"v1": 90, "v2": 10, "v3": 0})._repr_html_(),
         "status": share_figure(seen, by="status")._repr_html_(),

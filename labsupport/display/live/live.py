@@ -331,8 +331,7 @@ class LiveTraffic(LiveView):
         if time.monotonic() - self._copies_s > _COPIES_S:
             self._copies_s = time.monotonic()
             self._add_copies(self._picture.timeline)
-        logged_s = time.time() - _LOGGED_S
-        shares = self._picture.timeline.shares(now, since_s=last_change, logged_s=logged_s)
+        shares = self._picture.timeline.shares(now, since_s=last_change, logged_s=time.time() - _LOGGED_S)
         parts["shares"], high = self._picture.shares(shares, expected, now_s=now)
         parts["notes"] = self._picture.notes(shares, expected, HEIGHT - high)
         parts["frame"] = self._picture.frame("end" if snap.state in ("stopped", "failed") else "now")

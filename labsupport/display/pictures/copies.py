@@ -37,12 +37,13 @@ def copies_part(shares: Shares, y: float, *, wide: float, room: int) -> tuple[st
     if not shares.copied_of:
         return "", 0.0
     rows = _rows(shares)
-    of = el("tspan", f" · of {words.plural(shares.copied_of, 'request')}", class_="d")
-    parts = [el("text", "mirror copies" if rows else "no mirror copies", of, x=0.0, y=y + 14)]
+    of = f" · of {words.plural(shares.copied_of, 'request')}"
     if len(rows) > room:
         told = ", ".join(f"{row.label} {words.percent(row.share)}" for row in rows)
-        parts.append(el("text", esc(clip(told, wide)), x=0.0, y=y + 31, class_="d"))
-        return "".join(parts), 38.0
+        markup = el("text", "copies ", el("tspan", esc(clip(told + of, wide - 50)), class_="d"), x=0.0, y=y + 14)
+        return markup, 18.0
+    head = "mirror copies" if rows else "no mirror copies"
+    parts = [el("text", head, el("tspan", of, class_="d"), x=0.0, y=y + 14)]
     for place, row in enumerate(rows):
         parts.append(share_row(row, y + 26 + _ROW * place, wide=wide, names=label_width(rows)))
     return "".join(parts), 28.0 + _ROW * len(rows)

@@ -12,7 +12,20 @@ from labsupport.display.pictures.causes import cause
 from labsupport.records import Response
 from labsupport.traffic.share import NONE, Choice, hop_of
 
-__all__ = ["Bin", "Column", "Shares", "Timeline", "nice_scale", "quantile"]
+__all__ = ["Bin", "Column", "Shares", "Timeline", "ago", "nice_scale", "quantile"]
+
+
+def ago(back: int, step: int) -> str:
+    """A time back, in seconds, in the largest unit that all ticks of a time axis are whole numbers of.
+
+    Args:
+        back: how long ago.
+        step: from one tick to the next.
+    """
+    for seconds, unit in ((3600, "h"), (60, "min")):
+        if step % seconds == 0:
+            return f"{back // seconds} {unit}"
+    return f"{back} s"
 
 
 def nice_scale(value: float, steps: tuple[int, ...] = (1, 2, 5)) -> int:

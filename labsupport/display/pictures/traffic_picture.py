@@ -20,7 +20,7 @@ from labsupport.display.pictures.absence_bars import absence_bars, absences_in_w
 from labsupport.display.pictures.copies import copies_part, copies_table, copies_told
 from labsupport.display.pictures.phases import Phase, phases_summary, phases_table
 from labsupport.display.pictures.share_rows import label_width, legend, make_rows, rows_table, share_row
-from labsupport.display.pictures.timeline import Shares, Timeline, nice_scale
+from labsupport.display.pictures.timeline import Shares, Timeline, ago, nice_scale
 from labsupport.display.pictures.users_part import UsersPart
 from labsupport.traffic.absences import Absence
 
@@ -54,14 +54,6 @@ _CUT = 2.5
 _NOTES, _CAUSES = 46.0, 5
 NOTES_HEIGHT = _NOTES + 18 + 17 * _CAUSES
 _TICKS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
-
-
-def _ago(back: int, step: int) -> str:
-    """A time back in the largest unit that all ticks are whole numbers of."""
-    for seconds, unit in ((3600, "h"), (60, "min")):
-        if step % seconds == 0:
-            return f"{back // seconds} {unit}"
-    return f"{back} s"
 
 
 def _capacity(per_mark: int, pitch: float) -> int:
@@ -275,7 +267,7 @@ class TrafficPicture:
             x = LEFT + SPAN * (1 - back / seconds)
             # A label in the middle of the leftmost tick would stand out of the picture.
             anchor = "end" if back == 0 else "start" if x < LEFT + 20 else "middle"
-            said = f"−{_ago(back, step)}" if back else end
+            said = f"−{ago(back, step)}" if back else end
             parts.append(el("path", d=f"M{num(x)} {_TOP}V{num(_STRIP_BASE)}", stroke="var(--ws-line)"))
             parts.append(el("text", said, x=x, y=_STRIP_BASE + 17, class_="d", text_anchor=anchor))
         parts.append(el("path", d=f"M{LEFT} {num(_STRIP_BASE)}h{num(SPAN)}", stroke="var(--ws-line)"))
@@ -299,7 +291,7 @@ class TrafficPicture:
             rest = ", ".join(f"{row.label} {words.percent(row.share)}" for row in rows[_ROWS:])
             parts.append(el("text", esc(clip(rest, SHARES_WIDTH)), x=0.0, y=height + 8, class_="d"))
             height += 14
-        copies, more = copies_part(shares, height, wide=SHARES_WIDTH, room=_ROWS - len(rows))
+        copies, more = copies_part(shares, height, wide=SHARES_WIDTH, room=_ROWS - 1 - len(rows))
         return "".join(parts) + copies, height + more
 
     def notes(self, shares: Shares, expected: Mapping[str, float] | None, height: float) -> str:

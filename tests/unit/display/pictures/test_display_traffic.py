@@ -212,4 +212,4 @@ def test_copies_without_room_for_rows_are_told_in_a_line():
     plain, low = drawing.shares(drawing.timeline.shares(T0 + 2), None, now_s=T0 + 2)
     drawing.timeline.add_copies((str(i), "v9") for i in range(40))
     markup, high = drawing.shares(drawing.timeline.shares(T0 + 2), None, now_s=T0 + 2)
-    assert "v9 100 %" in texts(markup) and high == low + 38 and "copies" not in texts(plain)
+    assert "v9 100 %" in texts(markup) and high == low + 18 and "copies" not in texts(plain)
