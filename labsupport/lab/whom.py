@@ -57,7 +57,9 @@ def pods_named(pods: Pods, given: Whom, *, own: str, namespace: str | None = Non
 
 
 def sender_named(pods: Pods, chosen: Pods) -> str:
-    """What an engine calls a sender: its Deployment where the name is of one namespace, else one of its pods.
+    """What an engine calls a sender: its Deployment where all its pods are meant and the name is of one namespace.
+
+    Else it is one of the pods.
 
     Args:
         pods: all pods.
@@ -65,7 +67,8 @@ def sender_named(pods: Pods, chosen: Pods) -> str:
     """
     name, namespace = chosen[0].workload, chosen[0].namespace
     namesakes = [pod for pod in pods if name in (pod.workload, pod.name) and pod.namespace != namespace]
-    return name if not namesakes else chosen[0].name
+    siblings = [pod for pod in pods if pod.workload == name and pod.namespace == namespace]
+    return name if not namesakes and len(chosen) == len(siblings) else chosen[0].name
 
 
 def _readings(given: Whom, ref: Ref, namespace: str | None) -> Iterator[Ref]:

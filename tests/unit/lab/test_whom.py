@@ -60,3 +60,9 @@ def test_what_has_no_pods_is_refused() -> None:
 def test_a_sender_is_called_by_its_deployment_where_that_is_enough() -> None:
     for given, called in (("deploy/gateway", "gateway"), ("deploy/client.shop", "client-9"), ("client", "client-1")):
         assert sender_named(PODS, pods_named(PODS, given, own="default")) == called
+
+
+def test_a_pod_that_is_named_among_several_of_its_deployment_sends_itself() -> None:
+    pods = Pods(pod for pod in PODS if pod.namespace == "default")
+    for given, called in (("client-2", "client-2"), ("pod/client-1", "client-1"), ("client", "client")):
+        assert sender_named(pods, pods_named(pods, given, own="default")) == called
