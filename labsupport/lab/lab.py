@@ -357,7 +357,7 @@ class Lab:
         body: str | None = None,
         headers: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
-        timeout_s: float = 60.0,
+        timeout_s: float = 600.0,
         keep_headers: Iterable[str] = (),
     ) -> HeldRequests:
         """Send requests at the same moment and keep them under way: a barrier, and no question of time.
@@ -400,7 +400,7 @@ class Lab:
         )
         run = cell.here()
         self._running.release(run)
-        held = HeldRequests(self._open(), spec, others=self._running.missing, origin=run)
+        held = HeldRequests(self._open(), spec, others=self._running.held, origin=run)
         try:
             held.rest()
         except BaseException:

@@ -46,7 +46,7 @@ class Running:
         Args:
             held: requests that were just sent.
         """
-        self._held = [*(former for former in self._held if not former.released), held]
+        self._held = [*self.held(), held]
 
     def release(self, run: CellRun) -> None:
         """Let go of what another run of a cell held: nobody could any more, and it would be in the way.
@@ -54,14 +54,14 @@ class Running:
         Args:
             run: the run of that cell that begins.
         """
-        for former in self._held:
-            if run.reruns(former.origin) and not former.released:
+        for former in self.held():
+            if run.reruns(former.origin):
                 former.let_go()
                 former.join()
 
-    def missing(self) -> int:
-        """How many requests of all that are held have come nowhere yet but into a proxy."""
-        return sum(held.waiting for held in self._held if not held.released)
+    def held(self) -> list[HeldRequests]:
+        """All requests that are held now."""
+        return [held for held in self._held if not held.released]
 
     def known(self) -> list[BackgroundTraffic]:
         """All traffic that the notebook still holds, whether it runs or not."""

@@ -12,7 +12,7 @@ from labsupport import words
 from labsupport.arguments import checked
 from labsupport.cell import CellRun
 from labsupport.engine.protocol import Engine
-from labsupport.errors import LabError, TrafficError, WaitTimeoutError
+from labsupport.errors import LabError, TrafficError, UsageError, WaitTimeoutError
 from labsupport.records import Sample, TrafficSpec
 from labsupport.traffic.choice import chosen_per
 from labsupport.traffic.observations import Observations
@@ -22,6 +22,8 @@ __all__ = ["HeldRequests", "waiting_in_proxies"]
 
 _GRACE_S = 5.0
 _LOOK_S = 0.05
+# Nothing is answered for twice this long while others are held: then these wait for those.
+_STUCK_S = 1.0
 _WAITING = "envoy_cluster_upstream_rq_pending_active"
 _CLUSTER = "envoy_cluster_name"
 
@@ -50,7 +52,7 @@ class HeldRequests:
     Args:
         engine: where to send.
         spec: what to send; all at once, with ``hold``.
-        others: how many requests that are held beside these are neither inside an application nor answered.
+        others: all requests that are held now, these or not.
         origin: the run of the cell that made it.
 
     Raises:
@@ -63,7 +65,7 @@ class HeldRequests:
         engine: Engine,
         spec: TrafficSpec,
         *,
-        others: Callable[[], int] | None = None,
+        others: Callable[[], Iterable[HeldRequests]] | None = None,
         origin: CellRun | None = None,
     ) -> None:
         self.origin = origin or CellRun("", "")
@@ -139,7 +141,7 @@ class HeldRequests:
         while True:
             # Looked at before the proxies: what waits there then is among these. The other way round, a request that
             # is taken in between would stand for one that is still on its way.
-            missing = self.waiting + (self._others() if self._others is not None else 0)
+            missing = self.waiting + sum(held.waiting for held in self._beside())
             self._raise_stored()
             if not missing or missing <= waiting_in_proxies(self._engine.metrics()):
                 return self
@@ -154,22 +156,32 @@ class HeldRequests:
     def release(self) -> Observations:
         """Let them go, and wait for all responses.
 
-        What waits for the end of a request that is held by another ``lab.hold`` is answered after that one: release
-        what is inside the application first.
-
         Returns:
             One response per request, in order of completion.
 
         Raises:
+            UsageError: some wait for the end of requests that another ``lab.hold`` keeps; release those first.
             TrafficError: the sender failed, or some request did not end.
         """
         self.let_go()
-        bound = self._spec.timeout_s + _GRACE_S
-        ended = self.join(bound)
+        deadline, seen = time.monotonic() + self._spec.timeout_s + _GRACE_S, -1
+        while not self.join(_STUCK_S):
+            answered = len(self.answered)
+            if answered == seen and not self.inside and any(held.inside for held in self._beside()):
+                raise UsageError(
+                    f"{words.plural(self.waiting, 'request')} of these cannot go on: no connection is free before "
+                    "requests end that another lab.hold(...) keeps. Release those first, and these are answered."
+                )
+            seen = answered
+            if time.monotonic() > deadline:
+                raise TrafficError(f"{self!r}, although they were released {self._spec.timeout_s:g} s ago")
         self._raise_stored()
-        if not ended:
-            raise TrafficError(f"requests did not end within {bound:g} s of their release")
         return self.answered
+
+    def _beside(self) -> list[HeldRequests]:
+        """What else is held now."""
+        others = self._others() if self._others is not None else ()
+        return [held for held in others if held is not self and not held.released]
 
     def let_go(self) -> None:
         """Release them without waiting for anything."""

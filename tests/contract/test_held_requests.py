@@ -22,9 +22,11 @@ spec:
 ONE_POD = SERVICE + deployment("web-safe", "safe")
 
 
-def hold(mesh: Mesh, count: int, url: str = URL, source: str = "client", others: int = 0) -> HeldRequests:
+def hold(
+    mesh: Mesh, count: int, url: str = URL, source: str = "client", beside: tuple[HeldRequests, ...] = ()
+) -> HeldRequests:
     spec = build_spec(url, source=source, count=count, simultaneous=True, hold=True)
-    return HeldRequests(mesh.engine, spec, others=lambda: others).rest()
+    return HeldRequests(mesh.engine, spec, others=lambda: beside).rest()
 
 
 def test_a_full_pool_lets_one_in_one_wait_and_refuses_the_others(mesh: Mesh) -> None:
@@ -39,7 +41,8 @@ def test_a_full_pool_lets_one_in_one_wait_and_refuses_the_others(mesh: Mesh) -> 
 def test_requests_that_come_one_after_the_other_fill_it_place_by_place(mesh: Mesh) -> None:
     mesh.apply(ONE_POD, "apps/client")
     mesh.apply(POOL)
-    first, second, third = hold(mesh, 1), hold(mesh, 1), hold(mesh, 1, others=1)
+    first, second = hold(mesh, 1), hold(mesh, 1)
+    third = hold(mesh, 1, beside=(first, second))
     assert (first.inside, second.waiting, third.answered.count(status=503)) == (1, 1, 1)
     assert [part.release()[0].status for part in (first, second, third)] == [200, 200, 503]
 

@@ -133,12 +133,27 @@ def test_a_request_on_its_way_is_waited_for_and_told() -> None:
 def test_what_others_hold_is_no_waiting_place_of_these() -> None:
     mesh = HoldingMesh()
     mesh.pending = 1
-    held, _ = hold(mesh, 1, others=lambda: 1)
+    other, _ = hold(mesh, 1)
+    held, _ = hold(mesh, 1, others=lambda: [other, held])
     with pytest.raises(WaitTimeoutError):
         held.rest(timeout_s=0.1)
     mesh.pending = 2
     held.rest(timeout_s=60)
     held.release()
+    other.release()
+
+
+def test_what_waits_for_the_end_of_other_held_requests_says_so_and_can_be_released_after_them() -> None:
+    mesh = HoldingMesh()
+    other, keeping = hold(mesh, 1)
+    keeping.take(0)
+    held, stuck = hold(mesh, 1, others=lambda: [other, held])
+    answer, stuck.release = stuck.release, lambda: None
+    with pytest.raises(UsageError, match=r"1 request of these cannot go on.*Release those first"):
+        held.release()
+    other.release()
+    answer()
+    assert [seen.status for seen in held.release()] == [200]
 
 
 def test_a_block_releases_at_its_end_and_also_when_it_fails() -> None:
@@ -178,13 +193,13 @@ def test_running_a_cell_again_lets_its_requests_go_and_the_lab_all() -> None:
     first, other = CellRun("cell", "run-1"), CellRun("elsewhere", "run-2")
     for origin in (first, other):
         running.hold(hold(mesh, 1, origin=origin)[0])
-    assert running.missing() == 2
+    assert len(running.held()) == 2
     running.release(CellRun("cell", "run-3"))
     assert [sending.releases for sending in mesh.batches] == [1, 0]
-    assert running.missing() == 1
+    assert [held.origin for held in running.held()] == [other]
     running.stop()
     assert [sending.releases for sending in mesh.batches] == [1, 1]
-    assert running.missing() == 0
+    assert running.held() == []
 
 
 @pytest.mark.parametrize("options", [{"hold": True}, {"hold": 1, "simultaneous": True}])
