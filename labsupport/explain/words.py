@@ -217,7 +217,7 @@ def _after(route: HTTPRoute, how: str) -> str:
 
 def _fires(what: str, named: str, percent: float, after: str) -> str:
     if not what:
-        return f"never: it has no {named}"
+        return f"no {named}, so that it never fires"
     return f"{what} for {percent:g} % of the requests{after}" if percent else f"{what}, but never: it has no percentage"
 
 

@@ -35,7 +35,7 @@ STEP_OF_TIME = 5
 EXTRAS, AFTER_EXTRAS = "## Extras", "## Recap"
 FEWEST_AT_WORK = 5
 # Lessons that show what kubectl does on the lab itself. tests/kubectl runs it, and compares it with a cluster.
-WITH_A_TERMINAL = ("00", "01", "02", "03", "04", "05")
+WITH_A_TERMINAL = ("00", "01", "02", "03", "04", "05", "06", "07", "08")
 EXPERIMENTS = range(3, 6)
 KEPT_CELL_METADATA = {"tags", "jupyter"}
 SECTIONS = {"recap": r"recap", "clean-up": r"clean[- ]?up"}

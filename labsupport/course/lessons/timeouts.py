@@ -71,7 +71,7 @@ def at_most_a_second(lab: Lab) -> Iterator[Shown]:
     yield check.status(_faulty(lab, "DELAY_S=3"), 504)
 
 
-@judge("07.4")
+@judge("07.3")
 def ended_by_the_rule(lab: Lab) -> Iterator[Shown]:
     """Both calls of each request end by the timeout of the rule for reviews."""
     seen = lab.send(_SHOP, source="client", count=_COUNT)
@@ -102,7 +102,7 @@ def ended_by_the_rule(lab: Lab) -> Iterator[Shown]:
     yield Because(reason, CheckOutcome(PASSED if fine else FAILED, "every call ends by the timeout", (line, said)))
 
 
-@judge("07.5")
+@judge("07.4")
 def within_a_second_and_a_half(lab: Lab) -> Iterator[Shown | Rung]:
     """One rule that bounds the time, waits long enough, tries again, and does not repeat what hangs."""
     yield Because("long", _bounded(lab, 1.5))

@@ -182,8 +182,8 @@ def test_a_fault_and_the_tries_of_its_rule_never_meet(rule: str, said: str) -> N
 def test_a_fault_that_does_not_say_what_it_does_never_fires() -> None:
     always = "percentage: {value: 100}"
     for fault, said in (
-        (f"abort: {{{always}}}", "never: it has no status"),
-        (f"delay: {{{always}}}", "never: it has no duration"),
+        (f"abort: {{{always}}}", "no status, so that it never fires"),
+        (f"delay: {{{always}}}", "no duration, so that it never fires"),
     ):
         seen = ask(virtual_service(f"[{{fault: {{{fault}}}, route: [{{destination: {{host: reviews}}}}]}}]"))
         assert [policy.text for policy in seen.policies if policy.name.startswith("fault.")] == [said]
