@@ -61,5 +61,6 @@ def _unknown(name: str, trace: TracebackType, names: Mapping[str, Any], first: C
     if "lab" not in names:
         return f"{known}, and no lab is open yet. After a restart, run the cells above first. {_AGAIN}"
     # Python itself suggests a name only where it prints the stack.
-    near = difflib.get_close_matches(name, [own for own in names if not own.startswith("_")], n=1, cutoff=0.6)
-    return f"{known}. Did you mean {near[0]}?" if near else ""
+    near = difflib.get_close_matches(name, [own for own in names if not own.startswith("_")], n=1, cutoff=0.65)
+    hint = f"Did you mean {near[0]}?" if near else f"If a cell above makes it, run that first. {_AGAIN}"
+    return f"{known}. {hint}"

@@ -34,10 +34,11 @@ def test_a_name_that_is_nearly_one_is_suggested(
     assert said in capsys.readouterr().out
 
 
-def test_a_name_that_is_like_none_is_left_to_ipython(
+def test_a_name_of_a_cell_that_did_not_run_since_a_restart_shows_no_stack(
     shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shell.push({"lab": object()})
-    shell.run_cell("quite_another")
+    shell.push({"lab": object(), "ten": object()})
+    shell.run_cell("patient.stop()")
     shown = capsys.readouterr().out
-    assert "quite_another" in shown and "Did you mean" not in shown
+    assert "'patient' is not defined. If a cell above makes it, run that first." in shown
+    assert "Did you mean" not in shown and "Traceback" not in shown
