@@ -815,7 +815,7 @@ class Lab:
 
         engine, pods = self._open(), self.pods()
         resources = [*engine.built_in(), *engine.get("*")]
-        limits = partial(limits_of, resources=resources, pods=pods, namespace=engine.namespace)
+        limits = partial(limits_of, resources=resources, pods=pods, namespace=engine.namespace, rules=engine.rules())
         return journey_of(
             lines, pods=pods, request_id=request_id, response=response, counted=engine.counts_tries, limits=limits
         )

@@ -14,7 +14,7 @@ from labsupport.errors import LabError
 from labsupport.explain import Condition, MatchEntry, explain
 from labsupport.model import Deployment, HTTPRoute, Resource, VirtualService
 from labsupport.observe.workloads import service_of
-from labsupport.records import AccessRecord, Pod
+from labsupport.records import AccessRecord, Pod, RuleStatus
 
 __all__ = ["Limit", "limits_of"]
 
@@ -50,7 +50,12 @@ class Limit:
 
 
 def limits_of(
-    call: AccessRecord, *, resources: Sequence[Resource], pods: Sequence[Pod], namespace: str
+    call: AccessRecord,
+    *,
+    resources: Sequence[Resource],
+    pods: Sequence[Pod],
+    namespace: str,
+    rules: Sequence[RuleStatus] = (),
 ) -> tuple[Limit, ...]:
     """The limits of a call: of the program that made it, of the rule that it follows, and of each try of it.
 
@@ -59,6 +64,7 @@ def limits_of(
         resources: all objects of the mesh.
         pods: all its pods.
         namespace: in which short names are read.
+        rules: since when each rule is as it is: one that is younger than the call says nothing about it.
     """
     caller = next((pod for pod in pods if pod.name == call.pod), None)
     if caller is None or call.direction == "inbound":
@@ -69,12 +75,16 @@ def limits_of(
     if "FI" in flags or ({"DI", "DC"} <= flags and not call.upstream_pod):
         # A fault answered or held it until the caller left: the router, whose clocks a rule sets, never had it.
         return tuple(limits)
-    rules = list(_rules(call, caller, resources, pods, namespace))
+    followed = list(_rules(call, caller, resources, pods, namespace))
+    ended_s = call.time_s + call.duration_s
+    younger = {f"vs/{rule.ref.name}" for rule in rules if rule.in_force_since_s > ended_s}
+    if any(name in younger for name, _ in followed):
+        return tuple(limits)
     for field, given in (
-        ("timeout", {(name, rule.timeout, _held(rule, flags)) for name, rule in rules}),
+        ("timeout", {(name, rule.timeout, _held(rule, flags)) for name, rule in followed}),
         (
             "perTryTimeout",
-            {(name, rule.retries and rule.retries.per_try_timeout, _held(rule, flags)) for name, rule in rules},
+            {(name, rule.retries and rule.retries.per_try_timeout, _held(rule, flags)) for name, rule in followed},
         ),
     ):
         if len(given) == 1 and (said := next(iter(given)))[1]:

@@ -9,7 +9,7 @@ import pytest
 from labsupport.model import parse
 from labsupport.model.reading.documents import read
 from labsupport.observe.limits import Limit, limits_of
-from labsupport.records import AccessRecord, Pod
+from labsupport.records import AccessRecord, Pod, Ref, RuleStatus
 
 PAGE = Pod("productpage-v1-1", "default", "productpage-v1", {"app": "productpage"}, injected=True, ready=True)
 CALL = AccessRecord(
@@ -113,6 +113,15 @@ def test_the_clocks_of_a_rule_do_not_run_while_its_own_fault_holds_the_call() ->
     assert held == [1.0, 0.0]
     limit = Limit("vs/reviews timeout", 4.0, "UT", held_s=1.0)
     assert [limit.cut(replace(CALL, flags="DI,UT", duration_s=seconds)) for seconds in (3.5, 5.0)] == [False, True]
+
+
+def test_a_rule_that_came_into_force_after_the_call_says_nothing_about_it() -> None:
+    resources = parse(read(SERVICE)) + parse(read(rules("timeout: 2s, ")))
+    call = replace(CALL, time_s=100.0, duration_s=1.0)
+    for since_s, said in ((101.5, []), (100.5, ["vs/reviews timeout 2 s"]), (99.0, ["vs/reviews timeout 2 s"])):
+        known = [RuleStatus(Ref("VirtualService", "reviews", "default"), since_s)]
+        limits = limits_of(call, resources=resources, pods=[PAGE], namespace="default", rules=known)
+        assert [str(limit) for limit in limits] == said
 
 
 def test_the_server_has_no_limit_and_neither_has_an_odd_line() -> None:
