@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from labsupport import check
 from labsupport.course.acting import fault_says, told_first
-from labsupport.course.judging import answered, judge
+from labsupport.course.judging import judge
 from labsupport.course.ladder import Rung
-from labsupport.course.lessons.delays import NOBODY_ELSE, pages_with
+from labsupport.course.lessons.delays import nobody_else, pages_with
 from labsupport.course.spec import Because, Shown
 
 if TYPE_CHECKING:
@@ -20,15 +20,7 @@ _TESTER = {"end-user": "tester"}
 
 
 def _others_are_well(lab: Lab) -> Iterator[Shown]:
-    """Requests without the header, and those of other users, are answered, and no fault is in their way."""
-    for headers in NOBODY_ELSE:
-        others = lab.send(_RATINGS, source="client", headers=headers, count=10)
-        said = fault_says(lab, _RATINGS, "abort", source="client", headers=headers)
-        aborted = any("FI" in record.flags for record in lab.access_log(others))
-        yield answered(lab, others, said if aborted else ())
-        yield told_first(
-            said, check.flags(lab.access_log(others), {"FI": 0, "DI": 0}, title="nobody else meets a fault")
-        )
+    yield from nobody_else(lab, "abort", "FI", "DI", title="nobody else meets a fault")
 
 
 @judge("06.1")
