@@ -25,7 +25,7 @@ _REVIEWS = "http://reviews:9080/reviews/0"
 _SHOP = "gateway:/api/v1/products/0/reviews"
 _DEPLOYMENT, _PODS = "web-v1", 4
 # Prime numbers: in turns, a user would come back to its pod with a number that the number of pods divides.
-_USERS, _MANY = 83, 401
+_USERS, _MANY = 127, 401
 _ROUNDS = 3
 _LEAST, _MOVED = 1 / 8, 6
 
