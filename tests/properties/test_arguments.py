@@ -161,6 +161,7 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "AccessLog.received": (lambda world: world.lab.access_log().received, {"pod": "web"}),
     "check.flags": (lambda world: check.flags, {"log": None, "expected": {"UH": 1}}),
     "check.moved": (lambda world: check.moved, {"before": ..., "after": ..., "at_most": 9}),
+    "Exercise.note_unready": (lambda world: exercise("02.1").note_unready, {"text": "", "error": UsageError("no")}),
     "check.copied": (lambda world: check.copied, {"log": None, "expected": {"web": 50.0}, "alpha": 1e-5}),
     "check.received": (lambda world: check.received, {"log": None, "expected": {"web": 1}}),
     "Pods.of": (lambda world: world.lab.pods().of, {"workload": "web"}),
