@@ -61,7 +61,8 @@ def test_the_rungs_reached_are_told_with_what_blocks_the_next_one(lab: Lab) -> N
 def test_on_top_every_rung_is_ticked_and_every_check_is_told(lab: Lab) -> None:
     outcome = outcome_of(lab, GOOD, Rung("works"), Rung("fault"), GOOD, Rung("budget"))
     assert isinstance(outcome, Climbed) and outcome.passed and outcome.reached == 3 and outcome.alpha == 2e-5
-    assert outcome.lines[0] == "3 of 3 rungs reached." and outcome.lines[-2:] == ("Fine.", "Fine.")
+    # What two checks say alike is told once.
+    assert outcome.lines[0] == "3 of 3 rungs reached." and outcome.lines.count("Fine.") == 1
     assert sum(line.startswith("✓") for line in outcome.lines) == 3
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from labsupport import model
-from labsupport.engine.patching import placed
 from labsupport.engine.warned import warnings
+from labsupport.model.kinds.index import placed
 from labsupport.model.reading import documents, parse
 from labsupport.model.validation import validate, verdict
 

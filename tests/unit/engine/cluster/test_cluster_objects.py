@@ -17,9 +17,10 @@ from labsupport.engine.cluster.objects.refuse import problems
 from labsupport.engine.cluster.objects.rollout import is_ready, pod_state, workload_of
 from labsupport.engine.cluster.watch.pods import concurrency, has_proxy, program
 from labsupport.engine.cluster.watch.statnames import envoy_names
-from labsupport.engine.patching import merge_patch, patched, placed
+from labsupport.engine.patching import merge_patch, patched
 from labsupport.errors import ManifestError, UsageError
 from labsupport.model import Resource, parse
+from labsupport.model.kinds.index import placed
 from labsupport.model.reading.documents import read
 from labsupport.records import Sample
 
