@@ -18,9 +18,9 @@ from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.namespace import HOLDER, LabNamespace
 from labsupport.engine.cluster.objects.objects import ObjectStore
 from labsupport.engine.cluster.objects.rollout import Rollout
-from labsupport.model.kinds.index import placed
 from labsupport.errors import EngineError, EngineLostError, ManifestError, UsageError, WaitTimeoutError
 from labsupport.model import Resource, parse
+from labsupport.model.kinds.index import placed
 from labsupport.model.reading.documents import read
 
 
