@@ -19,7 +19,7 @@ from labsupport.records import Ref, Response, TrafficSpec
 def under_load(engine: Engine, rate: float) -> Iterator[list[Response]]:
     """Traffic that goes on while the body changes the mesh; the responses are complete after it."""
     seen: list[Response] = []
-    sending = engine.send(TrafficSpec(URL, source="client", duration_s=120.0, rate=rate, concurrency=16))
+    sending = engine.send(TrafficSpec(URL, source="client", duration_s=900.0, rate=rate, concurrency=16))
     reader = threading.Thread(target=lambda: seen.extend(sending))
     reader.start()
     try:
