@@ -27,7 +27,9 @@ _DEPLOYMENT, _PODS = "web-v1", 4
 # Prime numbers: in turns, a user would come back to its pod with a number that the number of pods divides.
 _USERS, _MANY = 127, 401
 _ROUNDS = 3
-_LEAST, _MOVED = 1 / 8, 6
+# Reckoned for 2,000 sets of four addresses and tables of 65,537 places: Maglev moves 0.1 % of the others, and with one
+# set of 2,000 more than these 12 of 300, as two pods then want their places in the same order. A ring moves about 40.
+_LEAST, _MOVED = 1 / 8, 12
 
 
 def _user(response: Response) -> str:
@@ -63,7 +65,7 @@ def _balancers(told: Explanation) -> dict[str, None]:
 def _spread(seen: Observations, keys: Sequence[str], least: float, *, by: By) -> CheckOutcome:
     """Each of these has at least such a share."""
     share = seen.share(by)
-    lines = [f"{key} has {words.percent(share[key])} of the users." for key in keys]
+    lines = [f"{key} has {words.percent(share[key])} of {share.n} users, user-0 to user-{share.n - 1}." for key in keys]
     fine = all(share[key] >= least for key in keys)
     return CheckOutcome(PASSED if fine else FAILED, f"at least {words.percent(least)} each", tuple(lines), n=share.n)
 
@@ -72,15 +74,33 @@ def _pods(lab: Lab) -> list[str]:
     return sorted(pod.name for pod in lab.pods() if pod.service == "web")
 
 
+def _all_there(lab: Lab) -> CheckOutcome:
+    """With fewer pods, any rule keeps users together more easily than it should."""
+    there = len(_pods(lab))
+    line = f"web has {words.plural(there, 'pod')}; prepare() of this exercise gives it {_PODS}."
+    return CheckOutcome(PASSED if there == _PODS else FAILED, f"{_PODS} pods", (line,))
+
+
+def _after_one_left(lab: Lab) -> Observations:
+    lab.scale(_DEPLOYMENT, _PODS - 1)
+    try:
+        return _sent(lab, _MANY, "session")
+    finally:
+        lab.scale(_DEPLOYMENT, _PODS)
+
+
 @judge("11.1")
 def by_header(lab: Lab) -> Iterator[Shown]:
     """Users without cookies, one pod each, and no pod idle."""
-    seen = Observations()
-    for _ in range(_ROUNDS):
+    first = _sent(lab, _USERS, "x-user")
+    yield first
+    yield _all_there(lab)
+    seen = first
+    for _ in range(_ROUNDS - 1):
         seen += _sent(lab, _USERS, "x-user")
     yield seen
     yield Because("wanders", _told(lab, check.sticky(seen, per=_user)))
-    yield Because("together", _told(lab, _spread(seen, _pods(lab), 1 / _USERS, by="pod")))
+    yield Because("together", _told(lab, _spread(first, _pods(lab), 1 / _USERS, by="pod")))
 
 
 @judge("11.3")
@@ -91,16 +111,16 @@ def when_a_pod_leaves(lab: Lab) -> Iterator[Shown | Rung]:
     before = seen + _sent(lab, _MANY, "session")
     yield Because("wanders", _told(lab, check.sticky(before, per=_user)))
     yield Rung("home")
-    pods = _pods(lab)
-    line = f"{_DEPLOYMENT} has {words.plural(len(pods), 'pod')}."
-    yield CheckOutcome(PASSED if len(pods) == _PODS else FAILED, f"{_PODS} pods", (line,))
-    yield Because("together", _told(lab, _spread(seen, pods, _LEAST, by="pod")))
+    yield _all_there(lab)
+    yield Because("together", _told(lab, _spread(seen, _pods(lab), _LEAST, by="pod")))
     yield Rung("spread")
-    lab.scale(_DEPLOYMENT, _PODS - 1)
-    try:
-        after = _sent(lab, _MANY, "session")
-    finally:
+    after = _after_one_left(lab)
+    if not check.moved(before, after, per=_user, at_most=_MOVED).passed:
+        # That may be due to the addresses: four other pods have others.
+        lab.scale(_DEPLOYMENT, 0)
         lab.scale(_DEPLOYMENT, _PODS)
+        before = _sent(lab, _MANY, "session")
+        after = _after_one_left(lab)
     yield after
     yield Because("moved", _told(lab, check.moved(before, after, per=_user, at_most=_MOVED)))
     yield Rung("leave")
@@ -134,5 +154,11 @@ def browsers_at_home(lab: Lab) -> Iterator[Shown]:
     hashed = any("of cookie user" in text for text in said)
     rule = CheckOutcome(PASSED if hashed else FAILED, "the rule for reviews hashes the cookie user")
     yield Because("rule", _told(lab, rule, url=_REVIEWS, source="productpage-v1"))
-    home = check.sticky(seen.filter(lambda response: response.index >= browsers), service="reviews")
+    settled = seen.filter(lambda response: response.index >= browsers)
+    home = check.sticky(settled, service="reviews")
     yield Because("wanders", _told(lab, home, url=_REVIEWS, source="productpage-v1"))
+    # By chance, a right rule leads them all to one of three pods once in ten million times.
+    met = settled.share("pod", service="reviews").counts
+    line = f"They met {words.plural(len(met), 'pod')} of reviews: {words.join(met)}."
+    apart = CheckOutcome(PASSED if len(met) > 1 else FAILED, "browsers are told apart", (line,))
+    yield Because("together", _told(lab, apart, url=_REVIEWS, source="productpage-v1"))
