@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _WEB = "http://web:8080/"
 _MANY = 10
+_LIFE = 10
+# So many that one request more or less for each connection makes another number of connections, whatever is left of the
+# connection before them.
+_EXACT = _LIFE * (_LIFE + 1)
 
 
 def _hold(lab: Lab, *counts: int) -> tuple[tuple[int, int, int], ...]:
@@ -91,8 +95,10 @@ def hanging(lab: Lab) -> Iterator[Shown | Rung]:
     yield Rung("hangs")
     yield Because("few" if more[1] < 2 else "long", _claim(more[1] == 2, "two wait", seen))
     yield Rung("budget")
-    opened = _opened(lab, 100)
-    # Up to three connections were open before, each with some of its ten requests left.
-    line = f"100 requests, one after the other: {opened} connections opened."
-    yield Because("ever" if opened < 7 else "brief", _claim(7 <= opened <= 10, "ten requests a connection", line))
+    # Up to three connections are open, with fewer than thirty requests left. After thirty, one of them at most is left.
+    _send(lab, 30)
+    opened = _opened(lab, _EXACT)
+    line = f"{_EXACT} requests, one after the other: {opened} connections opened."
+    right = _EXACT // _LIFE
+    yield Because("ever" if opened < right else "brief", _claim(opened == right, "ten requests a connection", line))
     yield Rung("renewed")
