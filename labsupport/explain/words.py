@@ -25,6 +25,8 @@ __all__ = ["HASH", "described", "limits", "mirror_percent", "per_try", "percent_
 
 # After which conditions Envoy tries again when one try has taken too long.
 _AFTER_TIMEOUT = {"5xx", "gateway-error", "reset"}
+# Istio leaves Envoy's max_ejection_time alone: 300 s, or baseEjectionTime where that is longer.
+_LONGEST_EJECTION = timedelta(seconds=300)
 HASH = "consistent hash "
 """How the words about a balancer that hashes begin."""
 
@@ -249,7 +251,11 @@ def _outlier(value: OutlierDetection, endpoints: int) -> str:
         parts.append(f"consecutiveGatewayErrors {value.consecutive_gateway_errors}")
     if value.consecutive_errors:
         parts.append("consecutiveErrors is ignored")
-    parts.append(f"ejected for {value.base_ejection_time or '30s'} times the number of ejections")
+    base = value.base_ejection_time
+    if base is not None and base >= _LONGEST_EJECTION:
+        parts.append(f"ejected for {base}")
+    else:
+        parts.append(f"ejected for {base or '30s'} times the number of ejections, 300s at most")
     parts.append(f"returns looked at every {value.interval or '10s'}")
     limit = value.max_ejection_percent or 10
     default = "" if value.max_ejection_percent else " by default"

@@ -118,6 +118,19 @@ def test_how_many_endpoints_may_be_ejected(limit: str, told: str) -> None:
     assert texts(ask(destination_rule(policy)))["outlierDetection"].endswith(told)
 
 
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [
+        ("", "ejected for 30s times the number of ejections, 300s at most,"),
+        (", baseEjectionTime: 3m", "ejected for 3m times the number of ejections, 300s at most,"),
+        (", baseEjectionTime: 5m", "ejected for 5m,"),
+    ],
+)
+def test_how_long_an_endpoint_may_be_ejected(base: str, told: str) -> None:
+    policy = f"trafficPolicy: {{outlierDetection: {{consecutive5xxErrors: 1{base}}}}}"
+    assert told in texts(ask(destination_rule(policy)))["outlierDetection"]
+
+
 def test_rules_on_one_host_are_merged_the_oldest_policy_wins() -> None:
     older = destination_rule("subsets: [{name: v1, labels: {version: v1}}]", name="older")
     middle = destination_rule(balancer("RANDOM"), name="middle")
