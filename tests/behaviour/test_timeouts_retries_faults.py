@@ -71,11 +71,11 @@ def test_a_try_that_takes_too_long_is_tried_again_if_the_rule_says_so(mesh: Mesh
 
 
 def test_the_timeout_of_the_rule_covers_all_tries(mesh: Mesh) -> None:
-    apply(mesh, timeout="0.5s", retries={"attempts": 9, "perTryTimeout": "0.2s", "retryOn": "5xx", "backoff": "1ms"})
+    apply(mesh, timeout="2s", retries={"attempts": 9, "perTryTimeout": "0.8s", "retryOn": "5xx", "backoff": "1ms"})
     seen = mesh.request(f"{WEB}/slow?seconds=5")
     assert seen.status == 504
-    # Three tries have the time; a machine that is busy makes it fewer.
-    assert len(mesh.arrivals(seen)) <= 3
+    # Three tries have the time; a machine that is busy makes it two.
+    assert 2 <= len(mesh.arrivals(seen)) <= 3
 
 
 def test_a_bare_status_stands_for_a_reply_not_for_a_try_that_took_too_long(mesh: Mesh) -> None:

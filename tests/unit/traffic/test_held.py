@@ -125,7 +125,7 @@ def test_a_request_on_its_way_is_waited_for_and_told() -> None:
     sending.take(0)
     mesh.pending = 1
     with pytest.raises(WaitTimeoutError, match=r"1 inside the application, 2 waiting"):
-        held.rest(timeout_s=0.2)
+        held.rest(timeout_s=2)
     assert mesh.looks > 1
     held.release()
 
