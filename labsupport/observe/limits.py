@@ -77,7 +77,11 @@ def limits_of(
         return tuple(limits)
     followed = list(_rules(call, caller, resources, pods, namespace))
     ended_s = call.time_s + call.duration_s
-    younger = {f"vs/{rule.ref.name}" for rule in rules if rule.in_force_since_s > ended_s}
+    younger = {
+        f"vs/{rule.ref.name}"
+        for rule in rules
+        if rule.ref.kind == "VirtualService" and rule.in_force_since_s > ended_s
+    }
     if any(name in younger for name, _ in followed):
         return tuple(limits)
     for field, given in (

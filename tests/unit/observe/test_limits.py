@@ -120,6 +120,8 @@ def test_a_rule_that_came_into_force_after_the_call_says_nothing_about_it() -> N
     call = replace(CALL, time_s=100.0, duration_s=1.0)
     for since_s, said in ((101.5, []), (100.5, ["vs/reviews timeout 2 s"]), (99.0, ["vs/reviews timeout 2 s"])):
         known = [RuleStatus(Ref("VirtualService", "reviews", "default"), since_s)]
+        # A namesake of another kind has no limits.
+        known.append(RuleStatus(Ref("DestinationRule", "reviews", "default"), 101.5))
         limits = limits_of(call, resources=resources, pods=[PAGE], namespace="default", rules=known)
         assert [str(limit) for limit in limits] == said
 
