@@ -78,9 +78,7 @@ def limits_of(
     followed = list(_rules(call, caller, resources, pods, namespace))
     ended_s = call.time_s + call.duration_s
     younger = {
-        f"vs/{rule.ref.name}"
-        for rule in rules
-        if rule.ref.kind == "VirtualService" and rule.in_force_since_s > ended_s
+        f"vs/{rule.ref.name}" for rule in rules if rule.ref.kind == "VirtualService" and rule.in_force_since_s > ended_s
     }
     if any(name in younger for name, _ in followed):
         return tuple(limits)
