@@ -213,7 +213,8 @@ class Mesh:
     def clear(self) -> None:
         """Remove all rules, and what tests made besides."""
         left = [rule for kind in RULES for rule in self.lab.get(kind)]
-        left += [rule for rule in self.lab.get("Secret") if rule.metadata.labels.get("test") == "behaviour"]
+        made = [resource for kind in ("Secret", "Service") for resource in self.lab.get(kind)]
+        left += [resource for resource in made if resource.metadata.labels.get("test") == "behaviour"]
         if left:
             self.lab.delete(*[ref_of(rule) for rule in left])
 

@@ -107,7 +107,8 @@ def test_a_rewrite_shows_the_path_that_the_application_gets(mesh: Mesh) -> None:
 def test_a_port_at_which_nobody_listens_is_an_expected_end(mesh: Mesh, labels: Json) -> None:
     ports = [{"name": "http", "port": 80, "targetPort": 8081}]
     spec: Json = {"selector": labels, "ports": ports, "type": "NodePort"}
-    mesh.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "deaf"}, "spec": spec})
+    metadata = {"name": "deaf", "labels": {"test": "behaviour"}}
+    mesh.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
     for url, source in (("http://deaf/", "client"), ("http://deaf/", "bare"), ("nodeport:deaf/", "outside")):
         explained = mesh.lab.explain(url, source=source)
         (outcome,) = explained.explanation.outcomes

@@ -307,9 +307,8 @@ def led(made: Made, source: str, seen: Explanation, clusters: str) -> str:
     # What a fault or a preflight takes reaches no destination; Envoy's weights divide what is left.
     left = 1 - sum(outcome.share for outcome in seen.outcomes if outcome.kind in ANSWERED_BEFORE)
     predicted = [(item.cluster, item.share / left) for item in seen.destinations] if left else []
-    if [name for name, _ in actual] != [name for name, _ in predicted] or [
-        share for _, share in actual
-    ] != pytest.approx([share for _, share in predicted]):
+    same = [name for name, _ in actual] == [name for name, _ in predicted]
+    if not same or [share for _, share in actual] != pytest.approx([share for _, share in predicted]):
         return f"Envoy would use {actual}, predicted {predicted}"
     for item in seen.destinations:
         cluster = made.proxies[source].clusters.get(item.cluster)
