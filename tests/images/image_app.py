@@ -58,7 +58,8 @@ class App:
         """Have the load client do a run to its end; returns its records."""
         reply = requests.post(f"{self.url}/run", json=spec, timeout=60)
         assert reply.status_code == 200, reply.text
-        return [json.loads(line) for line in reply.text.splitlines()]
+        # Empty lines show that it is at it.
+        return [json.loads(line) for line in reply.text.splitlines() if line]
 
 
 StartApp = Callable[..., App]
