@@ -14,7 +14,7 @@ from fake_api_server import FakeApiServer, fake_api_server, status_object, write
 
 from labsupport.engine.accesslog import Line, with_mirrors
 from labsupport.engine.cluster.api.connect import Connection
-from labsupport.engine.cluster.watch.accesslog import ClusterAccessLog
+from labsupport.engine.cluster.watch.accesslog import ClusterAccessLog, _Log
 from labsupport.engine.cluster.watch.logformat import LoggedBy, parse, with_tries
 from labsupport.records import AccessRecord
 
@@ -277,3 +277,12 @@ def test_what_was_written_before_a_reset_is_forgotten(cluster: tuple[Cluster, Cl
     assert [record.request_id for record in log.records()] == ["r1"], "a line of last year is older than the lab"
     log.forget()
     assert log.records() == []
+
+
+def test_words_of_the_kubelet_are_no_lines() -> None:
+    log = _Log(CLIENT)
+    lost = "unable to retrieve container logs for containerd://1"
+    assert list(log.unread(f"2026-11-21T06:40:10Z first\n{lost}")) == ["first"]
+    assert log.stamp == "2026-11-21T06:40:10Z"
+    assert list(log.unread(lost)) == []
+    assert list(log.unread("2026-11-21T06:40:10Z first\n2026-11-21T06:40:11Z second")) == ["second"]

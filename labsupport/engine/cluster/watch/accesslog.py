@@ -57,7 +57,8 @@ class _Log(ProxyLog):
         skip = self.equal
         for line in text.splitlines():
             stamp, _, rest = line.partition(" ")
-            if stamp < self.stamp:
+            # Words of the kubelet itself, such as "unable to retrieve container logs", come without a time.
+            if not stamp[:1].isdigit() or stamp < self.stamp:
                 continue
             if stamp == self.stamp:
                 if skip > 0:
