@@ -707,10 +707,11 @@ class Lab:
         """
         given = [of] if isinstance(of, Response) else of if isinstance(of, Sequence) and since_s is None else ()
         ids = None if of is None else request_ids(of)
-        read_again = partial(self._open().access_records, request_ids=ids, since_s=since_s)
+        engine = self._open()
+        read_again = partial(engine.access_records, request_ids=ids, since_s=since_s)
         answers = [part for part in given if isinstance(part, Response)]
         log = arrived(lambda: AccessLog(read_again()), answers, self.pods)
-        if not answers or not mirroring([*self.get("VirtualService"), *self.get("HTTPRoute")]):
+        if not answers or not mirroring(engine.get("*")):
             return log
         return copies_arrived(lambda: AccessLog(read_again()), log, self._explained_call, self._sidecars)
 
