@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -819,7 +819,9 @@ class Lab:
 
         engine, pods = self._open(), self.pods()
         resources = [*engine.built_in(), *engine.get("*")]
-        limits = partial(limits_of, resources=resources, pods=pods, namespace=engine.namespace, rules=engine.rules())
+        # A cluster has every proxy asked for its rules: that is done once, and only if a hop wants them.
+        rules = cache(engine.rules)
+        limits = partial(limits_of, resources=resources, pods=pods, namespace=engine.namespace, rules=rules)
         return journey_of(
             lines, pods=pods, request_id=request_id, response=response, counted=engine.counts_tries, limits=limits
         )

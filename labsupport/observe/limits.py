@@ -7,7 +7,7 @@ where several rules may have taken the request, and they do not agree, nothing i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from labsupport.errors import LabError
@@ -55,7 +55,7 @@ def limits_of(
     resources: Sequence[Resource],
     pods: Sequence[Pod],
     namespace: str,
-    rules: Sequence[RuleStatus] = (),
+    rules: Callable[[], Sequence[RuleStatus]] = tuple,
 ) -> tuple[Limit, ...]:
     """The limits of a call: of the program that made it, of the rule that it follows, and of each try of it.
 
@@ -64,7 +64,8 @@ def limits_of(
         resources: all objects of the mesh.
         pods: all its pods.
         namespace: in which short names are read.
-        rules: since when each rule is as it is: one that is younger than the call says nothing about it.
+        rules: tells since when each rule is as it is: one that is younger than the call says nothing about it. Asked
+            only where a rule says anything, as an engine may have to ask every proxy.
     """
     caller = next((pod for pod in pods if pod.name == call.pod), None)
     if caller is None or call.direction == "inbound":
@@ -76,12 +77,7 @@ def limits_of(
         # A fault answered or held it until the caller left: the router, whose clocks a rule sets, never had it.
         return tuple(limits)
     followed = list(_rules(call, caller, resources, pods, namespace))
-    ended_s = call.time_s + call.duration_s
-    younger = {
-        f"vs/{rule.ref.name}" for rule in rules if rule.ref.kind == "VirtualService" and rule.in_force_since_s > ended_s
-    }
-    if any(name in younger for name, _ in followed):
-        return tuple(limits)
+    ruled = []
     for field, given in (
         ("timeout", {(name, rule.timeout, _held(rule, flags)) for name, rule in followed}),
         (
@@ -90,8 +86,15 @@ def limits_of(
         ),
     ):
         if len(given) == 1 and (said := next(iter(given)))[1]:
-            limits.append(Limit(f"{said[0]} {field}", said[1].total_seconds(), "UT", said[2]))
-    return tuple(limits)
+            ruled.append(Limit(f"{said[0]} {field}", said[1].total_seconds(), "UT", said[2]))
+    names = {name for name, _ in followed}
+    ended_s = call.time_s + call.duration_s
+    if ruled and any(
+        status.ref.kind == "VirtualService" and f"vs/{status.ref.name}" in names and status.in_force_since_s > ended_s
+        for status in rules()
+    ):
+        return tuple(limits)
+    return (*limits, *ruled)
 
 
 def _held(rule: HTTPRoute, flags: set[str]) -> float:

@@ -122,8 +122,13 @@ def test_a_rule_that_came_into_force_after_the_call_says_nothing_about_it() -> N
         known = [RuleStatus(Ref("VirtualService", "reviews", "default"), since_s)]
         # A namesake of another kind has no limits.
         known.append(RuleStatus(Ref("DestinationRule", "reviews", "default"), 101.5))
-        limits = limits_of(call, resources=resources, pods=[PAGE], namespace="default", rules=known)
+        limits = limits_of(call, resources=resources, pods=[PAGE], namespace="default", rules=known.copy)
         assert [str(limit) for limit in limits] == said
+
+
+def test_the_age_of_rules_is_not_asked_where_none_of_them_limits_the_call() -> None:
+    resources = parse(read(SERVICE)) + parse(read(rules("")))
+    assert limits_of(CALL, resources=resources, pods=[PAGE], namespace="default", rules=pytest.fail) == ()
 
 
 def test_the_server_has_no_limit_and_neither_has_an_odd_line() -> None:
