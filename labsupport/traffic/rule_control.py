@@ -96,14 +96,15 @@ class Steering:
         Returns:
             None where no rule copies anything, or the lab is closed.
         """
-        with self._lock:
-            try:
+        try:
+            with self._lock:
                 world = self._world()
-                if self._lines is None or not mirroring(world.objects):
-                    return None
-                copies = [line for line in self._lines(since_s) if line.mirrored and line.direction == "inbound"]
-            except LabError:
+            if self._lines is None or not mirroring(world.objects):
                 return None
+            # Without the lock: a log is read slowly, and a weight that is turned meanwhile must not wait for it.
+            copies = [line for line in self._lines(since_s) if line.mirrored and line.direction == "inbound"]
+        except LabError:
+            return None
         version_of = {pod.name: pod.version for pod in world.pods}
         return [(line.request_id, version_of.get(line.pod, "")) for line in copies]
 

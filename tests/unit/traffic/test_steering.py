@@ -325,3 +325,18 @@ def test_copies_are_read_from_the_log_only_where_a_rule_makes_some():
     mesh.refuse.args = ("closed",)
     mesh.changes += 1
     assert mesh.steering.copies(5.0) is None
+
+
+def test_a_rule_can_be_asked_for_while_a_log_is_read():
+    mesh, waiting = Mesh(90, 10), []
+    mesh.objects = rules(SUBSETS, virtual_service(f"[{split_of(90, 10)[:-1]}, mirror: {{host: reviews}}}}]"))
+
+    def lines(since_s):
+        asking = threading.Thread(target=mesh.steering.split, args=(RULE,), daemon=True)
+        asking.start()
+        asking.join(10)
+        waiting.append(asking.is_alive())
+        return []
+
+    mesh.steering = Steering(REVIEWS, mesh.look, mesh.patch, lambda: mesh.changes, print, lines)
+    assert mesh.steering.copies(5.0) == [] and waiting == [False]
