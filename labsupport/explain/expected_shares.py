@@ -16,11 +16,18 @@ __all__ = ["expected_shares", "explanation_of", "version_of"]
 
 
 def expected_shares(
-    objects: Sequence[Resource], pods: Sequence[Pod], spec: TrafficSpec, *, service: str = "", namespace: str
+    explanation: Explanation | None,
+    objects: Sequence[Resource],
+    pods: Sequence[Pod],
+    spec: TrafficSpec,
+    *,
+    service: str = "",
+    namespace: str,
 ) -> dict[str, float] | None:
     """What the rules in force want of some traffic.
 
     Args:
+        explanation: of the traffic, from ``explanation_of`` with the same arguments.
         objects: all objects of the mesh.
         pods: all pods.
         spec: what is sent.
@@ -31,15 +38,13 @@ def expected_shares(
         Share by version, from 0 to 1; None where no rule says it, or where it differs from request to request
         (``match`` on what the requests of this traffic do not have in common).
     """
-    near = _near(objects, namespace)
-    explanation = explanation_of(objects, pods, spec, service=service, namespace=namespace)
     if explanation is None:
         return None
     elsewhere = _elsewhere(parse_url(spec.url), service)
     varied = elsewhere or spec.users or any("{" in value for value in (*spec.headers.values(), *spec.cookies.values()))
     if explanation.chosen is None or (varied and not _same_for_all(explanation)):
         return None
-    shares: dict[str, float] = {}
+    near, shares = _near(objects, namespace), dict[str, float]()
     for destination in explanation.destinations:
         version = _version(destination, near, pods)
         if not version:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from labsupport.errors import LabError
+from labsupport.explain import Explanation
 from labsupport.explain.ejectable import ejectable
-from labsupport.explain.expected_shares import expected_shares
+from labsupport.explain.expected_shares import expected_shares, explanation_of
 from labsupport.model.analysis.mirroring import mirroring
 from labsupport.model.schema.base import Resource
 from labsupport.records import AccessRecord, ApplyResult, Pod, Ref, TrafficSpec
@@ -64,6 +65,7 @@ class Steering:
         self._lines = lines
         self._lock = threading.RLock()
         self._seen: tuple[int, float, MeshState] | None = None
+        self._explanations: dict[str, Explanation | None] = {}
         self._expected: dict[str, Mapping[str, float] | None] = {}
         self._ejectable: dict[str, Mapping[str, float]] = {}
 
@@ -82,8 +84,9 @@ class Steering:
             except LabError:
                 return self._expected.get(service)
             if service not in self._expected:
+                explanation = self._explanation(world, service)
                 self._expected[service] = expected_shares(
-                    world.objects, world.pods, self._spec, service=service, namespace=world.namespace
+                    explanation, world.objects, world.pods, self._spec, service=service, namespace=world.namespace
                 )
             return self._expected[service]
 
@@ -123,9 +126,7 @@ class Steering:
             except LabError:
                 return self._ejectable.get(service, {})
             if service not in self._ejectable:
-                self._ejectable[service] = ejectable(
-                    world.objects, world.pods, self._spec, service=service, namespace=world.namespace
-                )
+                self._ejectable[service] = ejectable(self._explanation(world, service))
             return self._ejectable[service]
 
     def split(self, rule: RuleName) -> Split:
@@ -168,11 +169,20 @@ class Steering:
             patch = patch_for(resource, split, weights)
         return self._patch(split.ref, patch)
 
+    def _explanation(self, world: MeshState, service: str) -> Explanation | None:
+        """Why the traffic goes where it goes: made once for all that is told of it."""
+        if service not in self._explanations:
+            self._explanations[service] = explanation_of(
+                world.objects, world.pods, self._spec, service=service, namespace=world.namespace
+            )
+        return self._explanations[service]
+
     def _world(self, *, fresh: bool = False) -> MeshState:
         changes, now = self._changes(), time.monotonic()
         if fresh or self._seen is None or self._seen[0] != changes or now - self._seen[1] > _STALE_S:
             world = self._look()
             self._seen = (changes, now, world)
+            self._explanations.clear()
             self._expected.clear()
             self._ejectable.clear()
         return self._seen[2]

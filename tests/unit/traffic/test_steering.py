@@ -14,7 +14,7 @@ from labsupport import model
 from labsupport.display.live.weight_dial import WeightDial
 from labsupport.errors import EngineError, ManifestError, NotFoundError, Problem, UsageError
 from labsupport.explain.ejectable import ejectable
-from labsupport.explain.expected_shares import expected_shares, version_of
+from labsupport.explain.expected_shares import expected_shares, explanation_of, version_of
 from labsupport.lab.refs import rule_of
 from labsupport.model.reading import documents
 from labsupport.records import AccessRecord, ApplyResult, Ref, TrafficSpec
@@ -36,7 +36,9 @@ def split_of(*weights: int, subsets: str = "v1 v2 v3") -> str:
 
 
 def expected(*texts: str, spec: TrafficSpec = REVIEWS, pods=PODS, service: str = ""):
-    return expected_shares(rules(*texts), pods, spec, service=service, namespace="default")
+    objects = rules(*texts)
+    explanation = explanation_of(objects, pods, spec, service=service, namespace="default")
+    return expected_shares(explanation, objects, pods, spec, service=service, namespace="default")
 
 
 # --- expected shares --------------------------------------------------------------------------------------------------
@@ -57,10 +59,10 @@ def test_weights_are_the_expected_shares():
 def test_pods_that_may_be_ejected(added: str, pods: dict[str, float]):
     policy = f"trafficPolicy: {{outlierDetection: {{consecutive5xxErrors: 1}}{added}}}"
     objects = rules(SUBSETS.rstrip() + f"\n      {policy}\n", virtual_service(f"[{split_of(1, 3, 0)}]"))
-    seen = ejectable(objects, PODS, REVIEWS, namespace="default")
+    seen = ejectable(explanation_of(objects, PODS, REVIEWS, namespace="default"))
     version_of_pod = {pod.name: pod.version for pod in PODS}
     assert {version_of_pod[name]: share for name, share in seen.items()} == pytest.approx(pods)
-    assert ejectable(rules(SUBSETS), PODS, REVIEWS, namespace="default") == {}
+    assert ejectable(explanation_of(rules(SUBSETS), PODS, REVIEWS, namespace="default")) == {}
 
 
 def test_one_destination_gets_everything():
@@ -229,6 +231,22 @@ def test_the_mesh_is_read_again_only_when_it_was_changed():
     assert mesh.steering.expected() == {"v1": 0.9, "v2": 0.1}
     mesh.changes += 1
     assert mesh.steering.expected() == {"v1": 0.5, "v2": 0.5}
+
+
+def test_the_mesh_is_explained_once_for_all_that_is_told_of_it(monkeypatch):
+    mesh, made = Mesh(90, 10), []
+
+    def explaining(*args, **options):
+        made.append(options["service"])
+        return explanation_of(*args, **options)
+
+    monkeypatch.setattr("labsupport.traffic.rule_control.explanation_of", explaining)
+    for _ in range(2):
+        assert mesh.steering.expected() == {"v1": 0.9, "v2": 0.1} and mesh.steering.ejectable() == {}
+    assert made == [""]
+    mesh.changes += 1
+    mesh.steering.ejectable()
+    assert made == ["", ""]
 
 
 def test_what_is_changed_past_the_lab_is_noticed_after_a_while(monkeypatch):
