@@ -97,10 +97,11 @@ class Catalog:
 
     def _known(self, ages: Mapping[int, float]) -> list[KnownService]:
         aged: list[tuple[float, str, str, KnownService]] = []
+        listening = [self._listening(pod) for pod in self.pods]
         listed: list[Service | ServiceEntry] = [*self._of(ServiceEntry), *self.kubernetes_services]
         for resource in listed:
             namespace = self.namespace_of(resource)
-            pods = [self._listening(pod) for pod in self.pods if pod.namespace == namespace]
+            pods = [pod for pod in listening if pod.namespace == namespace]
             entries = self._in(WorkloadEntry, namespace)
             if isinstance(resource, Service):
                 known = [known_service(resource, namespace, pods, self._in(Deployment, namespace), entries)]
