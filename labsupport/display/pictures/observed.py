@@ -24,8 +24,9 @@ from labsupport.display.pictures.share_rows import (
     rows_table,
     share_row,
 )
-from labsupport.display.pictures.users_part import users_in
+from labsupport.display.pictures.users_part import UsersPart, homes_in, users_part
 from labsupport.records import Response
+from labsupport.traffic.homes import Homes
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.share import NONE, By, Share
 
@@ -76,7 +77,7 @@ def share_figure(
     share = observations if isinstance(observations, Share) else observations.share(by, service=service)
     rows, users = _rows(share, expected), None
     if isinstance(observations, Observations) and by == "pod":
-        users = users_in(None, observations, wide=_WIDE, service=service, labels=("", ""))
+        users = users_part(homes_in(None, observations, service=service), wide=_WIDE, labels=("", ""))
     rows = _plain(rows) if users else rows
     body, height = _draw(rows)
     body += legend(0.0, height + 14, expected=bool(expected))
@@ -128,12 +129,12 @@ def compare_figure(
     keys = {key for share in shares for key in share.counts}
     keys |= {*expected_shares(expected), *expected_shares(expected_before)}
     half, gap = 430.0, 40.0
-    users = users_in(before, after, wide=half, service=service, labels=labels) if by == "pod" else None
+    homes = homes_in(before, after, service=service) if by == "pod" else Homes({}, {})
     columns, tables, said = [], [], []
     sides = zip((before, after), shares, labels, (expected_before, expected), strict=True)
     for seen, share, label, weights in sides:
         rows = _rows(share, weights if expected_shares(weights) else None, keys)
-        rows = _plain(rows) if users else rows
+        rows = _plain(rows) if homes.after else rows
         names = label_width(rows)
         bars = "".join(share_row(row, 26 + _ROW * index, wide=half, names=names) for index, row in enumerate(rows))
         failed = len(seen.errors)
@@ -153,19 +154,21 @@ def compare_figure(
     subtitle = f"by {shares[0].by}" + (f" of {service}" if service else "")
     both = el("div", *tables, class_="ws-row")
 
-    def placed(right: float, down: float) -> tuple[str, float, float]:
+    def placed(right: float, down: float) -> tuple[tuple[str, float, float], UsersPart | None]:
         moved = (f"translate({place * right:g} {place * down:g})" for place in range(2))
         body = "".join(el("g", column, transform=where) for column, where in zip(columns, moved, strict=True))
         wide, high = right + half, down + height
-        below = users_in(before, after, wide=wide, service=service, labels=labels) if users else None
+        below = users_part(homes, wide=wide, labels=labels)
         if below is None:
-            return body, wide, high
-        return body + el("g", below.body, transform=f"translate(0 {high + 12:g})"), wide, high + 12 + below.height
+            return (body, wide, high), None
+        body += el("g", below.body, transform=f"translate(0 {high + 12:g})")
+        return (body, wide, high + 12 + below.height), below
 
+    (beside, users), (stacked, _) = placed(half + gap, 0), placed(0, height + 12)
     if users is not None:
         said.append(f"{users.told}.")
         both += users.table
-    return Figure(title, subtitle, *placed(half + gap, 0), f"{title}, {' '.join(said)}", both, placed(0, height + 12))
+    return Figure(title, subtitle, *beside, f"{title}, {' '.join(said)}", both, stacked)
 
 
 def share_html(share: Share) -> str:

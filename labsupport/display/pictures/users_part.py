@@ -17,7 +17,7 @@ from labsupport.traffic.observations import Observations
 from labsupport.traffic.recording import Mark
 from labsupport.traffic.share import NONE
 
-__all__ = ["Users", "UsersPart", "users_in", "users_part"]
+__all__ = ["Users", "UsersPart", "homes_in", "users_part"]
 
 # Looks that the first three versions do not have: these marks are users.
 _LOOKS: Mapping[Fate, Slot] = {"stayed": NEUTRAL, "left": SLOTS[5], "moved": SLOTS[3], "several": SLOTS[6]}
@@ -94,20 +94,15 @@ class Users:
         return users_part(Homes(self._before, after), wide=wide, labels=labels)
 
 
-def users_in(
-    before: Observations | None, after: Observations, *, wide: float, service: str | None, labels: tuple[str, str]
-) -> UsersPart | None:
-    """Users of observations, as ``users_part`` draws them; None if no user has more to tell than the shares.
+def homes_in(before: Observations | None, after: Observations, *, service: str | None) -> Homes:
+    """Where the users of observations were, and where they are.
 
     Args:
         before: what was seen before a change, if there was one.
         after: what was seen then.
-        wide: room in pixels.
         service: whose pods.
-        labels: what the two are called.
     """
-    sides = [homes_of(visits_of(seen or (), service=service)) for seen in (before, after)]
-    return users_part(Homes(*sides), wide=wide, labels=labels)
+    return Homes(*(homes_of(visits_of(seen or (), service=service)) for seen in (before, after)))
 
 
 def users_part(homes: Homes, *, wide: float, labels: tuple[str, str]) -> UsersPart | None:
