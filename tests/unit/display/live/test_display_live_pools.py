@@ -33,7 +33,7 @@ class Proxy:
 @pytest.fixture
 def clock(monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr("labsupport.display.live.live_pools.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("labsupport.display.live.paced_view.time.monotonic", lambda: now[0])
     return now
 
 

@@ -31,7 +31,7 @@ class Lab:
 @pytest.fixture
 def clock(monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr("labsupport.display.live.live_status.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("labsupport.display.live.paced_view.time.monotonic", lambda: now[0])
     return now
 
 
