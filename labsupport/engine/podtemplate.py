@@ -33,6 +33,7 @@ __all__ = [
     "environment",
     "field_of_pod",
     "image_name",
+    "image_names",
     "injected",
     "own_containers",
     "pod_template",
@@ -94,6 +95,13 @@ class PodTemplate:
 def image_name(image: str) -> str:
     """The local program that an image stands for: its last path segment, without tag or digest."""
     return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+def image_names(image: str) -> tuple[str, str, str]:
+    """Names by which somebody may mean an image: as it is written, without its digest, and without its tag."""
+    whole = image.partition("@")[0]
+    folder, slash, last = whole.rpartition("/")
+    return image, whole, f"{folder}{slash}{last.partition(':')[0]}"
 
 
 def injected(labels: Mapping[str, str], annotations: Mapping[str, str], namespace_labels: Mapping[str, str]) -> bool:

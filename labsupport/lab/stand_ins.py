@@ -24,11 +24,14 @@ def let_play(images: Mapping[str, str], manifests: Iterable[Document]) -> None:
     Raises:
         UsageError: no container has one of the images, or nothing is to take its place.
     """
+    # A lab that is told of no image opens sooner without it.
+    from labsupport.engine.podtemplate import image_names
+
     left, seen = dict(images), dict[str, None]()
     for container in [container for document in manifests for container in _containers(document.raw)]:
         written = str(container.get("image"))
         seen.setdefault(written)
-        name = next((name for name in _names(written) if name in images), None)
+        name = next((name for name in image_names(written) if name in images), None)
         if name is not None:
             container["image"] = images[name]
             left.pop(name, None)
@@ -38,15 +41,6 @@ def let_play(images: Mapping[str, str], manifests: Iterable[Document]) -> None:
     for name in left:
         known = ", ".join(seen) or "none"
         raise UsageError(f"images={{{name!r}: ...}}: no container has this image. Images of these manifests: {known}.")
-
-
-def _names(image: str) -> Iterator[str]:
-    """An image as it is written, without its digest, and without its tag."""
-    yield image
-    whole = image.partition("@")[0]
-    yield whole
-    folder, slash, last = whole.rpartition("/")
-    yield f"{folder}{slash}{last.partition(':')[0]}"
 
 
 def _containers(raw: Any) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from labsupport import paths
 from labsupport.engine.embedded.pods.mounting import FILES_ROOT
-from labsupport.engine.podtemplate import image_name
+from labsupport.engine.podtemplate import image_name, image_names
 from labsupport.errors import UsageError
 from labsupport.model.kinds.pods import Container
 from labsupport.model.schema.syntax import is_digits
@@ -160,9 +160,7 @@ class Programs:
 
     def played(self, image: str) -> Played | None:
         """How an image as manifests write it is played here: as this lab says, else as the course does."""
-        whole = image.partition("@")[0]
-        folder, slash, last = whole.rpartition("/")
-        for written in (image, whole, f"{folder}{slash}{last.partition(':')[0]}"):
+        for written in image_names(image):
             if written in self.stand_ins:
                 return Played(self.stand_ins[written])
         name = image_name(image)
