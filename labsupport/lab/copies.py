@@ -48,9 +48,13 @@ def copies_arrived(
         """Who receives the copies of it that are made for sure; None where chance, or a header, has a part in it."""
         key = (call.pod, call.method, call.authority, call.path)
         if key not in told:
-            why, writing = explain(call), set(sidecars())
-            sure = why is not None and bool(why.mirrors) and all(to.share == 1 for to in why.mirrors)
-            told[key] = [writing.intersection(to.pods) for to in why.mirrors] if why is not None and sure else None
+            why = explain(call)
+            mirrors = () if why is None else why.mirrors
+            told[key] = None
+            if mirrors and all(to.share == 1 for to in mirrors):
+                # All pods are listed for it: not for calls that nobody copies.
+                writing = set(sidecars())
+                told[key] = [writing.intersection(to.pods) for to in mirrors]
         return told[key]
 
     began = last = time.monotonic()

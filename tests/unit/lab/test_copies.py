@@ -60,6 +60,13 @@ def test_a_whole_log_is_read_again_for_a_moment_only(monkeypatch: pytest.MonkeyP
     assert log.looks == 0
 
 
+@pytest.mark.usefixtures("now")
+@pytest.mark.parametrize("share", [None, 0.5])
+def test_pods_are_listed_only_for_calls_that_are_copied_for_sure(share: float | None) -> None:
+    log = AccessLog([CALL])
+    assert copies_arrived(lambda: log, log, why(share), pytest.fail) == log
+
+
 def test_a_copy_that_was_promised_and_never_comes_is_not_waited_for_long(now: list[float]) -> None:
     assert copies_arrived(lambda: AccessLog([CALL]), AccessLog([CALL]), why(1.0), lambda: [V2]) == AccessLog([CALL])
     assert 2.0 <= now[0] < 2.1
