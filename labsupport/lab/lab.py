@@ -35,7 +35,7 @@ from labsupport.observe.graph import ServiceGraph
 from labsupport.observe.journey import Journey, journey_of, settled
 from labsupport.observe.pushed import Pushed, pushed_by
 from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, LogText, Pods
-from labsupport.records import AccessRecord, ApplyResult, Leftovers, Ref, Response
+from labsupport.records import AccessRecord, ApplyResult, Leftovers, Pod, Ref, Response
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.held import HeldRequests
 from labsupport.traffic.observations import Observations, request_ids
@@ -662,9 +662,7 @@ class Lab:
         """
         from labsupport.observe.stats import stats_of
 
-        chosen = self._pods_of(pod, namespace)[0]
-        if not chosen.has_proxy:
-            raise NotFoundError(f"{chosen.name} has no Envoy. Look at a pod that has one, such as the caller's.")
+        chosen = self._proxied(pod, namespace)
         return stats_of(chosen.name, self._open().metrics())
 
     def pools(self, pod: Whom, *, namespace: str | None = None) -> Pools:
@@ -683,9 +681,7 @@ class Lab:
         """
         from labsupport.observe.pools import pools_of
 
-        chosen = self._pods_of(pod, namespace)[0]
-        if not chosen.has_proxy:
-            raise NotFoundError(f"{chosen.name} has no Envoy. Look at a pod that has one, such as the caller's.")
+        chosen = self._proxied(pod, namespace)
         engine = self._open()
         again = partial(self.pools, pod, namespace=namespace)
         config = engine.proxy_config(chosen.name)
@@ -998,6 +994,13 @@ class Lab:
             known = ", ".join(pod.name for pod in pods) or "none"
             name = given if isinstance(given, str) else ref.name
             raise NotFoundError(f"There is no pod or Deployment {name!r}. Pods: {known}.")
+        return chosen
+
+    def _proxied(self, given: Whom, namespace: str | None) -> Pod:
+        """The first pod of what is named; it has an Envoy."""
+        chosen = self._pods_of(given, namespace)[0]
+        if not chosen.has_proxy:
+            raise NotFoundError(f"{chosen.name} has no Envoy. Look at a pod that has one, such as the caller's.")
         return chosen
 
     def _sender(self, given: Whom) -> str:
