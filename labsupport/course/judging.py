@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from labsupport import check, words
-from labsupport.check.result import FAILED, CheckOutcome, meanings_last
+from labsupport.check.result import FAILED, PASSED, CheckOutcome, meanings_last
 from labsupport.course.ladder import Ladder, Rung
 from labsupport.course.spec import Because, Judge, Shown, Untouched
 from labsupport.errors import UsageError
@@ -28,7 +28,7 @@ from labsupport.traffic.observations import Observations
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
 
-__all__ = ["JUDGES", "UNTOUCHED", "answered", "joined", "judge", "judged", "untouched", "with_reasons"]
+__all__ = ["JUDGES", "UNTOUCHED", "answered", "claim", "joined", "judge", "judged", "untouched", "with_reasons"]
 
 JUDGES: dict[str, Judge] = {}
 """By number of the exercise, from the modules of ``course/lessons`` that were imported."""
@@ -154,6 +154,17 @@ def answered(lab: Lab, observations: Observations, reasons: Iterable[str]) -> Sh
     if outcome.passed:
         return observations
     return with_reasons(lab, observations, replace(outcome, lines=(*reasons, *outcome.lines)))
+
+
+def claim(held: bool, title: str, *lines: str) -> CheckOutcome:
+    """A claim that holds or not, without chance and without numbers of its own.
+
+    Args:
+        held: whether it holds.
+        title: what was expected.
+        lines: what was seen, one sentence each.
+    """
+    return CheckOutcome(PASSED if held else FAILED, title, lines)
 
 
 def joined(*outcomes: CheckOutcome) -> CheckOutcome:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
-from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.check.result import FAILED, CheckOutcome
 from labsupport.course.acting import reasons_of
-from labsupport.course.judging import with_reasons
+from labsupport.course.judging import claim, with_reasons
 
 if TYPE_CHECKING:
     from labsupport.explain import Explanation
@@ -82,7 +82,7 @@ def at_most_rules(lab: Lab, most: int, *, url: str = "http://web:8080/", source:
     """
     rules = len(lab.explain(url, source=source, confirm=False).explanation.rules)
     line = f"{words.plural(rules, 'rule')} for these requests; the budget is {most}."
-    return CheckOutcome(PASSED if rules <= most else FAILED, f"at most {words.plural(most, 'rule')}", (line,))
+    return claim(rules <= most, f"at most {words.plural(most, 'rule')}", line)
 
 
 def _wanted(probe: Probe) -> str:

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
-from labsupport.check.result import FAILED, PASSED, CheckOutcome
 from labsupport.course.acting import explained, problems_of, reasons_of, rule_says
-from labsupport.course.judging import answered, judge
+from labsupport.course.judging import answered, claim, judge
 from labsupport.course.spec import Because, Shown
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def one_in_a_hundred(lab: Lab) -> Iterator[Shown]:
     pods = [pod for pod in lab.pods() if pod.service == "web"]
     fine = len(pods) == 2 and {pod.version for pod in pods} == {"safe", "risk"}
     line = f"web has {words.plural(len(pods), 'pod')}: {', '.join(pod.name for pod in pods) or 'none'}."
-    yield CheckOutcome(PASSED if fine else FAILED, "one pod of each version", (line,))
+    yield claim(fine, "one pod of each version", line)
     reject = {"3 in 100": {"safe": 97, "risk": 3}, "none at all": {"safe": 1}}
     yield from _split(lab, {"safe": 99, "risk": 1}, count=2500, reject=reject)
 
@@ -92,7 +91,7 @@ def no_such_cluster(lab: Lab) -> Iterator[Shown]:
     yield Because("answered", replace(failing, lines=(*lines, *reasons_of(lab, explanation), *failing.lines)))
     flags = sorted({record.flags for record in lab.access_log(seen) if record.direction == "outbound"})
     line = f"The proxy of client says {words.join(filter(None, flags)) or 'nothing'}."
-    told = CheckOutcome(PASSED if flags == ["NC"] else FAILED, "NC", (line,))
+    told = claim(flags == ["NC"], "NC", line)
     yield Because("empty", told) if "UH" in flags else told
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from labsupport.check.result import FAILED, PASSED, CheckOutcome
-from labsupport.course.judging import judge
+from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
 
@@ -49,10 +48,6 @@ def _opened(lab: Lab, count: int) -> int:
     return lab.pools("client").of("web").opened - before
 
 
-def _claim(held: bool, title: str, seen: str) -> CheckOutcome:
-    return CheckOutcome(PASSED if held else FAILED, title, (seen,))
-
-
 def _places(what: str, inside: int, waiting: int, refused: int) -> str:
     return f"{what}: {inside} inside, {waiting} waiting, {refused} refused."
 
@@ -64,8 +59,8 @@ def one_and_four(lab: Lab) -> Iterator[Shown]:
     yield _send(lab, 1)
     ((inside, waiting, refused),) = _hold(lab, _MANY)
     seen = _places(f"{_MANY} at the same moment", inside, waiting, refused)
-    yield Because("many" if inside else "busy", _claim(inside == 1, "one request is inside web", seen))
-    yield Because("few" if waiting < 4 else "long", _claim(waiting == 4, "four requests wait", seen))
+    yield Because("many" if inside else "busy", claim(inside == 1, "one request is inside web", seen))
+    yield Because("few" if waiting < 4 else "long", claim(waiting == 4, "four requests wait", seen))
 
 
 @judge("12.4")
@@ -75,12 +70,12 @@ def two_at_a_time(lab: Lab) -> Iterator[Shown]:
     inside = first[0] + second[0]
     reason = "busy" if not inside else "waits" if second[1] else "refused"
     line = f"{inside} of two requests inside."
-    yield Because(reason, _claim(inside == 2, "two requests are inside web at the same time", line))
+    yield Because(reason, claim(inside == 2, "two requests are inside web at the same time", line))
     line = f"{inside + more[0]} of {2 + _MANY} requests inside."
-    yield Because("open", _claim(not more[0], "never three", line))
+    yield Because("open", claim(not more[0], "never three", line))
     opened = _opened(lab, 2 * _MANY)
     line = f"{2 * _MANY} requests, one after the other: {opened} connections opened."
-    yield Because("renewed", _claim(opened < 2 * _MANY, "connections are used again", line))
+    yield Because("renewed", claim(opened < 2 * _MANY, "connections are used again", line))
 
 
 @judge("12.5")
@@ -89,16 +84,16 @@ def hanging(lab: Lab) -> Iterator[Shown | Rung]:
     *three, more = _hold(lab, 1, 1, 1, _MANY)
     inside, seen = sum(held[0] for held in three), _places(f"{_MANY} more", *more)
     line = f"{inside} of three requests inside."
-    yield Because("narrow", _claim(inside == 3, "three requests are inside web at the same time", line))
+    yield Because("narrow", claim(inside == 3, "three requests are inside web at the same time", line))
     yield Rung("works")
-    yield Because("open", _claim(not more[0], "no more than three are inside", seen))
+    yield Because("open", claim(not more[0], "no more than three are inside", seen))
     yield Rung("hangs")
-    yield Because("few" if more[1] < 2 else "long", _claim(more[1] == 2, "two wait", seen))
+    yield Because("few" if more[1] < 2 else "long", claim(more[1] == 2, "two wait", seen))
     yield Rung("budget")
     # Up to three connections are open, with fewer than thirty requests left. After thirty, one of them at most is left.
     _send(lab, 30)
     opened = _opened(lab, _EXACT)
     line = f"{_EXACT} requests, one after the other: {opened} connections opened."
     right = _EXACT // _LIFE
-    yield Because("ever" if opened < right else "brief", _claim(opened == right, "ten requests a connection", line))
+    yield Because("ever" if opened < right else "brief", claim(opened == right, "ten requests a connection", line))
     yield Rung("renewed")

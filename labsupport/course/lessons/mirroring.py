@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
-from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.check.result import CheckOutcome
 from labsupport.course.acting import reasons_of, told_first
-from labsupport.course.judging import judge
+from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
 
@@ -45,8 +45,7 @@ def _rule_copies(lab: Lab, expected: Mapping[str, float], headers: Mapping[str, 
         return words.join(f"{words.percent(share)} to {name}" for name, share in shares.items()) or "nothing"
 
     line = f"The rule copies {named(said)}; expected: {named(expected)}."
-    held = said == dict(expected)
-    outcome = CheckOutcome(PASSED if held else FAILED, f"the rule copies {named(expected)}", (line,))
+    outcome = claim(said == dict(expected), f"the rule copies {named(expected)}", line)
     return told_first(reasons_of(lab, told), outcome)
 
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
-from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.check.result import CheckOutcome
 from labsupport.course.acting import explained, reasons_of, told_first
-from labsupport.course.judging import judge
+from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
 
@@ -42,16 +42,12 @@ def _send(lab: Lab, caller: str, *, slow: int, fast: int) -> Observations:
     return first + lab.send(_WEB, source=caller, count=fast, rate=_FAST, concurrency=1)
 
 
-def _held(held: bool, title: str, line: str) -> CheckOutcome:
-    return CheckOutcome(PASSED if held else FAILED, title, (line,))
-
-
 def _as_given(lab: Lab) -> CheckOutcome:
     """Whether one pod of three fails, as the task says: without it, or with two of them, nothing can be told."""
     ready = [pod.workload for pod in lab.pods() if pod.ready]
     held = all(ready.count(workload) == count for workload, count in _PODS.items())
     told = words.join(f"{words.plural(ready.count(workload), 'pod')} of {workload}" for workload in _PODS)
-    return _held(held, "one pod of three fails", f"Ready: {told}.")
+    return claim(held, "one pod of three fails", f"Ready: {told}.")
 
 
 def _keeps_three_minutes(lab: Lab) -> CheckOutcome:
@@ -60,7 +56,7 @@ def _keeps_three_minutes(lab: Lab) -> CheckOutcome:
     place = next((policy.place for policy in policies if policy.name == "outlierDetection"), None)
     got = repr(lab.config(place.object)) if place is not None else ""
     line = next((line.strip() for line in got.splitlines() if " base_ejection_time:" in line), "no base_ejection_time")
-    return _held(line == "base_ejection_time: 180s", "out for three minutes", f"The proxy of client got {line}.")
+    return claim(line == "base_ejection_time: 180s", "out for three minutes", f"The proxy of client got {line}.")
 
 
 @judge("13.2")
@@ -73,7 +69,7 @@ def out_after_one_error(lab: Lab) -> Iterator[Shown]:
         log, last = lab.access_log(seen), lab.access_log(seen[20:])
         errors = log.received("web-v2")
         line = f"The pod of v2 received {words.plural(errors, 'request')} of {len(seen)}; expected: 1."
-        outcome = _held(errors == 1, "one request to the failing pod", line)
+        outcome = claim(errors == 1, "one request to the failing pod", line)
         if last.received("web-v2"):
             yield Because("nothing", told_first(reasons_of(lab, explained(lab, _WEB, source="client")), outcome))
         yield Because("never" if errors == 0 else "several" if errors < 5 else "five", outcome)
@@ -88,17 +84,17 @@ def nobody_notices(lab: Lab) -> Iterator[Shown | Rung]:
         seen = _send(lab, caller, slow=9, fast=15)
         tries = lab.access_log(seen).received("web-v2")
         line = f"The failing pod received {words.plural(tries, 'request')} of {len(seen)}, each try counted."
-        yield Because("never", _held(tries >= 1, "the failing pod is asked", line))
-        yield Because("out", _held(tries <= 3, "the failing pod is taken out", line))
+        yield Because("never", claim(tries >= 1, "the failing pod is asked", line))
+        yield Because("out", claim(tries <= 3, "the failing pod is taken out", line))
         yield Rung("out")
         yield Because("unseen", check.ok(seen))
         yield Rung("unseen")
-        yield Because("tries", _held(tries <= 2, "two tries fail at most", line))
+        yield Because("tries", claim(tries <= 2, "two tries fail at most", line))
         yield Rung("tries")
         evil = lab.access_log(lab.send(_WEB, source=caller, headers=_EVERYWHERE))
         met = sum(evil.received(workload) for workload in _PODS)
         line = f"A request that fails everywhere was tried {words.plural(met, 'time')}."
-        yield Because("answered", _held(met >= 1, "it reaches a pod", line))
+        yield Because("answered", claim(met >= 1, "it reaches a pod", line))
         # A second change of who is out takes force up to a second after the first one.
         after = lab.send(_WEB, source=caller, count=60, rate=_FAST, concurrency=1)[40:]
         pods = len(after.share("pod").counts)
@@ -109,5 +105,5 @@ def nobody_notices(lab: Lab) -> Iterator[Shown | Rung]:
             f"{words.plural(out, 'pod')} out."
         )
         held = pods == 2 and not after.errors and out <= 1
-        yield Because("spared", _held(held, "the other two pods stay", line))
+        yield Because("spared", claim(held, "the other two pods stay", line))
         yield Rung("spared")

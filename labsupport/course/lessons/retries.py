@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
-from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.check.result import CheckOutcome
 from labsupport.course.acting import explained, reasons_of
-from labsupport.course.judging import judge
+from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.lessons.timeouts import delayed_s
 from labsupport.course.spec import Because, Shown
@@ -74,13 +74,13 @@ def four_slow_tries(lab: Lab) -> Iterator[Shown]:
     late_s = delayed_s(lab, _REVIEWS, source="productpage-v1")
     line = f"The rules delay each call of productpage to reviews by {words.duration(late_s)}."
     if late_s < _LATE_S and (late_s or given_up):
-        yield Because("short", CheckOutcome(FAILED, "every call is late enough", (line,)))
+        yield Because("short", claim(False, "every call is late enough", line))
     yield Because("slow" if injecting else "fast", given_up)
     yield _tried(lab, seen, 4, few="other", many="other", once="once", server="productpage-v1", url=_SHOP)
     each_s = explained(lab, _SHOP, source="client").per_try_s
     limit = "no limit" if each_s is None else words.duration(each_s)
     line = f"The rule gives each try of productpage {limit}."
-    yield Because("limit", CheckOutcome(PASSED if each_s == _EACH_S else FAILED, "0.3 s for each try", (line,)))
+    yield Because("limit", claim(each_s == _EACH_S, "0.3 s for each try", line))
 
 
 @judge("08.5")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from labsupport import check, words
 from labsupport.check.result import FAILED, PASSED, CheckOutcome
 from labsupport.course.acting import explained, reasons_of
-from labsupport.course.judging import judge
+from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
 from labsupport.records import Response
@@ -78,7 +78,7 @@ def _all_there(lab: Lab) -> CheckOutcome:
     """With fewer pods, any rule keeps users together more easily than it should."""
     there = len(_pods(lab))
     line = f"web has {words.plural(there, 'pod')}; prepare() of this exercise gives it {_PODS}."
-    return CheckOutcome(PASSED if there == _PODS else FAILED, f"{_PODS} pods", (line,))
+    return claim(there == _PODS, f"{_PODS} pods", line)
 
 
 def _after_one_left(lab: Lab) -> Observations:
@@ -148,11 +148,11 @@ def browsers_at_home(lab: Lab) -> Iterator[Shown]:
     yield seen
     given = seen.count(lambda response: response.headers.get("set-cookie", "").startswith("user="))
     line = f"{words.plural(given, 'reply', 'replies')} brought a cookie user."
-    cookie = CheckOutcome(PASSED if given else FAILED, "browsers are given a cookie user", (line,))
+    cookie = claim(given > 0, "browsers are given a cookie user", line)
     yield Because("nocookie", _told(lab, cookie, url=_SHOP, source="outside"))
     said = _balancers(explained(lab, _REVIEWS, source="productpage-v1"))
     hashed = any("of cookie user" in text for text in said)
-    rule = CheckOutcome(PASSED if hashed else FAILED, "the rule for reviews hashes the cookie user")
+    rule = claim(hashed, "the rule for reviews hashes the cookie user")
     yield Because("rule", _told(lab, rule, url=_REVIEWS, source="productpage-v1"))
     settled = seen.filter(lambda response: response.index >= browsers)
     home = check.sticky(settled, service="reviews")
@@ -160,5 +160,5 @@ def browsers_at_home(lab: Lab) -> Iterator[Shown]:
     # By chance, a right rule leads them all to one of three pods once in ten million times.
     met = settled.share("pod", service="reviews").counts
     line = f"They met {words.plural(len(met), 'pod')} of reviews: {words.join(met)}."
-    apart = CheckOutcome(PASSED if len(met) > 1 else FAILED, "browsers are told apart", (line,))
+    apart = claim(len(met) > 1, "browsers are told apart", line)
     yield Because("together", _told(lab, apart, url=_REVIEWS, source="productpage-v1"))

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
-from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.check.result import CheckOutcome
 from labsupport.course.acting import explained, reasons_of
-from labsupport.course.judging import judge
+from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
 from labsupport.model.schema.duration import parse_duration
@@ -44,7 +44,7 @@ def _bounded(lab: Lab, most_s: float) -> CheckOutcome:
     said_s = explained(lab, _WEB, source="client").timeout_s
     line = "No rule bounds the time." if said_s is None else f"The rule says {words.duration(said_s)}."
     fine = said_s is not None and said_s <= most_s
-    return _ignored(lab, CheckOutcome(PASSED if fine else FAILED, f"at most {words.duration(most_s)}", (line,)))
+    return _ignored(lab, claim(fine, f"at most {words.duration(most_s)}", line))
 
 
 def delayed_s(lab: Lab, url: str, *, source: str) -> float:
@@ -99,7 +99,7 @@ def ended_by_the_rule(lab: Lab) -> Iterator[Shown]:
     line = f"Calls of productpage to reviews: {counts}; expected: {2 * len(seen)} × 504 UT."
     limit = "no limit" if limit_s is None else f"at most {words.duration(limit_s)}"
     said = f"The rules say: {limit} for a call to reviews, each call to ratings {words.duration(late_s)} late."
-    yield Because(reason, CheckOutcome(PASSED if fine else FAILED, "every call ends by the timeout", (line, said)))
+    yield Because(reason, claim(fine, "every call ends by the timeout", line, said))
 
 
 @judge("07.4")
