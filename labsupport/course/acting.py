@@ -19,20 +19,21 @@ if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.traffic.observations import Observations
 
-__all__ = ["explained", "fault_says", "problems_of", "reasons_of", "rule_says", "told_first"]
+__all__ = ["explained", "fault_says", "problems_of", "reasons_of", "rule_says", "told_first", "with_ignored"]
 
 _ARTICLE = {"delay": "a delay of", "abort": "an abort with"}
 
 
-def explained(lab: Lab, url: str, *, source: str) -> Explanation:
+def explained(lab: Lab, url: str, *, source: str, headers: Mapping[str, str] | None = None) -> Explanation:
     """What the manifests say of a request, without sending it.
 
     Args:
         lab: where it would be sent.
         url: as for ``lab.send``.
         source: the Deployment or pod that calls.
+        headers: of the request.
     """
-    return lab.explain(url, source=source, confirm=False).explanation
+    return lab.explain(url, source=source, headers=headers, confirm=False).explanation
 
 
 def rule_says(
@@ -92,7 +93,7 @@ def fault_says(
         headers: of the requests; a user is known by ``end-user``.
     """
     who = (headers or {}).get("end-user", "somebody else")
-    explanation = lab.explain(url, source=source, headers=headers, confirm=False).explanation
+    explanation = explained(lab, url, source=source, headers=headers)
     for policy in explanation.policies:
         if policy.name == f"fault.{kind}":
             return (f"For {who}, the rule says: {_ARTICLE[kind]} {policy.text}.",)
@@ -114,6 +115,18 @@ def told_first(lines: Iterable[str], outcome: CheckOutcome) -> CheckOutcome:
         outcome: what a check found.
     """
     return outcome if outcome.passed else replace(outcome, lines=(*lines, *outcome.lines))
+
+
+def with_ignored(lab: Lab, url: str, outcome: CheckOutcome, *, source: str) -> CheckOutcome:
+    """An outcome; if it did not pass, with what the objects say in front, where a rule does not count at all.
+
+    Args:
+        lab: where it happened.
+        url: as for ``lab.send``.
+        outcome: what a check found.
+        source: the Deployment or pod that calls.
+    """
+    return outcome if outcome.passed else told_first(reasons_of(lab, explained(lab, url, source=source)), outcome)
 
 
 def reasons_of(lab: Lab, explanation: Explanation) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import FAILED, CheckOutcome
-from labsupport.course.acting import reasons_of
+from labsupport.course.acting import explained, reasons_of
 from labsupport.course.judging import claim, with_reasons
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def probed(lab: Lab, probes: Iterable[Probe], *, source: str = "client") -> Iter
         outcome = check.ok(seen) if not probe.status else check.status(seen, probe.status)
         if outcome.passed and probe.version:
             outcome = check.only(seen, version=probe.version)
-        told = lab.explain(probe.url, source=source, headers=probe.headers, confirm=False).explanation
+        told = explained(lab, probe.url, source=source, headers=probe.headers)
         if outcome.passed and (not probe.path or told.upstream_path == probe.path):
             yield replace(outcome, title=title, lines=(f"✓ A request {probe.what} {_came(seen)}.",))
             continue
@@ -80,7 +80,7 @@ def at_most_rules(lab: Lab, most: int, *, url: str = "http://web:8080/", source:
         url: of a request for the host.
         source: the Deployment or pod that sends.
     """
-    rules = len(lab.explain(url, source=source, confirm=False).explanation.rules)
+    rules = len(explained(lab, url, source=source).rules)
     line = f"{words.plural(rules, 'rule')} for these requests; the budget is {most}."
     return claim(rules <= most, f"at most {words.plural(most, 'rule')}", line)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import CheckOutcome
-from labsupport.course.acting import reasons_of, told_first
+from labsupport.course.acting import explained, reasons_of, told_first
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -32,7 +32,7 @@ def _by_v3(seen: Observations) -> Iterator[Shown]:
 
 def _rule_copies(lab: Lab, expected: Mapping[str, float], headers: Mapping[str, str] | None = None) -> CheckOutcome:
     """The rule copies such shares, by version, and nothing else; a sample cannot tell 12 % from 12.5 %."""
-    told = lab.explain(_REVIEWS, source="client", headers=headers, confirm=False).explanation
+    told = explained(lab, _REVIEWS, source="client", headers=headers)
     version_of = {pod.name: pod.version for pod in lab.pods()}
     said: dict[str, float] = {}
     for mirror in told.mirrors:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import CheckOutcome
-from labsupport.course.acting import explained, reasons_of, told_first
+from labsupport.course.acting import explained, with_ignored
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -71,7 +71,7 @@ def out_after_one_error(lab: Lab) -> Iterator[Shown]:
         line = f"The pod of v2 received {words.plural(errors, 'request')} of {len(seen)}; expected: 1."
         outcome = claim(errors == 1, "one request to the failing pod", line)
         if last.received("web-v2"):
-            yield Because("nothing", told_first(reasons_of(lab, explained(lab, _WEB, source="client")), outcome))
+            yield Because("nothing", with_ignored(lab, _WEB, outcome, source="client"))
         yield Because("never" if errors == 0 else "several" if errors < 5 else "five", outcome)
         yield Because("short", _keeps_three_minutes(lab))
 

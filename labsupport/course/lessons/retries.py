@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
-from labsupport.check.result import CheckOutcome
-from labsupport.course.acting import explained, reasons_of
+from labsupport.course.acting import explained, with_ignored
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.lessons.timeouts import delayed_s
@@ -29,12 +28,6 @@ def _send(lab: Lab, fault: str = "", *, url: str = _WEB, count: int = _COUNT) ->
     return lab.send(url, source="client", count=count, headers={"x-fault": fault} if fault else {})
 
 
-def _ignored(lab: Lab, url: str, outcome: CheckOutcome) -> CheckOutcome:
-    """The outcome with what the objects say in front, if a rule does not count for these requests at all."""
-    reasons = () if outcome.passed else tuple(reasons_of(lab, explained(lab, url, source="client")))
-    return replace(outcome, lines=(*reasons, *outcome.lines))
-
-
 def _tried(
     lab: Lab,
     seen: Observations,
@@ -48,7 +41,7 @@ def _tried(
 ) -> Shown:
     """Each request was tried so often, as the server counts it; else say ``few``, ``many`` or ``once``."""
     log = lab.access_log(seen)
-    outcome = _ignored(lab, url, check.received(log, {server: each * len(seen)}))
+    outcome = with_ignored(lab, url, check.received(log, {server: each * len(seen)}), source="client")
     tries = log.received(server)
     return Because(once if once and tries == len(seen) else few if tries < each * len(seen) else many, outcome)
 
@@ -88,7 +81,7 @@ def four_in_all(lab: Lab) -> Iterator[Shown | Rung]:
     """Three failures at reviews are survived, and a fourth is the last."""
     for rung, tries in (("first", 1), ("third", 3)):
         seen = _send(lab, f"SERVICE=reviews, FAIL_FIRST_TRIES={tries}", url=_SHOP, count=5)
-        answered = _ignored(lab, _SHOP, check.ok(seen))
+        answered = with_ignored(lab, _SHOP, check.ok(seen), source="client")
         yield answered if rung == "first" else Because("few", answered)
         yield Rung(rung)
     seen = _send(lab, "SERVICE=reviews, FAIL_STATUS=503", url=_SHOP, count=5)

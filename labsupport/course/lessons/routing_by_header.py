@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport import check
-from labsupport.course.acting import rule_says
+from labsupport.course.acting import explained, rule_says
 from labsupport.course.judging import judge
 from labsupport.course.probing import Probe, at_most_rules, probed
 from labsupport.course.spec import Because, Shown
@@ -79,8 +79,7 @@ def early_birds(lab: Lab) -> Iterator[Shown]:
 
 
 def _taken(lab: Lab, probe: Probe) -> bool:
-    told = lab.explain(probe.url, source="client", headers=probe.headers, confirm=False).explanation
-    return told.chosen is not None
+    return explained(lab, probe.url, source="client", headers=probe.headers).chosen is not None
 
 
 @judge("03.5")
@@ -105,7 +104,7 @@ def jason_again(lab: Lab) -> Iterator[Shown]:
     """On the page, jason meets v1 of reviews alone, and the others are divided as the rule says."""
     jason = lab.send(_PAGE, headers={"end-user": "jason"}, count=40, reuse_connections=True)
     yield jason
-    told = lab.explain(_REVIEWS, source="productpage-v1", headers={"end-user": "jason"}, confirm=False).explanation
+    told = explained(lab, _REVIEWS, source="productpage-v1", headers={"end-user": "jason"})
     outcome = check.only(jason, service="reviews", version="v1", title="jason meets v1 of reviews, and nothing else")
     yield Because("lost", outcome) if {to.subset for to in told.destinations} == {"v1"} else outcome
     others = lab.send(_PAGE, count=30, reuse_connections=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import check
 from labsupport.check.result import CheckOutcome
+from labsupport.course.acting import explained
 from labsupport.course.judging import judge
 from labsupport.course.probing import Probe, at_most_rules, probed, told_by_rules
 from labsupport.course.spec import Shown
@@ -92,7 +93,7 @@ def both_doors(lab: Lab) -> Iterator[Shown]:
         outcome = check.only(seen, service="reviews", version=version)
         if not outcome.passed:
             asked = f"/reviews/0{path}"
-            told = lab.explain(f"http://reviews:9080{asked}", source="productpage-v1", confirm=False).explanation
+            told = explained(lab, f"http://reviews:9080{asked}", source="productpage-v1")
             said = f"The page at /productpage{path} is to ask {version} of reviews, and asks another version."
             lines = (said, f"It asks reviews for {asked}.", *told_by_rules(told))
             outcome = replace(outcome, lines=lines)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import CheckOutcome
-from labsupport.course.acting import explained, reasons_of
+from labsupport.course.acting import explained, with_ignored
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -33,18 +32,12 @@ def _faulty(lab: Lab, fault: str) -> Observations:
     return lab.send(_WEB, source="client", count=_COUNT, headers={"x-fault": fault})
 
 
-def _ignored(lab: Lab, outcome: CheckOutcome) -> CheckOutcome:
-    """The outcome with what the objects say in front, if a rule for web does not count at all."""
-    reasons = () if outcome.passed else tuple(reasons_of(lab, explained(lab, _WEB, source="client")))
-    return replace(outcome, lines=(*reasons, *outcome.lines))
-
-
 def _bounded(lab: Lab, most_s: float) -> CheckOutcome:
     """The rule for web lets nobody wait longer; a clock cannot tell 1.0 s from 1.1 s on a busy machine."""
     said_s = explained(lab, _WEB, source="client").timeout_s
     line = "No rule bounds the time." if said_s is None else f"The rule says {words.duration(said_s)}."
     fine = said_s is not None and said_s <= most_s
-    return _ignored(lab, claim(fine, f"at most {words.duration(most_s)}", line))
+    return with_ignored(lab, _WEB, claim(fine, f"at most {words.duration(most_s)}", line), source="client")
 
 
 def delayed_s(lab: Lab, url: str, *, source: str) -> float:
