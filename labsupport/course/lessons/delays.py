@@ -13,6 +13,7 @@ from labsupport.course.acting import fault_says, told_first
 from labsupport.course.judging import answered, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
+from labsupport.records import AccessRecord
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
@@ -44,10 +45,12 @@ def nobody_else(lab: Lab, kind: str, *flags: str, title: str) -> Iterator[Shown]
         title: what is checked, in words.
     """
     none = dict.fromkeys(flags, 0)
-    groups = []
+    groups, records = [], list[AccessRecord]()
     for headers in _NOBODY_ELSE:
         others = lab.send(_RATINGS, source="client", headers=headers, count=5, concurrency=5, timeout_s=_PATIENCE_S)
-        spared = check.flags(lab.access_log(others), none, title=title)
+        log = lab.access_log(others)
+        records += log
+        spared = check.flags(log, none, title=title)
         if not (spared and check.ok(others)):
             said = fault_says(lab, _RATINGS, kind, source="client", headers=headers)
             yield answered(lab, others, () if spared else said)
@@ -56,7 +59,7 @@ def nobody_else(lab: Lab, kind: str, *flags: str, title: str) -> Iterator[Shown]
     # Four groups that are well are told in one line each of what they have in common.
     everybody = reduce(operator.add, groups)
     yield everybody
-    yield check.flags(lab.access_log(everybody), none, title=title)
+    yield check.flags(records, none, title=title)
 
 
 def _tester_waits(lab: Lab, *, at_least_s: float, at_most_s: float | None = None) -> Iterator[Shown]:
