@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import (
-    Annotated,
-    ClassVar,
-    Final,
-    Literal,
-)
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from paced_views import own_clock, step, stepped
 
 from labsupport.display.live.live_pools import LivePools
 from labsupport.errors import EngineLostError
@@ -32,9 +33,7 @@ class Proxy:
 
 @pytest.fixture
 def clock(monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr("labsupport.display.live.paced_view.time.monotonic", lambda: now[0])
-    return now
+    return own_clock(monkeypatch)
 
 
 @pytest.fixture
@@ -44,17 +43,8 @@ def proxy(clock):
 
 @pytest.fixture
 def live(proxy, monkeypatch):
-    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
-    made = LivePools(proxy.pools())
-    made.sent = []
-    monkeypatch.setattr(made, "send", lambda message, buffers=None: made.sent.append(message))
-    yield made
-    made.close()
-
-
-def step(live, clock):
-    clock[0] += 2.0
-    live._step()
+    with stepped(LivePools, proxy.pools(), monkeypatch) as view:
+        yield view
 
 
 def test_the_picture_is_sent_when_a_number_changed_and_only_then(live, proxy, clock):

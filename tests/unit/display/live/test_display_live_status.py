@@ -1,9 +1,8 @@
 """The live overview: what it sends, how often it looks, and how it ends."""
 
-import threading
-
 import pytest
 from display_samples import T0, Page
+from paced_views import own_clock, step, stepped
 from small_mesh import until
 
 from labsupport.display.live.live_status import LiveStatus
@@ -30,9 +29,7 @@ class Lab:
 
 @pytest.fixture
 def clock(monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr("labsupport.display.live.paced_view.time.monotonic", lambda: now[0])
-    return now
+    return own_clock(monkeypatch)
 
 
 @pytest.fixture
@@ -42,17 +39,8 @@ def lab():
 
 @pytest.fixture
 def live(lab, clock, monkeypatch):
-    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
-    made = LiveStatus(lab)
-    made.sent = []
-    monkeypatch.setattr(made, "send", lambda message, buffers=None: made.sent.append(message))
-    yield made
-    made.close()
-
-
-def step(live, clock):
-    clock[0] += 2.0
-    live._step()
+    with stepped(LiveStatus, lab, monkeypatch) as view:
+        yield view
 
 
 def test_only_sections_that_changed_are_sent(live, lab, clock):
