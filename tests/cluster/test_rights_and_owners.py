@@ -127,8 +127,8 @@ def test_two_learners_see_nothing_of_each_other(engine: ClusterEngine, space: Ca
             mesh.apply(web_manifests(safe=1), SUBSETS, GATEWAY, weights(**{version: 1}), "apps/client").notes
             for mesh, version in pairs
         ]
-        # Both ask for the same node port, and only one can have it.
-        assert any("node port 31532 is in use by another namespace" in note for note in notes[1])
+        # Both ask for the same node port, and one of them can have it at most: the tests beside these use it too.
+        assert any("node port 31532 is in use by another namespace" in note for note in (*notes[0], *notes[1]))
         for mesh, version in pairs:
             assert mesh.versions(URL, 20) == {version: 20}
             assert set(mesh.versions("nodeport:web/", 20, source="outside")) <= {"safe", "risk"}

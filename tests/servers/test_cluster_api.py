@@ -127,6 +127,18 @@ def test_a_node_port_of_somebody_else_is_replaced_and_told(server: FakeApiServer
     assert all("fieldManager=istio-traffic-workshop" in query and "force=true" in query for query in queries)
 
 
+def test_a_node_port_that_is_taken_between_the_dry_run_and_the_change_is_replaced_too(
+    server: FakeApiServer, store: ObjectStore
+) -> None:
+    answer = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}}
+    server.respond = lambda method, path, body: (200, answer) if method == "PATCH" else None
+    tried = store.dry_run([service()])
+    assert tried.bodies[0]["spec"]["ports"] == [{"port": 80, "nodePort": 31532}]
+    server.respond = taken
+    notes = store.apply([service()], tried.bodies, before=())
+    assert notes == ["Service/web: node port 31532 is in use by another namespace, so it got 30007"]
+
+
 def test_what_the_server_or_a_webhook_refuses_is_a_problem_with_its_place(
     server: FakeApiServer, store: ObjectStore
 ) -> None:

@@ -158,19 +158,14 @@ class ObjectStore:
 
     def _try(self, resource: Resource) -> tuple[dict[str, Any], list[str], list[Problem]]:
         body = self._added(resource)
-        while True:
-            try:
-                _, warnings = self._send(resource, body, dry=True)
-                return body, warnings, []
-            except ApiError as error:
-                freed = _without_taken_ports(body, error)
-                if freed is not None:
-                    body = freed
-                    continue
-                problems = _problems(resource, error)
-                if not problems:
-                    raise
-                return body, [], problems
+        try:
+            sent, _, warnings = self._send_what_is_free(resource, body, dry=True)
+        except ApiError as error:
+            problems = _problems(resource, error)
+            if not problems:
+                raise
+            return body, [], problems
+        return sent, warnings, []
 
     def apply(
         self, resources: Sequence[Resource], bodies: Sequence[dict[str, Any]], *, before: Sequence[Resource]
@@ -193,7 +188,8 @@ class ObjectStore:
         pairs = sorted(zip(resources, bodies, strict=True), key=lambda pair: _rank(pair[0].kind))
         for resource, body in pairs:
             try:
-                live, _ = self._send(resource, body)
+                # Somebody else may have taken a node port since the dry run.
+                sent, live, _ = self._send_what_is_free(resource, body)
             except ApiError as error:
                 self.put_back(done, before)
                 problems = _problems(resource, error)
@@ -202,7 +198,7 @@ class ObjectStore:
                 raise
             done.append(resource)
             self._note(resource, live)
-            notes += _given_ports(resource, body, live)
+            notes += _given_ports(resource, sent, live)
         return notes
 
     def put_back(self, changed: Sequence[Resource], before: Sequence[Resource]) -> None:
@@ -220,7 +216,7 @@ class ObjectStore:
                 if old is None:
                     self.delete([Ref(resource.kind, resource.name, resource.namespace)])
                 else:
-                    live, _ = self._send(old, self._added(old))
+                    _, live, _ = self._send_what_is_free(old, self._added(old))
                     self._note(old, live)
 
     def _added(self, resource: Resource) -> dict[str, Any]:
@@ -229,6 +225,19 @@ class ObjectStore:
     def _note(self, resource: Resource, live: dict[str, Any]) -> None:
         with self._lock:
             self._known[key_of(resource)] = (resource, taken_away(written(live), self._images))
+
+    def _send_what_is_free(
+        self, resource: Resource, body: dict[str, Any], *, dry: bool = False
+    ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+        """Send an object without the node ports that are in use elsewhere: what was sent, what is there, warnings."""
+        while True:
+            try:
+                return body, *self._send(resource, body, dry=dry)
+            except ApiError as error:
+                freed = _without_taken_ports(body, error)
+                if freed is None:
+                    raise
+                body = freed
 
     def _send(self, resource: Resource, body: dict[str, Any], *, dry: bool = False) -> tuple[dict[str, Any], list[str]]:
         path = self._api.path(body["apiVersion"], resource.kind, resource.name)
