@@ -118,7 +118,10 @@ def _destinations(
             destination = resolve(catalog, client, item.destination, route.rule.namespace, weight / total, place)
             headers = request_headers(rule, item, request)
             authority = sent_authority(rule, item, request)
-            pairs.append((replace(destination, authority=authority, headers=headers), item))
+            # A route of the Gateway API that names nobody answers otherwise than a VirtualService.
+            status = 500 if destination.problem == "NC" and route.rule.piece is not None else 503
+            destination = replace(destination, status=status, authority=authority, headers=headers)
+            pairs.append((destination, item))
     return _hashed_together(pairs)
 
 

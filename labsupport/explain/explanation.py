@@ -92,12 +92,10 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     for item in explanation.ignored:
         yield f"  {item.object} ({item.place}) does not count: {item.reason}"
     yield explanation.decision
-    chosen = explanation.chosen
     for destination in explanation.destinations:
         subset = f" subset {destination.subset}" if destination.subset else ""
         behind = destination.reason if destination.problem else ", ".join(destination.pods)
-        status = 500 if destination.problem == "NC" and chosen is not None and chosen.kind == "rules" else 503
-        kind = f"{status} {destination.problem}: " if destination.problem else ""
+        kind = f"{destination.status} {destination.problem}: " if destination.problem else ""
         yield f"  {_percent(destination.share)} to {destination.host}{subset} port {destination.port}: {kind}{behind}"
     policies = list(explanation.policies)
     if policies:

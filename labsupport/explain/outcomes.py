@@ -78,7 +78,7 @@ def _by_action(
         written = body.string if body is not None else ""
         return [PredictedOutcome("direct_response", left, text, status=status, headers=headers, body=written)]
     return [
-        _reached(destination, left, rule, written, request, missing=503 if route.rule.piece is None else 500)
+        _reached(destination, left, rule, written, request)
         for destination, written in destinations
         if destination.share
     ]
@@ -118,20 +118,17 @@ def _swap_prefix(route: Candidate, path: str, replacement: str) -> str:
     return replacement + path[len(text) :] if kind == "prefix" else replacement
 
 
-def unreached(
-    destination: RoutedTo, share: float, *, closes: bool = False, missing: int = 503
-) -> PredictedOutcome | None:
+def unreached(destination: RoutedTo, share: float, *, closes: bool = False) -> PredictedOutcome | None:
     """How it ends where a destination has nobody behind it; None if it has.
 
     Args:
         destination: the destination.
         share: of the requests.
         closes: whether a connection is closed instead of a request answered.
-        missing: the status if there is no such destination; 500 for routes of the Gateway API.
     """
     if not destination.problem:
         return None
-    status = 0 if closes else missing if destination.problem == "NC" else 503
+    status = 0 if closes else destination.status
     if destination.problem == "UF":
         # Which proxy meets the refusal depends on whether the pod has one.
         text = f"{'the connection is closed' if closes else 'the answer is 503'}: {destination.reason}"
@@ -158,11 +155,9 @@ def _reached(
     rule: HTTPRoute | None,
     written: HTTPRouteDestination | None,
     request: Request,
-    *,
-    missing: int = 503,
 ) -> PredictedOutcome:
     share = destination.share * left
-    missed = unreached(destination, share, missing=missing)
+    missed = unreached(destination, share)
     if missed is not None:
         return missed
     headers = answer_headers(rule, written, request) if rule is not None else {}

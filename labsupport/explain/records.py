@@ -184,6 +184,7 @@ class RoutedTo:
         pods: names of the pods (or addresses of endpoints) behind it that take traffic.
         problem: ``""``, ``NC`` (no such cluster), ``UH`` (no endpoint) or ``UF`` (nobody listens at any of them).
         reason: the problem in words.
+        status: what the proxy answers for the problem: 503, or 500 where a route of the Gateway API names nobody.
         policies: of the DestinationRule that applies.
         place: where the destination was written; None for a service without rules.
         authority: the host that the application there sees; empty for connections that are not HTTP.
@@ -199,6 +200,7 @@ class RoutedTo:
     pods: tuple[str, ...] = ()
     problem: Literal["", "NC", "UH", "UF"] = ""
     reason: str = ""
+    status: int = 503
     policies: tuple[Policy, ...] = ()
     place: Place | None = None
     authority: str = ""

@@ -110,7 +110,7 @@ def _name(to: RoutedTo) -> str:
 
 
 def _end(to: RoutedTo) -> _Box:
-    what = f"✗ 503 {to.problem}" if to.problem else words.plural(len(to.pods), "pod")
+    what = f"✗ {to.status} {to.problem}" if to.problem else words.plural(len(to.pods), "pod")
     line = f"{words.percent(to.share)} · {what}"
     lines = ((_name(to), "b"), (line, "e" if to.problem else "d"))
     return _Box(lines, version=to.subset, share=to.share, failed=bool(to.problem))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from explain_world import ask, virtual_service
 
+from labsupport.display.pictures.explain_picture import way_html
+
 REVIEWS = '{group: "", kind: Service, name: reviews}'
 THERE = "backendRefs: [{name: ratings, port: 9080}]"
 
@@ -43,8 +45,10 @@ def test_rules_are_tried_by_specificity_and_named_by_their_place() -> None:
 
 @pytest.mark.parametrize("backend", ["{name: nobody, port: 80}", "{kind: Thing, name: x}", "{name: ratings, port: 1}"])
 def test_what_is_not_there_answers_500(backend: str) -> None:
-    (outcome,) = ask(route(f"{{backendRefs: [{backend}]}}")).outcomes
+    seen = ask(route(f"{{backendRefs: [{backend}]}}"))
+    (outcome,) = seen.outcomes
     assert (outcome.kind, outcome.status, outcome.flags) == ("no_cluster", 500, "NC")
+    assert "500 NC: " in repr(seen) and "500 NC" in way_html(seen)
 
 
 def test_no_weight_at_all_answers_500() -> None:
