@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.explain.catalog import Catalog, meant
+from labsupport.explain.catalog import Catalog, label_of, meant
 from labsupport.explain.known import place_of
 from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
@@ -80,7 +80,7 @@ def gateway_table(catalog: Catalog, gateway: Pod, entrances: Sequence[GatewaySer
                 hosts.setdefault(domain, [])
     used = {id(rule) for owners in hosts.values() for rule, _ in owners}
     ignored = [
-        Ignored(f"VirtualService/{rule.name}", reason, place_of(rule, "spec.hosts"))
+        Ignored(label_of(rule), reason, place_of(rule, "spec.hosts"))
         for rule, reason in dropped.values()
         if id(rule) not in used
     ]
@@ -129,7 +129,7 @@ def _behind(hosts: dict[str, list[tuple[VirtualService, Viewpoint]]], chosen: st
             if id(rule) not in ours:
                 reason = f"its host {domain} is less exact than {chosen}, and only the most exact one decides"
                 behind.setdefault(
-                    id(rule), Ignored(f"VirtualService/{rule.name}", reason, place_of(rule, "spec.hosts"))
+                    id(rule), Ignored(label_of(rule), reason, place_of(rule, "spec.hosts"))
                 )
     return list(behind.values())
 
@@ -143,7 +143,7 @@ def _completed(catalog: Catalog, rules: Sequence[VirtualService], host: str) -> 
             if written.lower() == host and full != written:
                 reason = f"its host {written} is short for {full}; write a name with a dot for requests from outside"
                 place = place_of(rule, f"spec.hosts[{index}]")
-                ignored.setdefault(id(rule), Ignored(f"VirtualService/{rule.name}", reason, place))
+                ignored.setdefault(id(rule), Ignored(label_of(rule), reason, place))
     return list(ignored.values())
 
 
@@ -173,5 +173,5 @@ def unbound(catalog: Catalog, names: set[str], host: str) -> list[Ignored]:
             if missing:
                 reason = f"it is bound to {', '.join(sorted(bound))}, and there is no Gateway {', '.join(missing)}"
             reason += f"; {hint}" if hint else ""
-        ignored.append(Ignored(f"VirtualService/{rule.name}", reason, place_of(rule, "spec.gateways")))
+        ignored.append(Ignored(label_of(rule), reason, place_of(rule, "spec.gateways")))
     return ignored
