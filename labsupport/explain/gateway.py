@@ -128,9 +128,7 @@ def _behind(hosts: dict[str, list[tuple[VirtualService, Viewpoint]]], chosen: st
         for rule, _ in owners if _covers(domain, host) else ():
             if id(rule) not in ours:
                 reason = f"its host {domain} is less exact than {chosen}, and only the most exact one decides"
-                behind.setdefault(
-                    id(rule), Ignored(label_of(rule), reason, place_of(rule, "spec.hosts"))
-                )
+                behind.setdefault(id(rule), Ignored(label_of(rule), reason, place_of(rule, "spec.hosts")))
     return list(behind.values())
 
 
