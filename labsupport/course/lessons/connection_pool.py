@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from labsupport import words
+from labsupport.check.result import NOT_ATTEMPTED, CheckOutcome
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -20,6 +22,15 @@ _LIFE = 10
 # So many that one request more or less for each connection makes another number of connections, whatever is left of the
 # connection before them.
 _EXACT = _LIFE * (_LIFE + 1)
+
+
+def _not_as_given(lab: Lab) -> Iterator[CheckOutcome]:
+    """More pods of web than one: each may have as many connections as the rule says, and nothing can be counted."""
+    pods = sum(pod.ready and pod.service == "web" for pod in lab.pods())
+    if pods > 1:
+        line = f"web has {words.plural(pods, 'pod')}, and this exercise counts on one. lab.scale('web-v1', 1) does it."
+        # As it is no answer of the learner's, right or wrong.
+        yield CheckOutcome(NOT_ATTEMPTED, "web has one pod", (line,))
 
 
 def _hold(lab: Lab, *counts: int) -> tuple[tuple[int, int, int], ...]:
@@ -55,6 +66,7 @@ def _places(what: str, inside: int, waiting: int, refused: int) -> str:
 @judge("12.2")
 def one_and_four(lab: Lab) -> Iterator[Shown]:
     """One inside, four waiting."""
+    yield from _not_as_given(lab)
     # A connection is open then, so that no place to wait is taken by a request for which the first one is opened.
     yield _send(lab, 1)
     ((inside, waiting, refused),) = _hold(lab, _MANY)
@@ -66,6 +78,7 @@ def one_and_four(lab: Lab) -> Iterator[Shown]:
 @judge("12.4")
 def two_at_a_time(lab: Lab) -> Iterator[Shown]:
     """Two inside, never three, and connections that are used again."""
+    yield from _not_as_given(lab)
     first, second, more = _hold(lab, 1, 1, _MANY)
     inside = first[0] + second[0]
     reason = "busy" if not inside else "waits" if second[1] else "refused"
@@ -81,6 +94,7 @@ def two_at_a_time(lab: Lab) -> Iterator[Shown]:
 @judge("12.5")
 def hanging(lab: Lab) -> Iterator[Shown | Rung]:
     """Three inside, two waiting, and ten requests a connection."""
+    yield from _not_as_given(lab)
     *three, more = _hold(lab, 1, 1, 1, _MANY)
     inside, seen = sum(held[0] for held in three), _places(f"{_MANY} more", *more)
     line = f"{inside} of three requests inside."
