@@ -25,12 +25,17 @@ _EXACT = _LIFE * (_LIFE + 1)
 
 
 def _not_as_given(lab: Lab) -> Iterator[CheckOutcome]:
-    """More pods of web than one: each may have as many connections as the rule says, and nothing can be counted."""
+    """What keeps places from being counted, whatever the rule; it is no answer of the learner's, right or wrong."""
     pods = sum(pod.ready and pod.service == "web" for pod in lab.pods())
     if pods > 1:
         line = f"web has {words.plural(pods, 'pod')}, and this exercise counts on one. lab.scale('web-v1', 1) does it."
-        # As it is no answer of the learner's, right or wrong.
         yield CheckOutcome(NOT_ATTEMPTED, "web has one pod", (line,))
+    waiting = sum(pool.waiting for pool in lab.pools("client").pools if pool.host == "web")
+    # Those of other callers as well, which its own proxy counts.
+    met = sum(pool.under_way + pool.waiting for pool in lab.pools("web-v1").pools if not pool.host)
+    if waiting + met:
+        line = f"Under way to web already: {words.plural(waiting + met, 'request')}."
+        yield CheckOutcome(NOT_ATTEMPTED, "nothing is under way", (line, "Release what is held, and stop traffic."))
 
 
 def _hold(lab: Lab, *counts: int) -> tuple[tuple[int, int, int], ...]:
@@ -71,7 +76,7 @@ def one_and_four(lab: Lab) -> Iterator[Shown]:
     yield _send(lab, 1)
     ((inside, waiting, refused),) = _hold(lab, _MANY)
     seen = _places(f"{_MANY} at the same moment", inside, waiting, refused)
-    yield Because("many" if inside else "busy", claim(inside == 1, "one request is inside web", seen))
+    yield Because("many" if inside else "none", claim(inside == 1, "one request is inside web", seen))
     yield Because("few" if waiting < 4 else "long", claim(waiting == 4, "four requests wait", seen))
 
 
@@ -81,7 +86,7 @@ def two_at_a_time(lab: Lab) -> Iterator[Shown]:
     yield from _not_as_given(lab)
     first, second, more = _hold(lab, 1, 1, _MANY)
     inside = first[0] + second[0]
-    reason = "busy" if not inside else "waits" if second[1] else "refused"
+    reason = "none" if not inside else "waits" if second[1] else "refused"
     line = f"{inside} of two requests inside."
     yield Because(reason, claim(inside == 2, "two requests are inside web at the same time", line))
     line = f"{inside + more[0]} of {2 + _MANY} requests inside."
