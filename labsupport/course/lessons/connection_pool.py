@@ -77,7 +77,8 @@ def one_and_four(lab: Lab) -> Iterator[Shown]:
     ((inside, waiting, refused),) = _hold(lab, _MANY)
     seen = _places(f"{_MANY} at the same moment", inside, waiting, refused)
     yield Because("many" if inside else "none", claim(inside == 1, "one request is inside web", seen))
-    yield Because("few" if waiting < 4 else "long", claim(waiting == 4, "four requests wait", seen))
+    reason = "nobody" if not waiting else "few" if waiting < 4 else "long"
+    yield Because(reason, claim(waiting == 4, "four requests wait", seen))
 
 
 @judge("12.4")
