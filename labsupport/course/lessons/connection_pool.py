@@ -26,16 +26,21 @@ _EXACT = _LIFE * (_LIFE + 1)
 
 def _not_as_given(lab: Lab) -> Iterator[CheckOutcome]:
     """What keeps places from being counted, whatever the rule; it is no answer of the learner's, right or wrong."""
-    pods = sum(pod.ready and pod.service == "web" for pod in lab.pods())
+    status = lab.status()
+    pods = sum(pod.ready and pod.service == "web" for pod in status.pods)
     if pods > 1:
         line = f"web has {words.plural(pods, 'pod')}, and this exercise counts on one. lab.scale('web-v1', 1) does it."
         yield CheckOutcome(NOT_ATTEMPTED, "web has one pod", (line,))
+    # Its requests come and go, and are seldom there when one looks.
+    if status.traffic:
+        line = f"Traffic runs in the background: {words.join(status.traffic)}. Stop it first."
+        yield CheckOutcome(NOT_ATTEMPTED, "nothing is under way", (line,))
     waiting = sum(pool.waiting for pool in lab.pools("client").pools if pool.host == "web")
     # Those of other callers as well, which its own proxy counts.
     met = sum(pool.under_way + pool.waiting for pool in lab.pools("web-v1").pools if not pool.host)
     if waiting + met:
-        line = f"Under way to web already: {words.plural(waiting + met, 'request')}."
-        yield CheckOutcome(NOT_ATTEMPTED, "nothing is under way", (line, "Release what is held, and stop traffic."))
+        line = f"Under way to web already: {words.plural(waiting + met, 'request')}. Release what is held first."
+        yield CheckOutcome(NOT_ATTEMPTED, "nothing is under way", (line,))
 
 
 def _hold(lab: Lab, *counts: int) -> tuple[tuple[int, int, int], ...]:
