@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import CheckOutcome
-from labsupport.course.acting import explained, reasons_of, told_first
+from labsupport.course.acting import equal_shares, explained, reasons_of, told_first
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -45,7 +45,7 @@ def _rule_copies(lab: Lab, expected: Mapping[str, float], headers: Mapping[str, 
         return words.join(f"{words.percent(share)} to {name}" for name, share in shares.items()) or "nothing"
 
     line = f"The rule copies {named(said)}; expected: {named(expected)}."
-    outcome = claim(said == dict(expected), f"the rule copies {named(expected)}", line)
+    outcome = claim(equal_shares(said, expected), f"the rule copies {named(expected)}", line)
     return told_first(reasons_of(lab, told), outcome)
 
 
