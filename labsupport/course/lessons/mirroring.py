@@ -11,6 +11,7 @@ from labsupport.course.acting import equal_shares, explained, reasons_of, told_f
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
+from labsupport.model.writing.written import written
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
@@ -49,11 +50,21 @@ def _rule_copies(lab: Lab, expected: Mapping[str, float], headers: Mapping[str, 
     return told_first(reasons_of(lab, told), outcome)
 
 
+def _no_old_field(lab: Lab) -> CheckOutcome:
+    """No rule has the share in the field of which apply warns; beside the new one it changes nothing else."""
+    specs = [written(resource).get("spec") or {} for resource in lab.get("VirtualService")]
+    rules = [rule for spec in specs for rule in spec.get("http") or ()]
+    old = sorted({field for rule in rules for field in ("mirrorPercent", "mirror_percent") if field in rule})
+    line = f"The field is written {words.join(old)}." if old else "Nothing that apply warns of is left."
+    return claim(not old, "apply warns of nothing", line)
+
+
 @judge("09.2")
 def one_of_eight(lab: Lab) -> Iterator[Shown]:
     """One request of eight is copied to v1, and to nobody else."""
     seen = _send(lab, count=_ENOUGH)
     yield from _by_v3(seen)
+    yield Because("warns", _no_old_field(lab))
     yield Because("share", _rule_copies(lab, {"v1": 0.125}))
     yield Because("share", check.copied(lab.access_log(seen), {"reviews-v1": 12.5, "reviews-v2": 0}))
 
