@@ -92,8 +92,8 @@ def whose_requests(lab: Lab) -> Iterator[Shown | Rung]:
         log = _log_with(lab, seen, len(seen) * percent // 100)
         yield Because(rung, check.copied(log, {"reviews-v1": percent, "reviews-v2": 0}))
         yield Rung(rung)
-    for headers in ({"end-user": "anna"}, {"end-user": "tester2"}):
-        yield Because("budget", _rule_copies(lab, {"v1": 0.1}, headers))
+    for name in ("anna", "tester2", "jason2"):
+        yield Because("budget", _rule_copies(lab, {"v1": 0.1}, {"end-user": name}))
     seen = _send(lab, count=_ENOUGH)
     yield from _by_v3(seen)
     yield Because("budget", _rule_copies(lab, {"v1": 0.1}))
