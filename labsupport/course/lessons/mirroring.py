@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from labsupport.traffic.observations import Observations
 
 _REVIEWS = "http://reviews:9080/reviews/0"
+_RATINGS = "http://ratings:9080/ratings/0"
 _COUNT, _ENOUGH = 10, 200
 _PATIENCE_S = 3.0
 
@@ -101,13 +102,24 @@ def whose_requests(lab: Lab) -> Iterator[Shown | Rung]:
     yield Rung("budget")
 
 
+def _rule_spares_ratings(lab: Lab) -> CheckOutcome:
+    """No call of v2 may reach ratings-v1, whatever v2 makes of a request: a v2 that asks nobody proves nothing."""
+    told = explained(lab, _RATINGS, source="reviews-v2")
+    met = {pod for to in told.destinations if to.share for pod in to.pods}
+    reached = sorted(met.intersection(pod.name for pod in lab.pods().of("ratings-v1")))
+    line = f"A call of reviews-v2 to ratings goes to {words.join(reached) or 'none of its pods'}."
+    return claim(not reached, "no call of v2 goes to ratings-v1", line)
+
+
 @judge("09.4")
 def one_request_to_ratings(lab: Lab) -> Iterator[Shown]:
     """v2 gets its copies, users their stars, and ratings one request for each of a user."""
     seen = _send(lab, count=2 * _COUNT)
     log = lab.access_log(seen)
     yield from _by_v3(seen)
+    yield Because("copies", _rule_copies(lab, {"v2": 1.0}))
     yield Because("copies", check.copied(log, {"reviews-v2": 100}))
     yield Because("stars", check.only(seen, service="ratings", version="v1", title="every user has stars"))
     least = log.received("ratings-v1") < len(seen)
     yield Because("lost" if least else "twice", check.received(log, {"ratings-v1": len(seen)}))
+    yield Because("rule", _rule_spares_ratings(lab))
