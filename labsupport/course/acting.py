@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.traffic.observations import Observations
 
-__all__ = ["explained", "fault_says", "problems_of", "reasons_of", "rule_says", "told_first", "with_ignored"]
+__all__ = [
+    "equal_shares",
+    "explained",
+    "fault_says",
+    "problems_of",
+    "reasons_of",
+    "rule_says",
+    "told_first",
+    "with_ignored",
+]
 
 _ARTICLE = {"delay": "a delay of", "abort": "an abort with"}
 
@@ -57,11 +66,11 @@ def rule_says(
     version_of = {pod.name: pod.version for pod in lab.pods()}
     said = _by_version(version_of, explanation)
     acts = f"{explanation.chosen.object} acts on these requests."
-    if _equal(said, expected_shares):
+    if equal_shares(said, expected_shares):
         return CheckOutcome(PASSED, title, (f"The rule says {words.shares(said)}.", acts))
     sentence = f"The rule says {words.shares(said)}; expected: {words.shares(expected_shares)}"
     others = [*_other_versions(version_of, explanation, expected_shares)]
-    if not others and _equal(said, statistics.turned_round(expected_shares)):
+    if not others and equal_shares(said, statistics.turned_round(expected_shares)):
         sentence += ": the weights are the wrong way round"
     lines = [f"{sentence}.", acts, *others, *reasons_of(lab, explanation), _met(seen, service)]
     return CheckOutcome(FAILED, title, tuple(lines))
@@ -178,7 +187,13 @@ def _other_versions(
             yield f"Subset {destination.subset} of {host} has pods of {words.join(others)}: look at its labels."
 
 
-def _equal(said: Mapping[str, float], expected: Mapping[str, float]) -> bool:
+def equal_shares(said: Mapping[str, float], expected: Mapping[str, float]) -> bool:
+    """Whether two divisions are the same, but for what sums of fractions lose.
+
+    Args:
+        said: key to share.
+        expected: key to share; one that is not there has none.
+    """
     return all(math.isclose(said.get(key, 0.0), expected.get(key, 0.0), abs_tol=1e-9) for key in {*said, *expected})
 
 

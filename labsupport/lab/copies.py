@@ -21,7 +21,7 @@ Targets = list[set[str]]
 # Where a rule copies a share, nothing tells how many lines are to come.
 _QUIET_S = 0.4
 # A copy that is told for sure may be answered slowly, or may never have been sent: of headers, the log says nothing.
-_PATIENCE_S = 2.0
+_PATIENCE_S = 3.0
 # Of what a receiver of copies calls in its turn, nobody tells that it is to come.
 _SETTLED_S = 0.1
 _POLL_S = 0.02

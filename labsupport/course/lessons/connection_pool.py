@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from labsupport import words
+from labsupport.check.result import NOT_ATTEMPTED, CheckOutcome
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -20,6 +22,25 @@ _LIFE = 10
 # So many that one request more or less for each connection makes another number of connections, whatever is left of the
 # connection before them.
 _EXACT = _LIFE * (_LIFE + 1)
+
+
+def _not_as_given(lab: Lab) -> Iterator[CheckOutcome]:
+    """What keeps places from being counted, whatever the rule; it is no answer of the learner's, right or wrong."""
+    status = lab.status()
+    pods = sum(pod.ready and pod.service == "web" for pod in status.pods)
+    if pods > 1:
+        line = f"web has {words.plural(pods, 'pod')}, and this exercise counts on one. lab.scale('web-v1', 1) does it."
+        yield CheckOutcome(NOT_ATTEMPTED, "web has one pod", (line,))
+    # Its requests come and go, and are seldom there when one looks.
+    if status.traffic:
+        line = f"Traffic runs in the background: {words.join(status.traffic)}. Stop it first."
+        yield CheckOutcome(NOT_ATTEMPTED, "nothing is under way", (line,))
+    waiting = sum(pool.waiting for pool in lab.pools("client").pools if pool.host == "web")
+    # Those of other callers as well, which its own proxy counts.
+    met = sum(pool.under_way + pool.waiting for pool in lab.pools("web-v1").pools if not pool.host)
+    if waiting + met:
+        line = f"Under way to web already: {words.plural(waiting + met, 'request')}. Release what is held first."
+        yield CheckOutcome(NOT_ATTEMPTED, "nothing is under way", (line,))
 
 
 def _hold(lab: Lab, *counts: int) -> tuple[tuple[int, int, int], ...]:
@@ -55,20 +76,23 @@ def _places(what: str, inside: int, waiting: int, refused: int) -> str:
 @judge("12.2")
 def one_and_four(lab: Lab) -> Iterator[Shown]:
     """One inside, four waiting."""
+    yield from _not_as_given(lab)
     # A connection is open then, so that no place to wait is taken by a request for which the first one is opened.
     yield _send(lab, 1)
     ((inside, waiting, refused),) = _hold(lab, _MANY)
     seen = _places(f"{_MANY} at the same moment", inside, waiting, refused)
-    yield Because("many" if inside else "busy", claim(inside == 1, "one request is inside web", seen))
-    yield Because("few" if waiting < 4 else "long", claim(waiting == 4, "four requests wait", seen))
+    yield Because("many" if inside else "none", claim(inside == 1, "one request is inside web", seen))
+    reason = "nobody" if not waiting else "few" if waiting < 4 else "long"
+    yield Because(reason, claim(waiting == 4, "four requests wait", seen))
 
 
 @judge("12.4")
 def two_at_a_time(lab: Lab) -> Iterator[Shown]:
     """Two inside, never three, and connections that are used again."""
+    yield from _not_as_given(lab)
     first, second, more = _hold(lab, 1, 1, _MANY)
     inside = first[0] + second[0]
-    reason = "busy" if not inside else "waits" if second[1] else "refused"
+    reason = "none" if not inside else "waits" if second[1] else "refused"
     line = f"{inside} of two requests inside."
     yield Because(reason, claim(inside == 2, "two requests are inside web at the same time", line))
     line = f"{inside + more[0]} of {2 + _MANY} requests inside."
@@ -81,6 +105,7 @@ def two_at_a_time(lab: Lab) -> Iterator[Shown]:
 @judge("12.5")
 def hanging(lab: Lab) -> Iterator[Shown | Rung]:
     """Three inside, two waiting, and ten requests a connection."""
+    yield from _not_as_given(lab)
     *three, more = _hold(lab, 1, 1, 1, _MANY)
     inside, seen = sum(held[0] for held in three), _places(f"{_MANY} more", *more)
     line = f"{inside} of three requests inside."

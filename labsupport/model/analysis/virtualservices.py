@@ -121,7 +121,8 @@ def _subset(
         return
     known = sorted(name for space, host, name in subsets if (space, host) == service)
     hint = f"its subsets are {', '.join(known)}" if known else "no DestinationRule defines any for it"
-    text = f"{destination.host} has no subset {destination.subset}: {hint}; requests would get 503 (NC)"
+    follows = "no copies are made" if ".mirror" in path else "requests would get 503 (NC)"
+    text = f"{destination.host} has no subset {destination.subset}: {hint}; {follows}"
     world.note("IST0101", "error", rule, f"{path}.subset", text)
 
 

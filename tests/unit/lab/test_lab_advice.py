@@ -112,6 +112,13 @@ def test_what_does_not_fit_together_is_told_once_where_it_begins_and_by_status_a
     assert lab.status().notes == ()
 
 
+def test_a_mirror_to_a_subset_that_there_is_not_costs_copies_and_no_request(lab: Lab):
+    lab.apply(WEB)
+    rule = RULE.replace("{host: web, subset: old}}]", "{host: web}}], mirror: {host: web, subset: old}")
+    (note,) = lab.apply(rule).notes
+    assert "web has no subset old" in note and "no copies are made" in note and "503" not in note
+
+
 def test_equal_notes_about_many_objects_are_one_line(lab: Lab):
     rules = [
         RULE.replace("name: web", f"name: web-{number}").replace("[web]", f"[web-{number}]") for number in range(5)
