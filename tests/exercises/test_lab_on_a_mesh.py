@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from labsupport import check
+from labsupport import check, watch
 from labsupport.errors import ManifestError
 from labsupport.lab.lab import Lab
 
@@ -54,6 +54,20 @@ def test_the_moment_of_a_change_divides_the_traffic(web: Lab) -> None:
     assert check.only(live.since(changed), version="risk")
     assert check.only(live.during(0.0, mark), version="safe")
     assert web.get("vs", "web").yaml.count("subset: risk") == 1
+
+
+def test_the_picture_of_traffic_tells_what_became_of_each_user_when_a_pod_leaves(lab: Lab) -> None:
+    lab.apply("apps/client", "11-sticky-sessions/web", "11-sticky-sessions/exercises/11.1/solution.yaml")
+    with lab.traffic(URL, source="client", rate=80, users=40, headers={"x-user": "{user}"}) as live:
+        before = live.collect(80)
+        lab.scale("web-v1", 3)
+        after = live.collect(80)
+    counts = check.moved(before, after, at_most=40).seen
+    texts = {"stayed": "one pod", "left": "had to move: the pod is gone", "moved": "moved, though the pod is there"}
+    told = "; ".join(f"{text}: {counts[fate]}" for fate, text in texts.items() if counts[fate])
+    assert sum(counts.values()) == 40
+    assert counts["left"]
+    assert watch(live).snapshot().summary.endswith(f"Of 40 users: {told}.")
 
 
 def test_a_refused_rule_leaves_everything_as_it_was(web: Lab) -> None:

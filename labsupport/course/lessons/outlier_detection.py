@@ -42,6 +42,31 @@ def _send(lab: Lab, caller: str, *, slow: int, fast: int) -> Observations:
     return first + lab.send(_WEB, source=caller, count=fast, rate=_FAST, concurrency=1)
 
 
+def _settled(lab: Lab, caller: str) -> Observations:
+    """What follows when a second change of who is out is in force, up to a second after the first one."""
+    return lab.send(_WEB, source=caller, count=60, rate=_FAST, concurrency=1)[40:]
+
+
+def _tries(lab: Lab, seen: Observations) -> tuple[int, str]:
+    tries = lab.access_log(seen).received("web-v2")
+    return tries, f"The failing pod received {words.plural(tries, 'request')} of {len(seen)}, each try counted."
+
+
+def _failing_pod_met(lab: Lab, seen: Observations, *, at_most: int) -> Iterator[Because]:
+    """Whether the failing pod was asked, and how often before it was out."""
+    tries, line = _tries(lab, seen)
+    yield Because("never", claim(tries >= 1, "the failing pod is asked", line))
+    yield Because("out", claim(tries <= at_most, "the failing pod is taken out", line))
+
+
+def _reaches_a_pod(lab: Lab, evil: Observations) -> CheckOutcome:
+    """Whether requests that fail everywhere arrive: a rule may answer them instead."""
+    log = lab.access_log(evil)
+    met = sum(log.received(workload) for workload in _PODS)
+    line = f"Of {words.plural(len(evil), 'request')} that fail everywhere, {words.plural(met, 'try', 'tries')} arrived."
+    return claim(met >= 1, "they reach a pod", line)
+
+
 def _as_given(lab: Lab) -> CheckOutcome:
     """Whether one pod of three fails, as the task says: without it, or with two of them, nothing can be told."""
     ready = [pod.workload for pod in lab.pods() if pod.ready]
@@ -76,27 +101,38 @@ def out_after_one_error(lab: Lab) -> Iterator[Shown]:
         yield Because("short", _keeps_three_minutes(lab))
 
 
+@judge("13.3")
+def answered_after_a_bad_moment(lab: Lab) -> Iterator[Shown]:
+    """A moment in which every pod fails leaves somebody who answers, and the failing pod out."""
+    yield Because("pods", _as_given(lab))
+    yield Because("short", _keeps_three_minutes(lab))
+    with _new_caller(lab) as caller:
+        seen = _send(lab, caller, slow=6, fast=9)
+        yield from _failing_pod_met(lab, seen, at_most=1)
+        bad = lab.send(_WEB, source=caller, count=40, rate=_FAST, concurrency=1, headers=_EVERYWHERE)
+        yield Because("answered", _reaches_a_pod(lab, bad))
+        after = _settled(lab, caller)
+        asked = lab.access_log(after).received("web-v2")
+        line = f"After it, the pod of v2 received {words.plural(asked, 'request')} of {len(after)}."
+        yield Because("back", claim(asked == 0, "the failing pod stays out", line))
+        yield Because("nobody", check.ok(after))
+
+
 @judge("13.4")
 def nobody_notices(lab: Lab) -> Iterator[Shown | Rung]:
     """No error reaches a user, few reach the failing pod, and a request that fails everywhere does no harm."""
     yield Because("pods", _as_given(lab))
     with _new_caller(lab) as caller:
         seen = _send(lab, caller, slow=9, fast=15)
-        tries = lab.access_log(seen).received("web-v2")
-        line = f"The failing pod received {words.plural(tries, 'request')} of {len(seen)}, each try counted."
-        yield Because("never", claim(tries >= 1, "the failing pod is asked", line))
-        yield Because("out", claim(tries <= 3, "the failing pod is taken out", line))
+        yield from _failing_pod_met(lab, seen, at_most=3)
         yield Rung("out")
         yield Because("unseen", check.ok(seen))
         yield Rung("unseen")
+        tries, line = _tries(lab, seen)
         yield Because("tries", claim(tries <= 2, "two tries fail at most", line))
         yield Rung("tries")
-        evil = lab.access_log(lab.send(_WEB, source=caller, headers=_EVERYWHERE))
-        met = sum(evil.received(workload) for workload in _PODS)
-        line = f"A request that fails everywhere was tried {words.plural(met, 'time')}."
-        yield Because("answered", claim(met >= 1, "it reaches a pod", line))
-        # A second change of who is out takes force up to a second after the first one.
-        after = lab.send(_WEB, source=caller, count=60, rate=_FAST, concurrency=1)[40:]
+        yield Because("answered", _reaches_a_pod(lab, lab.send(_WEB, source=caller, headers=_EVERYWHERE)))
+        after = _settled(lab, caller)
         pods = len(after.share("pod").counts)
         # Where too few are left, the proxy may ask those that are out all the same, and retries hide what comes of it.
         out = max(lab.stats(caller).of("outlier_detection_ejections_active").values(), default=0)
