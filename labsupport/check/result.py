@@ -13,6 +13,7 @@ from labsupport.statistics import Interval
 from labsupport.traffic.observations import Observations
 
 __all__ = [
+    "COMPARED",
     "FAILED",
     "NOT_ATTEMPTED",
     "PASSED",
@@ -29,20 +30,31 @@ __all__ = [
 
 
 class CheckState(StrEnum):
-    """The results of a check; ``TOO_LITTLE_DATA`` is no failure: a larger sample decides."""
+    """The results of a check.
+
+    Two are no failure: with ``TOO_LITTLE_DATA`` a larger sample decides, and ``COMPARED`` is a prediction, made before
+    the first response, that turned out otherwise.
+    """
 
     PASSED = "PASSED"
     FAILED = "FAILED"
     NOT_ATTEMPTED = "NOT_ATTEMPTED"
     TOO_LITTLE_DATA = "TOO_LITTLE_DATA"
+    COMPARED = "COMPARED"
 
 
-PASSED, FAILED, NOT_ATTEMPTED, TOO_LITTLE_DATA = CheckState
+PASSED, FAILED, NOT_ATTEMPTED, TOO_LITTLE_DATA, COMPARED = CheckState
 
-SIGNS = {PASSED: "✓", FAILED: "✗", TOO_LITTLE_DATA: "◔", NOT_ATTEMPTED: "○"}
+SIGNS = {PASSED: "✓", FAILED: "✗", TOO_LITTLE_DATA: "◔", NOT_ATTEMPTED: "○", COMPARED: "≠"}
 """A sign for each state, for a place without room for the word."""
 
-_OUTCOMES = {FAILED: "failed", NOT_ATTEMPTED: "not attempted", TOO_LITTLE_DATA: "had too little data", PASSED: "passed"}
+_OUTCOMES = {
+    FAILED: "failed",
+    NOT_ATTEMPTED: "not attempted",
+    TOO_LITTLE_DATA: "had too little data",
+    COMPARED: "turned out otherwise",
+    PASSED: "passed",
+}
 _MEANS = " interval: the shares that could have produced this; a correct mesh is outside once in "
 
 
@@ -57,7 +69,7 @@ class CheckOutcome:
     """The result of one check; true in a condition if it passed.
 
     Args:
-        state: PASSED, FAILED, TOO_LITTLE_DATA or NOT_ATTEMPTED.
+        state: PASSED, FAILED, TOO_LITTLE_DATA, NOT_ATTEMPTED or, of a prediction, COMPARED.
         title: what was expected.
         lines: the explanation, one sentence each, what matters most first; ``✓`` or ``✗`` before a part of it.
         details: the numbers behind it, folded away where that is possible.

@@ -5,7 +5,6 @@ Nothing here draws or imports IPython: records carry text, and ``labsupport.disp
 
 from __future__ import annotations
 
-import math
 import time
 import weakref
 from collections.abc import Iterable
@@ -19,8 +18,8 @@ from labsupport.course import progress
 from labsupport.course.attempt import Attempt
 from labsupport.course.judging import judged
 from labsupport.course.ladder import Climbed
-from labsupport.course.needs import missing, not_in, without_pods
-from labsupport.course.questions import Answer, Asked, Compared, Prediction, Question
+from labsupport.course.needs import left_over, missing, not_in, without_pods
+from labsupport.course.questions import Answer, Asked, Compared, Prediction, Question, in_time
 from labsupport.course.spec import ExerciseSpec
 from labsupport.errors import ConfigRejectedError, LabError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
 from labsupport.lab.sources import has_gap
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Exercise", "Hint", "Solution"]
 
-# Clocks of a cluster's nodes differ by less, and nobody reads a response and answers in that time.
-_NOBODY_SO_FAST_S = 1.0
 # What a learner's answer can bring about; anything else is a fault of the mesh and must not look like a wrong answer.
 _LEARNERS_ERRORS = (ManifestError, ConfigRejectedError, NotFoundError, UsageError, WaitTimeoutError)
 
@@ -89,6 +86,7 @@ class Exercise:
         self.spec = spec
         self._lab = weakref.ref(lab)
         self._attempt: Attempt | None = None
+        self._made: set[Ref] = set()
         self._hints = 0
         self._answers: dict[str, Prediction | None] = {}
 
@@ -205,7 +203,7 @@ class Exercise:
         """Hold a prediction against what was seen, both in one picture; without a prediction it counts as skipped.
 
         One that an earlier session kept counts, and is marked so. One that came after the first response is marked as
-        late.
+        late. One in time that turned out otherwise has not failed: it counts as done, and its state is COMPARED.
 
         Args:
             observations: what was seen; None if the question is not about traffic.
@@ -215,13 +213,15 @@ class Exercise:
         said = self._answer(asked)
         if observations is not None and said is None:
             self.skip(question)
-        late = said is not None and said.at_s > _first_seen_s(observations) + _NOBODY_SO_FAST_S
+        late = said is not None and said.after_first_of(observations)
         if said is not None and (observations is None or len(observations)):
             self._answers[asked.name] = replace(said, late=late)
             progress.record_prediction(self.spec.number, asked.name, said.value, at_s=said.at_s, late=late)
         if self.spec.judge is None:
             progress.record(self.spec.number, self._judge().state, hints=self._hints)
         outcome = asked.compare(_value(said), observations)
+        if asked.predicts and not late and (observations is None or len(observations)):
+            outcome = in_time(outcome)
         mark = "late: after the first response" if late else said.mark if said is not None else ""
         if isinstance(outcome, Compared):
             outcome = replace(outcome, mark=mark, late=late)
@@ -261,6 +261,7 @@ class Exercise:
     def note_applied(self, text: str, applied: Iterable[Ref] = ()) -> None:
         """The cell's text is in force, which holds these objects."""
         self._attempt = Attempt(text, applied=tuple(applied))
+        self._made.update(self._attempt.applied)
 
     def note_unready(self, text: str, error: LabError) -> CheckOutcome:
         """The cell's text was applied and did not come into force in time, such as a pod that does not start."""
@@ -271,6 +272,7 @@ class Exercise:
     def forget_attempt(self) -> None:
         """The mesh was emptied: what the cell brought about is gone; answers and hints stay."""
         self._attempt = None
+        self._made.clear()
 
     # --- inside -------------------------------------------------------------------------------------------------
 
@@ -317,6 +319,15 @@ class Exercise:
         # It may have become ready since; where it has not, this is why.
         if unready is not None and not outcome.passed:
             outcome = replace(outcome, lines=(*str(unready).splitlines(), *outcome.lines))
+        earlier = (
+            left_over(self.lab, spec, self._made.difference(attempt.applied))
+            if attempt is not None and unready is None
+            else []
+        )
+        if earlier and outcome.state is FAILED:
+            line = f"Still in the mesh from earlier runs of this cell: {words.join(earlier)}."
+            remedy = f"lab.delete({', '.join(map(repr, earlier))}) takes away what is not in the cell any more."
+            outcome = replace(outcome, lines=(*outcome.lines, line, remedy))
         return replace(self._with_answers(outcome), title=title)
 
     def _with_answers(self, outcome: CheckOutcome) -> CheckOutcome:
@@ -389,7 +400,3 @@ def _value(said: Prediction | None) -> float | str | None:
 
 def _shown(value: float | str) -> str:
     return repr(value) if isinstance(value, str) else f"{value:g}"
-
-
-def _first_seen_s(observations: Observations | None) -> float:
-    return min((response.started_s + response.duration_s for response in observations or ()), default=math.inf)

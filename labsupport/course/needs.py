@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.records import Ref
 
-__all__ = ["CLIENT", "missing", "needed", "not_in", "without_pods"]
+__all__ = ["CLIENT", "left_over", "missing", "needed", "not_in", "without_pods"]
 
 CLIENT = "client"
 """The Deployment of the load client."""
@@ -59,6 +59,13 @@ def not_in(applied: Iterable[Ref], spec: ExerciseSpec) -> list[str]:
         elif kind not in {known for known, _ in refs}:
             lacking.append(kind)
     return lacking
+
+
+def left_over(lab: Lab, spec: ExerciseSpec, made: Iterable[Ref]) -> list[str]:
+    """What earlier runs of an exercise's cell made and the mesh still has, as ``Kind/name``; not what was given."""
+    given = {(document["kind"], document["metadata"]["name"]) for document in needed(spec)}
+    ours = sorted({(ref.kind, ref.name) for ref in made} - given)
+    return [f"{kind}/{name}" for kind, name in ours if name in {resource.name for resource in lab.get(kind)}]
 
 
 def _objects(path: str) -> Iterator[dict[str, Any]]:

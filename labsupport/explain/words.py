@@ -77,13 +77,13 @@ def _rule_policies(rule: EffectiveRule | None) -> Iterator[Policy]:
             yield Policy("timeout", "none")
         yield Policy("retries", _retries(route.retries), place("retries") if route.retries is not None else None)
     if route.fault is not None and (delay := route.fault.delay) is not None:
-        share = percent_of(delay.percentage, delay.percent)
+        share = percent_of(delay.percentage, delay.percent) if delay.percentage or delay.percent else None
         after = _after(route, "passes once, before {}")
         yield Policy(
             "fault.delay", _fires(f"{delay.fixed_delay or ''}", "duration", share, after), place("fault.delay")
         )
     if route.fault is not None and (abort := route.fault.abort) is not None:
-        share = percent_of(abort.percentage, 0)
+        share = percent_of(abort.percentage, 0) if abort.percentage else None
         after = _after(route, "is the reply, before {}")
         yield Policy("fault.abort", _fires(_status(abort), "status", share, after), place("fault.abort"))
     if route.mirror is not None and mirror_percent(route):
@@ -217,10 +217,12 @@ def _after(route: HTTPRoute, how: str) -> str:
     return f"; it {how.format(f'{words.join(written)} of this rule {verb}')}" if written else ""
 
 
-def _fires(what: str, named: str, percent: float, after: str) -> str:
+def _fires(what: str, named: str, percent: float | None, after: str) -> str:
     if not what:
         return f"no {named}, so that it never fires"
-    return f"{what} for {percent:g} % of the requests{after}" if percent else f"{what}, but never: it has no percentage"
+    if percent is None:
+        return f"{what}, but never: it has no percentage"
+    return f"{what} for {percent:g} % of the requests{after}" if percent else f"{what}, but never: its percentage is 0"
 
 
 def _balancer(value: LoadBalancerSettings) -> str:

@@ -99,28 +99,36 @@ class HopRow:
     @property
     def remark(self) -> str:
         """Response flags in words, injected delay, tries, and what a mirror copy is."""
-        flags = flag_words(self.record.flags)
-        if self.record.direction == "inbound":
+        return self.remarks[0]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The remark, and the same in fewer words, for less room: at last the response flags are letters."""
+        flags = [flag for flag in self.record.flags.split(",") if flag and flag != "-"]
+        if self.kind == "client" and self.record.details:
+            return (self._remark([self.record.details]),)
+        told = [self._in_words(flag) for flag in flags]
+        letters = [f"{flag} {words.duration(self.injected_s)}" if flag == "DI" else flag for flag in flags]
+        forms = self._remark(told), self._remark([*letters[:-1], *told[-1:]]), self._remark(letters, brief=True)
+        return tuple(dict.fromkeys(forms))
+
+    def _in_words(self, flag: str) -> str:
+        told = flag_words(flag)
+        if flag == "DC" and self.record.direction == "inbound":
             # To a server's proxy, its client is the proxy that called.
             decided = self.kind == "try" and self.failed and self.record.status
             # Envoy decides by the status, and does not read on.
-            flags = flags.replace(_CLOSED, "its caller went on" if decided else "its caller gave up")
-        if self.injected_s:
-            flags = flags.replace("delay injected", f"delay {words.duration(self.injected_s)} injected")
-        if self.kind == "client" and self.record.details:
-            flags = self.record.details
+            return told.replace(_CLOSED, "its caller went on" if decided else "its caller gave up")
+        if flag == "DI" and self.injected_s:
+            return told.replace("delay injected", f"delay {words.duration(self.injected_s)} injected")
+        return told
+
+    def _remark(self, flags: list[str], *, brief: bool = False) -> str:
+        wait = "after" if brief else "after a wait of"
         parts = [f"{self.tries} tries" if self.tries > 1 and self.kind == "call" else ""]
-        parts += [f"after a wait of {words.duration(self.waited_s)}" if self.waited_s is not None else "", flags]
+        parts += [f"{wait} {words.duration(self.waited_s)}" if self.waited_s is not None else "", *flags]
         parts.append("its response is thrown away" if self.kind == "copy" else "")
         return ", ".join(part for part in parts if part)
-
-    @property
-    def short_remark(self) -> str:
-        """The remark with only the last response flag in words, for little room."""
-        *codes, last = self.record.flags.split(",") if self.kind != "client" else [""]
-        if not codes:
-            return self.remark
-        return self.remark.replace(flag_words(self.record.flags), ", ".join([*codes, flag_words(last)]))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

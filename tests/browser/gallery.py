@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome, CheckState
 from labsupport.course.exercise import Hint
 from labsupport.course.questions import NumberQuestion
 from labsupport.course.summary import CourseMap, ExerciseProgress, LessonProgress
@@ -280,7 +280,7 @@ def _checks() -> dict[str, str]:
         f"check-{state}": CheckOutcome(
             state, "reviews by version: 90 v1 to 10 v2", lines, n=300, seen=seen, interval=interval, level=0.999
         )
-        for state in (PASSED, FAILED, TOO_LITTLE_DATA, NOT_ATTEMPTED)
+        for state in CheckState
     }
     return {name: check_html(outcome) for name, outcome in made.items()}
 

@@ -39,11 +39,15 @@ def _tried(
     server: str = "web-v1",
     url: str = _WEB,
 ) -> Shown:
-    """Each request was tried so often, as the server counts it; else say ``few``, ``many`` or ``once``."""
+    """Each request was tried so often, as the server counts it; else say ``timeout``, ``few``, ``many`` or ``once``."""
     log = lab.access_log(seen)
     outcome = with_ignored(lab, url, check.received(log, {server: each * len(seen)}), source="client")
     tries = log.received(server)
-    return Because(once if once and tries == len(seen) else few if tries < each * len(seen) else many, outcome)
+    reason = once if once and tries == len(seen) else few if tries < each * len(seen) else many
+    # What the rule says of tries may be right, and the time for all of them too short.
+    if tries < each * len(seen) and seen.count(status=504) and explained(lab, url, source="client").timeout_s:
+        reason = "timeout"
+    return Because(reason, outcome)
 
 
 @judge("08.2")

@@ -29,6 +29,7 @@ _FACES = {
     CheckState.FAILED: ("var(--ws-ce)", "FAILED"),
     CheckState.TOO_LITTLE_DATA: ("var(--ws-dim)", "TOO LITTLE DATA"),
     CheckState.NOT_ATTEMPTED: ("var(--ws-dim)", "NOT ATTEMPTED"),
+    CheckState.COMPARED: ("var(--ws-dim)", "COMPARED"),
 }
 # What ``ExerciseSpec.heading`` begins with.
 _EXERCISE = re.compile(r"Exercise (\d\d)\.")

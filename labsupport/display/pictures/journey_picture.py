@@ -53,8 +53,8 @@ def _said(row: HopRow) -> list[str]:
     way = ""
     if row.kind == "call" and not (row.failed and row.remark):
         way = " · ".join(part for part in (f"route {row.route}" if row.route else "", row.cluster) if part)
-    forms = [" · ".join(part for part in (remark, way) if part) for remark in (row.remark, row.short_remark)]
-    return list(dict.fromkeys(form for form in (*forms, row.remark, row.short_remark) if form))
+    forms = [" · ".join(part for part in (remark, way) if part) for remark in row.remarks]
+    return list(dict.fromkeys(form for form in (*forms, *row.remarks) if form))
 
 
 def _bar(row: HopRow, y: float, scale: float, frame: _JourneyFrame) -> str:
@@ -84,13 +84,15 @@ def _bar(row: HopRow, y: float, scale: float, frame: _JourneyFrame) -> str:
         wait = f"M{num(x - row.waited_s * scale)} {num(y)}H{num(x)}"
         parts.append(el("path", d=wait, stroke="var(--ws-dim)", stroke_width=1.4, stroke_dasharray="1.5 3"))
     if said := _said(row):
-        parts.append(_beside(row, said, x, wide, y, frame))
+        parts.append(_beside(row, said, x, wide, y, frame, (row.waited_s or 0.0) * scale))
     return "".join(parts)
 
 
-def _beside(row: HopRow, forms: Sequence[str], x: float, wide: float, y: float, frame: _JourneyFrame) -> str:
-    """The words of a bar: inside it, else where there is more room."""
-    right, left = frame.x + frame.span + 30 - x - wide, x - frame.x
+def _beside(
+    row: HopRow, forms: Sequence[str], x: float, wide: float, y: float, frame: _JourneyFrame, wait: float
+) -> str:
+    """The words of a bar: inside it, else where there is more room; they leave the line of a wait before it free."""
+    right, left = frame.x + frame.span + 30 - x - wide, x - wait - frame.x
     room = max(wide - 14, right - 12, left - 12)
     said = fitting(forms, room)
     kind = "e h" if row.failed else "d h"
@@ -101,7 +103,7 @@ def _beside(row: HopRow, forms: Sequence[str], x: float, wide: float, y: float, 
         return el("text", esc(said), x=x + 6, y=y + 4.2, class_="e" if row.failed else None, style=ink)
     if right >= left or width(said) <= right - 12:
         return el("text", esc(clip(said, right - 12)), x=x + wide + 6, y=y + 4.2, class_=kind)
-    return el("text", esc(clip(said, left - 12)), x=x - 6, y=y + 4.2, text_anchor="end", class_=kind)
+    return el("text", esc(clip(said, left - 12)), x=x - wait - 6, y=y + 4.2, text_anchor="end", class_=kind)
 
 
 def _limit(row: HopRow, limit: Limit, bar_y: float, y: float, indent: float, scale: float, frame: _JourneyFrame) -> str:

@@ -12,10 +12,23 @@ from labsupport.display.drawing.text import clip, el, esc, fitting, width
 from labsupport.statistics import Interval, proportion_interval, proportions
 from labsupport.traffic.share import NONE
 
-__all__ = ["LEVEL", "ShareRow", "expected_shares", "label_width", "legend", "make_rows", "rows_table", "share_row"]
+__all__ = [
+    "LEVEL",
+    "ShareRow",
+    "expected_shares",
+    "label_width",
+    "legend",
+    "make_rows",
+    "ring_legend",
+    "rows_table",
+    "share_row",
+]
 
 LEVEL = 0.999
 """Confidence of the intervals in pictures."""
+
+# Right of "errors 100 %".
+_RINGS = 130.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +192,21 @@ def legend(x: float, y: float, *, expected: bool) -> str:
     parts.append(el("path", d=line, stroke="var(--ws-dim)", stroke_width=1.4, fill="none"))
     parts.append(el("text", f"{100 * LEVEL:g} % interval", x=x + 29, y=y, class_="d"))
     return "".join(parts)
+
+
+def ring_legend(service: str, y: float, *, wide: float) -> str:
+    """What a ring stands for, beside the share of errors.
+
+    Args:
+        service: whose versions are shown; empty for those of whoever answered.
+        y: centre of the line.
+        wide: width of the place.
+
+    Returns:
+        SVG markup.
+    """
+    said = clip(f"without {service or 'a version'}", wide - _RINGS - 12)
+    return mark(NEUTRAL, _RINGS, y, 4.0) + el("text", esc(said), x=_RINGS + 12, y=y + 4.5, class_="d")
 
 
 def rows_table(rows: Sequence[ShareRow]) -> str:

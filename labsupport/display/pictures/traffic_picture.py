@@ -19,7 +19,7 @@ from labsupport.display.drawing.text import clip, el, esc, fitting, num, width
 from labsupport.display.pictures.absence_bars import absence_bars, absences_in_words
 from labsupport.display.pictures.copies import copies_part, copies_table, copies_told
 from labsupport.display.pictures.phases import Phase, phases_summary, phases_table
-from labsupport.display.pictures.share_rows import label_width, legend, make_rows, rows_table, share_row
+from labsupport.display.pictures.share_rows import label_width, legend, make_rows, ring_legend, rows_table, share_row
 from labsupport.display.pictures.timeline import Shares, Timeline, ago, nice_scale
 from labsupport.display.pictures.users_part import UsersPart
 from labsupport.traffic.absences import Absence
@@ -302,9 +302,11 @@ class TrafficPicture:
         elif self.per_mark > 1:
             unit += " (errors: the first counts)"
         parts = [el("text", unit, x=0.0, y=16.0, class_="d"), legend(0.0, 34.0, expected=bool(expected))]
+        y = _NOTES + 5
+        if "" in self.timeline.versions:
+            parts.append(ring_legend(self.timeline.service, y, wide=SHARES_WIDTH))
         if not shares.requests:
             return "".join(parts)
-        y = _NOTES + 5
         ranked = sorted(shares.causes.items(), key=lambda item: -item[1])
         space = max(1, min(_CAUSES, int((height - y - 10) // 17)))
         shown = ranked if len(ranked) <= space else ranked[: space - 1]

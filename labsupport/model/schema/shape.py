@@ -26,6 +26,9 @@ from labsupport.records import Json, JsonObject
 
 __all__ = ["ListShape", "MapShape", "ObjectShape", "Shape", "TextShape", "meant", "shape_of"]
 
+# More are no help.
+_FEW = 6
+
 
 def meant(name: str) -> str:
     """The remedy for a word that is close to one that exists."""
@@ -255,7 +258,8 @@ class ObjectShape(Shape):
     def check(self, value: Json, path: str, report: Report) -> Json:
         """Check a mapping and its fields."""
         if not isinstance(value, dict):
-            remedy = "Write its fields below it, indented."
+            names = f": {', '.join(sorted(self.fields))}" if len(self.fields) <= _FEW else ""
+            remedy = f"Write its fields below it, indented{names}."
             if isinstance(value, list):
                 remedy = "Leave out the hyphen: this is not a list."
             report.crd(path, f"expected a mapping with fields, got {describe(value)}", remedy)

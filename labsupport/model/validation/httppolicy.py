@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labsupport import words
 from labsupport.model.kinds.virtualservice import Abort, CorsPolicy, Delay, HTTPRetry, Percent, StringMatch
 from labsupport.model.schema.syntax import is_go_integer, regex_problem
 from labsupport.model.validation.findings import Findings
@@ -156,7 +157,10 @@ def check_retries(retries: HTTPRetry | None, path: str, findings: Findings) -> N
     findings.duration(f"{path}.perTryTimeout", retries.per_try_timeout)
     for condition in retries.retry_on.split(",") if retries.retry_on else ():
         if not _is_condition(condition):
-            remedy = "Leave out the space." if _is_condition(condition.strip()) else ""
+            conditions = (
+                f'Conditions are statuses, such as "503", and {words.join(sorted(RETRY_ON))}, divided by commas.'
+            )
+            remedy = "Leave out the space." if _is_condition(condition.strip()) else conditions
             findings.error(f"{path}.retryOn", f"{condition[:60]!r} is not a condition to retry on", remedy)
     findings.duration(f"{path}.backoff", retries.backoff)
 

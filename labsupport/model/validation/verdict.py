@@ -18,6 +18,7 @@ from labsupport.model.kinds.sidecar import Sidecar, SidecarSpec
 from labsupport.model.kinds.virtualservice import VirtualService, VirtualServiceSpec
 from labsupport.model.schema.base import Resource, Schema
 from labsupport.model.schema.issues import Issue, Report
+from labsupport.model.schema.misplaced import placed
 from labsupport.model.schema.protojson import DecodeError, decode
 from labsupport.model.schema.shape import shape_of
 from labsupport.model.validation.destinationrule import check_destination_rule
@@ -188,9 +189,10 @@ def inspect(raw: JsonObject, *, namespace: str = "default") -> Inspection:
     model = class_of(raw)
     assert model is not None
     report = Report()
-    cleaned = shape_of(model).check(raw, "", report)
+    shape = shape_of(model)
+    cleaned = shape.check(raw, "", report)
     report.finish()
-    errors = list(report.issues)
+    errors = [placed(issue, shape, raw) for issue in report.issues]
     warnings: list[Issue] = []
     resource = None
     if all(issue.by == "object" for issue in errors):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from small_engine import SmallEngine
 
-from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome, CheckState
+from labsupport.check.result import COMPARED, FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome, CheckState
 from labsupport.course import catalogue, progress
 from labsupport.course.exercise import Exercise
 from labsupport.course.judging import joined, judged
@@ -209,11 +209,13 @@ def test_a_prediction_counts_once_it_was_held_against_what_was_seen_and_tells_no
         assert not any("It is green" in line or "few" in line for line in (*before.lines, *shown.said["lines"]))
     asked.compare(Observations())
     assert asked.check().state is NOT_ATTEMPTED
-    assert asked.compare(answered(500, 50)).state is FAILED
+    compared = asked.compare(answered(500, 50))
+    assert (compared.state, compared.lines[-1]) == (COMPARED, "It is done: a prediction need not come true.")
+    assert repr(compared).startswith(f"COMPARED {question.text}")
     assert asked.check().state is PASSED
     assert exercise(lab, judge=None, start="", questions=(question,)).check().state is PASSED
     other = asked.predict(right).predict(wrong)
-    other.compare(answered(500, 50, after_s=-10.0))
+    assert other.compare(answered(500, 50, after_s=-10.0)).state is FAILED
     assert other.check().state is FAILED
     assert asked.skip().compare(answered(500, 50)).lines[0] == "The prediction was skipped."
 
@@ -478,6 +480,25 @@ def test_an_object_of_another_kind_or_name_in_the_cell_is_no_answer(lab: Lab) ->
         assert f"The cell holds {ref}, and no VirtualService/web." in repr(outcome)
     tried.note_applied("# nothing")
     assert "The cell holds nothing, and no VirtualService/web." in repr(tried.check())
+
+
+def test_what_earlier_runs_of_the_cell_left_in_the_mesh_is_named_where_the_answer_fails(lab: Lab) -> None:
+    service, rule = (
+        "01-canary-by-replicas/service-web-safe-only.yaml",
+        "02-canary-by-weight/virtual-service-web-50-50.yaml",
+    )
+    tried = exercise(lab, judge=lambda lab: CheckOutcome(FAILED, "inner", ("Wrong.",)), needs=(service,))
+    lab.apply(service, rule)
+    tried.note_applied(
+        "kind: First", [Ref("VirtualService", name) for name in ("web", "gone")] + [Ref("Service", "web")]
+    )
+    assert "earlier runs" not in repr(tried.check())
+    tried.note_applied("kind: Second")
+    told = repr(tried.check())
+    assert "Still in the mesh from earlier runs of this cell: VirtualService/web." in told
+    assert "lab.delete('VirtualService/web') takes away" in told
+    lab.delete("VirtualService/web")
+    assert "earlier runs" not in repr(tried.check())
 
 
 def test_an_answer_beside_a_judge_counts_and_a_prediction_does_not(lab: Lab) -> None:

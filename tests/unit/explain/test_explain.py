@@ -268,6 +268,14 @@ def test_a_fault_without_percentage_never_fires() -> None:
     }
 
 
+def test_a_fault_with_a_percentage_of_0_is_told_as_such() -> None:
+    never = "percentage: {value: 0}"
+    faults = f"{{abort: {{httpStatus: 418, {never}}}, delay: {{fixedDelay: 1s, {never}}}}}"
+    seen = ask(virtual_service(f"[{to('v1', fault=faults)}]"), SUBSETS)
+    told = [policy.text for policy in seen.policies if "fault" in policy.name]
+    assert len(told) == 2 and all(text.endswith(", but never: its percentage is 0") for text in told)
+
+
 def test_what_the_proxy_answers_itself() -> None:
     direct = ask(virtual_service("[{directResponse: {status: 451}}]"))
     assert [(item.kind, item.status) for item in direct.outcomes] == [("direct_response", 451)]

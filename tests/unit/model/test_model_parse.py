@@ -286,3 +286,50 @@ def test_a_null_in_metadata_is_an_empty_value() -> None:
     resource = parsed(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {metadata}\n")
     assert resource.metadata.labels == {"a": ""} and resource.metadata.finalizers == [""]
     assert resource.metadata.owner_references[0].name == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "place"),
+    [
+        ("timeout: 1s, http: [{ROUTE}]", "timeout is a field of the entries of http: write it below http, indented."),
+        (
+            "http: [{ROUTE, retries: , attempts: 4}]",
+            "attempts is a field of retries: write it below retries, indented.",
+        ),
+        (
+            "http: [{route: [{destination: {host: a}, timeout: 1s}]}]",
+            "timeout is a field of spec.http[0]: indent it less.",
+        ),
+        (
+            "http: [{route: [{destination: {host: a, weight: 3}}]}]",
+            "weight is a field of spec.http[0].route[0]: indent it less.",
+        ),
+        (
+            "http: [{match: [{headers: {x: {exact: a, fault: }}}], ROUTE}]",
+            "fault is a field of spec.http[0]: indent it less.",
+        ),
+        ("http: [{ROUTE, kind: x}]", "kind is a field of the top level: indent it less."),
+        ("http: [{ROUTE, frobnicate: 3}]", "spec.http[0] has the fields corsPolicy, "),
+        ("http: [{ROUTE, timout: 3}]", "Did you mean timeout?"),
+    ],
+)
+def test_a_field_on_another_level_than_its_own_is_told_where_it_belongs(spec: str, place: str) -> None:
+    with pytest.raises(ManifestError) as refused:
+        parsed(VS + f"spec: {{hosts: [a], {spec.replace('ROUTE', ROUTE)}}}\n")
+    assert place in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "remedy"),
+    [
+        ("fault: {abort: {httpStatus: 400, percentage: 100}}", "Write its fields below it, indented: value."),
+        ("route: 3", "expected a list"),
+        ("retries: 3", "indented: attempts, backoff, perTryTimeout, retryIgnorePreviousHosts, retryOn"),
+        ("retries: {attempts: 1, retryOn: 503;429}", 'Conditions are statuses, such as "503", and 5xx, '),
+        ('retries: {attempts: 1, retryOn: "5xx, reset"}', "Leave out the space."),
+    ],
+)
+def test_what_could_stand_there_is_told_with_what_could_not(rule: str, remedy: str) -> None:
+    with pytest.raises(ManifestError) as refused:
+        parsed(VS + f"spec: {{hosts: [a], http: [{{{rule if 'route' in rule else f'{rule}, {ROUTE}'}}}]}}\n")
+    assert remedy in str(refused.value)

@@ -9,7 +9,7 @@ from display_samples import T0, Page, parsed, response
 from small_engine import SmallEngine
 
 from labsupport import display
-from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
+from labsupport.check.result import COMPARED, FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
 from labsupport.course.summary import ExerciseProgress, Summary
 from labsupport.display import compare, show
 from labsupport.display.formatters import HTML, install
@@ -132,6 +132,7 @@ def test_no_address_of_an_unknown_scheme_becomes_a_link():
         (FAILED, "✗ FAILED"),
         (NOT_ATTEMPTED, "○ NOT ATTEMPTED"),
         (TOO_LITTLE_DATA, "◔ TOO LITTLE DATA"),
+        (COMPARED, "≠ COMPARED"),
     ],
 )
 def test_an_outcome_is_said_in_words(state, word):

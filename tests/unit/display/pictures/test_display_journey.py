@@ -197,6 +197,29 @@ def test_a_try_tells_how_long_nothing_was_under_way_before_it_and_the_picture_dr
     assert figure.body.count('stroke-dasharray="1.5 3"') == 2
 
 
+def test_the_words_of_a_late_try_leave_the_line_of_its_wait_free():
+    begins = 0.0, 0.5, 0.9
+    records = [call(0, PAGE, "reviews", 1.0, 503, to=REVIEWS, flags="URX")]
+    records += [line(at, REVIEWS, "inbound", 0.04, 503, attempt=n) for n, at in enumerate(begins, start=1)]
+    body = journey(records).body
+    wait = re.findall(r'd="M([\d.]+) [\d.]+H[\d.]+"[^>]*stroke-dasharray="1.5 3"', body)[-1]
+    ends = re.search(r'<text x="([\d.]+)"[^>]*text-anchor="end"[^>]*>after a wait of 360 ms', body)
+    assert ends and float(ends[1]) < float(wait)
+
+
+@pytest.mark.parametrize("begin", [0.0, 0.2, 0.3])
+def test_where_there_is_little_room_flags_are_letters_and_none_is_cut_off(begin):
+    records = [
+        call(0, GATEWAY, "productpage", 1.2, 504, to=PAGE, direction="gateway"),
+        line(0.001, PAGE, "inbound", 1.19, 504),
+        call(begin, PAGE, "reviews", 0.6, 0, flags="DI,DC"),
+    ]
+    figure = journey(records)
+    assert "DI 600 ms, client closed the connection (DC)" in texts(figure.body)
+    assert "DI 600 ms, DC" in texts(figure.narrow[0])
+    assert "…" not in texts(figure.body + figure.narrow[0])
+
+
 def test_a_failed_try_that_was_not_read_to_its_end_does_not_blame_its_caller():
     records = tried(0, PAGE, "reviews", REVIEWS)
     records[1] = line(0.01, REVIEWS, "inbound", 0.04, 503, flags="DC")

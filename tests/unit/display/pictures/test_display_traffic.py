@@ -49,6 +49,15 @@ def test_the_same_counts_are_drawn_the_same_wherever_they_stand_in_time():
     assert drawing.shift < shift
 
 
+@pytest.mark.parametrize(("service", "said"), [("ratings", "without ratings"), ("", "without a version")])
+def test_a_ring_is_told_what_it_stands_for_where_there_is_one(service, said):
+    drawing = picture([response(0.1)], service=service and "reviews")
+    assert "without" not in texts(drawing.notes(drawing.timeline.shares(T0 + 1), None, 140.0))
+    drawing = picture([replace(response(0.1), path=())], service=service)
+    for now_s in (T0 + 1, T0 + 100):
+        assert said in texts(drawing.notes(drawing.timeline.shares(now_s), None, 140.0))
+
+
 def test_a_column_never_grows_out_of_the_plot_and_the_legend_says_what_a_mark_is():
     drawing = picture([response(i / 1000) for i in range(2000)])
     fragments = drawing.fragments(T0 + 2)
