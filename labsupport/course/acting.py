@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from labsupport.traffic.observations import Observations
 
 __all__ = [
+    "balancers",
     "equal_shares",
     "explained",
     "fault_says",
@@ -43,6 +44,16 @@ def explained(lab: Lab, url: str, *, source: str, headers: Mapping[str, str] | N
         headers: of the request.
     """
     return lab.explain(url, source=source, headers=headers, confirm=False).explanation
+
+
+def balancers(explanation: Explanation) -> tuple[str, ...]:
+    """How pods are chosen, in words, for all destinations of a request; each way once.
+
+    Args:
+        explanation: of the request.
+    """
+    policies = [*explanation.policies, *(policy for to in explanation.destinations for policy in to.policies)]
+    return tuple(dict.fromkeys(policy.text for policy in policies if policy.name == "loadBalancer"))
 
 
 def rule_says(

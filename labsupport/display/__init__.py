@@ -64,6 +64,7 @@ def watch(
     service: str | None = None,
     expected: Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None = None,
     rule: str | Ref | None = None,
+    pods: bool | None = None,
 ) -> LiveTraffic: ...
 @checked
 def watch(
@@ -72,6 +73,7 @@ def watch(
     service: str | None = None,
     expected: Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None = None,
     rule: str | Ref | None = None,
+    pods: bool | None = None,
 ) -> LiveTraffic | LiveStatus | LiveGraph | LivePools:
     """A live picture: of background traffic, with a button and a slider for the rate; of a lab, or of its graph.
 
@@ -84,6 +86,8 @@ def watch(
             rules in force want of this traffic.
         rule: show sliders for the weights of this rule: a VirtualService such as ``"vs/web"``, or one of
             its rules as ``"vs/web[1]"``. Moving one patches the VirtualService.
+        pods: show below what each pod receives in the course of time, and how long that takes; None leaves a picture
+            of this traffic as it is.
 
     Returns:
         A widget to put at the end of a cell. ``snapshot()`` makes a static figure of it; ``close()`` ends it, and so
@@ -101,14 +105,16 @@ def watch(
     if isinstance(of, BackgroundTraffic):
         from labsupport.display.live.live import live_of
 
-        return live_of(of, service=service, expected=expected, rule=rule)
+        return live_of(of, service=service, expected=expected, rule=rule, pods=pods)
     if not isinstance(of, Lab | ServiceGraph | Pools):
         raise UsageError(
             f"watch() shows what changes by itself, and not {a_kind(type(of))}. Give it a lab, its lab.traffic(...), "
             "its lab.graph() or its lab.pools(...)."
         )
-    if (service, expected, rule) != (None, None, None):
-        raise UsageError("service=, expected= and rule= are for the picture of traffic: watch(lab.traffic(...)).")
+    if (service, expected, rule, pods) != (None, None, None, None):
+        raise UsageError(
+            "service=, expected=, rule= and pods= are for the picture of traffic: watch(lab.traffic(...))."
+        )
     if isinstance(of, Lab):
         from labsupport.display.live.live_status import LiveStatus
 

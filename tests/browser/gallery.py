@@ -19,6 +19,7 @@ from labsupport.display.html.outcomes import check_html, hint_html, prediction_h
 from labsupport.display.pictures.graph_picture import graph_figure
 from labsupport.display.pictures.journey_picture import journey_figure
 from labsupport.display.pictures.observed import observations_html, response_html, share_figure
+from labsupport.display.pictures.pods_part import pods_part
 from labsupport.display.pictures.push_picture import push_figure
 from labsupport.display.pictures.rules_picture import rules_figure
 from labsupport.display.pictures.timeline import Timeline
@@ -140,6 +141,22 @@ def _mirrored(*versions: str) -> Figure:
     line.add(sent)
     line.add_copies((response.request_id, f"v{1 + place % 2}") for place, response in enumerate(sent))
     return traffic_figure(TrafficPicture(line), now_s=T0 + 8.0, expected=dict.fromkeys(versions, 1))
+
+
+def _balanced(pods: int) -> Figure:
+    """Lesson 10: one pod is slow; first it gets as many requests as the others, then fewer."""
+    line, dice, sent = Timeline(origin_s=T0, bin_s=0.5), random.Random(10), []
+    for index in range(640):
+        slow = dice.random() < (1 / pods if index < 320 else 1 / pods**2)
+        name = f"web-v2-6f9c7d-{pods:05}" if slow else f"web-v1-5d8b6c-{dice.randrange(pods - 1):05}"
+        hop = Hop("web", "v2" if slow else "v1", name)
+        took_s = 0.2 + dice.uniform(0.002, 0.03) if slow else dice.uniform(0.002, 0.02)
+        sent.append(Response(index, T0 + 0.025 * index, took_s, "ok", 200, f"id-{index}", (hop,)))
+    line.add(sent)
+    picture, changes = TrafficPicture(line), [Change(T0 + 8.0, "apply DestinationRule/web", 0.08)]
+    below = pods_part(picture, changes, now_s=T0 + 16.0)
+    assert below is not None
+    return traffic_figure(picture, now_s=T0 + 16.0, changes=changes, below=[below])
 
 
 _TOLD = "in force after 2.3 s, when all nine pods were ready"
@@ -371,6 +388,8 @@ def gallery() -> dict[str, str]:
         "traffic-scaled": _scaled()._repr_html_(),
         "traffic-mirrored": _mirrored("v3")._repr_html_(),
         "traffic-mirrored-many": _mirrored("v3", "v4", "v5", "v6")._repr_html_(),
+        "traffic-pods": _balanced(4)._repr_html_(),
+        "traffic-pods-many": _balanced(9)._repr_html_(),
         "explain-unruled": explanation_html(_unruled()),
         "share": share_figure(seen, expected={"v1": 90, "v2": 10, "v3": 0})._repr_html_(),
         "status": share_figure(seen, by="status")._repr_html_(),

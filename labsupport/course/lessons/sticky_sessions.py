@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import FAILED, PASSED, CheckOutcome
-from labsupport.course.acting import explained, reasons_of
+from labsupport.course.acting import balancers, explained, reasons_of
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -17,7 +17,6 @@ from labsupport.traffic.observations import Observations
 from labsupport.traffic.share import By
 
 if TYPE_CHECKING:
-    from labsupport.explain import Explanation
     from labsupport.lab.lab import Lab
 
 _WEB = "http://web:8080/"
@@ -50,17 +49,11 @@ def _told(lab: Lab, outcome: CheckOutcome, *, url: str = _WEB, source: str = "cl
     if outcome.passed:
         return outcome
     told = explained(lab, url, source=source)
-    said = [f"The rule says: {text}." for text in _balancers(told)]
+    said = [f"The rule says: {text}." for text in balancers(told)]
     if len(told.destinations) > 1:
         thrown = {to.subset or to.host: to.share for to in told.destinations}
         said.insert(0, f"For each request, the rule throws: {words.shares(thrown)}.")
     return replace(outcome, lines=(*said, *reasons_of(lab, told), *outcome.lines))
-
-
-def _balancers(told: Explanation) -> dict[str, None]:
-    """How pods are chosen, in words, for all destinations of a request."""
-    policies = [*told.policies, *(policy for to in told.destinations for policy in to.policies)]
-    return dict.fromkeys(policy.text for policy in policies if policy.name == "loadBalancer")
 
 
 def _spread(seen: Observations, keys: Sequence[str], least: float, *, by: By) -> CheckOutcome:
@@ -151,7 +144,7 @@ def browsers_at_home(lab: Lab) -> Iterator[Shown]:
     line = f"{words.plural(given, 'reply', 'replies')} brought a cookie user."
     cookie = claim(given > 0, "browsers are given a cookie user", line)
     yield Because("nocookie", _told(lab, cookie, url=_SHOP, source="outside"))
-    said = _balancers(explained(lab, _REVIEWS, source="productpage-v1"))
+    said = balancers(explained(lab, _REVIEWS, source="productpage-v1"))
     hashed = any("of cookie user" in text for text in said)
     rule = claim(hashed, "the rule for reviews hashes the cookie user")
     yield Because("rule", _told(lab, rule, url=_REVIEWS, source="productpage-v1"))

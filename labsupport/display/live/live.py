@@ -6,15 +6,17 @@ import math
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from labsupport import words
 from labsupport.display.drawing.figure import Figure
 from labsupport.display.live.live_view import LiveView
+from labsupport.display.live.watched import WatchedTraffic
 from labsupport.display.live.weight_dial import WeightDial
 from labsupport.display.pictures.absence_bars import absences_in_words
 from labsupport.display.pictures.phases import phases_of
+from labsupport.display.pictures.pods_part import pods_part
 from labsupport.display.pictures.timeline import Timeline, nice_scale
 from labsupport.display.pictures.traffic_picture import (
     HEIGHT,
@@ -34,10 +36,9 @@ from labsupport.records import Ref
 from labsupport.traffic.absences import Absences
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.recording import Mark, TrafficSnapshot
-from labsupport.traffic.rule_control import Steering
 from labsupport.traffic.spec import MAX_RATE
 
-__all__ = ["Expected", "LiveTraffic", "WatchedTraffic", "live_of"]
+__all__ = ["Expected", "LiveTraffic", "live_of"]
 
 Expected = Mapping[str, float] | Callable[[], Mapping[str, float] | None] | None
 """Weights by version, or a function that returns the present ones."""
@@ -74,32 +75,6 @@ _BINS_S = (
 )
 
 
-class WatchedTraffic(Protocol):
-    """What the picture needs of ``BackgroundTraffic``."""
-
-    steering: Steering | None
-
-    def snapshot(self, since: int = 0) -> TrafficSnapshot:
-        """What is new since a sequence number."""
-        ...
-
-    def start(self) -> object:
-        """Begin to send."""
-        ...
-
-    def halt(self) -> None:
-        """Send no more."""
-        ...
-
-    def resume(self) -> None:
-        """Go on after a pause."""
-        ...
-
-    def set_rate(self, rate: float) -> None:
-        """Change the rate."""
-        ...
-
-
 def _change(mark: Mark) -> Change:
     return Change(mark.began_s, mark.label, mark.in_force_s or None, mark.detail)
 
@@ -121,12 +96,19 @@ class LiveTraffic(LiveView):
         service: count the versions of this service on the requests' way; empty: of whoever answers the client.
         expected: expected weights by version, to be compared with, instead of those of the rules in force; may be set
             later through ``expected``.
+        pods: show below what each pod receives, and how long that takes; may be set later, too.
     """
 
     def __init__(
-        self, traffic: WatchedTraffic | BackgroundTraffic, *, service: str = "", expected: Expected = None
+        self,
+        traffic: WatchedTraffic | BackgroundTraffic,
+        *,
+        service: str = "",
+        expected: Expected = None,
+        pods: bool = False,
     ) -> None:
         self.expected = expected
+        self.pods = pods
         self._traffic = traffic
         self._steering = traffic.steering
         self._dial: WeightDial | None = None
@@ -158,6 +140,7 @@ class LiveTraffic(LiveView):
                 "sharesLabel": "Share of each version with its interval",
                 "notesLabel": "Errors with their causes, and the legend",
                 "usersLabel": "Users at home in their pods, before the last change and since",
+                "podsLabel": "Requests of each pod in the course of time, with their latency",
             }
         )
 
@@ -214,14 +197,19 @@ class LiveTraffic(LiveView):
         self._add_copies(timeline)
         picture, shares = TrafficPicture(timeline), self._ejectable_now(snap)
         picture.absences = Absences(self.service).add(snap.responses, shares).found(shares) if shares else ()
+        changes = tuple(map(_change, snap.marks))
+        below = (
+            users.part(snap.marks, wide=PLOT_WIDTH),
+            pods_part(picture, changes, now_s=now) if self.pods else None,
+        )
         return traffic_figure(
             picture,
             now_s=now,
-            changes=tuple(map(_change, snap.marks)),
+            changes=changes,
             expected=self._expected_now(snap),
             subtitle=self._what(snap) + _window(snap),
             phases=phases_of(snap.responses, snap.marks, lost=snap.lost, service=self.service),
-            users=users.part(snap.marks, wide=PLOT_WIDTH),
+            below=[part for part in below if part is not None],
             logged_s=time.time() - _LOGGED_S,
         )
 
@@ -336,7 +324,8 @@ class LiveTraffic(LiveView):
         parts["notes"] = self._picture.notes(shares, expected, HEIGHT - high)
         parts["frame"] = self._picture.frame("end" if snap.state in ("stopped", "failed") else "now")
         users = self._users.part(snap.marks, wide=PLOT_WIDTH)
-        parts["users"] = users.body if users else ""
+        pods = pods_part(self._picture, changes, now_s=now) if self.pods else None
+        parts |= {"users": users.body if users else "", "pods": pods.body if pods else ""}
         top = max(self._told.get("max", 200), nice_scale(4 * snap.rate) if "max" not in self._told else 0)
         dial = self._dial.state() if self._dial is not None else None
         state: dict[str, Any] = {
@@ -349,9 +338,10 @@ class LiveTraffic(LiveView):
             "what": self._what(snap),
             "rows": high,
             "users": users.height if users else 0,
+            "pods": pods.height if pods else 0,
         }
         said = f"Traffic {snap.state} at {words.rate(snap.rate)}. {self._picture.summary(shares, expected)}"
-        said += f" {users.told}." if users else ""
+        said += "".join(f" {part.told}." for part in (users, pods) if part)
         said += absences_in_words(absences[-1:])
         timeline = self._picture.timeline
         return self._compose(parts, state, said, full=full, first=timeline.first, shift=self._picture.shift)
@@ -362,7 +352,12 @@ _pictures: weakref.WeakKeyDictionary[BackgroundTraffic, LiveTraffic] = weakref.W
 
 
 def live_of(
-    traffic: BackgroundTraffic, *, service: str | None = None, expected: Expected = None, rule: str | Ref | None = None
+    traffic: BackgroundTraffic,
+    *,
+    service: str | None = None,
+    expected: Expected = None,
+    rule: str | Ref | None = None,
+    pods: bool | None = None,
 ) -> LiveTraffic:
     """The picture of some traffic: one per handle, however often it is shown.
 
@@ -372,6 +367,7 @@ def live_of(
             the rule's destination in a new one.
         expected: expected weights; None leaves those of a picture that exists.
         rule: the rule whose weights are to be turned; None leaves a picture that exists as it is.
+        pods: whether to show what each pod receives; None leaves a picture that exists as it is.
 
     Returns:
         The picture: a new one if there is none yet, it was closed, or it counted another service.
@@ -387,6 +383,8 @@ def live_of(
         made.turn(rule)
     if expected is not None:
         made.expected = expected
+    if pods is not None:
+        made.pods = pods
     _pictures[traffic] = made
     return made
 

@@ -10,6 +10,7 @@ from labsupport.arguments import checked
 from labsupport.display.drawing.figure import Figure, panel, svg
 from labsupport.display.drawing.marks import version_mark
 from labsupport.display.drawing.palette import NEUTRAL, look_of
+from labsupport.display.drawing.part import Part
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
 from labsupport.display.pictures.causes import cause
@@ -24,7 +25,7 @@ from labsupport.display.pictures.share_rows import (
     rows_table,
     share_row,
 )
-from labsupport.display.pictures.users_part import UsersPart, homes_in, users_part
+from labsupport.display.pictures.users_part import homes_in, users_part
 from labsupport.records import Response
 from labsupport.traffic.homes import Homes
 from labsupport.traffic.observations import Observations
@@ -154,7 +155,7 @@ def compare_figure(
     subtitle = f"by {shares[0].by}" + (f" of {service}" if service else "")
     both = el("div", *tables, class_="ws-row")
 
-    def placed(right: float, down: float) -> tuple[tuple[str, float, float], UsersPart | None]:
+    def placed(right: float, down: float) -> tuple[tuple[str, float, float], Part | None]:
         moved = (f"translate({place * right:g} {place * down:g})" for place in range(2))
         body = "".join(el("g", column, transform=where) for column, where in zip(columns, moved, strict=True))
         wide, high = right + half, down + height

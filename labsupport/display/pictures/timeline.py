@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from labsupport.display.drawing.palette import order_key
 from labsupport.display.pictures.causes import cause
-from labsupport.records import Response
+from labsupport.records import Hop, Response
 from labsupport.traffic.share import NONE, Choice, hop_of
 
 __all__ = ["Bin", "Column", "Shares", "Timeline", "ago", "nice_scale", "quantile"]
@@ -52,11 +52,13 @@ class Bin:
         served: successful requests by version.
         failed: failed requests by cause.
         durations: of all of them, in seconds.
+        pods: of those that met a pod, in seconds, too.
     """
 
     served: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     durations: list[float] = field(default_factory=list)
+    pods: dict[Hop, list[float]] = field(default_factory=dict)
     _p95: tuple[int, float] = (0, 0.0)
 
     @property
@@ -179,6 +181,8 @@ class Timeline:
             kept = self._bins.setdefault(index, Bin())
             self._changed.add(index)
             kept.durations.append(response.duration_s)
+            if hop:
+                kept.pods.setdefault(hop, []).append(response.duration_s)
             if why:
                 kept.failed[why] = kept.failed.get(why, 0) + 1
             else:

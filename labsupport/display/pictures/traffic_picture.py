@@ -15,13 +15,13 @@ from labsupport import words
 from labsupport.display.drawing.figure import Figure
 from labsupport.display.drawing.marks import column, mark
 from labsupport.display.drawing.palette import ERROR, slot_of
+from labsupport.display.drawing.part import Part
 from labsupport.display.drawing.text import clip, el, esc, fitting, num, width
 from labsupport.display.pictures.absence_bars import absence_bars, absences_in_words
 from labsupport.display.pictures.copies import copies_part, copies_table, copies_told
 from labsupport.display.pictures.phases import Phase, phases_summary, phases_table
 from labsupport.display.pictures.share_rows import label_width, legend, make_rows, ring_legend, rows_table, share_row
 from labsupport.display.pictures.timeline import Shares, Timeline, ago, nice_scale
-from labsupport.display.pictures.users_part import UsersPart
 from labsupport.traffic.absences import Absence
 
 __all__ = [
@@ -163,7 +163,7 @@ class TrafficPicture:
         # Marks stand for several requests each: what one bin has left over moves into those after it.
         dirty = {index for index in columns if self.per_mark > 1 and index >= min(changed)} | changed
         parts = {f"b{index}": self._bin(index, columns[index].served, columns[index].failed) for index in sorted(dirty)}
-        bars = absence_bars(self.absences, self._x, left=LEFT, right=LEFT + SPAN, top=_TOP)
+        bars = absence_bars(self.absences, self.x_of, left=LEFT, right=LEFT + SPAN, top=_TOP)
         parts["marks"] = bars + self._changes(changes)
         parts["scale"] = self._scale()
         return parts
@@ -173,7 +173,8 @@ class TrafficPicture:
         """How far the bins' group is to be moved, in pixels."""
         return LEFT + SPAN - (self.timeline.last + 1) * self.step
 
-    def _x(self, time_s: float) -> float:
+    def x_of(self, time_s: float) -> float:
+        """Where a time stands, in pixels."""
         return (time_s - self.timeline.origin_s) / self.timeline.bin_s * self.step + self.shift
 
     def _rescale(self) -> bool:
@@ -225,7 +226,7 @@ class TrafficPicture:
     def _changes(self, changes: Sequence[Change]) -> str:
         line, parts, placed = self.timeline, list[str](), list[tuple[float, Change]]()
         for change in changes:
-            if (x := min(self._x(change.time_s), LEFT + SPAN)) < LEFT:
+            if (x := min(self.x_of(change.time_s), LEFT + SPAN)) < LEFT:
                 continue
             placed.append((x, change))
             way = f"M{num(x)} {num(_TOP - 7)}V{num(_STRIP_BASE)}"
@@ -345,7 +346,7 @@ def traffic_figure(
     expected: Mapping[str, float] | None = None,
     subtitle: str = "",
     phases: Sequence[Phase] = (),
-    users: UsersPart | None = None,
+    below: Sequence[Part] = (),
     logged_s: float = math.inf,
 ) -> Figure:
     """The whole picture as a static figure.
@@ -357,11 +358,11 @@ def traffic_figure(
         expected: expected weights by version.
         subtitle: what was sent where.
         phases: what was seen between the changes, oldest first.
-        users: where users are at home, as wide as the plot.
+        below: parts below the plot, as wide as it is.
         logged_s: copies are counted of what was sent before, seconds since the epoch.
 
     Returns:
-        A figure of 930 x 310 pixels, higher with users, and a narrow one of the plot's width.
+        A figure of 930 x 310 pixels, higher with parts below, and a narrow one of the plot's width.
     """
     parts = picture.fragments(now_s, changes, full=True)
     since = max(
@@ -381,7 +382,7 @@ def traffic_figure(
     )
     side, low = PLOT_WIDTH + 20, max(high, NOTES_HEIGHT)
     wide = beside(side, 0, rows) + beside(side, high, picture.notes(shares, expected, HEIGHT - high))
-    below = beside(0, HEIGHT, rows) + beside(PLOT_WIDTH - SHARES_WIDTH, HEIGHT, picture.notes(shares, expected, low))
+    stacked = beside(0, HEIGHT, rows) + beside(PLOT_WIDTH - SHARES_WIDTH, HEIGHT, picture.notes(shares, expected, low))
     table = rows_table(make_rows(shares.versions, shares.requests, expected, choices=shares.choices))
     table += copies_table(shares)
     summary = picture.summary(shares, expected)
@@ -390,9 +391,9 @@ def traffic_figure(
         summary += " " + phases_summary(phases)
     summary += absences_in_words(picture.absences)
     high, deep = HEIGHT, HEIGHT + low
-    if users is not None:
-        wide, below = wide + beside(0, high + 8, users.body), below + beside(0, deep + 8, users.body)
-        high, deep = high + 8 + users.height, deep + 8 + users.height
-        table, summary = table + users.table, f"{summary} {users.told}."
-    narrow = (plot + below, PLOT_WIDTH, deep)
+    for part in below:
+        wide, stacked = wide + beside(0, high + 8, part.body), stacked + beside(0, deep + 8, part.body)
+        high, deep = high + 8 + part.height, deep + 8 + part.height
+        table, summary = table + part.table, f"{summary} {part.told}."
+    narrow = (plot + stacked, PLOT_WIDTH, deep)
     return Figure("Traffic", subtitle, plot + wide, side + SHARES_WIDTH, high, summary, table, narrow)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from labsupport import words
 from labsupport.display.drawing.marks import mark
 from labsupport.display.drawing.palette import NEUTRAL, SLOTS, Slot
+from labsupport.display.drawing.part import Part
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import clip, el, esc, num, width
 from labsupport.records import Response
@@ -17,7 +17,7 @@ from labsupport.traffic.observations import Observations
 from labsupport.traffic.recording import Mark
 from labsupport.traffic.share import NONE
 
-__all__ = ["Users", "UsersPart", "homes_in", "users_part"]
+__all__ = ["Users", "homes_in", "short_names", "users_part"]
 
 # Looks that the first three versions do not have: these marks are users.
 _LOOKS: Mapping[Fate, Slot] = {"stayed": NEUTRAL, "left": SLOTS[5], "moved": SLOTS[3], "several": SLOTS[6]}
@@ -30,23 +30,6 @@ _SAID: Mapping[Fate, str] = {
 _PITCH, _RADIUS, _LINE, _GAP = 10.0, 3.2, 11.0, 24.0
 _NAMES = 118.0
 _MOST = 400
-
-
-@dataclass(frozen=True, slots=True)
-class UsersPart:
-    """The part, drawn.
-
-    Args:
-        body: SVG markup.
-        height: in pixels.
-        told: what it shows, in words.
-        table: the numbers in HTML.
-    """
-
-    body: str
-    height: float
-    told: str
-    table: str
 
 
 class Users:
@@ -71,7 +54,7 @@ class Users:
                 if visit[1] != NONE:
                     self._visits.append((response.started_s, visit))
 
-    def part(self, marks: Sequence[Mark], *, wide: float) -> UsersPart | None:
+    def part(self, marks: Sequence[Mark], *, wide: float) -> Part | None:
         """Who is where now; None if no user was seen.
 
         Args:
@@ -105,7 +88,7 @@ def homes_in(before: Observations | None, after: Observations, *, service: str |
     return Homes(*(homes_of(visits_of(seen or (), service=service)) for seen in (before, after)))
 
 
-def users_part(homes: Homes, *, wide: float, labels: tuple[str, str]) -> UsersPart | None:
+def users_part(homes: Homes, *, wide: float, labels: tuple[str, str]) -> Part | None:
     """A row for each pod, a mark for each user that is at home there; beside it, where it was before.
 
     Args:
@@ -118,7 +101,7 @@ def users_part(homes: Homes, *, wide: float, labels: tuple[str, str]) -> UsersPa
     """
     if not homes.after:
         return None
-    fates, names = homes.fates(), _short(homes.places)
+    fates, names = homes.fates(), short_names(homes.places)
     room = min(_NAMES, max(width(name) for name in names.values())) + 8
     sides = [side for side in (homes.before, homes.after) if side]
     column = (wide - room - _GAP * (len(sides) - 1)) / len(sides)
@@ -147,7 +130,7 @@ def users_part(homes: Homes, *, wide: float, labels: tuple[str, str]) -> UsersPa
     heads = ["pod", *(labels if len(sides) > 1 else ("users",))]
     told = "; ".join(f"{_SAID[fate]}: {counts[fate]:,}" for fate in FATES if counts[fate])
     numbers = table([esc(head) for head in heads], rows, numeric=frozenset({1, 2}), caption="users by pod")
-    return UsersPart("".join(parts) + legend, y, f"Of {words.plural(len(fates), 'user')}: {told}", numbers)
+    return Part("".join(parts) + legend, y, f"Of {words.plural(len(fates), 'user')}: {told}", numbers)
 
 
 def _at_home(side: Mapping[str, tuple[str, ...]], pod: str, fates: Mapping[str, Fate], each: int) -> list[Slot]:
@@ -174,7 +157,11 @@ def _legend(counts: Mapping[Fate, int], y: float, wide: float, each: int) -> tup
     return "".join(parts), y + 10
 
 
-def _short(pods: Iterable[str]) -> dict[str, str]:
-    """Names of pods without the part that pods of a Deployment have in common, where they stay different."""
+def short_names(pods: Iterable[str]) -> dict[str, str]:
+    """Names of pods without the part that pods of a Deployment have in common, where they stay different.
+
+    Args:
+        pods: their names.
+    """
     names = {pod: f"{pod.rsplit('-', 2)[0]} … {pod.rsplit('-', 1)[-1]}" if pod.count("-") > 1 else pod for pod in pods}
     return names if len(set(names.values())) == len(names) else {pod: pod for pod in names}

@@ -95,11 +95,14 @@ export function renderTraffic({ model, el }) {
   places.set("shares", group(shares));
   const notes = side.appendChild(svgPart(size.notesLabel, size.shares, size.height));
   places.set("notes", group(notes));
-  const users = panel.appendChild(svgPart(size.usersLabel, size.plot, 0));
-  users.style.display = "none";
-  places.set("users", group(users));
+  // What stands below the plot, each as high as the kernel says; nothing without a height.
+  const below = ["users", "pods"].map((name) => {
+    const svg = panel.appendChild(svgPart(size[`${name}Label`], size.plot, 0));
+    svg.style.display = "none";
+    places.set(name, group(svg));
+    return { name, svg, high: 0 };
+  });
   let rows = 0;
-  let high = 0;
   const note = node("div", root, "ws-note");
   const summary = node("div", root, "ws-hide");
   summary.setAttribute("aria-live", "polite");
@@ -132,10 +135,12 @@ export function renderTraffic({ model, el }) {
       // Beside the plot, rows and notes are as high as it is; below it, the notes take what they may need.
       resize(notes, size.shares, Math.max(size.height - rows, size.notes));
     }
-    if ((store.state.users ?? 0) !== high) {
-      high = store.state.users ?? 0;
-      resize(users, size.plot, high);
-      users.style.display = high ? "" : "none";
+    for (const part of below) {
+      const high = store.state[part.name] ?? 0;
+      if (high === part.high) continue;
+      part.high = high;
+      resize(part.svg, size.plot, high);
+      part.svg.style.display = high ? "" : "none";
     }
     const words = ` · ${store.state.what ?? ""}`;
     write(subtitle, words);

@@ -33,7 +33,8 @@ def test_a_lab_its_traffic_and_its_graph_can_be_watched(lab: Lab) -> None:
     with lab.traffic(URL, source="client", rate=10) as live:
         picture = watch(live)
         assert isinstance(picture, LiveTraffic)
-        assert watch(live) is picture
+        assert watch(live) is picture and not picture.pods
+        assert watch(live, pods=True) is picture and watch(live).pods
         assert isinstance(watch(lab.graph()), LiveGraph)
 
 
@@ -44,6 +45,8 @@ def test_what_does_not_change_cannot_be_watched(lab: Lab) -> None:
         watch(lab.send(URL, source="client"))  # type: ignore[call-overload]
     with pytest.raises(UsageError, match="picture of traffic"):
         watch(lab, rule="vs/web")  # type: ignore[call-overload]
+    with pytest.raises(UsageError, match="picture of traffic"):
+        watch(lab, pods=True)  # type: ignore[call-overload]
 
 
 def test_traffic_and_reasons_are_figures_too(lab: Lab) -> None:

@@ -213,6 +213,17 @@ def test_at_100_requests_a_second_messages_are_few_and_small(live, source):
     assert sizes[len(sizes) // 2] < 6_000
 
 
+def test_each_pod_is_shown_below_where_that_is_asked_for(live, source):
+    fill(source, 0, 3)
+    live._step()
+    assert live.sent[-1]["parts"]["pods"] == "" and live.sent[-1]["state"]["pods"] == 0
+    assert "each pod" not in texts(live.snapshot().body)
+    live.pods = True
+    live._step()
+    assert "reviews-v1-x" in texts(live.sent[-1]["parts"]["pods"]) and live.sent[-1]["state"]["pods"] > 60
+    assert "each pod: requests upward" in texts(live.snapshot().body)
+
+
 def test_a_snapshot_reaches_back_over_all_that_is_kept(live, source):
     fill(source, 0, 200, step=0.5)
     source.recording.add_mark(Mark("apply early", T0 + 10, 0.004))
