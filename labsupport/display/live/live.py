@@ -140,7 +140,6 @@ class LiveTraffic(LiveView):
                 "sharesLabel": "Share of each version with its interval",
                 "notesLabel": "Errors with their causes, and the legend",
                 "usersLabel": "Users at home in their pods, before the last change and since",
-                "podsLabel": "Requests of each pod in the course of time, with their latency",
             }
         )
 

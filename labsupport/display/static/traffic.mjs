@@ -6,6 +6,8 @@ import { weightSliders } from "./weights.mjs";
 
 // With four pictures a second from the kernel, a slider that is dragged leaves room for one message of its own.
 const RATE_INTERVAL_MS = 1000;
+// From the plot to what stands below it, in pixels, as in the static figure.
+const BELOW = 8;
 
 /** Requests per second in words, as Python writes them. */
 export function rateWords(rate) {
@@ -90,19 +92,21 @@ export function renderTraffic({ model, el }) {
   const bins = group(clip);
   places.set("marks", group(plot));
   places.set("scale", group(plot));
+  // On the time axis of the plot, so in its image: both are made smaller by the same.
+  const pods = group(plot);
+  pods.setAttribute("transform", `translate(0 ${size.height + BELOW})`);
+  places.set("pods", pods);
   const side = node("div", panel, "ws-side");
   const shares = side.appendChild(svgPart(size.sharesLabel, size.shares, size.height));
   places.set("shares", group(shares));
   const notes = side.appendChild(svgPart(size.notesLabel, size.shares, size.height));
   places.set("notes", group(notes));
-  // What stands below the plot, each as high as the kernel says; nothing without a height.
-  const below = ["users", "pods"].map((name) => {
-    const svg = panel.appendChild(svgPart(size[`${name}Label`], size.plot, 0));
-    svg.style.display = "none";
-    places.set(name, group(svg));
-    return { name, svg, high: 0 };
-  });
+  const users = panel.appendChild(svgPart(size.usersLabel, size.plot, 0));
+  users.style.display = "none";
+  places.set("users", group(users));
   let rows = 0;
+  let high = 0;
+  let deep = 0;
   const note = node("div", root, "ws-note");
   const summary = node("div", root, "ws-hide");
   summary.setAttribute("aria-live", "polite");
@@ -135,12 +139,14 @@ export function renderTraffic({ model, el }) {
       // Beside the plot, rows and notes are as high as it is; below it, the notes take what they may need.
       resize(notes, size.shares, Math.max(size.height - rows, size.notes));
     }
-    for (const part of below) {
-      const high = store.state[part.name] ?? 0;
-      if (high === part.high) continue;
-      part.high = high;
-      resize(part.svg, size.plot, high);
-      part.svg.style.display = high ? "" : "none";
+    if ((store.state.users ?? 0) !== high) {
+      high = store.state.users ?? 0;
+      resize(users, size.plot, high);
+      users.style.display = high ? "" : "none";
+    }
+    if ((store.state.pods ?? 0) !== deep) {
+      deep = store.state.pods ?? 0;
+      resize(plot, size.plot, size.height + (deep && deep + BELOW));
     }
     const words = ` · ${store.state.what ?? ""}`;
     write(subtitle, words);
