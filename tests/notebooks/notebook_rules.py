@@ -24,6 +24,8 @@ Rule = Callable[[Notebook, str], Iterator[str]]
 MOST_PYTHON_LINES = 12
 MEDIAN_PYTHON_LINES = 3
 MOST_YAML_LINES = 30
+# JupyterLab shows about 100 characters of a line in a window of 1280 pixels; beside a wider list of files, fewer.
+LONGEST_LINE = 88
 MOST_WORDS = 120
 MOST_CELLS = 75
 FEWEST_EXERCISES = 2
@@ -139,6 +141,10 @@ def is_short(notebook: Notebook, name: str) -> Iterator[str]:
     if lengths and statistics.median(lengths.values()) > MEDIAN_PYTHON_LINES:
         median = statistics.median(lengths.values())
         yield f"the median Python cell has {median:g} lines, at most {MEDIAN_PYTHON_LINES}"
+    for number, cell in cells(notebook, "code"):
+        for line in source(cell).splitlines():
+            if len(line) > LONGEST_LINE:
+                yield f"cell {number}: a line of {len(line)} characters, at most {LONGEST_LINE}: {line.strip()[:30]}"
     for number, _, text in manifest_cells(notebook):
         if len(text.rstrip().splitlines()) > MOST_YAML_LINES:
             yield f"cell {number}: {len(text.rstrip().splitlines())} lines of YAML, at most {MOST_YAML_LINES}"

@@ -109,6 +109,10 @@ def test_long_cells():
     assert breaches(rules.is_short, code("x = 1\n" * 13, metadata={"jupyter": {"source_hidden": True}})) == []
     assert breaches(rules.is_short, code("%%manifest\n" + "a: 1\n" * 30)) == []
     assert breaches(rules.is_short, code("%%manifest\n" + "a: 1\n" * 31)) == ["cell 7: 31 lines of YAML, at most 30"]
+    assert breaches(rules.is_short, code(f"x = {'1' * 84}"), code(f"%%manifest\na: {'1' * 85}")) == []
+    told = "a line of 89 characters, at most 88: "
+    assert breaches(rules.is_short, code(f"x = {'1' * 85}")) == [f"cell 7: {told}x = {'1' * 26}"]
+    assert breaches(rules.is_short, code(f"%%manifest\na: {'1' * 86}")) == [f"cell 7: {told}a: {'1' * 27}"]
     assert "median" in breaches(rules.is_short, *[code("x = 1\n" * 5) for _ in range(9)])[0]
 
 

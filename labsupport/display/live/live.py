@@ -113,6 +113,7 @@ class LiveTraffic(LiveView):
         self._steering = traffic.steering
         self._dial: WeightDial | None = None
         self._last_expected: Mapping[str, float] | None = None
+        self._asked = False
         first = traffic.snapshot(_FUTURE)
         self._spec, self._per = first.spec, first.per
         self.service = service
@@ -122,7 +123,8 @@ class LiveTraffic(LiveView):
         timeline = Timeline(origin_s=time.time() - 30.0, service=service, per=self._per)
         self._picture = TrafficPicture(timeline)
         self._users = Users(service=service)
-        self._absences, self._ejectable = Absences(service), dict[str, float]()
+        self._absences = Absences(service)
+        self._ejectable: Mapping[str, float] | None = None
         self._frozen_s = 0.0
         self._copies_s = 0.0
         if self._steering is not None:
@@ -294,14 +296,14 @@ class LiveTraffic(LiveView):
         if self.expected is not None:
             return self.expected() if callable(self.expected) else self.expected
         # What was expected of traffic that has ended stays, whatever is done to the mesh later.
-        if self._steering is not None and (snap.state in _SENDING or self._last_expected is None):
-            self._last_expected = self._steering.expected(self.service)
+        if self._steering is not None and (snap.state in _SENDING or not self._asked):
+            self._last_expected, self._asked = self._steering.expected(self.service), True
         return self._last_expected
 
     def _ejectable_now(self, snap: TrafficSnapshot) -> Mapping[str, float]:
-        if self._steering is not None and (snap.state in _SENDING or not self._ejectable):
+        if self._steering is not None and (snap.state in _SENDING or self._ejectable is None):
             self._ejectable = dict(self._steering.ejectable(self.service))
-        return self._ejectable
+        return self._ejectable or {}
 
     def _what(self, snap: TrafficSnapshot) -> str:
         of = f", versions of {self.service}" if self.service else ""
@@ -311,7 +313,7 @@ class LiveTraffic(LiveView):
         snap = self._take()
         now = self._now(snap)
         changes = [_change(mark) for mark in snap.marks[-20:]]
-        absences = self._picture.absences = self._absences.found(self._ejectable)
+        absences = self._picture.absences = self._absences.found(self._ejectable or {})
         parts = self._picture.fragments(now, changes, full=full)
         expected = self._expected_now(snap)
         last_change = max((mark.time_s for mark in snap.marks if mark.time_s <= now), default=0.0)

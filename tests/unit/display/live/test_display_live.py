@@ -426,6 +426,24 @@ def test_what_was_wanted_of_traffic_that_has_ended_stays(ruled, source):
     assert "expected 90 " in ruled.snapshot().summary or "expected 90.0 %" in ruled.snapshot().summary
 
 
+def test_rules_that_come_after_traffic_has_ended_say_nothing_of_it(ruled, source):
+    source.steering.shares = None
+    for seen in (
+        response(0.0, "v2", status=503),
+        *(response(0.3 + place * 0.1, index=1 + place) for place in range(30)),
+    ):
+        source.recording.add(seen)
+    source.now = T0 + 4
+    ruled._step()
+    source.state, source.steering.shares = "stopped", {"v1": 0.5, "v2": 0.5}
+    source.steering.may_be_out = {"reviews-v2-x": 0.5}
+    ruled._step()
+    summary = ruled.snapshot().summary
+    assert "503" in summary
+    assert "expected" not in summary
+    assert "received nothing" not in summary
+
+
 def test_a_pod_that_may_be_ejected_and_gets_nothing_has_a_bar(ruled, source):
     failing = [response(at, "v2", status=503, index=index) for index, at in enumerate((0.0, 0.2))]
     others = [response(0.3 + place * 0.1, "v1", index=2 + place) for place in range(30)]
