@@ -20,10 +20,17 @@ def advised(result: ApplyResult, resources: Iterable[Resource], analysis: Iterab
     Args:
         result: the outcome.
         resources: what was applied, as far as known.
-        analysis: what does not fit together since then.
+        analysis: what does not fit together since then; what a warning has said is not said again.
     """
-    notes = tuple(note for note in (*_changed(result), *_ineffective(resources), *analysis) if note not in result.notes)
+    new = (note for note in analysis if not _warned(note, result.warnings))
+    notes = tuple(note for note in (*_changed(result), *_ineffective(resources), *new) if note not in result.notes)
     return replace(result, notes=(*result.notes, *notes)) if notes else result
+
+
+def _warned(note: str, warnings: Iterable[str]) -> bool:
+    """Whether a warning (object, field, message) says of the same object the same."""
+    parts = (warning.split(": ", 2) for warning in warnings)
+    return any(len(part) == 3 and note.startswith(part[0]) and f": {part[2]}" in note for part in parts)
 
 
 def _changed(result: ApplyResult) -> Iterator[str]:

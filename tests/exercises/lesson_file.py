@@ -23,7 +23,10 @@ _EXPERIMENT = {"begin", "do", "expect", "refused"}
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the output of a cell must hold; the cell is named by its text, or by a part that no other cell has."""
+    """What the output of a cell must hold; the cell is named by its text, or by a part that no other cell has.
+
+    Where lines are broken does not count.
+    """
 
     cell: str
     says: tuple[str, ...]
@@ -32,6 +35,8 @@ class Output:
         """Which of the cells is meant."""
         numbers = [number for number, source in enumerate(cells) if source == self.cell]
         numbers = numbers or [number for number, source in enumerate(cells) if self.cell in source]
+        part = "".join(self.cell.split())
+        numbers = numbers or [number for number, source in enumerate(cells) if part in "".join(source.split())]
         if len(numbers) != 1:
             pytest.fail(f"lesson.toml, [[outputs]]: {len(numbers)} cells hold {self.cell!r}; name one of them")
         return numbers[0]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from lesson_file import NOTEBOOKS, cells
+from lesson_file import NOTEBOOKS, cells, read_lesson
 
 from labsupport.course import catalogue
 from labsupport.course.spec import ExerciseSpec
@@ -36,6 +37,13 @@ def test_the_cell_begins_with_the_text_that_counts_as_untouched(spec: ExerciseSp
         match.group(2) for _, text in sources() if (match := MAGIC.fullmatch(text)) and match.group(1) == spec.number
     ]
     assert [text.strip() for text in group] == [spec.start.strip()]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_output_that_is_told_belongs_to_one_cell(notebook: Path) -> None:
+    of_code = cells(notebook, "code")
+    for output in read_lesson(notebook).outputs:
+        output.number(of_code)
 
 
 def test_a_correct_mesh_fails_the_course_in_less_than_one_of_a_thousand_runs() -> None:

@@ -10,7 +10,7 @@ import itertools
 import math
 import re
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +251,24 @@ def has_exercises(notebook: Notebook, name: str) -> Iterator[str]:
             yield f"exercise {number} belongs to another notebook"
 
 
+def keeps_answers_until_they_are_compared(notebook: Notebook, name: str) -> Iterator[str]:
+    """No check in a cell before ``exercise(...).compare(seen)`` says what is to be seen."""
+    checked: set[str] = set()
+    for number, tree in _trees(notebook):
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        checked -= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+        for call in calls:
+            if call.func.attr == "compare" and isinstance(call.func.value, ast.Call):
+                told = checked & _names([*call.args[:1]])
+                yield from (f"cell {number}: a check of {seen} tells the answer first" for seen in sorted(told))
+        checked |= _names([call for call in calls if ast.unparse(call.func).startswith("check.")])
+
+
+def _names(nodes: Iterable[ast.AST]) -> set[str]:
+    return {inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
+
 def exercise_headings(notebook: Notebook) -> dict[str, str]:
     """Number of each exercise that has a heading, with that heading."""
     numbers = ((re.match(r"Exercise (\d\d\.\d+)", title), title) for _, _, title in headings(notebook))
@@ -411,6 +429,7 @@ RULES: tuple[Rule, ...] = (
     has_its_sections,
     looks_inside_and_cleans_up,
     has_exercises,
+    keeps_answers_until_they_are_compared,
     shows_progress,
     says_how_it_is_done_at_work,
     works_in_a_terminal,

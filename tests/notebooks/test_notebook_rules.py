@@ -208,6 +208,17 @@ def test_exercises():
     assert breaches(rules.has_exercises, code("exercise('03.1')")) == ["exercise 03.1 belongs to another notebook"]
 
 
+def test_a_check_before_the_comparison_tells_the_answer():
+    sent, judged = (
+        code('seen = lab.send("web")\ncheck.exactly(seen, {"v1": 3})'),
+        code("exercise('02.1').compare(seen)"),
+    )
+    (told,) = breaches(rules.keeps_answers_until_they_are_compared, sent, judged)
+    assert told.endswith("a check of seen tells the answer first")
+    assert not breaches(rules.keeps_answers_until_they_are_compared, sent, code('seen = lab.send("web")'), judged)
+    assert not breaches(rules.keeps_answers_until_they_are_compared, judged, sent)
+
+
 def test_headings_of_exercises():
     made = notebook(markdown("## Do\n\n### Exercise 02.1 · One in ten"), markdown("### Exercise 02.2"))
     assert rules.exercise_headings(made) == {"02.1": "Exercise 02.1 · One in ten", "02.2": "Exercise 02.2"}

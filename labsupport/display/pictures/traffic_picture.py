@@ -108,7 +108,9 @@ def _labels(
     # Each row is free up to where its newer labels begin.
     free = [LEFT + SPAN] * len(_LABEL_ROWS)
     for x, change in reversed(placed):
-        detail = f" · {change.words}" if change.words else ""
+        # Of many changes only the newest says more than its name.
+        told = len(placed) <= len(_LABEL_ROWS) or change is placed[-1][1]
+        detail = f" · {change.words}" if change.words and told else ""
         name = clip(change.label, longest - width(detail))
         wide = width(name) + width(detail)
         # The label slides along the right edge until its line has come far enough, then moves with the line.

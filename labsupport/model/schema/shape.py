@@ -28,6 +28,7 @@ __all__ = ["ListShape", "MapShape", "ObjectShape", "Shape", "TextShape", "meant"
 
 # More are no help.
 _FEW = 6
+_NO_LIST = "Leave out the hyphen: this is not a list."
 
 
 def meant(name: str) -> str:
@@ -230,7 +231,8 @@ class MapShape(Shape):
     def check(self, value: Json, path: str, report: Report) -> Json:
         """Check a mapping and its values."""
         if not isinstance(value, dict):
-            report.crd(path, f"expected a mapping (key: value), got {describe(value)}")
+            remedy = _NO_LIST if isinstance(value, list) else ""
+            report.crd(path, f"expected a mapping (key: value), got {describe(value)}", remedy)
             return value
         if len(value) < self.shortest:
             report.crd(path, "must not be empty")
@@ -261,7 +263,7 @@ class ObjectShape(Shape):
             names = f": {', '.join(sorted(self.fields))}" if len(self.fields) <= _FEW else ""
             remedy = f"Write its fields below it, indented{names}."
             if isinstance(value, list):
-                remedy = "Leave out the hyphen: this is not a list."
+                remedy = _NO_LIST
             report.crd(path, f"expected a mapping with fields, got {describe(value)}", remedy)
             return value
         cleaned: JsonObject = {}

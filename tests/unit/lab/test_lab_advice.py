@@ -9,8 +9,9 @@ import pytest
 from small_engine import SmallEngine
 
 from labsupport.errors import EngineLostError, ManifestError, Problem, UsageError
+from labsupport.lab.advice import advised
 from labsupport.lab.lab import Lab
-from labsupport.records import Ref
+from labsupport.records import ApplyResult, Ref
 
 DELEGATE = """
 apiVersion: networking.istio.io/v1
@@ -117,6 +118,14 @@ def test_a_mirror_to_a_subset_that_there_is_not_costs_copies_and_no_request(lab:
     rule = RULE.replace("{host: web, subset: old}}]", "{host: web}}], mirror: {host: web, subset: old}")
     (note,) = lab.apply(rule).notes
     assert "web has no subset old" in note and "no copies are made" in note and "503" not in note
+
+
+def test_what_a_warning_said_of_an_object_no_note_says_again():
+    said = "is never reached: rule 'rest' has no match, so it takes every request"
+    warned = ApplyResult((), warnings=(f"VirtualService/web: spec.http[1].match[0]: {said}", "of a cluster"))
+    again = f"VirtualService/web (rules.yaml:17): {said}. Put the rule without match last. (IST0130)"
+    other = again.replace("web", "shop")
+    assert advised(warned, (), [again, other]).notes == (other,)
 
 
 def test_equal_notes_about_many_objects_are_one_line(lab: Lab):

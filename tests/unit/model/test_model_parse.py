@@ -323,6 +323,7 @@ def test_a_field_on_another_level_than_its_own_is_told_where_it_belongs(spec: st
     ("rule", "remedy"),
     [
         ("fault: {abort: {httpStatus: 400, percentage: 100}}", "Write its fields below it, indented: value."),
+        ("match: [{headers: [{x: {exact: a}}]}]", "got a list. Leave out the hyphen: this is not a list."),
         ("route: 3", "expected a list"),
         ("retries: 3", "indented: attempts, backoff, perTryTimeout, retryIgnorePreviousHosts, retryOn"),
         ("retries: {attempts: 1, retryOn: 503;429}", 'Conditions are statuses, such as "503", and 5xx, '),

@@ -173,8 +173,10 @@ def test_a_label_uses_the_room_that_there_is_and_gives_way_to_older_ones():
 def test_the_newest_changes_are_labelled_and_the_others_counted():
     drawing = picture([response(29.5)])
     changes = [Change(T0 + place, f"apply {place} of many", 0.1) for place in range(1, 29)]
-    said = texts(drawing.fragments(T0 + 30, changes)["marks"])
-    named = {int(number) for number in re.findall(r"apply (\d+) of many ·", said)}
+    drawn = drawing.fragments(T0 + 30, changes)["marks"]
+    said = texts(drawn)
+    named = {int(number) for number in re.findall(r"<text [^>]*>apply (\d+) of many", drawn)}
+    assert said.count("in force after") == 1, "the newest says more than its name"
     assert 28 in named and 1 not in named
     assert f"+ {28 - len(named)} more changes" in said
     # Each keeps its line, whether there is room for its name or not.
