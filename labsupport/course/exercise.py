@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -258,7 +258,7 @@ class Exercise:
         progress.record(self.spec.number, outcome.state, hints=self._hints)
         return outcome
 
-    def note_applied(self, text: str, applied: Iterable[Ref] = ()) -> None:
+    def note_applied(self, text: str, applied: Sequence[Ref] = ()) -> None:
         """The cell's text is in force, which holds these objects."""
         self._attempt = Attempt(text, applied=tuple(applied))
         self._made.update(self._attempt.applied)
