@@ -96,7 +96,7 @@ def problems_of(lab: Lab, url: str, *, source: str) -> Iterator[str]:
         source: the Deployment or pod that calls.
     """
     destinations = explained(lab, url, source=source).destinations
-    told = (f"503 {to.problem}: {to.reason}" for to in destinations if to.problem)
+    told = (f"{to.status} {to.problem}: {to.reason}" for to in destinations if to.problem)
     yield from dict.fromkeys(text if text.endswith("?") else f"{text}." for text in told)
 
 

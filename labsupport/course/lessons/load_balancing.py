@@ -114,7 +114,7 @@ def a_policy_for_each_version(lab: Lab) -> Iterator[Shown | Rung]:
 @judge("10.4")
 def in_turns_again(lab: Lab) -> Iterator[Shown]:
     """In turns, and a connection that still ends after ten requests."""
-    yield Because("pods", _as_given(lab, {"web-v1": 3}))
+    yield Because("pods", _as_given(lab, {"web-v1": 3, "web-v2": 0}))
     seen = _send(lab, 90)
     yield seen
     yield Because("turns", _told(lab, _in_turns(seen, 3)))

@@ -38,8 +38,8 @@ def placed(issue: Issue, root: ObjectShape, raw: JsonObject) -> Issue:
             place = f"the entries of {name}" if entries else name
             return replace(issue, remedy=f"{key} is a field of {place}: write it below {name}, indented.")
     for path, level, value in reversed(around[:-1]):
-        # A level that has its own already was not meant; the top level has all of its own always.
-        there = bool(path) and isinstance(value, dict) and key in value
+        # A level that has its own already was not meant.
+        there = isinstance(value, dict) and key in value
         if isinstance(level, ObjectShape) and key in level.fields and not there:
             return replace(issue, remedy=f"{key} is a field of {path or 'the top level'}: indent it less.")
     return issue

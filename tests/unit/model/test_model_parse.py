@@ -308,7 +308,7 @@ def test_a_null_in_metadata_is_an_empty_value() -> None:
             "http: [{match: [{headers: {x: {exact: a, fault: }}}], ROUTE}]",
             "fault is a field of spec.http[0]: indent it less.",
         ),
-        ("http: [{ROUTE, kind: x}]", "kind is a field of the top level: indent it less."),
+        ("http: [{ROUTE, kind: x}]", "spec.http[0] has the fields corsPolicy, "),
         ("http: [{ROUTE, frobnicate: 3}]", "spec.http[0] has the fields corsPolicy, "),
         ("http: [{ROUTE, timout: 3}]", "Did you mean timeout?"),
     ],
