@@ -14,7 +14,7 @@ import pytest
 from labsupport import paths
 
 NOTEBOOKS = sorted((paths.root() / "notebooks").glob("[0-9][0-9]-*.ipynb"))
-# To go through a lesson from end to end takes a minute or two, each time: CI does so with a third of them each day.
+# To go through a lesson from end to end takes a minute or two, each time: CI does so with a quarter of them each day.
 _CHOSEN = os.environ.get("WORKSHOP_PATHS", "").split()
 FROM_END_TO_END = [notebook for notebook in NOTEBOOKS if not _CHOSEN or notebook.name[:2] in _CHOSEN]
 _OUTPUT = {"cell", "says"}

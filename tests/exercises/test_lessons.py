@@ -22,7 +22,7 @@ from labsupport.statistics import ALPHA
 SPECS = tuple(catalogue.every().values())
 JUDGED = tuple(spec for spec in SPECS if spec.judge is not None)
 ASKING = tuple(spec for spec in SPECS if spec.questions)
-# In CI those of a third of the lessons, each day: a course has hundreds.
+# In CI those of a quarter of the lessons, each day: a course has hundreds.
 IN_TURN = [spec for spec in JUDGED if spec.number[:2] in {notebook.name[:2] for notebook in FROM_END_TO_END}]
 MISTAKES = [
     pytest.param(spec, wrong, id=f"{spec.number}-{wrong.path.split('/')[-1]}")
