@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import statistics, words
 from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.course.judging import claim
 from labsupport.model.writing.written import written
 
 if TYPE_CHECKING:
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "balancers",
+    "count_telling_lives",
     "equal_shares",
     "explained",
     "fault_says",
+    "pods_ready",
     "problems_of",
     "reasons_of",
     "rule_says",
     "told_first",
+    "with_balancers",
     "with_ignored",
 ]
 
@@ -52,8 +56,55 @@ def balancers(explanation: Explanation) -> tuple[str, ...]:
     Args:
         explanation: of the request.
     """
-    policies = [*explanation.policies, *(policy for to in explanation.destinations for policy in to.policies)]
+    policies = [policy for to in explanation.destinations for policy in to.policies]
     return tuple(dict.fromkeys(policy.text for policy in policies if policy.name == "loadBalancer"))
+
+
+def with_balancers(
+    lab: Lab, url: str, outcome: CheckOutcome, *, source: str, headers: Mapping[str, str] | None = None
+) -> CheckOutcome:
+    """An outcome; if it did not pass, with how the rules choose among destinations and among pods in front.
+
+    Args:
+        lab: where it happened.
+        url: as for ``lab.send``.
+        outcome: what a check found.
+        source: the Deployment or pod that calls.
+        headers: of the requests.
+    """
+    if outcome.passed:
+        return outcome
+    explanation = explained(lab, url, source=source, headers=headers)
+    lines = [f"The rule says: {text}." for text in balancers(explanation)]
+    if len(explanation.destinations) > 1:
+        thrown = {to.subset or to.host: to.share for to in explanation.destinations}
+        lines.insert(0, f"For each request, the rule throws: {words.shares(thrown)}.")
+    return told_first((*lines, *reasons_of(lab, explanation)), outcome)
+
+
+def pods_ready(lab: Lab, title: str, pods: Mapping[str, int]) -> CheckOutcome:
+    """Whether the pods are those of the task: among others, what is expected would be something else.
+
+    Args:
+        lab: where they run.
+        title: of the outcome.
+        pods: how many of each Deployment.
+    """
+    ready = [pod.workload for pod in lab.pods() if pod.ready]
+    held = all(ready.count(workload) == count for workload, count in pods.items())
+    told = words.join(f"{words.plural(ready.count(workload), 'pod')} of {workload}" for workload in pods)
+    return claim(held, title, f"Ready: {told}.")
+
+
+def count_telling_lives(requests: int) -> int:
+    """So many requests, one after the other, that another life of a connection makes another number of them.
+
+    One request more or less for each connection does, whatever was left of the connection before them.
+
+    Args:
+        requests: that a connection lives for.
+    """
+    return requests * (requests + 1)
 
 
 def rule_says(

@@ -319,15 +319,9 @@ class Exercise:
         # It may have become ready since; where it has not, this is why.
         if unready is not None and not outcome.passed:
             outcome = replace(outcome, lines=(*str(unready).splitlines(), *outcome.lines))
-        earlier = (
-            left_over(self.lab, spec, self._made.difference(attempt.applied))
-            if attempt is not None and unready is None
-            else []
-        )
-        if earlier and outcome.state is FAILED:
-            line = f"Still in the mesh from earlier runs of this cell: {words.join(earlier)}."
-            remedy = f"lab.delete({', '.join(map(repr, earlier))}) takes away what is not in the cell any more."
-            outcome = replace(outcome, lines=(*outcome.lines, line, remedy))
+        if outcome.state is FAILED and attempt is not None and unready is None:
+            lines = left_over(self.lab, spec, self._made.difference(attempt.applied))
+            outcome = replace(outcome, lines=(*outcome.lines, *lines))
         return replace(self._with_answers(outcome), title=title)
 
     def _with_answers(self, outcome: CheckOutcome) -> CheckOutcome:

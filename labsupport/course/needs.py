@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from labsupport import paths
+from labsupport import paths, words
 
 if TYPE_CHECKING:
     from labsupport.course.spec import ExerciseSpec
@@ -62,10 +62,17 @@ def not_in(applied: Iterable[Ref], spec: ExerciseSpec) -> list[str]:
 
 
 def left_over(lab: Lab, spec: ExerciseSpec, made: Iterable[Ref]) -> list[str]:
-    """What earlier runs of an exercise's cell made and the mesh still has, as ``Kind/name``; not what was given."""
+    """What earlier runs of an exercise's cell made and the mesh still has, in sentences; not what was given."""
     given = {(document["kind"], document["metadata"]["name"]) for document in needed(spec)}
-    ours = sorted({(ref.kind, ref.name) for ref in made} - given)
-    return [f"{kind}/{name}" for kind, name in ours if name in {resource.name for resource in lab.get(kind)}]
+    ours = {(ref.kind, ref.name) for ref in made} - given
+    there = {(kind, resource.name) for kind in {kind for kind, _ in ours} for resource in lab.get(kind)}
+    earlier = [f"{kind}/{name}" for kind, name in sorted(ours & there)]
+    if not earlier:
+        return []
+    return [
+        f"Still in the mesh from earlier runs of this cell: {words.join(earlier)}.",
+        f"lab.delete({', '.join(map(repr, earlier))}) takes away what is not in the cell any more.",
+    ]
 
 
 def _objects(path: str) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import words
 from labsupport.check.result import NOT_ATTEMPTED, CheckOutcome
+from labsupport.course.acting import count_telling_lives
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 _WEB = "http://web:8080/"
 _MANY = 10
 _LIFE = 10
-# So many that one request more or less for each connection makes another number of connections, whatever is left of the
-# connection before them.
-_EXACT = _LIFE * (_LIFE + 1)
+_EXACT = count_telling_lives(_LIFE)
 
 
 def _not_as_given(lab: Lab) -> Iterator[CheckOutcome]:

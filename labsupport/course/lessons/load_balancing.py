@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import CheckOutcome
-from labsupport.course.acting import balancers, explained, reasons_of, told_first
+from labsupport.course.acting import count_telling_lives, pods_ready, with_balancers
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -27,17 +27,8 @@ _MANY, _IDLE_AT_MOST = 300, 64
 _EVEN = range(109, 192)
 _RARE = 1e-6
 _LIFE = 10
-# To each of three pods, so many that one request more or less for each connection makes another number of connections,
-# whatever is left of the connection before them.
-_EACH = _LIFE * (_LIFE + 1)
-
-
-def _as_given(lab: Lab, pods: Mapping[str, int]) -> CheckOutcome:
-    """Whether the pods are those of the task: among others, the numbers that are expected would be others."""
-    ready = [pod.workload for pod in lab.pods() if pod.ready]
-    held = all(ready.count(workload) == count for workload, count in pods.items())
-    told = words.join(f"{words.plural(ready.count(workload), 'pod')} of {workload}" for workload in pods)
-    return claim(held, "the pods of the task", f"Ready: {told}.")
+# To each of three pods.
+_EACH = count_telling_lives(_LIFE)
 
 
 def _send(lab: Lab, count: int, headers: Mapping[str, str] | None = None) -> Observations:
@@ -69,18 +60,13 @@ def _beside_a_held_one(lab: Lab, headers: Mapping[str, str]) -> tuple[int, Obser
 
 
 def _told(lab: Lab, outcome: CheckOutcome, headers: Mapping[str, str] | None = None) -> CheckOutcome:
-    """The outcome; if it did not pass, with the policy that counts for such requests."""
-    if outcome.passed:
-        return outcome
-    explanation = explained(lab, _WEB, source="client", headers=headers)
-    said = [f"The rule says: {text}." for text in balancers(explanation)]
-    return told_first((*said, *reasons_of(lab, explanation)), outcome)
+    return with_balancers(lab, _WEB, outcome, source="client", headers=headers)
 
 
 @judge("10.3")
 def a_policy_for_each_version(lab: Lab) -> Iterator[Shown | Rung]:
     """In turns for all, the idler of two for v1, by lot for v2."""
-    yield Because("pods", _as_given(lab, {"web-v1": 3, "web-v2": 2}))
+    yield Because("pods", pods_ready(lab, "the pods of the task", {"web-v1": 3, "web-v2": 2}))
     seen = _send(lab, 100)
     yield seen
     yield Because("turns", _told(lab, _in_turns(seen, 5)))
@@ -114,7 +100,7 @@ def a_policy_for_each_version(lab: Lab) -> Iterator[Shown | Rung]:
 @judge("10.4")
 def in_turns_again(lab: Lab) -> Iterator[Shown]:
     """In turns, and a connection that still ends after ten requests."""
-    yield Because("pods", _as_given(lab, {"web-v1": 3, "web-v2": 0}))
+    yield Because("pods", pods_ready(lab, "the pods of the task", {"web-v1": 3, "web-v2": 0}))
     seen = _send(lab, 90)
     yield seen
     yield Because("turns", _told(lab, _in_turns(seen, 3)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import CheckOutcome
-from labsupport.course.acting import explained, with_ignored
+from labsupport.course.acting import explained, pods_ready, with_ignored
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -68,11 +68,8 @@ def _reaches_a_pod(lab: Lab, evil: Observations) -> CheckOutcome:
 
 
 def _as_given(lab: Lab) -> CheckOutcome:
-    """Whether one pod of three fails, as the task says: without it, or with two of them, nothing can be told."""
-    ready = [pod.workload for pod in lab.pods() if pod.ready]
-    held = all(ready.count(workload) == count for workload, count in _PODS.items())
-    told = words.join(f"{words.plural(ready.count(workload), 'pod')} of {workload}" for workload in _PODS)
-    return claim(held, "one pod of three fails", f"Ready: {told}.")
+    """Without the pod that fails, or with two of them, nothing can be told."""
+    return pods_ready(lab, "one pod of three fails", _PODS)
 
 
 def _keeps_three_minutes(lab: Lab) -> CheckOutcome:

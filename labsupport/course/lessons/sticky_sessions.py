@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import FAILED, PASSED, CheckOutcome
-from labsupport.course.acting import balancers, explained, reasons_of
+from labsupport.course.acting import balancers, explained, with_balancers
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -45,15 +44,7 @@ def _sent(lab: Lab, users: int, where: str) -> Observations:
 
 
 def _told(lab: Lab, outcome: CheckOutcome, *, url: str = _WEB, source: str = "client") -> CheckOutcome:
-    """The outcome; if it did not pass, with how the rules choose among pods."""
-    if outcome.passed:
-        return outcome
-    told = explained(lab, url, source=source)
-    said = [f"The rule says: {text}." for text in balancers(told)]
-    if len(told.destinations) > 1:
-        thrown = {to.subset or to.host: to.share for to in told.destinations}
-        said.insert(0, f"For each request, the rule throws: {words.shares(thrown)}.")
-    return replace(outcome, lines=(*said, *reasons_of(lab, told), *outcome.lines))
+    return with_balancers(lab, url, outcome, source=source)
 
 
 def _spread(seen: Observations, keys: Sequence[str], least: float, *, by: By) -> CheckOutcome:
