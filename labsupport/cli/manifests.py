@@ -1,4 +1,4 @@
-"""``workshop translate`` and ``workshop validate``: what a mesh would make of manifests, without a mesh."""
+"""``workshop translate``, ``validate`` and ``convert``: what manifests become, without a mesh."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from labsupport.model.analysis import Note
     from labsupport.model.reading.documents import Document
 
-__all__ = ["translate", "validate"]
+__all__ = ["convert", "translate", "validate"]
 
 REJECTED = 3
 """Exit status of ``validate`` when a cluster would refuse one of the objects."""
@@ -72,6 +72,31 @@ def translate(
     if result["info"]["proxy"]["made_up"]:
         _echo(f"no file has the pod of {proxy}, so it is one without Services", err=True)
     _echo(json.dumps(result, indent=2, ensure_ascii=False))
+
+
+@click.command()
+@click.option("-f", "files", multiple=True, required=True, metavar="FILE", help="File or folder; - is standard input.")
+def convert(files: tuple[str, ...]) -> None:
+    """Print the HTTPRoutes of the Gateway API that say the same as VirtualServices, as YAML.
+
+    A Service is made for each subset that rules send to, if the files have its Service and its DestinationRule. The
+    standard error output says what has no counterpart, and what is not the same.
+    """
+    import yaml
+
+    from labsupport.errors import ManifestError, Problem
+    from labsupport.model import VirtualService, parse
+    from labsupport.model.converting import as_httproutes
+    from labsupport.model.reading.documents import read
+
+    documents = [document for name in files for document in read(_source(name))]
+    objects = parse(documents)
+    if not any(isinstance(resource, VirtualService) for resource in objects):
+        raise ManifestError([Problem("there is no VirtualService in it, and nothing else is converted")])
+    converted = as_httproutes(objects)
+    for loss in converted.losses:
+        _echo(str(loss), err=True)
+    _echo(yaml.safe_dump_all(converted.manifests, sort_keys=False).rstrip())
 
 
 @click.command()

@@ -64,7 +64,7 @@ def test_help_names_every_command_and_imports_none_of_them():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for command in ("cluster", "doctor", "lab", "progress", "reset", "test", "translate", "validate"):
+    for command in ("cluster", "convert", "doctor", "lab", "progress", "reset", "test", "translate", "validate"):
         assert f"  {command} " in done.stdout
         assert run(command, "--help").exit_code == 0
 

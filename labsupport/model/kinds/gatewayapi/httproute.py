@@ -42,6 +42,7 @@ __all__ = [
     "HTTPValueMatch",
     "RouteDuration",
     "SessionPersistence",
+    "path_is_plain",
     "rule_names_are_unique",
 ]
 
@@ -52,7 +53,8 @@ RouteDuration = Annotated[
 ]
 
 
-def _path_is_plain(value: Mapping[str, Json]) -> bool:
+def path_is_plain(value: Mapping[str, Json]) -> bool:
+    """Whether the value of a condition on the path may stand there: an expression, or a path without odd parts."""
     if value.get("type", "PathPrefix") == "RegularExpression":
         return True
     path = value.get("value", "/")
@@ -69,7 +71,7 @@ class HTTPPathMatch(Schema):
 
     RULES: ClassVar = (
         Rule(
-            _path_is_plain,
+            path_is_plain,
             "a path that is no regular expression must begin with '/', without '//', '/./', '/../', '#', '%2f'",
             ".value",
         ),
