@@ -40,11 +40,11 @@ _RATIO_PRIOR = 20.0
 
 
 class FalseAlarms(NamedTuple):
-    """How often two equal versions were called different, up to each request.
+    """How often two equal versions were called different, up to each request: what ``false_alarms`` returns.
 
     Args:
-        peeking: by the z test; item ``i`` is the share of repetitions with an alarm in the first ``i + 1`` requests.
-        always_valid: the same by the test of ``Gain``.
+        peeking: by the z test.
+        always_valid: by the test of ``Gain``.
     """
 
     peeking: NDArray[np.float64]
@@ -232,13 +232,15 @@ def false_alarms(
 
     Args:
         values: measures from 0 to 1 of one version; both answers to a request are drawn from them.
-        requests: how many requests each repetition has at most, 30 at least: before the 30th the z test is not asked.
+        requests: how many requests each repetition has, 30 at least: before the 30th the z test is not asked.
         repetitions: how many times the experiment is repeated.
         alpha: level of both tests.
         seed: of the random numbers.
 
     Returns:
-        Two arrays with an item for each request. 1,000 repetitions of 3,000 requests take a second or two.
+        Two arrays of shape ``(requests,)``, ``peeking`` (z test) and ``always_valid``: item ``i`` is the share of
+        repetitions with an alarm in the first ``i + 1`` requests, for the z test from the 30th on. 1,000 repetitions of
+        3,000 requests take a second or two.
 
     Raises:
         UsageError: an argument is out of its range.
