@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labsupport import check
+    from labsupport.anytime import Gain, false_alarms, sample_ratio
     from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
     from labsupport.course.catalogue import exercise
     from labsupport.course.exercise import Exercise
@@ -88,6 +89,7 @@ __all__ = [
     "Exercise",
     "Explained",
     "Explanation",
+    "Gain",
     "HeldRequests",
     "Hop",
     "Journey",
@@ -117,12 +119,15 @@ __all__ = [
     "check",
     "compare",
     "exercise",
+    "false_alarms",
     "progress",
+    "sample_ratio",
     "show",
     "watch",
 ]
 
 _HOMES = {
+    "labsupport.anytime": ("Gain", "false_alarms", "sample_ratio"),
     "labsupport.traffic.background": ("BackgroundTraffic",),
     "labsupport.observe.config.view": ("ConfigView",),
     "labsupport.observe.confirm": ("Explained",),
