@@ -189,8 +189,7 @@ def add_limits(rule: HTTPRoute, result: JsonObject, losses: Losses) -> None:
 
 
 def _retry(retries: HTTPRetry, losses: Losses) -> JsonObject:
-    # Without retryOn, istiod adds 503 to what is always tried again.
-    named = [word.strip() for word in retries.retry_on.split(",") if word.strip()] or [*_ALWAYS, "503"]
+    named = [word.strip() for word in retries.retry_on.split(",") if word.strip()] or list(_ALWAYS)
     codes = [int(word) for word in named if word.isdigit() and 400 <= int(word) <= 599]
     for word in named:
         if word in _GROUPS:
