@@ -76,7 +76,8 @@ def translate(
 
 @click.command()
 @click.option("-f", "files", multiple=True, required=True, metavar="FILE", help="File or folder; - is standard input.")
-def convert(files: tuple[str, ...]) -> None:
+@click.option("--port", type=click.IntRange(1, 65535), help="Where to send to, if neither rule nor Service says it.")
+def convert(files: tuple[str, ...], port: int | None) -> None:
     """Print the HTTPRoutes of the Gateway API that say the same as VirtualServices, as YAML.
 
     A Service is made for each subset that rules send to, if the files have its Service and its DestinationRule. The
@@ -93,7 +94,7 @@ def convert(files: tuple[str, ...]) -> None:
     objects = parse(documents)
     if not any(isinstance(resource, VirtualService) for resource in objects):
         raise ManifestError([Problem("there is no VirtualService in it, and nothing else is converted")])
-    converted = as_httproutes(objects)
+    converted = as_httproutes(objects, port=port)
     for loss in converted.losses:
         _echo(str(loss), err=True)
     _echo(yaml.safe_dump_all(converted.manifests, sort_keys=False).rstrip())

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from tornado.ioloop import IOLoop
 
@@ -416,6 +417,20 @@ def test_analyze_adds_notes_about_objects_that_do_not_fit_together(tmp_path: Pat
     assert [json.loads(line).get("code") for line in lines][-1] == "IST0101"
     file.write_text(GOOD)
     assert run("validate", "--analyze", "-f", str(file)).exit_code == 0, "a note blocks nothing"
+
+
+def test_convert_prints_httproutes_and_tells_what_is_lost(tmp_path: Path):
+    rule = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: web}\nspec:\n  hosts: [web]\n"
+    fault = "fault: {abort: {httpStatus: 500}}, "
+    text = rule + f"  http:\n  - {{{fault}route: [{{destination: {{host: web, port: {{number: 80}}}}}}]}}\n"
+    done = run("convert", "-f", "-", text=text)
+    assert done.exit_code == 0
+    (route,) = yaml.safe_load_all(done.stdout)
+    assert (route["kind"], route["spec"]["rules"]) == ("HTTPRoute", [{"backendRefs": [{"name": "web", "port": 80}]}])
+    assert "VirtualService/web: spec.http[0].fault: an HTTPRoute injects no faults" in done.stderr
+    done = run("convert", "-f", str(ROOT / "manifests" / "apps" / "client"))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "there is no VirtualService in it" in done.stderr
 
 
 @pytest.mark.parametrize("command", [["validate"], ["translate", "--proxy", "sidecar:web.default"]])

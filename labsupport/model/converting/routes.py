@@ -36,7 +36,7 @@ class Conversion:
     losses: tuple[Loss, ...]
 
 
-def as_httproutes(objects: Sequence[Resource], *, namespace: str = "default") -> Conversion:
+def as_httproutes(objects: Sequence[Resource], *, namespace: str = "default", port: int | None = None) -> Conversion:
     """Write the VirtualServices among some objects as HTTPRoutes.
 
     Where all of a rule has a counterpart and nothing is told of it, istiod makes the same of both. A rule with a part
@@ -45,8 +45,9 @@ def as_httproutes(objects: Sequence[Resource], *, namespace: str = "default") ->
     Args:
         objects: VirtualServices, and the Services, ServiceEntries and DestinationRules that they name.
         namespace: the namespace of objects that name none.
+        port: of destinations that name none, where no object tells it.
     """
-    registry, losses, routes = Registry(objects, namespace), list[Loss](), list[JsonObject]()
+    registry, losses, routes = Registry(objects, namespace, port), list[Loss](), list[JsonObject]()
     taken: dict[tuple[str, str], str] = {}
     for rule in objects:
         if not isinstance(rule, VirtualService):

@@ -25,9 +25,11 @@ class Registry:
     Args:
         objects: all objects.
         namespace: the namespace of objects that name none.
+        port: where to send to if nothing says it.
     """
 
-    def __init__(self, objects: Iterable[Resource], namespace: str) -> None:
+    def __init__(self, objects: Iterable[Resource], namespace: str, port: int | None = None) -> None:
+        self._default = port
         self.made: dict[tuple[str, str], JsonObject] = {}
         self._services: dict[str, Service] = {}
         self._entries: dict[str, ServiceEntry] = {}
@@ -93,10 +95,13 @@ class Registry:
         service, entry = self._services.get(host), self._entries.get(host)
         ports = [port.port for port in service.spec.ports] if service is not None else []
         ports += [port.number for port in entry.spec.ports] if entry is not None else []
-        if len(ports) != 1:
-            what = f"{host} has {len(ports)} ports here" if ports else f"no file has the Service of {host}"
-            raise NoCounterpartError(f"{path}.port", f"an HTTPRoute names the port to send to: write it, as {what}")
-        return ports[0]
+        if len(ports) == 1:
+            return ports[0]
+        if self._default is None:
+            what = f"{host} has {len(ports)} ports" if ports else f"no file here has the Service of {host}"
+            text = f"an HTTPRoute names the port to send to, and {what}: write it here, or say --port"
+            raise NoCounterpartError(f"{path}.port", text)
+        return self._default
 
     def _of_subset(self, host: str, subset: str, path: str, losses: Losses) -> str:
         """The name of the Service that has the pods of a subset, which is made if that is possible."""

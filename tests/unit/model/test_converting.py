@@ -185,7 +185,7 @@ def test_what_is_not_the_same_is_told_and_the_rest_is_there(rule: Json, text: st
         ({"rewrite": {"uriRegexRewrite": {"match": "a", "rewrite": "b"}}, "route": [REVIEWS]}, "by no expression"),
         ({"match": [{"uri": {"regex": "/a.*"}}], "rewrite": {"uri": "/b"}, "route": [REVIEWS]}, "an expression for"),
         ({"timeout": "1234567ms", "route": [REVIEWS]}, "a few whole numbers"),
-        ({"route": [{"destination": {"host": "nobody"}}]}, "write it, as no file has the Service of nobody.default"),
+        ({"route": [{"destination": {"host": "nobody"}}]}, "and no file here has the Service of nobody.default"),
         ({"route": [{"destination": {"host": "a.example", "port": {"number": 80}}}]}, "and a.example is none"),
         ({"corsPolicy": {"allowOrigins": [{"prefix": "http://a"}]}, "route": [REVIEWS]}, "lists origins"),
     ],
@@ -195,6 +195,19 @@ def test_a_rule_without_counterpart_is_left_out_as_a_whole(rule: Json, text: str
     assert any(text in line for line in told(done)), told(done)
     assert done.manifests == ()
     assert len(route(converted(rule, {"route": [REVIEWS]}))["rules"]) == 1
+
+
+def test_a_port_can_be_given_where_nothing_tells_it() -> None:
+    text = """
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {name: other}
+        spec: {hosts: [other], http: [{route: [{destination: {host: other, subset: v1}}]}]}
+    """
+    done = as_httproutes(rules(text), port=81)
+    assert route(done)["rules"] == [{"backendRefs": [{"name": "other-v1", "port": 81}]}]
+    (line,) = told(done)
+    assert line.endswith("make a Service other-v1; no file has the Service other")
 
 
 def test_rules_that_are_asked_in_another_order_are_told() -> None:
