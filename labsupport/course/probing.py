@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.traffic.observations import Observations
 
-__all__ = ["Probe", "at_most_rules", "probed", "told_by_rules"]
+__all__ = ["Probe", "at_most_rules", "is_taken", "probed", "told_by_rules"]
 
 _EACH = 6
 _TOLD = 2
@@ -64,11 +64,16 @@ def probed(lab: Lab, probes: Iterable[Probe], *, source: str = "client") -> Iter
         if outcome.passed and (not probe.path or told.upstream_path == probe.path):
             yield replace(outcome, title=title, lines=(f"✓ A request {probe.what} {_came(seen)}.",))
             continue
-        said = f"A request {probe.what} {_came(seen)}; it is to {_wanted(probe)}."
-        if outcome.passed:
-            said = f"A request {probe.what} is to come to the application as {probe.path}."
+        met = probe.version and [*seen.share("version")] == [probe.version]
+        wanted = _answered(probe, told) if met or outcome.passed else _wanted(probe)
+        said = f"A request {probe.what} {_came(seen)}; it is to {wanted}."
         lines = (said, *told_by_rules(told), *reasons_of(lab, told))
         yield with_reasons(lab, seen, CheckOutcome(FAILED, title, lines, outcome.details, outcome.n))
+
+
+def is_taken(lab: Lab, probe: Probe, *, source: str = "client") -> bool:
+    """Whether a rule takes such a request at all, by the manifests."""
+    return explained(lab, probe.url, source=source, headers=probe.headers).chosen is not None
 
 
 def at_most_rules(lab: Lab, most: int, *, url: str = "http://web:8080/", source: str = "client") -> CheckOutcome:
@@ -89,6 +94,13 @@ def _wanted(probe: Probe) -> str:
     return f"meet {probe.version}" if probe.version else f"be answered {probe.status}"
 
 
+def _answered(probe: Probe, told: Explanation) -> str:
+    """What is still wanted where the right pods answer."""
+    if probe.path and told.upstream_path != probe.path:
+        return f"come to the application as {probe.path}"
+    return f"be answered {probe.status}" if probe.status else "be answered without an error"
+
+
 def _came(seen: Observations) -> str:
     versions, statuses = words.join(seen.share("version")), words.join(seen.share("status"))
     if versions == "none":
@@ -104,12 +116,14 @@ def told_by_rules(told: Explanation) -> Iterator[str]:
     """
     chosen = told.chosen
     if chosen is None:
-        yield f"No rule took it: {told.decision.rstrip('.')}."
+        yield "No rule took it." if told.rules else told.decision
     else:
         name = f", {chosen.name}," if chosen.name else ""
         yield f"Rule {chosen.index + 1}{name} of {chosen.object} took it."
         if told.upstream_path and not told.url.endswith(told.upstream_path):
-            yield f"The application sees the path {told.upstream_path}."
+            path = told.upstream_path
+            slash = f"Its path becomes {path}, without the slash that every path begins with."
+            yield f"The application sees the path {path}." if path.startswith("/") else slash
     before = [rule for rule in told.rules if rule.verdict == "no match"]
     for rule in before[:_TOLD]:
         for condition in rule.failed[:_TOLD]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from labsupport.explain.regex import full_match
 from labsupport.model.schema.suggest import closest
 
-__all__ = ["about_authority", "about_path", "about_text", "absent_header", "absent_label"]
+__all__ = ["about_authority", "about_path", "about_text", "absent_header", "absent_label", "absent_parameter"]
 
 
 def about_path(kind: str, wanted: str, path: str, *, any_case: bool) -> str:
@@ -58,12 +58,22 @@ def about_authority(kind: str, wanted: str, got: str | None) -> str:
     return about_text(kind, wanted, got)
 
 
-def absent_header(name: str, given: Iterable[str], cookies: str | None = None) -> str:
+def absent_header(name: str, given: Iterable[str], cookies: str | None = None, query: Iterable[str] = ()) -> str:
     """Which header was probably meant where one is missing; a clause, or an empty text."""
+    if name in query:
+        return f"{name} stands in the query; match it by queryParams"
     if cookies is not None and any(part.strip().partition("=")[0] == name for part in cookies.split(";")):
         return f"there is a cookie {name}, which is part of header cookie"
     guess = closest(name, given)
     return f"there is a header {guess}" if guess and guess.lower() != name.lower() else ""
+
+
+def absent_parameter(name: str, given: Iterable[str], headers: Iterable[str]) -> str:
+    """Which parameter of the query was probably meant where one is missing; a clause, or an empty text."""
+    if name.lower() in headers:
+        return f"{name} is a header; match it by headers"
+    guess = closest(name, given)
+    return f"there is a parameter {guess}" if guess else ""
 
 
 def absent_label(key: str, labels: Mapping[str, str]) -> str:

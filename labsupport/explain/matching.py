@@ -8,13 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from labsupport.explain.hints import about_authority, about_path, about_text, absent_header, absent_label
+from labsupport.explain.hints import (
+    about_authority,
+    about_path,
+    about_text,
+    absent_header,
+    absent_label,
+    absent_parameter,
+)
 from labsupport.explain.records import Condition, MatchEntry, Place
 from labsupport.explain.regex import full_match
 from labsupport.explain.request import Request, query_values
 from labsupport.model import HTTPMatchRequest, StringMatch
 from labsupport.model.hosts import gateway_name
-from labsupport.model.schema.suggest import closest
 
 __all__ = ["Viewpoint", "applies_to_proxy", "compare", "judge", "operator_of", "takes_everything"]
 
@@ -67,19 +73,19 @@ def judge(
         wanted: StringMatch | None = getattr(match, name)
         if wanted is not None:
             conditions.append(_text(name, wanted, request.header(f":{name}"), at(name)))
+    values = query_values(request.query)
     for name, wanted in match.headers.items():
         condition = _text(f"headers[{name}]", wanted, request.header(name), at(f"headers.{name}"))
         if not condition.holds and request.header(name) is None:
-            hint = absent_header(name, request.headers, request.header("cookie"))
+            hint = absent_header(name, request.headers, request.header("cookie"), values)
             condition = replace(condition, hint=hint)
         conditions.append(condition)
     for name, wanted in match.without_headers.items():
         conditions.append(_without(name, wanted, request.header(name), at(f"withoutHeaders.{name}")))
-    values = query_values(request.query)
     for name, wanted in match.query_params.items():
         condition = _text(f"queryParams[{name}]", wanted, values.get(name), at(f"queryParams.{name}"))
-        if not condition.holds and name not in values and (guess := closest(name, values)):
-            condition = replace(condition, hint=f"there is a parameter {guess}")
+        if not condition.holds and name not in values:
+            condition = replace(condition, hint=absent_parameter(name, values, request.headers))
         conditions.append(condition)
     return MatchEntry(name=match.name, conditions=tuple(conditions), place=at(""))
 

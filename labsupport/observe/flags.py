@@ -28,7 +28,7 @@ _FLAGS = {
         "no such cluster", "the rule names a subset that no DestinationRule defines, or a host without a Service"
     ),
     "NFCF": _Flag("no filter configuration"),
-    "NR": _Flag("no route", "a rule took the request, but none of its matches fits"),
+    "NR": _Flag("no route", "the host has rules, and none of them takes the request"),
     "OM": _Flag("overload manager"),
     "RL": _Flag("rate limited"),
     "RLSE": _Flag("rate limit service error"),
@@ -67,5 +67,5 @@ def flag_words(flags: str) -> str:
 
 
 def flag_advice(flag: str) -> str:
-    """One flag with what it comes from, such as ``no route: a rule took the request, ...``; empty if unknown."""
+    """One flag with what it comes from, such as ``no route: the host has rules, ...``; empty if unknown."""
     return ": ".join(text for text in _FLAGS.get(flag, ("",)) if text)

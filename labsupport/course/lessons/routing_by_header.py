@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from labsupport import check
 from labsupport.course.acting import explained, rule_says
 from labsupport.course.judging import judge
-from labsupport.course.probing import Probe, at_most_rules, probed
+from labsupport.course.probing import Probe, at_most_rules, is_taken, probed
 from labsupport.course.spec import Because, Shown
 
 if TYPE_CHECKING:
@@ -72,14 +72,10 @@ def early_birds(lab: Lab) -> Iterator[Shown]:
     for number, probes in enumerate(rungs, start=1):
         for probe, outcome in zip(probes, probed(lab, probes), strict=True):
             # What no rule takes does not meet risk: the third wish is granted, the fourth is not.
-            granted = number == 3 and not outcome.passed and not _taken(lab, probe)
+            granted = number == 3 and not outcome.passed and not is_taken(lab, probe)
             said = f"Wish {4 if granted else number} of 4."
             yield outcome if outcome.passed else replace(outcome, lines=(said, *outcome.lines))
     yield at_most_rules(lab, 2)
-
-
-def _taken(lab: Lab, probe: Probe) -> bool:
-    return explained(lab, probe.url, source="client", headers=probe.headers).chosen is not None
 
 
 @judge("03.5")

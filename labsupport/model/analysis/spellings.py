@@ -37,6 +37,7 @@ def old_spellings(resource: Resource) -> Iterator[tuple[str, str]]:
         yield "apiVersion", f"{version} is the oldest name of it; write {resource.GROUP}/{resource.VERSIONS[0]}"
     if isinstance(resource, VirtualService):
         yield from _ignored_case(resource)
+        yield from _left_empty(resource)
     elif isinstance(resource, DestinationRule):
         yield from _balancing("spec.trafficPolicy", resource.spec.traffic_policy)
         for index, subset in enumerate(resource.spec.subsets):
@@ -49,6 +50,19 @@ def _ignored_case(rule: VirtualService) -> Iterator[tuple[str, str]]:
             if match.ignore_uri_case and match.uri is not None and match.uri.regex:
                 text = "ignoreUriCase has no effect on a regex; begin the regex with (?i)"
                 yield f"spec.http[{number}].match[{index}].ignoreUriCase", text
+
+
+def _left_empty(rule: VirtualService) -> Iterator[tuple[str, str]]:
+    """Conditions without a value, which an API server drops: the rule takes more than was meant."""
+    for number, http in enumerate(rule.spec.http):
+        for index, match in enumerate(http.match):
+            given = (match.headers, match.without_headers, match.query_params)
+            for field, conditions in zip(("headers", "withoutHeaders", "queryParams"), given, strict=True):
+                begin = f"spec.http[{number}].match[{index}].{field}."
+                names = (path.removeprefix(begin) for path in rule.origin.lines if path.startswith(begin))
+                for name in names:
+                    if "." not in name and name not in conditions:
+                        yield begin + name, f"{name} has no value and is dropped; {name}: {{}} stands for any value"
 
 
 def _balancing(path: str, policy: TrafficPolicy | None) -> Iterator[tuple[str, str]]:

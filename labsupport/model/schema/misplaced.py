@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from labsupport.model.schema.issues import Issue
@@ -26,7 +27,7 @@ def placed(issue: Issue, root: ObjectShape, raw: JsonObject) -> Issue:
         The issue, where that is known with another remedy.
     """
     parent, _, key = issue.path.rpartition(".")
-    if not issue.message.startswith("unknown field") or issue.remedy.startswith(meant("").rstrip("?")):
+    if not issue.message.startswith("unknown field"):
         return issue
     around = _levels(parent, root, raw)
     shape, beside = around[-1][1:] if around else (root, None)
@@ -37,12 +38,23 @@ def placed(issue: Issue, root: ObjectShape, raw: JsonObject) -> Issue:
         if isinstance(inside, ObjectShape) and key in inside.fields and isinstance(beside, dict) and name in beside:
             place = f"the entries of {name}" if entries else name
             return replace(issue, remedy=f"{key} is a field of {place}: write it below {name}, indented.")
-    for path, level, value in reversed(around[:-1]):
+    if issue.remedy.startswith(meant("").rstrip("?")):
+        return issue
+    remedy = _above(key, around[:-1])
+    if not remedy and len(around) > 1 and isinstance(around[-2][1], MapShape):
+        # A field of a level above that was taken for a free key, such as withoutHeaders among the headers.
+        remedy = _above(parent.removeprefix(f"{around[-2][0]}."), around[:-2])
+    return replace(issue, remedy=remedy) if remedy else issue
+
+
+def _above(key: str, levels: Sequence[tuple[str, Shape, Json]]) -> str:
+    """The nearest of these levels that a field belongs to, as a remedy; empty if none has such a field."""
+    for path, level, value in reversed(levels):
         # A level that has its own already was not meant.
         there = isinstance(value, dict) and key in value
         if isinstance(level, ObjectShape) and key in level.fields and not there:
-            return replace(issue, remedy=f"{key} is a field of {path or 'the top level'}: indent it less.")
-    return issue
+            return f"{key} is a field of {path or 'the top level'}: indent it less."
+    return ""
 
 
 def _levels(path: str, root: ObjectShape, raw: JsonObject) -> list[tuple[str, Shape, Json]]:

@@ -8,7 +8,7 @@ import pytest
 from small_engine import SmallEngine
 
 from labsupport.check.result import FAILED, PASSED
-from labsupport.course.probing import Probe, at_most_rules, probed, told_by_rules
+from labsupport.course.probing import Probe, at_most_rules, is_taken, probed, told_by_rules
 from labsupport.lab.lab import Lab
 from labsupport.records import Pod
 
@@ -62,7 +62,22 @@ def test_a_rule_that_let_a_request_pass_says_what_it_wants_and_what_came(lab: La
 
 
 def test_a_request_that_no_rule_takes_is_told_so(lab: Lab) -> None:
-    assert told(lab, "http://web:8080/").startswith("No rule took it: ")
+    assert told(lab, "http://web:8080/") == (
+        'No rule took it. Rule 1 let it pass: headers[end-user] wants exact "tester", the request has nothing. '
+        'Rule 2 let it pass: uri wants prefix "/v2", the request has "/".'
+    )
+    assert not is_taken(lab, Probe("for /", "safe"))
+    assert is_taken(lab, Probe("of a tester", "safe", headers={"end-user": "tester"}))
+
+
+def test_where_no_rule_is_about_a_host_nothing_more_is_said(lab: Lab) -> None:
+    lab.delete("vs/web")
+    assert told(lab, "http://web:8080/").startswith("No rule is about web.default.svc.cluster.local here")
+
+
+def test_a_rewrite_that_loses_the_slash_is_told(lab: Lab) -> None:
+    lab.apply(WEB.replace("rewrite: {uri: /}", "rewrite: {uri: name}"))
+    assert "Its path becomes name, without the slash that every path begins with." in told(lab, "http://web:8080/v2")
 
 
 def test_a_kind_of_request_that_meets_others_fails_with_its_name(lab: Lab) -> None:
@@ -78,7 +93,12 @@ def test_a_path_that_the_application_is_to_see_is_asked_of_the_rules(lab: Lab) -
     (right,) = probed(lab, [Probe("below", path="//a", **asked)])  # type: ignore[arg-type]
     (wrong,) = probed(lab, [Probe("below", path="/a", **asked)])  # type: ignore[arg-type]
     assert (right.state, wrong.state) == (PASSED, FAILED)
-    assert wrong.lines[0] == "A request below is to come to the application as /a."
+    assert wrong.lines[0].endswith("; it is to come to the application as /a.")
+
+
+def test_the_right_pods_with_the_wrong_answer_are_told_what_is_still_wanted(lab: Lab) -> None:
+    (outcome,) = probed(lab, [Probe("for /", "", headers={"end-user": "tester"}, status=404)])
+    assert outcome.lines[0].endswith("; it is to be answered 404.")
 
 
 @pytest.mark.parametrize(("most", "state"), [(2, PASSED), (1, FAILED)])

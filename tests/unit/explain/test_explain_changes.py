@@ -140,6 +140,8 @@ def test_answers_to_other_origins() -> None:
         ("{headers: {end_user: {exact: jason}}}", "there is a header end-user"),
         ("{headers: {user: {exact: jason}}}", "there is a cookie user, which is part of header cookie"),
         ("{queryParams: {version: {exact: '2'}}}", "there is a parameter versio"),
+        ("{queryParams: {end-user: {exact: jason}}}", "end-user is a header; match it by headers"),
+        ("{headers: {versio: {exact: '2'}}}", "versio stands in the query; match it by queryParams"),
         ("{authority: {exact: reviews}}", "the client sends the port along; prefix: reviews would fit both"),
         ("{method: {exact: get}}", "only the case differs"),
         ("{sourceLabels: {teir: gold}}", "there is a label tier"),

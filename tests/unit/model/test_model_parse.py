@@ -308,6 +308,15 @@ def test_a_null_in_metadata_is_an_empty_value() -> None:
             "http: [{match: [{headers: {x: {exact: a, fault: }}}], ROUTE}]",
             "fault is a field of spec.http[0]: indent it less.",
         ),
+        (
+            "http: [{match: [{headers: {}}], withoutHeaders: {x: {}}, ROUTE}]",
+            "withoutHeaders is a field of the entries of match: write it below match, indented.",
+        ),
+        (
+            "http: [{match: [{headers: {x: {}, withoutHeaders: {y: {}}}}], ROUTE}]",
+            "withoutHeaders is a field of spec.http[0].match[0]: indent it less.",
+        ),
+        ("http: [{match: [{headers: {x: {present: true}}}], ROUTE}]", "match[0].headers.x has the fields exact, "),
         ("http: [{ROUTE, kind: x}]", "spec.http[0] has the fields corsPolicy, "),
         ("http: [{ROUTE, frobnicate: 3}]", "spec.http[0] has the fields corsPolicy, "),
         ("http: [{ROUTE, timout: 3}]", "Did you mean timeout?"),

@@ -42,6 +42,11 @@ spec:
     mirror: {host: web}
     mirror_percent: 50
 """
+CONDITIONS = """headers:
+        x-beta:
+        x-team: {}
+      withoutHeaders: {x-opt-out: }
+      queryParams: {v2: {exact: "true"}}"""
 DEPLOYMENT = """apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
@@ -96,6 +101,13 @@ def test_a_warning_about_an_old_field_stands_at_its_line(text: str, line: int, r
             ],
         ),
         (ROUTES.replace("v1alpha3", "v1").replace("regex", "prefix"), []),
+        (
+            ROUTES.replace("v1alpha3", "v1").replace("regex", "prefix").replace("ignoreUriCase: true", CONDITIONS),
+            [
+                (10, "x-beta has no value and is dropped; x-beta: {} stands for any value"),
+                (12, "x-opt-out has no value and is dropped; x-opt-out: {} stands for any value"),
+            ],
+        ),
         (SERVICE, []),
     ],
 )
