@@ -47,13 +47,14 @@ def explained(lab: Lab, url: str, *, source: str, headers: Mapping[str, str] | N
 
 
 def balancers(explanation: Explanation) -> tuple[str, ...]:
-    """How pods are chosen, in words, for all destinations of a request; each way once.
+    """How pods are chosen, in words and where that is written, for all destinations of a request; each way once.
 
     Args:
         explanation: of the request.
     """
     policies = [*explanation.policies, *(policy for to in explanation.destinations for policy in to.policies)]
-    return tuple(dict.fromkeys(policy.text for policy in policies if policy.name == "loadBalancer"))
+    said = (f"{policy.text} ({policy.origin})" for policy in policies if policy.name == "loadBalancer")
+    return tuple(dict.fromkeys(said))
 
 
 def rule_says(

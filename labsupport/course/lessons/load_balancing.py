@@ -73,7 +73,7 @@ def _told(lab: Lab, outcome: CheckOutcome, headers: Mapping[str, str] | None = N
     if outcome.passed:
         return outcome
     explanation = explained(lab, _WEB, source="client", headers=headers)
-    said = [f"The rule says: {text}." for text in balancers(explanation)]
+    said = [f"In force: {text}." for text in balancers(explanation)]
     return told_first((*said, *reasons_of(lab, explanation)), outcome)
 
 

@@ -49,7 +49,7 @@ def _told(lab: Lab, outcome: CheckOutcome, *, url: str = _WEB, source: str = "cl
     if outcome.passed:
         return outcome
     told = explained(lab, url, source=source)
-    said = [f"The rule says: {text}." for text in balancers(told)]
+    said = [f"In force: {text}." for text in balancers(told)]
     if len(told.destinations) > 1:
         thrown = {to.subset or to.host: to.share for to in told.destinations}
         said.insert(0, f"For each request, the rule throws: {words.shares(thrown)}.")
