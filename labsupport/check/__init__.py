@@ -15,7 +15,7 @@ it, unless errors of the same status in it were judged, or errors were left out 
 
 from labsupport.check.copied import copied
 from labsupport.check.ejections import ejections
-from labsupport.check.exact import even, exactly, none, ok, only, status, sticky
+from labsupport.check.exact import between, even, exactly, none, ok, only, status, sticky
 from labsupport.check.expectations import RANDOM_CHECKS, same_share, share
 from labsupport.check.flags import flags
 from labsupport.check.moved import moved
@@ -32,6 +32,7 @@ __all__ = [
     "CheckOutcome",
     "CheckState",
     "all_of",
+    "between",
     "copied",
     "duration",
     "ejections",

@@ -8,14 +8,14 @@ from typing import Any
 from labsupport import words
 from labsupport.arguments import checked, whole
 from labsupport.check.result import FAILED, PASSED, CheckOutcome, sign, unusable
-from labsupport.check.strays import counted, either, no_strays
+from labsupport.check.strays import counted, either, no_strays, told
 from labsupport.check.window import tells_window
 from labsupport.errors import UsageError
 from labsupport.records import Response
 from labsupport.traffic.observations import Observations, OneOrMore
 from labsupport.traffic.share import NONE, By, value_of
 
-__all__ = ["even", "exactly", "none", "ok", "only", "status", "sticky"]
+__all__ = ["between", "even", "exactly", "none", "ok", "only", "status", "sticky"]
 
 _SHOWN = 4
 _MOST = 1_000_000
@@ -204,6 +204,58 @@ def even(
         f"{sign(close)} largest difference {spread:,}, at most {within:,} expected",
     ]
     return _exact(all_met and close, title, lines, observations, seen)
+
+
+@checked
+@tells_window
+def between(
+    observations: Observations | None,
+    low: int,
+    high: int,
+    *,
+    version: OneOrMore | None = None,
+    pod: OneOrMore | None = None,
+    service: str | None = None,
+    status: OneOrMore | None = None,
+    outcome: OneOrMore | None = None,
+    user: OneOrMore | None = None,
+    title: str = "",
+) -> CheckOutcome:
+    """Expect a number of responses of a kind, with room for chance that is no draw of a fixed share.
+
+    Args:
+        observations: what was seen.
+        low: how many there must be.
+        high: how many there may be.
+        version: as for ``Observations.filter``.
+        pod: as for ``Observations.filter``.
+        service: as for ``Observations.filter``.
+        status: as for ``Observations.filter``.
+        outcome: as for ``Observations.filter``.
+        user: as for ``Observations.filter``.
+        title: what to call it.
+
+    Returns:
+        The outcome.
+
+    Raises:
+        UsageError: the bounds are no such numbers.
+    """
+    whole("low", low, 0, _MOST)
+    whole("high", high, low, _MOST)
+    kind = {"version": version, "pod": pod, "status": status, "outcome": outcome, "user": user}
+    did = told({name: value for name, value in kind.items() if value is not None}, service)
+    wanted = f"{low:,} to {high:,}"
+    title = title or f"{wanted} requests {did}"
+    if not observations:
+        return unusable(observations, title)
+    count = observations.count(version=version, pod=pod, service=service, status=status, outcome=outcome, user=user)
+    held, requests = low <= count <= high, words.plural(len(observations), "request")
+    lines = [
+        f"{count:,} of {requests} {did}" + _verdict(held, wanted),
+        f"{sign(held)} {count:,} seen, {wanted} expected",
+    ]
+    return _exact(held, title, lines, observations, {"seen": count})
 
 
 @checked

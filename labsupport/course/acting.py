@@ -51,13 +51,14 @@ def explained(lab: Lab, url: str, *, source: str, headers: Mapping[str, str] | N
 
 
 def balancers(explanation: Explanation) -> tuple[str, ...]:
-    """How pods are chosen, in words, for all destinations of a request; each way once.
+    """How pods are chosen, in words and where that is written, for all destinations of a request; each way once.
 
     Args:
         explanation: of the request.
     """
     policies = [policy for to in explanation.destinations for policy in to.policies]
-    return tuple(dict.fromkeys(policy.text for policy in policies if policy.name == "loadBalancer"))
+    said = (f"{policy.text} ({policy.origin})" for policy in policies if policy.name == "loadBalancer")
+    return tuple(dict.fromkeys(said))
 
 
 def with_balancers(
@@ -75,7 +76,7 @@ def with_balancers(
     if outcome.passed:
         return outcome
     explanation = explained(lab, url, source=source, headers=headers)
-    lines = [f"The rule says: {text}." for text in balancers(explanation)]
+    lines = [f"In force: {text}." for text in balancers(explanation)]
     if len(explanation.destinations) > 1:
         thrown = {to.subset or to.host: to.share for to in explanation.destinations}
         lines.insert(0, f"For each request, the rule throws: {words.shares(thrown)}.")

@@ -13,12 +13,12 @@ outcome, and the access log of the responses says why; a generator is not asked 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from labsupport import check, words
-from labsupport.check.result import FAILED, PASSED, CheckOutcome, meanings_last
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome, meanings_last
 from labsupport.course.ladder import Ladder, Rung
 from labsupport.course.spec import Because, Judge, Shown, Untouched
 from labsupport.errors import UsageError
@@ -28,7 +28,18 @@ from labsupport.traffic.observations import Observations
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
 
-__all__ = ["JUDGES", "UNTOUCHED", "answered", "claim", "joined", "judge", "judged", "untouched", "with_reasons"]
+__all__ = [
+    "JUDGES",
+    "UNTOUCHED",
+    "answered",
+    "claim",
+    "disturbed",
+    "joined",
+    "judge",
+    "judged",
+    "untouched",
+    "with_reasons",
+]
 
 JUDGES: dict[str, Judge] = {}
 """By number of the exercise, from the modules of ``course/lessons`` that were imported."""
@@ -165,6 +176,27 @@ def claim(held: bool, title: str, *lines: str) -> CheckOutcome:
         lines: what was seen, one sentence each.
     """
     return CheckOutcome(PASSED if held else FAILED, title, lines)
+
+
+def disturbed(lab: Lab, service: str) -> Iterator[CheckOutcome]:
+    """What is under way already, and would be counted with what a judge sends; it is no answer, right or wrong.
+
+    Args:
+        lab: where to look.
+        service: to whom, by its short name, from whatever caller.
+    """
+    status, title = lab.status(), "nothing is under way"
+    # Its requests come and go, and are seldom there when one looks.
+    if status.traffic:
+        line = f"Traffic runs in the background: {words.join(status.traffic)}. Stop it first."
+        yield CheckOutcome(NOT_ATTEMPTED, title, (line,))
+    count = sum(pool.waiting for pool in lab.pools("client").pools if pool.host == service)
+    # Those of all callers, which the proxies of its pods count.
+    met = [lab.pools(pod.name) for pod in status.pods if pod.ready and pod.service == service]
+    count += sum(pool.under_way + pool.waiting for pools in met for pool in pools.pools if not pool.host)
+    if count:
+        line = f"Under way to {service} already: {words.plural(count, 'request')}. Release what is held first."
+        yield CheckOutcome(NOT_ATTEMPTED, title, (line,))
 
 
 def joined(*outcomes: CheckOutcome) -> CheckOutcome:

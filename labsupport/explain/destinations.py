@@ -221,7 +221,7 @@ def _empty(service: KnownService, subset: str, labels: Mapping[str, str], port: 
     return f"subset {subset} wants pods with {wanted}, but the pods of {host} have {', '.join(values)}"
 
 
-_Blocks = dict[str, tuple[Schema, Place]]
+_Blocks = dict[str, tuple[Schema, Place, str]]
 
 
 def _blocks(rules: list[DestinationRule], subset_name: str, port: int) -> _Blocks:
@@ -229,11 +229,12 @@ def _blocks(rules: list[DestinationRule], subset_name: str, port: int) -> _Block
     blocks: _Blocks = {}
     for rule in rules:
         if rule.spec.traffic_policy is not None:
-            blocks, _ = _level(rule, rule.spec.traffic_policy, "spec.trafficPolicy", port)
+            blocks, _ = _level(rule, rule.spec.traffic_policy, "spec.trafficPolicy", "", port)
             break
     named = _subset(rules, subset_name) if subset_name else None
     if named is not None and (policy := named[1].traffic_policy) is not None:
-        own, by_port = _level(named[0], policy, f"spec.subsets[{named[2]}].trafficPolicy", port)
+        path = f"spec.subsets[{named[2]}].trafficPolicy"
+        own, by_port = _level(named[0], policy, path, f"subset {subset_name}", port)
         if by_port:
             blocks = {name: value for name, value in blocks.items() if name not in _BLOCKS}
         blocks = {**blocks, **own}
@@ -246,18 +247,21 @@ def _policies(blocks: _Blocks, endpoints: int) -> list[Policy]:
         result.append(Policy("loadBalancer", "LEAST_REQUEST"))
     for name in (*_BLOCKS, *_OTHERS):
         if name in blocks:
-            value, place = blocks[name]
-            result.append(Policy(_NAMES[name], described(name, value, endpoints), place))
+            value, place, level = blocks[name]
+            result.append(Policy(_NAMES[name], described(name, value, endpoints), place, level))
     return result
 
 
-def _level(rule: DestinationRule, policy: TrafficPolicy, path: str, port: int) -> tuple[_Blocks, bool]:
+def _level(rule: DestinationRule, policy: TrafficPolicy, path: str, subset: str, port: int) -> tuple[_Blocks, bool]:
     for index, setting in enumerate(policy.port_level_settings):
         if setting.port is not None and setting.port.number == port:
-            return _set(rule, setting, f"{path}.portLevelSettings[{index}]", _BLOCKS), True
-    return _set(rule, policy, path, (*_BLOCKS, *_OTHERS)), False
+            whom = f"port {port} of {subset}" if subset else f"port {port}"
+            return _set(rule, setting, f"{path}.portLevelSettings[{index}]", whom, _BLOCKS), True
+    return _set(rule, policy, path, subset or f"all of {rule.spec.host}", (*_BLOCKS, *_OTHERS)), False
 
 
-def _set(rule: DestinationRule, policy: TrafficPolicy | PortTrafficPolicy, path: str, names: Iterable[str]) -> _Blocks:
+def _set(
+    rule: DestinationRule, policy: TrafficPolicy | PortTrafficPolicy, path: str, whom: str, names: Iterable[str]
+) -> _Blocks:
     given = ((name, getattr(policy, name)) for name in names)
-    return {name: (value, place_of(rule, f"{path}.{_NAMES[name]}")) for name, value in given if value is not None}
+    return {name: (value, place_of(rule, f"{path}.{_NAMES[name]}"), whom) for name, value in given if value is not None}

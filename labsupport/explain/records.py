@@ -162,14 +162,23 @@ class Policy:
         name: such as ``timeout``, ``retries``, ``fault.delay``, ``loadBalancer``.
         text: in words and numbers.
         place: where it was written; None for a default of Istio.
+        level: of a DestinationRule, whom it was written for: ``all of web``, ``subset v1``, ``port 80``.
     """
 
     name: str
     text: str
     place: Place | None = None
+    level: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Where it was written and whom for, or that it was not."""
+        if self.place is None:
+            return "Istio's default"
+        return f"{self.place}, for {self.level}" if self.level else str(self.place)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.text} ({self.place if self.place is not None else 'default'})"
+        return f"{self.name}: {self.text} ({self.origin})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from labsupport import words
 from labsupport.check.result import NOT_ATTEMPTED, CheckOutcome
 from labsupport.course.acting import count_telling_lives
-from labsupport.course.judging import claim, judge
+from labsupport.course.judging import claim, disturbed, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
 
@@ -25,21 +25,11 @@ _EXACT = count_telling_lives(_LIFE)
 
 def _not_as_given(lab: Lab) -> Iterator[CheckOutcome]:
     """What keeps places from being counted, whatever the rule; it is no answer of the learner's, right or wrong."""
-    status = lab.status()
-    pods = sum(pod.ready and pod.service == "web" for pod in status.pods)
+    pods = sum(pod.ready and pod.service == "web" for pod in lab.status().pods)
     if pods > 1:
         line = f"web has {words.plural(pods, 'pod')}, and this exercise counts on one. lab.scale('web-v1', 1) does it."
         yield CheckOutcome(NOT_ATTEMPTED, "web has one pod", (line,))
-    # Its requests come and go, and are seldom there when one looks.
-    if status.traffic:
-        line = f"Traffic runs in the background: {words.join(status.traffic)}. Stop it first."
-        yield CheckOutcome(NOT_ATTEMPTED, "nothing is under way", (line,))
-    waiting = sum(pool.waiting for pool in lab.pools("client").pools if pool.host == "web")
-    # Those of other callers as well, which its own proxy counts.
-    met = sum(pool.under_way + pool.waiting for pool in lab.pools("web-v1").pools if not pool.host)
-    if waiting + met:
-        line = f"Under way to web already: {words.plural(waiting + met, 'request')}. Release what is held first."
-        yield CheckOutcome(NOT_ATTEMPTED, "nothing is under way", (line,))
+    yield from disturbed(lab, "web")
 
 
 def _hold(lab: Lab, *counts: int) -> tuple[tuple[int, int, int], ...]:

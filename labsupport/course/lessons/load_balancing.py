@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from labsupport import check, words
 from labsupport.check.result import CheckOutcome
 from labsupport.course.acting import count_telling_lives, pods_ready, with_balancers
-from labsupport.course.judging import claim, judge
+from labsupport.course.judging import claim, disturbed, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
 
@@ -67,6 +67,7 @@ def _told(lab: Lab, outcome: CheckOutcome, headers: Mapping[str, str] | None = N
 def a_policy_for_each_version(lab: Lab) -> Iterator[Shown | Rung]:
     """In turns for all, the idler of two for v1, by lot for v2."""
     yield Because("pods", pods_ready(lab, "the pods of the task", {"web-v1": 3, "web-v2": 2}))
+    yield from disturbed(lab, "web")
     seen = _send(lab, 100)
     yield seen
     yield Because("turns", _told(lab, _in_turns(seen, 5)))
@@ -101,6 +102,7 @@ def a_policy_for_each_version(lab: Lab) -> Iterator[Shown | Rung]:
 def in_turns_again(lab: Lab) -> Iterator[Shown]:
     """In turns, and a connection that still ends after ten requests."""
     yield Because("pods", pods_ready(lab, "the pods of the task", {"web-v1": 3, "web-v2": 0}))
+    yield from disturbed(lab, "web")
     seen = _send(lab, 90)
     yield seen
     yield Because("turns", _told(lab, _in_turns(seen, 3)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from labsupport.display.drawing.palette import Shape, Slot, slot_of
 from labsupport.display.drawing.text import el, esc, num
 
-__all__ = ["column", "mark", "version_mark"]
+__all__ = ["column", "mark", "torn", "version_mark"]
 
 # Circles and squares are dots of a thick line with round or square ends: six characters each in a long column.
 _STROKED: dict[Shape, str] = {"circle": "round", "square": "square"}
@@ -79,3 +79,14 @@ def version_mark(version: str) -> str:
         return el("span", "–", class_="d")
     image = el("svg", mark(slot_of(version), 6.0, 7.0, 4.2), width=12.0, height=14.0, aria_hidden="true")
     return el("span", image.replace("<svg ", '<svg style="display:inline;vertical-align:-2px" ', 1), " ", esc(version))
+
+
+def torn(x: float, y: float, wide: float) -> str:
+    """The way of a tear through a bar that is cut.
+
+    Args:
+        x: left edge of its column.
+        y: height of the tear there.
+        wide: width of the column.
+    """
+    return f"M{num(x)} {num(y)}l{num(wide)}-3"

@@ -55,8 +55,24 @@ def _rule(rule: RuleTrace) -> str:
 
 def _policies(policies: tuple[Policy, ...]) -> str:
     return "".join(
-        el("div", el("code", esc(policy.name)), f": {esc(policy.text)} ", _place(policy.place), class_="ws-in")
+        el("div", el("code", esc(policy.name)), f": {esc(policy.text)} ", _origin(policy), class_="ws-in")
         for policy in policies
+    )
+
+
+def _origin(policy: Policy) -> str:
+    return _place(policy.place) + el("span", esc(f", for {policy.level}") if policy.level else "", class_="d")
+
+
+def _in_force(destinations: tuple[RoutedTo, ...]) -> str:
+    """What DestinationRules put in force, once for all destinations that have the same."""
+    alike: dict[tuple[Policy, ...], list[str]] = {}
+    for to in destinations:
+        alike.setdefault(to.policies, []).append(f"{to.host}:{to.port}" + (f" subset {to.subset}" if to.subset else ""))
+    return "".join(
+        el("div", f"in force for {esc(words.join(names))}:", _policies(policies), class_="ws-gap")
+        for policies, names in alike.items()
+        if policies
     )
 
 
@@ -68,8 +84,7 @@ def _pods(names: tuple[str, ...]) -> str:
 def _destination(to: RoutedTo) -> list[str]:
     subset = version_mark(to.subset) if to.subset else "all pods"
     problem = el("b", f"✗ {to.problem}: ", class_="e") + esc(to.reason) if to.problem else _pods(to.pods)
-    policies = "<br>".join(f"{el('code', esc(policy.name))}: {esc(policy.text)}" for policy in to.policies)
-    return [f"{esc(to.host)}:{to.port}", subset, words.percent(to.share), problem, policies]
+    return [f"{esc(to.host)}:{to.port}", subset, words.percent(to.share), problem]
 
 
 def _outcome(outcome: PredictedOutcome) -> list[str]:
@@ -86,7 +101,7 @@ def _body(told: Explanation) -> str:
         parts.append(el("div", "⚠ ", el("b", esc(ignored.object)), f": {esc(ignored.reason)} ", _place(ignored.place)))
     if told.decision:
         parts.append(el("div", el("b", esc(told.decision)), class_="ws-gap"))
-    parts.append(_policies(told.policies))
+    parts += [_policies(told.policies), _in_force(told.destinations)]
     changed = [
         f"{what} {value}" for what, value in (("path", told.upstream_path), ("host", told.upstream_authority)) if value
     ]
@@ -105,9 +120,7 @@ def _lists(told: Explanation) -> str:
         parts.append(el("ol", *map(_rule, told.rules), class_="ws-steps", aria_label="rules in order"))
     if told.destinations:
         rows = [_destination(to) for to in told.destinations]
-        heads = ["destination", "subset", "share", "pods", "DestinationRule"]
-        if not any(to.policies for to in told.destinations):
-            heads, rows = heads[:-1], [row[:-1] for row in rows]
+        heads = ["destination", "subset", "share", "pods"]
         parts.append(el("div", table(heads, rows, numeric=frozenset({2}), caption="destinations"), class_="ws-gap"))
     if told.outcomes:
         rows = [_outcome(outcome) for outcome in told.outcomes]

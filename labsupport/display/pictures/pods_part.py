@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from labsupport import words
-from labsupport.display.drawing.marks import mark
+from labsupport.display.drawing.marks import mark, torn
 from labsupport.display.drawing.palette import order_key, slot_of
 from labsupport.display.drawing.part import Part
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import clip, el, esc, num, width
-from labsupport.display.pictures.timeline import Timeline, nice_scale, quantile
+from labsupport.display.pictures.timeline import Timeline, nice_scale, quantile, reach
 from labsupport.display.pictures.traffic_picture import LEFT, SPAN, Change, TrafficPicture
 from labsupport.display.pictures.users_part import short_names
 from labsupport.records import Hop
@@ -40,14 +40,18 @@ def pods_part(picture: TrafficPicture, changes: Sequence[Change], *, now_s: floa
     if not pods:
         return None
     most = nice_scale(max(len(kept.pods[pod]) for _, kept in line.bins() for pod in kept.pods), _SCALES)
-    # What is seldom must not press all others flat: it is cut.
-    slowest_s = max(quantile((_p95(line, index, pod) for index, _ in line.bins()), 0.9) for pod in pods)
-    top_s = nice_scale(1000 * max(slowest_s, 0.002), _SCALES) / 1000
+    # Of each pod, those columns in which it has requests: none is a latency of 0.
+    p95s = [[quantile(kept.pods[pod], 0.95) for _, kept in line.bins() if pod in kept.pods] for pod in pods]
+    worst_s = max(map(max, p95s))
+    top_s = nice_scale(1000 * max(reach(max(quantile(own, 0.9) for own in p95s), worst_s), 0.002), _SCALES) / 1000
     since_s = _since(line, changes, now_s)
+    recent = line.pods(now_s, since_s=since_s)
     names = short_names(pod.pod for pod in pods)
     rows, told = list[list[str]](), list[str]()
-    total = sum(len(_since_then(line, pod, since_s)) for pod in pods)
-    scale = el("tspan", f" · scale to {words.plural(most, 'request')} and to {words.duration(top_s)}", class_="d")
+    total = sum(map(len, recent.values()))
+    said = f" · scale to {words.plural(most, 'request')} and to {words.duration(top_s)}"
+    said += f", torn ones to {words.duration(worst_s)}" if worst_s > top_s else ""
+    scale = el("tspan", said, class_="d")
     head = el("text", "each pod: requests upward, latency p95 downward", scale, x=LEFT, y=12.0)
     height = _HEAD + _ROW * min(len(pods), _ROWS)
     parts = [head]
@@ -56,7 +60,7 @@ def pods_part(picture: TrafficPicture, changes: Sequence[Change], *, now_s: floa
             way = f"M{num(x)} {_HEAD}V{num(height)}"
             parts.append(el("path", d=way, stroke="var(--ws-fg)", stroke_dasharray="3 3", fill="none"))
     for place, pod in enumerate(pods):
-        times = _since_then(line, pod, since_s)
+        times = recent.get(pod, [])
         p50, p95 = (words.duration(quantile(times, q)) if times else "–" for q in (0.5, 0.95))
         share = words.percent(len(times) / total) if total else "–"
         rows.append([esc(pod.pod), f"{len(times):,}", share, p50, p95])
@@ -88,16 +92,6 @@ def _since(line: Timeline, changes: Iterable[Change], now_s: float) -> float:
     return max(now_s - line.recent_s, max(in_force_s, default=0.0))
 
 
-def _since_then(line: Timeline, pod: Hop, since_s: float) -> list[float]:
-    """Durations of whole columns since then."""
-    first = line.index(since_s) + 1
-    return [took for index, kept in line.bins() if index >= first for took in kept.pods.get(pod, ())]
-
-
-def _p95(line: Timeline, index: int, pod: Hop) -> float:
-    return quantile(line.bin(index).pods.get(pod, ()), 0.95)
-
-
 def _name(pod: Hop, name: str, said: str) -> str:
     short = clip(name, _NAMES, bold=True)
     label = el("text", el("title", esc(pod.pod)), esc(short), x=LEFT + 16, y=11.0, class_="b h")
@@ -106,18 +100,21 @@ def _name(pod: Hop, name: str, said: str) -> str:
 
 
 def _strip(line: Timeline, pod: Hop, most: int, top_s: float, step: float) -> str:
-    """Two paths, however many columns there are."""
-    upward, downward = [], []
+    """Three paths, however many columns there are."""
+    upward, downward, tears = [], [], []
     for index, kept in line.bins():
         if times := kept.pods.get(pod):
             x = LEFT + SPAN - (line.last + 1 - index) * step + 1.0
             bar = f"M{num(x)} {_BASE}h{num(step - 2)}v"
             upward.append(f"{bar}{num(-max(1.0, _UP * len(times) / most))}h{num(2 - step)}z")
-            took = min(1.0, quantile(times, 0.95) / top_s)
-            downward.append(f"{bar}{num(max(1.5, _DOWN * took))}h{num(2 - step)}z")
+            took = quantile(times, 0.95) / top_s
+            downward.append(f"{bar}{num(max(1.5, _DOWN * min(1.0, took)))}h{num(2 - step)}z")
+            if took > 1:
+                tears.append(torn(x - 1, _BASE + _DOWN - 4, step))
     colour = f"var(--ws-c{slot_of(pod.version).key})"
     return (
         el("path", d=f"M{LEFT} {_BASE}h{num(SPAN)}", stroke="var(--ws-line)")
         + el("path", d="".join(upward), fill=colour)
         + el("path", d="".join(downward), fill="var(--ws-bar)")
+        + (el("path", d="".join(tears), stroke="var(--ws-bg)", stroke_width=2.0) if tears else "")
     )

@@ -6,13 +6,17 @@ import math
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from labsupport.display.drawing.palette import order_key
 from labsupport.display.pictures.causes import cause
 from labsupport.records import Hop, Response
 from labsupport.traffic.share import NONE, Choice, hop_of
 
-__all__ = ["Bin", "Column", "Shares", "Timeline", "ago", "nice_scale", "quantile"]
+__all__ = ["Bin", "Column", "Shares", "Timeline", "ago", "nice_scale", "quantile", "reach"]
+
+# A bin that is slower than the usual ones by more than this factor is cut.
+_CUT = 2.5
 
 
 def ago(back: int, step: int) -> str:
@@ -42,6 +46,16 @@ def quantile(values: Iterable[float], q: float) -> float:
     """The smallest value that at least the share ``q`` of the values does not exceed; 0 without values."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else 0.0
+
+
+def reach(usual_s: float, worst_s: float) -> float:
+    """What a scale of latencies goes to, in seconds: a few slow columns must not press all others flat, and are cut.
+
+    Args:
+        usual_s: what nine of ten columns do not exceed.
+        worst_s: the slowest column.
+    """
+    return worst_s if worst_s <= _CUT * usual_s else usual_s
 
 
 @dataclass(slots=True)
@@ -110,6 +124,14 @@ class Shares:
         return sum(self.causes.values())
 
 
+class _Recent(NamedTuple):
+    """A request that is counted to the moment, with the pod that it is counted for and the cause of its failure."""
+
+    response: Response
+    hop: Hop | None
+    why: str
+
+
 class Timeline:
     """Keeps the last stretch of traffic, in memory that does not grow.
 
@@ -147,7 +169,7 @@ class Timeline:
         # Marks stand for k requests each: what a bin had left over is carried on, so that no version loses any.
         self._carry: dict[str, int] = {}
         self._newest_s = 0.0
-        self._recent: deque[tuple[float, str | None, str, int, str]] = deque()
+        self._recent: deque[_Recent] = deque()
         # By request, the versions that received a copy of it; only of recent requests.
         self._copies: dict[str, tuple[str, ...]] = {}
 
@@ -172,7 +194,7 @@ class Timeline:
             hop = hop_of(response, self.service or None)
             version = hop.version if hop else None
             why = cause(response)
-            self._recent.append((response.started_s, version, why, response.connection, response.request_id))
+            self._recent.append(_Recent(response, hop, why))
             self._newest_s = max(self._newest_s, response.started_s)
             if index > self._last:
                 self.advance(response.started_s)
@@ -199,7 +221,7 @@ class Timeline:
         Args:
             copies: id of the request, and version that received the copy.
         """
-        known: dict[str, tuple[str, ...]] = {entry[4]: () for entry in self._recent}
+        known: dict[str, tuple[str, ...]] = {entry.response.request_id: () for entry in self._recent}
         for request, version in copies:
             if request in known:
                 known[request] += (version,)
@@ -214,7 +236,7 @@ class Timeline:
             self._changed.discard(index)
             for key, count in self._keyed(gone):
                 self._carry[key] = self._carry.get(key, 0) + count
-        while self._recent and self._recent[0][0] < now_s - 2 * self.recent_s:
+        while self._recent and self._recent[0].response.started_s < now_s - 2 * self.recent_s:
             self._recent.popleft()
 
     @staticmethod
@@ -277,15 +299,16 @@ class Timeline:
         requests, versions, causes = 0, dict.fromkeys((v for v in self.versions if v), 0), dict[str, int]()
         connections: dict[int, str] = {}
         copies, copied_of = Counter[str](), 0
-        for place, (started_s, version, why, connection, request) in enumerate(self._recent, start=1):
-            if started_s < start:
+        for place, (response, hop, why) in enumerate(self._recent, start=1):
+            if response.started_s < start:
                 continue
+            version, connection = hop.version if hop else None, response.connection
             # Nothing ties requests on unknown connections together.
             connections.setdefault(connection if connection >= 0 else -place, version or NONE)
             requests += 1
-            if request in self._copies and started_s < logged_s:
+            if response.request_id in self._copies and response.started_s < logged_s:
                 copied_of += 1
-                copies.update(self._copies[request])
+                copies.update(self._copies[response.request_id])
             if version is not None:
                 versions[version] = versions.get(version, 0) + 1
             if why:
@@ -293,3 +316,11 @@ class Timeline:
         fewer = self.per == "connection" and len(connections) < requests
         choices = Counter(connections.values()) if fewer else {}
         return Shares(requests, versions, causes, start, choices, copies, copied_of)
+
+    def pods(self, now_s: float, *, since_s: float = 0.0) -> dict[Hop, list[float]]:
+        """Durations by pod, in seconds, of the stretch that ``shares`` counts."""
+        start, met = max(now_s - self.recent_s, since_s), dict[Hop, list[float]]()
+        for response, hop, _ in self._recent:
+            if hop and response.started_s >= start:
+                met.setdefault(hop, []).append(response.duration_s)
+        return met

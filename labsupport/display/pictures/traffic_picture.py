@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from labsupport import words
 from labsupport.display.drawing.figure import Figure
-from labsupport.display.drawing.marks import column, mark
+from labsupport.display.drawing.marks import column, mark, torn
 from labsupport.display.drawing.palette import ERROR, slot_of
 from labsupport.display.drawing.part import Part
 from labsupport.display.drawing.text import clip, el, esc, fitting, num, width
@@ -21,7 +21,7 @@ from labsupport.display.pictures.absence_bars import absence_bars, absences_in_w
 from labsupport.display.pictures.copies import copies_part, copies_table, copies_told
 from labsupport.display.pictures.phases import Phase, phases_summary, phases_table
 from labsupport.display.pictures.share_rows import label_width, legend, make_rows, ring_legend, rows_table, share_row
-from labsupport.display.pictures.timeline import Shares, Timeline, ago, nice_scale
+from labsupport.display.pictures.timeline import Shares, Timeline, ago, nice_scale, reach
 from labsupport.traffic.absences import Absence
 
 __all__ = [
@@ -48,8 +48,6 @@ _SHORT_LABEL = 250.0
 _MORE = 130.0
 _ROW, _ROWS = 46.0, 4
 _SCALES = (1, 2, 3, 5)
-# A bin that is slower than the usual ones by more than this factor is cut.
-_CUT = 2.5
 # The lines below the legend: the share of errors, and causes.
 _NOTES, _CAUSES = 46.0, 5
 NOTES_HEIGHT = _NOTES + 18 + 17 * _CAUSES
@@ -187,10 +185,9 @@ class TrafficPicture:
             self.per_mark, self.pitch = needed
             moved = True
         usual, self.latency_worst_s = self.timeline.latency()
-        # A few slow bins must not press all others flat: they are cut, and say so.
-        reach = self.latency_worst_s if self.latency_worst_s <= _CUT * usual else usual
-        top = nice_scale(max(reach, 0.002) * 1000) / 1000
-        if top > self.latency_top_s or (reach < 0.3 * self.latency_top_s and top < self.latency_top_s):
+        to_s = reach(usual, self.latency_worst_s)
+        top = nice_scale(max(to_s, 0.002) * 1000) / 1000
+        if top > self.latency_top_s or (to_s < 0.3 * self.latency_top_s and top < self.latency_top_s):
             moved = moved or top != self.latency_top_s
             self.latency_top_s = top
         return moved
@@ -214,9 +211,8 @@ class TrafficPicture:
             fill="var(--ws-bar)",
         )
         if p95 > self.latency_top_s:
-            x = index * self.step
-            torn = f"M{num(x)} {num(_STRIP_BASE - _STRIP_HIGH + 7)}l{num(self.step)}-3"
-            bar += el("path", d=torn, stroke="var(--ws-bg)", stroke_width=2.0)
+            tear = torn(index * self.step, _STRIP_BASE - _STRIP_HIGH + 7, self.step)
+            bar += el("path", d=tear, stroke="var(--ws-bg)", stroke_width=2.0)
         tip = ", ".join(
             [f"{version or 'no version'} {count}" for version, count in sorted(kept.served.items())]
             + [f"{why}: {count}" for why, count in kept.failed.items()]

@@ -32,6 +32,7 @@ CHECKS = {
     "status": lambda obs: check.status(obs, 200),
     "ok": lambda obs: check.ok(obs),
     "even": lambda obs: check.even(obs, among=2),
+    "between": lambda obs: check.between(obs, 1, 2, version="v1"),
     "sticky": lambda obs: check.sticky(obs),
     "moved": lambda obs: check.moved(obs, obs, at_most=1),
     "duration": lambda obs: check.duration(obs, at_most_s=10),
@@ -220,6 +221,16 @@ def test_even_counts_pods_that_got_nothing():
     assert "✗ 2 met, 3 expected" in repr(check.even(seen({"v1": 10, "v2": 10}), among=3))
 
 
+def test_both_bounds_are_inclusive_and_no_response_of_the_kind_is_a_number_too():
+    responses = seen({"v1": 30, "v2": 10})
+    assert check.between(responses, 10, 10, version="v2") and check.between(responses, 0, 5, version="v3")
+    assert not check.between(responses, 11, 40, version="v2") and not check.between(responses, 0, 9, version="v2")
+    failed = repr(check.between(responses, 0, 9, version="v2"))
+    assert "10 of 40 requests met version v2; expected: 0 to 9." in failed and "✗ 10 seen, 0 to 9 expected" in failed
+    with pytest.raises(UsageError, match="high"):
+        check.between(responses, 2, 1)
+
+
 def test_sticky_follows_each_user_and_ignores_who_came_once():
     stays = Observations(response(i, f"v{i % 3}", user=f"user-{i % 3}") for i in range(30))
     assert check.sticky(stays) and check.sticky(stays).n == 3
@@ -346,6 +357,7 @@ def windowed(*, errors: int) -> Observations:
         lambda seen: check.none(seen, version="v2"),
         lambda seen: check.exactly(seen, {"v1": 20}),
         lambda seen: check.even(seen, among=1, by="version"),
+        lambda seen: check.between(seen, 20, 20, version="v1"),
         lambda seen: check.duration(seen, at_most_s=60),
     ],
 )
@@ -410,6 +422,11 @@ TALKS = {
     "none": (check.none, {"version": "v3"}, {"version": "v2"}),
     "status": (check.status, 200, 503),
     "ok": (check.ok, {}, None),
+    "between": (
+        lambda obs, **given: check.between(obs, given["low"], 15, version="v2"),
+        {"low": 10},
+        {"low": 11},
+    ),
     "even": (check.even, {"among": 2, "by": "version", "within": 80}, {"among": 3, "by": "version"}),
     "sticky": (check.sticky, {"to": "service"}, {"to": "pod"}),
     "moved": (

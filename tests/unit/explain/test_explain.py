@@ -373,8 +373,8 @@ def test_an_explanation_reads_as_text() -> None:
         "  x-user: u",
         'no match, headers[end-user]: wanted exact "jason", got nothing',
         "  100 % to reviews.default.svc.cluster.local subset v3 port 9080: reviews-v3-a",
-        "  timeout: none (default)",
-        "  loadBalancer: LEAST_REQUEST (default)",
+        "  timeout: none (Istio's default)",
+        "  loadBalancer: LEAST_REQUEST (Istio's default)",
         "Outcome: reviews-v3-a answers",
     ):
         assert line in text

@@ -42,6 +42,27 @@ def test_a_block_tells_where_it_was_written() -> None:
     assert policy.place.line > 0
 
 
+def test_each_policy_tells_whom_it_was_written_for() -> None:
+    port = "portLevelSettings: [{port: {number: 9080}, connectionPool: {tcp: {maxConnections: 5}}}]"
+    rule = destination_rule(
+        "trafficPolicy: {loadBalancer: {simple: RANDOM}},"
+        "subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}},"
+        f"{{name: v3, labels: {{version: v3}}, trafficPolicy: {{{port}}}}}]"
+    )
+    levels = {
+        end.subset: [(policy.name, policy.level, policy.origin.partition(", ")[2]) for policy in end.policies]
+        for subset in ("v1", "v3")
+        for end in ask(virtual_service(f"[{to(subset)}]"), rule).destinations
+    }
+    assert levels == {
+        "v1": [("loadBalancer", "subset v1", "for subset v1")],
+        "v3": [("loadBalancer", "", ""), ("connectionPool", "port 9080 of subset v3", "for port 9080 of subset v3")],
+    }
+    whole = ask(rule).destinations[0].policies[0]
+    assert whole.level == "all of reviews"
+    assert ask().destinations[0].policies[0].origin == "Istio's default"
+
+
 def test_a_subset_replaces_whole_blocks_and_inherits_the_others() -> None:
     rule = destination_rule(
         "trafficPolicy: {loadBalancer: {simple: RANDOM}, connectionPool: {tcp: {maxConnections: 5}}},"

@@ -10,7 +10,7 @@ from display_samples import Page
 from labsupport.display.html.explain_html import explanation_html
 from labsupport.display.pictures.explain_picture import way_figure, way_html
 from labsupport.explain.explanation import Explanation
-from labsupport.explain.records import Condition, MatchEntry, Place, PredictedOutcome, RoutedTo, RuleTrace
+from labsupport.explain.records import Condition, MatchEntry, Place, Policy, PredictedOutcome, RoutedTo, RuleTrace
 
 HERE = Place("VirtualService/web", file="cell", line=9)
 
@@ -87,6 +87,19 @@ def test_the_lists_and_tables_are_there_for_who_cannot_see_the_picture():
     assert len(page.all("ol")) == 1
     assert len(page.all("table")) == 1
     assert all(image.get("aria-label") for image in page.all("svg") if image.get("role") == "img")
+
+
+def test_policies_are_seen_unfolded_with_whom_they_were_written_for_and_defaults_as_such():
+    pool = Policy("connectionPool", "maxConnections 5", Place("DestinationRule/web", file="cell", line=9), "port 80")
+    default = Policy("loadBalancer", "LEAST_REQUEST")
+    ends = tuple(replace(to, policies=(default, pool)) for to in SPLIT)
+    page = explanation_html(told([rule(0, "chosen")], destinations=ends))
+    seen = Page(page).text.partition("the rules as a list")[0]
+    assert "in force for web.default:80 subset v1 and web.default:80 subset v2:" in seen
+    assert "loadBalancer: LEAST_REQUEST Istio's default" in seen
+    assert "connectionPool: maxConnections 5 cell:9, for port 80" in seen
+    apart = (replace(ends[0], policies=(default,)), ends[1])
+    assert Page(explanation_html(told([], destinations=apart))).text.count("in force for") == 2
 
 
 def test_a_long_sentence_is_broken_and_ends_with_one_full_stop():

@@ -16,8 +16,8 @@ def answered(at_s: float, pod: str, took_s: float = 0.01, version: str = "v1") -
     return response(at_s, duration_s=took_s, path=(Hop("web", version, f"web-{version}-5c-{pod}"),))
 
 
-def picture(*responses: Response) -> TrafficPicture:
-    timeline = Timeline(origin_s=T0)
+def picture(*responses: Response, bin_s: float = 0.5) -> TrafficPicture:
+    timeline = Timeline(origin_s=T0, bin_s=bin_s)
     timeline.add(responses)
     return TrafficPicture(timeline)
 
@@ -56,6 +56,33 @@ def test_numbers_are_those_since_the_last_change():
     assert "web-v1-5c-b1025.0 %300 ms300 ms" in Page(part.table).text
     lines = [node.get("d") for node in parsed(part.body).iter() if node.get("stroke-dasharray")]
     assert lines and LEFT < float(re.match(r"M([\d.]+)", lines[0] or "")[1]) < LEFT + SPAN
+
+
+def test_numbers_are_of_the_last_seconds_however_wide_a_column_is():
+    before = [answered(float(place), "b", 3.0) for place in range(1185)]
+    last = [answered(1190.5 + place, "a" if place % 3 else "b", 0.01 if place % 3 else 0.3) for place in range(9)]
+    for bin_s in (1.0, 7.5, 20.0, 600.0):
+        part = pods_part(picture(*before, *last, bin_s=bin_s), (), now_s=T0 + 1200)
+        assert part is not None
+        assert part.told == "By pod: web-v1 … a 66.7 %, latency p95 10 ms; web-v1 … b 33.3 %, latency p95 300 ms"
+        assert "pods in the last 10 s" in Page(part.table).text
+
+
+def test_a_slow_pod_that_is_seldom_asked_sets_the_scale_of_its_latency():
+    quick = [answered(place / 2, "a") for place in range(40)]
+    part = pods_part(picture(*quick, answered(9.0, "b", 0.4, "v2")), (), now_s=T0 + 20)
+    assert part is not None
+    assert "to 500 ms" in texts(part.body) and "torn" not in texts(part.body)
+    assert max(high for _, high in bars(part.body, "var(--ws-bar)")) == 16.0 * 0.8
+
+
+def test_a_bar_that_is_cut_is_torn_and_the_head_says_how_far_it_would_go():
+    usual = [answered(place / 2, "a", 0.1) for place in range(40)]
+    part = pods_part(picture(*usual, answered(9.0, "a", 2.0)), (), now_s=T0 + 20)
+    assert part is not None
+    assert "to 100 ms, torn ones to 2.00 s" in texts(part.body)
+    tears = [node for node in parsed(part.body).iter() if node.get("stroke") == "var(--ws-bg)"]
+    assert [(tear.get("d") or "").count("M") for tear in tears] == [1]
 
 
 def test_what_left_the_plot_is_not_drawn_and_a_pod_without_recent_requests_says_so():
