@@ -92,3 +92,33 @@ spec: {host: "*.far.example", trafficPolicy: {outlierDetection: {interval: 5s}}}
     assert (
         analyse(parse(read(rule.replace("outlierDetection: {interval: 5s}", "loadBalancer: {simple: RANDOM}")))) == []
     )
+
+
+def test_a_note_tells_of_a_host_that_is_ruled_in_both_notations() -> None:
+    text = """
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{name: http, port: 80}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: rule}
+spec: {hosts: [web], http: [{route: [{destination: {host: web}}]}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: route}
+spec: {parentRefs: [{group: "", kind: Service, name: web}], rules: [{backendRefs: [{name: web, port: 80}]}]}
+"""
+    notes = [note for note in analyse(parse(read(text))) if note.code != "IST0118"]
+    assert [(note.code, note.ref, note.path) for note in notes if note.code == "NOTATIONS"] == [
+        ("NOTATIONS", "VirtualService/rule", "spec.hosts"),
+        ("NOTATIONS", "HTTPRoute/route", "spec.parentRefs"),
+    ]
+    assert "also ruled by HTTPRoute/route" in notes[-2].text
+    for other in (
+        text.replace("name: web}], rules", "name: other}], rules"),
+        text.replace("[web], http", "[a.example], http"),
+    ):
+        assert "NOTATIONS" not in {note.code for note in analyse(parse(read(other)))}

@@ -32,7 +32,8 @@ def analyse(objects: Sequence[Resource], *, pods: Iterable[PodLabels] = (), name
     Returns:
         notes in the order of the objects; codes IST0101, IST0109, IST0112, IST0118, IST0127, IST0130, IST0131, IST0132,
         IST0145, IST0173 and IST0174; PROTOCOL for HTTP rules of a port that speaks none, FAULT for faults that do
-        nothing, PANIC where istiod itself would fail, and OLD for spellings of earlier times.
+        nothing, NOTATIONS for a host with a VirtualService and an HTTPRoute, PANIC where istiod itself would fail, and
+        OLD for spellings of earlier times.
     """
     world = World(objects, pods, namespace)
     analyse_virtual_services(world)

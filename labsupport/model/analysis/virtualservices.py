@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from labsupport.model.analysis.world import DOMAIN, World, full_host
 from labsupport.model.kinds.destinationrule import DestinationRule
 from labsupport.model.kinds.gateway import Gateway
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.virtualservice import Destination, TCPRoute, TLSRoute, VirtualService
 from labsupport.model.schema.suggest import closest
 from labsupport.model.validation.findings import Findings
@@ -33,6 +34,7 @@ def analyse_virtual_services(world: World) -> None:
         _not_http(rule, world)
         _empty_faults(rule, world)
     _same_host(world)
+    _both_notations(world)
 
 
 def destinations(rule: VirtualService) -> Iterator[tuple[str, Destination]]:
@@ -186,3 +188,20 @@ def _same_host(world: World) -> None:
                 others = ", ".join(sorted(set(names) - {name})) or "itself, twice"
                 text = f"host {host} is also ruled by {others}; sidecars use only the oldest: put the rules into one"
                 world.note("IST0109", "error", rule, "spec.hosts", text)
+
+
+def _both_notations(world: World) -> None:
+    """Note hosts of the mesh that both a VirtualService and an HTTPRoute rule."""
+    for route in world.of(HTTPRoute):
+        parents = [parent for parent in route.spec.parent_refs if parent.kind == "Service"]
+        hosts = {full_host(parent.name, parent.namespace or world.namespace(route)) for parent in parents}
+        for rule in world.of(VirtualService):
+            own = {full_host(host, world.namespace(rule)) for host in rule.spec.hosts}
+            if not hosts & own or (rule.spec.gateways and "mesh" not in rule.spec.gateways):
+                continue
+            for entry, other, path in ((route, rule, "spec.parentRefs"), (rule, route, "spec.hosts")):
+                who = f"{other.kind}/{other.name}"
+                text = (
+                    f"host {min(hosts & own)} is also ruled by {who}; sidecars use only the older of the two: keep one"
+                )
+                world.note("NOTATIONS", "warning", entry, path, text)
