@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import notebook_rules as rules
 import pytest
 
 from labsupport.course import catalogue
+from labsupport.model import parse
+from labsupport.model.reading.documents import read
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -28,6 +31,13 @@ def load(path: Path) -> rules.Notebook:
 def test_a_notebook_keeps_the_rules(path: Path):
     broken = [breach for rule in RULES for breach in rule(load(path), path.name)]
     assert broken == [], "\n".join([path.name, *broken])
+
+
+def test_whole_manifests_in_texts_are_accepted():
+    texts = [rules.source(cell) for path in NOTEBOOKS for _, cell in rules.cells(load(path), "markdown")]
+    told = [block for text in texts for block in re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)]
+    whole = [block for block in told if block.startswith("apiVersion:")]
+    assert whole and all(parse(read(block)) for block in whole)
 
 
 def test_notebooks_have_a_number_each_and_begin_with_00():
