@@ -125,7 +125,7 @@ def plain(name: str, value: object) -> Any:
     try:
         return json.loads(json.dumps(value, allow_nan=False, default=_as_json))
     except (TypeError, ValueError, RecursionError) as error:
-        why = "it is too deep" if isinstance(error, RecursionError) else str(error)
+        why = "it is too deep" if isinstance(error, RecursionError) else _why_no_json(error)
         raise UsageError(f"{name}: only texts, numbers, lists, mappings have a place in it; {why}.") from error
 
 
@@ -380,7 +380,17 @@ def _forms(kind: object) -> Iterator[str]:
         yield a_kind(kind)
 
 
+def _why_no_json(error: Exception) -> str:
+    """What Python says of a value that JSON cannot hold, in our words."""
+    said = str(error)
+    if said.startswith("Circular"):
+        return "it contains itself"
+    if said.startswith("Out of range"):
+        return "infinity and NaN are no numbers there"
+    return "a key is no text" if said.startswith("keys") else said
+
+
 def _as_json(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"it holds a {type(value).__name__}")
+    raise TypeError(f"it holds {a_kind(type(value))}")
