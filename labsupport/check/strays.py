@@ -76,7 +76,7 @@ def no_strays(
 def _sentence(observations: Observations, hits: Observations, did: str, *, allowed: bool) -> str:
     requests, others = words.plural(len(observations), "request"), len(observations) - len(hits)
     if not hits:
-        return f"Not one of {requests} {did}."
+        return f"{'Not one' if len(observations) > 1 else '0'} of {requests} {did}."
     if not allowed:
         return f"{len(hits):,} of {requests} {did}, and none may."
     return f"{len(hits):,} of {requests} {did}" + (f", and {others:,} did not." if others else ".")
