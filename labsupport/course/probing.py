@@ -104,7 +104,7 @@ def told_by_rules(told: Explanation) -> Iterator[str]:
     """
     chosen = told.chosen
     if chosen is None:
-        yield f"No rule took it: {told.decision.rstrip('.')}."
+        yield words.sentence(f"No rule took it: {told.decision}")
     else:
         name = f", {chosen.name}," if chosen.name else ""
         yield f"Rule {chosen.index + 1}{name} of {chosen.object} took it."

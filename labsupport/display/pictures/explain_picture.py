@@ -208,7 +208,7 @@ def _summary(told: Explanation) -> str:
     rules = [" ".join(text for text, _ in box.lines) for box in _rules(told, _WIDE.wide)]
     ends = [" ".join(text for text, _ in box.lines) for box in _ends(told)]
     sentences = [*rules, f"It leads to: {'; '.join(ends)}" if ends else ""]
-    return " ".join(f"{sentence.rstrip('. ')}." for sentence in sentences if sentence)
+    return " ".join(words.sentence(sentence.rstrip()) for sentence in sentences if sentence)
 
 
 def way_figure(told: Explanation) -> Figure:
