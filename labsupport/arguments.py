@@ -243,17 +243,20 @@ class _Verb:
         try:
             value = _fit(name, kind, value)
         except _Unfit as unfit:
-            raise UsageError(f"{shown(unfit.name, unfit.value)}: give {_form(unfit.kind)}{self._told(name)}.") from None
+            form = _form(unfit.kind)
+            raise UsageError(f"{shown(unfit.name, unfit.value)}: give {form}{self._told(name, form)}.") from None
         return seconds(name, value) if name in _LASTING and value is not None else value
 
-    def _told(self, name: str) -> str:
-        """What the docstring says of an argument, up to the end of its first sentence."""
+    def _told(self, name: str, form: str) -> str:
+        """What the docstring says of an argument beyond its form, up to the end of its first sentence."""
         text = inspect.getdoc(self._explained) or ""
         told = re.search(rf"^    \**{name}: (.*(?:\n {{8,}}.*)*)", text, re.MULTILINE)
         if told is None:
             return ""
         first = re.split(r"\.(?:\s|$)", " ".join(told[1].split()))[0]
-        return f" ({first.replace('``', '')})"
+        # Of words to choose from, many a docstring says what is told already.
+        known = set(re.findall(r"\w+", form))
+        return f" ({first.replace('``', '')})" if set(re.findall(r"\w+", first)) - known else ""
 
     def _form(self) -> str:
         bare = [

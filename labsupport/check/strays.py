@@ -115,7 +115,7 @@ def told(given: Mapping[str, OneOrMore], service: str | None = None) -> str:
             parts.append(f"{_VERBS[name]} {either(value)}" + (of if name in ("version", "pod") else ""))
     if service is not None and not {"version", "pod"} & {*given}:
         parts.insert(0, f"passed {service}")
-    return words.join(parts) or "were of the kind that the check names"
+    return words.join(parts) or "fitted what the check names"
 
 
 def either(value: OneOrMore) -> str:

@@ -148,9 +148,8 @@ def _hashed_together(
 def _hashing(policy: Policy, together: str) -> Policy:
     if policy.name != "loadBalancer" or not policy.text.startswith(HASH):
         return policy
-    return replace(
-        policy, text=f"{together} (a weighted route has one list of them), {policy.text.rpartition(' (')[2]}"
-    )
+    table = policy.text.rpartition(" (")[2].removesuffix(")")
+    return replace(policy, text=f"{together}, as a weighted route has one list of them ({table})")
 
 
 def _mirrors(catalog: Catalog, client: Client, route: Candidate | None) -> list[RoutedTo]:

@@ -81,7 +81,7 @@ def resolve(
         The endpoints with the policies for them, or why there are none.
     """
     if not destination.host:
-        return RoutedTo("", "", 0, share, problem="NC", reason="it refers to no Service", place=place)
+        return RoutedTo("", "", 0, share, problem="NC", reason="the reference leads to no Service", place=place)
     host = fqdn(destination.host, owner)
     named = client.scope.services.get(host) if by_connection else _named(catalog, client, host, owner)
     if named is not None and named.alias_of:

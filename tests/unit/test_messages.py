@@ -15,8 +15,8 @@ from labsupport.arguments import plain
 from labsupport.errors import Problem, UsageError
 
 _ORDERS = re.compile(
-    r"(Add|Apply(?! failed)|Ask|Call|Choose|Correct|Give|Install|Keep|Leave|Let|List|Make|Mount|Name|Put|Rename|Save|"
-    r"Set|Take|Use|Write)(?= )"
+    r"(Add|Apply(?! failed)|Ask|Call|Choose|Correct|Give|Install|Keep|Leave|Let|List|Make|Mount|Name|Part|Put|Rename|"
+    r"Save|Set|Take|Use|Write)(?= )"
 )
 # Behind a colon stands what is typed, which a full stop would spoil.
 _TYPED = re.compile(r": \S[^:]*\S$|: kubectl .*\S$|[.] \{\}$")

@@ -69,7 +69,7 @@ def _destination(to: RoutedTo) -> list[str]:
     subset = version_mark(to.subset) if to.subset else "all pods"
     problem = el("b", f"✗ {to.problem}: ", class_="e") + esc(to.reason) if to.problem else _pods(to.pods)
     policies = "<br>".join(f"{el('code', esc(policy.name))}: {esc(policy.text)}" for policy in to.policies)
-    return [f"{esc(to.host)}:{to.port}", subset, words.percent(to.share), problem, policies]
+    return [f"{esc(to.host)}:{to.port}" if to.host else "nobody", subset, words.percent(to.share), problem, policies]
 
 
 def _outcome(outcome: PredictedOutcome) -> list[str]:

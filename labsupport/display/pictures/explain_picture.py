@@ -106,7 +106,8 @@ def _rules(told: Explanation, room: float) -> list[_Box]:
 
 
 def _name(to: RoutedTo) -> str:
-    return f"{to.host.partition('.')[0]}:{to.port}" + (f", subset {to.subset}" if to.subset else "")
+    place = f"{to.host.partition('.')[0]}:{to.port}" if to.host else "nobody"
+    return place + (f", subset {to.subset}" if to.subset else "")
 
 
 def _end(to: RoutedTo) -> _Box:

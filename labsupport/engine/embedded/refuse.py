@@ -40,12 +40,12 @@ _RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAc
 _OF_ISTIO = "Write it as a VirtualService or Gateway of networking.istio.io/v1."
 # Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
 _NEEDS_ISTIO = {
-    "PeerAuthentication": "sidecars of the embedded mesh have no certificates, so there is no mutual TLS",
-    "RequestAuthentication": "the embedded mesh does not check tokens",
-    "AuthorizationPolicy": "the embedded mesh does not enforce access policies",
-    "EnvoyFilter": "the shape of the embedded mesh's listeners differs from istiod's, so a patch would not fit",
-    "WasmPlugin": "the embedded mesh fetches no extensions",
-    "Telemetry": "the embedded mesh always writes access logs and statistics, and has no tracing",
+    "PeerAuthentication": "its sidecars have no certificates, so there is no mutual TLS",
+    "RequestAuthentication": "it does not check tokens",
+    "AuthorizationPolicy": "it does not enforce access policies",
+    "EnvoyFilter": "the shape of its listeners differs from istiod's, so a patch would not fit",
+    "WasmPlugin": "it fetches no extensions",
+    "Telemetry": "it always writes access logs and statistics, and has no tracing",
 }
 # RedirectAction.RedirectResponseCode of Envoy; istiod's validation takes every 3xx.
 _REDIRECT_CODES = (301, 302, 303, 307, 308)

@@ -319,7 +319,7 @@ def test_collect_does_not_wait_for_traffic_that_is_not_running(mesh, live):
     with pytest.raises(UsageError, match=r"paused. Call resume\(\)"):
         live.collect(5)
     live.stop()
-    with pytest.raises(UsageError, match=r"stopped. start\(\)"):
+    with pytest.raises(UsageError, match=r"stopped. Call start\(\)"):
         live.collect(5)
 
 
