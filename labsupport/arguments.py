@@ -125,7 +125,7 @@ def plain(name: str, value: object) -> Any:
     try:
         return json.loads(json.dumps(value, allow_nan=False, default=_as_json))
     except (TypeError, ValueError, RecursionError) as error:
-        why = "it is too deep" if isinstance(error, RecursionError) else str(error)
+        why = "it is too deep" if isinstance(error, RecursionError) else _why_no_json(error)
         raise UsageError(f"{name}: only texts, numbers, lists, mappings have a place in it; {why}.") from error
 
 
@@ -243,17 +243,20 @@ class _Verb:
         try:
             value = _fit(name, kind, value)
         except _Unfit as unfit:
-            raise UsageError(f"{shown(unfit.name, unfit.value)}: give {_form(unfit.kind)}{self._told(name)}.") from None
+            form = _form(unfit.kind)
+            raise UsageError(f"{shown(unfit.name, unfit.value)}: give {form}{self._told(name, form)}.") from None
         return seconds(name, value) if name in _LASTING and value is not None else value
 
-    def _told(self, name: str) -> str:
-        """What the docstring says of an argument, up to the end of its first sentence."""
+    def _told(self, name: str, form: str) -> str:
+        """What the docstring says of an argument beyond its form, up to the end of its first sentence."""
         text = inspect.getdoc(self._explained) or ""
         told = re.search(rf"^    \**{name}: (.*(?:\n {{8,}}.*)*)", text, re.MULTILINE)
         if told is None:
             return ""
         first = re.split(r"\.(?:\s|$)", " ".join(told[1].split()))[0]
-        return f" ({first.replace('``', '')})"
+        # Of words to choose from, many a docstring says what is told already.
+        known = set(re.findall(r"\w+", form))
+        return f" ({first.replace('``', '')})" if set(re.findall(r"\w+", first)) - known else ""
 
     def _form(self) -> str:
         bare = [
@@ -380,7 +383,17 @@ def _forms(kind: object) -> Iterator[str]:
         yield a_kind(kind)
 
 
+def _why_no_json(error: Exception) -> str:
+    """What Python says of a value that JSON cannot hold, in our words."""
+    said = str(error)
+    if said.startswith("Circular"):
+        return "it contains itself"
+    if said.startswith("Out of range"):
+        return "infinity and NaN are no numbers there"
+    return "a key is no text" if said.startswith("keys") else said
+
+
 def _as_json(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"it holds a {type(value).__name__}")
+    raise TypeError(f"it holds {a_kind(type(value))}")

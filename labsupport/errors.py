@@ -87,7 +87,7 @@ class Problem:
             place += f" (document {self.document})"
         where = ", ".join(part for part in (place, self.object, self.path) if part)
         text = f"{where}: {self.message}" if where else self.message
-        return f"{text}. {self.remedy}" if self.remedy else text
+        return f"{words.sentence(text)} {self.remedy}" if self.remedy else text
 
 
 class ManifestError(LabError):

@@ -18,9 +18,9 @@ from labsupport.errors import UsageError
 __all__ = ["FORMS", "Scheme", "Target", "entrance_url", "is_address", "parse_url"]
 
 FORMS = (
-    "gateway:/path, gateway:<port>/path, https://<host>[:port]/path or tcp://gateway:<port> (from outside, through the "
-    "ingress gateway), nodeport:<service>/path, loadbalancer:<service>/path, http://<service>[:port]/path or "
-    "tcp://<service>:<port> (from inside the mesh)"
+    "gateway:/path, gateway:<port>/path, https://<host>[:port]/path, tcp://gateway:<port> or tls://<host>[:port] (from "
+    "outside, through the ingress gateway), nodeport:<service>/path, loadbalancer:<service>/path, "
+    "http://<service>[:port]/path or tcp://<service>:<port> (from inside the mesh)"
 )
 
 Scheme = Literal["http", "https", "tcp", "tls"]
@@ -168,7 +168,7 @@ def _gateway(rest: str, url: str) -> Target:
         if not port:
             raise UsageError(
                 f"url={url!r}: the gateway has no host name in its URL. Write gateway:/{rest}, or gateway:8081/path "
-                "for another port (1 to 65535)"
+                "for another port (1 to 65535)."
             )
         return Target("gateway", "", 0 if port == 80 else port, _path(path, url))
     if rest.startswith("//"):
@@ -216,7 +216,7 @@ def _host(host: str, url: str) -> str:
     if not host:
         raise UsageError(f"url={url!r} names no service: write {FORMS}")
     if not _HOST.match(host) or len(host) > 253:
-        remedy = f" Write {host.lower()!r}" if _HOST.match(host.lower()) else ""
+        remedy = f" Write {host.lower()!r}." if _HOST.match(host.lower()) else ""
         raise UsageError(
             f"url={url!r}: {host!r} is not a service name (lower-case letters, digits, '-' and '.').{remedy}"
         )
@@ -231,13 +231,13 @@ def _path(path: str, url: str) -> str:
 
 def _proposal(url: str) -> str:
     if url.startswith("/"):
-        return f"Write gateway:{url} to go through the ingress gateway, or http://<service>{url} from inside the mesh"
+        return f"Write gateway:{url} to go through the ingress gateway, or http://<service>{url} from inside the mesh."
     if re.match(r"gateway\+?https:", url):
         path = url.partition(":")[2].lstrip("/")
-        return f"Write https://<host>/{path}: with TLS the host name chooses the certificate, so the URL has one"
+        return f"Write https://<host>/{path}: with TLS the host name chooses the certificate, so the URL has one."
     if re.match(r"gateway\b", url):
-        return f"Write gateway:/{url[len('gateway') :].lstrip('/')} to go through the ingress gateway"
+        return f"Write gateway:/{url[len('gateway') :].lstrip('/')} to go through the ingress gateway."
     host = url.partition("/")[0].partition(":")[0]
     if "://" not in url and _HOST.match(host):
-        return f"Write http://{url} (from a client in the mesh) or nodeport:{host} (from outside)"
-    return f"Write {FORMS}"
+        return f"Write http://{url} (from a client in the mesh) or nodeport:{host} (from outside)."
+    return f"Write {FORMS}."

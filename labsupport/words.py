@@ -19,6 +19,8 @@ __all__ = [
     "place",
     "plural",
     "rate",
+    "reason",
+    "sentence",
     "shares",
     "shown",
     "visible",
@@ -126,6 +128,20 @@ def join(items: Iterable[object], last: str = "and") -> str:
     """A list in words: ``a, b and c``; empty text for no items."""
     words = [str(item) for item in items]
     return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def sentence(text: str) -> str:
+    """A clause as a sentence: with a full stop, unless it ends already, as a question does."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def reason(error: BaseException) -> str:
+    """The innermost reason of a failure, without the names of Python's classes, numbers and a final full stop."""
+    inner = getattr(error, "reason", None)
+    text = (str(inner if isinstance(inner, BaseException) else error).strip() or type(error).__name__).splitlines()[0]
+    text = re.sub(r"^<?[\w.]+\(.*?\)>?: ", "", text)
+    text = re.sub(r" \(_ssl\.c:\d+\)", "", re.sub(r"\[Errno -?\d+\] ", "", text))
+    return text.rstrip(".") or type(error).__name__
 
 
 def shares(parts: Mapping[str, float]) -> str:

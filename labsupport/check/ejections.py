@@ -71,7 +71,7 @@ def _judged(absence: Absence, turn: int, errors: int, base_s: float) -> tuple[bo
     # What decides is the error that completes the number; those after it met a pod that was as good as out.
     decided_s = absence.errors[min(errors, count) - 1]
     out_s, late_s = absence.last_s - decided_s, absence.errors[-1] - decided_s
-    more = f", errors for another {words.duration(late_s)}" if count > errors else ""
+    more = f", going on for another {words.duration(late_s)}" if count > errors else ""
     line = f"time {turn}: {words.plural(count, 'error')}{more}, and back {words.duration(out_s)} after what decided"
     held = count >= errors and late_s <= _LATEST_S and out_s >= turn * base_s
     wanted = f"{words.plural(errors, 'error')} and {words.duration(turn * base_s)} at least"

@@ -29,10 +29,10 @@ def flags(log: Sequence[AccessRecord] | None, expected: Mapping[str, int], *, ti
     wanted = words.join(f"{count:,} with {flag}" for flag, count in expected.items())
     title = title or f"requests in the access log: {wanted}"
     if log is None:
-        return CheckOutcome(NOT_ATTEMPTED, title, ("nothing was sent yet",))
+        return CheckOutcome(NOT_ATTEMPTED, title, ("Nothing was sent yet.",))
     requests = {record.request_id for record in log}
     if not requests:
-        return CheckOutcome(FAILED, title, ("the log has no lines, so nothing was shown: send requests first",))
+        return CheckOutcome(FAILED, title, ("The log has no lines, so nothing was shown: send requests first.",))
     seen = {flag: len({record.request_id for record in log if flag in record.flags.split(",")}) for flag in expected}
     lines = [f"{words.plural(len(requests), 'request')} in the log."]
     lines += [f"{sign(seen[flag] == n)} {flag}: {seen[flag]:,} seen, {n:,} expected" for flag, n in expected.items()]

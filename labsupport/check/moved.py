@@ -56,7 +56,7 @@ def moved(
     if at_least > at_most:
         raise UsageError(f"at_least={at_least} is more than at_most={at_most}: nothing can hold that")
     wanted = f"{at_least:,} to {at_most:,}" if at_least else f"at most {at_most:,}"
-    title = title or f"{wanted} users moved, though their pod is still there"
+    title = title or f"{wanted} {'user' if at_most == 1 else 'users'} moved, though their pod is still there"
     if not before or not after:
         return unusable(after if before else before, title)
     sides = [homes_of(visits_of(seen, per=per, to=to, service=service)) for seen in (before, after)]

@@ -158,7 +158,7 @@ def _in_all(states: list[CheckState]) -> str:
     if not states:
         return "Nothing was checked."
     if {*states} == {PASSED}:
-        return f"{'All' if len(states) > 1 else 'The only one'} of {words.plural(len(states), 'part')} passed."
+        return f"All of {len(states)} parts passed." if len(states) > 1 else "The only part passed."
     counts = [f"{states.count(state)} {said}" for state, said in _OUTCOMES.items() if state in states]
     return f"Of {words.plural(len(states), 'part')}, {words.join(counts)}."
 
@@ -192,5 +192,5 @@ def unusable(observations: Observations | None, title: str) -> CheckOutcome:
         The outcome.
     """
     if observations is None:
-        return CheckOutcome(NOT_ATTEMPTED, title, ("nothing was sent yet",))
-    return CheckOutcome(FAILED, title, ("there are no responses, so nothing was shown: send requests first",))
+        return CheckOutcome(NOT_ATTEMPTED, title, ("Nothing was sent yet.",))
+    return CheckOutcome(FAILED, title, ("There are no responses, so nothing was shown: send requests first.",))

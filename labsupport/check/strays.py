@@ -76,7 +76,7 @@ def no_strays(
 def _sentence(observations: Observations, hits: Observations, did: str, *, allowed: bool) -> str:
     requests, others = words.plural(len(observations), "request"), len(observations) - len(hits)
     if not hits:
-        return f"Not one of {requests} {did}."
+        return f"{'Not one' if len(observations) > 1 else '0'} of {requests} {did}."
     if not allowed:
         return f"{len(hits):,} of {requests} {did}, and none may."
     return f"{len(hits):,} of {requests} {did}" + (f", and {others:,} did not." if others else ".")
@@ -115,7 +115,7 @@ def told(given: Mapping[str, OneOrMore], service: str | None = None) -> str:
             parts.append(f"{_VERBS[name]} {either(value)}" + (of if name in ("version", "pod") else ""))
     if service is not None and not {"version", "pod"} & {*given}:
         parts.insert(0, f"passed {service}")
-    return words.join(parts) or "were of the kind that the check names"
+    return words.join(parts) or "fitted what the check names"
 
 
 def either(value: OneOrMore) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from labsupport import paths
+from labsupport import paths, words
 from labsupport.cli.address import FIRST_NOTEBOOK
 from labsupport.errors import NotFoundError, UsageError
 from labsupport.setup.jupyter import make_folders, own_folders
@@ -52,7 +52,7 @@ def free_port(ip: str, wanted: int | None) -> int:
                 if number == errno.EACCES:
                     raise UsageError(f"port {port} may be opened by root only. Choose one above 1023: --port") from None
                 raise UsageError(
-                    f"cannot listen on {ip} port {port}: {error}. Choose another with --ip and --port."
+                    f"cannot listen on {ip} port {port}: {words.reason(error)}. Choose another with --ip and --port."
                 ) from None
             return int(probe.getsockname()[1])
     if wanted is not None:

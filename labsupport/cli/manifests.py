@@ -138,7 +138,7 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
     if problems:
         raise ManifestError(problems, outcome="so no object was judged")
     if output == "text":
-        _tell_empty(empty, nothing_else=not documents)
+        _tell_empty(empty, nothing_in=files if not documents else ())
     refused = _print_verdicts(documents) if output == "json" else _tell_verdicts(documents)
     if analyze:
         for note in _notes([document for document in documents if document not in refused]):
@@ -150,14 +150,15 @@ def validate(files: tuple[str, ...], output: str, analyze: bool) -> None:
         sys.exit(REJECTED)
 
 
-def _tell_empty(files: list[str], *, nothing_else: bool) -> None:
+def _tell_empty(files: list[str], *, nothing_in: tuple[str, ...]) -> None:
     """Name the files without an object; there has to be one somewhere, or somebody has named the wrong file."""
     from labsupport.errors import ManifestError, Problem
 
     message = "there is no object in it: it is empty or has only comments"
-    if nothing_else:
+    if nothing_in:
         raise ManifestError(
-            [Problem(message, file) for file in files] or [Problem("there is no manifest in the folder")]
+            [Problem(message, file) for file in files]
+            or [Problem("there is no manifest in this folder", folder) for folder in nothing_in]
         )
     for file in files:
         _echo(f"{file}: {message}")

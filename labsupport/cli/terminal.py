@@ -120,7 +120,9 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise StorageError(f"{path} cannot be written ({error.strerror}). Name another folder with --output") from error
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror}). Name another folder with --output."
+        ) from error
 
 
 def _containers(pod: JsonObject) -> list[str]:

@@ -123,7 +123,7 @@ def conflicts(listeners: Mapping[str, JsonObject], objects: Sequence[Resource], 
                 last.origin.line,
                 f"Gateway/{last.name}",
                 "spec.servers",
-                "Give each server of the port hosts of its own, or a port of its own",
+                "Give each server of the port hosts of its own, or a port of its own.",
             )
         )
     return notes

@@ -149,7 +149,7 @@ def problems_of(lab: Lab, url: str, *, source: str) -> Iterator[str]:
     """
     destinations = explained(lab, url, source=source).destinations
     told = (f"{to.status} {to.problem}: {to.reason}" for to in destinations if to.problem)
-    yield from dict.fromkeys(text if text.endswith("?") else f"{text}." for text in told)
+    yield from dict.fromkeys(map(words.sentence, told))
 
 
 def fault_says(
@@ -212,7 +212,7 @@ def reasons_of(lab: Lab, explanation: Explanation) -> Iterator[str]:
     known = {rule.object for rule in explanation.rules}
     for ignored in explanation.ignored:
         known.add(ignored.object)
-        yield f"{ignored.object} does not count: {ignored.reason}."
+        yield words.sentence(f"{ignored.object} does not count: {ignored.reason}")
     for resource in lab.get("VirtualService"):
         spec = written(resource).get("spec") or {}
         if f"{resource.kind}/{resource.name}" not in known and asked in _destinations(spec):

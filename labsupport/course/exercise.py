@@ -140,7 +140,10 @@ class Exercise:
             UsageError: the exercise has no cell.
         """
         if not self.spec.start:
-            raise UsageError(f"Exercise {self.spec.number} has no text to begin with; {self.spec.title.lower()}.")
+            raise UsageError(
+                f"Exercise {self.spec.number} has no text to begin with: it is done without a manifest. "
+                f"exercise({self.spec.number!r}) shows its task."
+            )
         return Solution(self.spec.start)
 
     def prepare(self) -> ApplyResult:

@@ -116,7 +116,7 @@ def told_by_rules(told: Explanation) -> Iterator[str]:
     """
     chosen = told.chosen
     if chosen is None:
-        yield "No rule took it." if told.rules else told.decision
+        yield "No rule took it." if told.rules else words.sentence(told.decision)
     else:
         name = f", {chosen.name}," if chosen.name else ""
         yield f"Rule {chosen.index + 1}{name} of {chosen.object} took it."

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labsupport import paths
+from labsupport import paths, words
 from labsupport.check.result import FAILED, PASSED, CheckState
 from labsupport.errors import LabError
 
@@ -148,7 +148,7 @@ def _read(file: Path) -> tuple[dict[str, dict[str, Any]], str]:
     except FileNotFoundError:
         return {}, ""
     except OSError as error:
-        return {}, f"Progress cannot be read: {error}."
+        return {}, f"Progress cannot be read: {words.reason(error)}."
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}, f"{file} is damaged and counts as empty; the next check replaces it."
 

@@ -34,6 +34,6 @@ def _problems(resource: Resource, make: Callable[[], object], path: str) -> list
         origin = resource.origin
         place = (origin.file, origin.document, origin.line_of(path))
         missing = isinstance(error, MissingReference)
-        remedy = "Apply it too, or before" if missing else "Correct it, or what its references stand for"
+        remedy = "Apply it too, or before." if missing else "Correct it, or what its references stand for."
         return [Problem(str(error), *place, f"Deployment/{resource.name}", path, remedy)]
     return []

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from labsupport.model import Resource
 from labsupport.model.gatewayapi import Facts, status_of
+from labsupport.model.gatewayapi.backends import Fault
 from labsupport.model.gatewayapi.rules import pieces
 from labsupport.model.gatewayapi.status import CONTROLLER
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
@@ -39,13 +40,17 @@ def _notes(route: HTTPRoute, facts: Facts) -> Iterator[str]:
     name = f"HTTPRoute/{route.name}"
     for status in status_of(route, facts):
         if status.denied is not None:
-            fault = status.denied
-            yield f"{name}: Accepted is False ({fault.reason}), {fault.message}; nothing is routed by it there"
+            yield f"{name}: Accepted is False {_told(status.denied)}; nothing is routed by it there"
     made, faults = pieces(route, facts)
     for fault in faults:
         share = "no copies are sent" if "filters" in fault.path else "its share gets 500"
         follows = share if made else "the whole route counts for nothing"
-        yield f"{name} {fault.path}: ResolvedRefs is False ({fault.reason}), {fault.message}; {follows}"
+        yield f"{name} {fault.path}: ResolvedRefs is False {_told(fault)}; {follows}"
+
+
+def _told(fault: Fault) -> str:
+    """What istiod says of it, of which some is a sentence, some a clause."""
+    return f"({fault.reason}), {fault.message.rstrip('.')}"
 
 
 def status_content(route: HTTPRoute, facts: Facts, *, time: str = "") -> JsonObject:

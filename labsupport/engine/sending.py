@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from labsupport import words
 from labsupport.errors import EngineError, UsageError
 from labsupport.records import Hop, Response, TrafficSpec
 
@@ -141,14 +142,14 @@ class ClientSending:
 
     def _broken(self, error: Exception) -> EngineError:
         self._lost()
-        return EngineError(f"the load client broke off ({error or type(error).__name__}). lab.pods() shows its state")
+        return EngineError(f"the load client broke off ({words.reason(error)}). lab.pods() shows its state.")
 
 
 def _refused(status: int, said: str) -> EngineError | UsageError:
     with contextlib.suppress(ValueError, KeyError, TypeError):
         said = json.loads(said)["error"]
     if status >= 500:
-        return EngineError(f"the load client does not answer ({status}: {said}). lab.pods() shows its state")
+        return EngineError(f"the load client does not answer ({status}: {said}). lab.pods() shows its state.")
     return UsageError(f"the load client refuses this: {said}")
 
 

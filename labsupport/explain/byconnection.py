@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from labsupport import words
 from labsupport.explain.byrequest import decided
 from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.connections import ConnectionTraits, Followed, about, bound_to, follow, name_rank
@@ -105,7 +106,7 @@ class _Gateway:
         """The connection comes to nothing."""
         rules = followed.traces if followed is not None else ()
         return self.draft.end(
-            f"The gateway closes the connection: {reason}.",
+            words.sentence(f"The gateway closes the connection: {reason}"),
             "connection",
             reason,
             ignored=self.ignored,
@@ -118,7 +119,7 @@ class _Gateway:
         """What arrives is no HTTP, and the server speaks nothing else."""
         outcome = PredictedOutcome("direct_response", 1.0, f"the gateway answers 400: {reason}", status=400)
         hops = [self.draft.caller, f"{self.pod.name} (gateway)"]
-        decision = f"The gateway takes it for a bad request: {reason}."
+        decision = words.sentence(f"The gateway takes it for a bad request: {reason}")
         return self.draft.explanation(
             decision, [outcome], ignored=self.ignored, proxy=self.pod.name, kind="gateway", hops=hops
         )
@@ -156,7 +157,7 @@ class _Gateway:
         if not followed.routes:
             names = {entrance.gateway}
             self.ignored += tuple(unbound(self.catalog, names, self.draft.request.host))
-            return self.closed(f"Gateway {entrance.gateway} has no {kind} rule for it", followed)
+            return self.closed(f"Gateway {entrance.gateway} has no {kind} rule for this connection", followed)
         client = Client(self.client.scope, self.client.labels, True, entrance.server.port.number)
         return _connected(self.draft, self.catalog, client, self.pod, "gateway", kind, followed, self.ignored)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from labsupport import words
 from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.destinations import Client, reach, resolve
 from labsupport.explain.draft import Draft
@@ -58,7 +59,7 @@ def decided(
         hint = meant(request.host, sorted(host for host in named if not is_wildcard(host)))
         reason = f"the gateway has no rule for host {request.host}" + (f"; {hint}" if hint else "")
         outcome = PredictedOutcome("no_route", 1.0, f"the gateway answers 404: {reason}", status=404, flags="NR")
-        decision = f"No route: {reason}."
+        decision = words.sentence(f"No route: {reason}")
         return draft.explanation(decision, [outcome], ignored=unused, proxy=pod.name, kind=kind, hops=way)
     choice = choose(table.rules, table.routes, request)
     route = choice.chosen
@@ -147,9 +148,8 @@ def _hashed_together(
 def _hashing(policy: Policy, together: str) -> Policy:
     if policy.name != "loadBalancer" or not policy.text.startswith(HASH):
         return policy
-    return replace(
-        policy, text=f"{together} (a weighted route has one list of them), {policy.text.rpartition(' (')[2]}"
-    )
+    table = policy.text.rpartition(" (")[2].removesuffix(")")
+    return replace(policy, text=f"{together}, as a weighted route has one list of them ({table})")
 
 
 def _mirrors(catalog: Catalog, client: Client, route: Candidate | None) -> list[RoutedTo]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from labsupport import words
 from labsupport.errors import UsageError
 from labsupport.explain.byconnection import at_gateway_server, from_sidecar
 from labsupport.explain.byrequest import decided
@@ -80,7 +81,7 @@ def explain(
     if target.via == "gateway" or (pod is not None and not inside):
         if gateway is None:
             reason = "there is no ingress gateway"
-            return draft.end(f"Nothing listens: {reason}.", "connection", reason)
+            return draft.end(words.sentence(f"Nothing listens: {reason}"), "connection", reason)
         return _through_gateway(draft, catalog, gateway, target, certificate)
     if pod is not None and pod.injected and target.via == "service":
         return _through_sidecar(draft, catalog, pod, target, captured)
@@ -94,7 +95,9 @@ def _through_gateway(draft: Draft, catalog: Catalog, gateway: Pod, target: Targe
     if not port.listens:
         reason = f"no Gateway that selects {gateway.name} has a server on port {draft.port}"
         ignored += tuple(unbound(catalog, set(), draft.request.host))
-        return draft.end(f"The gateway does not listen: {reason}.", "connection", reason, ignored=ignored)
+        return draft.end(
+            words.sentence(f"The gateway does not listen: {reason}"), "connection", reason, ignored=ignored
+        )
     plain = [entrance for entrance in port.plain if entrance.routes_requests]
     if target.scheme == "http" and plain:
         table = gateway_table(catalog, gateway, plain, draft.request.host)
@@ -135,14 +138,14 @@ def _plain(draft: Draft, catalog: Catalog, target: Target, source: Pod | str) ->
     space = source.namespace if isinstance(source, Pod) else catalog.namespace
     if target.via == "service" and not isinstance(source, Pod):
         reason = f"{target.service} is a name inside the mesh, and the request comes from outside"
-        return draft.end(f"Unknown destination: {reason}.", "unknown_destination", reason)
+        return draft.end(words.sentence(f"Unknown destination: {reason}"), "unknown_destination", reason)
     # A node port and kube-proxy know only the address: what the Host header says does not matter to them.
     host = target.service.lower()
     services = [service for service in catalog.services if host in service_names(service, space)]
     service = next((item for item in services if target.via == "nodeport" or target.port in item.ports), None)
     if service is None or not service.ports:
         reason = f"there is no service {target.service}" + (f" with port {target.port}" if target.port else "")
-        return draft.end(f"Unknown destination: {reason}.", "unknown_destination", reason)
+        return draft.end(words.sentence(f"Unknown destination: {reason}"), "unknown_destination", reason)
     port = target.port or list(service.ports)[-1]
     endpoints = service.serving(port, {})
     why = "from outside no sidecar is on the way" if draft.caller == "outside" else f"{draft.caller} has no sidecar"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from labsupport import words
 from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.known import KnownEndpoint, KnownService, place_of
 from labsupport.explain.locality import left_to
@@ -80,7 +81,7 @@ def resolve(
         The endpoints with the policies for them, or why there are none.
     """
     if not destination.host:
-        return RoutedTo("", "", 0, share, problem="NC", reason="it refers to no Service", place=place)
+        return RoutedTo("", "", 0, share, problem="NC", reason="the reference leads to no Service", place=place)
     host = fqdn(destination.host, owner)
     named = client.scope.services.get(host) if by_connection else _named(catalog, client, host, owner)
     if named is not None and named.alias_of:
@@ -95,8 +96,8 @@ def resolve(
     if service is None or service.hostname != host or service.alias_of:
         reason = _unknown(catalog, client, host, destination.host)
     elif port not in service.ports or service.ports[port] == "UDP":
-        known = ", ".join(str(number) for number in service.ports)
-        reason = f"service {host} has no port {port}, only {known}"
+        known = words.join(number for number, kind in sorted(service.ports.items()) if kind != "UDP")
+        reason = f"service {host} has no port {port}" + (f", only {known}" if known else "")
     if reason or service is None:
         return RoutedTo(host, subset, port, share, problem="NC", reason=reason, place=place)
     return reach(catalog, client, service, subset, port, share, place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from labsupport import words
 from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.explanation import Explanation
 from labsupport.explain.outcomes import rewritten_path
@@ -114,13 +115,14 @@ class Draft:
     ) -> Explanation:
         """An explanation of a request to a host or port that a sidecar does not know."""
         hint = self._hint(catalog, scope, pod)
-        reason += f"; {hint}" if hint else ""
-        decision = f"Unknown destination: {reason}."
+        asked = f"; {hint}" if hint else ""
+        decision = words.sentence(f"Unknown destination: {reason}{asked}")
         # A mesh lets such requests pass unless it or the Sidecar object says REGISTRY_ONLY; the embedded mesh does.
         passes = captured and not scope.refuses_unknown
         if passes:
             decision += " The sidecar passes it on to the address that the caller looked up, and no rule counts."
             reason += "; it is passed on to the address that the caller looked up"
+        reason += asked
         return self.end(
             decision,
             "unknown_destination",
@@ -144,7 +146,9 @@ class Draft:
         if service.key not in scope.services:
             return f"a Sidecar object leaves {service.hostname} out"
         if self.port not in service.ports:
-            return f"{service.hostname} has port {', '.join(str(port) for port in sorted(service.ports))}"
+            ports = [port for port, protocol in sorted(service.ports.items()) if protocol != "UDP"]
+            noun = "ports" if len(ports) > 1 else "port"
+            return f"{service.hostname} has {noun} {words.join(ports)}" if ports else ""
         return ""
 
     @staticmethod

@@ -96,7 +96,8 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         subset = f" subset {destination.subset}" if destination.subset else ""
         behind = destination.reason if destination.problem else ", ".join(destination.pods)
         kind = f"{destination.status} {destination.problem}: " if destination.problem else ""
-        yield f"  {_percent(destination.share)} to {destination.host}{subset} port {destination.port}: {kind}{behind}"
+        where = f"{destination.host}{subset} port {destination.port}" if destination.host else "nobody"
+        yield f"  {_percent(destination.share)} to {where}: {kind}{behind}"
     policies = list(explanation.policies)
     if policies:
         yield "In force by the rule:" if explanation.chosen is not None else "In force:"

@@ -40,7 +40,7 @@ def _changed(result: ApplyResult) -> Iterator[str]:
             yield (
                 f"{change.ref}: variables of running pods keep their former values, as do files mounted by subPath; "
                 "other files that are mounted follow, on a cluster within a minute or two. Pods that start from now "
-                "on get all of it (scale their Deployment to 0 and back, or change its template)"
+                "on get all of it (scale their Deployment to 0 and back, or change its template)."
             )
 
 

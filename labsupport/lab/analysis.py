@@ -58,7 +58,7 @@ def _told(notes: Iterable[Note]) -> tuple[str, ...]:
     for note in listed:
         host = note.path.removesuffix(".subset") + ".host"
         if (note.ref, note.namespace, host) not in missing or note.path == host:
-            by_text.setdefault((note.code, note.text), {}).setdefault((note.ref, note.namespace), note)
+            by_text.setdefault((note.code, _text(note)), {}).setdefault((note.ref, note.namespace), note)
     lines = []
     for (code, text), objects in by_text.items():
         shown = [_place(note) for note in objects.values()]
@@ -67,6 +67,11 @@ def _told(notes: Iterable[Note]) -> tuple[str, ...]:
         number = f" ({code})" if code.startswith("IST") else ""
         lines.append(f"{words.join(shown)}: {text}{number}")
     return tuple(lines)
+
+
+def _text(note: Note) -> str:
+    """The text, with the field where it is the one that is spoken of: a rule that is never reached, say."""
+    return f"{note.path}: {note.text}" if note.text.startswith(("is ", "never ")) else note.text
 
 
 def _place(note: Note) -> str:

@@ -133,8 +133,8 @@ class MeshGraph:
         calls = "; ".join(f"{names[edge.source]} → {names[edge.target]}: {self.told(edge)}" for edge in self.edges)
         rules = "; ".join(f"{name}: {', '.join(node.badges)}" for name, node in self.nodes.items() if node.badges)
         without = words.join(name for name, node in self.nodes.items() if not node.injected and name != CLIENT)
-        parts = [words.plural(len(self.nodes), "service"), calls or "no calls", f"rules: {rules}" if rules else ""]
-        return ". ".join(part for part in (*parts, f"without sidecar: {without}" if without else "") if part) + "."
+        parts = [words.plural(len(self.nodes), "service"), calls or "No calls", f"Rules: {rules}" if rules else ""]
+        return ". ".join(part for part in (*parts, f"Without sidecar: {without}" if without else "") if part) + "."
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,8 +91,8 @@ class Pools:
         for pool in self.pools:
             if pool.host == host and pool.cluster.split("|", 3)[2] == subset:
                 return pool
-        there = words.join(pool.title for pool in self.pools) or "none"
-        raise NotFoundError(f"{self.pod} has no pool to {host!r} that was used or is limited. There are: {there}.")
+        there = "; ".join(pool.title for pool in self.pools) or "none"
+        raise NotFoundError(f"{self.pod} has no pool to {host!r} that was used or is limited. Its pools: {there}.")
 
     @words.shown
     def __repr__(self) -> str:

@@ -253,13 +253,13 @@ class BackgroundTraffic(RecordedTraffic):
                     if self._state not in ("running", "stopping"):
                         raise UsageError(
                             f"{len(responses)} of {words.plural(count, 'response')}: the traffic is {self._state}. "
-                            f"{'resume()' if self._state == 'paused' else 'start()'} it first"
+                            f"Call {'resume()' if self._state == 'paused' else 'start()'} first."
                         )
                     if (left := deadline - time.monotonic()) <= 0:
                         raise WaitTimeoutError(
                             f"{len(responses)} of {words.plural(count, 'response')} after {timeout_s:g} s, at a rate "
                             f"of {words.rate(self._rate)} with at most {self._spec.concurrency} requests under way. "
-                            "Raise the rate, or look at first_error and last_error"
+                            "Raise the rate, or look at first_error and last_error."
                         )
                     self._changed.wait(min(left, _LOOK_S))
                 reached(len(responses))
@@ -345,7 +345,7 @@ class BackgroundTraffic(RecordedTraffic):
         if self._error is None or self._reported:
             return
         self._reported = True
-        raise TrafficError(f"{_reason(self._error)}. start() begins again") from self._error
+        raise TrafficError(f"{_reason(self._error)}. start() begins again.") from self._error
 
 
 def _reason(error: BaseException | None) -> str:

@@ -148,7 +148,7 @@ class HeldRequests:
             if time.monotonic() > deadline:
                 raise WaitTimeoutError(
                     f"after {timeout_s:g} s: {self!r}. No proxy has that many waiting. Something between here and the "
-                    "application holds requests up, such as a delay"
+                    "application holds requests up, such as a delay."
                 )
             with self._changed:
                 self._changed.wait(_LOOK_S)

@@ -157,7 +157,7 @@ def _check_target(spec: TrafficSpec) -> None:
     if target.scheme == "tcp" and target.via == "gateway" and spec.source != "outside":
         raise UsageError(
             f"url={spec.url!r} leads from outside to the gateway, and source={spec.source!r} is inside. "
-            "Write tcp://<service>:<port>, or leave source out"
+            "Write tcp://<service>:<port>, or leave source out."
         )
     if spec.tls is not None and not target.secure:
         raise UsageError(f"url={spec.url!r} is not TLS, so tls has no place: write https://<host>/path")

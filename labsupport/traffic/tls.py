@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from labsupport.arguments import a_kind
 from labsupport.errors import UsageError
 from labsupport.records import TlsOptions
 
@@ -64,7 +65,7 @@ def tls_options(tls: Tls | None) -> TlsOptions | None:
         UsageError: one of them makes no sense; no message shows a key.
     """
     if tls is not None and not isinstance(tls, Tls):
-        raise UsageError(f"tls: this is a {type(tls).__name__}; write tls=Tls(ca=..., certificate=..., version=...)")
+        raise UsageError(f"tls: this is {a_kind(type(tls))}; write tls=Tls(ca=..., certificate=..., version=...)")
     if tls is None or tls == Tls():
         return None
     ca, certificate, version = tls.ca, tls.certificate, tls.version

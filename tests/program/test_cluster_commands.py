@@ -380,7 +380,7 @@ def test_what_docker_says_of_its_engine_is_shown_as_text(world: World):
 
 def test_no_container_engine_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EngineError, match="Docker or Podman is not installed"):
+    with pytest.raises(EngineError, match="Neither Docker nor Podman is installed"):
         containers.find()
     with pytest.raises(UsageError, match="no container engine"):
         containers.find("lxd")

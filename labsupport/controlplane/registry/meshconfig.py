@@ -168,9 +168,9 @@ def _readable(text: str, resource: ConfigMap | None) -> JsonObject:
     try:
         written = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
-        raise _refusal([("", f"is no YAML: {str(error).splitlines()[0]}")], resource) from None
+        raise _refusal([("", f"it is no YAML: {str(error).splitlines()[0]}")], resource) from None
     if not isinstance(written, dict | None):
-        raise _refusal([("", "must be a mapping with fields")], resource)
+        raise _refusal([("", "it must be a mapping with fields")], resource)
     return written or {}
 
 

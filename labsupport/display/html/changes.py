@@ -95,7 +95,7 @@ def _problem(problem: Problem) -> str:
     where = el("div", ", ".join(parts), class_="d") if parts else ""
     path = el("code", esc(problem.path)) + ": " if problem.path else ""
     remedy = f" {esc(problem.remedy)}" if problem.remedy else ""
-    return el("li", where, path, el("b", esc(problem.message)), ".", remedy)
+    return el("li", where, path, el("b", esc(words.sentence(problem.message))), remedy)
 
 
 def manifest_error_html(error: ManifestError) -> str:

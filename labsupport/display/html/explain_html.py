@@ -84,7 +84,7 @@ def _pods(names: tuple[str, ...]) -> str:
 def _destination(to: RoutedTo) -> list[str]:
     subset = version_mark(to.subset) if to.subset else "all pods"
     problem = el("b", f"✗ {to.problem}: ", class_="e") + esc(to.reason) if to.problem else _pods(to.pods)
-    return [f"{esc(to.host)}:{to.port}", subset, words.percent(to.share), problem]
+    return [f"{esc(to.host)}:{to.port}" if to.host else "nobody", subset, words.percent(to.share), problem]
 
 
 def _outcome(outcome: PredictedOutcome) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import anywidget
 import traitlets
 
-from labsupport import cell
+from labsupport import cell, words
 from labsupport.cell import CellRun
 from labsupport.display.drawing.theme import STATIC, style
 from labsupport.display.live.scripts import script
@@ -228,7 +228,7 @@ class LiveView(anywidget.AnyWidget):
         failure, self._failure = self._failure, None
         if failure is not None:
             self._thread = None
-            raise TrafficError(f"The live picture stopped: {failure}. Show it again.") from failure
+            raise TrafficError(f"{words.sentence(f'The live picture stopped: {failure}')} Show it again.") from failure
 
     # --- messages -----------------------------------------------------------------------------------------------
 

@@ -106,7 +106,8 @@ def _rules(told: Explanation, room: float) -> list[_Box]:
 
 
 def _name(to: RoutedTo) -> str:
-    return f"{to.host.partition('.')[0]}:{to.port}" + (f", subset {to.subset}" if to.subset else "")
+    place = f"{to.host.partition('.')[0]}:{to.port}" if to.host else "nobody"
+    return place + (f", subset {to.subset}" if to.subset else "")
 
 
 def _end(to: RoutedTo) -> _Box:
@@ -208,7 +209,7 @@ def _summary(told: Explanation) -> str:
     rules = [" ".join(text for text, _ in box.lines) for box in _rules(told, _WIDE.wide)]
     ends = [" ".join(text for text, _ in box.lines) for box in _ends(told)]
     sentences = [*rules, f"It leads to: {'; '.join(ends)}" if ends else ""]
-    return " ".join(f"{sentence.rstrip('. ')}." for sentence in sentences if sentence)
+    return " ".join(words.sentence(sentence.rstrip()) for sentence in sentences if sentence)
 
 
 def way_figure(told: Explanation) -> Figure:

@@ -126,15 +126,15 @@ class ClusterTraffic:
         matching = named or [pod for pod in pods if workload_of(pod) == name]
         if not matching:
             known = ", ".join(pod["metadata"]["name"] for pod in pods)
-            raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
+            raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known or 'none'}")
         pod = next((candidate for candidate in matching if is_ready(candidate)), matching[0])
         own = program(pod)
         if _image(own) != _CLIENT:
             clients = sorted({workload_of(candidate) for candidate in pods if _image(program(candidate)) == _CLIENT})
-            known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one"
+            known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one."
             raise NotFoundError(f"{name!r} runs {_image(own) or 'no program'}, not the load client. {known}")
         if not is_ready(pod):
-            raise EngineError(f"pod {pod['metadata']['name']} is not ready. lab.pods() shows its state")
+            raise EngineError(f"pod {pod['metadata']['name']} is not ready. lab.pods() shows its state.")
         return PodRoute(self._connection, self._namespace, pod["metadata"]["name"], _port(own))
 
     def _pod_outside(self) -> PodRoute:
@@ -168,7 +168,7 @@ class ClusterTraffic:
         # Envoy listens on a port that the gateway's Service lacks too; only inside the cluster can it be reached.
         gateway = next((pod for pod in self._pods() if workload_of(pod) == self._gateway and is_ready(pod)), None)
         if gateway is None:
-            raise EngineError("the ingress gateway is not ready. lab.pods() shows its state")
+            raise EngineError("the ingress gateway is not ready. lab.pods() shows its state.")
         return EntrancePort(key, port, 0, gateway["status"]["podIP"])
 
     def _entrances(self) -> dict[str, EntrancePort]:

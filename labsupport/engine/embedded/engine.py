@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from labsupport import paths
+from labsupport import paths, words
 from labsupport.controlplane.desired import others_of
 from labsupport.controlplane.entrances import Entrance
 from labsupport.engine import dumps
@@ -132,7 +132,7 @@ class EmbeddedEngine:
             )
         except OSError as error:
             ours.close()
-            raise EngineError(f"the supervisor cannot be started: {error}") from error
+            raise EngineError(f"the supervisor cannot be started: {words.reason(error)}") from error
         finally:
             theirs.close()
         self._link = Link(ours, self._last_words, lambda notice: self._hear(*notice))

@@ -28,14 +28,14 @@ def of_hash(settings: ConsistentHashLB, path: str) -> Iterator[Refusal]:
     """
     if settings.maglev is not None and settings.maglev.table_size == 1:
         reason = "1 is no prime number, and Envoy ends when it makes a table of this size, on a cluster too"
-        yield f"{path}.maglev.tableSize", reason, "Use a prime number below 5,000,011, such as 65537"
+        yield f"{path}.maglev.tableSize", reason, "Use a prime number below 5,000,011, such as 65537."
     rings = {"minimumRingSize": settings.minimum_ring_size}
     if settings.ring_hash is not None:
         rings["ringHash.minimumRingSize"] = settings.ring_hash.minimum_ring_size
     for field, size in rings.items():
         if (size or 0) > LARGEST_RING:
             reason = f"the embedded mesh makes rings of {LARGEST_RING:,} hashes at most, as each Envoy holds its own"
-            yield f"{path}.{field}", reason, "Use 1024, which is the default, or a little more"
+            yield f"{path}.{field}", reason, "Use 1024, which is the default, or a little more."
     cookie = settings.http_cookie
     if cookie is not None:
         texts = {"name": cookie.name, "path": cookie.path}
@@ -44,7 +44,7 @@ def of_hash(settings: ConsistentHashLB, path: str) -> Iterator[Refusal]:
         for field, text in texts.items():
             if _CONTROL.search(text):
                 reason = f"{text[:80]!r} has control characters, and Envoy writes them into a header, on a cluster too"
-                yield f"{path}.httpCookie.{field}", reason, "Use letters, digits and hyphens"
+                yield f"{path}.httpCookie.{field}", reason, "Use letters, digits and hyphens."
 
 
 def of_annotations(annotations: Mapping[str, str]) -> Iterator[Refusal]:
@@ -56,9 +56,9 @@ def of_annotations(annotations: Mapping[str, str]) -> Iterator[Refusal]:
     path, refused = f"spec.template.metadata.annotations.{PROXY_CONFIG_ANNOTATION}", "so Istio would inject no sidecar"
     config = proxy_config(annotations)
     if config is None:
-        yield path, f"it is no YAML mapping that can be read, {refused}", 'Write fields, such as "concurrency: 2"'
+        yield path, f"it is no YAML mapping that can be read, {refused}", 'Write fields, such as "concurrency: 2".'
         return
     written = config["concurrency"]
     if written is not None and workers(config) is None:
         reason = f"concurrency is a whole number from 0, not {json.dumps(written)[:40]}, {refused}"
-        yield path, reason, "Correct it, or leave it out"
+        yield path, reason, "Correct it, or leave it out."

@@ -35,7 +35,7 @@ def clashes(changed: Iterable[Resource], objects: Sequence[Resource], programs: 
                 path, origin = f"spec.template.spec.containers[{index}]", deployment.origin
                 message = f"the programs of {owners[number]} and {container.name} both listen on {number}, and a pod "
                 message += "has each port once"
-                remedy = "Give one of them another port, for the programs of the workshop by the variable PORT"
+                remedy = "Give one of them another port, for the programs of the workshop by the variable PORT."
                 place = (origin.file, origin.document, origin.line_of(path))
                 problems.append(Problem(message, *place, f"Deployment/{deployment.name}", path, remedy))
             owners |= dict.fromkeys(numbers, container.name)

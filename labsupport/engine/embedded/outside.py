@@ -13,6 +13,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import Final
 
+from labsupport import words
 from labsupport.engine.embedded.api.access import CONTEXT
 from labsupport.engine.embedded.api.front import ask
 from labsupport.engine.embedded.api.kinds import kind_of
@@ -77,7 +78,7 @@ class OpenMesh:
                 message = json.loads(error.read())["message"]
             raise (NotFoundError if error.code == 404 else EngineError)(message) from None
         except OSError as error:
-            raise EngineError(f"the embedded mesh does not answer: {error}") from error
+            raise EngineError(f"the embedded mesh does not answer: {words.reason(error)}") from error
         return answer
 
     def pods(self) -> list[JsonObject]:
@@ -130,7 +131,7 @@ class OpenMesh:
                     if told := _in_force(event["object"]):
                         return told
             except OSError as error:
-                raise EngineError(f"the embedded mesh does not answer any more: {error}") from error
+                raise EngineError(f"the embedded mesh does not answer any more: {words.reason(error)}") from error
         raise WaitTimeoutError(
             f"{rule} is not in force after {timeout_s:g} s; workshop dump tells what the proxies hold"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from labsupport import words
 from labsupport.controlplane import entrances
 from labsupport.controlplane.desired import key_of
 from labsupport.controlplane.entrances import Entrance
@@ -82,7 +83,7 @@ class Questions:
                 known = ", ".join(
                     candidate.name for candidate in self._control.pods.values() if not candidate.terminating
                 )
-                raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
+                raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known or 'none'}")
             pod = matching[0]
         return pod
 
@@ -94,7 +95,7 @@ class Questions:
         client = pod.client
         if client is None:
             clients = sorted({running.info.workload for running in self._control.pods.values() if running.client})
-            known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one"
+            known = f"Sources are: outside, {', '.join(clients)}" if clients else "Apply apps/client to have one."
             raise NotFoundError(f"{name!r} runs {pod.image or 'no program'}, not the load client. {known}")
         if not pod.ready:
             raise EngineError(f"pod {pod.name} is not ready; its last words: {pod.last_words or '(none)'}")
@@ -153,7 +154,7 @@ class Questions:
         try:
             return await admin.fetch(pod.envoy.admin, target)
         except OSError as error:
-            raise EngineError(f"the Envoy of pod {pod.name} does not answer: {error}") from error
+            raise EngineError(f"the Envoy of pod {pod.name} does not answer: {words.reason(error)}") from error
 
     async def statistics(self) -> dict[str, str]:
         """The Prometheus page of every Envoy, by pod."""

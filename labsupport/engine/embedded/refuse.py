@@ -37,15 +37,15 @@ from labsupport.model.schema.syntax import is_ip
 __all__ = ["notes", "problems", "taken_node_ports"]
 
 _RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount", "ReferenceGrant")
-_OF_ISTIO = "Write it as a VirtualService or Gateway of networking.istio.io/v1"
+_OF_ISTIO = "Write it as a VirtualService or Gateway of networking.istio.io/v1."
 # Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
 _NEEDS_ISTIO = {
-    "PeerAuthentication": "sidecars of the embedded mesh have no certificates, so there is no mutual TLS",
-    "RequestAuthentication": "the embedded mesh does not check tokens",
-    "AuthorizationPolicy": "the embedded mesh does not enforce access policies",
-    "EnvoyFilter": "the shape of the embedded mesh's listeners differs from istiod's, so a patch would not fit",
-    "WasmPlugin": "the embedded mesh fetches no extensions",
-    "Telemetry": "the embedded mesh always writes access logs and statistics, and has no tracing",
+    "PeerAuthentication": "its sidecars have no certificates, so there is no mutual TLS",
+    "RequestAuthentication": "it does not check tokens",
+    "AuthorizationPolicy": "it does not enforce access policies",
+    "EnvoyFilter": "the shape of its listeners differs from istiod's, so a patch would not fit",
+    "WasmPlugin": "it fetches no extensions",
+    "Telemetry": "it always writes access logs and statistics, and has no tracing",
 }
 # RedirectAction.RedirectResponseCode of Envoy; istiod's validation takes every 3xx.
 _REDIRECT_CODES = (301, 302, 303, 307, 308)
@@ -82,7 +82,7 @@ def taken_node_ports(objects: Iterable[Resource]) -> list[Problem]:
                 continue
             path, origin = f"spec.ports[{index}].nodePort", service.origin
             message = f"{port.node_port} is the node port of Service/{owners[place].name} already"
-            remedy, line = "Take another one, or leave it out to get a free one", origin.line_of(path)
+            remedy, line = "Take another one, or leave it out to get a free one.", origin.line_of(path)
             problems.append(
                 Problem(message, origin.file, origin.document, line, f"Service/{service.name}", path, remedy)
             )
@@ -97,7 +97,7 @@ def _refused(resource: Resource, images: Programs) -> Iterator[Refusal]:
         yield "kind", reason, _OF_ISTIO
         return
     if resource.kind not in (*_RUNS, *RULES):
-        yield "", f"the embedded mesh does not run the kind {resource.kind}", f"It runs {', '.join((*_RUNS, *RULES))}"
+        yield "", f"the embedded mesh does not run the kind {resource.kind}", f"It runs {', '.join((*_RUNS, *RULES))}."
         return
     for path, reason in unsupported(resource):
         yield path, reason, _OF_ISTIO if isinstance(resource, HTTPRoute) else CLUSTER
@@ -128,11 +128,11 @@ def _service(service: Service, images: Programs) -> Iterator[Refusal]:
             yield (
                 at,
                 f"a Service of type {service.spec.type} has no node ports",
-                "Write type: NodePort",
+                "Write type: NodePort.",
             )
         elif port.node_port and port.node_port not in _NODE_PORTS:
             reason = f"{port.node_port} is not in the range of node ports, {_NODE_PORTS[0]}-{_NODE_PORTS[-1]}"
-            yield at, reason, "Take a number of the range, or leave it out to get a free one"
+            yield at, reason, "Take a number of the range, or leave it out to get a free one."
 
 
 @_of_kind.register
@@ -143,7 +143,7 @@ def _virtual_service(virtual_service: VirtualService, images: Programs) -> Itera
             yield (
                 f"spec.http[{index}].redirect.redirectCode",
                 f"Envoy has no redirect with status {code}; it would refuse the whole table, on a cluster too",
-                f"Use {', '.join(str(known) for known in _REDIRECT_CODES)}",
+                f"Use {', '.join(str(known) for known in _REDIRECT_CODES)}.",
             )
 
 
@@ -175,7 +175,7 @@ def _gateway(gateway: Gateway, images: Programs) -> Iterator[Refusal]:
     for index, server in enumerate(gateway.spec.servers):
         if server.bind not in ("", "0.0.0.0"):
             reason = "the gateway of the embedded mesh has one address"
-            yield f"spec.servers[{index}].bind", reason, "Leave bind out"
+            yield f"spec.servers[{index}].bind", reason, "Leave bind out."
         if server.tls is not None:
             yield from _files(server.tls, f"spec.servers[{index}].tls")
             yield from _unreadable(server.tls, f"spec.servers[{index}].tls")
@@ -244,7 +244,7 @@ def _unreadable(tls: ServerTLSSettings, path: str) -> Iterator[Refusal]:
     refused = "and Envoy would refuse the whole listener, on a cluster too"
     if tls.mode == "SIMPLE" and tls.subject_alt_names:
         reason = f"mode SIMPLE trusts no authority to say whose a client's certificate is, {refused}"
-        yield f"{path}.subjectAltNames", reason, "Use mode MUTUAL, or leave subjectAltNames out"
+        yield f"{path}.subjectAltNames", reason, "Use mode MUTUAL, or leave subjectAltNames out."
     of_certificate, of_key = tls.verify_certificate_hash, tls.verify_certificate_spki
     for field, values, form, readable in (
         ("verifyCertificateHash", of_certificate, "the SHA-256 of a certificate in 64 hexadecimal digits", _is_hash),
@@ -253,7 +253,7 @@ def _unreadable(tls: ServerTLSSettings, path: str) -> Iterator[Refusal]:
         for index, value in enumerate(values if _by_name(tls) else ()):
             if not readable(value):
                 reason = f"{value[:80]!r} is not {form}, {refused}"
-                yield f"{path}.{field}[{index}]", reason, "Correct it, or leave it out"
+                yield f"{path}.{field}[{index}]", reason, "Correct it, or leave it out."
     for index, suite in enumerate(tls.cipher_suites):
         operator, name = suite[:1], suite[1:]
         if suite in ("", "ALL") or operator.isalnum():
@@ -264,7 +264,7 @@ def _unreadable(tls: ServerTLSSettings, path: str) -> Iterator[Refusal]:
         ):
             continue
         reason = f"{suite[:80]!r} leaves no list of ciphers that Envoy can read, {refused}"
-        yield f"{path}.cipherSuites[{index}]", reason, "List the cipher suites by name, or leave cipherSuites out"
+        yield f"{path}.cipherSuites[{index}]", reason, "List the cipher suites by name, or leave cipherSuites out."
 
 
 def _is_hash(text: str) -> bool:
@@ -304,7 +304,7 @@ def _files(tls: ServerTLSSettings | ClientTLSSettings, path: str) -> Iterator[Re
         if not value or value == "system":
             continue
         reason = f"{name} names a file in the proxy's container, and proxies of the embedded mesh have none"
-        remedy = "Put the certificate into a Secret and name that as credentialName; labsupport.certificates makes both"
+        remedy = "Put the certificate into a Secret, named as credentialName; labsupport.certificates makes both."
         yield f"{path}.{name}", reason, remedy
 
 

@@ -16,6 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from labsupport import words
 from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.embedded.processes import rundir, wire
 from labsupport.engine.embedded.processes.spawner_client import Spawner
@@ -53,7 +54,7 @@ async def _answer(
         except StorageError as explained:
             return number, False, explained
         except OSError:
-            return number, False, EngineError(f"the embedded mesh failed: {error}")
+            return number, False, EngineError(f"the embedded mesh failed: {words.reason(error)}")
     except Exception as error:
         traceback.print_exc()
         return number, False, EngineError(f"the embedded mesh failed: {type(error).__name__}: {error}")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from labsupport import paths
+from labsupport import paths, words
 from labsupport.controlplane import entrances
 from labsupport.controlplane.desired import Key, ServiceAddresses, homeless, key_of, merge, remove
 from labsupport.controlplane.encode import ORDER
@@ -261,8 +261,9 @@ class Supervisor:
             await self._restore(before, pods_before)
             if isinstance(error, LabError):
                 raise
-            what = "this machine refuses" if isinstance(error, OSError) else type(error).__name__
-            raise EngineError(f"nothing was changed, because {what}: {error}") from error
+            refused = isinstance(error, OSError)
+            why = f"this machine refuses: {words.reason(error)}" if refused else f"{type(error).__name__}: {error}"
+            raise EngineError(f"nothing was changed, because {why}") from error
         done = self._remember(changes, mark, began)
         return ApplyResult(
             changes,

@@ -118,7 +118,7 @@ class Workloads:
                 if pod.restarts >= HOPELESS_RESTARTS:
                     raise WaitTimeoutError(
                         f"pod {pod.name} does not start, it ended {pod.restarts} times; its last words: "
-                        f"{pod.last_words or '(none)'}. lab.logs({pod.name!r}) shows more; it is still being restarted"
+                        f"{pod.last_words or '(none)'}. lab.logs({pod.name!r}) shows more; it is still being restarted."
                     )
             if time.monotonic() > deadline:
                 seen = "; ".join(f"{pod.name}: {pod.last_words or 'started, not ready yet'}" for pod in starting)

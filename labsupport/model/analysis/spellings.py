@@ -34,7 +34,7 @@ def old_spellings(resource: Resource) -> Iterator[tuple[str, str]]:
     """
     version = resource.raw.get("apiVersion")
     if isinstance(resource, IstioResource) and isinstance(version, str) and version.endswith("/v1alpha3"):
-        yield "apiVersion", f"{version} is the oldest name of it; write {resource.GROUP}/{resource.VERSIONS[0]}"
+        yield "apiVersion", f"{version} is an old version of this kind; write {resource.GROUP}/{resource.VERSIONS[0]}"
     if isinstance(resource, VirtualService):
         yield from _ignored_case(resource)
         yield from _left_empty(resource)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from labsupport import words
 from labsupport.model.analysis.world import DOMAIN, World, full_host
 from labsupport.model.kinds.destinationrule import DestinationRule
 from labsupport.model.kinds.gateway import Gateway
@@ -57,7 +58,7 @@ def _unreachable(rule: VirtualService, world: World) -> None:
     findings = Findings(world.namespace(rule))
     warn_unreachable(rule.spec, findings)
     for warning in findings.warnings:
-        text = f"{warning.message}. {warning.remedy}".removesuffix(". ")
+        text = f"{words.sentence(warning.message)} {warning.remedy}" if warning.remedy else warning.message
         world.note(warning.code, "warning" if warning.code == UNREACHABLE else "info", rule, warning.path, text)
 
 

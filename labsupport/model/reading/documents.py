@@ -24,7 +24,7 @@ __all__ = ["Document", "of_data", "read"]
 MAX_BYTES = 4 * 1024 * 1024
 """Larger files are not manifests; etcd refuses objects over 1.5 MB, and reading takes seconds for each MB."""
 
-_PARTED = "Part it; an object of more than 1.5 MB fits into no cluster"
+_PARTED = "Part it; an object of more than 1.5 MB fits into no cluster."
 
 
 @dataclass(frozen=True, slots=True)

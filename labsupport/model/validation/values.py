@@ -108,11 +108,11 @@ def _secret(secret: Secret) -> Iterator[Issue]:
     yield from _size((*secret.string_data.values(), *(value[: len(value) * 3 // 4] for value in secret.data.values())))
     for key in _SECRET_KEYS.get(secret.type, ()):
         if key not in given:
-            message = f"a Secret of type {secret.type} has the key {key}"
-            yield issue(f"data[{key}]", message, "Add it under data (base64) or stringData")
+            message = f"a Secret of type {secret.type} needs the key {key}"
+            yield issue(f"data[{key}]", message, "Add it under data (base64) or stringData.")
     if secret.type == "kubernetes.io/basic-auth" and not given.keys() & {"username", "password"}:
-        message = f"a Secret of type {secret.type} has the key username or password"
-        yield issue("data", message, "Add one under data (base64) or stringData")
+        message = f"a Secret of type {secret.type} needs the key username or password"
+        yield issue("data", message, "Add one under data (base64) or stringData.")
 
 
 def _pod(pod: PodSpec, path: str) -> Iterator[Issue]:

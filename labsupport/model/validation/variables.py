@@ -149,4 +149,4 @@ def _field(field: ObjectFieldSelector, path: str) -> Iterator[Issue]:
     elif field.field_path not in _FIELDS:
         known = f"{', '.join(_FIELDS)}, metadata.labels['key'] and metadata.annotations['key']"
         message = f"{field.field_path[:80]!r} is no field that a variable can have"
-        yield issue(f"{path}.fieldPath", message, f"There are {known}.")
+        yield issue(f"{path}.fieldPath", message, f"There are: {known}.")

@@ -95,7 +95,7 @@ def _mounts(container: Container, volumes: set[str], path: str) -> Iterator[Issu
     for index, mount in enumerate(container.volume_mounts):
         at = f"{path}.volumeMounts[{index}]"
         if mount.name not in volumes:
-            known = f"There are {', '.join(sorted(volumes))}." if volumes else "Add it to volumes of the pod."
+            known = f"There are: {', '.join(sorted(volumes))}." if volumes else "Add it to volumes of the pod."
             yield issue(f"{at}.name", f"there is no volume {mount.name[:80]!r}", known)
         if not mount.mount_path:
             yield issue(f"{at}.mountPath", "is empty", "Write where the container sees the volume.")

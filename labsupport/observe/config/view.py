@@ -102,7 +102,8 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
         UsageError: no proxy configuration is made of this kind.
     """
     if resource.kind not in _KINDS:
-        raise UsageError(f"No part of Envoy's configuration is made of a {resource.kind} alone; look at {_listed()}.")
+        what = f"{resource.kind}: no part of Envoy's configuration is made of this kind alone"
+        raise UsageError(f"{what}; look at {_listed()}.")
     raw = written(resource)
     values = {key(path, value) for path, value in leaves(raw.get("spec", {})) if _tells(path, value)}
     tried: list[str] = []
@@ -201,7 +202,8 @@ def _why_nothing(resource: Resource, tried: Sequence[str]) -> str:
         return "No pod with a sidecar has the labels of its workloadSelector."
     if not tried:
         return "There is no proxy yet: nothing has a sidecar, and there is no gateway. Rules have no effect."
-    looked = f"None of {words.plural(len(tried), 'proxy', 'proxies')} holds anything of it."
+    nobody = f"None of {len(tried)} proxies holds anything" if len(tried) > 1 else f"{tried[0]} holds nothing"
+    looked = f"{nobody} of it."
     if resource.kind == "VirtualService":
         return f"{looked} Check that hosts names a Service, that gateways names a Gateway or mesh, and older rules."
     if resource.kind == "DestinationRule":

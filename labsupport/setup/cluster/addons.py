@@ -136,7 +136,7 @@ def _wait(connection: Connection, wanted: Sequence[str], tell: Callable[[str], N
             raise WaitTimeoutError(
                 f"{', '.join(missing)} did not become ready in {_READY_S:.0f} s" + (f" ({why})" if why else "") + ". "
                 "If images cannot be pulled: check the network and Docker Hub's limit, or bring them with "
-                "--image-archives. Run it again to go on; the course needs none of the add-ons"
+                "--image-archives. Run it again to go on; the course needs none of the add-ons."
             )
         time.sleep(_POLL_S)
 

@@ -53,7 +53,7 @@ def memory(engine: Containers) -> Iterator[Finding]:
     place = "in the settings of its virtual machine" if engine.desktop else "on a machine with more"
     remedy = f"Give {engine.title} 4 GiB {place}."
     if engine.memory < _MEMORY_NEEDED:
-        yield Finding("error", "memory", f"{detail}; a cluster with Istio needs 2", remedy)
+        yield Finding("error", "memory", f"{detail}; a cluster with Istio needs 2 GiB", remedy)
     elif engine.memory < _MEMORY_COMFORT * 0.9:  # a machine of 4 GiB shows less
         yield Finding(
             "warning",

@@ -72,7 +72,9 @@ def find(provider: str | None = None) -> Containers:
     candidates = [wanted] if wanted else list(PROVIDERS)
     installed = [name for name in candidates if shutil.which(name)]
     if not installed:
-        raise EngineError(f"{' or '.join(name.capitalize() for name in candidates)} is not installed. {_install()}")
+        names = [name.capitalize() for name in candidates]
+        lacking = f"{names[0]} is not installed" if len(names) == 1 else f"Neither {' nor '.join(names)} is installed"
+        raise EngineError(f"{lacking}. {_install()}")
     problems: list[str] = []
     for name in installed:
         done = ask([name, "info", "--format", "{{json .}}" if name == "docker" else "json"])
@@ -141,13 +143,13 @@ def _problem(name: str, done: EndedProgram) -> str:
         done = EndedProgram(done.command, done.status, "\n".join(map(str, wrong)), done.errors)
     title = name.capitalize()
     user = os.environ.get("USER") or "$USER"
-    if "permission denied" in said:
+    if "permission denied" in said and name == "docker":
         return (
             f"you may not use {title} (permission denied on its socket). On Linux: sudo usermod -aG docker {user}, "
             "then log out and in again. (That group can become root; rootless Docker and Podman need no right.)"
         )
     if done.status == -1:
-        return f"{title} does not answer: {done.errors}. Restart it, and see that '{name} info' answers"
+        return f"{title} does not answer: {done.errors}. Restart it, and see that '{name} info' answers."
     if name == "podman":
         start = (
             "podman machine init; podman machine start" if sys.platform == "darwin" else "systemctl --user start podman"
@@ -169,5 +171,5 @@ def _install() -> str:
         )
     for tool, command in (("apt-get", "sudo apt install docker.io"), ("dnf", "sudo dnf install podman")):
         if shutil.which(tool):
-            return f"For instance: {command}. The embedded engine needs neither"
-    return "Install one of them with this system's package manager. The embedded engine needs neither"
+            return f"For instance: {command}. The embedded engine needs neither."
+    return "Install one of them with this system's package manager. The embedded engine needs neither."

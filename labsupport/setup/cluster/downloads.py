@@ -64,7 +64,7 @@ def program(wanted: Download, *, progress: Progress | None = None, tell: Callabl
             raise EngineError(
                 f"{mirrored(wanted.url)} has the SHA-256 {actual}, and {expected} was expected: it is not the file of "
                 f"the release, so it is not used. A proxy or a mirror may have replaced it. Install {wanted.name} by "
-                "other means and put it on PATH, or set WORKSHOP_DOWNLOAD_MIRROR"
+                "other means and put it on PATH, or set WORKSHOP_DOWNLOAD_MIRROR."
             )
         if wanted.member:
             _extract(stream, wanted, temporary)
@@ -101,7 +101,7 @@ def _published(wanted: Download, tell: Callable[[str], None] | None) -> str:
     if match is None:
         raise EngineError(
             f"{mirrored(wanted.sha256_url)} holds no SHA-256. Install {wanted.name} {wanted.version} by other means "
-            "and put it on PATH"
+            "and put it on PATH."
         )
     if tell is not None:
         tell(
@@ -196,7 +196,7 @@ def _extract(archive: IO[bytes], wanted: Download, target: Path) -> None:
 def _remedy(name: str) -> str:
     return (
         f"Check the network (behind a proxy set HTTPS_PROXY), install {name} by other means and put it on PATH, "
-        "or set WORKSHOP_DOWNLOAD_MIRROR to a server that has the files"
+        "or set WORKSHOP_DOWNLOAD_MIRROR to a server that has the files."
     )
 
 

@@ -93,7 +93,7 @@ def _find(
     if not version:
         raise EngineError(
             f"{path} does not run on this machine. Is its file system mounted 'noexec'? Then set WORKSHOP_CACHE to a "
-            f"folder on another one, or put {name} {release.version} on PATH"
+            f"folder on another one, or put {name} {release.version} on PATH."
         )
     return Tool(name, path, version, "cache")
 

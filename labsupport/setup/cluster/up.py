@@ -215,7 +215,7 @@ class Up:
         if not there:
             raise EngineError(
                 "istioctl ended well, but istiod is not ready or lacks the access log that the course reads. If "
-                "--istio-config turns it off, leave accessLogFile in place; see './workshop cluster status'"
+                "--istio-config turns it off, leave accessLogFile in place; see './workshop cluster status'."
             )
         return f"{there} was installed"
 
@@ -251,7 +251,7 @@ class Up:
         running = addons.ready(connection)
         if missing := [name for name in wanted if name not in running]:
             addons.install(connection, missing, folder=self.options.addon_manifests, on_line=self.report.line)
-        return f"{', '.join(wanted)} run"
+        return f"{', '.join(wanted)} {'runs' if len(wanted) == 1 else 'run'}"
 
     def _record(self) -> cache.Record:
         """The record of this very cluster: what is known of one that was removed by hand is forgotten."""

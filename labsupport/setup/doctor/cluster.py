@@ -175,7 +175,10 @@ def _nodes(connection: Connection) -> Iterator[Finding]:
     detail = f"{len(usable)} of {plural(len(nodes), 'node')} ready, {kinds}, {memory:.1f} GiB"
     if not usable:
         yield Finding(
-            "error", "nodes", f"none of {plural(len(nodes), 'node')} is ready", "kubectl describe nodes tells why."
+            "error",
+            "nodes",
+            f"none of {len(nodes)} nodes is ready" if len(nodes) > 1 else "no node is ready",
+            "kubectl describe nodes tells why.",
         )
         return
     if memory < _MEMORY_COMFORT_GIB:

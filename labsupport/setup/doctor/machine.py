@@ -89,7 +89,7 @@ def memory(engine: str) -> Iterator[Finding]:
     elif free >= _MEMORY_NEEDED:
         yield Finding("warning", "memory", f"{detail}: enough for one notebook, not for the largest meshes", remedy)
     else:
-        yield Finding("error", "memory", f"{detail}; a mesh with JupyterLab needs {_MEMORY_NEEDED // _MIB}", remedy)
+        yield Finding("error", "memory", f"{detail}; a mesh with JupyterLab needs {_MEMORY_NEEDED // _MIB} MiB", remedy)
 
 
 def disk(engine: str) -> Iterator[Finding]:
@@ -169,7 +169,7 @@ def loopback(engine: str) -> Iterator[Finding]:
         yield Finding(
             "error",
             "127.0.0.1",
-            f"a connection to this machine itself fails: {error}",
+            f"a connection to this machine itself fails: {words.reason(error)}",
             "A firewall or a sandbox is in the way: allow connections on the loopback interface.",
         )
     else:

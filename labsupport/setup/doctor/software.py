@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 
-from labsupport import paths
+from labsupport import paths, words
 from labsupport.errors import EnvoyMissingError
 from labsupport.setup.chromium import find as find_chromium
 from labsupport.setup.finding import Finding
@@ -55,7 +55,10 @@ def envoy(engine: str) -> Iterator[Finding]:
         return
     except (OSError, subprocess.SubprocessError) as error:
         yield Finding(
-            "error", "Envoy", f"does not start: {error}", "Is its file system mounted 'noexec'? Set WORKSHOP_VENV."
+            "error",
+            "Envoy",
+            f"does not start: {words.reason(error)}",
+            "Is its file system mounted 'noexec'? Set WORKSHOP_VENV.",
         )
         return
     said = (done.stdout or done.stderr).strip().splitlines()
@@ -103,7 +106,7 @@ def kernel(engine: str) -> Iterator[Finding]:
         finally:
             client.stop_channels()
     except (OSError, RuntimeError) as error:
-        yield Finding("error", "kernel", f"does not start: {error}", _ANEW)
+        yield Finding("error", "kernel", f"does not start: {words.reason(error)}", _ANEW)
     else:
         yield Finding("ok", "JupyterLab", f"{version}; a kernel starts and answers")
     finally:

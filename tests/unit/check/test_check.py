@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 from small_mesh import response
@@ -254,6 +255,7 @@ def at_home(*pods: str) -> Observations:
 def test_who_moves_although_its_pod_is_there_is_told_from_who_has_to():
     before, after = at_home("a", "a", "b", "b", "c", "c"), at_home("a", "b", "b", "b", "a", "b")
     outcome = check.moved(before, after, at_most=1)
+    assert outcome.title == "at most 1 user moved, though their pod is still there"
     assert outcome.passed and outcome.n == 4
     assert outcome.seen == {"stayed": 3, "left": 2, "moved": 1}
     assert "Of 4 users whose pod is still there, 1 moved" in repr(outcome)
@@ -322,8 +324,12 @@ def test_joined_checks_say_a_sentence_then_a_line_for_each_and_tell_once_what_an
         "✓ not one request failed: 300 of 300 requests succeeded.",
         "✗ done: 240 of 300 requests met version v3, and 60 did not.",
         "  ✗ version: 30 × v1 and 30 × v2",
-        "○ not one request failed: nothing was sent yet",
+        "○ not one request failed: Nothing was sent yet.",
     )
+    assert check.all_of("one", check.ok(three)).lines[0] == "The only part passed."
+    for nothing in (None, seen({})):
+        assert re.fullmatch("[A-Z].*[.]", check.ok(nothing).lines[0])
+    assert check.only(seen({"v1": 1}), version="v2").lines[0] == "0 of 1 request met version v2."
 
 
 def test_a_cross_stands_before_what_is_wrong_alone():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from explain_world import ask, virtual_service
 
+from labsupport.display.html.explain_html import explanation_html
 from labsupport.display.pictures.explain_picture import way_html
 
 REVIEWS = '{group: "", kind: Service, name: reviews}'
@@ -49,6 +50,9 @@ def test_what_is_not_there_answers_500(backend: str) -> None:
     (outcome,) = seen.outcomes
     assert (outcome.kind, outcome.status, outcome.flags) == ("no_cluster", 500, "NC")
     assert "500 NC: " in repr(seen) and "500 NC" in way_html(seen)
+    assert not [
+        text for text in (repr(seen), way_html(seen), explanation_html(seen)) if " to  " in text or ">:0" in text
+    ]
 
 
 def test_no_weight_at_all_answers_500() -> None:

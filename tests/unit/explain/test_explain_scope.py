@@ -124,8 +124,14 @@ def test_entries_by_selector_lead_to_pods_and_without_any_to_nobody() -> None:
 
 
 def test_names_that_were_nearly_right_are_told() -> None:
-    assert "did you mean reviews?" in ask(url="http://revews:9080/").decision
-    assert "reviews.default.svc.cluster.local has port 9080" in ask(url="http://reviews:9081/").decision
+    assert ask(url="http://revews:9080/").decision.endswith("; did you mean reviews?")
+    assert ask(url="http://reviews:9081/").decision.endswith("reviews.default.svc.cluster.local has port 9080.")
+    several = service(
+        "dns", "ports: [{port: 53, name: d, protocol: UDP}, {port: 80, name: http}, {port: 81, name: tcp}]"
+    )
+    assert ask(several, url="http://dns:9081/").decision.endswith("dns.default.svc.cluster.local has ports 80 and 81.")
+    named = virtual_service("[{route: [{destination: {host: dns, port: {number: 53}}}]}]")
+    assert "has no port 53, only 80 and 81" in ask(several, named).outcomes[0].text
     subset = ask(virtual_service(f"[{to('V1')}]"), SUBSETS).outcomes[0].text
     assert "did you mean v1?" in subset
     host = ask(virtual_service("[{route: [{destination: {host: reviws}}]}]")).outcomes[0].text

@@ -50,8 +50,8 @@ def balancing(*texts: str) -> list[str]:
 
 def test_hash_policies_of_a_weighted_route_count_together() -> None:
     first, second, third = balancing(HASHED % "x-a", virtual_service(SPLIT))
-    together = "consistent hash of header x-a and of header x-b together (a weighted route has one list of them), "
-    assert (first, second, third) == (f"{together}ring)", f"{together}Maglev)", "LEAST_REQUEST")
+    together = "consistent hash of header x-a and of header x-b together, as a weighted route has one list of them "
+    assert (first, second, third) == (f"{together}(ring)", f"{together}(Maglev)", "LEAST_REQUEST")
 
 
 def test_equal_hash_policies_of_a_weighted_route_are_told_as_they_are() -> None:

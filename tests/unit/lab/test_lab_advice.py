@@ -123,9 +123,21 @@ def test_a_mirror_to_a_subset_that_there_is_not_costs_copies_and_no_request(lab:
 def test_what_a_warning_said_of_an_object_no_note_says_again():
     said = "is never reached: rule 'rest' has no match, so it takes every request"
     warned = ApplyResult((), warnings=(f"VirtualService/web: spec.http[1].match[0]: {said}", "of a cluster"))
-    again = f"VirtualService/web (rules.yaml:17): {said}. Put the rule without match last. (IST0130)"
+    again = (
+        f"VirtualService/web (rules.yaml:17): spec.http[1].match[0]: {said}. Put the rule without match last. (IST0130)"
+    )
     other = again.replace("web", "shop")
     assert advised(warned, (), [again, other]).notes == (other,)
+
+
+def test_a_rule_that_is_never_reached_is_named_and_not_its_object(lab: Lab):
+    lab.apply(WEB, RULE.replace("http: [", "http: [{route: [{destination: {host: web}}]}, "))
+    assert any(": spec.http[1]: is never used: spec.http[0] has no match" in note for note in lab.status().notes)
+
+
+def test_what_a_form_says_is_not_said_again(lab: Lab):
+    with pytest.raises(UsageError, match=r"container='x': give 'app' or 'proxy'\.$"):
+        lab.logs("web", container="x")
 
 
 def test_equal_notes_about_many_objects_are_one_line(lab: Lab):
@@ -134,7 +146,7 @@ def test_equal_notes_about_many_objects_are_one_line(lab: Lab):
     ]
     rules = [rule.replace("istio.io/v1", "istio.io/v1alpha3").replace(", subset: old", "") for rule in rules]
     notes = lab.apply(WEB, "---".join(rules)).notes
-    (old,) = [note for note in notes if "oldest name" in note]
+    (old,) = [note for note in notes if "old version" in note]
     assert old.startswith("VirtualService/web-0 (manifest:2), VirtualService/web-1") and "and 2 more: " in old
     assert lab.status().notes == (), "an old spelling works"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from labsupport.engine.routestatus import route_notes
 from labsupport.model import parse
 from labsupport.model.gatewayapi import ConvertedRule, Facts, convert, status_of
 from labsupport.model.gatewayapi.filters import quote_meta
@@ -106,6 +107,12 @@ def test_a_parent_that_is_a_gateway_makes_no_rule_of_the_mesh() -> None:
 )
 def test_a_status_has_istiods_reasons(rule: str, accepted: tuple[str, str], resolved: tuple[str, str]) -> None:
     assert conditions(ROUTE % ("a", WEB, f"{{{rule}}}")) == [("Accepted", *accepted), ("ResolvedRefs", *resolved)]
+
+
+def test_what_istiod_says_in_a_sentence_is_told_with_one_end() -> None:
+    listed = objects(ROUTE % ("a", WEB, f"{{{HERE}}}, {{backendRefs: [{{name: web.default, port: 8080}}]}}"))
+    (note,) = route_notes([item for item in listed if isinstance(item, HTTPRoute)], listed)
+    assert note.endswith("must be used, not the hostname; the whole route counts for nothing")
 
 
 def test_a_parent_that_is_not_there_does_not_accept() -> None:

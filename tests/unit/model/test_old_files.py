@@ -96,7 +96,7 @@ def test_a_warning_about_an_old_field_stands_at_its_line(text: str, line: int, r
         (
             ROUTES,
             [
-                (1, "networking.istio.io/v1alpha3 is the oldest name of it; write networking.istio.io/v1"),
+                (1, "networking.istio.io/v1alpha3 is an old version of this kind; write networking.istio.io/v1"),
                 (9, "ignoreUriCase has no effect on a regex; begin the regex with (?i)"),
             ],
         ),

@@ -316,10 +316,10 @@ def test_collect_says_what_it_has_when_time_is_up(mesh, live):
 
 def test_collect_does_not_wait_for_traffic_that_is_not_running(mesh, live):
     live.pause()
-    with pytest.raises(UsageError, match=r"paused. resume\(\)"):
+    with pytest.raises(UsageError, match=r"paused. Call resume\(\)"):
         live.collect(5)
     live.stop()
-    with pytest.raises(UsageError, match=r"stopped. start\(\)"):
+    with pytest.raises(UsageError, match=r"stopped. Call start\(\)"):
         live.collect(5)
 
 

@@ -1,13 +1,12 @@
-"""What the API server says when it says no, and why a connection failed, in words."""
+"""What the API server says when it says no, in words."""
 
 from __future__ import annotations
 
 import json
-import re
 
 from labsupport.errors import EngineError
 
-__all__ = ["ApiError", "first_line", "refusal", "words_of"]
+__all__ = ["ApiError", "first_line", "refusal"]
 
 
 class ApiError(EngineError):
@@ -61,12 +60,12 @@ def refusal(status: int, text: str, reason: str, context: str) -> ApiError:
     if status == 401:
         shown = (
             f"the cluster of context {context!r} does not accept your credentials ({said}). "
-            "Log in again, or ask whoever runs the cluster for a new kubeconfig"
+            "Log in again, or ask whoever runs the cluster for a new kubeconfig."
         )
     elif status == 403 and reason == "Forbidden" and " cannot " in said:
         shown = (
             f"a right is missing: {said}. Ask whoever runs the cluster for it; "
-            "workshop doctor --engine cluster lists everything that is needed"
+            "workshop doctor --engine cluster lists everything that is needed."
         )
     else:
         shown = said
@@ -76,12 +75,3 @@ def refusal(status: int, text: str, reason: str, context: str) -> ApiError:
 def first_line(error: BaseException) -> str:
     """The first line of an error, without a final full stop."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-
-
-def words_of(error: BaseException) -> str:
-    """The innermost reason of a failed connection, without the names of Python's classes."""
-    reason = getattr(error, "reason", None) or error
-    text = first_line(reason if isinstance(reason, BaseException) else error)
-    text = re.sub(r"^<?[\w.]+\(.*?\)>?: ", "", text)
-    text = re.sub(r" \(_ssl\.c:\d+\)", "", re.sub(r"\[Errno -?\d+\] ", "", text))
-    return text.rstrip(".") or type(error).__name__

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from labsupport.engine.cluster.api.apierror import first_line, refusal, words_of
+from labsupport import words
+from labsupport.engine.cluster.api.apierror import first_line, refusal
 from labsupport.errors import EngineError, EngineLostError, UsageError
 
 __all__ = ["FIELD_MANAGER", "MANAGED_BY", "TIMEOUT_S", "ApiReply", "Connection"]
@@ -231,7 +232,7 @@ class Connection:
 
     def lost(self, error: BaseException) -> EngineLostError:
         """The error for a cluster that does not answer."""
-        cause = words_of(error)
+        cause = words.reason(error)
         return EngineLostError(
             f"the cluster of context {self.context!r} does not answer at {self.server}: {cause}. "
             "See that it runs and that this machine reaches it (kubectl get nodes), then open a new lab with Lab()"

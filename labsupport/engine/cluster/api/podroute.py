@@ -78,7 +78,7 @@ class PodRoute:
         if status == 405:
             raise EngineError(
                 f"the load client of pod {self._pod} is older than this course. Build the image again with: workshop "
-                "cluster images, and let the pod start again"
+                "cluster images, and let the pod start again."
             )
         if status != 200:
             return _Text(status, text)

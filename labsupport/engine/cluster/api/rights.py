@@ -117,7 +117,7 @@ def require(connection: Connection, namespace: str, *, create: bool) -> None:
         name = right.resource + (f".{right.group}" if right.group else "")
         by_resource.setdefault(name, []).append(right.verb)
     listed = "; ".join(f"{', '.join(verbs)} {name}" for name, verbs in by_resource.items())
-    hint = f" Or ask for a namespace {namespace!r} that is labelled as yours" if create else ""
+    hint = f" Or ask for a namespace {namespace!r} that is labelled as yours." if create else ""
     raise EngineError(
         f"you lack rights in namespace {namespace!r} of context {connection.context!r}: {listed}. Ask whoever runs the "
         f"cluster for them; a RoleBinding to the ClusterRole 'admin' together with Istio's kinds has them all.{hint}"

@@ -86,7 +86,7 @@ class Images:
                             f"{path}.{field}[{index}].image",
                             f"there is no image {image!r}",
                             f"Known images: {', '.join(self.known)}. A cluster pulls any other: write it with its "
-                            "registry or tag (WORKSHOP_IMAGES and Lab(images=...) are for the embedded engine)",
+                            "registry or tag (WORKSHOP_IMAGES and Lab(images=...) are for the embedded engine).",
                         )
 
 

@@ -132,7 +132,7 @@ class LabNamespace:
             raise EngineError(
                 f"namespace {self.name!r} of context {self._connection.context!r} was not made by the workshop, so "
                 'nothing in it is touched. Choose another one: Lab(engine="cluster", namespace="..."), or label it: '
-                f"kubectl label namespace {self.name} {MANAGED_BY[0]}={MANAGED_BY[1]}; a lab removes everything in it"
+                f"kubectl label namespace {self.name} {MANAGED_BY[0]}={MANAGED_BY[1]}; a lab removes everything in it."
             )
 
     def check(self, *, fresh: bool = False) -> None:

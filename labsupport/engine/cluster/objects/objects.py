@@ -346,7 +346,7 @@ def _unknown_kind(resource: Resource) -> str:
             "kubectl apply --server-side -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.0/"
             "experimental-install.yaml"
         )
-    return "Apply the rest without it, or use a newer Istio"
+    return "Apply the rest without it, or use a newer Istio."
 
 
 def _problems(resource: Resource, error: ApiError) -> list[Problem]:

@@ -34,23 +34,23 @@ def problems(objects: Iterable[Resource], namespace: str, images: Images) -> lis
             problems.append(Problem(message, origin.file, origin.document, line, label, path, remedy))
 
         if reason := gateway_api_refusal(resource):
-            add("kind", reason, "Write it as a VirtualService or Gateway of networking.istio.io/v1")
+            add("kind", reason, "Write it as a VirtualService or Gateway of networking.istio.io/v1.")
         elif resource.kind == "Namespace":
             add(
                 "kind",
                 f"the lab works in namespace {namespace!r}, which it makes itself with injection on, and in no other",
-                "Leave the Namespace out",
+                "Leave the Namespace out.",
             )
         elif resource.namespace != namespace:
             add(
                 "metadata.namespace",
                 f"the lab works in namespace {namespace!r} only, and this names {resource.namespace!r}",
-                "Leave metadata.namespace out",
+                "Leave metadata.namespace out.",
             )
         elif (resource.kind, resource.name) in _OURS or PART_LABEL in resource.metadata.labels:
-            add("metadata.name", "this is a part of the lab itself", "Give it another name")
+            add("metadata.name", "this is a part of the lab itself", "Give it another name.")
         for path, reason in unsupported(resource) if isinstance(resource, HTTPRoute) else ():
-            add(path, reason, "Write it as a VirtualService or Gateway of networking.istio.io/v1")
+            add(path, reason, "Write it as a VirtualService or Gateway of networking.istio.io/v1.")
         raw = resource.raw or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
         for path, message, remedy in images.problems(resource.kind, raw):
             add(path, message, remedy)

@@ -10,7 +10,7 @@ from typing import Any
 from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.api.apierror import ApiError
 from labsupport.errors import EngineError, NotFoundError, WaitTimeoutError
-from labsupport.words import plural
+from labsupport.words import join, plural
 
 __all__ = ["Rollout", "last_words", "pod_state", "workload_of"]
 
@@ -66,7 +66,8 @@ def pod_state(pod: Mapping[str, Any]) -> str:
         if not status.get("ready") and "running" in (status.get("state") or {})
     ]
     if late:
-        return f"container {', '.join(late)} runs, not ready yet"
+        running = f"container {late[0]} runs" if len(late) == 1 else f"containers {join(late)} run"
+        return f"{running}, not ready yet"
     return str((pod.get("status") or {}).get("phase") or "Pending").lower()
 
 
@@ -128,7 +129,7 @@ class Rollout:
         if matching:
             return matching[0]
         known = ", ".join(pod["metadata"]["name"] for pod in living)
-        raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known}")
+        raise NotFoundError(f"there is no pod or workload {name!r}. There are: {known or 'none'}")
 
     def wait(self, names: Sequence[str], *, timeout_s: float, check: Callable[[], None] | None = None) -> None:
         """Wait until Deployments have exactly the ready pods that they ask for, and old pods take no traffic.
@@ -206,8 +207,8 @@ class Rollout:
             return ""
         waiting = [f"{pod['metadata']['name']} ({pod_state(pod)})" for pod in living if not is_ready(pod)]
         text = f"{len(ready)} of {plural(wanted, 'pod')} ready"
-        if total > updated:
-            text += f", {total - updated} of the former template still run"
+        if (former := total - updated) > 0:
+            text += f", {former} of the former template still {'runs' if former == 1 else 'run'}"
         return f"{text}: {', '.join(waiting)}" if waiting else text
 
     def _words(self, name: str, pods: Sequence[Mapping[str, Any]]) -> str:
@@ -256,7 +257,7 @@ class Rollout:
                     raise WaitTimeoutError(
                         f"pod {pod_name} does not start, it ended {status['restartCount']} times; its last words: "
                         f"{words or '(none)'}. lab.logs({pod_name!r}) shows more; it is still "
-                        "being restarted"
+                        "being restarted."
                     )
 
     def _lasts(self, pod: str, reason: str) -> bool:

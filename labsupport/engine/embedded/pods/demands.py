@@ -93,9 +93,9 @@ def _container(container: Container, at: str, pod: PodSpec, images: Programs) ->
     for index, mount in enumerate(container.volume_mounts):
         path = f"{at}.volumeMounts[{index}]"
         if not inside(mount.mount_path):
-            yield f"{path}.mountPath", "nothing can be mounted over the root itself", "Mount it at a folder below it"
+            yield f"{path}.mountPath", "nothing can be mounted over the root itself", "Mount it at a folder below it."
         if mount.sub_path_expr:
-            yield f"{path}.subPathExpr", "the embedded mesh expands no paths", "Write the path itself as subPath"
+            yield f"{path}.subPathExpr", "the embedded mesh expands no paths", "Write the path itself as subPath."
 
 
 def _volume(volume: Volume, at: str, containers: list[Container], images: Programs) -> Iterator[Refusal]:

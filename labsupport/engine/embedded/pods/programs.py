@@ -145,7 +145,7 @@ class Programs:
         for image, name in self.stand_ins.items():
             if name not in owners:
                 raise UsageError(
-                    f"images={{{image!r}: {name!r}}}: there is no program {name!r}. There are {', '.join(owners)}."
+                    f"images={{{image!r}: {name!r}}}: there is no program {name!r}. There are: {', '.join(owners)}."
                 )
 
     def known(self) -> list[str]:

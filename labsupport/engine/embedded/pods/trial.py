@@ -59,7 +59,7 @@ class Trials:
                             origin.line_of(path),
                             f"{resource.kind}/{resource.name}",
                             path,
-                            "Correct the program, then apply this again",
+                            "Correct the program, then apply this again.",
                         )
                     )
         return problems

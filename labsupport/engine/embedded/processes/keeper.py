@@ -11,6 +11,7 @@ from pathlib import Path
 
 from labsupport.engine.embedded.processes.spawner_client import Process, last_words
 from labsupport.errors import LabError
+from labsupport.words import reason
 
 __all__ = ["Keeper"]
 
@@ -75,7 +76,7 @@ class Keeper:
             try:
                 self.process = await self._start()
             except (LabError, OSError) as error:
-                self.failure, self.last_words = error, str(error)
+                self.failure, self.last_words = error, reason(error)
             else:
                 await self._watch(self.process)
             self.ready = False
@@ -103,7 +104,7 @@ class Keeper:
             try:
                 await self._check()
             except (LabError, OSError) as error:
-                self.failure, self.last_words = error, str(error)
+                self.failure, self.last_words = error, reason(error)
                 self._changed()
                 await asyncio.sleep(CHECK_PAUSE_S)
             else:

@@ -16,7 +16,7 @@ from labsupport.errors import EngineLostError
 
 __all__ = ["Link"]
 
-_REMEDY = "Open a new lab with Lab(); what is left of this one is removed then"
+_REMEDY = "Open a new lab with Lab(); what is left of this one is removed then."
 
 
 class Link:

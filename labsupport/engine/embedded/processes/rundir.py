@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from labsupport import words
 from labsupport.errors import StorageError
 
 __all__ = [
@@ -51,16 +52,17 @@ def explained(place: Path | str) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             reason = f"the disk that holds {place} is full"
-            remedy = "Free some space, or set TMPDIR to a folder with space before starting the kernel"
+            remedy = "Free some space, or set TMPDIR to a folder with space before starting the kernel."
         elif error.errno in _DENIED:
             reason = f"{place} cannot be written ({os.strerror(error.errno or 0)})"
-            remedy = "Set TMPDIR to a folder that you can write to before starting the kernel"
+            remedy = "Set TMPDIR to a folder that you can write to before starting the kernel."
         elif error.errno == errno.ENOENT:
             reason = f"{place} does not exist"
-            remedy = "Set TMPDIR to an existing folder that you can write to before starting the kernel"
+            remedy = "Set TMPDIR to an existing folder that you can write to before starting the kernel."
         else:
             raise
-        raise StorageError(f"the embedded mesh cannot keep its files: {reason}. {remedy}") from error
+        text = words.sentence(f"the embedded mesh cannot keep its files: {reason}")
+        raise StorageError(f"{text} {remedy}") from error
 
 
 def process_start(pid: int) -> str:

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from labsupport import words
 from labsupport.engine.embedded.processes import wire
 from labsupport.engine.embedded.processes.spawner import Exited, Kill, StartApp, Started, StartProgram
 from labsupport.errors import EngineError, StorageError
@@ -153,7 +154,7 @@ class Spawner:
         if message.pid == 0:
             error = OSError(message.errno, message.error)
             if not future.done():
-                future.set_exception(StorageError(f"a program's log cannot be written: {error}"))
+                future.set_exception(StorageError(f"a program's log cannot be written: {words.reason(error)}"))
             return
         process = self._processes[message.pid] = Process(self, message.pid, log)
         if future.done():

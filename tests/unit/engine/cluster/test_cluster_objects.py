@@ -267,6 +267,10 @@ def test_a_pod_names_its_deployment() -> None:
         ),
         ({"containerStatuses": [{"name": "web", "state": {"running": {}}}]}, "container web runs, not ready yet"),
         (
+            {"containerStatuses": [{"name": name, "state": {"running": {}}} for name in ("web", "istio-proxy")]},
+            "containers web and istio-proxy run, not ready yet",
+        ),
+        (
             {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]},
             "no node for it: 0/1 nodes are available",
         ),

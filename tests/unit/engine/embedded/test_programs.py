@@ -59,7 +59,7 @@ def test_a_stand_in_answers_for_any_tag_unless_it_names_one(course: Path, image:
 def test_what_leads_to_no_program_is_refused_when_the_lab_opens(
     course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match=r"no program 'wbe'. There are web"):
+    with pytest.raises(UsageError, match=r"no program 'wbe'. There are: web"):
         find_programs({"gcr.io/x/y": "wbe"})
     with pytest.raises(UsageError, match=r"images='.*nowhere' holds no program"):
         find_programs(tmp_path / "nowhere")
