@@ -52,7 +52,8 @@ def no_strays(
     rejects: tuple[str, ...] = ()
     if strays:
         lines = _crosses(strays, given, service, allowed=allowed)
-        lines = lines or [f"✗ {len(strays):,} {'not ' if allowed else ''}of the kind that the check names"]
+        if not lines and service is None:  # else the sentence has said it: so many did not pass the service
+            lines = [f"✗ {len(strays):,} {'not ' if allowed else ''}of the kind that the check names"]
         details += [f"their {by}: {_most(strays, by, service)}" for by in ("status", "version")]
         details.append(f"the first of them: x-request-id {strays[0].request_id or 'unknown'}")
     else:

@@ -33,11 +33,8 @@ def placed(issue: Issue, root: ObjectShape, raw: JsonObject) -> Issue:
     shape, beside = around[-1][1:] if around else (root, None)
     if not isinstance(shape, ObjectShape):
         return issue
-    for name, child in shape.fields.items():
-        inside, entries = (child.item, True) if isinstance(child, ListShape) else (child, False)
-        if isinstance(inside, ObjectShape) and key in inside.fields and isinstance(beside, dict) and name in beside:
-            place = f"the entries of {name}" if entries else name
-            return replace(issue, remedy=f"{key} is a field of {place}: write it below {name}, indented.")
+    if remedy := _below(key, shape, beside):
+        return replace(issue, remedy=remedy)
     if issue.remedy.startswith(meant("").rstrip("?")):
         return issue
     remedy = _above(key, around[:-1])
@@ -45,6 +42,18 @@ def placed(issue: Issue, root: ObjectShape, raw: JsonObject) -> Issue:
         # A field of a level above that was taken for a free key, such as withoutHeaders among the headers.
         remedy = _above(parent.removeprefix(f"{around[-2][0]}."), around[:-2])
     return replace(issue, remedy=remedy) if remedy else issue
+
+
+def _below(key: str, shape: Shape, written: Json, way: str = "") -> str:
+    """The nearest field that was written below and has a field of this name, as a remedy; empty if none has."""
+    if not isinstance(shape, ObjectShape) or not isinstance(written, dict):
+        return ""
+    children = [(f"{way}{name}", child, written[name]) for name, child in shape.fields.items() if name in written]
+    for place, child, _ in children:
+        inside, entries = (child.item, "the entries of ") if isinstance(child, ListShape) else (child, "")
+        if isinstance(inside, ObjectShape) and key in inside.fields:
+            return f"{key} is a field of {entries}{place}: write it below {place}, indented."
+    return next(filter(None, (_below(key, child, inner, f"{place}.") for place, child, inner in children)), "")
 
 
 def _above(key: str, levels: Sequence[tuple[str, Shape, Json]]) -> str:

@@ -89,9 +89,8 @@ class TextShape(Shape):
             remedy = ""
             if isinstance(value, bool | int | float):
                 shown = str(value).lower() if isinstance(value, bool) else str(value)[:40]
-                remedy = (
-                    f"Write it with a unit, such as {shown}s." if self.duration else f'Put it in quotes: "{shown}".'
-                )
+                examples = "500ms or 1s" if isinstance(value, bool) else f"{shown}s or {shown}ms"
+                remedy = f"Write it with a unit: {examples}." if self.duration else f'Put it in quotes: "{shown}".'
             elif isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
                 remedy = f"Write {value[0][:40]} without the list."
             report.crd(path, f"expected {'a duration' if self.duration else 'text'}, got {describe(value)}", remedy)
@@ -130,6 +129,8 @@ class NumberShape(Shape):
             remedy = ""
             if isinstance(value, str) and _is_number(value):
                 remedy = f"Write it without quotes: {value.strip()}."
+            elif isinstance(value, str) and _is_number(value.rstrip().removesuffix("%")):
+                remedy = f"Write the number alone: {value.strip().removesuffix('%').strip()}."
             report.crd(
                 path, f"expected {'a whole number' if self.whole else 'a number'}, got {describe(value)}", remedy
             )

@@ -100,7 +100,10 @@ def test_kinds_are_found_as_kubectl_finds_them(word: str) -> None:
             VS + f"spec: {{hosts: [a], http: [{{timeOut: 1s, {ROUTE}}}]}}",
             ["spec.http[0].timeOut", "Did you mean timeout?"],
         ),
-        (VS + f"spec: {{hosts: [a], http: [{{timeout: 5, {ROUTE}}}]}}", ["spec.http[0].timeout", "such as 5s"]),
+        (
+            VS + f"spec: {{hosts: [a], http: [{{timeout: 5, {ROUTE}}}]}}",
+            ["spec.http[0].timeout", "with a unit: 5s or 5ms."],
+        ),
         (VS + f"spec: {{hosts: [a], http: {{{ROUTE}}}}}", ["spec.http", "expected a list", "hyphen"]),
         (VS + "spec: {hosts: [a], http: [{route: [{destination: {subset: v1}}]}]}", ["destination.host", "required"]),
         (
@@ -317,6 +320,10 @@ def test_a_null_in_metadata_is_an_empty_value() -> None:
             "withoutHeaders is a field of spec.http[0].match[0]: indent it less.",
         ),
         ("http: [{match: [{headers: {x: {present: true}}}], ROUTE}]", "match[0].headers.x has the fields exact, "),
+        (
+            "http: [{fault: {delay: {fixedDelay: 1s}}, percentage: {value: 3}, ROUTE}]",
+            "percentage is a field of fault.delay: write it below fault.delay, indented.",
+        ),
         ("http: [{ROUTE, kind: x}]", "spec.http[0] has the fields corsPolicy, "),
         ("http: [{ROUTE, frobnicate: 3}]", "spec.http[0] has the fields corsPolicy, "),
         ("http: [{ROUTE, timout: 3}]", "Did you mean timeout?"),
@@ -331,6 +338,9 @@ def test_a_field_on_another_level_than_its_own_is_told_where_it_belongs(spec: st
 @pytest.mark.parametrize(
     ("rule", "remedy"),
     [
+        ("fault: {abort: {httpStatus: 400, percentage: {value: 50 %}}}", "Write the number alone: 50."),
+        ("timeout: true", "Write it with a unit: 500ms or 1s."),
+        ("timeout: 200", "Write it with a unit: 200s or 200ms."),
         ("fault: {abort: {httpStatus: 400, percentage: 100}}", "Write its fields below it, indented: value."),
         ("match: [{headers: [{x: {exact: a}}]}]", "got a list. Leave out the hyphen: this is not a list."),
         ("route: 3", "expected a list"),
