@@ -19,7 +19,7 @@ from labsupport.course.attempt import Attempt
 from labsupport.course.judging import judged
 from labsupport.course.ladder import Climbed
 from labsupport.course.needs import left_over, missing, not_in, without_pods
-from labsupport.course.questions import Answer, Asked, Compared, Prediction, Question, in_time
+from labsupport.course.questions import Answer, Asked, ChoiceQuestion, Compared, Prediction, Question, in_time
 from labsupport.course.spec import ExerciseSpec
 from labsupport.errors import ConfigRejectedError, LabError, ManifestError, NotFoundError, UsageError, WaitTimeoutError
 from labsupport.lab.sources import has_gap
@@ -217,13 +217,15 @@ class Exercise:
         if observations is not None and said is None:
             self.skip(question)
         late = said is not None and said.after_first_of(observations)
-        if said is not None and (observations is None or len(observations)):
+        # What is to be counted is shown by responses alone; the choices of a question hold what was seen.
+        shown = bool(observations) or (observations is None and isinstance(asked, ChoiceQuestion))
+        if said is not None and shown:
             self._answers[asked.name] = replace(said, late=late)
             progress.record_prediction(self.spec.number, asked.name, said.value, at_s=said.at_s, late=late)
         if self.spec.judge is None:
             progress.record(self.spec.number, self._judge().state, hints=self._hints)
         outcome = asked.compare(_value(said), observations)
-        if asked.predicts and not late and (observations is None or len(observations)):
+        if asked.predicts and not late and shown:
             outcome = in_time(outcome)
         mark = "late: after the first response" if late else said.mark if said is not None else ""
         if isinstance(outcome, Compared):

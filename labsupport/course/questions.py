@@ -159,11 +159,11 @@ class NumberQuestion:
     def compare(self, answer: float | str | None, observations: Observations | None) -> CheckOutcome:
         """Hold an answer against what was seen; the answer is judged, the sample shows why."""
         outcome = self.judge(answer)
-        if observations is None or not self.counts:
+        if not self.counts or (observations is None and answer is None):
             return outcome
-        n = len(observations)
-        if not n:
+        if not observations:
             return CheckOutcome(FAILED, self.text, ("There are no responses: nothing was shown. Send requests first.",))
+        n = len(observations)
         count = observations.count(**self.counts)
         intervals = {} if self.exact else {"seen": self.interval(observations)}
         seen = f"{count:,} of {n:,} {self.unit} {told(self.counts)} ({words.percent(count / n)})."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from labsupport.course import catalogue
 from labsupport.course.exercise import Exercise
 from labsupport.course.magic import manifest
 from labsupport.course.needs import needed
+from labsupport.course.questions import NumberQuestion
 from labsupport.course.spec import ExerciseSpec, Wrong
 from labsupport.lab.lab import Lab
+from labsupport.records import Response
 from labsupport.statistics import ALPHA
+from labsupport.traffic.observations import Observations
 
 SPECS = tuple(catalogue.every().values())
 JUDGED = tuple(spec for spec in SPECS if spec.judge is not None)
@@ -131,13 +135,15 @@ def test_a_short_cut_is_no_solution(lab: Lab, spec: ExerciseSpec, short_cut: str
 @pytest.mark.parametrize("spec", numbered(ASKING))
 def test_questions_accept_right_answers_and_explain_wrong_ones(lab: Lab, spec: ExerciseSpec) -> None:
     exercise = catalogue.exercise(spec.number)
+    reply = Observations([Response(0, time.time(), 0.0, "ok", 200)])
     for number, question in enumerate(spec.questions, start=1):
+        seen = reply if question.predicts and isinstance(question, NumberQuestion) else None
         assert exercise.compare(question=number).state is NOT_ATTEMPTED
         for value in question.wrong_answers():
             exercise.predict(value, question=number)
-            assert exercise.compare(question=number).state is (COMPARED if question.predicts else FAILED)
+            assert exercise.compare(seen, question=number).state is (COMPARED if question.predicts else FAILED)
         exercise.predict(question.right_answer(), question=number)
-        outcome = exercise.compare(question=number)
+        outcome = exercise.compare(seen, question=number)
         assert outcome.state is PASSED
         assert question.reason in repr(outcome)
     if spec.judge is None:

@@ -45,7 +45,8 @@ def _tried(
     tries = log.received(server)
     reason = once if once and tries == len(seen) else few if tries < each * len(seen) else many
     # What the rule says of tries may be right, and the time for all of them too short.
-    if tries < each * len(seen) and seen.count(status=504) and explained(lab, url, source="client").timeout_s:
+    ended = any(record.details == "response_timeout" for record in log if record.pod.startswith("client-"))
+    if tries < each * len(seen) and ended:
         reason = "timeout"
     return Because(reason, outcome)
 

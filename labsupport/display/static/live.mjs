@@ -2,7 +2,7 @@
 // No dependency and no build step: Python joins these modules to the one that JupyterLab, Notebook 7 and VS Code load.
 
 import { renderGraph } from "./graph.mjs";
-import { onLoss } from "./kernel.mjs";
+import { hearKernel, onLoss } from "./kernel.mjs";
 import { renderStatus } from "./status.mjs";
 import { storeOf } from "./store.mjs";
 import { renderTraffic } from "./traffic.mjs";
@@ -11,6 +11,7 @@ const RENDER = { graph: renderGraph, status: renderStatus, traffic: renderTraffi
 
 export default {
   initialize({ model }) {
+    hearKernel(model);
     storeOf(model);
   },
   render(context) {

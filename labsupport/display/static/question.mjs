@@ -1,7 +1,7 @@
 // A question of an exercise: choices or a number, and what the answer is worth.
 
 import { keepKeys, node, write } from "./dom.mjs";
-import { onLoss } from "./kernel.mjs";
+import { hearKernel, onLoss } from "./kernel.mjs";
 
 const COLOURS = { right: "--ws-ok", wrong: "--ws-ce", noted: "--ws-c0", none: "--ws-dim" };
 const GONE = "Its kernel was restarted or has ended. Run the cell again to answer.";
@@ -82,4 +82,7 @@ export function renderQuestion({ model, el }) {
   };
 }
 
-export default { render: renderQuestion };
+export default {
+  initialize: ({ model }) => hearKernel(model),
+  render: renderQuestion,
+};

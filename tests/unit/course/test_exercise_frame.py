@@ -114,7 +114,7 @@ def test_hints_come_one_by_one_and_are_counted(lab: Lab, progress_file: Path) ->
 def test_questions_alone_pass_when_all_answers_are_right(lab: Lab) -> None:
     asked = exercise(lab, judge=None, start="", questions=(COLOUR, COUNT))
     assert asked.check().state is NOT_ATTEMPTED
-    asked.predict("b").predict("100", question=2).compare(question=2)
+    asked.predict("b").predict("100", question=2).compare(answered(500, 50), question=2)
     assert asked.check().state is PASSED
     asked.predict("red")
     assert "Red is dead." in repr(asked.check())
@@ -155,7 +155,7 @@ def test_a_prediction_for_another_number_of_requests_is_scaled(lab: Lab) -> None
 
 def test_comparing_a_prediction_counts_as_progress(lab: Lab, progress_file: Path) -> None:
     asked = exercise(lab, judge=None, start="", questions=(COUNT,)).predict(100)
-    asked.compare()
+    asked.compare(answered(500, 50))
     assert json.loads(progress_file.read_text())["exercises"]["99.1"]["state"] == "PASSED"
 
 
@@ -207,8 +207,9 @@ def test_a_prediction_counts_once_it_was_held_against_what_was_seen_and_tells_no
         assert (before.state, shown.said["word"]) == (NOT_ATTEMPTED, "NOTED")
         assert not {question.reason, "Red is dead."} & {*before.lines, *shown.said["lines"]}
         assert not any("It is green" in line or "few" in line for line in (*before.lines, *shown.said["lines"]))
-    asked.compare(Observations())
-    assert asked.check().state is NOT_ATTEMPTED
+    for nothing in (Observations(), None)[: 1 + (question is COUNT)]:
+        assert asked.compare(nothing).passed is False
+        assert asked.check().state is NOT_ATTEMPTED
     compared = asked.compare(answered(500, 50))
     assert (compared.state, compared.lines[-1]) == (COMPARED, "It is done: a prediction need not come true.")
     assert repr(compared).startswith(f"COMPARED {question.text}")
@@ -229,7 +230,7 @@ def test_a_number_is_noted_and_what_is_none_is_said(lab: Lab) -> None:
         assert "is no answer" in shown.said["lines"][0]
     shown._receive(shown, {"answer": "100"}, None)
     assert shown.said["answer"] == "100"
-    assert asked.compare(question=2).state is PASSED
+    assert asked.compare(answered(500, 50), question=2).state is PASSED
 
 
 def test_the_static_form_of_a_question_says_where_an_answer_is_from_and_follows_it(
