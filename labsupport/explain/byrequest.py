@@ -172,7 +172,7 @@ def _mirrors(catalog: Catalog, client: Client, route: Candidate | None) -> list[
 def _decision(route: Candidate | None, service: KnownService | None) -> str:
     if route is None:
         assert service is not None
-        return f"No rule is about {service.hostname} here, so the service itself is the destination."
+        return f"No rule routes requests for {service.hostname} here, so the service itself is the destination."
     rule = route.rule
     name = f" {rule.rule.name!r}" if rule.rule.name else ""
     entry = f", match[{route.entry}]" if route.entry is not None and len(rule.rule.match) > 1 else ""
