@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
     from labsupport.course.catalogue import exercise
     from labsupport.course.exercise import Exercise
+    from labsupport.course.scenes import Scene, iou, mask_of, scene
     from labsupport.course.summary import progress
     from labsupport.display import compare, show, watch
     from labsupport.engine.protocol import Engine
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
         Sample,
         TrafficSpec,
     )
+    from labsupport.setup.extras import ensure_extra
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.held import HeldRequests
     from labsupport.traffic.observations import Observations
@@ -108,6 +110,7 @@ __all__ = [
     "Response",
     "RuleStatus",
     "Sample",
+    "Scene",
     "ServiceGraph",
     "Share",
     "StorageError",
@@ -118,10 +121,14 @@ __all__ = [
     "WaitTimeoutError",
     "check",
     "compare",
+    "ensure_extra",
     "exercise",
     "false_alarms",
+    "iou",
+    "mask_of",
     "progress",
     "sample_ratio",
+    "scene",
     "show",
     "watch",
 ]
@@ -146,9 +153,11 @@ _HOMES = {
     ),
     "labsupport.course.catalogue": ("exercise",),
     "labsupport.course.exercise": ("Exercise",),
+    "labsupport.course.scenes": ("Scene", "iou", "mask_of", "scene"),
     "labsupport.course.summary": ("progress",),
     "labsupport.explain": ("Explanation",),
     "labsupport.lab.lab": ("Lab",),
+    "labsupport.setup.extras": ("ensure_extra",),
     "labsupport.lab.objects": ("Objects",),
     "labsupport.traffic.held": ("HeldRequests",),
     "labsupport.traffic.observations": ("Observations",),
