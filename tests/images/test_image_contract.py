@@ -17,8 +17,11 @@ import requests
 from image_app import IMAGES, App, StartApp, environment, free_port, start, stop
 
 # One path of each that answers 200 and asks nobody else.
-PATHS = {"bookinfo": "/ratings/0", "client": "/", "helloworld": "/", "httpbin": "/get", "nginx": "/", "web": "/"}
-OWN = {"bookinfo": {"ROLE": "ratings"}}
+PATHS = {
+    "bookinfo": "/ratings/0", "client": "/", "helloworld": "/", "httpbin": "/get", "nginx": "/", "shop": "/catalogue",
+    "web": "/",
+}  # fmt: skip
+OWN = {"bookinfo": {"ROLE": "ratings"}, "shop": {"ROLE": "catalogue"}}
 HTTP_IMAGES = sorted(
     program.parent.name for program in IMAGES.glob("*/app.py") if "def create_app(" in program.read_text()
 )
