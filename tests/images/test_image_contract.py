@@ -19,9 +19,9 @@ from image_app import IMAGES, App, StartApp, environment, free_port, runnable, s
 # One path of each that answers 200 and asks nobody else.
 PATHS = {
     **{"bookinfo": "/ratings/0", "client": "/", "helloworld": "/", "httpbin": "/get", "nginx": "/"},
-    **{"predict": "/", "proxy": "/", "web": "/"},
+    **{"predict": "/", "proxy": "/", "shop": "/catalogue", "web": "/"},
 }
-OWN = {"bookinfo": {"ROLE": "ratings"}}
+OWN = {"bookinfo": {"ROLE": "ratings"}, "shop": {"ROLE": "catalogue"}}
 HTTP_IMAGES = sorted(
     program.parent.name for program in IMAGES.glob("*/app.py") if "def create_app(" in program.read_text()
 )

@@ -34,7 +34,7 @@ def instructions(path: Path) -> list[tuple[str, str]]:
 
 
 def test_there_are_images() -> None:
-    assert {"bookinfo", "client", "echo", "web"} <= set(NAMES)
+    assert {"bookinfo", "client", "echo", "shop", "web"} <= set(NAMES)
 
 
 def test_one_dockerfile_runs_any_program_as_a_user_without_rights() -> None:
@@ -121,7 +121,7 @@ for turn in range(2):
         spec = importlib.util.spec_from_file_location(f"image_{{path.parent.name}}_{{turn}}", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        env = {{"ROLE": "reviews"}} if path.parent.name == "bookinfo" else {{}}
+        env = {{"ROLE": {{"bookinfo": "reviews", "shop": "carts"}}.get(path.parent.name, "")}}
         create = getattr(module, "create_app", None) or module.create_server
         assert create(env) is not create(env)
 """

@@ -27,7 +27,7 @@ VARIABLE = "WORKSHOP_IMAGES"
 PROGRAM = "app.py"
 PLAYED = "played.toml"
 _SOCK_SHOP = ("weaveworksdemos/", "sock-shop")
-_STORES = ("mariadb", "memcached", "mongo", "mysql", "postgres", "rabbitmq", "redis")
+_STORES = ("mariadb", "memcached", "mysql", "postgres")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +169,10 @@ class Programs:
         name = image_name(image)
         if any((folder / name / PROGRAM).is_file() for folder in self.learners):
             return Played(name)
+        parts = image_names(image)[-1].split("/")
         for pattern, played in _well_known(self.course):
-            if fnmatch.fnmatchcase(name, pattern):
+            # A name that others give to their images, too, is written with the folder that it is from.
+            if fnmatch.fnmatchcase("/".join(parts[-1 - pattern.count("/") :]), pattern):
                 return played
         return Played(name) if self.path(name).is_file() else None
 
@@ -202,9 +204,8 @@ class Programs:
         name = image_name(image) or "NAME"
         if any(mark in image for mark in _SOCK_SHOP):
             return (
-                f"there is no image {image!r}: the workshop has no shop so far, and nothing plays Sock Shop's {name}",
-                "For traffic without the shop's pages, let another program answer in its place: "
-                f"Lab(images={{{image!r}: 'web'}})",
+                f"there is no image {image!r}: the workshop's shop has no part that plays Sock Shop's {name}",
+                "Leave it out, as the shop works without it; lab.send and lab.traffic take the place of a load test",
             )
         if name in _STORES:
             return (
