@@ -72,7 +72,7 @@ def test_a_request_that_no_rule_takes_is_told_so(lab: Lab) -> None:
 
 def test_where_no_rule_is_about_a_host_nothing_more_is_said(lab: Lab) -> None:
     lab.delete("vs/web")
-    assert told(lab, "http://web:8080/").startswith("No rule is about web.default.svc.cluster.local here")
+    assert told(lab, "http://web:8080/").startswith("No rule routes requests for web.default.svc.cluster.local here")
 
 
 def test_a_rewrite_that_loses_the_slash_is_told(lab: Lab) -> None:

@@ -205,7 +205,7 @@ class Programs:
         if any(mark in image for mark in _SOCK_SHOP):
             return (
                 f"there is no image {image!r}: the workshop's shop has no part that plays Sock Shop's {name}",
-                "Leave it out, as the shop works without it; lab.send and lab.traffic take the place of a load test",
+                "Leave it out, as the shop works without it; lab.send and lab.traffic take the place of a load test.",
             )
         if name in _STORES:
             return (
