@@ -79,7 +79,7 @@ def test_services_without_traffic_and_pods_without_sidecar_are_seen_as_such():
     assert made.nodes["bare"].injected is False
     figure = graph([], pods=PODS)
     assert "no sidecar" in texts(figure.body)
-    assert "without sidecar: bare" in figure.summary
+    assert "Without sidecar: bare" in figure.summary
 
 
 def test_a_caller_without_proxy_is_known_from_the_server_alone():
