@@ -140,7 +140,7 @@ def reason(error: BaseException) -> str:
     inner = getattr(error, "reason", None)
     text = (str(inner if isinstance(inner, BaseException) else error).strip() or type(error).__name__).splitlines()[0]
     text = re.sub(r"^<?[\w.]+\(.*?\)>?: ", "", text)
-    text = re.sub(r" \(_ssl\.c:\d+\)", "", re.sub(r"\[Errno -?\d+\] ", "", text))
+    text = re.sub(r"\[Errno -?\d+\] | \(_ssl\.c:\d+\)| \((read|connect) timeout=\S+\)", "", text)
     return text.rstrip(".") or type(error).__name__
 
 

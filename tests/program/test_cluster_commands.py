@@ -238,7 +238,7 @@ def test_archives_are_loaded_once_and_spare_building(world: World, api: ApiServe
         ("--kind-config", "- a\n", "no configuration of kind"),
         ("--istio-config", None, "there is no file"),
         ("--image-archives", None, "there is no file"),
-        ("--image-archives", "not a tar", "no archive of images"),
+        ("--image-archives", "not a tar", "no archive of images. Make one"),
     ],
 )
 def test_a_file_that_will_not_do_is_refused_before_anything_is_made(
@@ -412,9 +412,10 @@ def test_nothing_is_made_where_the_check_finds_an_error(world: World, api: ApiSe
 def test_a_port_that_is_taken_is_named(world: World, monkeypatch: pytest.MonkeyPatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
-        monkeypatch.setattr(checks, "PORTS", {taken: "http of the ingress gateway"})
+        monkeypatch.setattr(checks, "PORTS", {0: "a free one", taken: "http of the ingress gateway"})
         done = run("up", "--check")
         assert done.exit_code == 1 and f"{taken} (http of the ingress gateway)" in done.output
+        assert f"lsof -i :{taken})" in done.output
         assert run("up", "--check", "--no-ports").exit_code == 0
 
 

@@ -138,6 +138,7 @@ def test_a_sentence_has_one_end() -> None:
         (OSError(28, "[Errno 28] No space left on device"), "No space left on device"),
         (URLError(ConnectionRefusedError(111, "Connection refused")), "Connection refused"),
         (ConnectionError("The host is gone.\nMore."), "The host is gone"),
+        (TimeoutError("Pool(host='web', port=80): Read timed out. (read timeout=3.99)"), "Read timed out"),
         (ConnectionError(), "ConnectionError"),
     ],
 )

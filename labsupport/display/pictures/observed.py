@@ -138,19 +138,21 @@ def compare_figure(
         rows = _plain(rows) if homes.after else rows
         names = label_width(rows)
         bars = "".join(share_row(row, 26 + _ROW * index, wide=half, names=names) for index, row in enumerate(rows))
-        failed = len(seen.errors)
-        rate = words.percent(failed / len(seen)) if len(seen) else "no"
-        served = seen.outcomes.interval("ok", level=LEVEL)
-        low, high = 1 - served.high, 1 - served.low
-        times = f"p50 {words.duration(seen.p50_s)}, p95 {words.duration(seen.p95_s)}" if len(seen) else "no responses"
+        errors, chance, times = "no responses", "", ""
+        if len(seen):
+            served = seen.outcomes.interval("ok", level=LEVEL)
+            errors = f"errors {words.percent(len(seen.errors) / len(seen))}"
+            chance = f" · {words.percent_range(1 - served.high, 1 - served.low)}"
+            times = f"latency p50 {words.duration(seen.p50_s)}, p95 {words.duration(seen.p95_s)}"
         y = 26 + _ROW * len(rows) + 16
         head = el("tspan", f" · {share.sample}", class_="d")
-        foot = el("text", f"errors {rate}", el("tspan", f" · {words.percent_range(low, high)}", class_="d"), x=0.0, y=y)
-        time = el("text", f"latency {times}", x=0.0, y=y + 18)
+        foot = el("text", errors, el("tspan", chance, class_="d"), x=0.0, y=y)
+        time = el("text", times, x=0.0, y=y + 18)
         head = el("text", esc(label), head, x=0.0, y=14.0, class_="b")
         columns.append(head + bars + foot + time)
         tables.append(el("div", el("div", esc(label), class_="d"), rows_table(rows)))
-        said.append(f"{label}: " + "; ".join(row.in_words() for row in rows) + f"; errors {rate}; latency {times}.")
+        told = [*(row.in_words() for row in rows), errors, times] if len(seen) else [errors]
+        said.append(f"{label}: {'; '.join(told)}.")
     height = 26 + _ROW * len(keys) + 42
     subtitle = f"by {shares[0].by}" + (f" of {service}" if service else "")
     both = el("div", *tables, class_="ws-row")

@@ -124,7 +124,7 @@ def inotify(proc: Path = Path("/proc/sys/fs/inotify")) -> Iterator[Finding]:
 
 def ports(address: str, numbers: Sequence[int]) -> Iterator[Finding]:
     """Whether the ports are free that the cluster will be reached on."""
-    taken: list[str] = []
+    taken: list[int] = []
     for number in numbers:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -135,13 +135,14 @@ def ports(address: str, numbers: Sequence[int]) -> Iterator[Finding]:
             except OSError as error:
                 if error.errno == errno.EADDRNOTAVAIL:
                     return  # an address that only the container engine has
-                taken.append(f"{number} ({PORTS.get(number, 'API server')})")
+                taken.append(number)
     if taken:
+        shown = ", ".join(f"{number} ({PORTS.get(number, 'API server')})" for number in taken)
         yield Finding(
             "error",
             "ports",
-            f"in use on {address}: {', '.join(taken)}",
-            f"See who listens (ss -ltnp, or lsof -i :{numbers[0]}) and stop it; or make the cluster without ports "
+            f"in use on {address}: {shown}",
+            f"See who listens (ss -ltnp, or lsof -i :{taken[0]}) and stop it; or make the cluster without ports "
             "(--no-ports): traffic from outside then comes from a pod without a sidecar.",
         )
     else:

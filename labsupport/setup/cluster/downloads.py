@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from labsupport import words
 from labsupport.errors import EngineError, StorageError
 from labsupport.setup.cluster import cache
 from labsupport.setup.cluster.versions import Download, mirrored
@@ -209,4 +210,4 @@ def _reason(error: BaseException) -> str:
         if not isinstance(deeper, BaseException) or deeper is inner:
             break
         inner = deeper
-    return re.sub(r"^<?[\w.]+\(.*?\)>?: ", "", str(inner)).strip().rstrip(".") or type(inner).__name__
+    return words.reason(inner)

@@ -204,10 +204,8 @@ def archived_names(file: Path) -> list[str]:
             index = {name: _json(archive, members.get(name)) for name in ("manifest.json", "index.json")}
     except OSError as error:
         raise NotFoundError(f"{file} cannot be read: {error.strerror or error}.") from None
-    except (tarfile.TarError, EOFError, ValueError) as error:
-        raise UsageError(
-            f"{file} is no archive of images ({error}). Make one with: docker save -o FILE IMAGE"
-        ) from None
+    except (tarfile.TarError, EOFError, ValueError):
+        raise UsageError(f"{file} is no archive of images. Make one with: docker save -o FILE IMAGE") from None
     names = [tag for entry in index["manifest.json"] or [] for tag in entry.get("RepoTags") or []]
     for entry in (index["index.json"] or {}).get("manifests") or []:
         noted = entry.get("annotations") or {}

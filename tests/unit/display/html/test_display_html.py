@@ -232,7 +232,9 @@ def test_a_comparison_shows_both_sides_even_where_a_version_is_on_one_only():
     for words in ("old", "new", "v3 100 %", "v3 0 %"):
         assert words in figure.summary
     assert len(Page(figure._repr_html_()).all("table")) == 2
-    compare(Observations(), Observations())._repr_html_()
+    nothing = compare(Observations(), Observations())
+    assert nothing.summary.endswith("before: no responses. after: no responses.")
+    assert Page(nothing._repr_html_()).text.count("errors") == 0
 
 
 @pytest.mark.parametrize("key", HTML, ids=lambda key: ".".join(key))
