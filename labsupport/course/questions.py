@@ -42,6 +42,7 @@ LEVEL = 0.999
 
 # Clocks of a cluster's nodes differ by less, and nobody reads a response and answers in that time.
 _NOBODY_SO_FAST_S = 1.0
+_NOTHING = "There are no responses: nothing was shown. Send requests first."
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -162,7 +163,7 @@ class NumberQuestion:
         if not self.counts or (observations is None and answer is None):
             return outcome
         if not observations:
-            return CheckOutcome(FAILED, self.text, ("There are no responses: nothing was shown. Send requests first.",))
+            return CheckOutcome(FAILED, self.text, (_NOTHING,))
         n = len(observations)
         count = observations.count(**self.counts)
         intervals = {} if self.exact else {"seen": self.interval(observations)}
@@ -251,6 +252,8 @@ class ChoiceQuestion:
 
     def compare(self, answer: float | str | None, observations: Observations | None) -> CheckOutcome:
         """Whether an answer is right; what was seen needs no counting, as it is in the choices."""
+        if observations is not None and not len(observations):
+            return CheckOutcome(FAILED, self.text, (_NOTHING,))
         if answer is None and observations is not None:
             return CheckOutcome(NOT_ATTEMPTED, self.text, ("The prediction was skipped.", self.reason))
         return self.judge(answer)

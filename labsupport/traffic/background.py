@@ -71,6 +71,8 @@ class BackgroundTraffic(RecordedTraffic):
         self._reported = False
         self._sending: Sending | None = None
         self._thread: threading.Thread | None = None
+        # Waited for instead of the thread: Python before 3.13 takes a thread for ended once its join was interrupted.
+        self._over = threading.Event()
         self._run = 0
         self._changed = self._recording.lock
         self._control = threading.RLock()
@@ -95,7 +97,9 @@ class BackgroundTraffic(RecordedTraffic):
                 self._run += 1
                 self._recording.begin_run()
                 self._state, self._error, self._reported = "running", None, False
-            self._thread = threading.Thread(target=self._read, args=(sending, self._run), name="traffic", daemon=True)
+            self._over = threading.Event()
+            arguments = (sending, self._run, self._over)
+            self._thread = threading.Thread(target=self._read, args=arguments, name="traffic", daemon=True)
             self._thread.start()
         return self
 
@@ -115,13 +119,12 @@ class BackgroundTraffic(RecordedTraffic):
             self.halt()
             thread = self._thread
             bound = self._spec.timeout_s + _GRACE_S if timeout_s is None else timeout_s
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(bound)
-                if thread.is_alive():
-                    with self._changed:
-                        # What still comes from this run is not counted any more.
-                        self._run += 1
-                        self._end("failed", TimeoutError(f"requests under way did not end within {bound:g} s"))
+            awaited = thread is not None and thread is not threading.current_thread()
+            if awaited and not self._over.wait(bound):
+                with self._changed:
+                    # What still comes from this run is not counted any more.
+                    self._run += 1
+                    self._end("failed", TimeoutError(f"requests under way did not end within {bound:g} s"))
             self._raise_stored()
             return self.observations
 
@@ -313,7 +316,13 @@ class BackgroundTraffic(RecordedTraffic):
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _read(self, sending: Sending, run: int) -> None:
+    def _read(self, sending: Sending, run: int, over: threading.Event) -> None:
+        try:
+            self._receive(sending, run)
+        finally:
+            over.set()
+
+    def _receive(self, sending: Sending, run: int) -> None:
         try:
             for response in sending:
                 with self._changed:

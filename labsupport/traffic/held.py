@@ -78,6 +78,8 @@ class HeldRequests:
         self._error: BaseException | None = None
         self._released = False
         self._sending = engine.send(self._spec)
+        # Waited for instead of the thread: Python before 3.13 takes a thread for ended once its join was interrupted.
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._read, name="held", daemon=True)
         self._thread.start()
 
@@ -199,8 +201,7 @@ class HeldRequests:
         Returns:
             Whether they are.
         """
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return self._over.wait(timeout_s)
 
     def __enter__(self) -> HeldRequests:
         return self
@@ -224,6 +225,7 @@ class HeldRequests:
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
+        self._over.set()
 
     def _raise_stored(self) -> None:
         if self._error is not None:

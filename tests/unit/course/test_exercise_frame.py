@@ -540,3 +540,10 @@ def test_the_frame_adds_whether_all_were_answered_and_stops_at_the_first_failure
     unanswered.note_applied("kind: Something")
     outcome = unanswered.check()
     assert outcome.state is FAILED and "not fine" not in repr(outcome)
+
+
+def test_a_choice_is_held_against_nothing_where_nothing_was_sent() -> None:
+    for answer in ("red", "green", None):
+        outcome = COLOUR.compare(answer, Observations())
+        assert outcome.state is FAILED
+        assert outcome.lines == ("There are no responses: nothing was shown. Send requests first.",)

@@ -102,7 +102,7 @@ def test_kinds_are_found_as_kubectl_finds_them(word: str) -> None:
         ),
         (
             VS + f"spec: {{hosts: [a], http: [{{timeout: 5, {ROUTE}}}]}}",
-            ["spec.http[0].timeout", "with a unit: 5s or 5ms."],
+            ["http[0].timeout", "unit: 5s or 5ms."],
         ),
         (VS + f"spec: {{hosts: [a], http: {{{ROUTE}}}}}", ["spec.http", "expected a list", "hyphen"]),
         (VS + "spec: {hosts: [a], http: [{route: [{destination: {subset: v1}}]}]}", ["destination.host", "required"]),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
 
 from labsupport.records import Hop, Pod, Response, TrafficSpec
 
@@ -25,6 +30,35 @@ def until(condition: Callable[[], bool], *, what: str = "condition") -> None:
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come true"
         time.sleep(0.002)
+
+
+@contextmanager
+def interrupted() -> Iterator[None]:
+    """Interrupt this thread as soon as it waits, as somebody does who stops a cell."""
+    waiting, begun, ended = threading.get_ident(), threading.Event(), threading.Event()
+
+    def stop(*_: object) -> None:
+        if not ended.is_set():
+            ended.set()
+            raise KeyboardInterrupt
+
+    def interrupt() -> None:
+        begun.wait()
+        until(lambda: sys._current_frames()[waiting].f_code.co_name == "wait", what="the wait")
+        # A signal between the look at signals and the wait itself ends no wait.
+        while not ended.wait(0.01):
+            signal.pthread_kill(waiting, signal.SIGINT)
+
+    former = signal.signal(signal.SIGINT, stop)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            begun.set()
+            yield
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, former)
 
 
 class SteppedSending:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Set
 
 import pytest
-from small_mesh import response, until
+from small_mesh import interrupted, response, until
 
 from labsupport.cell import CellRun
 from labsupport.errors import TrafficError, UsageError, WaitTimeoutError
@@ -108,6 +108,15 @@ def test_ten_requests_rest_where_a_full_pool_leaves_them() -> None:
     assert "1 inside the application, 1 waiting in a proxy, 8 answered (8 x 503)" in repr(held)
     assert len(held.release()) == 10 and held.answered.count(status=200) == 2
     assert (held.inside, held.waiting) == (0, 0)
+
+
+def test_an_interrupted_wait_loses_nothing() -> None:
+    held, sending = hold(HoldingMesh(), 2)
+    with interrupted():
+        held.join(60)
+    assert not held.join(0.01)
+    sending.answer(0, 1)
+    assert held.join(60) and len(held.answered) == 2
 
 
 def test_no_proxy_is_asked_when_all_are_answered_or_inside() -> None:

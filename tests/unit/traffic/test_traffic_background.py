@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from small_mesh import PacedMesh, SteppedMesh, response, until
+from small_mesh import PacedMesh, SteppedMesh, interrupted, response, until
 
 from labsupport.display.pictures.phases import phases_of
 from labsupport.errors import EngineLostError, NotFoundError, TrafficError, UsageError, WaitTimeoutError
@@ -66,6 +66,14 @@ def test_stop_waits_for_requests_under_way(mesh, live):
     mesh.batches[0].complete(0, 1)
     stopped.join(60)
     assert (live.state, live.total) == ("stopped", 2)
+
+
+def test_an_interrupted_stop_loses_nothing(mesh, live):
+    mesh.batches[0].begin(2)
+    with interrupted():
+        live.stop()
+    mesh.batches[0].complete(0, 1)
+    assert len(live.stop()) == 2
 
 
 def test_stop_waits_no_longer_than_its_bound_and_says_so(mesh, live):
