@@ -26,23 +26,38 @@ def placed(issue: Issue, root: ObjectShape, raw: JsonObject) -> Issue:
         The issue, where that is known with another remedy.
     """
     parent, _, key = issue.path.rpartition(".")
-    if not issue.message.startswith("unknown field") or issue.remedy.startswith(meant("").rstrip("?")):
+    if not issue.message.startswith("unknown field"):
         return issue
     around = _levels(parent, root, raw)
-    shape, beside = around[-1][1:] if around else (root, None)
-    if not isinstance(shape, ObjectShape):
+    *above, (_, shape, beside) = around or [("", root, None)]
+    nearest = next((level for level in reversed(above) if isinstance(level[1], ObjectShape)), None)
+    # The same name in a field beside is meant rather than another name that is like it.
+    if nearest is not None and (remedy := _in_a_field(*nearest[1:], key)):
+        return replace(issue, remedy=remedy)
+    if issue.remedy.startswith(meant("").rstrip("?")):
         return issue
-    for name, child in shape.fields.items():
-        inside, entries = (child.item, True) if isinstance(child, ListShape) else (child, False)
-        if isinstance(inside, ObjectShape) and key in inside.fields and isinstance(beside, dict) and name in beside:
-            place = f"the entries of {name}" if entries else name
-            return replace(issue, remedy=f"{key} is a field of {place}: write it below {name}, indented.")
-    for path, level, value in reversed(around[:-1]):
+    if remedy := _in_a_field(shape, beside, key):
+        return replace(issue, remedy=remedy)
+    for path, level, value in reversed(above):
         # A level that has its own already was not meant.
         there = isinstance(value, dict) and key in value
         if isinstance(level, ObjectShape) and key in level.fields and not there:
             return replace(issue, remedy=f"{key} is a field of {path or 'the top level'}: indent it less.")
     return issue
+
+
+def _in_a_field(shape: Shape, written: Json, key: str) -> str:
+    """What to do about a field that belongs into one of those that were written; empty if none has it."""
+    for name, child in shape.fields.items() if isinstance(shape, ObjectShape) and isinstance(written, dict) else ():
+        inside, entries = (child.item, True) if isinstance(child, ListShape) else (child, False)
+        # As below: one that has its own already was not meant.
+        own = written.get(name)
+        if isinstance(own, dict) and key in own:
+            continue
+        if isinstance(inside, ObjectShape) and key in inside.fields and name in written:
+            place = f"the entries of {name}" if entries else name
+            return f"{key} is a field of {place}: write it below {name}, indented."
+    return ""
 
 
 def _levels(path: str, root: ObjectShape, raw: JsonObject) -> list[tuple[str, Shape, Json]]:
