@@ -89,7 +89,7 @@ def judged(question: Question, answer: float | str | None, *, mark: str = "") ->
     if question.predicts:
         # A prediction is answered by what is seen afterwards.
         unit = f" {question.unit}" if isinstance(question, NumberQuestion) else ""
-        line = f"Your prediction is {shown}{unit}. The requests will tell."
+        line = f"Your prediction is {shown}{unit.removesuffix('s') if answer == 1 else unit}. The requests will tell."
         return {**_NOTED, "state": "noted", "answer": shown, "lines": [line, *more]}
     outcome = question.judge(answer)
     face = _RIGHT if outcome.state is CheckState.PASSED else _WRONG

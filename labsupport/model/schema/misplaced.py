@@ -30,36 +30,41 @@ def placed(issue: Issue, root: ObjectShape, raw: JsonObject) -> Issue:
     if not issue.message.startswith("unknown field"):
         return issue
     around = _levels(parent, root, raw)
-    shape, beside = around[-1][1:] if around else (root, None)
-    if not isinstance(shape, ObjectShape):
-        return issue
+    *above, (_, shape, beside) = around or [("", root, None)]
+    nearest = next((level for level in reversed(above) if isinstance(level[1], ObjectShape)), None)
+    # The same name in a field beside is meant rather than another name that is like it.
+    if nearest is not None and (remedy := _below(key, *nearest[1:], deep=False)):
+        return replace(issue, remedy=remedy)
     if remedy := _below(key, shape, beside):
         return replace(issue, remedy=remedy)
     if issue.remedy.startswith(meant("").rstrip("?")):
         return issue
-    remedy = _above(key, around[:-1])
-    if not remedy and len(around) > 1 and isinstance(around[-2][1], MapShape):
+    remedy = _above(key, above)
+    if not remedy and above and isinstance(above[-1][1], MapShape):
         # A field of a level above that was taken for a free key, such as withoutHeaders among the headers.
-        remedy = _above(parent.removeprefix(f"{around[-2][0]}."), around[:-2])
+        remedy = _above(parent.removeprefix(f"{above[-1][0]}."), above[:-1])
     return replace(issue, remedy=remedy) if remedy else issue
 
 
-def _below(key: str, shape: Shape, written: Json, way: str = "") -> str:
+def _below(key: str, shape: Shape, written: Json, way: str = "", *, deep: bool = True) -> str:
     """The nearest field that was written below and has a field of this name, as a remedy; empty if none has."""
     if not isinstance(shape, ObjectShape) or not isinstance(written, dict):
         return ""
     children = [(f"{way}{name}", child, written[name]) for name, child in shape.fields.items() if name in written]
-    for place, child, _ in children:
+    for place, child, inner in children:
         inside, entries = (child.item, "the entries of ") if isinstance(child, ListShape) else (child, "")
-        if isinstance(inside, ObjectShape) and key in inside.fields:
+        # One that has its own already was not meant.
+        own = isinstance(inner, dict) and key in inner
+        if isinstance(inside, ObjectShape) and key in inside.fields and not own:
             return f"{key} is a field of {entries}{place}: write it below {place}, indented."
-    return next(filter(None, (_below(key, child, inner, f"{place}.") for place, child, inner in children)), "")
+    deeper = (_below(key, child, inner, f"{place}.") for place, child, inner in children if deep)
+    return next(filter(None, deeper), "")
 
 
 def _above(key: str, levels: Sequence[tuple[str, Shape, Json]]) -> str:
     """The nearest of these levels that a field belongs to, as a remedy; empty if none has such a field."""
     for path, level, value in reversed(levels):
-        # A level that has its own already was not meant.
+        # As below: one that has its own already was not meant.
         there = isinstance(value, dict) and key in value
         if isinstance(level, ObjectShape) and key in level.fields and not there:
             return f"{key} is a field of {path or 'the top level'}: indent it less."

@@ -199,6 +199,7 @@ def test_one_stray_is_one_too_many():
     assert not check.none(seen({"v1": 999, "v2": 1}), version="v2")
     clean = check.none(seen({"v1": 1000}), version="v2")
     assert clean and "rejects a share of others above 1.2 %" in repr(clean) and clean.alpha == 0
+    assert "rejects" not in repr(check.none(seen({"v1": 1}), version="v2")), "one request rules nothing out"
 
 
 def test_status_and_ok_name_what_came_instead():

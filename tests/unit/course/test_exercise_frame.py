@@ -228,6 +228,8 @@ def test_a_number_is_noted_and_what_is_none_is_said(lab: Lab) -> None:
         shown._receive(shown, nothing, None)
         assert shown.said["word"] == "NO ANSWER YET"
         assert "is no answer" in shown.said["lines"][0]
+    shown._receive(shown, {"answer": "1"}, None)
+    assert shown.said["lines"] == ["Your prediction is 1 request. The requests will tell."]
     shown._receive(shown, {"answer": "100"}, None)
     assert shown.said["answer"] == "100"
     assert asked.compare(answered(500, 50), question=2).state is PASSED

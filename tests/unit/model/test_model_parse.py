@@ -324,6 +324,14 @@ def test_a_null_in_metadata_is_an_empty_value() -> None:
             "http: [{fault: {delay: {fixedDelay: 1s}}, percentage: {value: 3}, ROUTE}]",
             "percentage is a field of fault.delay: write it below fault.delay, indented.",
         ),
+        (
+            "http: [{fault: {delay: {fixedDelay: 1s, httpStatus: 500}, abort: }, ROUTE}]",
+            "httpStatus is a field of abort: write it below abort, indented.",
+        ),
+        (
+            "http: [{fault: {delay: {httpStatus: 500}, abort: {httpStatus: 400}}, ROUTE}]",
+            "spec.http[0].fault.delay has the fields ",
+        ),
         ("http: [{ROUTE, kind: x}]", "spec.http[0] has the fields corsPolicy, "),
         ("http: [{ROUTE, frobnicate: 3}]", "spec.http[0] has the fields corsPolicy, "),
         ("http: [{ROUTE, timout: 3}]", "Did you mean timeout?"),
@@ -333,6 +341,17 @@ def test_a_field_on_another_level_than_its_own_is_told_where_it_belongs(spec: st
     with pytest.raises(ManifestError) as refused:
         parsed(VS + f"spec: {{hosts: [a], {spec.replace('ROUTE', ROUTE)}}}\n")
     assert place in str(refused.value)
+
+
+def test_fields_that_changed_places_are_both_told_where_they_belong() -> None:
+    pools = "{tcp: {http1MaxPendingRequests: 4}, http: {maxConnections: 1}}"
+    with pytest.raises(ManifestError) as refused:
+        parsed(
+            "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\n"
+            f"spec: {{host: a, trafficPolicy: {{connectionPool: {pools}}}}}\n"
+        )
+    assert "http1MaxPendingRequests is a field of http: write it below http, indented." in str(refused.value)
+    assert "maxConnections is a field of tcp: write it below tcp, indented." in str(refused.value)
 
 
 @pytest.mark.parametrize(
