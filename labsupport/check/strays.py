@@ -53,7 +53,7 @@ def no_strays(
     if strays:
         lines = _crosses(strays, given, service, allowed=allowed)
         if not lines and service is None:  # else the sentence has said it: so many did not pass the service
-            lines = [f"✗ {len(strays):,} {'not ' if allowed else ''}of the kind that the check names"]
+            lines = [f"✗ {len(strays):,} {'did not match' if allowed else 'matched'} what the check names"]
         details += [f"their {by}: {_most(strays, by, service)}" for by in ("status", "version")]
         details.append(f"the first of them: x-request-id {strays[0].request_id or 'unknown'}")
     else:
@@ -118,7 +118,7 @@ def told(given: Mapping[str, OneOrMore], service: str | None = None) -> str:
             parts.append(f"{_VERBS[name]} {either(value)}" + (of if name in ("version", "pod") else ""))
     if service is not None and not {"version", "pod"} & {*given}:
         parts.insert(0, f"passed {service}")
-    return words.join(parts) or "fitted what the check names"
+    return words.join(parts) or "matched what the check names"
 
 
 def either(value: OneOrMore) -> str:

@@ -55,6 +55,12 @@ def _spread(seen: Observations, keys: Sequence[str], least: float, *, by: By) ->
     return CheckOutcome(PASSED if fine else FAILED, f"at least {words.percent(least)} each", tuple(lines), n=share.n)
 
 
+def _astray(lab: Lab) -> str:
+    """Why users wander: the rule hashes what they do not have, or nothing."""
+    said = balancers(explained(lab, _WEB, source="client"))
+    return "wanders" if any(text.startswith("consistent hash") for text in said) else "unhashed"
+
+
 def _pods(lab: Lab) -> list[str]:
     return sorted(pod.name for pod in lab.pods() if pod.service == "web")
 
@@ -84,7 +90,7 @@ def by_header(lab: Lab) -> Iterator[Shown]:
     for _ in range(_ROUNDS - 1):
         seen += _sent(lab, _USERS, "x-user")
     yield seen
-    yield Because("wanders", _told(lab, check.sticky(seen, per=_user)))
+    yield Because(_astray(lab), _told(lab, check.sticky(seen, per=_user)))
     yield Because("together", _told(lab, _spread(first, _pods(lab), 1 / _USERS, by="pod")))
 
 
@@ -94,7 +100,7 @@ def when_a_pod_leaves(lab: Lab) -> Iterator[Shown | Rung]:
     seen = _sent(lab, _MANY, "session")
     yield seen
     before = seen + _sent(lab, _MANY, "session")
-    yield Because("wanders", _told(lab, check.sticky(before, per=_user)))
+    yield Because(_astray(lab), _told(lab, check.sticky(before, per=_user)))
     yield Rung("home")
     yield _all_there(lab)
     yield Because("together", _told(lab, _spread(seen, _pods(lab), _LEAST, by="pod")))

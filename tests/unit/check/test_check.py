@@ -344,7 +344,7 @@ def test_a_cross_stands_before_what_is_wrong_alone():
     )
     assert check.only(seen({"v1": 2}), service="ratings").lines == ("Not one of 2 requests passed ratings.",)
     by_predicate = check.only(seen({"v1": 9, "v2": 1}), lambda response: response.path[-1].version == "v1")
-    assert by_predicate.lines[1:] == ("✗ 1 not of the kind that the check names",)
+    assert by_predicate.lines[1:] == ("✗ 1 did not match what the check names",)
 
 
 # --- windows ------------------------------------------------------------------------------------------------------
