@@ -290,6 +290,11 @@ def test_the_page_tells_of_an_order_that_nobody_takes(shop: Shop) -> None:
 # Each service by itself.
 
 
+def test_what_the_pod_is_called_says_which_service_it_is_unless_its_role_does(shop: Shop) -> None:
+    assert shop.another("", SERVICE_NAME="shipping").get("/shipping").status_code == 200
+    assert shop.another("payment", SERVICE_NAME="shipping").get("/shipping").status_code == 404
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_is_healthy_and_misbehaves_on_request(shop: Shop, role: str) -> None:
     app = shop.apps.get(role) or shop.another(role)
