@@ -32,7 +32,7 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
     """Build one of the services from its environment.
 
     Args:
-        env: the pod's environment; ``ROLE`` says which service it is.
+        env: the pod's environment; ``ROLE`` says which service it is, or else the name that the service goes by.
 
     Returns:
         An ASGI application without global state.
@@ -40,7 +40,7 @@ def create_app(env: Mapping[str, str]) -> ASGIApp:
     Raises:
         ValueError: a variable has a value that makes no sense.
     """
-    name = env.get("ROLE", "")
+    name = env.get("ROLE") or env.get("SERVICE_NAME") or ""
     if name not in ROLES:
         raise ValueError(f"ROLE must be one of {', '.join(ROLES)}, not {name!r}")
     service = Service(env, name=name)

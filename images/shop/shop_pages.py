@@ -36,7 +36,9 @@ h2 { margin: 0; font-size: 1.1rem; }
   list-style: none; }
 .card, table { background: var(--card); border: 1px solid var(--line); border-radius: .9rem; padding: 1rem; }
 .card svg { display: block; width: 100%; max-height: 9rem; } .card p { margin: .3rem 0 .8rem; }
-.card form { justify-content: space-between; } .price { font-weight: 600; }
+li .card { height: 100%; display: flex; flex-direction: column; } li .card p { flex: 1; }
+.card form { justify-content: space-between; flex-wrap: nowrap; gap: .4rem; white-space: nowrap; }
+.card button { padding: .35rem .5rem; } .price { font-weight: 600; }
 table { border-collapse: separate; border-spacing: 1rem .4rem; width: 100%; text-align: left; }
 .number { text-align: right; }
 .missing { padding: .6rem .8rem; background: var(--warn); color: var(--warn-ink); border-radius: .5rem;

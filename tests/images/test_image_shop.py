@@ -223,6 +223,23 @@ def test_pictures_are_drawn_by_the_shop_and_fetch_nothing(shop: Shop) -> None:
     assert "<script" not in page and not re.search(r"(?:src|href)=\"(?:https?:)?//", page)
 
 
+def test_letters_have_the_contrast_that_reading_needs_in_every_look(shop: Shop) -> None:
+    page = shop.visitor(**HTML).ask("GET", "/").text
+    looks = [dict(re.findall(r"--([\w-]+): (#\w{6})", look)) for look in re.findall(r"{[^{}]*--ink: [^{}]*}", page)]
+    assert len(looks) == 3
+    for look in looks:
+        for pair in ("ink page", "ink card", "soft page", "accent page", "on-accent accent", "warn-ink warn"):
+            darker, lighter = sorted(luminance(look[name]) for name in pair.split())
+            assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (pair, look)
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 # What goes along, and what is missing.
 
 
@@ -288,6 +305,11 @@ def test_the_page_tells_of_an_order_that_nobody_takes(shop: Shop) -> None:
 
 
 # Each service by itself.
+
+
+def test_what_the_pod_is_called_says_which_service_it_is_unless_its_role_does(shop: Shop) -> None:
+    assert shop.another("", SERVICE_NAME="shipping").get("/shipping").status_code == 200
+    assert shop.another("payment", SERVICE_NAME="shipping").get("/shipping").status_code == 404
 
 
 @pytest.mark.parametrize("role", ROLES)

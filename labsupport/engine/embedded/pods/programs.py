@@ -219,11 +219,14 @@ class Programs:
                 "Leave it out, as no program of the workshop asks one; or let something take its connections: "
                 f"Lab(images={{{image!r}: 'echo'}})",
             )
+        # Who plays an image of that name from elsewhere is likely to play this one.
+        players = ((pattern.rpartition("/")[2], played.program) for pattern, played in _well_known(self.course))
+        other = dict(players).get(name, "web")
         return (
             f"there is no image {image!r}; the embedded mesh runs local programs",
             f"Known images: {', '.join(self.known()) or '(none)'}, and those of Istio's samples. "
             f"A program of your own: write FOLDER/{name}/{PROGRAM} and open the lab with {VARIABLE}=FOLDER in the "
-            f"environment. A known one in its place: Lab(images={{{image!r}: 'web'}})",
+            f"environment. A known one in its place: Lab(images={{{image!r}: {other!r}}})",
         )
 
 

@@ -100,6 +100,36 @@ def test_an_image_of_the_table_is_played_whatever_its_registry_and_tag(course: P
     assert find_programs().played("sample") is None
 
 
+@pytest.mark.parametrize(
+    ("image", "role"),
+    [
+        ("weaveworksdemos/carts", "carts"),
+        ("docker.io/weaveworksdemos/user:0.4.7@sha256:0", "user"),
+        ("registry.example:5000/x/sock-shop/front-end:v2", "front-end"),
+        ("carts", None),
+        ("quay.io/somebody/user:0.4.7", None),
+        ("quay.io/otherweaveworksdemos/user", None),
+    ],
+)
+def test_a_name_that_others_use_too_is_known_by_the_folder_that_it_is_from(image: str, role: str | None) -> None:
+    played = find_programs().played(image)
+    assert (played.env["ROLE"] if played is not None else None) == role
+
+
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        ("quay.io/somebody/user:2", "Lab(images={'quay.io/somebody/user:2': 'shop'})"),
+        ("quay.io/somebody/till:2", "Lab(images={'quay.io/somebody/till:2': 'web'})"),
+        ("weaveworksdemos/load-test", "Leave it out"),
+        ("postgres:16", "Lab(images={'postgres:16': 'echo'})"),
+    ],
+)
+def test_what_could_take_the_place_of_an_unknown_image_is_told(image: str, told: str) -> None:
+    assert find_programs().played(image) is None
+    assert told in find_programs().unknown(image)[1]
+
+
 def test_what_the_lab_or_the_learner_says_of_an_image_comes_before_the_table(
     course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
