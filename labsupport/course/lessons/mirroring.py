@@ -68,7 +68,7 @@ def _no_old_field(lab: Lab) -> CheckOutcome:
     specs = [written(resource).get("spec") or {} for resource in lab.get("VirtualService")]
     rules = [rule for spec in specs for rule in spec.get("http") or ()]
     old = sorted({field for rule in rules for field in ("mirrorPercent", "mirror_percent") if field in rule})
-    line = f"The field is written {words.join(old)}." if old else "Nothing that apply warns of is left."
+    line = f"The share stands in {words.join(old)} still." if old else "Nothing that apply warns of is left."
     return claim(not old, "apply warns of nothing", line)
 
 

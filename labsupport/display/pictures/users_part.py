@@ -126,26 +126,31 @@ def users_part(homes: Homes, *, wide: float, labels: tuple[str, str]) -> Part | 
         rows.append([esc(pod), *(str(sum(places[-1] == pod for places in side.values())) for side in sides)])
         y += _LINE * lines + 9
     counts = Counter(fates.values())
-    legend, y = _legend(counts, y + 8, wide, each)
+    wandered = sum(len(places) > 1 for user, places in homes.before.items() if user in fates)
+    told = [(_LOOKS[fate], f"{_SAID[fate]}: {counts[fate]:,}") for fate in FATES if counts[fate]]
+    told += [(_LOOKS["several"], f"met several pods before: {wandered:,}")] if wandered else []
+    legend, y = _legend(told, y + 8, wide, each)
     heads = ["pod", *(labels if len(sides) > 1 else ("users",))]
-    told = "; ".join(f"{_SAID[fate]}: {counts[fate]:,}" for fate in FATES if counts[fate])
     numbers = table([esc(head) for head in heads], rows, numeric=frozenset({1, 2}), caption="users by pod")
-    return Part("".join(parts) + legend, y, f"Of {words.plural(len(fates), 'user')}: {told}", numbers)
+    return Part(
+        "".join(parts) + legend,
+        y,
+        f"Of {words.plural(len(fates), 'user')}: {'; '.join(said for _, said in told)}",
+        numbers,
+    )
 
 
 def _at_home(side: Mapping[str, tuple[str, ...]], pod: str, fates: Mapping[str, Fate], each: int) -> list[Slot]:
-    """The marks of the users that were in a pod last, by what became of them."""
-    counts = Counter(fates[user] for user, places in side.items() if places[-1] == pod and user in fates)
+    """The marks of the users that were in a pod last, by what became of them; who met several has no home to leave."""
+    there = {user: places for user, places in side.items() if places[-1] == pod and user in fates}
+    counts = Counter[Fate]("several" if len(places) > 1 else fates[user] for user, places in there.items())
     return [_LOOKS[fate] for fate in FATES for _ in range(-(-counts[fate] // each))]
 
 
-def _legend(counts: Mapping[Fate, int], y: float, wide: float, each: int) -> tuple[str, float]:
+def _legend(looks: Sequence[tuple[Slot, str]], y: float, wide: float, each: int) -> tuple[str, float]:
     """Looks with their numbers, and where the next line would be."""
     x, parts = 0.0, list[str]()
-    told: list[tuple[Slot | None, str]] = [
-        (_LOOKS[fate], f"{_SAID[fate]}: {counts[fate]:,}") for fate in FATES if counts[fate]
-    ]
-    told += [(None, f"one mark = {each:,} users")] if each > 1 else []
+    told: list[tuple[Slot | None, str]] = [*looks, *([(None, f"one mark = {each:,} users")] if each > 1 else [])]
     for slot, text in told:
         long = width(text) + (14 if slot else 0)
         if x and x + long > wide:

@@ -65,7 +65,9 @@ def test_traffic_tells_who_wanders_and_who_has_settled_since_the_last_change():
     # What is sent while a change comes into force belongs to neither side.
     users.add([visit(0, "a", 1.7), visit(0, "b", 2.1), visit(1, "b", 2.2), visit(0, "b", 2.3)])
     part = users.part((mark,), wide=610.0)
-    assert part.told == "Of 2 users: one pod: 2"
+    assert part.told == "Of 2 users: one pod: 2; met several pods before: 2"
+    # Two that met several are plus signs on the left, one more is in the legend; on the right they have a home.
+    assert looks(part.body) == {"6": 3, "n": 3}
     assert "before apply DestinationRule/web" in texts(part.body)
     later = Mark("scale", T0 + 3.0)
     users.add([visit(0, "c", 3.1), visit(1, "b", 3.2)])
