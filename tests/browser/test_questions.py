@@ -60,3 +60,18 @@ def test_a_question_answers_at_once_and_keeps_its_keys(
     assert page.page.evaluate(KINDS) == kinds
     keep_picture(page, "questions")
     assert page.complaints == []
+
+
+def test_an_answer_leaves_those_of_other_questions_as_they_are(jupyterlab: Server, page: JupyterPage) -> None:
+    cells = (CELLS[0], 'exercise("06.3").ask(1)', 'exercise("06.3").ask(2)')
+    page.open(jupyterlab.url, jupyterlab.token, jupyterlab.make("two-questions", *cells))
+    page.run()
+    groups = [page.page.locator(".ws-question").nth(place).get_by_role("radio") for place in range(2)]
+    groups[0].last.check()
+    groups[1].first.check()
+    assert groups[0].last.is_checked() and groups[1].first.is_checked()
+    # Behind the last choice comes the first of the same question.
+    groups[0].last.focus()
+    page.page.keyboard.press("ArrowDown")
+    page.until(groups[0].first.is_checked, "the key left the question")
+    assert groups[1].first.is_checked()

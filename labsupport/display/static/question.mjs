@@ -5,15 +5,15 @@ import { hearKernel, onLoss } from "./kernel.mjs";
 
 const COLOURS = { right: "--ws-ok", wrong: "--ws-ce", noted: "--ws-c0", none: "--ws-dim" };
 const GONE = "Its kernel was restarted or has ended. Run the cell again to answer.";
-let groups = 0;
 
 /** Choices: arrow keys move among them, because the browser takes them for one group. */
 function choices(parent, { choices: texts, text }, answer) {
-  groups += 1;
+  // By lot: each widget has this module to itself, so that a counter would make one group of all questions of a page.
+  const name = `ws-question-${Math.random()}`;
   const inputs = texts.map((choice) => {
     const label = node("label", node("div", parent), "ws-choice");
     const input = node("input", label);
-    Object.assign(input, { type: "radio", name: `ws-question-${groups}`, value: choice, title: text });
+    Object.assign(input, { type: "radio", name, value: choice, title: text });
     node("span", label, "", choice);
     input.addEventListener("change", () => input.checked && answer(choice));
     return input;
