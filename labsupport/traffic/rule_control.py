@@ -68,6 +68,7 @@ class Steering:
         self._explanations: dict[str, Explanation | None] = {}
         self._expected: dict[str, Mapping[str, float] | None] = {}
         self._ejectable: dict[str, Mapping[str, float]] = {}
+        self._versions: dict[str, str] = {}
 
     def expected(self, service: str = "") -> Mapping[str, float] | None:
         """Expected share by version; see ``labsupport.explain.expected_shares``.
@@ -108,8 +109,9 @@ class Steering:
             copies = [line for line in self._lines(since_s) if line.mirrored and line.direction == "inbound"]
         except LabError:
             return None
-        version_of = {pod.name: pod.version for pod in world.pods}
-        return [(line.request_id, version_of.get(line.pod, "")) for line in copies]
+        # The lines of a pod stay when it has gone.
+        self._versions |= {pod.name: pod.version for pod in world.pods}
+        return [(line.request_id, self._versions.get(line.pod, "")) for line in copies]
 
     def ejectable(self, service: str = "") -> Mapping[str, float]:
         """Pods that outlier detection may take out; see ``labsupport.explain.ejectable``.

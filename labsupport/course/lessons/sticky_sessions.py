@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import FAILED, PASSED, CheckOutcome
-from labsupport.course.acting import balancers, explained, with_balancers
+from labsupport.course.acting import balancers, explained, told_first, with_balancers
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -59,6 +59,15 @@ def _astray(lab: Lab) -> str:
     """Why users wander: the rule hashes what they do not have, or nothing."""
     said = balancers(explained(lab, _WEB, source="client"))
     return "wanders" if any(text.startswith("consistent hash") for text in said) else "unhashed"
+
+
+def _nearly(lab: Lab) -> Iterator[str]:
+    """The conditions that one of the users misses for little."""
+    told = explained(lab, _WEB, source="client", headers={"x-user": "user-0"})
+    missed = (condition for rule in told.rules for condition in rule.failed if condition.hint)
+    return (
+        f"{condition.field} wanted {condition.wanted}, got {condition.got}: {condition.hint}." for condition in missed
+    )
 
 
 def _pods(lab: Lab) -> list[str]:
@@ -127,7 +136,7 @@ def one_version_each(lab: Lab) -> Iterator[Shown]:
         seen += _sent(lab, _USERS, "x-user")
     yield seen
     yield Because("wanders", _told(lab, check.sticky(seen, per=_user)))
-    yield Because("uneven", _spread(first, ("v1", "v2"), 1 / 4, by="version"))
+    yield Because("uneven", told_first(_nearly(lab), _spread(first, ("v1", "v2"), 1 / 4, by="version")))
 
 
 @judge("11.5")
