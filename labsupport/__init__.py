@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
     from labsupport.course.catalogue import exercise
     from labsupport.course.exercise import Exercise
+    from labsupport.course.predictions import Predictions, predictions
     from labsupport.course.summary import progress
     from labsupport.display import compare, show, watch
     from labsupport.engine.protocol import Engine
@@ -103,6 +104,7 @@ __all__ = [
     "Observations",
     "Pod",
     "Pods",
+    "Predictions",
     "Problem",
     "Ref",
     "Response",
@@ -120,6 +122,7 @@ __all__ = [
     "compare",
     "exercise",
     "false_alarms",
+    "predictions",
     "progress",
     "sample_ratio",
     "show",
@@ -146,6 +149,7 @@ _HOMES = {
     ),
     "labsupport.course.catalogue": ("exercise",),
     "labsupport.course.exercise": ("Exercise",),
+    "labsupport.course.predictions": ("Predictions", "predictions"),
     "labsupport.course.summary": ("progress",),
     "labsupport.explain": ("Explanation",),
     "labsupport.lab.lab": ("Lab",),
