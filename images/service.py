@@ -110,6 +110,7 @@ class Service:
         *,
         errors: Mapping[type[Exception], Callable[[Request, Any], Awaitable[Response]]] | None = None,
         closing: Sequence[Callable[[], Awaitable[None]]] = (),
+        make: Callable[..., Starlette] = Starlette,
     ) -> ASGIApp:
         """The ASGI application: these routes, ``/healthz`` and ``/fault/...``, with ``x-path`` on every reply.
 
@@ -117,6 +118,7 @@ class Service:
             routes: what the application answers.
             errors: how its own exceptions are told.
             closing: called at the end.
+            make: makes it; another one for what is built on Starlette and takes the same arguments, such as FastAPI.
         """
 
         @asynccontextmanager
@@ -132,7 +134,7 @@ class Service:
             Route("/fault/crash", self._crash, methods=["POST"]),
         ]
         handlers: Any = {HTTPException: self._refuse, Exception: self._refuse, **(errors or {})}
-        return _Pod(Starlette(routes=[*own, *routes], exception_handlers=handlers, lifespan=lifespan), self)
+        return _Pod(make(routes=[*own, *routes], exception_handlers=handlers, lifespan=lifespan), self)
 
     async def held(self, request: Request) -> JSONResponse:
         """How many requests are held under ``?key=``."""

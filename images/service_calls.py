@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from service_settings import LONGEST_S, Settings
 from starlette.requests import Request
 from yarl import URL
 
-__all__ = ["Answer", "Caller"]
+__all__ = ["DEFAULT_FORWARD", "Answer", "Caller"]
 
 # A service that drops these tears the trace of a request apart: nobody can tell any more which calls belong together.
 TRACE_HEADERS = ("x-request-id", "traceparent", "tracestate", "b3")
@@ -29,9 +30,10 @@ class Answer:
     Args:
         service: its name.
         status: HTTP status of the last try; 0 without a reply.
-        data: the decoded JSON; None unless it is a good answer.
+        data: the decoded JSON, also of an answer that is not good; None if there is none.
         path: the reply's ``x-path``: the applications that took part.
         reason: why there is no good answer; empty if there is one.
+        late: whether that is because it took too long.
     """
 
     service: str
@@ -39,6 +41,7 @@ class Answer:
     data: Any = None
     path: str = ""
     reason: str = ""
+    late: bool = False
 
     @property
     def ok(self) -> bool:
@@ -135,16 +138,20 @@ class Caller:
     async def _try(self, service: str, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
         timeout_s = self._timeouts[service]
         limit = aiohttp.ClientTimeout(total=timeout_s, ceil_threshold=math.inf)
+        data = None
         try:
             async with self._open().request(
                 method, url, headers=headers, data=body, proxy=self._proxy, timeout=limit, allow_redirects=False
             ) as reply:
                 path = reply.headers.get("x-path", "")
                 if reply.status != 200:
-                    return Answer(service, reply.status, path=path, reason=f"{service} answered {reply.status}")
+                    with contextlib.suppress(ValueError):
+                        data = json.loads(await reply.read())
+                    reason = f"{service} answered {reply.status}"
+                    return Answer(service, reply.status, data=data, path=path, reason=reason)
                 return Answer(service, 200, data=json.loads(await reply.read()), path=path)
         except TimeoutError:
-            return Answer(service, reason=f"no answer from {service} within {timeout_s:g} s")
+            return Answer(service, reason=f"no answer from {service} within {timeout_s:g} s", late=True)
         except ValueError:
             return Answer(service, 502, reason=f"{service} answered something that is not JSON")
         except (aiohttp.ClientError, OSError) as error:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from labsupport.course.catalogue import exercise
     from labsupport.course.exercise import Exercise
     from labsupport.course.predictions import Predictions, predictions
+    from labsupport.course.scenes import Scene, iou, mask_of, scene
     from labsupport.course.summary import progress
     from labsupport.display import compare, show, watch
     from labsupport.engine.protocol import Engine
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         Sample,
         TrafficSpec,
     )
+    from labsupport.setup.extras import ensure_extra
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.held import HeldRequests
     from labsupport.traffic.observations import Observations
@@ -110,6 +112,7 @@ __all__ = [
     "Response",
     "RuleStatus",
     "Sample",
+    "Scene",
     "ServiceGraph",
     "Share",
     "StorageError",
@@ -120,11 +123,15 @@ __all__ = [
     "WaitTimeoutError",
     "check",
     "compare",
+    "ensure_extra",
     "exercise",
     "false_alarms",
+    "iou",
+    "mask_of",
     "predictions",
     "progress",
     "sample_ratio",
+    "scene",
     "show",
     "watch",
 ]
@@ -150,9 +157,11 @@ _HOMES = {
     "labsupport.course.catalogue": ("exercise",),
     "labsupport.course.exercise": ("Exercise",),
     "labsupport.course.predictions": ("Predictions", "predictions"),
+    "labsupport.course.scenes": ("Scene", "iou", "mask_of", "scene"),
     "labsupport.course.summary": ("progress",),
     "labsupport.explain": ("Explanation",),
     "labsupport.lab.lab": ("Lab",),
+    "labsupport.setup.extras": ("ensure_extra",),
     "labsupport.lab.objects": ("Objects",),
     "labsupport.traffic.held": ("HeldRequests",),
     "labsupport.traffic.observations": ("Observations",),

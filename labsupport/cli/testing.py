@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ from pathlib import Path
 import click
 
 from labsupport import paths
-from labsupport.errors import EngineError, NotFoundError
+from labsupport.errors import NotFoundError
+from labsupport.setup.extras import install
 from labsupport.setup.jupyter import make_folders, own_folders
 from labsupport.setup.requirements import unsatisfied
 
@@ -88,21 +88,7 @@ def install_extras(root: Path, group: str = "test") -> None:
     if not missing:
         return
     click.echo(f"workshop: installing what the tests need ({', '.join(str(name) for name in missing)})", err=True)
-    constraints = root / "constraints.txt"
-    pinned = os.environ.get("WORKSHOP_CONSTRAINTS") != "none" and constraints.is_file() and sys.version_info < (3, 15)
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--prefer-binary", "--disable-pip-version-check"]
-        + (["--constraint", str(constraints)] if pinned else [])
-        + [str(requirement) for requirement in missing],
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,
-        check=False,
-    )
-    if done.returncode:
-        raise EngineError(
-            "the packages for the tests could not be installed (pip's reason is above). In an environment without pip, "
-            f'install them by its own means: the extra "{group}" of {root}.'
-        )
+    install(root, group, missing)
 
 
 def _for_cluster(*, look: bool) -> dict[str, str]:

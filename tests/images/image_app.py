@@ -9,14 +9,26 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
+from labsupport.engine.embedded.pods.programs import find_programs
+
 IMAGES = Path(__file__).parents[2] / "images"
+
+
+def runnable(names: Iterable[str]) -> list[Any]:
+    """Names of images as parameters; those whose packages are an extra that is not installed are skipped, but in CI."""
+    lacked = {name: "" if os.environ.get("CI") else find_programs().lacks(name) for name in names}
+    return [
+        pytest.param(name, marks=[pytest.mark.skip(reason=f"the extra {extra} is not installed")] if extra else [])
+        for name, extra in lacked.items()
+    ]
 
 
 @dataclass

@@ -14,10 +14,13 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from image_app import IMAGES, App, StartApp, environment, free_port, start, stop
+from image_app import IMAGES, App, StartApp, environment, free_port, runnable, start, stop
 
 # One path of each that answers 200 and asks nobody else.
-PATHS = {"bookinfo": "/ratings/0", "client": "/", "helloworld": "/", "httpbin": "/get", "nginx": "/", "web": "/"}
+PATHS = {
+    **{"bookinfo": "/ratings/0", "client": "/", "helloworld": "/", "httpbin": "/get", "nginx": "/"},
+    **{"predict": "/", "proxy": "/", "web": "/"},
+}
 OWN = {"bookinfo": {"ROLE": "ratings"}}
 HTTP_IMAGES = sorted(
     program.parent.name for program in IMAGES.glob("*/app.py") if "def create_app(" in program.read_text()
@@ -36,7 +39,7 @@ def test_every_http_image_is_asked() -> None:
     assert sorted(PATHS) == HTTP_IMAGES
 
 
-@pytest.fixture(scope="module", params=HTTP_IMAGES)
+@pytest.fixture(scope="module", params=runnable(HTTP_IMAGES))
 def image(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -77,6 +77,12 @@ def _container(container: Container, at: str, pod: PodSpec, images: Programs) ->
     played = images.played(container.image)
     if played is None:
         yield f"{at}.image", *images.unknown(container.image)
+    elif extra := images.lacks(played.program):
+        yield (
+            f"{at}.image",
+            f"the program {played.program} needs packages that are not installed",
+            f"Install them: ensure_extra({extra!r}) of labsupport in a cell, or workshop extra {extra} in a terminal",
+        )
     if played is None or played.understood(container) is None:
         for field, given in (("command", container.command), ("args", container.args)):
             if given:

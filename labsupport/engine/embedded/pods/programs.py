@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class Played:
         configured: whether files say where it listens; with some mounted, the manifest's first port is believed.
         env: variables that the image has built in.
         commands: regular expressions for whole command lines that change nothing here; groups are variables.
+        extra: the workshop's extra that has its packages; empty where every installation has them.
     """
 
     program: str
@@ -46,6 +48,7 @@ class Played:
     configured: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
+    extra: str = ""
 
     def ports(self, container: Container, env: Mapping[str, str]) -> tuple[int, ...] | None:
         """The ports of a pod on which the program listens; None if nothing says which.
@@ -185,6 +188,15 @@ class Programs:
         """Whether a program is the learner's own, of which nobody knows that it runs."""
         return self.path(name).parent.parent in self.learners
 
+    def lacks(self, program: str) -> str:
+        """The workshop's extra whose packages a program of the course needs and this machine has not; mostly empty."""
+        extra = next((known.extra for _, known in _well_known(self.course) if known.program == program), "")
+        if not extra or self.is_learners(program):
+            return ""
+        wanted = (self.path(program).parent / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        names = [line.partition("==")[0] for line in wanted if line and not line.startswith("#")]
+        return "" if all(map(_installed, names)) else extra
+
     def unknown(self, image: str) -> tuple[str, str]:
         """Message and remedy for an image that no program stands for."""
         name = image_name(image) or "NAME"
@@ -208,6 +220,14 @@ class Programs:
         )
 
 
+def _installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 @cache
 def _well_known(course: Path) -> tuple[tuple[str, Played], ...]:
     """The images of the course's table: a pattern of names, and who plays them."""
@@ -222,6 +242,7 @@ def _well_known(course: Path) -> tuple[tuple[str, Played], ...]:
                 entry.get("configured", False),
                 entry.get("env", {}),
                 tuple(entry.get("commands", ())),
+                entry.get("extra", ""),
             ),
         )
         for entry in entries
