@@ -10,7 +10,7 @@ import functools
 import json
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.records import Pod, Response
 
-__all__ = ["ARMS", "Answer", "Look", "Looks", "Predictions", "predictions"]
+__all__ = ["ARMS", "Answer", "Look", "Looks", "Predictions", "answered", "predictions"]
 
 Arm = Literal["a", "b"]
 ARMS: tuple[Arm, Arm] = ("a", "b")
+URL = "http://predict-server:5000/predict"
 _MOST = 5_000
 # A request has a line in the log of its pod besides its answer; others of the lab may have some, too.
 _LINES = 4
@@ -166,23 +167,29 @@ class Predictions:
     def gain(self, worth: float = 0.0, *, alpha: float = 0.01) -> Looks:
         """By how much B is better than A, as it looked after each user.
 
-        Where both versions answered every picture, a user makes a difference; else two users do, one of each arm.
+        Where versions got copies of requests, or both answered each picture, a user makes a difference whose picture
+        both answered; else two users do, one of each arm.
 
         Args:
             worth: the smallest gain that matters.
             alpha: probability that the interval ever leaves out the true gain, over all looks together.
         """
         pairs = self.pairs
-        design: Literal["split", "mirror"] = "split" if any(len(pair) < 2 for pair in pairs.values()) else "mirror"
-        gain, values, looks, decided = Gain(worth, alpha=alpha), _Values(design), [], None
+        paired = any(not answer.seen for answer in self.answers) or all(len(pair) > 1 for pair in pairs.values())
+        design: Literal["split", "mirror"] = "mirror" if paired else "split"
+        gain, values, mean, peeking = Gain(worth, alpha=alpha), _Values(paired), math.nan, math.nan
+        looks, decided = [], None
         for users, pair in enumerate(pairs.values(), 1):
             measures = {arm: answer.iou for arm, answer in pair.items()}
-            if design == "mirror":
+            if not paired:
+                # A user who met both counts for the first.
+                arm: Arm = "a" if next(iter(measures)) == "a" else "b"
+                measures = {arm: measures[arm]}
+                gain.split(arm, measures[arm])
+            elif len(pair) > 1:
                 gain.mirror(a=measures["a"], b=measures["b"])
-            else:
-                arm = next(iter(pair))
-                gain.split("a" if arm == "a" else "b", measures[arm])
-            mean, peeking = values.add(measures)
+            if not paired or len(pair) > 1:
+                mean, peeking = values.add(measures)
             looks.append(Look(users, mean, *gain.interval, peeking))
             if decided is None and gain.answer != "undecided":
                 decided = users
@@ -224,8 +231,8 @@ class Predictions:
 class _Values:
     """Mean of the gain so far and half the width of the z interval, by running sums."""
 
-    def __init__(self, design: Literal["split", "mirror"]) -> None:
-        self._paired = design == "mirror"
+    def __init__(self, paired: bool) -> None:
+        self._paired = paired
         self._sums: dict[str, tuple[int, float, float]] = dict.fromkeys(("a", "b"), (0, 0.0, 0.0))
 
     def add(self, measures: Mapping[str, float]) -> tuple[float, float]:
@@ -234,8 +241,6 @@ class _Values:
         for arm, value in measures.items():
             count, total, squares = self._sums[arm]
             self._sums[arm] = count + 1, total + value, squares + value**2
-            if not self._paired:
-                break
         parts = [self._sums["b"]] if self._paired else [self._sums["b"], self._sums["a"]]
         if not all(count for count, _, _ in parts):
             return math.nan, math.nan
@@ -248,9 +253,7 @@ class _Values:
 
 
 @checked
-def predictions(
-    lab: Lab, users: int, *, first: int = 1, url: str = "http://predict-server:5000/predict", source: str = "client"
-) -> Predictions:
+def predictions(lab: Lab, users: int, *, first: int = 1, url: str = URL, source: str = "client") -> Predictions:
     """Have users send a picture each, and compare what is answered with what is right; a gallery grows meanwhile.
 
     They send one after the other, so that what they wait is not due to each other.
@@ -267,23 +270,38 @@ def predictions(
     """
     whole("users", users, 1, _MOST)
     whole("first", first, 0, 1_000_000)
-    asked = _Asked(lab)
     with progressbar.growing() as grown:
-        for number in range(first, first + users):
-            asked.add(
-                number,
-                lab.send(
-                    url,
-                    source=source,
-                    method="POST",
-                    body=json.dumps({"image": _scene(number).base64}),
-                    headers={"user": f"user-{number}", "content-type": "application/json"},
-                    keep_body=True,
-                )[0],
-            )
+        return answered(lab, range(first, first + users), url=url, source=source, grown=grown)
+
+
+def answered(
+    lab: Lab, users: Iterable[int], *, url: str = URL, source: str = "client", grown: Callable[..., None] | None = None
+) -> Predictions:
+    """What ``predictions`` does, for judges: nothing is shown.
+
+    Args:
+        lab: where to send.
+        users: their numbers.
+        url: of the API.
+        source: the Deployment that sends.
+        grown: takes a function that tells what there is so far, as of ``progressbar.growing``.
+    """
+    asked = _Asked(lab)
+    for number in users:
+        sent = lab.send(
+            url,
+            source=source,
+            method="POST",
+            body=json.dumps({"image": _scene(number).base64}),
+            headers={"user": f"user-{number}", "content-type": "application/json"},
+            keep_body=True,
+        )
+        asked.add(number, sent[0])
+        if grown is not None:
             grown(asked.so_far)
-        # The log of the proxies tells when the copies are answered.
-        lab.access_log([response for _, response in asked.sent.values()])
+    # The log of the proxies tells when the copies are answered.
+    lab.access_log([response for _, response in asked.sent.values()])
+    if grown is not None:
         grown(asked.so_far, last=True)
     return asked.so_far()
 

@@ -34,8 +34,8 @@ def predictions_html(seen: Predictions) -> str:
     counted = [[arm.upper(), *map(esc, seen.numbers(arm).values())] for arm in ARMS if seen.of(arm)]
     if not counted:
         return panel("Predictions", "no answers")
-    arm = "a" if seen.of("a") else "b"
-    numbers = table(["version", *seen.numbers(arm)], counted, numeric=frozenset(range(1, 6)), caption="versions")
+    names = seen.numbers("a" if seen.of("a") else "b")
+    numbers = table(["version", *names], counted, numeric=frozenset(range(1, 6)), caption="versions")
     pairs = list(seen.pairs.items())[-_ROWS:]
     gallery = table(
         ["user", "picture", "A", "B", "A and B"],

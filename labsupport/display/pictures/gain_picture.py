@@ -78,7 +78,7 @@ def alarms_figure(alarms: FalseAlarms) -> Figure:
         A static picture.
     """
     requests = len(alarms.peeking)
-    parts = [*_axis([(_MOST * (2 * value - 1), f"{value:.0%}") for value in (0, 0.25, 0.5)], requests, "requests")]
+    parts = [*_axis([(_height(value), f"{value:.0%}") for value in (0, 0.25, 0.5)], requests, "requests")]
     named = (
         ("z test", alarms.peeking, "var(--ws-ce)", _BAND),
         ("always valid", alarms.always_valid, "var(--ws-ok)", None),
@@ -87,9 +87,9 @@ def alarms_figure(alarms: FalseAlarms) -> Figure:
     told = []
     for name, shares, colour, dash in named:
         places = [*range(0, requests, step), requests - 1]
-        way = _way((_LEFT + _ROOM * at / max(requests - 1, 1), _y(_MOST * (2 * shares[at] - 1))) for at in places)
+        way = _way((_LEFT + _ROOM * at / max(requests - 1, 1), _y(_height(shares[at]))) for at in places)
         parts.append(el("path", d=way, **{**_line(dash), "stroke": colour}))
-        parts.append(el("text", name, x=_LEFT + 8, y=_y(_MOST * (2 * shares[-1] - 1)) - 6, class_="b h"))
+        parts.append(el("text", name, x=_LEFT + 8, y=_y(_height(shares[-1])) - 6, class_="b h"))
         told.append(f"{name} {shares[-1]:.0%}")
     summary = f"False alarms in {requests:,} requests: {', '.join(told)}."
     return Figure(
@@ -113,6 +113,11 @@ def _line(dash: str | None) -> dict[str, object]:
 
 def _way(points: Iterable[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
+
+def _height(share: float) -> float:
+    """The gain at whose height a share is drawn: from 0 at the bottom to 0.6 at the top."""
+    return _MOST * (share / 0.3 - 1)
 
 
 def _y(gain: float) -> float:
