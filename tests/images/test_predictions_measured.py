@@ -1,0 +1,69 @@
+"""What lesson 14 says of the two designs, with what GrabCut really answers to the pictures of the course."""
+
+from __future__ import annotations
+
+import base64
+import json
+import statistics
+
+import numpy as np
+import pytest
+from image_app import App, StartApp, runnable
+
+from labsupport.anytime import Gain
+from labsupport.course.scenes import iou, mask_of, scene
+
+(_PREDICT, _) = runnable(["predict", "proxy"])
+pytestmark = list(_PREDICT.marks)
+
+PICTURES, REPETITIONS, MOST = 300, 60, 900
+
+
+def measured(app: App) -> list[float]:
+    found = []
+    for number in range(1, PICTURES + 1):
+        body = json.dumps({"image": base64.b64encode(scene(number).png).decode()})
+        reply = app.post("/predict", data=body, headers={"content-type": "application/json"})
+        found.append(iou(mask_of(reply.json()["mask"]), scene(number).mask))
+    return found
+
+
+@pytest.fixture(scope="module")
+def answers(start_app: StartApp) -> dict[str, list[float]]:
+    return {arm: measured(start_app("predict", GRAB_CUT_ITERS=f"{many}")) for arm, many in (("a", 1), ("b", 10))}
+
+
+def users_needed(answers: dict[str, list[float]], design: str) -> list[int]:
+    """How many users each repetition takes until it says, rightly, that B is better."""
+    draw, needed = np.random.default_rng(1), []
+    for _ in range(REPETITIONS):
+        gain, users = Gain(alpha=0.05), 0
+        while gain.answer == "undecided" and users < MOST:
+            users, picture = users + 1, int(draw.integers(PICTURES))
+            if design == "mirror":
+                gain.mirror(a=answers["a"][picture], b=answers["b"][picture])
+            elif users % 2:
+                gain.split("a", answers["a"][picture])
+            else:
+                gain.split("b", answers["b"][picture])
+        assert gain.answer in ("b is better", "undecided")
+        needed.append(users)
+    return needed
+
+
+def test_half_of_the_mirrors_need_75_users_and_half_of_the_splits_three_times_as_many(
+    answers: dict[str, list[float]],
+) -> None:
+    mirror, split = (statistics.median(users_needed(answers, design)) for design in ("mirror", "split"))
+    assert 60 <= mirror <= 90
+    assert 180 <= split <= 300
+
+
+def test_a_model_that_is_told_to_logs_its_answers_by_request_id(
+    start_app: StartApp, capfd: pytest.CaptureFixture[str]
+) -> None:
+    silent, telling = start_app("predict"), start_app("predict", LOG_ANSWERS="true")
+    body, answered = {"image": scene(1).base64}, []
+    for app in (silent, telling):
+        answered.append(app.post("/predict", json=body, headers={"x-request-id": f"id-{app.name}"}).json()["mask"])
+    assert answered[0] == answered[1]
