@@ -7,6 +7,7 @@ from typing import Any
 
 from labsupport.errors import ManifestError, Problem
 from labsupport.model import Resource, parse
+from labsupport.model.kinds.index import placed
 from labsupport.model.reading.documents import Document
 from labsupport.records import Ref
 
@@ -38,7 +39,10 @@ def patched(current: Resource, patch: Mapping[str, Any], *, namespace: str) -> l
         ManifestError: the result is not valid, or another object.
     """
     raw = current.raw or current.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    changed = parse([Document(merge_patch(raw, patch), current.origin)], namespace=current.namespace or namespace)
+    home = current.namespace or namespace
+    # What was applied to a namespace does not name it itself.
+    parsed = parse([Document(merge_patch(raw, patch), current.origin)], namespace=home)
+    changed = [placed(resource, home) for resource in parsed]
     if [(resource.kind, resource.name) for resource in changed] != [(current.kind, current.name)]:
         problem = Problem("a patch cannot change an object's kind or name", object=str(Ref(current.kind, current.name)))
         raise ManifestError([problem])

@@ -81,7 +81,10 @@ def install(root: Path, name: str, missing: list[Requirement]) -> None:
         for line in pip.stdout:
             step = _STEP.match(line)
             if step is None:
-                said = line.strip() if line.startswith("ERROR") or "No module named" in line else said
+                if not said and "Retrying" in line:
+                    said = "the package index does not answer"
+                elif not said and (line.startswith("ERROR") or "No module named" in line):
+                    said = line.strip()
             elif step[1] == "Collecting":
                 begun += 1
                 reached(min(begun - 1, len(missing)))

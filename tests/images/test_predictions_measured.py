@@ -62,8 +62,11 @@ def test_half_of_the_mirrors_need_75_users_and_half_of_the_splits_three_times_as
 def test_a_model_that_is_told_to_logs_its_answers_by_request_id(
     start_app: StartApp, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    silent, telling = start_app("predict"), start_app("predict", LOG_ANSWERS="true")
-    body, answered = {"image": scene(1).base64}, []
-    for app in (silent, telling):
-        answered.append(app.post("/predict", json=body, headers={"x-request-id": f"id-{app.name}"}).json()["mask"])
-    assert answered[0] == answered[1]
+    masks = {}
+    for wish in ("false", "true"):
+        app = start_app("predict", LOG_ANSWERS=wish, POD_NAME=f"log-{wish}")
+        reply = app.post("/predict", json={"image": scene(1).base64}, headers={"x-request-id": f"id-{wish}"})
+        masks[wish] = reply.json()["mask"]
+    logged = [line.split() for line in capfd.readouterr().out.splitlines() if line.startswith("answer")]
+    assert [(line[1], line[3]) for line in logged] == [("id-true", masks["true"])]
+    assert masks["true"] == masks["false"] and float(logged[0][2]) > 0

@@ -401,6 +401,18 @@ def sets_exercises(specs: Mapping[str, ExerciseSpec]) -> Rule:
     return rule
 
 
+def asks_for(extras: Iterable[str]) -> Rule:
+    """What a lesson's programs need besides a plain installation is asked for in its first cell of code."""
+
+    def rule(notebook: Notebook, name: str) -> Iterator[str]:
+        number, first = next(cells(notebook, "code"))
+        for extra in extras:
+            if f'ensure_extra("{extra}")' not in source(first):
+                yield f'cell {number}: programs of this lesson need ensure_extra("{extra}")'
+
+    return rule
+
+
 def names_only_files_that_exist(root: Path) -> Rule:
     def rule(notebook: Notebook, name: str) -> Iterator[str]:
         for number, node in _calls(notebook):

@@ -65,6 +65,14 @@ def test_names(name: str):
     assert breaches(rules.is_a_notebook, name=name)
 
 
+def test_extras_are_asked_for_in_the_first_cell():
+    assert breaches(rules.asks_for([])) == []
+    assert breaches(rules.asks_for(["predict"])) == ['cell 2: programs of this lesson need ensure_extra("predict")']
+    asking = notebook()
+    asking["cells"][1]["source"] = 'from labsupport import Lab, ensure_extra\nensure_extra("predict")\nlab = Lab()'
+    assert list(rules.asks_for(["predict"])(asking, NAME)) == []
+
+
 def test_invalid_and_foreign_notebooks():
     broken = notebook()
     broken["cells"][0]["cell_type"] = "prose"

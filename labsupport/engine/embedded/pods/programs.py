@@ -188,10 +188,16 @@ class Programs:
         """Whether a program is the learner's own, of which nobody knows that it runs."""
         return self.path(name).parent.parent in self.learners
 
+    def extra(self, program: str) -> str:
+        """The workshop's extra that has the packages of a program of the course; empty where no extra is needed."""
+        if self.is_learners(program):
+            return ""
+        return next((known.extra for _, known in _well_known(self.course) if known.program == program), "")
+
     def lacks(self, program: str) -> str:
-        """The workshop's extra whose packages a program of the course needs and this machine has not; mostly empty."""
-        extra = next((known.extra for _, known in _well_known(self.course) if known.program == program), "")
-        if not extra or self.is_learners(program):
+        """The extra that a program needs and this machine has not got; mostly empty."""
+        extra = self.extra(program)
+        if not extra:
             return ""
         wanted = (self.path(program).parent / "requirements.txt").read_text(encoding="utf-8").splitlines()
         names = [line.partition("==")[0] for line in wanted if line and not line.startswith("#")]

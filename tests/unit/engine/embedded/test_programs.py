@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from labsupport.engine.embedded.pods.demands import refusals
 from labsupport.engine.embedded.pods.programs import Played, Programs, find_programs
 from labsupport.errors import UsageError
+from labsupport.model import Deployment, parse
 from labsupport.model.kinds.pods import Container, ContainerPort
+from labsupport.model.reading.documents import of_data
 
 
 @pytest.fixture
@@ -160,3 +163,40 @@ def test_a_program_listens_where_its_image_does_unless_its_variable_says_otherwi
         name="a", ports=[ContainerPort.model_validate({"containerPort": declared})] if declared else []
     )
     assert Played("web", listens).ports(container, env) == ports
+
+
+def test_a_program_whose_packages_are_not_installed_needs_its_extra(course: Path) -> None:
+    (course / "played.toml").write_text(
+        '[[image]]\nnames = ["web*"]\nprogram = "web"\nlistens = [5000]\nextra = "tiny"\n'
+    )
+    asked_for = course / "web" / "requirements.txt"
+    asked_for.write_text("# Exact.\npytest==8.0.0\n")
+    assert find_programs().lacks("web") == ""
+    asked_for.write_text("# Exact.\npytest==8.0.0\nno-such-tiny-package==1.0\n")
+    programs = find_programs({"gcr.io/x/y": "web"})
+    assert programs.lacks("web") == "tiny"
+    (refusal,) = refusals(deployment("gcr.io/x/y:1"), programs)
+    assert refusal[0] == "spec.template.spec.containers[0].image"
+    assert "workshop extra tiny" in refusal[2]
+
+
+def deployment(image: str) -> Deployment:
+    """One that a cluster would take."""
+    (made,) = parse(
+        of_data(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": "y"},
+                "spec": {
+                    "selector": {"matchLabels": {"app": "y"}},
+                    "template": {
+                        "metadata": {"labels": {"app": "y"}},
+                        "spec": {"containers": [{"name": "y", "image": image}]},
+                    },
+                },
+            }
+        )
+    )
+    assert isinstance(made, Deployment)
+    return made
