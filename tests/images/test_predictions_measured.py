@@ -16,7 +16,7 @@ from labsupport.course.scenes import iou, mask_of, scene
 (_PREDICT, _) = runnable(["predict", "proxy"])
 pytestmark = list(_PREDICT.marks)
 
-PICTURES, REPETITIONS, MOST = 300, 60, 900
+PICTURES, REPETITIONS, MOST = 300, 200, 1_500
 
 
 def measured(app: App) -> list[float]:
@@ -51,12 +51,11 @@ def users_needed(answers: dict[str, list[float]], design: str) -> list[int]:
     return needed
 
 
-def test_half_of_the_mirrors_need_75_users_and_half_of_the_splits_three_times_as_many(
-    answers: dict[str, list[float]],
-) -> None:
-    mirror, split = (statistics.median(users_needed(answers, design)) for design in ("mirror", "split"))
-    assert 60 <= mirror <= 90
-    assert 180 <= split <= 300
+def test_a_mirror_needs_less_than_half_of_the_users_of_a_split(answers: dict[str, list[float]]) -> None:
+    mirror, split = (statistics.quantiles(users_needed(answers, design), n=10) for design in ("mirror", "split"))
+    # The fifth of nine leaves half of the tests below, the ninth all but one of ten.
+    assert 60 <= mirror[4] <= 85 and 85 <= mirror[8] <= 115
+    assert 2 * mirror[4] < split[4] <= 260 and 350 <= split[8] < MOST
 
 
 def test_a_model_that_is_told_to_logs_its_answers_by_request_id(
