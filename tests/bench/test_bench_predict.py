@@ -15,7 +15,7 @@ EXTRA = "" if os.environ.get("CI") else find_programs().lacks("predict")
 
 
 @pytest.mark.skipif(bool(EXTRA), reason=f"the extra {EXTRA} is not installed")
-@pytest.mark.parametrize("size", [(96, 72), (160, 120)])
+@pytest.mark.parametrize("size", [(96, 72), (128, 96)])
 def test_ten_iterations_cost_two_to_four_times_one(size: tuple[int, int]) -> None:
     sys.path += [str(paths.images()), str(paths.images() / "predict")]
     from predict_cut import predict

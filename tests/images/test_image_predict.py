@@ -321,4 +321,5 @@ def test_ten_iterations_gain_what_the_lesson_measures() -> None:
         ]
         gain = means[1] - means[0]
         assert 0.02 <= gain <= 0.10
-        assert gain == pytest.approx(gained, abs=0.01), means
+        # A few pictures may fall to the other side where a processor rounds otherwise.
+        assert gain == pytest.approx(gained, abs=1 / count), means
