@@ -59,7 +59,8 @@ def gain_figure(looks: Looks) -> Figure:
     if looks.decided is not None:
         at = _LEFT + _ROOM * (looks.decided - 1) / (users - 1)
         parts.append(el("path", d=f"M{at:.1f} {_TOP}v{_HIGH}", stroke="var(--ws-ok)", stroke_width=1.8))
-    legend = f"grey: the interval that may be looked at, {1 - looks.alpha:.0%}; line: the mean; dashed: a z test, 95 %"
+    level = f"{100 * (1 - looks.alpha):g} %"
+    legend = f"grey: the interval that may be looked at, {level}; line: the mean; dashed: a z test, 95 %"
     parts.append(el("text", esc(legend), x=0.0, y=_TOP + _HIGH + 44, class_="d"))
     heads = ["users", "mean", "from", "to"]
     rows = [[f"{one.users}", *(f"{value:.3f}" for value in (one.mean, one.low, one.high))] for one in _some(shown)]
@@ -78,22 +79,19 @@ def alarms_figure(alarms: FalseAlarms) -> Figure:
         A static picture.
     """
     requests = len(alarms.peeking)
-    parts = [*_axis([(_height(value), f"{value:.0%}") for value in (0, 0.25, 0.5)], requests, "requests")]
+    parts = [*_axis([(_height(value), f"{100 * value:g} %") for value in (0, 0.25, 0.5)], requests, "requests")]
     named = (
         ("z test", alarms.peeking, "var(--ws-ce)", _BAND),
         ("always valid", alarms.always_valid, "var(--ws-ok)", None),
     )
     step = max(1, requests // _POINTS)
-    told = []
     for name, shares, colour, dash in named:
         places = [*range(0, requests, step), requests - 1]
         way = _way((_LEFT + _ROOM * at / max(requests - 1, 1), _y(_height(shares[at]))) for at in places)
         parts.append(el("path", d=way, **{**_line(dash), "stroke": colour}))
         parts.append(el("text", name, x=_LEFT + 8, y=_y(_height(shares[-1])) - 6, class_="b h"))
-        told.append(f"{name} {shares[-1]:.0%}")
-    summary = f"False alarms in {requests:,} requests: {', '.join(told)}."
     return Figure(
-        "False alarms", "two equal versions, looked at after each request", "".join(parts), _WIDE, _TALL, summary
+        "False alarms", "two equal versions, looked at after each request", "".join(parts), _WIDE, _TALL, f"{alarms!r}"
     )
 
 

@@ -56,13 +56,13 @@ def test_a_z_test_and_a_worth_are_drawn_where_there_are_any():
 def test_any_number_of_users_has_a_picture_of_bounded_size(count: int):
     figure = gain_figure(looks(count))
     assert len(figure._repr_html_()) < 60_000
-    assert "95%" in texts(figure._repr_html_())
+    assert "95 %" in texts(figure._repr_html_())
 
 
 def test_false_alarms_are_drawn_at_their_height():
     requests = np.linspace(0, 1, 3_000)
     figure = show(FalseAlarms(0.5 * requests, 0.0 * requests))
-    assert "z test 50%, always valid 0%" in repr(figure)
+    assert "z test 50.0 %, always valid 0 %" in repr(figure)
     ends = [
         path["d"].rpartition(" ")[2] for path in paths(figure) if path.get("stroke") in ("var(--ws-ce)", "var(--ws-ok)")
     ]
