@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
     from labsupport.course.catalogue import exercise
     from labsupport.course.exercise import Exercise
+    from labsupport.course.predictions import Predictions, predictions
     from labsupport.course.scenes import Scene, iou, mask_of, scene
     from labsupport.course.summary import progress
     from labsupport.display import compare, show, watch
@@ -105,6 +106,7 @@ __all__ = [
     "Observations",
     "Pod",
     "Pods",
+    "Predictions",
     "Problem",
     "Ref",
     "Response",
@@ -126,6 +128,7 @@ __all__ = [
     "false_alarms",
     "iou",
     "mask_of",
+    "predictions",
     "progress",
     "sample_ratio",
     "scene",
@@ -153,6 +156,7 @@ _HOMES = {
     ),
     "labsupport.course.catalogue": ("exercise",),
     "labsupport.course.exercise": ("Exercise",),
+    "labsupport.course.predictions": ("Predictions", "predictions"),
     "labsupport.course.scenes": ("Scene", "iou", "mask_of", "scene"),
     "labsupport.course.summary": ("progress",),
     "labsupport.explain": ("Explanation",),

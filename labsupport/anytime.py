@@ -50,6 +50,11 @@ class FalseAlarms(NamedTuple):
     peeking: NDArray[np.float64]
     always_valid: NDArray[np.float64]
 
+    @words.shown
+    def __repr__(self) -> str:
+        peeking, always_valid = (words.percent(float(shares[-1])) for shares in self)
+        return f"False alarms in {len(self.peeking):,} requests: z test {peeking}, always valid {always_valid}."
+
 
 @checked
 class Gain:

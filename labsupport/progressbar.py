@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -9,9 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-__all__ = ["bar", "is_shown"]
+__all__ = ["bar", "growing", "is_shown"]
 
 _DELAY_S = 0.7
+_FRAME_S = 0.4
 
 
 def is_shown() -> bool:
@@ -73,6 +75,34 @@ def bar(total: float, *, label: str, unit: str = "request") -> Iterator[Callable
     finally:
         if shown is not None:
             shown.close()
+
+
+@contextmanager
+def growing() -> Iterator[Callable[..., None]]:
+    """Show a record below the cell that grows while the cell runs; nothing outside a notebook.
+
+    Yields:
+        A function to call with one that makes the record as it is now. It is asked a few times a second at most, and
+        with ``last=True`` in any case.
+    """
+    if not _in_notebook():
+        yield lambda make, last=False: None
+        return
+    from IPython.display import DisplayHandle
+
+    # IPython has no type hints.
+    kind: Any = DisplayHandle
+    handle, shown_at = kind(), -math.inf
+
+    def show(make: Callable[[], object], last: bool = False) -> None:
+        nonlocal shown_at
+        now = time.monotonic()
+        if not last and (not is_shown() or now - shown_at < _FRAME_S):
+            return
+        (handle.display if shown_at < 0 else handle.update)(make())
+        shown_at = now
+
+    yield show
 
 
 class _CellOutput:

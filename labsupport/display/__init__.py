@@ -22,8 +22,10 @@ from labsupport.errors import UsageError
 from labsupport.records import Ref, Response
 
 if TYPE_CHECKING:
+    from labsupport.anytime import FalseAlarms
     from labsupport.check.result import CheckOutcome
     from labsupport.course.exercise import Exercise, Hint, Solution
+    from labsupport.course.predictions import Looks, Predictions
     from labsupport.course.summary import Summary
     from labsupport.display.drawing.card import Card
     from labsupport.display.drawing.figure import Figure
@@ -142,6 +144,8 @@ def show(
     | Pools
     | Pushed
     | RulesTaken
+    | Looks
+    | FalseAlarms
     | Iterable[Response]
     | Response,
     *,
@@ -165,6 +169,7 @@ def show(
     | Hint
     | Solution
     | Summary
+    | Predictions
     | ManifestError,
 ) -> Card: ...
 @checked
@@ -180,8 +185,9 @@ def show(
 
     Args:
         record: for a figure what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
-            ``lab.traffic(...)``, ``lab.rules(...)``, ``lab.pools(...)``, ``lab.pushed()`` or ``lab.explain(...)``; for
-            a card the lab, its pods, status, objects, access log, configuration or changes, a check, or an exercise.
+            ``lab.traffic(...)``, ``lab.rules(...)``, ``lab.pools(...)``, ``lab.pushed()`` or ``lab.explain(...)``,
+            what ``predictions(...).gain()`` or ``false_alarms(...)`` returned; for a card the lab, its pods, status,
+            objects, access log, configuration or changes, predictions, a check, or an exercise.
             The options are for observations and shares.
         expected: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
@@ -194,6 +200,8 @@ def show(
     Raises:
         UsageError: there is nothing to see of it.
     """
+    from labsupport.anytime import FalseAlarms
+    from labsupport.course.predictions import Looks
     from labsupport.explain import Explanation
     from labsupport.observe.confirm import Explained
     from labsupport.observe.graph import ServiceGraph
@@ -205,7 +213,10 @@ def show(
     from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import Share
 
-    others = (Journey, ServiceGraph, BackgroundTraffic, Explained, Explanation, Pools, Pushed, RulesTaken)
+    others = (
+        *(Journey, ServiceGraph, BackgroundTraffic, Explained, Explanation, Pools, Pushed, RulesTaken),
+        *(Looks, FalseAlarms),
+    )
     shares = isinstance(record, Observations | Share | Response)
     known = None if shares or isinstance(record, others) else card(record)
     if not isinstance(record, others) and known is None:
@@ -236,6 +247,10 @@ def show(
         from labsupport.display.live.live import live_of
 
         return live_of(record).snapshot()
+    if isinstance(record, Looks | FalseAlarms):
+        from labsupport.display.pictures.gain_picture import alarms_figure, gain_figure
+
+        return gain_figure(record) if isinstance(record, Looks) else alarms_figure(record)
     from labsupport.display.pictures.explain_picture import way_figure
 
     if isinstance(record, Pools):

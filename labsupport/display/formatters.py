@@ -24,6 +24,7 @@ HTML: dict[tuple[str, str], tuple[str, str]] = {
     ("labsupport.course.summary", "CourseMap"): ("html.course_map", "course_map_html"),
     ("labsupport.course.summary", "Summary"): ("html.outcomes", "progress_html"),
     ("labsupport.course.questions", "Compared"): ("html.outcomes", "prediction_html"),
+    ("labsupport.course.predictions", "Predictions"): ("html.gallery", "predictions_html"),
     ("labsupport.traffic.observations", "Observations"): ("pictures.observed", "observations_html"),
     ("labsupport.check.result", "CheckOutcome"): ("html.outcomes", "check_html"),
     ("labsupport.traffic.share", "Share"): ("pictures.observed", "share_html"),
@@ -112,8 +113,22 @@ def _rules(taken: Any, **kwargs: Any) -> Any:
     return rules_figure(taken)._repr_mimebundle_()
 
 
+def _gain(looks: Any, **kwargs: Any) -> Any:
+    from labsupport.display.pictures.gain_picture import gain_figure
+
+    return gain_figure(looks)._repr_mimebundle_()
+
+
+def _alarms(alarms: Any, **kwargs: Any) -> Any:
+    from labsupport.display.pictures.gain_picture import alarms_figure
+
+    return alarms_figure(alarms)._repr_mimebundle_()
+
+
 # Records that come in more forms than HTML.
 BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
+    ("labsupport.anytime", "FalseAlarms"): _alarms,
+    ("labsupport.course.predictions", "Looks"): _gain,
     ("labsupport.observe.journey", "Journey"): _journey,
     ("labsupport.observe.pools", "Pools"): _pools,
     ("labsupport.observe.pushed", "Pushed"): _pushed,

@@ -12,7 +12,7 @@ from labsupport import words
 __all__ = ["breakable", "clip", "el", "esc", "fitting", "num", "width", "wrapped"]
 
 _BREAK = re.compile(r"(?<=[|/.:-])(?=[^|/.:-])")
-_VOID = frozenset({"br", "input", "col", "wbr"})
+_VOID = frozenset({"br", "img", "input", "col", "wbr"})
 # Advances of the printable ASCII characters in hundredths of an em, from DejaVu Sans and its bold: the widest of the
 # fonts that pages are shown with, so that what fits here fits everywhere. Measured, because an estimate per class of
 # characters is wrong by a tenth, and words of a picture leave their boxes.

@@ -208,6 +208,35 @@ def test_progress_is_shown_for_long_work_only(monkeypatch, capsys):
     assert "work" in capsys.readouterr().err
 
 
+def test_a_record_that_grows_is_shown_a_few_times_a_second_and_in_the_end(monkeypatch):
+    told: list[tuple[str, object]] = []
+
+    class Handle:
+        def display(self, record: object) -> None:
+            told.append(("display", record))
+
+        def update(self, record: object) -> None:
+            told.append(("update", record))
+
+    monkeypatch.setattr("IPython.display.DisplayHandle", Handle)
+    with progressbar.growing() as grown:
+        grown(lambda: 1, last=True)
+    assert told == []
+    monkeypatch.setattr(progressbar, "_in_notebook", lambda: True)
+    monkeypatch.setenv("WORKSHOP_PROGRESS", "1")
+    with progressbar.growing() as grown:
+        for number in range(100):
+            grown(lambda number=number: number)
+        grown(lambda: "end", last=True)
+    assert told == [("display", 0), ("update", "end")]
+    # Where nobody watches, only what stays is shown.
+    monkeypatch.setenv("WORKSHOP_PROGRESS", "0")
+    with progressbar.growing() as grown:
+        grown(lambda: 1)
+        grown(lambda: "end", last=True)
+    assert told[2:] == [("display", "end")]
+
+
 PEM = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
 
