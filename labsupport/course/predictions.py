@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Literal
 
 from labsupport import progressbar, words
 from labsupport.anytime import Gain
-from labsupport.arguments import checked, whole
+from labsupport.arguments import a_kind, checked, whole
 from labsupport.course.scenes import Scene, iou, mask_of, scene
+from labsupport.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,6 +124,7 @@ class Looks:
         return f"{self.design}, {users}: {answer}; the gain is between {last.low:.3f} and {last.high:.3f}"
 
 
+@checked
 @dataclass(frozen=True, slots=True, repr=False)
 class Predictions:
     """Answers to the pictures of some users, in the order in which they were sent.
@@ -218,6 +220,8 @@ class Predictions:
             arm: ``a`` or ``b``.
         """
         answers = self.of(arm)
+        if not answers:
+            return {"answers": "0"}
         waited = [answer.duration_s for answer in answers if answer.seen]
         return {
             "answers": f"{len(answers)}",
@@ -268,6 +272,12 @@ def predictions(lab: Lab, users: int, *, first: int = 1, url: str = URL, source:
     Raises:
         UsageError: an argument is out of its range.
     """
+    from labsupport.lab.lab import Lab
+
+    if not isinstance(lab, Lab):
+        raise UsageError(
+            f"predictions: the first argument is {a_kind(type(lab))}. Give it the lab: predictions(lab, 20)."
+        )
     whole("users", users, 1, _MOST)
     whole("first", first, 0, 1_000_000)
     with progressbar.growing() as grown:
@@ -321,8 +331,11 @@ class _Asked:
         if response.outcome != "ok":
             self._failed.append(number)
             return
-        answer, version = json.loads(response.body), response.path[-1].version
-        self._seen.append(_answer(number, version, answer["mask"], answer["cpu_ms"], response.duration_s))
+        try:
+            answer, version = json.loads(response.body), response.path[-1].version
+            self._seen.append(_answer(number, version, answer["mask"], answer["cpu_ms"], response.duration_s))
+        except (ValueError, KeyError, TypeError, IndexError):
+            raise UsageError("predictions: what answers is no prediction. Give url= of a prediction API.") from None
 
     def so_far(self) -> Predictions:
         services = {hop.service for _, response in self.sent.values() for hop in response.path}

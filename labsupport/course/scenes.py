@@ -10,7 +10,7 @@ import base64
 import binascii
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from labsupport.arguments import checked
 from labsupport.errors import UsageError
@@ -128,7 +128,8 @@ def mask_of(text: str) -> NDArray[np.bool_]:
         raise UsageError(f"mask_of({text[:20]!r}...): this is no picture in base64. Give an answer's mask.") from None
 
 
-def iou(found: NDArray[np.bool_], known: NDArray[np.bool_]) -> float:
+@checked
+def iou(found: Annotated[NDArray[np.bool_], ...], known: Annotated[NDArray[np.bool_], ...]) -> float:
     """How much of two masks is common: intersection over union, 1 if they are the same, 0 if they have nothing.
 
     Args:
@@ -136,8 +137,11 @@ def iou(found: NDArray[np.bool_], known: NDArray[np.bool_]) -> float:
         known: what is right, of the same size.
 
     Raises:
-        UsageError: they differ in size.
+        UsageError: they are no masks, or differ in size.
     """
+    for name, mask in (("found", found), ("known", known)):
+        if str(getattr(mask, "dtype", "")) != "bool":
+            raise UsageError(f"iou: {name} is no mask. Give scene(1).mask, or mask_of(...) an answer's mask.")
     if found.shape != known.shape:
         raise UsageError(f"iou: one mask has {found.shape} rows and columns, the other {known.shape}.")
     union = int((found | known).sum())

@@ -21,7 +21,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_engine import SmallEngine
 
-from labsupport import check, compare, exercise, progress, show, watch
+from labsupport import (
+    Gain,
+    check,
+    compare,
+    ensure_extra,
+    exercise,
+    false_alarms,
+    iou,
+    mask_of,
+    predictions,
+    progress,
+    sample_ratio,
+    scene,
+    show,
+    watch,
+)  # fmt: skip
+from labsupport.course.predictions import Predictions
 from labsupport.errors import LabError, ManifestError, UsageError
 from labsupport.lab import current
 from labsupport.lab.lab import Lab
@@ -112,6 +128,7 @@ CHECKS: dict[str, dict[str, Any]] = {
     "status": {"statuses": (200,)},
     "ok": {},
     "even": {"among": 3},
+    "between": {"low": 1, "high": 9, "version": "safe"},
     "sticky": {},
     "duration": {"at_most_s": 1.0},
     "slower": {"other": ...},
@@ -180,6 +197,20 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "show": (lambda world: show, {"record": ...}),
     "watch": (lambda world: watch, {"of": None}),
     "compare": (lambda world: compare, {"before": ..., "after": ...}),
+    "Gain": (lambda world: Gain, {}),
+    "Gain.mirror": (lambda world: Gain().mirror, {"a": 0.5, "b": 0.6}),
+    "Gain.split": (lambda world: Gain().split, {"arm": "a", "value": 0.5}),
+    "false_alarms": (lambda world: false_alarms, {"values": [0.1, 0.9], "requests": 40, "repetitions": 2}),
+    "sample_ratio": (lambda world: sample_ratio, {"counts": {"a": 5, "b": 6}, "weights": {"a": 1, "b": 1}}),
+    "scene": (lambda world: scene, {"number": 1}),
+    "iou": (lambda world: iou, {"found": scene(1).mask, "known": scene(1).mask}),
+    "mask_of": (lambda world: mask_of, {"text": scene(1).base64}),
+    "predictions": (lambda world: predictions, {"lab": None, "users": 2}),
+    "Predictions.gain": (lambda world: Predictions().gain, {}),
+    "Predictions.iou": (lambda world: Predictions().iou, {"arm": "a"}),
+    "Predictions.numbers": (lambda world: Predictions().numbers, {"arm": "a"}),
+    "Predictions.of": (lambda world: Predictions().of, {"arm": "a"}),
+    "ensure_extra": (lambda world: ensure_extra, {"name": "predict"}),
     "check.all_of": (lambda world: check.all_of, {"title": "all", "outcomes": (check.ok(None),)}),
 } | {
     f"check.{name}": (lambda world, name=name: getattr(check, name), {"observations": ..., **options})
