@@ -18,7 +18,7 @@ from labsupport import progressbar, words
 from labsupport.anytime import Gain
 from labsupport.arguments import a_kind, checked, whole
 from labsupport.course.scenes import Scene, iou, mask_of, scene
-from labsupport.errors import UsageError
+from labsupport.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -270,6 +270,7 @@ def predictions(lab: Lab, users: int, *, first: int = 1, url: str = URL, source:
         source: the Deployment that sends.
 
     Raises:
+        NotFoundError: what answers is no prediction.
         UsageError: an argument is out of its range.
     """
     from labsupport.lab.lab import Lab
@@ -335,7 +336,7 @@ class _Asked:
             answer, version = json.loads(response.body), response.path[-1].version
             self._seen.append(_answer(number, version, answer["mask"], answer["cpu_ms"], response.duration_s))
         except (ValueError, KeyError, TypeError, IndexError):
-            raise UsageError("predictions: what answers is no prediction. Give url= of a prediction API.") from None
+            raise NotFoundError("There is no prediction in what answers. Give url= of a prediction API.") from None
 
     def so_far(self) -> Predictions:
         services = {hop.service for _, response in self.sent.values() for hop in response.path}
