@@ -339,6 +339,8 @@ class Supervisor:
             await self._control.publish(timeout_s=10.0)
             self._rules.clear()
             self._created.clear()
+            # A mesh that begins afresh says afresh who plays what.
+            self._told.clear()
             keep = {"istio-ingressgateway", "outside"}
             for entry in self._folder.iterdir():
                 if entry.is_dir() and entry.name not in keep:
