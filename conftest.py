@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
             config.option.nbval_cell_timeout = _CELL_TIMEOUT_S
         if config.option.nbval or config.option.nbval_lax:
             _keep_all_messages()
+            _start_kernels_without_ports()
 
 
 def _keep_all_messages() -> None:
@@ -58,6 +59,13 @@ def _keep_all_messages() -> None:
         return connect(self, identity)
 
     setattr(ConnectionFileMixin, "connect_iopub", connect_unbounded)  # noqa: B010 - mypy forbids to assign a method
+
+
+def _start_kernels_without_ports() -> None:
+    import nbval.kernel
+    from socket_kernels import SocketKernelManager
+
+    nbval.kernel.KernelManager = SocketKernelManager
 
 
 def _is_cell(item: pytest.Item) -> bool:

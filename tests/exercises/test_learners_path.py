@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 from jupyter_client.blocking.client import BlockingKernelClient
-from jupyter_client.manager import KernelManager
 from lesson_file import FROM_END_TO_END, cells, read_lesson
+from socket_kernels import SocketKernelManager
 
 from labsupport import paths
 from labsupport.course import catalogue
@@ -47,7 +47,7 @@ class Learner:
     def __init__(self, path: Path) -> None:
         self.cells = cells(path, "code")
         self.outputs = [""] * len(self.cells)
-        self.manager = KernelManager(kernel_name="python3")
+        self.manager = SocketKernelManager(kernel_name="python3")
         self.manager.start_kernel(cwd=str(path.parent))
         self.client = self._connected()
 

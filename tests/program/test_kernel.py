@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+from socket_kernels import SocketKernelManager
 
 from labsupport.cli import lab
 from labsupport.errors import StorageError
@@ -67,7 +68,7 @@ def kernel(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ker
     base = {**os.environ, "HOME": str(home), "PYTHONSTARTUP": str(home / "startup.py"), "IPYTHONDIR": str(home)}
     environment = lab.environment(root, "token", None, base)
     home.chmod(0o500)
-    manager = KernelManager(kernel_name="python3")
+    manager = SocketKernelManager(kernel_name="python3")
     manager.start_kernel(env=environment, cwd=str(root), stderr=subprocess.DEVNULL)
     client = manager.blocking_client()
     client.start_channels()
