@@ -185,11 +185,7 @@ class _Pairing:
         def cost(call: Call, served: Served) -> float:
             sent, received = call.record, served.record
             # What was answered well is not tried again.
-            if (
-                received.mirrored
-                or 0 < received.status < 400
-                or not self.same(sent, received)
-            ):
+            if received.mirrored or 0 < received.status < 400 or not self.same(sent, received):
                 return _IMPOSSIBLE
             following = call.tries[0].record if call.tries else None
             # A number of a try says that there were others, whatever their version.
