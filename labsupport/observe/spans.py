@@ -231,6 +231,9 @@ class _Pairing:
             sent, received = call.record, served.record
             if not self.same(sent, received) or not sent.time_s - slack <= received.time_s <= _end(sent) + slack:
                 return _IMPOSSIBLE
+            # Who asks another service for the path that it was itself asked for is no copy of its own call.
+            if received.pod == sent.pod and not received.mirrored:
+                return _IMPOSSIBLE
             first = call.tries[0].record.time_s if call.tries else sent.time_s
             # Most mirrors are another subset of the service that was asked for.
             elsewhere = service_of(sent.cluster)[0] != named(received.pod, self.pods)[0]
