@@ -9,27 +9,25 @@ from labsupport import check, words
 from labsupport.check.result import CheckOutcome
 from labsupport.course.acting import explained, problems_of, reasons_of
 from labsupport.course.judging import answered, claim, judge, untouched
+from labsupport.course.ladder import Rung
 from labsupport.course.shopping import buy
 from labsupport.course.spec import Because, Shown
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.records import Response
-    from labsupport.traffic.observations import Observations
 
 _GATEWAY, _NODE_PORT = "gateway:/", "nodeport:"
 _DIRECT = f"{_NODE_PORT}front-end"
 _PAGES = 10
-
-
-def _injected(lab: Lab) -> set[str]:
-    return {pod.service for pod in lab.pods() if pod.injected and pod.ready}
+_FOR_OPERATORS = ("/healthz", "/fault/held")
 
 
 @untouched("16.2")
 def as_given(lab: Lab) -> bool:
-    """Nobody who orders or pays has a sidecar, and an order is paid."""
-    return not _injected(lab) & {"orders", "payment", "user", "carts"} and buy(lab, _DIRECT)[-1].status == 201
+    """Nobody who takes part in an order has a sidecar, but for the page, and an order is paid."""
+    bare = {pod.service for pod in lab.pods() if pod.ready and not pod.injected}
+    return bare >= {"orders", "payment", "user", "carts"} and buy(lab, _DIRECT)[-1].status == 201
 
 
 @judge("16.2")
@@ -62,19 +60,23 @@ def _pages(lab: Lab) -> Iterator[Shown]:
     pages = lab.send(_GATEWAY, count=_PAGES)
     told = explained(lab, _GATEWAY, source="outside")
     problems = problems_of(lab, _GATEWAY, source="outside")
+    others = sorted({response.path[0].service for response in pages if response.path} - {"front-end"})
+    if others:
+        yield claim(False, "the page answers", f"The gateway sends to {words.join(others)}, and not to front-end.")
     yield answered(lab, pages, (*reasons_of(lab, told), *problems, words.sentence(told.decision)))
-    yield Because("elsewhere", check.only(pages, _of_the_page))
-
-
-def _of_the_page(response: Response) -> bool:
-    return bool(response.path) and response.path[0].service == "front-end"
 
 
 @judge("16.3")
-def front_door(lab: Lab) -> Iterator[Shown]:
-    """Who comes through the gateway can look and buy."""
+def front_door(lab: Lab) -> Iterator[Shown | Rung]:
+    """Who comes through the gateway can look and buy, and reaches nothing else."""
     yield from _pages(lab)
+    yield Rung("seen")
     yield Because("bought", check.ok(buy(lab)))
+    yield Rung("bought")
+    reached = [path for path in _FOR_OPERATORS if lab.send(f"gateway:{path}")[0].status == 200]
+    line = f"front-end answered {', '.join(reached)}." if reached else "What is for operators is not reached."
+    yield Because("inside", claim(not reached, "for operators alone", line))
+    yield Rung("inside")
 
 
 @judge("16.4")
@@ -87,12 +89,8 @@ def one_door(lab: Lab) -> Iterator[Shown]:
 
 def _no_other_way(lab: Lab) -> CheckOutcome:
     ways = [name for name in lab.urls() if name.startswith(_NODE_PORT)]
-    open_ways = [name for name in ways if _leads_to_the_page(lab.send(f"{name}/", count=1))]
+    open_ways = [name for name in ways if lab.send(f"{name}/").count(service="front-end")]
     line = "The gateway is the only way from outside to front-end."
     if open_ways:
         line = f"front-end is still reached past the gateway, by {words.join(open_ways)}."
     return claim(not open_ways, "no way past the gateway", line)
-
-
-def _leads_to_the_page(seen: Observations) -> bool:
-    return any(map(_of_the_page, seen))
