@@ -288,6 +288,8 @@ class _Pairing:
             for call in self.calls
             if (pod := self.pods.get(call.record.upstream_pod)) is not None
             and not pod.injected
+            # By its own clock, what a pod was asked before it called is no consequence of the call.
+            and not (call.record.pod == received.pod and received.time_s <= call.record.time_s)
             and call.record.time_s - _SLACKS_S[0] <= received.time_s <= _end(call.record) + _SLACKS_S[0]
         ]
         return max(calls, key=lambda call: call.record.time_s, default=None)
