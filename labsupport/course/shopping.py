@@ -1,13 +1,14 @@
-"""What somebody who buys in the shop sends, from logging in to the order."""
+"""What people who buy in the shop send, from logging in to the order."""
 
 from __future__ import annotations
 
 import base64
 import functools
 import json
+import re
 from typing import TYPE_CHECKING
 
-from labsupport.arguments import a_kind
+from labsupport.arguments import a_kind, whole
 from labsupport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["STEPS", "buy"]
 
 _NADIA = base64.b64encode(b"nadia:socks").decode()
-_SESSION = "5ea1" * 8
 _STEPS: tuple[tuple[str, str, str | None], ...] = (
     ("GET", "/login", None),
     ("DELETE", "/cart", None),
@@ -25,37 +25,52 @@ _STEPS: tuple[tuple[str, str, str | None], ...] = (
     ("POST", "/orders", None),
 )
 STEPS = len(_STEPS)
+_MOST = 1_000
+# What follows a name may be a date, which has a comma and no equals sign.
+_COOKIE = re.compile(r"(?:^|, )([\w-]+)=([^;,]*)")
 
 
-def buy(lab: Lab, entrance: str = "gateway:") -> Observations:
-    """Have Nadia log in to the shop, empty her cart, put a pair of socks into it and order, one after the other.
+def buy(lab: Lab, entrance: str = "gateway:", *, customers: int = 1) -> Observations:
+    """Have customers log in to the shop, empty the cart, put a pair of socks into it and order, one after the other.
 
-    Each step is tried whatever became of the one before.
+    Each customer is Nadia with a browser of her own, which keeps the cookies that it gets. Each step is tried whatever
+    became of the one before.
 
     Args:
         lab: where the shop runs.
         entrance: the way in, as for ``lab.send``, such as ``"nodeport:front-end"``.
+        customers: how many.
 
     Returns:
-        One response for each step; the last one is that of the order.
+        Four responses for each customer, in order; the last one is that of the order.
 
     Raises:
         NotFoundError: there is no such entrance.
-        UsageError: it is no entrance.
+        UsageError: it is no entrance, or an argument is out of its range.
     """
     from labsupport.lab.lab import Lab
 
     if not isinstance(lab, Lab):
         raise UsageError(f'buy: the first argument is {a_kind(type(lab))}. Give it the lab: buy(lab, "gateway:").')
-    sent = [
-        lab.send(
-            f"{str(entrance).rstrip('/')}{path}",
-            method=method,
-            body=body,
-            headers={"authorization": f"Basic {_NADIA}"} if path == "/login" else None,
-            cookies={"shop_session": _SESSION},
-            keep_body=True,
+    whole("customers", customers, 1, _MOST)
+    way = str(entrance).rstrip("/")
+    return functools.reduce(lambda seen, more: seen + more, (_one_buys(lab, way) for _ in range(customers)))
+
+
+def _one_buys(lab: Lab, way: str) -> Observations:
+    jar: dict[str, str] = {}
+    sent = []
+    for method, path, body in _STEPS:
+        sent.append(
+            lab.send(
+                f"{way}{path}",
+                method=method,
+                body=body,
+                headers={"authorization": f"Basic {_NADIA}"} if path == "/login" else None,
+                cookies=jar,
+                keep_headers=["set-cookie"],
+                keep_body=True,
+            )
         )
-        for method, path, body in _STEPS
-    ]
+        jar |= _COOKIE.findall(sent[-1][0].headers.get("set-cookie", ""))
     return functools.reduce(lambda seen, more: seen + more, sent)
