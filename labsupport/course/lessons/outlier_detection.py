@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -47,16 +47,13 @@ def _settled(lab: Lab, caller: str) -> Observations:
     return lab.send(_WEB, source=caller, count=60, rate=_FAST, concurrency=1)[40:]
 
 
-def _tries(lab: Lab, seen: Observations) -> tuple[int, str]:
+def _failing_pod_met(lab: Lab, seen: Observations, *, at_most: int) -> Generator[Because, None, tuple[int, str]]:
+    """Whether the failing pod was asked, and how often before it was out; returns that number, and a line with it."""
     tries = lab.access_log(seen).received("web-v2")
-    return tries, f"The failing pod received {words.plural(tries, 'request')} of {len(seen)}, each try counted."
-
-
-def _failing_pod_met(lab: Lab, seen: Observations, *, at_most: int) -> Iterator[Because]:
-    """Whether the failing pod was asked, and how often before it was out."""
-    tries, line = _tries(lab, seen)
+    line = f"The failing pod received {words.plural(tries, 'request')} of {len(seen)}, each try counted."
     yield Because("never", claim(tries >= 1, "the failing pod is asked", line))
     yield Because("out", claim(tries <= at_most, "the failing pod is taken out", line))
+    return tries, line
 
 
 def _go_the_way_of_all(lab: Lab) -> CheckOutcome:
@@ -123,11 +120,10 @@ def nobody_notices(lab: Lab) -> Iterator[Shown | Rung]:
     yield Because("pods", _as_given(lab))
     with _new_caller(lab) as caller:
         seen = _send(lab, caller, slow=9, fast=15)
-        yield from _failing_pod_met(lab, seen, at_most=3)
+        tries, line = yield from _failing_pod_met(lab, seen, at_most=3)
         yield Rung("out")
         yield Because("unseen", check.ok(seen))
         yield Rung("unseen")
-        tries, line = _tries(lab, seen)
         yield Because("tries", claim(tries <= 2, "two tries fail at most", line))
         yield Rung("tries")
         yield Because("apart", _go_the_way_of_all(lab))

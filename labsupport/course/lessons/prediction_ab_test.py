@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
@@ -31,22 +31,22 @@ def _user(response: Response) -> str:
     return f"user-{response.index}"
 
 
-def _come(lab: Lab, users: int = _USERS) -> Observations:
+def _come(lab: Lab) -> Observations:
     """Each user once: ``GET /`` tells who answers, and predicts nothing."""
     named = {"user": "user-{index}"}
-    return lab.send(_URL, source="client", count=users, headers=named, reuse_connections=True)
+    return lab.send(_URL, source="client", count=_USERS, headers=named, reuse_connections=True)
 
 
-def _again(lab: Lab, first: Observations) -> Observations:
-    seen = first
+def _one_version_each(lab: Lab) -> Generator[Shown, None, tuple[Observations, Observations]]:
+    """Each user meets one version, however often; returns the first time of all, and all times."""
+    first = seen = _come(lab)
+    yield first
     for _ in range(_ROUNDS):
-        seen += _come(lab, len(first))
-    return seen
-
-
-def _one_each(lab: Lab, seen: Observations) -> CheckOutcome:
+        seen += _come(lab)
+    yield seen
     outcome = check.sticky(seen, per=_user)
-    return with_balancers(lab, _URL, outcome, source="client", headers={"user": "user-0"})
+    yield Because("wanders", with_balancers(lab, _URL, outcome, source="client", headers={"user": "user-0"}))
+    return first, seen
 
 
 def _halves(seen: Observations) -> CheckOutcome:
@@ -59,22 +59,14 @@ def _halves(seen: Observations) -> CheckOutcome:
 @judge("14.2")
 def same_half(lab: Lab) -> Iterator[Shown]:
     """One version for each user, and half of them for both."""
-    first = _come(lab)
-    yield first
-    seen = _again(lab, first)
-    yield seen
-    yield Because("wanders", _one_each(lab, seen))
+    first, _ = yield from _one_version_each(lab)
     yield Because("uneven", _halves(first))
 
 
 @judge("14.3")
 def larger_half(lab: Lab) -> Iterator[Shown]:
     """The author has A; all others are divided as in 14.2."""
-    first = _come(lab)
-    yield first
-    seen = _again(lab, first)
-    yield seen
-    yield Because("wanders", _one_each(lab, seen))
+    first, seen = yield from _one_version_each(lab)
     author = seen.filter(lambda response: response.index == _AUTHOR)
     yield Because("author", check.only(author, version=_A))
     yield Because("uneven", _halves(first.filter(lambda response: response.index != _AUTHOR)))
@@ -101,11 +93,7 @@ def _decides(lab: Lab) -> CheckOutcome:
 @judge("14.4")
 def hundred_users(lab: Lab) -> Iterator[Shown | Rung]:
     """Users meet one version, none of them B, and the test decides in time."""
-    first = _come(lab)
-    yield first
-    seen = _again(lab, first)
-    yield seen
-    yield Because("wanders", _one_each(lab, seen))
+    _, seen = yield from _one_version_each(lab)
     yield Rung("one")
     yield Because("seen", check.only(seen, version=_A))
     yield Rung("unseen")
