@@ -22,7 +22,8 @@ from labsupport.errors import UsageError
 ROOT = Path(__file__).resolve().parents[2]
 BEFORE = ROOT / "notebooks" / "02-canary-by-weight.ipynb"
 ALPHAS = "tests/unit/check/test_check_course_alpha.py"
-COPIED = ("labsupport", "manifests", "images", "notebooks", "tests/notebooks", "tests/exercises")
+SUPPORT = "tests/unit/support"
+COPIED = ("labsupport", "manifests", "images", "notebooks", "tests/notebooks", "tests/exercises", SUPPORT)
 COPIED_FILES = ("conftest.py", "constraints.txt", "pyproject.toml", "README.md", ALPHAS)
 
 
@@ -65,7 +66,6 @@ def test_a_new_lesson_keeps_the_rules_and_says_what_is_left(root: Path):
 def test_all_that_ci_does_with_a_lesson_passes_for_a_new_one(tmp_path: Path):
     for folder in COPIED:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "tests" / "unit" / "support").mkdir(parents=True)
     (tmp_path / ALPHAS).parent.mkdir()
     for file in COPIED_FILES:
         shutil.copy(ROOT / file, tmp_path / file)
