@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from labsupport.traffic.observations import Observations
 
 __all__ = [
+    "another_caller",
     "balancers",
     "count_telling_lives",
     "equal_shares",
@@ -106,6 +108,21 @@ def count_telling_lives(requests: int) -> int:
         requests: that a connection lives for.
     """
     return requests * (requests + 1)
+
+
+@contextmanager
+def another_caller(lab: Lab) -> Iterator[str]:
+    """Another pod of client for a while: its proxy has counted no error yet, and has taken nobody out.
+
+    Args:
+        lab: where client runs.
+    """
+    before = {pod.name for pod in lab.pods() if pod.workload == "client"}
+    lab.scale("client", len(before) + 1)
+    try:
+        yield next(pod.name for pod in lab.pods() if pod.workload == "client" and pod.name not in before)
+    finally:
+        lab.scale("client", len(before))
 
 
 def rule_says(

@@ -185,14 +185,13 @@ class _Pairing:
         def cost(call: Call, served: Served) -> float:
             sent, received = call.record, served.record
             # What was answered well is not tried again.
-            if (
-                received.mirrored
-                or 0 < received.status < 400
-                or not self.same(sent, received)
-                or not self.in_cluster(call, received)
-            ):
+            if received.mirrored or 0 < received.status < 400 or not self.same(sent, received):
                 return _IMPOSSIBLE
             following = call.tries[0].record if call.tries else None
+            # A number of a try says that there were others, whatever their version.
+            told = following is not None and following.attempt > received.attempt
+            if not self.in_cluster(call, received, any_version=told):
+                return _IMPOSSIBLE
             limit = following.time_s if following is not None else _end(sent)
             late = _LINGER_S if _given_up(received) else 0.0
             if (
@@ -213,15 +212,15 @@ class _Pairing:
                 call.tries.insert(0, served)
                 self.free.remove(served)
 
-    def in_cluster(self, call: Call, served: AccessRecord) -> bool:
+    def in_cluster(self, call: Call, served: AccessRecord, *, any_version: bool) -> bool:
         """Whether a server's pod can be one of the cluster that was called."""
         service, version = named(served.pod, self.pods)
         wanted, subset = service_of(call.record.cluster)
         answered = call.record.upstream_pod
         if answered:
-            # All pods of a subset carry the same labels, so those that were tried before are of the same version.
+            # Most subsets are those of a version, so that pods which were tried before are of the same one.
             known, same_version = named(answered, self.pods)
-            return service == known and (not subset or version == same_version)
+            return service == known and (not subset or any_version or version == same_version)
         return service == wanted
 
     def join_copies(self, slack: float) -> None:
