@@ -250,9 +250,9 @@ def _destinations(value: object) -> set[str]:
 def _by_version(version_of: Mapping[str, str], explanation: Explanation) -> dict[str, float]:
     said: dict[str, float] = {}
     for destination in explanation.destinations:
-        for pod in destination.pods or ("",):
+        for pod in destination.first or ("",):
             version = version_of.get(pod) or "nobody"
-            said[version] = said.get(version, 0.0) + destination.share / max(1, len(destination.pods))
+            said[version] = said.get(version, 0.0) + destination.share / max(1, len(destination.first))
     return {version: share for version, share in said.items() if share}
 
 
