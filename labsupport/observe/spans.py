@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from labsupport.engine.accesslog import NEVER_SENT
 from labsupport.observe.clock_skew import aligned
-from labsupport.observe.workloads import named, service_of
+from labsupport.observe.workloads import named, place_of, service_of
 from labsupport.records import AccessRecord, Pod
 
 __all__ = ["Call", "Served", "pair"]
@@ -61,12 +61,17 @@ class Served:
     calls: list[Call] = field(default_factory=list)
 
 
-def pair(records: Iterable[AccessRecord], pods: Mapping[str, Pod]) -> list[Call | Served]:
+def pair(
+    records: Iterable[AccessRecord],
+    pods: Mapping[str, Pod],
+    subsets: Mapping[tuple[str, str], Mapping[str, str]] | None = None,
+) -> list[Call | Served]:
     """Join the lines of one request to call trees.
 
     Args:
         records: all access-log lines with its x-request-id, in any order.
         pods: pods by name.
+        subsets: labels of the subsets, from ``workloads.subset_labels``.
 
     Returns:
         The outermost calls in order of time; a ``Served`` is a request whose caller has no proxy. Each line is in
@@ -75,12 +80,12 @@ def pair(records: Iterable[AccessRecord], pods: Mapping[str, Pod]) -> list[Call 
     ordered = sorted(
         aligned(list(records)), key=lambda record: (record.time_s, record.direction == "inbound", record.pod)
     )
-    first = _Pairing(ordered, pods)
+    first = _Pairing(ordered, pods, subsets)
     roots = first.build()
     if not first.lacking():
         return roots
     # Numbers of tries and marks of copies may be guesses of who read the log: if calls are left over, it goes without.
-    second = _Pairing([replace(record, attempt=1, mirrored=False) for record in ordered], pods)
+    second = _Pairing([replace(record, attempt=1, mirrored=False) for record in ordered], pods, subsets)
     others = second.build()
     return others if second.lacking() < first.lacking() else roots
 
@@ -103,8 +108,13 @@ def _failed(record: AccessRecord) -> bool:
 
 
 class _Pairing:
-    def __init__(self, records: Sequence[AccessRecord], pods: Mapping[str, Pod]) -> None:
-        self.pods = pods
+    def __init__(
+        self,
+        records: Sequence[AccessRecord],
+        pods: Mapping[str, Pod],
+        subsets: Mapping[tuple[str, str], Mapping[str, str]] | None,
+    ) -> None:
+        self.pods, self.subsets = pods, subsets or {}
         self.calls = [Call(record) for record in records if record.direction != "inbound"]
         self.free = [Served(record) for record in records if record.direction == "inbound"]
         self.awaited: dict[int, float] = {}
@@ -185,13 +195,14 @@ class _Pairing:
         def cost(call: Call, served: Served) -> float:
             sent, received = call.record, served.record
             # What was answered well is not tried again.
-            if received.mirrored or 0 < received.status < 400 or not self.same(sent, received):
+            if (
+                received.mirrored
+                or 0 < received.status < 400
+                or not self.same(sent, received)
+                or not self.in_cluster(call, received)
+            ):
                 return _IMPOSSIBLE
             following = call.tries[0].record if call.tries else None
-            # A number of a try says that there were others, whatever their version.
-            told = following is not None and following.attempt > received.attempt
-            if not self.in_cluster(call, received, any_version=told):
-                return _IMPOSSIBLE
             limit = following.time_s if following is not None else _end(sent)
             late = _LINGER_S if _given_up(received) else 0.0
             if (
@@ -212,15 +223,18 @@ class _Pairing:
                 call.tries.insert(0, served)
                 self.free.remove(served)
 
-    def in_cluster(self, call: Call, served: AccessRecord, *, any_version: bool) -> bool:
+    def in_cluster(self, call: Call, served: AccessRecord) -> bool:
         """Whether a server's pod can be one of the cluster that was called."""
         service, version = named(served.pod, self.pods)
         wanted, subset = service_of(call.record.cluster)
         answered = call.record.upstream_pod
         if answered:
-            # Most subsets are those of a version, so that pods which were tried before are of the same one.
             known, same_version = named(answered, self.pods)
-            return service == known and (not subset or any_version or version == same_version)
+            labels, pod = self.subsets.get(place_of(call.record.cluster)), self.pods.get(served.pod)
+            if labels is not None and pod is not None:
+                return service == known and labels.items() <= pod.labels.items()
+            # Most subsets are those of a version, so that pods which were tried before are of the same one.
+            return service == known and (not subset or version == same_version)
         return service == wanted
 
     def join_copies(self, slack: float) -> None:
