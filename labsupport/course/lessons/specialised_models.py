@@ -31,6 +31,7 @@ _PODS = {"proxy-pod1": 1, "predict-pod1": 1, "proxy-pod2": 1, "predict-pod2": 1}
 _QUICK, _THOROUGH = {"target": "condition1"}, {"target": "condition2"}
 _SMALL, _LARGE = (48, 36), (400, 300)
 _MOST_S = 10.0
+_SAYS = "x-second-choice"
 
 
 def _send(
@@ -55,6 +56,7 @@ def _send(
         concurrency=1,
         rate=rate,
         timeout_s=timeout_s,
+        keep_headers=[_SAYS],
     )
 
 
@@ -127,6 +129,23 @@ def _by_chance(lab: Lab, caller: str) -> CheckOutcome:
     """A single try again comes after 0 to 25 ms: nobody knows whether the pod is taken out by then."""
     tries = explained(lab, _URL, source=caller, headers=_QUICK).tries
     return claim(tries != 2, "two more tries, or none", "The rule says one more try.")
+
+
+@judge("15.7")
+def says_that_it_is_the_second(lab: Lab) -> Iterator[Shown]:
+    """The thorough model answers all, and tells those who asked for the quick one."""
+    needed = {name: count for name, count in _PODS.items() if name != "predict-pod1"}
+    yield Because("pods", pods_ready(lab, "two proxies and the thorough model run", needed))
+    for headers, said in ((_QUICK, "predict-server2"), (_THOROUGH, ""), ({}, "")):
+        seen = _send(lab, headers)
+        yield answered(lab, seen, problems_of(lab, _URL, source="client"))
+        came = told_first(
+            _about(headers), check.received(lab.access_log(seen), {"predict-pod1": 0, "predict-pod2": 12})
+        )
+        yield Because("model", with_ignored(lab, _URL, came, source="client"))
+        found = sorted({response.headers.get(_SAYS, "") for response in seen})
+        lines = (*_about(headers), f"Their answers say {words.join(text or 'nothing' for text in found)}.")
+        yield Because("said", claim(found == [said], f"{_SAYS} says {said or 'nothing'}", *lines))
 
 
 def _bounded(lab: Lab) -> CheckOutcome:
