@@ -128,7 +128,8 @@ def second_choice(lab: Lab) -> Iterator[Shown | Rung]:
 def _by_chance(lab: Lab, caller: str) -> CheckOutcome:
     """A single try again comes after 0 to 25 ms: nobody knows whether the pod is taken out by then."""
     tries = explained(lab, _URL, source=caller, headers=_QUICK).tries
-    return claim(tries != 2, "two more tries, or none", "The rule says one more try.")
+    line = f"The rule says {words.plural(tries - 1, 'more try', 'more tries')}."
+    return claim(tries != 2, "two more tries, or none", line)
 
 
 @judge("15.7")

@@ -253,6 +253,14 @@ def test_no_retries_can_be_asked_for() -> None:
     assert {policy.name: policy.text for policy in ask(service).policies}["retries"] == "none"
 
 
+@pytest.mark.parametrize("remote", [True, False])
+def test_tries_at_the_pods_that_come_next_are_told(remote: bool) -> None:
+    retries = f'{{attempts: 2, retryOn: "503", retryRemoteLocalities: {str(remote).lower()}}}'
+    seen = ask(virtual_service(f"[{{retries: {retries}, route: [{{destination: {{host: reviews}}}}]}}]"))
+    told = {policy.name: policy.text for policy in seen.policies}["retries"]
+    assert told == "2, on 503" + remote * "; after each two tries, at the pods that come next"
+
+
 def test_policies_apply_at_the_gateway_too() -> None:
     service = virtual_service("[{route: [{destination: {host: reviews}}]}]", hosts='["*"]', extra=", gateways: [front]")
     seen = ask(service, GATEWAY, destination_rule(balancer("RANDOM")), url="gateway:/", source="outside")
