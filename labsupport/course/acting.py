@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from labsupport.traffic.observations import Observations
 
 __all__ = [
+    "another_caller",
     "balancers",
     "count_telling_lives",
     "equal_shares",
@@ -106,6 +108,21 @@ def count_telling_lives(requests: int) -> int:
         requests: that a connection lives for.
     """
     return requests * (requests + 1)
+
+
+@contextmanager
+def another_caller(lab: Lab) -> Iterator[str]:
+    """Another pod of client for a while: its proxy has counted no error yet, and has taken nobody out.
+
+    Args:
+        lab: where client runs.
+    """
+    before = {pod.name for pod in lab.pods() if pod.workload == "client"}
+    lab.scale("client", len(before) + 1)
+    try:
+        yield next(pod.name for pod in lab.pods() if pod.workload == "client" and pod.name not in before)
+    finally:
+        lab.scale("client", len(before))
 
 
 def rule_says(
@@ -233,9 +250,9 @@ def _destinations(value: object) -> set[str]:
 def _by_version(version_of: Mapping[str, str], explanation: Explanation) -> dict[str, float]:
     said: dict[str, float] = {}
     for destination in explanation.destinations:
-        for pod in destination.pods or ("",):
+        for pod in destination.first or ("",):
             version = version_of.get(pod) or "nobody"
-            said[version] = said.get(version, 0.0) + destination.share / max(1, len(destination.pods))
+            said[version] = said.get(version, 0.0) + destination.share / max(1, len(destination.first))
     return {version: share for version, share in said.items() if share}
 
 

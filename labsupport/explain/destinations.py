@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from labsupport import words
 from labsupport.explain.catalog import Catalog, meant
 from labsupport.explain.known import KnownEndpoint, KnownService, place_of
-from labsupport.explain.locality import left_to
+from labsupport.explain.locality import later_for, left_to
 from labsupport.explain.outcomes import nobody_listens
 from labsupport.explain.records import Place, Policy, RoutedTo
 from labsupport.explain.scope import ProxyKnowledge
@@ -171,8 +171,11 @@ def reach(
         reason = _empty(service, subset, labels, port)
         return replace(destination, problem="UH", reason=reason)
     if service.kubernetes:
-        balancer = blocks["load_balancer"][0] if "load_balancer" in blocks else None
-        endpoints = left_to(client.labels, balancer if isinstance(balancer, LoadBalancerSettings) else None, endpoints)
+        written = blocks["load_balancer"][0] if "load_balancer" in blocks else None
+        balancer = written if isinstance(written, LoadBalancerSettings) else None
+        endpoints = left_to(client.labels, balancer, endpoints)
+        later = later_for(client.labels, balancer, endpoints) if "outlier_detection" in blocks else ()
+        destination = replace(destination, later=later)
     if not endpoints:
         reason = f"distribute leaves callers of this locality none of the places where pods of {host} run"
         return replace(destination, problem="UH", reason=reason)
@@ -249,8 +252,16 @@ def _policies(blocks: _Blocks, endpoints: int) -> list[Policy]:
     for name in (*_BLOCKS, *_OTHERS):
         if name in blocks:
             value, place, level = blocks[name]
-            result.append(Policy(_NAMES[name], described(name, value, endpoints), place, level))
+            text = described(name, value, endpoints)
+            if isinstance(value, LoadBalancerSettings) and _has_order(value) and "outlier_detection" not in blocks:
+                text += "; without outlierDetection, none comes after others"
+            result.append(Policy(_NAMES[name], text, place, level))
     return result
+
+
+def _has_order(balancer: LoadBalancerSettings) -> bool:
+    setting = balancer.locality_lb_setting
+    return setting is not None and setting.enabled is not False and bool(setting.failover or setting.failover_priority)
 
 
 def _level(rule: DestinationRule, policy: TrafficPolicy, path: str, subset: str, port: int) -> tuple[_Blocks, bool]:

@@ -16,12 +16,12 @@ def ejectable(explanation: Explanation | None) -> dict[str, float]:
 
     Returns:
         Pods of destinations with ``outlierDetection`` to shares from 0 to 1, without those that a hash chooses: there,
-        one that receives nothing may be nobody's choice.
+        one that receives nothing may be nobody's choice. One that others come before receives nothing while they do.
     """
     shares: dict[str, float] = {}
     for destination in explanation.destinations if explanation is not None else ():
         policies = {policy.name: policy.text for policy in destination.policies}
         if "outlierDetection" in policies and not policies.get("loadBalancer", "").startswith(HASH):
-            for pod in destination.pods if destination.share else ():
-                shares[pod] = shares.get(pod, 0.0) + destination.share / len(destination.pods)
+            for pod in destination.first if destination.share else ():
+                shares[pod] = shares.get(pod, 0.0) + destination.share / len(destination.first)
     return shares

@@ -94,7 +94,11 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     yield explanation.decision
     for destination in explanation.destinations:
         subset = f" subset {destination.subset}" if destination.subset else ""
-        behind = destination.reason if destination.problem else ", ".join(destination.pods)
+        behind = (
+            destination.reason
+            if destination.problem
+            else ", then ".join(", ".join(pods) for pods in (destination.first, destination.later) if pods)
+        )
         kind = f"{destination.status} {destination.problem}: " if destination.problem else ""
         where = f"{destination.host}{subset} port {destination.port}" if destination.host else "nobody"
         yield f"  {_percent(destination.share)} to {where}: {kind}{behind}"

@@ -166,9 +166,14 @@ def _reached(
 
 
 def _answers(destination: RoutedTo) -> str:
-    listening = [pod for pod in destination.pods if pod not in destination.refusing]
+    first, later = (
+        [pod for pod in pods if pod not in destination.refusing] for pods in (destination.first, destination.later)
+    )
+    spare = (
+        f", or {either(later)} when {'it is' if len(first) == 1 else 'they are'} taken out" if first and later else ""
+    )
     failing = f", or 503 UF: {nobody_listens(destination.refusing)}" if destination.refusing else ""
-    return f"{either(listening)} answers{failing}"
+    return f"{either(first or later)} answers{spare}{failing}"
 
 
 def either(pods: Sequence[str]) -> str:

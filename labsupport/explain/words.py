@@ -200,7 +200,7 @@ def _retries(retries: HTTPRetry | None) -> str:
         text += f", each try at most {retries.per_try_timeout}"
         if not _AFTER_TIMEOUT & set((retries.retry_on or DEFAULT_RETRY_ON).split(",")):
             text += " (504, and no other try: that takes retryOn with 5xx, gateway-error or reset)"
-    return text
+    return f"{text}; after each two tries, at the pods that come next" if retries.retry_remote_localities else text
 
 
 def _status(abort: Abort) -> str:

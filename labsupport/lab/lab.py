@@ -812,6 +812,7 @@ class Lab:
         lines = settled(lambda: self.access_log(request_id)) if request_id else ()
         # A lab that explains nothing opens sooner without it.
         from labsupport.observe.limits import limits_of
+        from labsupport.observe.workloads import subset_labels
 
         engine, pods = self._open(), self.pods()
         resources = [*engine.built_in(), *engine.get("*")]
@@ -819,7 +820,13 @@ class Lab:
         rules = cache(engine.rules)
         limits = partial(limits_of, resources=resources, pods=pods, namespace=engine.namespace, rules=rules)
         return journey_of(
-            lines, pods=pods, request_id=request_id, response=response, counted=engine.counts_tries, limits=limits
+            lines,
+            pods=pods,
+            request_id=request_id,
+            response=response,
+            subsets=subset_labels(resources),
+            counted=engine.counts_tries,
+            limits=limits,
         )
 
     def graph(self, of: Observations | None = None, *, span_s: float = 10.0) -> ServiceGraph:

@@ -252,12 +252,17 @@ class _Rows:
         self.rows.append(replace(row, waited_s=waited_s))
 
 
-def hop_rows(records: Iterable[AccessRecord], pods: Iterable[Pod] = ()) -> list[HopRow]:
+def hop_rows(
+    records: Iterable[AccessRecord],
+    pods: Iterable[Pod] = (),
+    subsets: Mapping[tuple[str, str], Mapping[str, str]] | None = None,
+) -> list[HopRow]:
     """The calls of one request in the order of a call tree.
 
     Args:
         records: all access-log lines with its x-request-id.
         pods: pods, for the names of services and versions.
+        subsets: labels of the subsets, from ``workloads.subset_labels``, which tell tries from mirror copies.
 
     Returns:
         Rows; a call that was tried more than once is followed by its tries.
@@ -268,7 +273,7 @@ def hop_rows(records: Iterable[AccessRecord], pods: Iterable[Pod] = ()) -> list[
     listed = list(pods)
     known = {pod.name: pod for pod in listed}
     made = _Rows({pod.name: pod for pod in told_apart(listed)}, min(record.time_s for record in lines))
-    for root in pair(lines, known):
+    for root in pair(lines, known, subsets):
         made.add(root, 0)
     return made.rows
 
@@ -279,6 +284,7 @@ def journey_of(
     pods: Iterable[Pod] = (),
     request_id: str | None = None,
     response: Response | None = None,
+    subsets: Mapping[tuple[str, str], Mapping[str, str]] | None = None,
     counted: bool = True,
     limits: Callable[[AccessRecord], tuple[Limit, ...]] | None = None,
 ) -> Journey:
@@ -288,6 +294,7 @@ def journey_of(
         records: access-log lines of all proxies; of several requests, the first is taken.
         pods: pods, for the names of services and versions.
         request_id: which request, if not the first.
+        subsets: labels of the subsets, as for ``hop_rows``.
         response: what its client saw, which tells of the way to the first proxy, and of a client that gave up.
         counted: whether the log has numbers of tries and tells copies from originals. Istio's default format has not;
             what a reader of one line after another made of it is put aside then, for all lines together tell more.
@@ -296,7 +303,7 @@ def journey_of(
     lines = [record if counted else _as_logged(record) for record in records]
     given = request_id or (response.request_id if response is not None else "")
     chosen = given or next((record.request_id for record in lines if record.request_id), "")
-    rows = hop_rows((record for record in lines if record.request_id == chosen), pods)
+    rows = hop_rows((record for record in lines if record.request_id == chosen), pods, subsets)
     if limits is not None:
         rows = [replace(row, limits=limits(row.record)) if row.kind == "call" else row for row in rows]
     note = ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from labsupport.engine.accesslog import NEVER_SENT
 from labsupport.observe.clock_skew import aligned
-from labsupport.observe.workloads import named, service_of
+from labsupport.observe.workloads import named, place_of, service_of
 from labsupport.records import AccessRecord, Pod
 
 __all__ = ["Call", "Served", "pair"]
@@ -61,12 +61,17 @@ class Served:
     calls: list[Call] = field(default_factory=list)
 
 
-def pair(records: Iterable[AccessRecord], pods: Mapping[str, Pod]) -> list[Call | Served]:
+def pair(
+    records: Iterable[AccessRecord],
+    pods: Mapping[str, Pod],
+    subsets: Mapping[tuple[str, str], Mapping[str, str]] | None = None,
+) -> list[Call | Served]:
     """Join the lines of one request to call trees.
 
     Args:
         records: all access-log lines with its x-request-id, in any order.
         pods: pods by name.
+        subsets: labels of the subsets, from ``workloads.subset_labels``.
 
     Returns:
         The outermost calls in order of time; a ``Served`` is a request whose caller has no proxy. Each line is in
@@ -75,12 +80,12 @@ def pair(records: Iterable[AccessRecord], pods: Mapping[str, Pod]) -> list[Call 
     ordered = sorted(
         aligned(list(records)), key=lambda record: (record.time_s, record.direction == "inbound", record.pod)
     )
-    first = _Pairing(ordered, pods)
+    first = _Pairing(ordered, pods, subsets)
     roots = first.build()
     if not first.lacking():
         return roots
     # Numbers of tries and marks of copies may be guesses of who read the log: if calls are left over, it goes without.
-    second = _Pairing([replace(record, attempt=1, mirrored=False) for record in ordered], pods)
+    second = _Pairing([replace(record, attempt=1, mirrored=False) for record in ordered], pods, subsets)
     others = second.build()
     return others if second.lacking() < first.lacking() else roots
 
@@ -103,8 +108,13 @@ def _failed(record: AccessRecord) -> bool:
 
 
 class _Pairing:
-    def __init__(self, records: Sequence[AccessRecord], pods: Mapping[str, Pod]) -> None:
-        self.pods = pods
+    def __init__(
+        self,
+        records: Sequence[AccessRecord],
+        pods: Mapping[str, Pod],
+        subsets: Mapping[tuple[str, str], Mapping[str, str]] | None,
+    ) -> None:
+        self.pods, self.subsets = pods, subsets or {}
         self.calls = [Call(record) for record in records if record.direction != "inbound"]
         self.free = [Served(record) for record in records if record.direction == "inbound"]
         self.awaited: dict[int, float] = {}
@@ -219,8 +229,11 @@ class _Pairing:
         wanted, subset = service_of(call.record.cluster)
         answered = call.record.upstream_pod
         if answered:
-            # All pods of a subset carry the same labels, so those that were tried before are of the same version.
             known, same_version = named(answered, self.pods)
+            labels, pod = self.subsets.get(place_of(call.record.cluster)), self.pods.get(served.pod)
+            if labels is not None and pod is not None:
+                return service == known and labels.items() <= pod.labels.items()
+            # Most subsets are those of a version, so that pods which were tried before are of the same one.
             return service == known and (not subset or version == same_version)
         return service == wanted
 

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from labsupport.model import DestinationRule, Resource
+from labsupport.model.hosts import fqdn
 from labsupport.records import AccessRecord, Pod
 
-__all__ = ["asked_of", "call_of", "named", "service_of", "told_apart"]
+__all__ = ["asked_of", "call_of", "named", "place_of", "service_of", "subset_labels", "told_apart"]
 
 # Without the list of pods: Deployments of the course are called <service>-<version>.
 _POD = re.compile(r"(?P<service>[a-z0-9-]+?)(?:-(?P<version>v\d+|safe|risk))?(?:-[a-z0-9]+){1,2}$")
@@ -26,6 +28,26 @@ def service_of(cluster: str) -> tuple[str, str]:
     # A ServiceEntry's host is a name of the Internet, of which the first label alone would say nothing.
     short = re.sub(r"\..*", "", host) if ".svc." in host or "." not in host else host
     return short, parts[2]
+
+
+def place_of(cluster: str) -> tuple[str, str]:
+    """Host, fully qualified, and subset of an outbound cluster; empty for other clusters."""
+    parts = cluster.split("|")
+    return (parts[3], parts[2]) if len(parts) == 4 else ("", "")
+
+
+def subset_labels(objects: Iterable[Resource]) -> dict[tuple[str, str], Mapping[str, str]]:
+    """The labels that pods of a subset have, by host and name of the subset, as ``place_of`` tells them of a cluster.
+
+    Args:
+        objects: of which the DestinationRules count.
+    """
+    rules = [rule for rule in objects if isinstance(rule, DestinationRule)]
+    return {
+        (fqdn(rule.spec.host, rule.namespace), subset.name): subset.labels
+        for rule in rules
+        for subset in rule.spec.subsets
+    }
 
 
 def named(pod: str, pods: Mapping[str, Pod]) -> tuple[str, str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import CheckOutcome
-from labsupport.course.acting import explained, pods_ready, with_ignored
+from labsupport.course.acting import another_caller, explained, pods_ready, with_ignored
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -23,17 +22,6 @@ _PODS = {"web-v1": 2, "web-v2": 1}
 # A worker of Envoy asks its main thread to take a pod out: where errors are counted, the next turn of that pod must not
 # come at once, on a machine with much to do either.
 _SLOW, _FAST = 8.0, 40.0
-
-
-@contextmanager
-def _new_caller(lab: Lab) -> Iterator[str]:
-    """Another pod of client for a while: its proxy has counted no error yet, and has taken nobody out."""
-    before = {pod.name for pod in lab.pods() if pod.workload == "client"}
-    lab.scale("client", len(before) + 1)
-    try:
-        yield next(pod.name for pod in lab.pods() if pod.workload == "client" and pod.name not in before)
-    finally:
-        lab.scale("client", len(before))
 
 
 def _send(lab: Lab, caller: str, *, slow: int, fast: int) -> Observations:
@@ -84,7 +72,7 @@ def _keeps_three_minutes(lab: Lab) -> CheckOutcome:
 def out_after_one_error(lab: Lab) -> Iterator[Shown]:
     """The first error takes the pod out, for three minutes."""
     yield Because("pods", _as_given(lab))
-    with _new_caller(lab) as caller:
+    with another_caller(lab) as caller:
         seen = _send(lab, caller, slow=6, fast=34)
         # Counted where they arrive: a rule that tries again may be left from a later part of the lesson.
         log, last = lab.access_log(seen), lab.access_log(seen[20:])
@@ -103,7 +91,7 @@ def answered_after_a_bad_moment(lab: Lab) -> Iterator[Shown]:
     yield Because("pods", _as_given(lab))
     yield Because("short", _keeps_three_minutes(lab))
     yield Because("apart", _go_the_way_of_all(lab))
-    with _new_caller(lab) as caller:
+    with another_caller(lab) as caller:
         seen = _send(lab, caller, slow=6, fast=9)
         yield from _failing_pod_met(lab, seen, at_most=1)
         lab.send(_WEB, source=caller, count=40, rate=_FAST, concurrency=1, headers=_EVERYWHERE)
@@ -118,7 +106,7 @@ def answered_after_a_bad_moment(lab: Lab) -> Iterator[Shown]:
 def nobody_notices(lab: Lab) -> Iterator[Shown | Rung]:
     """No error reaches a user, few reach the failing pod, and a request that fails everywhere does no harm."""
     yield Because("pods", _as_given(lab))
-    with _new_caller(lab) as caller:
+    with another_caller(lab) as caller:
         seen = _send(lab, caller, slow=9, fast=15)
         tries, line = yield from _failing_pod_met(lab, seen, at_most=3)
         yield Rung("out")

@@ -83,7 +83,8 @@ def _pods(names: tuple[str, ...]) -> str:
 
 def _destination(to: RoutedTo) -> list[str]:
     subset = version_mark(to.subset) if to.subset else "all pods"
-    problem = el("b", f"✗ {to.problem}: ", class_="e") + esc(to.reason) if to.problem else _pods(to.pods)
+    told = ", then ".join(_pods(pods) for pods in (to.first, to.later) if pods) or "–"
+    problem = el("b", f"✗ {to.problem}: ", class_="e") + esc(to.reason) if to.problem else told
     return [f"{esc(to.host)}:{to.port}" if to.host else "nobody", subset, words.percent(to.share), problem]
 
 

@@ -281,20 +281,24 @@ def _cluster(
         sockets = [end.get("socket_address", {}) for end in ends]
         short["endpoints"] = [f"{socket.get('address')}:{socket.get('port_value')}" for socket in sockets]
     if assignment is not None:
-        known = [_endpoint(item) for group in assignment.get("endpoints", ()) for item in group["lb_endpoints"]]
+        known = [
+            _endpoint(item, group.get("priority", 0))
+            for group in assignment.get("endpoints", ())
+            for item in group["lb_endpoints"]
+        ]
         short["endpoints"] = [f"{count} × {text}" if count > 1 else text for text, count in Counter(known).items()]
         if not known:
             missing = f"Cluster {name} has no endpoint: such a request gets 503 UH."
     return ConfigPart(f"cluster {name}", short, "CDS", missing, explicit)
 
 
-def _endpoint(item: Mapping[str, Json]) -> str:
-    """A workload and whether it takes traffic; where istiod names none, the address tells endpoints apart."""
+def _endpoint(item: Mapping[str, Json], priority: int) -> str:
+    """A workload, whether it takes traffic, and if only after others; the address, where istiod names no workload."""
     workload = item.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("workload", "")
     socket = item.get("endpoint", {}).get("address", {}).get("socket_address", {})
     name = workload.split(";")[0] or f"{socket.get('address', 'unknown')}:{socket.get('port_value', 'unknown')}"
     health = str(item.get("health_status", "HEALTHY")).lower()
-    return f"{name} ({health})"
+    return f"{name} ({health}, priority {priority})" if priority else f"{name} ({health})"
 
 
 def _clusters_of(route: Mapping[str, Json]) -> Iterable[str]:

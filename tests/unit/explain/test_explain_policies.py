@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from explain_world import CLIENT, GATEWAY, ask, pod, to, virtual_service
 
 from labsupport.explain import Explanation
+from labsupport.explain.ejectable import ejectable
+from labsupport.records import Pod
 
 
 def destination_rule(spec: str, *, name: str = "reviews", namespace: str = "default", host: str = "reviews") -> str:
@@ -249,8 +253,55 @@ def test_no_retries_can_be_asked_for() -> None:
     assert {policy.name: policy.text for policy in ask(service).policies}["retries"] == "none"
 
 
+@pytest.mark.parametrize("remote", [True, False])
+def test_tries_at_the_pods_that_come_next_are_told(remote: bool) -> None:
+    retries = f'{{attempts: 2, retryOn: "503", retryRemoteLocalities: {str(remote).lower()}}}'
+    seen = ask(virtual_service(f"[{{retries: {retries}, route: [{{destination: {{host: reviews}}}}]}}]"))
+    told = {policy.name: policy.text for policy in seen.policies}["retries"]
+    assert told == "2, on 503" + remote * "; after each two tries, at the pods that come next"
+
+
 def test_policies_apply_at_the_gateway_too() -> None:
     service = virtual_service("[{route: [{destination: {host: reviews}}]}]", hosts='["*"]', extra=", gateways: [front]")
     seen = ask(service, GATEWAY, destination_rule(balancer("RANDOM")), url="gateway:/", source="outside")
     assert texts(seen)["loadBalancer"] == "RANDOM"
     assert CLIENT.name not in repr(seen)
+
+
+def in_order(setting: str, *, outlier: str = "outlierDetection: {}, ", **options: Any) -> Explanation:
+    balancer = f"loadBalancer: {{localityLbSetting: {{{setting}}}}}"
+    return ask(destination_rule(f"trafficPolicy: {{{outlier}{balancer}}}"), **options)
+
+
+@pytest.mark.parametrize(("entry", "first"), [("version=v2", "v2"), ("version", "v1")])
+def test_pods_that_come_after_others_are_told_apart(entry: str, first: str) -> None:
+    seen = in_order(f'failoverPriority: ["{entry}"]')
+    (destination,) = seen.destinations
+    others = [f"reviews-{version}-a" for version in ("v1", "v2", "v3") if version != first]
+    assert ([*destination.first], [*destination.later]) == ([f"reviews-{first}-a"], others)
+    assert f"reviews-{first}-a, then {others[0]}" in repr(seen)
+    assert seen.outcomes[0].text == f"reviews-{first}-a answers, or {' or '.join(others)} when it is taken out"
+    assert ejectable(seen) == {f"reviews-{first}-a": 1.0}
+
+
+def test_pods_far_away_come_after_near_ones() -> None:
+    def at(version: str, place: str) -> Pod:
+        return pod("reviews", version, labels={"app": "reviews", "version": version, "istio-locality": place})
+
+    caller = pod("client", labels={"app": "client", "istio-locality": "eu.a"})
+    pods = [caller, at("v1", "us.a"), at("v2", "eu.b"), at("v3", "asia.a")]
+    without_near = [caller, pods[1], pods[3]]
+    for setting, later in (("", ()), ("failover: [{from: eu, to: us}]", ("reviews-v3-a",))):
+        assert in_order(setting, pods=pods, source=caller).destinations[0].first == ("reviews-v2-a",)
+        assert in_order(setting, pods=without_near, source=caller).destinations[0].later == later
+
+
+def test_an_order_without_outlier_detection_is_none_and_says_so() -> None:
+    seen = in_order('failoverPriority: ["version=v2"]', outlier="")
+    assert not seen.destinations[0].later
+    assert "without outlierDetection, none comes after others" in texts(seen)["loadBalancer"]
+
+
+@pytest.mark.parametrize("setting", ["enabled: false", 'distribute: [{from: "*", to: {"*": 100}}]'])
+def test_an_order_that_is_put_out_of_force_is_none(setting: str) -> None:
+    assert not in_order(setting).destinations[0].later

@@ -85,6 +85,15 @@ def test_a_virtual_service_is_shown_with_its_routes_and_then_their_clusters(engi
     assert repr(seen).count("# default") == 4
 
 
+def test_endpoints_that_come_after_others_say_so() -> None:
+    policy = (
+        "  trafficPolicy: {loadBalancer: {localityLbSetting: {failoverPriority: [version=risk]}}, outlierDetection: {}}"
+    )
+    rule = f"{POLICIES.partition('  trafficPolicy')[0]}{policy}"
+    seen = repr(shown(engine_of(LESSON / "web", paths.manifests() / "apps" / "client", rule), "DestinationRule", "web"))
+    assert "- web-risk (healthy)" in seen and "web-safe (healthy, priority 1)" in seen
+
+
 def test_a_destination_rule_is_shown_as_its_clusters(engine: SmallEngine) -> None:
     seen = shown(engine, "DestinationRule", "web")
     assert seen.version == "3"

@@ -115,6 +115,18 @@ def test_a_call_that_no_pod_got_takes_no_line_of_another_one():
     assert (len(first.tries), len(two.tries)) == (0, 1)
 
 
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_a_try_at_another_version_of_a_subset_that_has_both_is_no_copy(attempt: int):
+    both = "outbound|80|both|reviews.default.svc.cluster.local"
+    call = line("page-v1-1", 0.0, 0.1, cluster=both, upstream_pod="reviews-v2-1")
+    failed = line("reviews-v1-1", 0.001, 0.01, status=503)
+    answered = line("reviews-v2-1", 0.04, 0.05, attempt=attempt)
+    labels = {("reviews.default.svc.cluster.local", "both"): {"app": "reviews"}}
+    (root,) = pair([call, failed, answered], KNOWN, labels)
+    assert isinstance(root, Call)
+    assert ([attempt.record for attempt in root.tries], root.copies) == ([failed, answered], [])
+
+
 def test_marks_that_were_guessed_wrongly_are_not_believed():
     call = line("page-v1-1", 0.0, 0.1, cluster=RATINGS, upstream_pod="ratings-v1-1")
     served = line("ratings-v1-1", 0.001, 0.09, mirrored=True)
