@@ -39,7 +39,8 @@ OUTSIDE = "nodeport:front-end"
 @pytest.fixture(scope="module", autouse=True)
 def left_as_it_was(lab: Lab) -> Iterator[None]:
     yield
-    lab.delete("apps/shop", "apps/shop-v2", "gw/shop", "dr/front-end", "vs/shop", missing_ok=True)
+    rules = ("gw/shop", "dr/front-end", "vs/shop", "dr/carts", "vs/carts")
+    lab.delete("apps/shop", "apps/shop-v2", *rules, missing_ok=True)
 
 
 @pytest.fixture
@@ -122,3 +123,21 @@ def test_the_yellow_page_is_released_by_weight_behind_a_gateway(shop: Lab) -> No
     buyer = Buyer(shop, "gateway:", 3)
     assert 'body class="yellow"' in buyer.ask("/", accept="text/html").body
     assert buyer.buy().path[0].version == "v2"
+
+
+def test_a_page_waits_for_a_cart_that_hangs_as_long_as_the_rules_promise(shop: Lab) -> None:
+    lesson = "17-resilience-and-release"
+
+    def wait(count: int) -> float:
+        return shop.send(f"{OUTSIDE}/", count=count, concurrency=1).p50_s
+
+    shop.apply(f"{lesson}/deployment-front-end-patient.yaml", f"{lesson}/deployment-carts-hangs.yaml")
+    bare = wait(3)
+    shop.apply(f"{lesson}/deployment-front-end.yaml")
+    assert 0.7 * bare < wait(3) < 1.4 * bare, "a sidecar alone changes nothing"
+    bounded = {"timeout": "0.5s", "route": [to("carts")]}
+    shop.apply(yaml.safe_dump(virtual_service(bounded, hosts=["carts"], name="carts")))
+    half = wait(3)
+    assert 1.4 < bare / half < 2.5
+    shop.apply(f"{lesson}/exercises/17.2/solution.yaml")
+    assert half / wait(12) > 5
