@@ -1,4 +1,4 @@
-"""What people who buy in the shop send, from logging in to the order."""
+"""What people send to the shop: those who look at its page, and those who buy, from logging in to the order."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import base64
 import functools
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labsupport import words
 from labsupport.arguments import a_kind, whole
 from labsupport.errors import UsageError
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.traffic.observations import Observations
 
-__all__ = ["STEPS", "buy"]
+__all__ = ["STEPS", "Visits", "buy", "visit"]
 
 _NADIA = base64.b64encode(b"nadia:socks").decode()
 _STEPS: tuple[tuple[str, str, str | None], ...] = (
@@ -26,8 +28,43 @@ _STEPS: tuple[tuple[str, str, str | None], ...] = (
 )
 STEPS = len(_STEPS)
 _MOST = 1_000
+_MOST_PAGES = 40
 # What follows a name may be a date, which has a comma and no equals sign.
 _COOKIE = re.compile(r"(?:^|, )([\w-]+)=([^;,]*)")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Visits:
+    """Pages of the shop, as browsers got them.
+
+    Args:
+        seen: the responses, with their bodies.
+    """
+
+    seen: Observations
+
+    @words.shown
+    def __repr__(self) -> str:
+        counted = [f"{version} {count}" for version, count in self.seen.share("version").counts.items()]
+        return f"{words.plural(len(self.seen), 'page')}: {', '.join(counted)}"
+
+
+def visit(lab: Lab, url: str = "gateway:/", *, count: int = 20, users: int = 0) -> Visits:
+    """Load the page of the shop as browsers do, and show what they got.
+
+    Args:
+        lab: where the shop runs.
+        url: which page, as for ``lab.send``, such as ``"nodeport:front-end/"``.
+        count: how often, 40 at most.
+        users: 0 for newcomers all, or how many customers load it in turn, each with a browser that keeps its cookies.
+
+    Raises:
+        NotFoundError: there is no such entrance.
+        UsageError: an argument makes no sense.
+    """
+    _is_lab("visit", lab)
+    whole("count", count, 1, _MOST_PAGES)
+    return Visits(lab.send(url, count=count, users=users, headers={"accept": "text/html"}, keep_body=True))
 
 
 def buy(lab: Lab, entrance: str = "gateway:", *, customers: int = 1) -> Observations:
@@ -48,13 +85,17 @@ def buy(lab: Lab, entrance: str = "gateway:", *, customers: int = 1) -> Observat
         NotFoundError: there is no such entrance.
         UsageError: it is no entrance, or an argument is out of its range.
     """
-    from labsupport.lab.lab import Lab
-
-    if not isinstance(lab, Lab):
-        raise UsageError(f'buy: the first argument is {a_kind(type(lab))}. Give it the lab: buy(lab, "gateway:").')
+    _is_lab("buy", lab)
     whole("customers", customers, 1, _MOST)
     way = str(entrance).rstrip("/")
     return functools.reduce(lambda seen, more: seen + more, (_one_buys(lab, way) for _ in range(customers)))
+
+
+def _is_lab(call: str, given: object) -> None:
+    from labsupport.lab.lab import Lab
+
+    if not isinstance(given, Lab):
+        raise UsageError(f"{call}: the first argument is {a_kind(type(given))}. Give it the lab: {call}(lab).")
 
 
 def _one_buys(lab: Lab, way: str) -> Observations:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from small_engine import SmallEngine
 
-from labsupport.course.shopping import STEPS, buy
+from labsupport.course.shopping import STEPS, buy, visit
 from labsupport.errors import UsageError
 from labsupport.lab.lab import Lab
 from labsupport.records import Response
@@ -55,5 +55,21 @@ def test_a_number_of_customers_that_makes_no_sense_is_refused(lab: Lab, customer
 
 
 def test_what_is_no_lab_is_refused_in_words() -> None:
-    with pytest.raises(UsageError, match=r"Give it the lab: buy\(lab"):
+    with pytest.raises(UsageError, match=r"Give it the lab: buy\(lab\)"):
         buy(cast(Any, "gateway:"))
+
+
+def test_pages_are_asked_for_as_browsers_do() -> None:
+    engine = SmallEngine()
+    with Lab(engine) as lab:
+        visits = visit(lab, "nodeport:front-end/", count=3, users=1)
+    (spec,) = engine.specs
+    assert (spec.count, spec.users, spec.keep_body, spec.headers["accept"]) == (3, 1, True, "text/html")
+    assert repr(visits).startswith("3 pages: ")
+
+
+def test_too_many_pages_for_one_look_are_refused(lab: Lab) -> None:
+    with pytest.raises(UsageError, match="count"):
+        visit(lab, count=41)
+    with pytest.raises(UsageError, match=r"Give it the lab: visit\(lab\)"):
+        visit(cast(Any, "gateway:"))
