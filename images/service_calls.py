@@ -21,6 +21,8 @@ TRACE_HEADERS = ("x-request-id", "traceparent", "tracestate", "b3")
 TRACE_PREFIX = "x-b3-"
 DEFAULT_FORWARD = "end-user,x-user,cookie,user-agent"
 MAX_TRIES = 10
+# Set by the embedded mesh where it stands for kube-proxy, which would have refused the connection.
+REFUSED = "x-workshop-refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ class Caller:
             async with self._open().request(
                 method, url, headers=headers, data=body, proxy=self._proxy, timeout=limit, allow_redirects=False
             ) as reply:
+                if REFUSED in reply.headers:
+                    return Answer(service, reason=f"no connection to {service}: no pod is ready to take it")
                 path = reply.headers.get("x-path", "")
                 if reply.status != 200:
                     with contextlib.suppress(ValueError):

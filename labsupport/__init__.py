@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from labsupport.course.exercise import Exercise
     from labsupport.course.predictions import Predictions, predictions
     from labsupport.course.scenes import Scene, iou, mask_of, scene
+    from labsupport.course.shopping import buy, visit
     from labsupport.course.summary import progress
     from labsupport.display import compare, show, watch
     from labsupport.engine.protocol import Engine
@@ -121,6 +122,7 @@ __all__ = [
     "TrafficSpec",
     "UsageError",
     "WaitTimeoutError",
+    "buy",
     "check",
     "compare",
     "ensure_extra",
@@ -133,6 +135,7 @@ __all__ = [
     "sample_ratio",
     "scene",
     "show",
+    "visit",
     "watch",
 ]
 
@@ -158,6 +161,7 @@ _HOMES = {
     "labsupport.course.exercise": ("Exercise",),
     "labsupport.course.predictions": ("Predictions", "predictions"),
     "labsupport.course.scenes": ("Scene", "iou", "mask_of", "scene"),
+    "labsupport.course.shopping": ("buy", "visit"),
     "labsupport.course.summary": ("progress",),
     "labsupport.explain": ("Explanation",),
     "labsupport.lab.lab": ("Lab",),

@@ -225,6 +225,9 @@ def reasons_of(lab: Lab, explanation: Explanation) -> Iterator[str]:
         lab: where they are.
         explanation: of the request that they are expected to count for.
     """
+    if explanation.proxy_kind == "none":
+        yield words.sentence(explanation.decision)
+        return
     asked = explanation.authority.partition(":")[0].partition(".")[0]
     known = {rule.object for rule in explanation.rules}
     for ignored in explanation.ignored:

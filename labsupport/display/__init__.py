@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from labsupport.check.result import CheckOutcome
     from labsupport.course.exercise import Exercise, Hint, Solution
     from labsupport.course.predictions import Looks, Predictions
+    from labsupport.course.shopping import Visits
     from labsupport.course.summary import Summary
     from labsupport.display.drawing.card import Card
     from labsupport.display.drawing.figure import Figure
@@ -170,6 +171,7 @@ def show(
     | Solution
     | Summary
     | Predictions
+    | Visits
     | ManifestError,
 ) -> Card: ...
 @checked
@@ -187,7 +189,7 @@ def show(
         record: for a figure what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
             ``lab.traffic(...)``, ``lab.rules(...)``, ``lab.pools(...)``, ``lab.pushed()`` or ``lab.explain(...)``,
             what ``predictions(...).gain()`` or ``false_alarms(...)`` returned; for a card the lab, its pods, status,
-            objects, access log, configuration or changes, predictions, a check, or an exercise.
+            objects, access log, configuration or changes, predictions, pages, a check, or an exercise.
             The options are for observations and shares.
         expected: relative weights by key.
         by: what to divide by, as for ``Observations.share``.

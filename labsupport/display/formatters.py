@@ -25,6 +25,7 @@ HTML: dict[tuple[str, str], tuple[str, str]] = {
     ("labsupport.course.summary", "Summary"): ("html.outcomes", "progress_html"),
     ("labsupport.course.questions", "Compared"): ("html.outcomes", "prediction_html"),
     ("labsupport.course.predictions", "Predictions"): ("html.gallery", "predictions_html"),
+    ("labsupport.course.shopping", "Visits"): ("html.pages", "visits_html"),
     ("labsupport.traffic.observations", "Observations"): ("pictures.observed", "observations_html"),
     ("labsupport.check.result", "CheckOutcome"): ("html.outcomes", "check_html"),
     ("labsupport.traffic.share", "Share"): ("pictures.observed", "share_html"),

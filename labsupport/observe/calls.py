@@ -256,8 +256,9 @@ class _Count:
         calls = self.calls.get(record.request_id, ())
         if not record.mirrored and any(target == service for _, target, _ in calls):
             return
-        # A copy has the path of its original, and its caller's proxy logs the original alone.
-        originals = [source for source, _, path in calls if path == record.path]
+        # A copy has the path of its original, whose caller's proxy logs the original alone; who was asked and asks on
+        # with the same path is no copy of that.
+        originals = [source for source, _, path in calls if path == record.path and source != service]
         if record.mirrored or originals:
             others = [edge.source for edge in self.edges.values() if edge.target == service]
             for source in (originals or others)[:1]:

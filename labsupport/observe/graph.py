@@ -129,7 +129,7 @@ class ServiceGraph:
     def now(self) -> MeshGraph:
         """Look at the mesh, and count."""
         if self._of is not None:
-            lines = list(self.mesh.access_log([response.request_id for response in self._of if response.request_id]))
+            lines = list(self.mesh.access_log([response for response in self._of if response.request_id]))
             sent = [ClientCall("outside", "", response) for response in self._of]
             self._what = words.plural(len(self._of), "request")
             graph = self._graph(lines, sent, 0.0)

@@ -244,6 +244,9 @@ class _Pairing:
             sent, received = call.record, served.record
             if not self.same(sent, received) or not sent.time_s - slack <= received.time_s <= _end(sent) + slack:
                 return _IMPOSSIBLE
+            # Who asks another service for the path that it was itself asked for is no copy of its own call.
+            if received.pod == sent.pod and not received.mirrored:
+                return _IMPOSSIBLE
             first = call.tries[0].record.time_s if call.tries else sent.time_s
             # Most mirrors are another subset of the service that was asked for.
             elsewhere = service_of(sent.cluster)[0] != named(received.pod, self.pods)[0]
@@ -298,6 +301,8 @@ class _Pairing:
             for call in self.calls
             if (pod := self.pods.get(call.record.upstream_pod)) is not None
             and not pod.injected
+            # By its own clock, what a pod was asked before it called is no consequence of the call.
+            and not (call.record.pod == received.pod and received.time_s <= call.record.time_s)
             and call.record.time_s - _SLACKS_S[0] <= received.time_s <= _end(call.record) + _SLACKS_S[0]
         ]
         return max(calls, key=lambda call: call.record.time_s, default=None)

@@ -33,18 +33,20 @@ VERSIONS = {
         "subsets": [{"name": version, "labels": {"version": version}} for version in ("v1", "v2")],
     },
 }
+RULES = ("gw/shop", "dr/front-end", "vs/shop", "dr/carts", "vs/carts")
 OUTSIDE = "nodeport:front-end"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def left_as_it_was(lab: Lab) -> Iterator[None]:
     yield
-    lab.delete("apps/shop", "apps/shop-v2", "gw/shop", "dr/front-end", "vs/shop", missing_ok=True)
+    lab.delete("apps/shop", "apps/shop-v2", *RULES, missing_ok=True)
 
 
 @pytest.fixture
 def shop(lab: Lab) -> Lab:
     """The shop without a sidecar, whatever another test did to it."""
+    lab.delete("deploy/front-end-v2", *RULES, missing_ok=True)
     lab.apply("apps/shop")
     return lab
 
@@ -95,6 +97,7 @@ def test_the_shop_sells_without_a_mesh_and_says_so_when_carts_are_stopped(shop: 
     shop.scale("carts", 0)
     page = buyer.ask("/", accept="text/html")
     assert page.status == 200 and "Your cart does not answer." in page.body
+    assert page.headers["x-parts"] == "catalogue=200, carts=failed", "as where kube-proxy refuses the connection"
     assert buyer.ask("/cart", "POST", body={"id": "ember"}).status >= 500
     shop.scale("carts", 1)
     buyer.buy()
@@ -122,3 +125,21 @@ def test_the_yellow_page_is_released_by_weight_behind_a_gateway(shop: Lab) -> No
     buyer = Buyer(shop, "gateway:", 3)
     assert 'body class="yellow"' in buyer.ask("/", accept="text/html").body
     assert buyer.buy().path[0].version == "v2"
+
+
+def test_a_page_waits_for_a_cart_that_hangs_as_long_as_the_rules_promise(shop: Lab) -> None:
+    lesson = "17-resilience-and-release"
+
+    def wait(count: int) -> float:
+        return shop.send(f"{OUTSIDE}/", count=count, concurrency=1).p50_s
+
+    shop.apply(f"{lesson}/deployment-front-end-patient.yaml", f"{lesson}/deployment-carts-hangs.yaml")
+    bare = wait(3)
+    shop.apply(f"{lesson}/deployment-front-end.yaml")
+    assert 0.7 * bare < wait(3) < 1.4 * bare, "a sidecar alone changes nothing"
+    bounded = {"timeout": "0.5s", "route": [to("carts")]}
+    shop.apply(yaml.safe_dump(virtual_service(bounded, hosts=["carts"], name="carts")))
+    half = wait(3)
+    assert 1.4 < bare / half < 2.5
+    shop.apply(f"{lesson}/exercises/17.2/solution.yaml")
+    assert half / wait(12) > 5

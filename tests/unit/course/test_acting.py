@@ -9,7 +9,7 @@ from small_engine import SmallEngine
 from small_mesh import response
 
 from labsupport.check.result import FAILED, PASSED
-from labsupport.course.acting import rule_says
+from labsupport.course.acting import explained, reasons_of, rule_says
 from labsupport.lab.lab import Lab
 from labsupport.records import Pod
 from labsupport.traffic.observations import Observations
@@ -75,3 +75,15 @@ def test_a_rule_that_sends_nobody_anywhere_says_nothing(lab: Lab) -> None:
     lab.apply(f"{rule('web', 1, 1).partition('spec:')[0]}{spec}")
     outcome = rule_says(lab, URL, {"safe": 1, "risk": 1}, source="client", seen=SEEN)
     assert outcome.lines[0] == "The rule says nothing; expected: 50.0 % safe and 50.0 % risk."
+
+
+def test_a_caller_without_a_sidecar_is_told_so_and_no_rule_is_blamed() -> None:
+    pods = [
+        Pod("bare-1", "default", "bare", ready=True),
+        Pod("web-safe-1", "default", "web-safe", {"app": "web", "version": "safe"}, ready=True),
+    ]
+    with Lab(SmallEngine(pods=pods)) as lab:
+        lab.apply(WEB)
+        lab.apply(rule("web", 90, 10))
+        (reason,) = reasons_of(lab, explained(lab, URL, source="bare"))
+    assert "bare-1 has no sidecar" in reason

@@ -37,6 +37,13 @@ def test_who_answered_the_client_is_waited_for() -> None:
     assert OUTER in arrivals.arrived(log, [ANSWERED], pods) and log.looks == 3
 
 
+def test_who_took_part_behind_a_pod_without_a_sidecar_is_waited_for() -> None:
+    log = Growing()
+    bare = Hop("shop", "v1", "shop-v1-ab12-gh78")
+    through = Response(0, 0.0, 0.1, "http_error", 503, "id-1", (bare, *ANSWERED.path))
+    assert OUTER in arrivals.arrived(log, [through], pods) and log.looks == 3
+
+
 @pytest.mark.parametrize("response", [ANSWERED, Response(0, 0.0, 0.1, "http_error", 504, "id-1")])
 def test_who_has_no_sidecar_and_who_did_not_answer_are_not_waited_for(response: Response) -> None:
     log = Growing()

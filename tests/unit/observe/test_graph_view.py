@@ -12,7 +12,7 @@ from labsupport.errors import NotFoundError, UsageError
 from labsupport.lab.lab import Lab
 from labsupport.observe.graph import ServiceGraph, asked_for
 from labsupport.records import AccessRecord, Hop, Pod, Response, TrafficSpec
-from labsupport.traffic.observations import Observations
+from labsupport.traffic.observations import Observations, request_ids
 
 T0 = 1_800_000_000.0
 PODS = [
@@ -37,7 +37,7 @@ class Mesh:
 
     def access_log(self, of=None, *, since_s=None):
         if of is not None:
-            return [line for line in self.lines if line.request_id in of]
+            return [line for line in self.lines if line.request_id in request_ids(of)]
         return [line for line in self.lines if line.time_s + line.duration_s >= since_s]
 
     def when_closed(self, act):

@@ -106,6 +106,25 @@ def test_a_service_that_calls_itself_is_no_maker_of_its_own_call():
     assert [attempt.record for attempt in root.tries] == [served]
 
 
+def test_who_is_asked_and_asks_another_service_for_the_same_path_is_no_copy():
+    asked = line("page-v1-1", 0.0, 0.1)
+    call = line("page-v1-1", 0.001, 0.09, cluster=RATINGS, upstream_pod="ratings-v1-1")
+    served = line("ratings-v1-1", 0.002, 0.08)
+    (root,) = pair([asked, call, served], KNOWN)
+    assert isinstance(root, Served)
+    (made,) = root.calls
+    assert (made.record, made.copies) == (call, [])
+
+
+def test_what_a_pod_was_asked_before_it_called_is_not_behind_its_call():
+    bare = Pod("details-v1-1", "default", "details-v1", injected=False)
+    asked = line("page-v1-1", 0.0, 0.1)
+    call = line("page-v1-1", 0.001, 0.01, path="/details", cluster="outbound|80||details.x", upstream_pod=bare.name)
+    (root,) = pair([asked, call], {**KNOWN, bare.name: bare})
+    assert isinstance(root, Served)
+    assert [made.record for made in root.calls] == [call]
+
+
 def test_a_call_that_no_pod_got_takes_no_line_of_another_one():
     refused = line("page-v1-1", 0.0, 0.05, status=503, flags="UF,URX", cluster=RATINGS, upstream_pod="ratings-v1-1")
     served = line("ratings-v1-1", 0.06, 0.01)

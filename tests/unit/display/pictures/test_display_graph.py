@@ -9,7 +9,7 @@ from display_samples import T0, Page, parsed, texts
 from labsupport import model
 from labsupport.display.pictures.graph_picture import graph_figure, graph_parts
 from labsupport.model.reading import documents
-from labsupport.observe.calls import ClientCall, mesh_graph
+from labsupport.observe.calls import CLIENT, ClientCall, mesh_graph
 from labsupport.observe.rule_badges import badges_of
 from labsupport.records import AccessRecord, Hop, Pod, Response
 
@@ -148,6 +148,13 @@ def test_a_copy_is_told_by_its_path_where_the_log_does_not_mark_it():
     original = replace(original, path="/x")
     edge = edge_of(drawn([original, copy]), "productpage", "ratings")
     assert (edge.count, edge.copies) == (0, 1)
+
+
+def test_who_is_asked_and_asks_another_service_for_the_same_path_is_no_copy():
+    asked = AccessRecord("one", T0, "page", "inbound", status=200, path="/x")
+    asks = replace(called("page", "reviews", "rev1", request="one"), path="/x")
+    edge = edge_of(drawn([asked, asks]), CLIENT, "productpage")
+    assert (edge.count, edge.copies) == (1, 0)
 
 
 def test_a_call_without_any_proxy_is_told_by_its_client():

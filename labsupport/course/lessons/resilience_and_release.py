@@ -1,0 +1,68 @@
+"""Judges of notebook 17: how long a page waits for a part that hangs, and which page a customer meets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from labsupport import words
+from labsupport.check.result import CheckOutcome
+from labsupport.course.acting import explained, reasons_of, told_first
+from labsupport.course.judging import claim, judge
+from labsupport.course.ladder import Rung
+from labsupport.course.shopping import STEPS, buy
+from labsupport.course.spec import Because, Shown
+
+if TYPE_CHECKING:
+    from labsupport.lab.lab import Lab
+    from labsupport.traffic.observations import Observations
+
+_PAGE, _CARTS = "nodeport:front-end/", "http://carts/"
+_PAGES, _SLOW, _LIMIT_S = 8, 3, 0.5
+# Without stickiness, about half of the customers can buy: twenty in a row once in a million times.
+_CUSTOMERS, _NEWCOMERS = 20, 200
+# A rule that divides 80 to 20 leaves this range less often than once in a million times.
+_FEWEST, _MOST = 0.08, 0.36
+
+
+@judge("17.2")
+def half_a_second(lab: Lab) -> Iterator[Shown | Rung]:
+    """Pages are bounded by the rule, and then nobody waits."""
+    pages = lab.send(_PAGE, count=_PAGES, concurrency=1, keep_headers=["x-parts"])
+    yield pages
+    answered = sum("carts=200" in page.headers.get("x-parts", "") for page in pages)
+    yield Because("well", claim(not answered, "carts hangs", f"{words.plural(answered, 'page')} had the cart."))
+    limit = explained(lab, _CARTS, source="front-end").timeout_s
+    yield Because("bounded", _bounded(lab, limit))
+    yield Rung("bounded")
+    yield Because("out", _left_alone(pages, limit or 0.0))
+    yield Rung("out")
+
+
+def _bounded(lab: Lab, limit_s: float | None) -> CheckOutcome:
+    said = "set no limit" if limit_s is None else f"allow {words.duration(limit_s)}"
+    outcome = claim(limit_s is not None and limit_s <= _LIMIT_S, "a limit", f"The rules {said} for a call to carts.")
+    return told_first(reasons_of(lab, explained(lab, _CARTS, source="front-end")), outcome)
+
+
+def _left_alone(pages: Observations, limit_s: float) -> CheckOutcome:
+    """Who waited did so until the rule ended it."""
+    slow = sum(page.duration_s >= limit_s for page in pages)
+    line = f"{slow} of {words.plural(len(pages), 'page')} waited for carts; expected: {_SLOW} at most."
+    return claim(slow <= _SLOW, "then nobody waits", line)
+
+
+@judge("17.4")
+def yellow_for_good(lab: Lab) -> Iterator[Shown | Rung]:
+    """Customers can buy, and newcomers are divided."""
+    bought = buy(lab, customers=_CUSTOMERS)
+    orders = sum(response.status == 201 for response in list(bought)[STEPS - 1 :: STEPS])
+    line = f"{orders} of {words.plural(_CUSTOMERS, 'customer')} could order."
+    yield Because("bought", claim(orders == _CUSTOMERS, "everybody can buy", line))
+    yield Rung("bought")
+    newcomers = lab.send("gateway:/", count=_NEWCOMERS)
+    yield newcomers
+    share = newcomers.share("version")["v2"]
+    told = f"{words.percent(share)} of {_NEWCOMERS} newcomers met v2; about 20 % are expected."
+    yield Because("divided", claim(_FEWEST <= share <= _MOST, "newcomers are divided", told))
+    yield Rung("divided")

@@ -1,0 +1,117 @@
+"""What people send to the shop: those who look at its page, and those who buy, from logging in to the order."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from labsupport import words
+from labsupport.arguments import a_kind, whole
+from labsupport.errors import UsageError
+
+if TYPE_CHECKING:
+    from labsupport.lab.lab import Lab
+    from labsupport.traffic.observations import Observations
+
+__all__ = ["STEPS", "Visits", "buy", "visit"]
+
+_NADIA = base64.b64encode(b"nadia:socks").decode()
+_STEPS: tuple[tuple[str, str, str | None], ...] = (
+    ("GET", "/login", None),
+    ("DELETE", "/cart", None),
+    ("POST", "/cart", json.dumps({"id": "ember"})),
+    ("POST", "/orders", None),
+)
+STEPS = len(_STEPS)
+_MOST = 1_000
+_MOST_PAGES = 40
+# What follows a name may be a date, which has a comma and no equals sign.
+_COOKIE = re.compile(r"(?:^|, )([\w-]+)=([^;,]*)")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Visits:
+    """Pages of the shop, as browsers got them.
+
+    Args:
+        seen: the responses, with their bodies.
+    """
+
+    seen: Observations
+
+    @words.shown
+    def __repr__(self) -> str:
+        counted = [f"{version} {count}" for version, count in self.seen.share("version").counts.items()]
+        return f"{words.plural(len(self.seen), 'page')}: {', '.join(counted)}"
+
+
+def visit(lab: Lab, url: str = "gateway:/", *, count: int = 20, users: int = 0) -> Visits:
+    """Load the page of the shop as browsers do, and show what they got.
+
+    Args:
+        lab: where the shop runs.
+        url: which page, as for ``lab.send``, such as ``"nodeport:front-end/"``.
+        count: how often, 40 at most.
+        users: 0 for newcomers all, or how many customers load it in turn, each with a browser that keeps its cookies.
+
+    Raises:
+        NotFoundError: there is no such entrance.
+        UsageError: an argument makes no sense.
+    """
+    _is_lab("visit", lab)
+    whole("count", count, 1, _MOST_PAGES)
+    return Visits(lab.send(url, count=count, users=users, headers={"accept": "text/html"}, keep_body=True))
+
+
+def buy(lab: Lab, entrance: str = "gateway:", *, customers: int = 1) -> Observations:
+    """Have customers log in to the shop, empty the cart, put a pair of socks into it and order, one after the other.
+
+    Each customer is Nadia with a browser of her own, which keeps the cookies that it gets. Each step is tried whatever
+    became of the one before.
+
+    Args:
+        lab: where the shop runs.
+        entrance: the way in, as for ``lab.send``, such as ``"nodeport:front-end"``.
+        customers: how many.
+
+    Returns:
+        Four responses for each customer, in order; the last one is that of the order.
+
+    Raises:
+        NotFoundError: there is no such entrance.
+        UsageError: it is no entrance, or an argument is out of its range.
+    """
+    _is_lab("buy", lab)
+    whole("customers", customers, 1, _MOST)
+    way = str(entrance).rstrip("/")
+    return functools.reduce(lambda seen, more: seen + more, (_one_buys(lab, way) for _ in range(customers)))
+
+
+def _is_lab(call: str, given: object) -> None:
+    from labsupport.lab.lab import Lab
+
+    if not isinstance(given, Lab):
+        raise UsageError(f"{call}: the first argument is {a_kind(type(given))}. Give it the lab: {call}(lab).")
+
+
+def _one_buys(lab: Lab, way: str) -> Observations:
+    jar: dict[str, str] = {}
+    sent = []
+    for method, path, body in _STEPS:
+        sent.append(
+            lab.send(
+                f"{way}{path}",
+                method=method,
+                body=body,
+                headers={"authorization": f"Basic {_NADIA}"} if path == "/login" else None,
+                cookies=jar,
+                keep_headers=["set-cookie"],
+                keep_body=True,
+            )
+        )
+        jar |= _COOKIE.findall(sent[-1][0].headers.get("set-cookie", ""))
+    return functools.reduce(lambda seen, more: seen + more, sent)
