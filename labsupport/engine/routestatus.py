@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from labsupport.model import Resource
+from labsupport import words
+from labsupport.model import Resource, Service
 from labsupport.model.gatewayapi import Facts, status_of
+from labsupport.model.gatewayapi.attach import is_mesh_parent
 from labsupport.model.gatewayapi.backends import Fault
 from labsupport.model.gatewayapi.rules import pieces
 from labsupport.model.gatewayapi.status import CONTROLLER
@@ -33,7 +35,21 @@ def route_notes(news: Iterable[Resource], objects: Sequence[Resource]) -> list[s
     """
     routes = [resource for resource in news if isinstance(resource, HTTPRoute)]
     facts = Facts.of(objects if routes else ())
-    return [text for route in routes for text in _notes(route, facts)]
+    services = {(item.namespace, item.name): item for item in objects if isinstance(item, Service)}
+    return [text for route in routes for text in (*_notes(route, facts), *_ports(route, services))]
+
+
+def _ports(route: HTTPRoute, services: Mapping[tuple[str, str], Service]) -> Iterator[str]:
+    """Parents that name a port which their Service lacks: istiod accepts them, and no request comes there."""
+    for index, parent in enumerate(route.spec.parent_refs):
+        service = services.get((parent.namespace or route.namespace, parent.name)) if is_mesh_parent(parent) else None
+        if parent.kind != "Service" or service is None or parent.port is None:
+            continue
+        ports = [port.port for port in service.spec.ports]
+        if parent.port not in ports:
+            has = f"Service/{service.name} has port {words.join(map(str, ports))}"
+            told = f"{has}; nothing is routed by it at {parent.port}"
+            yield f"HTTPRoute/{route.name} spec.parentRefs[{index}].port: {told}"
 
 
 def _notes(route: HTTPRoute, facts: Facts) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from labsupport import words
 from labsupport.engine.protocol import Engine
 from labsupport.model.analysis import Note, PodLabels, analyse
+from labsupport.model.kinds.index import exported
 from labsupport.model.schema.base import Resource
 from labsupport.records import Pod
 
@@ -34,7 +35,9 @@ class Analysis:
         """
         before = {_key(note) for note in self._notes}
         labels = [PodLabels(pod.namespace, pod.labels, pod.injected) for pod in pods]
-        self._notes = analyse(objects, pods=labels, namespace=engine.namespace)
+        # Rules are shown to whom this mesh shows those that do not say it.
+        seen = [exported(resource, engine.default_export_to) for resource in objects]
+        self._notes = analyse(seen, pods=labels, namespace=engine.namespace)
         return _told(note for note in self._notes if _key(note) not in before)
 
     def serious(self) -> tuple[str, ...]:

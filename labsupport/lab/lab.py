@@ -28,6 +28,7 @@ from labsupport.lab.running import Running
 from labsupport.lab.sources import Source, is_text, read
 from labsupport.lab.whom import Whom, meant, pods_named, sender_named
 from labsupport.model.analysis.mirroring import mirroring
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.virtualservice import VirtualService
 from labsupport.model.schema.base import Resource
 from labsupport.observe.arrivals import arrived
@@ -728,7 +729,7 @@ class Lab:
         """What a rule looks like inside a proxy: the YAML as written, beside the part of Envoy's configuration.
 
         Args:
-            target: the rule, such as ``"vs/web"``.
+            target: the rule, such as ``"vs/web"`` or ``"httproute/web"``.
             namespace: where it is.
             proxy: pod or Deployment to look into, such as ``"deploy/client"``; by default one that holds something
                 of the rule.
@@ -752,28 +753,29 @@ class Lab:
         *,
         namespace: str | None = None,
     ) -> RulesTaken:
-        """Which rule of a VirtualService took which requests: its rules in order, and what each of them caught.
+        """Which rule took which requests: the rules of an object in order, and what each of them caught.
 
         The proxies' access logs carry the ``name`` of the rule (``spec.http[].name``), so that rules with names are
-        told apart.
+        told apart; those of an HTTPRoute get names from istiod.
 
         Args:
-            target: the VirtualService, such as ``"vs/web"``.
+            target: the VirtualService or HTTPRoute, such as ``"vs/web"``.
             of: responses, or x-request-ids, or one of them.
-            namespace: where the VirtualService is.
+            namespace: where it is.
 
         Returns:
             A record that a notebook shows as a picture; ``show(...)`` makes a figure of it that can be saved.
 
         Raises:
             NotFoundError: there is no such object.
-            UsageError: it is no VirtualService.
+            UsageError: it is neither.
         """
         from labsupport.observe.taken import rules_taken
 
         resource = self.get(self._named(target, namespace))[0]
-        if not isinstance(resource, VirtualService):
-            raise UsageError(f"{resource.kind}/{resource.name} has no rules for requests: name a VirtualService.")
+        if not isinstance(resource, VirtualService | HTTPRoute):
+            what = f"{resource.kind}/{resource.name} has no rules for requests"
+            raise UsageError(f"{what}: name a VirtualService or an HTTPRoute.")
         engine = self._open()
         return rules_taken(
             resource,

@@ -1,19 +1,23 @@
-"""Which rule of a VirtualService took which requests, by the route that the callers' proxies wrote down."""
+"""Which rule took which requests, by the route that the callers' proxies wrote down."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from labsupport import words
 from labsupport.explain.catalog import Catalog
 from labsupport.explain.matching import Viewpoint, judge, takes_everything
-from labsupport.explain.records import Place
+from labsupport.explain.records import Condition, Place
 from labsupport.explain.request import Request
 from labsupport.explain.rules import EffectiveRule, effective_rules
-from labsupport.model import HTTPMatchRequest, HTTPRoute, VirtualService
+from labsupport.model import HTTPMatchRequest, VirtualService
+from labsupport.model import HTTPRoute as Rule
+from labsupport.model.gatewayapi import Facts, convert
 from labsupport.model.hosts import fqdn, matches
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.schema.base import Resource
 from labsupport.observe.workloads import service_of
 from labsupport.records import AccessRecord, Pod
@@ -56,14 +60,15 @@ class RuleRow:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RulesTaken:
-    """The rules of a VirtualService in order, each with the requests that it took.
+    """The rules of an object in order, each with the requests that it took.
 
     Args:
-        rule: the VirtualService, such as ``VirtualService/web``.
+        rule: the object, such as ``VirtualService/web``.
         rows: its rules, in the order in which they are tried.
         unmatched: requests that no rule took: the proxy answered them with 404, flag ``NR``.
         unclear: requests that a rule without a name took, where more than one has none.
         strangers: requests for its hosts that passed a proxy without any of its rules in force.
+        resorted: whether that order is not the one in which they were written.
     """
 
     rule: str
@@ -71,6 +76,7 @@ class RulesTaken:
     unmatched: int = 0
     unclear: int = 0
     strangers: int = 0
+    resorted: bool = False
 
     @property
     def count(self) -> int:
@@ -81,6 +87,8 @@ class RulesTaken:
     def notes(self) -> list[str]:
         """What the rows do not show, one sentence each."""
         told = []
+        if self.resorted:
+            told.append("Tried in this order, the most specific first; the numbers are those of the object.")
         if self.unclear:
             told.append(f"{words.plural(self.unclear, 'request')} taken by rules without a name. Name each rule.")
         if self.strangers:
@@ -103,7 +111,7 @@ class RulesTaken:
 
 
 def rules_taken(
-    rule: VirtualService,
+    rule: VirtualService | HTTPRoute,
     records: Iterable[AccessRecord],
     *,
     objects: Sequence[Resource],
@@ -115,20 +123,23 @@ def rules_taken(
     Args:
         rule: whose rules.
         records: what proxies wrote about the requests.
-        objects: all that the mesh has; delegates are looked up there.
+        objects: all that the mesh has; delegates and parents are looked up there.
         pods: all pods.
         namespace: of objects that name none.
     """
     catalog = Catalog(objects, pods, namespace)
-    rules = effective_rules(catalog, rule)
-    if "mesh" not in (rule.spec.gateways or ["mesh"]):
+    owners = (
+        [rule] if isinstance(rule, VirtualService) else convert([(rule, 0.0)], Facts.of(objects, namespace=namespace))
+    )
+    rules = [effective for owner in owners for effective in effective_rules(catalog, owner)]
+    gateways = [name for owner in owners for name in owner.spec.gateways or ["mesh"]]
+    if "mesh" not in gateways:
         # As in istiod, a gateway tries what takes every request last, wherever it was written.
         rules.sort(key=_takes_everything)
-    hosts = [fqdn(host, catalog.namespace_of(rule)).lower() for host in rule.spec.hosts]
-    directions = {"outbound" if name == "mesh" else "gateway" for name in rule.spec.gateways or ["mesh"]}
+    hosts = [fqdn(host, catalog.namespace_of(owner)).lower() for owner in owners for host in owner.spec.hosts]
+    directions = {"outbound" if name == "mesh" else "gateway" for name in gateways}
     version_of = {pod.name: pod.version for pod in pods}
-    versions: list[Counter[str]] = [Counter() for _ in rules]
-    by_proxy: list[Counter[int]] = [Counter() for _ in rules]
+    tally = {key: _Tally() for key in dict.fromkeys(map(_key, rules))}
     unmatched = unclear = strangers = 0
     for record in records:
         if (
@@ -140,27 +151,54 @@ def rules_taken(
         if "NR" in record.flags.split(","):
             unmatched += 1
             continue
-        places = _places(rules, record)
-        if len(places) == 1:
-            if record.upstream_pod:
-                versions[places[0]][version_of.get(record.upstream_pod, "")] += 1
-            else:
-                by_proxy[places[0]][record.status] += 1
-        elif places:
+        keys = _keys(rules, record)
+        if len(keys) == 1:
+            tally[keys[0]].add(record, version_of)
+        elif keys:
             unclear += 1
         else:
             strangers += 1
-    rows = (
-        RuleRow(
-            f"{effective.index + 1}" + (f" · {effective.rule.name}" if effective.rule.name else ""),
-            tuple(_conditions(effective)),
-            _leads_to(effective.rule),
-            dict(sorted(versions[place].items(), key=lambda item: words.natural_key(item[0]))),
-            dict(sorted(by_proxy[place].items())),
-        )
-        for place, effective in enumerate(rules)
+    rows = tuple(_row([rule for rule in rules if _key(rule) == key], counted) for key, counted in tally.items())
+    resorted = any(
+        later.owner is earlier.owner and later.piece is not None and later.number < earlier.number
+        for earlier, later in pairwise(rules)
     )
-    return RulesTaken(f"{rule.kind}/{rule.name}", tuple(rows), unmatched, unclear, strangers)
+    return RulesTaken(f"{rule.kind}/{rule.name}", rows, unmatched, unclear, strangers, resorted)
+
+
+class _Tally:
+    """Who answered what a rule took."""
+
+    def __init__(self) -> None:
+        self.versions: Counter[str] = Counter()
+        self.by_proxy: Counter[int] = Counter()
+
+    def add(self, record: AccessRecord, version_of: Mapping[str, str]) -> None:
+        if record.upstream_pod:
+            self.versions[version_of.get(record.upstream_pod, "")] += 1
+        else:
+            self.by_proxy[record.status] += 1
+
+
+def _key(effective: EffectiveRule) -> tuple[str, int, int]:
+    """What is one rule to people: the matches of an HTTPRoute's rule are tried apart, and belong together."""
+    if effective.piece is not None:
+        return effective.object, -1, effective.number
+    return effective.object, effective.root_index, effective.index
+
+
+def _row(parts: Sequence[EffectiveRule], counted: _Tally) -> RuleRow:
+    first = parts[0]
+    # istiod names what has no name of its own.
+    name = first.rule.name if first.piece is None else first.piece.route.spec.rules[first.number].name
+    conditions = [text for effective in parts for text in _conditions(effective)]
+    return RuleRow(
+        f"{first.number + 1}" + (f" · {name}" if name else ""),
+        () if "" in conditions else tuple(dict.fromkeys(conditions)),
+        _leads_to(first.rule),
+        dict(sorted(counted.versions.items(), key=lambda item: words.natural_key(item[0]))),
+        dict(sorted(counted.by_proxy.items())),
+    )
 
 
 def _asks(record: AccessRecord, hosts: Iterable[str], namespace: str) -> bool:
@@ -171,22 +209,23 @@ def _asks(record: AccessRecord, hosts: Iterable[str], namespace: str) -> bool:
     return any(matches(asked, known) for known in hosts for asked in (host, fqdn(host, namespace), service))
 
 
-def _places(rules: Sequence[EffectiveRule], record: AccessRecord) -> list[int]:
+def _keys(rules: Sequence[EffectiveRule], record: AccessRecord) -> list[tuple[str, int, int]]:
     """The rules that may have taken a request: by the route's name, and without one by where the request went."""
-    places = [place for place, effective in enumerate(rules) if record.route in _routes(effective.rule)]
-    if len(places) < 2:
-        return places
+    named = [effective for effective in rules if record.route in _routes(effective.rule)]
+    keys = list(dict.fromkeys(map(_key, named)))
+    if len(keys) < 2:
+        return keys
     service, subset = service_of(record.cluster)
     leading = [
-        place
-        for place in places
-        for to in rules[place].rule.route
+        _key(effective)
+        for effective in named
+        for to in effective.rule.route
         if (to.destination.host.partition(".")[0], to.destination.subset) == (service, subset)
     ]
-    return list(dict.fromkeys(leading)) or places
+    return list(dict.fromkeys(leading)) or keys
 
 
-def _routes(rule: HTTPRoute) -> set[str]:
+def _routes(rule: Rule) -> set[str]:
     """What access logs call the routes of a rule: its name, with that of the match entry behind a dot."""
     return {f"{rule.name}.{entry.name}" if entry.name else rule.name for entry in rule.match or [HTTPMatchRequest()]}
 
@@ -196,13 +235,22 @@ def _takes_everything(effective: EffectiveRule) -> bool:
 
 
 def _conditions(effective: EffectiveRule) -> Iterator[str]:
+    """One text for each match; empty where every request matches."""
     view = Viewpoint("mesh", 0, effective.namespace)
+    if not effective.rule.match:
+        yield ""
     for entry in effective.rule.match:
         judged = judge(entry, _NOBODY, view, effective.namespace, lambda path: Place(""))
-        yield words.join(f"{condition.field} {condition.wanted}" for condition in judged.conditions) or "every request"
+        told = [each for each in judged.conditions if effective.piece is None or _is_of_a_match(each)]
+        yield words.join(f"{condition.field} {condition.wanted}" for condition in told)
 
 
-def _leads_to(rule: HTTPRoute) -> str:
+def _is_of_a_match(condition: Condition) -> bool:
+    """Whether a match of an HTTPRoute says so: the port is that of its parent, and one without a path gets any."""
+    return condition.field != "port" and condition.wanted != 'prefix "/"'
+
+
+def _leads_to(rule: Rule) -> str:
     if rule.redirect is not None:
         return f"redirect to {rule.redirect.authority}{rule.redirect.uri or rule.redirect.prefix_rewrite}"
     if rule.direct_response is not None:

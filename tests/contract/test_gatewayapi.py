@@ -125,3 +125,14 @@ spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTT
         split.apply(gateway)
     with pytest.raises(ManifestError, match="no Gateway for routes yet"):
         split.apply((ROUTE % to(RISK % 1)).replace('group: "", kind: Service, name: web, port: 8080', "name: front"))
+
+
+def test_a_service_of_another_group_is_refused_with_the_right_one(split: Mesh) -> None:
+    with pytest.raises(ManifestError, match=r'parentRefs\[0\].*no Service is in the group gateway.*add group: ""'):
+        split.apply((ROUTE % to(RISK % 1)).replace('group: "", ', ""))
+
+
+def test_a_port_that_the_parent_lacks_is_told(split: Mesh) -> None:
+    result = split.apply((ROUTE % to(RISK % 1)).replace("name: web, port: 8080", "name: web, port: 80"))
+    (note,) = result.notes
+    assert "spec.parentRefs[0].port: Service/web has port 8080; nothing is routed by it at 80" in note

@@ -117,6 +117,9 @@ spec: {parentRefs: [{group: "", kind: Service, name: web}], rules: [{backendRefs
         ("NOTATIONS", "HTTPRoute/route", "spec.parentRefs"),
     ]
     assert "also ruled by HTTPRoute/route" in notes[-2].text
+    assert "use only the HTTPRoute, whichever is older" in notes[-2].text
+    private = analyse(parse(read(text.replace("hosts: [web]", 'exportTo: ["."], hosts: [web]'))))
+    assert "use only the VirtualService, for its exportTo" in private[-1].text
     for other in (
         text.replace("name: web}], rules", "name: other}], rules"),
         text.replace("[web], http", "[a.example], http"),

@@ -7,7 +7,7 @@ from labsupport.model.gatewayapi.attach import is_mesh_parent
 from labsupport.model.kinds.gateway import Gateway
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.gatewayapi.policies import ReferenceGrant
-from labsupport.model.kinds.gatewayapi.shared import GatewayApiResource
+from labsupport.model.kinds.gatewayapi.shared import GatewayApiResource, ParentReference
 from labsupport.model.schema.base import Resource
 
 __all__ = ["gateway_api_refusal", "unsupported"]
@@ -57,7 +57,7 @@ def unsupported(resource: Resource) -> list[tuple[str, str]]:
         return [
             (
                 f"spec.parentRefs[{index}]",
-                f'the lab has no {parent.kind} for routes yet; bind it to a Service (group: "", kind: Service)',
+                _parent_reason(parent),
             )
             for index, parent in enumerate(resource.spec.parent_refs)
             if not is_mesh_parent(parent)
@@ -72,6 +72,15 @@ def unsupported(resource: Resource) -> list[tuple[str, str]]:
             if server.tls is not None and _gateway_reason(server.tls.mode)
         ]
     return []
+
+
+def _parent_reason(parent: ParentReference) -> str:
+    if parent.kind in ("Service", "ServiceEntry"):
+        right = '""' if parent.kind == "Service" else "networking.istio.io"
+        return (
+            f"no {parent.kind} is in the group {parent.group}, which counts where none is written; add group: {right}"
+        )
+    return f'the lab has no {parent.kind} for routes yet; bind it to a Service (group: "", kind: Service)'
 
 
 def _gateway_reason(mode: str) -> str:

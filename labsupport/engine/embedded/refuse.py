@@ -100,7 +100,7 @@ def _refused(resource: Resource, images: Programs) -> Iterator[Refusal]:
         yield "", f"the embedded mesh does not run the kind {resource.kind}", f"It runs {', '.join((*_RUNS, *RULES))}."
         return
     for path, reason in unsupported(resource):
-        yield path, reason, _OF_ISTIO if isinstance(resource, HTTPRoute) else CLUSTER
+        yield path, reason, "" if isinstance(resource, HTTPRoute) else CLUSTER
     yield from _of_kind(resource, images)
 
 

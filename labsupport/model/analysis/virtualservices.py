@@ -200,9 +200,10 @@ def _both_notations(world: World) -> None:
             own = {full_host(host, world.namespace(rule)) for host in rule.spec.hosts}
             if not hosts & own or (rule.spec.gateways and "mesh" not in rule.spec.gateways):
                 continue
+            # istiod looks at rules that are exported to the caller's namespace alone before it looks at routes.
+            private = bool(rule.spec.export_to) and "*" not in rule.spec.export_to
+            winner = "the VirtualService, for its exportTo" if private else "the HTTPRoute, whichever is older"
             for entry, other, path in ((route, rule, "spec.parentRefs"), (rule, route, "spec.hosts")):
                 who = f"{other.kind}/{other.name}"
-                text = (
-                    f"host {min(hosts & own)} is also ruled by {who}; sidecars use only the older of the two: keep one"
-                )
+                text = f"host {min(hosts & own)} is also ruled by {who}; sidecars use only {winner}: keep one"
                 world.note("NOTATIONS", "warning", entry, path, text)

@@ -168,6 +168,7 @@ def _hash_policies(clusters: set[str], config: EnvoyConfig) -> list[ConfigPart]:
 
 def _of_virtual_service(resource: Resource, raw: Mapping[str, Json], config: EnvoyConfig) -> list[ConfigPart]:
     ranked: list[tuple[bool, str, ConfigPart, list[str]]] = []
+    status: dict[str, int] = {}
     for table_name, table in config.routes.items():
         for host in table.get("virtual_hosts", ()):
             routes = [route for route in host.get("routes", ()) if origin(route, resource)]
@@ -175,6 +176,7 @@ def _of_virtual_service(resource: Resource, raw: Mapping[str, Json], config: Env
                 continue
             content = {"domains": _short_domains(host["domains"]), "routes": [_route(route) for route in routes]}
             named = [name for route in routes for name in _clusters_of(route)]
+            status |= {name: _not_found(route) for route in routes for name in _clusters_of(route)}
             part = ConfigPart(f"route table {table_name}, virtual host {host['name']}", content, "RDS")
             ranked.append((any(name in config.clusters for name in named), table_name, part, named))
     # Istio puts a rule into the table of port 80 as well, whatever the ports of its hosts are. Where no such cluster
@@ -195,7 +197,7 @@ def _of_virtual_service(resource: Resource, raw: Mapping[str, Json], config: Env
             f"cluster {name} (missing)",
             {"name": name},
             "CDS",
-            f"This proxy has no cluster {name}: such a request gets 503 NC.",
+            f"This proxy has no cluster {name}: such a request gets {status.get(name, 503)} NC.",
         )
         for name in clusters
     ]
@@ -309,6 +311,12 @@ def _clusters_of(route: Mapping[str, Json]) -> Iterable[str]:
         yield str(entry["name"])
     for policy in action.get("request_mirror_policies", ()):
         yield str(policy["cluster"])
+
+
+def _not_found(route: Mapping[str, Json]) -> int:
+    """The status of a request whose cluster is not there: Envoy's ``cluster_not_found_response_code``."""
+    told = (route.get("route") or {}).get("cluster_not_found_response_code")
+    return 500 if told == "INTERNAL_SERVER_ERROR" else 503
 
 
 def _short_domains(domains: list[str]) -> list[str]:

@@ -10,6 +10,8 @@ from labsupport import words
 from labsupport.engine.protocol import Engine
 from labsupport.errors import UsageError
 from labsupport.model import DestinationRule, Gateway, Resource, ServiceEntry, Sidecar, VirtualService
+from labsupport.model.gatewayapi import Facts, convert
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.writing.lines import ConfigLine, block, key, leaves
 from labsupport.model.writing.written import written
 from labsupport.observe.config.parts import ConfigPart, find_parts
@@ -17,7 +19,7 @@ from labsupport.records import EnvoyConfig, Pod, Ref
 
 __all__ = ["ConfigView", "EnvoyPart", "view"]
 
-_KINDS = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar", "Service")
+_KINDS = ("VirtualService", "HTTPRoute", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar", "Service")
 
 # A name or host is found everywhere; what is worth following from one side to the other are the values of a rule.
 _NAMES = frozenset({"host", "hosts", "name", "subset", "gateways", "kind", "apiVersion", "namespace"})
@@ -95,7 +97,7 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
 
     Args:
         engine: where to look.
-        resource: a VirtualService, DestinationRule, Gateway, ServiceEntry, Sidecar or Service.
+        resource: a VirtualService, HTTPRoute, DestinationRule, Gateway, ServiceEntry, Sidecar or Service.
         proxy: pod to look into; empty for one that holds something of it.
 
     Raises:
@@ -108,10 +110,11 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
     values = {key(path, value) for path, value in leaves(raw.get("spec", {})) if _tells(path, value)}
     tried: list[str] = []
     chosen: tuple[Pod, EnvoyConfig, list[ConfigPart]] | None = None
-    for pod in _candidates(engine, resource, proxy):
+    made_from = _made_from(engine, resource)
+    for pod in _candidates(engine, resource, made_from, proxy):
         config = engine.proxy_config(pod.name)
         tried.append(pod.name)
-        parts = find_parts(resource, raw, config)
+        parts = [part for made in made_from for part in find_parts(made, raw, config)]
         if parts:
             chosen = pod, config, parts
             break
@@ -140,6 +143,13 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
     return ConfigView(ref, source, left, made, pod.name, role, config.versions.get(parts[0].xds, ""), " ".join(missing))
 
 
+def _made_from(engine: Engine, resource: Resource) -> Sequence[Resource]:
+    """The objects that Envoy's configuration is made of and marked with: for an HTTPRoute, what istiod makes of it."""
+    if not isinstance(resource, HTTPRoute):
+        return [resource]
+    return convert([(resource, 0.0)], Facts.of(engine.get("*", namespace="*"), namespace=engine.namespace))
+
+
 def _listed() -> str:
     return words.join((f"a {kind}" for kind in _KINDS), "or")
 
@@ -154,7 +164,7 @@ def _tells(path: Sequence[str | int], value: Any) -> bool:
     return not _NAMES & set(path) or str(value).startswith("kubernetes://")
 
 
-def _candidates(engine: Engine, resource: Resource, proxy: str) -> list[Pod]:
+def _candidates(engine: Engine, resource: Resource, made_from: Sequence[Resource], proxy: str) -> list[Pod]:
     """Proxies to look into, the most telling first: a caller of the host rather than the host itself."""
     pods = [pod for pod in engine.pods() if pod.has_proxy]
     if proxy:
@@ -179,6 +189,8 @@ def _candidates(engine: Engine, resource: Resource, proxy: str) -> list[Pod]:
         hosts = resource.spec.hosts
     elif isinstance(resource, DestinationRule):
         hosts = (resource.spec.host,)
+    else:
+        hosts = [host for made in made_from if isinstance(made, VirtualService) for host in made.spec.hosts]
     services = {host.split(".")[0] for host in hosts}
 
     def rank(pod: Pod) -> tuple[bool, bool, bool, str]:
@@ -206,6 +218,8 @@ def _why_nothing(resource: Resource, tried: Sequence[str]) -> str:
     looked = f"{nobody} of it."
     if resource.kind == "VirtualService":
         return f"{looked} Check that hosts names a Service, that gateways names a Gateway or mesh, and older rules."
+    if resource.kind == "HTTPRoute":
+        return f"{looked} Check that parentRefs names a Service and one of its ports; its status tells what it found."
     if resource.kind == "DestinationRule":
         return f"{looked} Check that host names a Service."
     if resource.kind == "Gateway":

@@ -335,3 +335,26 @@ def test_lines_are_yaml_of_the_same_value(value: object) -> None:
 
 def test_leaves_are_found_with_their_paths() -> None:
     assert dict(leaves({"a": [{"b": 1}], "c": 2})) == {("a", 0, "b"): 1, ("c",): 2}
+
+
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: default}
+spec:
+  parentRefs: [{group: "", kind: Service, name: web}]
+  rules:
+  - timeouts: {request: 7s}
+    backendRefs: [{name: web, port: 8080, weight: 3}, {name: gone, port: 8080}]
+"""
+
+
+def test_an_httproute_is_found_by_what_istiod_makes_of_it() -> None:
+    engine = engine_of(LESSON / "web", paths.manifests() / "apps" / "client", ROUTE)
+    seen = view(engine, engine.get("HTTPRoute")[0])
+    assert (seen.proxy, seen.role) == ("client-1", "sidecar")
+    assert "virtual host web.default" in seen.envoy_parts[0].title
+    assert marked(seen) == ["weight: 3", "timeout: 7s"]
+    assert "gets 500 NC" in seen.note
+    lost = engine_of(LESSON / "web", paths.manifests() / "apps" / "client", ROUTE.replace("name: web}]", "name: wbe}]"))
+    assert "Check that parentRefs" in view(lost, lost.get("HTTPRoute")[0]).note

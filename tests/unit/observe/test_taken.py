@@ -3,6 +3,7 @@
 import pytest
 
 from labsupport.model import VirtualService, parse
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.reading.documents import read
 from labsupport.observe.taken import rules_taken
 from labsupport.records import AccessRecord, Pod
@@ -97,3 +98,40 @@ def test_a_gateway_tries_what_takes_every_request_last():
     )
     assert [row.title for row in told.rows] == ["2 · testers", "1"]
     assert [row.count for row in told.rows] == [0, 1]
+
+
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: web, port: 8080}]
+  rules:
+  - backendRefs: [{name: web-safe, port: 8080}]
+  - matches:
+    - headers: [{name: end-user, value: tester}]
+    - path: {value: /beta}
+    backendRefs: [{name: web-risk, port: 8080}, {name: gone, port: 8080}]
+"""
+PARENT = """
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{name: http, port: 8080}]}
+"""
+
+
+def test_rules_of_an_httproute_stand_in_the_order_in_which_they_are_tried_each_once():
+    objects = parse(read(ROUTE + "---" + PARENT))
+    route = objects[0]
+    assert isinstance(route, HTTPRoute)
+    records = [line("shop.web.1", "risk"), line("shop.web.0"), line("shop.web.1", "", flags="NC", status=500)]
+    told = rules_taken(route, records, objects=objects, pods=PODS, namespace="shop")
+    assert [row.title for row in told.rows] == ["2", "1"]
+    assert told.rows[0].conditions == ('uri prefix "/beta"', 'headers[end-user] exact "tester"')
+    assert told.rows[1].conditions == ()
+    assert (dict(told.rows[0].versions), dict(told.rows[0].by_proxy)) == ({"risk": 1}, {500: 1})
+    assert told.rows[0].leads_to == "web-risk (1) or gone (1)"
+    assert told.resorted and "the most specific first" in repr(told)
+    nobody = rules_taken(route, records, objects=[route], pods=PODS, namespace="shop")
+    assert nobody.rows == () and "No caller's proxy" in repr(nobody)

@@ -50,7 +50,7 @@ def problems(objects: Iterable[Resource], namespace: str, images: Images) -> lis
         elif (resource.kind, resource.name) in _OURS or PART_LABEL in resource.metadata.labels:
             add("metadata.name", "this is a part of the lab itself", "Give it another name.")
         for path, reason in unsupported(resource) if isinstance(resource, HTTPRoute) else ():
-            add(path, reason, "Write it as a VirtualService or Gateway of networking.istio.io/v1.")
+            add(path, reason, "")
         raw = resource.raw or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
         for path, message, remedy in images.problems(resource.kind, raw):
             add(path, message, remedy)
