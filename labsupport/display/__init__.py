@@ -93,8 +93,8 @@ def watch(
             of this traffic as it is.
 
     Returns:
-        A widget to put at the end of a cell. ``snapshot()`` makes a static figure of it; ``close()`` ends it, and so
-        does the end of the lab.
+        A widget to put at the end of a cell. ``snapshot()`` makes a static figure of it; ``freeze()`` leaves it as it
+        is then, as does the end of the lab; ``close()`` takes it away.
 
     Raises:
         NotFoundError: there is no such VirtualService.

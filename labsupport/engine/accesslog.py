@@ -181,11 +181,16 @@ def with_mirrors(lines: Iterable[Line], owners: Owners) -> list[AccessRecord]:
     lines = sorted(lines, key=lambda line: (line.record.time_s, -line.record.duration_s))
     begun: set[str] = set()
     arrivals = []
+    # Whoever makes a copy logs the original, which has the same path: what else nobody accounts for, somebody without a
+    # sidecar has sent.
+    originals = {(line.record.request_id, line.record.path) for line in lines if line.record.direction != "inbound"}
     for line in lines:
+        record = line.record
+        copied = not record.mirrored and (record.request_id, record.path) in originals
         # What a request begins with was sent by somebody without a sidecar, and is no copy of anything.
-        if line.record.request_id in begun and line.record.direction == "inbound" and not line.record.mirrored:
+        if record.request_id in begun and record.direction == "inbound" and copied:
             arrivals.append(line)
-        begun.add(line.record.request_id)
+        begun.add(record.request_id)
     copies = _Accounts(lines, owners).copies(arrivals)
     return [replace(line.record, mirrored=True) if id(line) in copies else line.record for line in lines]
 

@@ -113,6 +113,10 @@ def test_it_goes_on_selling_while_one_service_after_the_other_gets_a_sidecar(sho
     made = buyer.buy()
     calls = {(line.pod.split("-")[0], line.direction) for line in shop.access_log(made)}
     assert {("orders", "outbound"), ("payment", "inbound"), ("shipping", "inbound"), ("carts", "inbound")} <= calls
+    # Nobody but the buyer sent anything, and no rule copies requests.
+    running = {pod.name for pod in shop.pods() if pod.injected}
+    lines = [line for line in shop.access_log() if line.pod in running]
+    assert lines and not [line for line in lines if line.mirrored or line.protocol == "TCP"]
 
 
 def test_the_yellow_page_is_released_by_weight_behind_a_gateway(shop: Lab) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from labsupport.course.shopping import visit
+from labsupport.display.html.pages import visits_html
 from labsupport.lab.lab import Lab
 
 if TYPE_CHECKING:
@@ -101,3 +103,16 @@ def test_the_yellow_version_is_seen_to_be_yellow(
         keep_picture(page, scheme)
         shown = page.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert shown == "rgb(255, 216, 61)"
+
+
+def test_pages_in_a_notebook_are_those_of_the_shop(
+    lab: Lab, page: JupyterPage, keep_picture: Callable[..., None]
+) -> None:
+    lab.scale("front-end", 0)
+    lab.apply("apps/shop-v2")
+    page.page.set_content(visits_html(visit(lab, "nodeport:front-end/", count=3)))
+    keep_picture(page, "pages")
+    frames = page.page.frames[1:]
+    shown = "getComputedStyle(document.body).backgroundColor"
+    assert [frame.evaluate(shown) for frame in frames] == ["rgb(255, 216, 61)"] * 3
+    assert [frame.locator("article svg").count() for frame in frames] == [8] * 3

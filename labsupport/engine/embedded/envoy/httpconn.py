@@ -19,6 +19,7 @@ __all__ = [
     "chain_filters",
     "connection_log",
     "connections_logged",
+    "has_tables",
     "http_connection_manager",
     "local_address",
     "local_reply",
@@ -150,6 +151,16 @@ def connection_log(direction: str, *, flag: str = "") -> list[JsonObject]:
     if flag:
         log["filter"] = {"response_flag_filter": {"flags": [flag]}}
     return [log]
+
+
+def has_tables(listener: JsonObject) -> bool:
+    """Whether a listener reads HTTP, and so waits for route tables before it listens.
+
+    Args:
+        listener: as Envoy gets it.
+    """
+    chains = [*listener.get("filter_chains", ()), listener.get("default_filter_chain", {})]
+    return any(http_connection_manager(chain.get("filters", [])) for chain in chains)
 
 
 def http_connection_manager(filters: list[JsonObject]) -> JsonObject | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from labsupport.controlplane.proxies import PodInfo
-from labsupport.engine.embedded.envoy import admin, binary
+from labsupport.engine.embedded.envoy import admin, binary, httpconn
 from labsupport.engine.embedded.pods.apps import App, Planned
 from labsupport.engine.embedded.pods.mounting import Volumes, write_volumes
 from labsupport.engine.embedded.pods.probes import listening
@@ -147,9 +147,11 @@ class EnvoyUnit:
         while not self._place.ads.connected(self.node):
             await asyncio.sleep(0.003)
         await self._place.ads.settled(self.node, timeout_s=60.0)
-        # An acknowledged listener is bound, but it listens only once its route tables are there too.
-        listeners = self._place.ads.snapshot(self.node).resources["LDS"].values()
-        bound = [listener.json["address"]["socket_address"]["port_value"] for listener in listeners]
+        # An acknowledged listener is bound, but it listens only once its route tables are there too. One without tables
+        # listens no later, and would pass our connection on to somebody, and log it.
+        listeners = [listener.json for listener in self._place.ads.snapshot(self.node).resources["LDS"].values()]
+        waiting = [listener for listener in listeners if httpconn.has_tables(listener)]
+        bound = [listener["address"]["socket_address"]["port_value"] for listener in waiting or listeners]
         await asyncio.gather(*(listening(port) for port in bound))
 
 

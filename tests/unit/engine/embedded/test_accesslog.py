@@ -149,6 +149,20 @@ def test_what_a_caller_without_a_sidecar_leads_to_is_no_copy(logs: Logs) -> None
     assert logs.read("r1") == [("a", "inbound", False), ("a", "outbound", False), ("b", "inbound", False)]
 
 
+def test_two_calls_of_a_caller_without_a_sidecar_are_no_copies_of_one_another(logs: Logs) -> None:
+    logs.write("a", line("inbound", upstream=2002, path="/catalogue"))
+    logs.write("b", line("inbound", upstream=2003, time=1.1, path="/carts/nadia"))
+    assert logs.read("r1") == [("a", "inbound", False), ("b", "inbound", False)]
+
+
+def test_a_call_of_a_program_without_a_sidecar_is_no_copy_of_another_call_of_the_request(logs: Logs) -> None:
+    # The client calls a program without a sidecar, which calls a and b.
+    logs.write("client", line("outbound", upstream=2009, path="/orders"))
+    logs.write("a", line("inbound", upstream=2002, time=1.1, path="/customers"))
+    logs.write("b", line("inbound", upstream=2003, time=1.2, path="/carts/nadia"))
+    assert logs.read("r1") == [("client", "outbound", False), ("a", "inbound", False), ("b", "inbound", False)]
+
+
 def test_since_is_about_when_a_line_was_written(logs: Logs) -> None:
     logs.write("client", line("outbound", id="r0", time=1.0) + line("outbound", id="r1", time=1.0, us=4_500_000))
     logs.write("client", line("outbound", id="r2", time=5.0, us=9_000_000))
