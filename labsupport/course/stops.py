@@ -24,13 +24,13 @@ def install(shell: Any, first: Container[str]) -> None:
 
     def showtraceback(exc_tuple: Any = None, *args: Any, **options: Any) -> None:
         # Asked for whatever was at work, a line of the cell or IPython itself between two of them.
-        kind, error, trace = exc_tuple or sys.exc_info()
+        _, error, trace = exc_tuple or sys.exc_info()
         said = _interrupted(trace, shell.user_ns) if isinstance(error, KeyboardInterrupt) else ""
         if isinstance(error, NameError):
             said = _unknown(str(error.name or ""), trace, shell.user_ns, first)
-        if said:
+        if said and error is not None:
             # IPython asks the exception itself for its rendering.
-            error._render_traceback_ = lambda: [f"{kind.__name__}: {said}"]
+            error._render_traceback_ = lambda: [f"{type(error).__name__}: {said}"]  # type: ignore[union-attr]
         plain(shell, exc_tuple, *args, **options)
 
     shell.showtraceback = showtraceback
