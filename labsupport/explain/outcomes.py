@@ -168,7 +168,13 @@ def _reached(
 def _answers(destination: RoutedTo) -> str:
     listening = [pod for pod in destination.pods if pod not in destination.refusing]
     failing = f", or 503 UF: {nobody_listens(destination.refusing)}" if destination.refusing else ""
-    return f"{either(listening)} answers{failing}"
+    return f"{either(listening)} answers{_if_it_listens(destination.doubtful)}{failing}"
+
+
+def _if_it_listens(doubtful: Mapping[str, int]) -> str:
+    """What only a request tells, as a clause: manifests name ports, and where a program listens it decides itself."""
+    ports = words.join(sorted({str(port) for port in doubtful.values()}))
+    return f", if its program listens on port {ports}, which no container names and nobody knows" if doubtful else ""
 
 
 def either(pods: Sequence[str]) -> str:
