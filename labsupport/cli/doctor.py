@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
 import click
 
@@ -29,12 +30,15 @@ def doctor(engine: str | None, quiet: bool) -> None:
 
     chosen = engine or os.environ.get("WORKSHOP_ENGINE") or "embedded"
     counts = {"warning": 0, "error": 0}
+    said = ""
     for finding in examine(engine=chosen):
         if finding.level in counts:
             counts[finding.level] += 1
         elif quiet:
             continue
-        show(finding)
+        # What helps against several findings in a row is told once.
+        show(replace(finding, remedy="as above") if finding.remedy == said != "" else finding)
+        said = finding.remedy
     verdict = "ready" if not counts["error"] else "not ready"
     click.echo(f"{verdict}: {plural(counts['error'], 'error')}, {plural(counts['warning'], 'warning')}")
     if counts["error"]:

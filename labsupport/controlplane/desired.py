@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from labsupport import words
 from labsupport.errors import NotFoundError, Problem
 from labsupport.model import CLUSTER_SCOPED, Resource, Service
-from labsupport.model.writing.redaction import LAST_APPLIED, Hidden, redacted
+from labsupport.model.writing.lines import flow
+from labsupport.model.writing.redaction import LAST_APPLIED, redacted
 from labsupport.records import Action, JsonObject, ObjectChange, Ref
 
 __all__ = ["Key", "ServiceAddresses", "changed_fields", "homeless", "key_of", "merge", "others_of", "remove"]
@@ -52,11 +53,9 @@ def _differences(before: object, after: object, path: str) -> Iterator[str]:
 def _shown(value: object) -> str:
     if value is _MISSING:
         return "(none)"
-    if isinstance(value, Hidden):
-        return repr(value)
     if isinstance(value, str):
-        return value if value and "\n" not in value and len(value) <= 60 else repr(value[:60])
-    text = str(value).replace("True", "true").replace("False", "false")
+        return flow(value if len(value) <= 60 else f"{value[:57]}...")
+    text = flow(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

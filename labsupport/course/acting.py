@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport import statistics, words
-from labsupport.check.result import FAILED, PASSED, CheckOutcome
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course.judging import claim
 from labsupport.model.writing.written import written
 
@@ -27,9 +27,12 @@ __all__ = [
     "count_telling_lives",
     "equal_shares",
     "explained",
+    "fault_for_all",
     "fault_says",
+    "no_fault",
     "pods_ready",
     "problems_of",
+    "proxy_line",
     "reasons_of",
     "rule_says",
     "told_first",
@@ -96,7 +99,53 @@ def pods_ready(lab: Lab, title: str, pods: Mapping[str, int]) -> CheckOutcome:
     ready = [pod.workload for pod in lab.pods() if pod.ready]
     held = all(ready.count(workload) == count for workload, count in pods.items())
     told = words.join(f"{words.plural(ready.count(workload), 'pod')} of {workload}" for workload in pods)
-    return claim(held, title, f"Ready: {told}.")
+    # How many there are is no answer of the learner's, right or wrong.
+    return CheckOutcome(PASSED if held else NOT_ATTEMPTED, title, (f"Ready: {told}.",))
+
+
+def proxy_line(lab: Lab, url: str, policy: str, field: str, *, source: str) -> str:
+    """What the caller's proxy holds in a field of a policy of the destination, as its line of Envoy's configuration.
+
+    Args:
+        lab: where the caller is.
+        url: as for ``lab.send``.
+        policy: as explanations name it, such as ``outlierDetection``.
+        field: Envoy's name of the field.
+        source: the Deployment or pod that calls.
+
+    Returns:
+        such as ``base_ejection_time: 180s``; empty if the policy is not written anywhere, or has no such field.
+    """
+    policies = explained(lab, url, source=source).destinations[0].policies
+    place = next((each.place for each in policies if each.name == policy), None)
+    lines = repr(lab.config(place.object)).splitlines() if place is not None else []
+    # Envoy's large numbers are text in JSON.
+    return next((line.strip().replace('"', "") for line in lines if f" {field}:" in line), "")
+
+
+def fault_for_all(lab: Lab, url: str, kind: str, *, source: str, headers: Mapping[str, str]) -> CheckOutcome:
+    """Whether the rules give each of such requests a fault of a kind; a few requests can be a matter of luck.
+
+    Args:
+        lab: where they would be sent.
+        url: as for ``lab.send``.
+        kind: ``delay`` or ``abort``.
+        source: the Deployment or pod that calls.
+        headers: of the requests.
+    """
+    said = fault_says(lab, url, kind, source=source, headers=headers)
+    return claim(" for 100 % of the requests" in said[0], f"{kind} for each request of {_who(headers)}", *said)
+
+
+def no_fault(lab: Lab, url: str, *, source: str, headers: Mapping[str, str]) -> CheckOutcome:
+    """Whether the rules spare such requests; a rare fault may spare those that are sent by luck."""
+    said = [fault_says(lab, url, kind, source=source, headers=headers)[0] for kind in _ARTICLE]
+    lines = [line for line in said if " % of the requests" in line]
+    return claim(not lines, f"no fault for {_who(headers)}", *lines)
+
+
+def _who(headers: Mapping[str, str] | None) -> str:
+    return (headers or {}).get("end-user", "somebody else")
 
 
 def count_telling_lives(requests: int) -> int:
@@ -181,7 +230,7 @@ def fault_says(
         source: the Deployment or pod that calls.
         headers: of the requests; a user is known by ``end-user``.
     """
-    who = (headers or {}).get("end-user", "somebody else")
+    who = _who(headers)
     explanation = explained(lab, url, source=source, headers=headers)
     for policy in explanation.policies:
         if policy.name == f"fault.{kind}":

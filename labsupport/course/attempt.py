@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, CheckOutcome
 from labsupport.errors import LabError
 from labsupport.records import Ref
 
@@ -31,6 +32,11 @@ class Attempt:
     def changes(self, start: str) -> bool:
         """Whether anything was changed, but for comments and white space at the ends of lines."""
         return _essence(self.text) != _essence(start)
+
+    def owns(self, outcome: CheckOutcome) -> CheckOutcome:
+        """An outcome; pods that are not those of the task are no answer, unless the cell itself has brought them."""
+        brought = outcome.state is NOT_ATTEMPTED and any(ref.kind == "Deployment" for ref in self.applied)
+        return replace(outcome, state=FAILED) if brought else outcome
 
 
 def _essence(text: str) -> str:

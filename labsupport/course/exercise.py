@@ -321,6 +321,7 @@ class Exercise:
             outcome = judged(self.lab, spec.judge(self.lab), spec.reasons, spec.rungs)
         except _LEARNERS_ERRORS as error:
             return CheckOutcome(FAILED, title, (*str(error).splitlines(),))
+        outcome = attempt.owns(outcome) if attempt is not None else outcome
         # It may have become ready since; where it has not, this is why.
         if unready is not None and not outcome.passed:
             outcome = replace(outcome, lines=(*str(unready).splitlines(), *outcome.lines))

@@ -109,7 +109,7 @@ def judged(
 def _explained(part: Because, reasons: Mapping[str, str]) -> CheckOutcome:
     if part.reason not in reasons:
         raise UsageError(f"There is no text {part.reason!r} below [en.reasons] of this exercise.")
-    if part.outcome.state is not FAILED:
+    if part.outcome.state not in (FAILED, NOT_ATTEMPTED):
         return part.outcome
     return replace(part.outcome, lines=(reasons[part.reason], *part.outcome.lines))
 

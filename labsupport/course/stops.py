@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Container, Mapping
 from types import TracebackType
 from typing import Any
@@ -19,25 +20,26 @@ def install(shell: Any, first: Container[str]) -> None:
         shell: the IPython shell.
         first: names that the first cell of a notebook makes.
     """
+    plain = type(shell).showtraceback
 
-    def show(
-        shell: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, tb_offset: Any = None
-    ) -> None:
+    def showtraceback(exc_tuple: Any = None, *args: Any, **options: Any) -> None:
+        # Asked for whatever was at work, a line of the cell or IPython itself between two of them.
+        _, error, trace = exc_tuple or sys.exc_info()
         said = _interrupted(trace, shell.user_ns) if isinstance(error, KeyboardInterrupt) else ""
         if isinstance(error, NameError):
             said = _unknown(str(error.name or ""), trace, shell.user_ns, first)
-        if said:
+        if said and error is not None:
             # IPython asks the exception itself for its rendering.
-            error._render_traceback_ = lambda: [f"{kind.__name__}: {said}"]  # type: ignore[attr-defined]
-        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+            error._render_traceback_ = lambda: [f"{type(error).__name__}: {said}"]  # type: ignore[union-attr]
+        plain(shell, exc_tuple, *args, **options)
 
-    shell.set_custom_exc((KeyboardInterrupt, NameError), show)
+    shell.showtraceback = showtraceback
 
 
-def _lines(trace: TracebackType, names: Mapping[str, Any]) -> list[int]:
+def _lines(trace: TracebackType | None, names: Mapping[str, Any]) -> list[int]:
     """Lines of the learner's own code in a stack, from the outside; the last is 0 if the stack ends in other code."""
     lines = []
-    step: TracebackType | None = trace
+    step = trace
     while step is not None:
         own = step.tb_frame.f_globals is names
         lines.append(step.tb_lineno if own else 0)
@@ -45,15 +47,15 @@ def _lines(trace: TracebackType, names: Mapping[str, Any]) -> list[int]:
     return lines
 
 
-def _interrupted(trace: TracebackType, names: Mapping[str, Any]) -> str:
+def _interrupted(trace: TracebackType | None, names: Mapping[str, Any]) -> str:
     line = next((line for line in _lines(trace, names) if line), 0)
     place = f"in line {line} of this cell" if line else "in this cell"
     return f"stopped {place}, which may be done in part. Run the cell again to do all of it."
 
 
-def _unknown(name: str, trace: TracebackType, names: Mapping[str, Any], first: Container[str]) -> str:
+def _unknown(name: str, trace: TracebackType | None, names: Mapping[str, Any], first: Container[str]) -> str:
     """What to say of a name that is not defined; nothing if IPython's own words serve better."""
-    if not _lines(trace, names)[-1]:
+    if not any(_lines(trace, names)[-1:]):
         return ""
     known = f"name {name!r} is not defined"
     if name in first:

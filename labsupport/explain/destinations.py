@@ -187,8 +187,9 @@ def serving(destination: RoutedTo, endpoints: Sequence[KnownEndpoint]) -> Routed
     port = destination.port
     names = tuple(endpoint.name for endpoint in endpoints)
     refusing = {endpoint.name: endpoint.refuses[port] for endpoint in endpoints if port in endpoint.refuses}
+    doubtful = {endpoint.name: endpoint.doubts[port] for endpoint in endpoints if port in endpoint.doubts}
     if len(refusing) < len(names):
-        return replace(destination, pods=names, refusing=refusing)
+        return replace(destination, pods=names, refusing=refusing, doubtful=doubtful)
     return replace(destination, pods=names, refusing=refusing, problem="UF", reason=nobody_listens(refusing))
 
 

@@ -32,6 +32,8 @@ class KnownEndpoint:
         injected: whether it has a sidecar.
         ports: names of the service's ports that it serves; None for all of them.
         refuses: ports of the service that lead to a port of the pod at which nobody listens, with that port.
+        doubts: ports of the service that lead to a port that no container of the pod names, with that port, where
+            nobody knows on which ports its programs listen.
     """
 
     name: str
@@ -39,6 +41,7 @@ class KnownEndpoint:
     injected: bool = False
     ports: frozenset[str] | None = None
     refuses: Mapping[int, int] = field(default_factory=dict)
+    doubts: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,16 +218,21 @@ def _endpoint(service: Service, pod: Pod, deployments: Sequence[Deployment]) -> 
     """A pod behind a Service: a ``targetPort`` by name has to be one of its containers'."""
     targets = {port.port: port.target_port or port.port for port in service.spec.ports}
     named = any(isinstance(target, str) for target in targets.values())
-    owner = next((deployment for deployment in deployments if deployment.name == pod.workload), None) if named else None
+    owner = next((deployment for deployment in deployments if deployment.name == pod.workload), None)
     containers = owner.spec.template.spec.containers if owner is not None else []
-    declared = {port.name: port.container_port for container in containers for port in container.ports}
+    ports = [port for container in containers for port in container.ports]
+    declared = {port.name: port.container_port for port in ports}
     numbers = {
         port: target if isinstance(target, int) else declared[target]
         for port, target in targets.items()
         if isinstance(target, int) or target in declared
     }
-    serves = frozenset(port.name for port in service.spec.ports if port.port in numbers) if owner is not None else None
-    return KnownEndpoint(pod.name, pod.labels, pod.injected, serves, _refused(pod, numbers))
+    known = owner is not None and named
+    serves = frozenset(port.name for port in service.spec.ports if port.port in numbers) if known else None
+    said = {port.container_port for port in ports}
+    unsaid = {port: target for port, target in numbers.items() if said and target not in said}
+    doubts = unsaid if pod.listens is None else {}
+    return KnownEndpoint(pod.name, pod.labels, pod.injected, serves, _refused(pod, numbers), doubts)
 
 
 def _refused(pod: Pod, targets: Mapping[int, int]) -> Mapping[int, int]:

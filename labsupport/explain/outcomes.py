@@ -173,7 +173,13 @@ def _answers(destination: RoutedTo) -> str:
         f", or {either(later)} when {'it is' if len(first) == 1 else 'they are'} taken out" if first and later else ""
     )
     failing = f", or 503 UF: {nobody_listens(destination.refusing)}" if destination.refusing else ""
-    return f"{either(first or later)} answers{spare}{failing}"
+    return f"{either(first or later)} answers{_if_it_listens(destination.doubtful)}{spare}{failing}"
+
+
+def _if_it_listens(doubtful: Mapping[str, int]) -> str:
+    """What only a request tells, as a clause: manifests name ports, and where a program listens it decides itself."""
+    ports = words.join(sorted({str(port) for port in doubtful.values()}))
+    return f", if its program listens on port {ports}, which no container names and nobody knows" if doubtful else ""
 
 
 def either(pods: Sequence[str]) -> str:

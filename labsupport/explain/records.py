@@ -200,6 +200,7 @@ class RoutedTo:
         headers: request headers that rules change on the way there, by lower-case name: the value that the application
             sees, or None if it does not see the header. Left out is what only the proxy can tell (``%...%``).
         refusing: those of the pods at which nobody listens on the port that is called, with this port.
+        doubtful: those of which nobody knows it, and whose containers name other ports only, with this port.
         later: those of the pods that get requests only as far as others are not sound.
     """
 
@@ -216,6 +217,7 @@ class RoutedTo:
     authority: str = ""
     headers: Mapping[str, str | None] = field(default_factory=dict)
     refusing: Mapping[str, int] = field(default_factory=dict)
+    doubtful: Mapping[str, int] = field(default_factory=dict)
     later: tuple[str, ...] = ()
 
     @property

@@ -165,7 +165,7 @@ class Lab:
         Args:
             *targets: ``"vs/web"`` (``"vs/web.shop"`` in another namespace), a file or folder of manifests, YAML text,
                 or objects.
-            namespace: where the objects named by references are.
+            namespace: of objects that name none, also those of a file; the lab's own by default.
             timeout_s: how long to wait until it is in force, in seconds.
             missing_ok: leave out objects that do not exist instead of refusing, even if none is left.
 
@@ -175,7 +175,8 @@ class Lab:
         Raises:
             ManifestError: something is wrong with a manifest; nothing was deleted.
             NotFoundError: an object, a file or a folder does not exist; nothing was deleted.
-            UsageError: nothing was given, or something that names no object, or belongs to every mesh.
+            UsageError: nothing was given, or something that names no object, or another namespace, or belongs to
+                every mesh.
             WaitTimeoutError: it was not in force in time.
         """
         if not targets and not missing_ok:
@@ -185,7 +186,7 @@ class Lab:
             if isinstance(target, Ref) or (isinstance(target, str) and not is_text(target) and looks_like_ref(target)):
                 refs.append(self._named(target, namespace))
             else:
-                refs += [ref_of(resource) for resource in read([target])]
+                refs += [ref_of(resource) for resource in within(checked_namespace(namespace), read([target]))]
 
         def act(engine: Engine, wait: float) -> ApplyResult:
             present = [ref for ref in refs if not missing_ok or self._exists(engine, ref)]

@@ -35,6 +35,7 @@ def kind_name(text: str) -> str:
         UsageError: no such kind; with the nearest one.
     """
     from labsupport.model.kinds.index import KINDS, find_kind
+    from labsupport.model.reading.elsewhere import instead_of, kind_elsewhere
 
     if not isinstance(text, str):
         raise UsageError(f"{text!r} is not the name of a kind; write text, such as 'VirtualService' or 'all'.")
@@ -44,6 +45,9 @@ def kind_name(text: str) -> str:
     known = find_kind(word)
     if known is not None:
         return known.KIND
+    if other := kind_elsewhere(word):
+        does, instead = instead_of("", other)
+        raise UsageError(f"The lab has no {other}, which {does}. {instead}")
     lower = {kind.lower(): kind for kind in KINDS}
     near = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
     remedy = f"Did you mean {lower[near[0]]}?" if near else f"Known kinds: {', '.join(KINDS)}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,9 @@ from labsupport.records import AccessRecord, Pod, Response, TrafficSpec
 from labsupport.traffic.sending import send
 
 __all__ = ["Explained", "compare", "explained"]
+
+# Of Envoy's response code details, with the text or the number of the operating system (Linux, macOS).
+_REFUSED = re.compile(r"delayed_connect_error:_?(Connection_refused|111|61)\b")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -106,6 +110,9 @@ def compare(explanation: Explanation, response: Response, log: Sequence[AccessRe
     ]
     # The same proxy may have sent more requests with this id later on: the first line is about the one in question.
     agrees, seen = _by_proxy(explanation, own[0]) if own else _by_client(explanation, response)
+    doubt, met = _nobody_listened(explanation, log)
+    if met:
+        agrees, seen = doubt, met
     told = {outcome.location for outcome in explanation.outcomes if outcome.kind == "redirect"}
     location = response.headers.get("location", "")
     if agrees and location and told and 300 <= response.status < 400:
@@ -164,6 +171,26 @@ def _by_proxy(explanation: Explanation, record: AccessRecord) -> tuple[bool | No
         return agrees, seen
     seen = f"{record.pod} answered {record.status}{flags} itself"
     return any(_same(outcome.status, outcome.flags, record) for outcome in explanation.outcomes), seen
+
+
+def _nobody_listened(explanation: Explanation, log: Sequence[AccessRecord]) -> tuple[bool | None, str]:
+    """Where nobody listens that nobody knew of, as a proxy was told by the machine that it called.
+
+    On a cluster nothing but this says where a program listens: ``containerPort`` is a note of who wrote it.
+    """
+    for destination in explanation.destinations:
+        for record in log:
+            # The pod's own proxy knows its port, that of the caller the pod.
+            inbound = record.direction == "inbound"
+            pod = record.pod if inbound else record.upstream_pod if record.cluster == destination.cluster else ""
+            known = pod not in destination.pods or pod in destination.refusing
+            if known or not _REFUSED.search(record.details):
+                continue
+            port = record.cluster.split("|")[1] if inbound else destination.doubtful.get(pod, "")
+            place = f"port {port}" if port else f"the port behind port {destination.port}"
+            seen = f"{record.pod} wrote {record.status} {record.flags}: nobody listens on {place} of {pod}"
+            return (True, seen) if pod in destination.doubtful else (None, f"{seen}, which no manifest tells")
+    return None, ""
 
 
 def _refused(explanation: Explanation, record: AccessRecord) -> str:

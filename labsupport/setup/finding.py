@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from labsupport.errors import LabError
+
 __all__ = ["Finding", "Level"]
 
 Level = Literal["ok", "note", "warning", "error"]
@@ -26,3 +28,15 @@ class Finding:
     title: str
     detail: str
     remedy: str = ""
+
+    @classmethod
+    def of(cls, title: str, error: LabError, otherwise: str = "") -> Finding:
+        """What an error says, with its own remedy in the place of remedies, so that none is told twice.
+
+        Args:
+            title: what was looked at.
+            error: what came of it: a sentence of what happened, and sentences of what to do.
+            otherwise: the remedy where the error has none.
+        """
+        detail, _, remedy = str(error).partition(". ")
+        return cls("error", title, detail, remedy or otherwise)

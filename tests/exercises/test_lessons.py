@@ -46,8 +46,12 @@ SHORT_CUTS = [
     for short_cut in short_cuts_of(spec)
 ]
 
-NOBODY_LEFT = {"delete": "The mesh lacks ", "scale-to-zero": "No pod of "}
-"""Short cuts after which nobody is there to be judged, with how the outcome begins."""
+NOBODY_LEFT = {
+    "delete": "The mesh lacks ",
+    "scale-to-zero": "No pod of ",
+    "13-outlier-detection/two-bad": "This is about two pods of web-v1 and one of web-v2",
+}
+"""Short cuts after which those who are to be judged are not there, with what the outcome says."""
 
 
 def numbered(specs: tuple[ExerciseSpec, ...]) -> list[object]:
@@ -129,7 +133,7 @@ def test_a_short_cut_is_no_solution(lab: Lab, spec: ExerciseSpec, short_cut: str
     # Without what the exercise builds on there is nothing to judge; the learner is told to bring it back.
     nobody_left = NOBODY_LEFT.get(short_cut) if not refused else None
     assert outcome.state is (NOT_ATTEMPTED if nobody_left else FAILED), outcome
-    assert outcome.lines and (nobody_left or "") in outcome.lines[0], "the learner is told why"
+    assert outcome.lines and (nobody_left or "") in "\n".join(outcome.lines), "the learner is told why"
 
 
 @pytest.mark.parametrize("spec", numbered(ASKING))

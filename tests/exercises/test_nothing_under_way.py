@@ -43,6 +43,16 @@ def test_traffic_in_the_background_is_named(lab: Lab, number: str) -> None:
         not_judged(number, "Traffic runs in the background: http://web:8080/ from client")
 
 
+@pytest.mark.parametrize(
+    ("number", "pods"), [("10.3", 4), ("10.4", 2), ("11.1", 3), ("11.3", 5), ("13.2", 1), ("13.4", 3)]
+)
+def test_another_number_of_pods_is_no_wrong_answer(lab: Lab, number: str, pods: int) -> None:
+    solve(lab, number)
+    lab.scale("web-v1", pods)
+    not_judged(number, "This is about ")
+    not_judged(number, f"{pods} pods of web-v1" if pods > 1 else "1 pod of web-v1")
+
+
 def test_more_pods_than_one_are_named(lab: Lab) -> None:
     solve(lab, "12.2")
     lab.scale("web-v1", 2)

@@ -13,8 +13,10 @@ from pathlib import Path
 import fake_cluster
 import pytest
 from answering_api_server import ApiServer
+from click.testing import CliRunner
 from fake_cluster import DOCKER_INFO, World
 
+from labsupport.cli.doctor import doctor
 from labsupport.setup.cluster import images
 from labsupport.setup.doctor import cluster, registries
 from labsupport.setup.finding import Finding
@@ -75,6 +77,12 @@ def test_no_kubeconfig(world: World):
     held = look()
     assert levels(held)["cluster"] == {"error"}
     assert "workshop cluster up" in held["cluster"][0].remedy
+    told_once(held["cluster"][0], "cluster up", "KUBECONFIG")
+
+
+def told_once(finding: Finding, *words: str) -> None:
+    text = f"{finding.detail} {finding.remedy}"
+    assert [text.count(word) for word in words] == [1] * len(words), text
 
 
 def test_a_cluster_that_is_silent(world: World):
@@ -83,14 +91,23 @@ def test_a_cluster_that_is_silent(world: World):
         fake_cluster._kubeconfig(world, "course")
         held = look()
     assert levels(held)["cluster"] == {"error"} and "does not answer" in held["cluster"][0].detail
+    told_once(held["cluster"][0], "kubectl get nodes")
 
 
 def test_no_istio_and_an_old_one(api: ApiServer, world: World):
     world.change(istio=None)
     held = look()
     assert levels(held)["Istio"] == {"error"} and "istioctl install" in held["Istio"][0].remedy
+    told_once(held["Istio"][0], "istioctl install", "cluster up")
     world.change(istio={"tag": "1.20.3", "mesh": MESH})
-    assert "1.24 or newer" in look()["Istio"][0].detail
+    old = look()["Istio"][0]
+    assert "1.24 or newer" in old.detail and "istioctl upgrade" in old.remedy
+
+
+def test_what_helps_against_several_findings_is_told_once(api: ApiServer):
+    api.denied = {"create deployments", "create namespaces", "create pods/exec", "get pods/exec", "list nodes"}
+    shown = CliRunner().invoke(doctor, ["--engine", "cluster", "--quiet"], env={"COLUMNS": "200"}).output
+    assert shown.count("Ask whoever runs the cluster for them") == 1 and shown.count("-> as above") == 2
 
 
 def test_rights_that_are_missing(api: ApiServer):

@@ -101,3 +101,13 @@ def test_every_room_is_in_the_picture_with_what_it_is_for() -> None:
     drawn = {name for row in rooms.layers() for name in row} - {rooms.FACE, rooms.PLAIN}
     assert drawn == {path.parent.name for path in (ROOT / "labsupport").glob("*/__init__.py")}
     assert drawn <= rooms.ABOUT.keys()
+
+
+def test_the_list_of_tasks_and_tutorials_names_tests_that_there_are():
+    text = (ROOT / "tests" / "tasks" / "README.md").read_text(encoding="utf-8")
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("[kt]*/test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", text))
+    assert len(named) > 20
+    assert not {name for name in named if f"def {name}(" not in sources}
+    (total,) = re.findall(r"## Ten tasks: (\d+) steps", text)
+    assert sum(map(int, re.findall(r"^\*\*.*\*\* \((\d+)\)", text, re.MULTILINE))) == int(total)

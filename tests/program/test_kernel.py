@@ -118,6 +118,18 @@ def test_an_interrupt_is_one_line_that_names_its_place(kernel: Kernel):
     assert shown.startswith("KeyboardInterrupt: stopped in line 3 of this cell") and "\n" not in shown
 
 
+def test_an_interrupt_between_two_statements_is_one_line_as_well(kernel: Kernel):
+    # The next statement is not begun: the signal comes while IPython is about to run it.
+    code = """def stop(*args, **options):
+    del shell.run_code
+    raise KeyboardInterrupt
+shell = get_ipython(); shell.run_code = stop
+1 + 1"""
+    shown = kernel.error(code)
+    assert shown.startswith("KeyboardInterrupt: stopped in") and "\n" not in shown
+    assert kernel.run("1 + 1")[0]["data"]["text/plain"] == "2"
+
+
 def test_folders_of_jupyter_that_are_named_on_purpose_are_kept_but_not_that_of_ipython():
     chosen = own_folders(ROOT, {"JUPYTER_DATA_DIR": "/mine", "IPYTHONDIR": "/mine"})
     assert chosen["JUPYTER_DATA_DIR"] == "/mine"

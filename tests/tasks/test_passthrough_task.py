@@ -38,12 +38,20 @@ def certificate(authority: Authority) -> str:
 def test_the_servers_own_certificate_passes_the_gateway(lab: Lab, apply: Apply) -> None:
     authority, other = Authority("Example"), Authority("Other")
     lab.apply(certificate(authority), name="certificate")
-    apply("nginx-configmap", "nginx", "nginx-passthrough-gateway")
+    apply("nginx-configmap", "nginx", "curl")
+    # Asked from within, whoever signed it.
+    (inside,) = lab.send("https://my-nginx/", source="curl", tls=Tls(), keep_body=True)
+    assert inside.status == 200 and "Welcome to nginx!" in inside.body and HOST in inside.tls["subject"]
+    apply("nginx-passthrough-gateway")
     (page,) = lab.send(f"https://{HOST}/", tls=Tls(ca=authority), keep_body=True)
     assert page.status == 200 and "Welcome to nginx!" in page.body
     assert [hop.service for hop in page.path] == ["my-nginx"]
     assert lab.send(f"https://{HOST}/", tls=Tls(ca=other))[0].outcome == "connection"
     assert lab.send("https://unknown.example.com/", tls=Tls(ca=authority))[0].outcome == "connection"
+    lab.delete("gateway/mygateway", "virtualservice/nginx")
+    assert lab.send(f"https://{HOST}/", tls=Tls(ca=authority))[0].outcome == "connection"
+    lab.delete("secret/nginx-server-certs", "configmap/nginx-configmap", "service/my-nginx", "deployment/my-nginx")
+    assert "my-nginx" not in {pod.workload for pod in lab.pods()}
 
 
 def test_what_is_not_there_yet_is_named_and_what_nginx_cannot_read_is_its_last_words(lab: Lab, apply: Apply) -> None:

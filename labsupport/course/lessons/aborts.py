@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from labsupport import check
-from labsupport.course.acting import fault_says, told_first
+from labsupport.course.acting import fault_for_all, fault_says, told_first
 from labsupport.course.judging import judge
 from labsupport.course.ladder import Rung
 from labsupport.course.lessons.delays import nobody_else, pages_with
@@ -30,6 +30,7 @@ def tester_is_refused(lab: Lab) -> Iterator[Shown]:
     said = fault_says(lab, _RATINGS, "abort", source="client", headers=_TESTER)
     refused = lab.send(_RATINGS, source="client", headers=_TESTER, count=20)
     yield told_first(said, check.status(refused, 400, title="each request of tester gets 400"))
+    yield fault_for_all(lab, _RATINGS, "abort", source="client", headers=_TESTER)
     title = "from a proxy, and not from ratings"
     yield told_first(said, check.flags(lab.access_log(refused), {"FI": len(refused)}, title=title))
 
@@ -48,6 +49,7 @@ def a_bad_day(lab: Lab) -> Iterator[Shown | Rung]:
     yield Rung("half")
     said = fault_says(lab, _RATINGS, "delay", source="client", headers=_TESTER)
     yield told_first(said, check.flags(lab.access_log(bad), {"DI": len(bad)}, title="each of them is late"))
+    yield fault_for_all(lab, _RATINGS, "delay", source="client", headers=_TESTER)
     yield told_first(said, check.duration(bad, q=0, at_least_s=0.19))
     yield Rung("late")
     pages = pages_with(lab, "reviews", headers=_TESTER)

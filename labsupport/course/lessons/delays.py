@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import check
 from labsupport.check.result import CheckOutcome
-from labsupport.course.acting import fault_says, told_first
+from labsupport.course.acting import fault_for_all, fault_says, no_fault, told_first
 from labsupport.course.judging import answered, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -55,6 +55,9 @@ def nobody_else(lab: Lab, kind: str, *flags: str, title: str) -> Iterator[Shown]
             said = fault_says(lab, _RATINGS, kind, source="client", headers=headers)
             yield answered(lab, others, () if spared else said)
             yield told_first(said, spared)
+        # One in a hundred that is late is seldom among so few.
+        if not (safe := no_fault(lab, _RATINGS, source="client", headers=headers)):
+            yield safe
         groups.append(others)
     # Four groups that are well are told in one line each of what they have in common.
     everybody = reduce(operator.add, groups)
@@ -69,6 +72,7 @@ def _tester_waits(lab: Lab, *, at_least_s: float, at_most_s: float | None = None
     yield answered(lab, late, said)
     title = "each request of tester waits"
     yield told_first(said, check.flags(lab.access_log(late), {"DI": _COUNT}, title=title))
+    yield fault_for_all(lab, _RATINGS, "delay", source="client", headers=_TESTER)
     yield told_first(said, check.duration(late, q=0, at_least_s=at_least_s, at_most_s=at_most_s))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import CheckOutcome
-from labsupport.course.acting import another_caller, explained, pods_ready, with_ignored
+from labsupport.course.acting import another_caller, explained, pods_ready, proxy_line, with_ignored
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -61,11 +61,12 @@ def _as_given(lab: Lab) -> CheckOutcome:
 
 def _keeps_three_minutes(lab: Lab) -> CheckOutcome:
     """Whether the proxy that decides takes a pod out for three minutes; Envoy writes any duration in seconds."""
-    policies = explained(lab, _WEB, source="client").destinations[0].policies
-    place = next((policy.place for policy in policies if policy.name == "outlierDetection"), None)
-    got = repr(lab.config(place.object)) if place is not None else ""
-    line = next((line.strip() for line in got.splitlines() if " base_ejection_time:" in line), "no base_ejection_time")
-    return claim(line == "base_ejection_time: 180s", "out for three minutes", f"The proxy of client got {line}.")
+    line = proxy_line(lab, _WEB, "outlierDetection", "base_ejection_time", source="client") or "no base_ejection_time"
+    return claim(
+        line == "base_ejection_time: 180s",
+        "out for three minutes",
+        f"The proxy of client got {line or 'no base_ejection_time'}.",
+    )
 
 
 @judge("13.2")

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import FAILED, PASSED, CheckOutcome
-from labsupport.course.acting import balancers, explained, told_first, with_balancers
+from labsupport.course.acting import (
+    balancers,
+    explained,
+    pods_ready,
+    proxy_line,
+    told_first,
+    with_balancers,
+)
 from labsupport.course.judging import claim, judge
 from labsupport.course.ladder import Rung
 from labsupport.course.spec import Because, Shown
@@ -29,6 +36,8 @@ _ROUNDS = 3
 # addresses of 6,000 it is more than these 12 of 300, as two pods want their places in the same order; a second set is
 # tried then, and both fail once in thirty million times. A ring moves about 40.
 _LEAST, _MOVED = 1 / 8, 12
+# From so many places on, chance moves too many users seldom enough. Of a table of 11 places one in five passes.
+_PLACES = 10_000
 
 
 def _user(response: Response) -> str:
@@ -76,9 +85,14 @@ def _pods(lab: Lab) -> list[str]:
 
 def _all_there(lab: Lab) -> CheckOutcome:
     """With fewer pods, any rule keeps users together more easily than it should."""
-    there = len(_pods(lab))
-    line = f"web has {words.plural(there, 'pod')}; prepare() of this exercise gives it {_PODS}."
-    return claim(there == _PODS, f"{_PODS} pods", line)
+    return pods_ready(lab, f"{_PODS} pods", {_DEPLOYMENT: _PODS})
+
+
+def _not_by_luck(lab: Lab) -> CheckOutcome:
+    """In a small table of Maglev a place is many users, and chance decides whether one changes its pod."""
+    line = proxy_line(lab, _WEB, "loadBalancer", "table_size", source="client")
+    fine = not line or int(line.rpartition(" ")[2]) >= _PLACES
+    return claim(fine, "a table with a place for everybody", f"The proxy of client got {line or 'no table'}.")
 
 
 def _after_one_left(lab: Lab) -> Observations:
@@ -92,9 +106,9 @@ def _after_one_left(lab: Lab) -> Observations:
 @judge("11.1")
 def by_header(lab: Lab) -> Iterator[Shown]:
     """Users without cookies, one pod each, and no pod idle."""
+    yield Because("pods", _all_there(lab))
     first = _sent(lab, _USERS, "x-user")
     yield first
-    yield _all_there(lab)
     seen = first
     for _ in range(_ROUNDS - 1):
         seen += _sent(lab, _USERS, "x-user")
@@ -106,14 +120,15 @@ def by_header(lab: Lab) -> Iterator[Shown]:
 @judge("11.3")
 def when_a_pod_leaves(lab: Lab) -> Iterator[Shown | Rung]:
     """Users by their cookie: one pod each, no pod idle, and nobody moves without need."""
+    yield Because("pods", _all_there(lab))
     seen = _sent(lab, _MANY, "session")
     yield seen
     before = seen + _sent(lab, _MANY, "session")
     yield Because(_astray(lab), _told(lab, check.sticky(before, per=_user)))
     yield Rung("home")
-    yield _all_there(lab)
     yield Because("together", _told(lab, _spread(seen, _pods(lab), _LEAST, by="pod")))
     yield Rung("spread")
+    yield Because("small", _told(lab, _not_by_luck(lab)))
     after = _after_one_left(lab)
     if not check.moved(before, after, per=_user, at_most=_MOVED).passed:
         # That may be due to the addresses: four other pods have others.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from labsupport.model.analysis.world import World
@@ -14,6 +15,8 @@ __all__ = ["OLD", "analyse_spellings", "old_spellings"]
 
 OLD = "OLD"
 """The code of these notes, for which ``istioctl analyze`` has none."""
+
+_CONDITION = re.compile(r"spec\.http\[(\d+)\]\.match\[(\d+)\]\.(headers|withoutHeaders|queryParams)\.([^.]*)")
 
 
 def analyse_spellings(world: World) -> None:
@@ -54,15 +57,17 @@ def _ignored_case(rule: VirtualService) -> Iterator[tuple[str, str]]:
 
 def _left_empty(rule: VirtualService) -> Iterator[tuple[str, str]]:
     """Conditions without a value, which an API server drops: the rule takes more than was meant."""
-    for number, http in enumerate(rule.spec.http):
-        for index, match in enumerate(http.match):
-            given = (match.headers, match.without_headers, match.query_params)
-            for field, conditions in zip(("headers", "withoutHeaders", "queryParams"), given, strict=True):
-                begin = f"spec.http[{number}].match[{index}].{field}."
-                names = (path.removeprefix(begin) for path in rule.origin.lines if path.startswith(begin))
-                for name in names:
-                    if "." not in name and name not in conditions:
-                        yield begin + name, f"{name} has no value and is dropped; {name}: {{}} stands for any value"
+    for path in rule.origin.lines:
+        if written := _CONDITION.fullmatch(path):
+            number, index, field, name = written.groups()
+            match = rule.spec.http[int(number)].match[int(index)]
+            given = {
+                "headers": match.headers,
+                "withoutHeaders": match.without_headers,
+                "queryParams": match.query_params,
+            }
+            if name not in given[field]:
+                yield path, f"{name} has no value and is dropped; {name}: {{}} stands for any value"
 
 
 def _balancing(path: str, policy: TrafficPolicy | None) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from labsupport.model.kinds.virtualservice import HTTPRoute
 from labsupport.model.schema.base import Resource, Schema
 from labsupport.records import Json, JsonObject
 
-__all__ = ["instead_of", "list_part_of", "part_of"]
+__all__ = ["instead_of", "kind_elsewhere", "list_part_of", "part_of"]
 
 _MESH = "The lab is the mesh already, and its namespaces are members; leave this out."
 _RIGHTS = ("gives rights", "Leave it out: a lab belongs to whoever opened it.")
@@ -85,6 +85,12 @@ def instead_of(api_version: str, kind: str) -> tuple[str, str]:
         # In lists of a tutorial the group is often wrong, the kind is not.
         told = next((text for (_, name), text in _INSTEAD.items() if name == kind and kind not in KINDS), ("", ""))
     return told
+
+
+def kind_elsewhere(word: str) -> str:
+    """The kind of another system that a word names, in any case and number; empty for kinds that nobody knows."""
+    meant = word.lower()
+    return next((kind for _, kind in _INSTEAD if meant in (kind.lower() + end for end in ("", "s", "es"))), "")
 
 
 def part_of(raw: JsonObject) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["ConfigLine", "Mark", "MarkOf", "Path", "block", "key", "leaves"]
+__all__ = ["ConfigLine", "Mark", "MarkOf", "Path", "block", "flow", "key", "leaves"]
 
 Mark = Literal["", "written", "default"]
 Path = tuple[str | int, ...]
@@ -45,6 +45,15 @@ def block(
         mark_of: the mark of a field, given its path and value; a default covers all that is below it.
     """
     return tuple(_block(value, 0, (), mark_of, ""))
+
+
+def flow(value: object) -> str:
+    """A value as YAML on one line, such as ``{host: web, subset: v1}``."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_in_flow(str(key))}: {flow(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(flow, value))}]"
+    return _in_flow(value)
 
 
 def leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
@@ -104,6 +113,10 @@ def _block(
         else:
             yield ConfigLine(lead, mark)
             yield from _block(item, indent + 2, where, mark_of, mark)
+
+
+def _in_flow(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) and "," in value else _scalar(value)
 
 
 def _scalar(value: object) -> str:

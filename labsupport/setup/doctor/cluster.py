@@ -59,7 +59,7 @@ def cluster(engine: str) -> Iterator[Finding]:
         version = connection.get("/version")
     except LabError as error:
         remedy = f"To make one on this machine: {_UP}. For another one: KUBECONFIG and WORKSHOP_CONTEXT name it."
-        yield Finding("error", "cluster", str(error), remedy)
+        yield Finding.of("cluster", error, remedy)
         yield from _pull_limit()
         return
     try:
@@ -68,7 +68,7 @@ def cluster(engine: str) -> Iterator[Finding]:
         yield from _rights(connection)
         yield from _nodes(connection)
     except LabError as error:
-        yield Finding("error", "cluster", str(error), f"See {_UP.replace('up', 'status')}, or kubectl get nodes.")
+        yield Finding.of("cluster", error, f"See {_UP.replace('up', 'status')}, or kubectl get nodes.")
     finally:
         connection.close()
 
@@ -92,9 +92,7 @@ def _istio(connection: Connection) -> Iterator[Finding]:
     except EngineError as error:
         if isinstance(error, OSError):  # the cluster fell silent
             raise
-        yield Finding(
-            "error", "Istio", str(error), "istioctl install --set profile=minimal, or in a cluster of kind: " + _UP
-        )
+        yield Finding.of("Istio", error, "istioctl install --set profile=minimal, or in a cluster of kind: " + _UP)
         return
     label = join(f"{key}={value}" for key, value in istio.injection.items())
     yield Finding(

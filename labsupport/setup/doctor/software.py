@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from importlib import metadata
 
 from labsupport import paths, words
-from labsupport.errors import EnvoyMissingError
+from labsupport.errors import EnvoyMissingError, StorageError
 from labsupport.setup.chromium import find as find_chromium
 from labsupport.setup.finding import Finding
-from labsupport.setup.jupyter import own_folders
+from labsupport.setup.jupyter import make_folders, own_folders
 from labsupport.setup.requirements import unsatisfied
 
 __all__ = ["chromium", "envoy", "kernel", "packages", "python", "repository", "servers"]
@@ -51,7 +51,7 @@ def envoy(engine: str) -> Iterator[Finding]:
         program = binary()
         done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
     except EnvoyMissingError as error:
-        yield Finding("error", "Envoy", str(error), _ANEW)
+        yield Finding("error", "Envoy", Finding.of("Envoy", error).detail, _ANEW)
         return
     except (OSError, subprocess.SubprocessError) as error:
         yield Finding(
@@ -94,6 +94,11 @@ def kernel(engine: str) -> Iterator[Finding]:
     from jupyter_client.manager import KernelManager
 
     # As workshop lab has it: nothing of the home folder must play a part, a kernel "python3" least of all.
+    try:
+        make_folders(paths.root())
+    except StorageError as error:
+        yield Finding.of("kernel", error)
+        return
     os.environ.update(own_folders(paths.root(), os.environ), JUPYTER_PREFER_ENV_PATH="1")
     manager = KernelManager(kernel_name="python3")
     version = metadata.version("jupyterlab")

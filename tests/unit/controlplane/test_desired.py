@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from labsupport.controlplane.desired import ServiceAddresses, merge, remove
 from labsupport.errors import NotFoundError
@@ -57,3 +58,19 @@ def test_a_service_keeps_its_address() -> None:
     first = dict(given.of([service("a"), service("b")]))
     assert len(set(first.values())) == 2
     assert {key: value for key, value in given.of([service("b"), service("c")]).items() if key in first} == first
+
+
+def test_a_field_that_comes_or_goes_is_told_as_yaml() -> None:
+    split = '[{destination: {host: web, subset: "1"}, weight: 1, headers: {request: {set: {why: "a, b", say: "on"}}}}]'
+    text = rule(1).raw
+    text["spec"]["http"][0] |= {"route": yaml.safe_load(split), "retries": None, "mirror": {"host": "api"}}
+    state, _ = merge((), [rule(1)])
+    _, (change,) = merge(state, parse(read(yaml.safe_dump(text))))
+    told = "\n".join(change.details)
+    assert "spec.http[0].mirror: (none) -> {host: api}" in told
+    assert 'headers: (none) -> {request: {set: {say: "on", why: "a, b"}}}' in told
+    assert 'subset: (none) -> "1"' in told
+    for line in change.details:
+        yaml.safe_load(line.partition(" -> ")[2])
+    _, (back,) = merge(parse(read(yaml.safe_dump(text))), [rule(1)])
+    assert "spec.http[0].mirror: {host: api} -> (none)" in back.details

@@ -411,6 +411,29 @@ def test_where_some_pods_listen_those_answer() -> None:
     assert "UF" not in repr(listening(8081))
 
 
+WRITTEN = """
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata: {name: ratings}
+    spec:
+      selector: {matchLabels: {app: ratings}}
+      template:
+        metadata: {labels: {app: ratings}}
+        spec: {containers: [{name: ratings, image: ratings, ports: [{containerPort: %d}]}]}
+"""
+
+
+def test_a_target_port_that_no_container_names_is_doubted_where_nobody_knows_who_listens() -> None:
+    pods = [CLIENT, pod("ratings", name="ratings-1", workload="ratings")]
+    (doubted,) = ask(DEAF, WRITTEN % 5000, url="http://deaf/", pods=pods).outcomes
+    assert doubted.kind == "forwarded"
+    text = "ratings-1 answers, if its program listens on port 8081, which no container names and nobody knows"
+    assert doubted.text == text
+    assert ask(DEAF, WRITTEN % 8081, url="http://deaf/", pods=pods).outcomes[0].text == "ratings-1 answers"
+    told = [CLIENT, pod("ratings", name="ratings-1", workload="ratings", listens=(8081,))]
+    assert ask(DEAF, WRITTEN % 5000, url="http://deaf/", pods=told).outcomes[0].text == "ratings-1 answers"
+
+
 def test_what_listens_where_is_not_told_where_nobody_knows_it() -> None:
     assert ask(DEAF, url="http://deaf/").outcomes[0].kind == "forwarded"
     sidecar = """

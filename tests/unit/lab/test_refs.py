@@ -4,7 +4,7 @@ import pytest
 
 from labsupport.errors import UsageError
 from labsupport.lab.objects import Objects
-from labsupport.lab.refs import as_ref, rule_of
+from labsupport.lab.refs import as_ref, kind_name, rule_of
 from labsupport.model import parse
 from labsupport.model.reading.documents import read
 from labsupport.records import Ref
@@ -39,6 +39,12 @@ def test_what_is_wrong_is_named():
         as_ref(SHOP, namespace="cart")
     with pytest.raises(UsageError, match="name of a namespace"):
         as_ref("vs/web", namespace=3)
+
+
+@pytest.mark.parametrize("word", ["ingress", "ingresses", "Ingress"])
+def test_a_kind_of_another_system_is_told_with_what_takes_its_place(word):
+    with pytest.raises(UsageError, match=r"no Ingress, which lets requests .* Write a Gateway and a VirtualService\."):
+        kind_name(word)
 
 
 def test_a_bare_name_stands_for_the_kind_that_is_meant():

@@ -204,3 +204,27 @@ def test_where_nobody_listens_a_refusal_is_as_explained(status: int, flags: str,
     explained = compare(explanation, replace(OK, status=status), [record])
     assert explained.agrees is agrees
     assert ("nobody listens on port 8081 of web-safe-1: as explained" in explained.findings[0]) is agrees
+
+
+REFUSED = "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"
+
+
+@pytest.mark.parametrize("doubtful", [{}, {"web-safe-1": 8081}], ids=["no manifest tells", "doubted"])
+@pytest.mark.parametrize("sidecar", [True, False])
+def test_where_nobody_knew_that_nobody_listens_the_request_tells(sidecar: bool, doubtful: dict[str, int]) -> None:
+    explanation = replace(BASE, destinations=(replace(TO_SAFE, doubtful=doubtful),))
+    client = replace(
+        RECORD, status=503, flags="" if sidecar else "URX,UF", details="via_upstream" if sidecar else REFUSED
+    )
+    inside = AccessRecord("id", 1.0, "web-safe-1", "inbound", status=503, flags="URX,UF", cluster="inbound|8081||")
+    log = [client, replace(inside, details=REFUSED)] if sidecar else [client]
+    explained = compare(explanation, replace(OK, status=503), log)
+    assert explained.agrees is (True if doubtful else None)
+    port = "port 8081" if sidecar or doubtful else "the port behind port 8080"
+    assert f"nobody listens on {port} of web-safe-1" in explained.findings[0]
+    assert ("which no manifest tells" in explained.findings[0]) is not bool(doubtful)
+
+
+def test_a_connection_that_broke_otherwise_says_nothing_of_who_listens() -> None:
+    broken = replace(RECORD, status=503, flags="UF", details=REFUSED.replace("Connection_refused", "Connection_reset"))
+    assert "listens" not in compare(BASE, replace(OK, status=503), [broken]).findings[0]
