@@ -195,7 +195,7 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """``%load_ext labsupport``: make ``%%manifest`` and the pictures known; asking for ``Lab`` does so too.
+    """``%load_ext labsupport``: make the magics and the pictures known; asking for ``Lab`` does so too.
 
     Kernels that ``workshop lab`` starts load it by themselves, so that a cell that is run before the first one is
     answered in words that help.
@@ -207,6 +207,7 @@ def load_ipython_extension(shell: Any) -> None:
     from labsupport.course import stops
 
     shell.register_magic_function(_manifest, magic_kind="cell", magic_name="manifest")
+    shell.register_magic_function(_promql, magic_kind="cell", magic_name="promql")
     display.install(shell)
     stops.install(shell, {"lab", *__all__})
 
@@ -217,8 +218,13 @@ def _manifest(line: str, cell: str) -> Any:
     return importlib.import_module("labsupport.course.magic").manifest(line, cell)
 
 
+def _promql(line: str, cell: str) -> Any:
+    """Ask the query of the cell, in PromQL."""
+    return importlib.import_module("labsupport.course.magic").promql(line, cell)
+
+
 def _install_in_notebook() -> None:
-    """Make the kernel know ``%%manifest`` and the pictures of our records; nothing outside IPython."""
+    """Make the kernel know the magics and the pictures of our records; nothing outside IPython."""
     # IPython is never imported for this: a script or a test that does not run in it has no use for it.
     interactive = sys.modules.get("IPython")
     shell = interactive.get_ipython() if interactive is not None else None

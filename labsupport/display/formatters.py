@@ -29,6 +29,7 @@ HTML: dict[tuple[str, str], tuple[str, str]] = {
     ("labsupport.check.result", "CheckOutcome"): ("html.outcomes", "check_html"),
     ("labsupport.traffic.share", "Share"): ("pictures.observed", "share_html"),
     ("labsupport.lab.lab", "Lab"): ("html.mesh_html", "lab_html"),
+    ("labsupport.metrics.answers", "Answer"): ("html.mesh_html", "answer_html"),
     ("labsupport.observe.tables", "AccessLog"): ("html.mesh_html", "access_log_html"),
     ("labsupport.observe.tables", "LabStatus"): ("html.mesh_html", "status_html"),
     ("labsupport.observe.tables", "Pods"): ("html.mesh_html", "pods_html"),

@@ -11,6 +11,7 @@ from labsupport.records import (
     AccessRecord,
     ApplyResult,
     EnvoyConfig,
+    Json,
     Leftovers,
     Pod,
     Ref,
@@ -138,6 +139,14 @@ class Engine(Protocol):
 
     def metrics(self) -> list[Sample]:
         """Statistics of all proxies."""
+        ...
+
+    def prometheus(self, query: str) -> Json | None:
+        """What the mesh's own Prometheus answers to a query, as its HTTP API tells it; None without one that answers.
+
+        Raises:
+            UsageError: Prometheus refuses the query.
+        """
         ...
 
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:

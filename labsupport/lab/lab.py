@@ -46,6 +46,7 @@ from labsupport.urls import entrance_url, is_address
 
 if TYPE_CHECKING:
     from labsupport.explain import Explanation
+    from labsupport.metrics.watching import Metrics
     from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
     from labsupport.observe.pools import Pools
@@ -103,6 +104,7 @@ class Lab:
         self._warnings: tuple[str, ...] = ()
         self._last_error = ""
         self._pushed: ApplyResult | None = None
+        self._metrics: Metrics | None = None
         self._analysis = Analysis()
         self._endings = Endings()
         # Number of changes of the mesh; what was read before the last one is to be read again.
@@ -345,7 +347,9 @@ class Lab:
             keep_body=keep_body,
             tls=tls,
         )
-        return send(self._open(), spec)
+        seen = send(self._open(), spec)
+        self._running.sent = seen
+        return seen
 
     def hold(
         self,
@@ -687,6 +691,24 @@ class Lab:
         config = engine.proxy_config(chosen.name)
         return pools_of(config, engine.metrics(), again=again, when_closed=self.when_closed)
 
+    def metrics(self) -> Metrics:
+        """Istio's standard metrics of this mesh: ``istio_requests_total`` and ``istio_request_duration_milliseconds``.
+
+        They are counted from the first call on, and from the lines of the proxies' access logs.
+
+        Returns:
+            The same object for each call: ``query(...)`` answers PromQL, ``url`` is where a Prometheus of this machine
+            can scrape them. The cell magic ``%%promql`` asks the Prometheus of a cluster where there is one.
+        """
+        from labsupport.metrics.watching import Metrics
+
+        with self._lock:
+            engine = self._open()
+            if self._metrics is None:
+                self._metrics = Metrics(engine, recent=self._running.answered_of_late)
+                self.when_reset(self._metrics.forget)
+            return self._metrics
+
     def access_log(
         self,
         of: Observations | Response | Iterable[Response | str] | str | None = None,
@@ -852,6 +874,8 @@ class Lab:
             if self._closed is None:
                 try:
                     self._running.stop()
+                    if self._metrics is not None:
+                        self._metrics.close()
                     self._running.when_closed.call()
                     self._running.when_closed.clear()
                 finally:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from labsupport.controlplane.desired import key_of, merge, remove
 from labsupport.engine.cluster.api.api import Api
+from labsupport.engine.cluster.api.apierror import ApiError, first_line
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.api.istio import istio_of
 from labsupport.engine.cluster.objects import clean, refuse
@@ -43,6 +44,7 @@ from labsupport.records import (
     AccessRecord,
     ApplyResult,
     EnvoyConfig,
+    Json,
     Leftovers,
     ObjectChange,
     Pod,
@@ -59,6 +61,8 @@ if TYPE_CHECKING:
     from labsupport.engine.cluster.watch.proxies import Proxies
 
 __all__ = ["ClusterEngine"]
+
+_PROMETHEUS = "/api/v1/namespaces/istio-system/services/http:prometheus:9090/proxy/api/v1/query"
 
 
 class ClusterEngine:
@@ -360,6 +364,17 @@ class ClusterEngine:
         self._check()
         names = [pod["metadata"]["name"] for pod in self._rollout.living() if has_proxy(pod)]
         return envoy_names(self.proxies.samples(names))
+
+    def prometheus(self, query: str) -> Json | None:
+        """What the Prometheus of ``istio-system`` answers, by way of the API server; see ``Engine.prometheus``."""
+        self._check()
+        try:
+            return self.connection.get(_PROMETHEUS, query=query)["data"]
+        except ApiError as error:
+            # Prometheus itself refuses with 400; else there is no such Service, no pod behind it, or no right to ask.
+            if error.status == 400:
+                raise UsageError(f"PromQL: {first_line(error)}") from None
+            return None
 
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
         """The last lines of a pod's program or Envoy, of the crashed one if it does not run; see ``Engine.logs``."""

@@ -247,6 +247,9 @@ class EmbeddedEngine:
         pages: dict[str, str] = self._call("statistics")
         return [sample for pod, page in pages.items() for sample in dumps.samples(pod, page)]
 
+    def prometheus(self, query: str) -> None:
+        """None: there is no Prometheus in this mesh; see ``Engine.prometheus``."""
+
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
         """The last lines of the log of a pod's program or Envoy, if it has started; see ``Engine.logs``."""
         if container not in ("app", "proxy"):

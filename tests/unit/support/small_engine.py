@@ -123,6 +123,9 @@ class SmallEngine:
     def built_in(self) -> list[Resource]:
         return []
 
+    def prometheus(self, query: str) -> None:
+        return None
+
     def pods(self) -> list[Pod]:
         return list(self._pods)
 
