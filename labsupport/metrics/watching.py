@@ -40,10 +40,14 @@ class Metrics:
     Args:
         engine: the mesh.
         recent: the x-request-ids of requests that have just been answered, whose lines a query waits for.
+        every_s: seconds from one scrape to the next.
     """
 
-    def __init__(self, engine: Engine, *, recent: Callable[[], Iterable[str]] = tuple) -> None:
+    def __init__(
+        self, engine: Engine, *, recent: Callable[[], Iterable[str]] = tuple, every_s: float = EVERY_S
+    ) -> None:
         self._engine = engine
+        self._every_s = every_s
         self._recent = recent
         self._counters = Counters(policy="none" if engine.name == "embedded" else "unknown")
         self._store = Store()
@@ -73,14 +77,20 @@ class Metrics:
     def scrape(self) -> None:
         """Count what is new, and keep the values with the time."""
         with self._lock:
+            now_s = self._count()
+            last_ms = self._store.times_ms[-1] if self._store.times_ms else 0
+            self._store.scrape(max(round(now_s * 1000), last_ms + 1), self._counters.values())
+
+    def _count(self) -> float:
+        """Count what is new, and tell up to which time."""
+        with self._lock:
             self._check()
             now_s = time.time()
             records = self._engine.access_records(since_s=max(self._begin_s, self._since_s - _LATE_S))
             self._since_s = now_s
             pods = self._engine.pods() if records else []
             self._counters.add(records, pods, self._services(pods) if records else {}, now_s)
-            last_ms = self._store.times_ms[-1] if self._store.times_ms else 0
-            self._store.scrape(max(round(now_s * 1000), last_ms + 1), self._counters.values())
+            return now_s
 
     def _services(self, pods: Iterable[Pod]) -> ServiceOf:
         behind: dict[str, list[tuple[str, str]]] = {}
@@ -98,23 +108,26 @@ class Metrics:
         if ids:
             self._engine.access_records(request_ids=ids, timeout_s=_SETTLE_S / 2)
         deadline = time.monotonic() + _SETTLE_S
-        self.scrape()
+        self._count()
         while self._counters.waiting and time.monotonic() < deadline:
             self._ended.wait(_POLL_S)
-            self.scrape()
+            self._count()
+        self.scrape()
 
-    def query(self, query: str) -> Answer:
+    def query(self, query: str, *, scrape: bool = True) -> Answer:
         """Answer a query in PromQL at this moment, after all that was answered so far has been counted.
 
         Args:
             query: such as ``sum by (response_code) (istio_requests_total)``.
+            scrape: False to ask about the last scrape, such as for several queries about the same moment.
 
         Raises:
             UsageError: it is none, or something of it is not known here.
         """
         expression = parsed(query)
         with self._lock:
-            self.settle()
+            if scrape or not self._store.times_ms:
+                self.settle()
             value = evaluate(expression, self._store, self._store.times_ms[-1])
         elements = (Element((), value),) if isinstance(value, float) else tuple(value)
         return Answer(query, elements, isinstance(value, float), "this lab")
@@ -162,7 +175,7 @@ class Metrics:
             raise UsageError("The lab of these metrics is closed. Open another one: lab = Lab()")
 
     def _watch(self) -> None:
-        while not self._ended.wait(EVERY_S):
+        while not self._ended.wait(self._every_s):
             # A mesh that does not answer for a moment leaves a gap, as a target does that cannot be scraped.
             with suppress(LabError):
                 self.scrape()
