@@ -142,16 +142,16 @@ class Counters:
 
     def _count(self, request: _Request, services: ServiceOf, now_s: float) -> None:
         arrivals = any(request.lines[key].direction == "inbound" for key in request.waiting)
-        callers = dict(_callers(pair(request.lines.values(), self._pods))) if arrivals else {}
+        calls = dict(_calls(pair(request.lines.values(), self._pods))) if arrivals else {}
         for key in list(request.waiting):
             record = request.lines[key]
             if record.direction != "inbound":
                 labels = self._as_source(record)
             else:
-                caller = callers.get(_same(record))
-                if caller is None and now_s < record.time_s + record.duration_s + _SETTLED_S:
+                call = calls.get(_same(record))
+                if call is None and now_s < record.time_s + record.duration_s + _SETTLED_S:
                     continue
-                labels = self._as_destination(record, caller, services)
+                labels = self._as_destination(record, call, services)
             request.waiting.discard(key)
             milliseconds = round(record.duration_s * 1000, 3)
             self.histograms.setdefault(labels, Histogram()).observe(milliseconds)
@@ -177,16 +177,16 @@ class Counters:
             }
         )
 
-    def _as_destination(self, record: AccessRecord, caller: str | None, services: ServiceOf) -> Labels:
+    def _as_destination(self, record: AccessRecord, call: AccessRecord | None, services: ServiceOf) -> Labels:
         """What the server's proxy says: a caller without a proxy is unknown to it."""
-        asked = record.authority.split(":")[0].split(".")[0]
+        asked = service_of(call.cluster)[0] if call is not None else record.authority.split(":")[0].split(".")[0]
         behind = services.get(record.pod, ())
-        name, space = next((pair for pair in behind if pair[0] == asked), behind[0] if behind else (_UNKNOWN, _UNKNOWN))
+        name, space = next((known for known in behind if known[0] == asked), (*behind, (_UNKNOWN, _UNKNOWN))[0])
         host = f"{name}.{space}.svc.cluster.local" if behind else record.authority
         return labels_of(
             {
                 "reporter": "destination",
-                **self._peer("source", caller or ""),
+                **self._peer("source", call.pod if call is not None else ""),
                 **self._peer("destination", record.pod),
                 **_service(host, name, space),
                 **_answer(record),
@@ -245,11 +245,11 @@ def _same(record: AccessRecord) -> _Same:
     return record.pod, record.path, record.status, record.duration_s
 
 
-def _callers(spans: Iterable[Call | Served]) -> Iterator[tuple[_Same, str]]:
-    """By server's line: the pod whose proxy made the call."""
+def _calls(spans: Iterable[Call | Served]) -> Iterator[tuple[_Same, AccessRecord]]:
+    """By server's line: that of the caller's proxy."""
     for span in spans:
         if isinstance(span, Call):
             for served in (*span.tries, *span.copies):
-                yield _same(served.record), span.record.pod
-                yield from _callers(served.calls)
-        yield from _callers(span.calls)
+                yield _same(served.record), span.record
+                yield from _calls(served.calls)
+        yield from _calls(span.calls)

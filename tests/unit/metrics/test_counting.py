@@ -111,6 +111,22 @@ def test_earlier_tries_are_requests_of_the_server_alone() -> None:
     }
 
 
+def test_of_several_services_of_a_pod_the_one_that_was_called_is_told() -> None:
+    services = {CARTS.name: (("a-first", "shop"), ("carts", "shop"))}
+    counters = Counters()
+    counters.add(
+        [replace(ASKED, authority="other.host"), replace(SERVED, authority="other.host")], PODS, services, 100.1
+    )
+    counters.add([replace(SERVED, request_id="r-2", authority="nobody")], PODS, services, 109.0)
+
+    names = ("reporter", "source_workload", "destination_service_name")
+    assert _requests(counters, *names) == {
+        ("source", "client", "carts"): 1,
+        ("destination", "client", "carts"): 1,
+        ("destination", "unknown", "a-first"): 1,
+    }
+
+
 def test_who_did_not_answer_is_unknown_and_the_service_is_not() -> None:
     aborted = replace(ASKED, status=500, flags="FI", upstream_pod="")
     counters = Counters()
