@@ -1,6 +1,7 @@
 """Six hours of the shop, played: counters as its proxies would have them, outages and what only looks like one.
 
-Nothing of it was measured. It is drawn from a seed, so that a rule that is tried on it rings at the same moments each time.
+Nothing of it was measured. It is drawn from a seed, so that a rule that is tried on it rings at the same moments each
+time.
 """
 
 from __future__ import annotations
