@@ -17,6 +17,7 @@ from labsupport.records import (
     Response,
     RuleStatus,
     Sample,
+    Span,
     TrafficSpec,
 )
 
@@ -122,6 +123,16 @@ class Engine(Protocol):
         """Access-log lines in order of time; with request ids, waits (bounded) until all their hops are written.
 
         ``since_s`` asks for lines written from then on, that is of requests that ended then.
+        """
+        ...
+
+    def spans(self, *, request_ids: Iterable[str], timeout_s: float = 5.0) -> list[Span]:
+        """Spans of all traces that some requests are part of, in order of time.
+
+        It waits (bounded) until there is one for each proxy that made one.
+
+        Raises:
+            EngineError: spans go elsewhere; says where to look.
         """
         ...
 

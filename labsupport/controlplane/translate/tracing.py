@@ -119,6 +119,8 @@ def _tracing(context: Context, spec: _Spec) -> JsonObject | None:
         "random_sampling": {"value": sampling} if sampling else {},
         "provider": {"name": "envoy.tracers.opentelemetry", "typed_config": _collector(provider, host)},
     }
+    if context.proxy.service_cluster:
+        made["provider"]["typed_config"]["service_name"] = context.proxy.service_cluster
     if context.is_gateway:
         made["spawn_upstream_span"] = True
     if longest := provider.max_tag_length or context.mesh.max_path_tag_length:
