@@ -129,11 +129,13 @@ class Engine(Protocol):
     def spans(self, *, request_ids: Iterable[str], timeout_s: float = 5.0) -> list[Span]:
         """Spans of all traces that some requests are part of, in order of time.
 
-        It waits (bounded) until there is one for each proxy that made one.
-
-        Raises:
-            EngineError: spans go elsewhere; says where to look.
+        It waits (bounded) until there is one for each proxy that made one. There is none if ``spans_elsewhere`` says
+        where they are.
         """
+        ...
+
+    def spans_elsewhere(self) -> str:
+        """Where spans go if the lab does not take them, and how to look at them there; empty if it does."""
         ...
 
     def proxy_config(self, pod: str) -> EnvoyConfig:

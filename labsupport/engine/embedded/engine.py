@@ -283,6 +283,10 @@ class EmbeddedEngine:
         """What proxies tell of requests that are traced; waits (bounded) until all their spans are there."""
         return self._spans.spans(request_ids, timeout_s=timeout_s)
 
+    def spans_elsewhere(self) -> str:
+        """Nothing: the lab itself takes all spans."""
+        return ""
+
     # --- traffic ------------------------------------------------------------------------------------------------
 
     def send(self, spec: TrafficSpec) -> Sending:
@@ -330,6 +334,7 @@ class EmbeddedEngine:
         """Remove everything that was applied; the gateway and the engine stay."""
         removed, remaining = self._call("reset", timeout_s=60.0)
         self._access.forget()
+        self._spans.forget()
         return Leftovers(tuple(removed), tuple(remaining))
 
     def close(self) -> Leftovers:

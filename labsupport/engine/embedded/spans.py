@@ -36,6 +36,11 @@ class SpanReader:
         self._count = 0
         self._lock = threading.Lock()
 
+    def forget(self) -> None:
+        """Forget what was read, after a reset."""
+        with self._lock:
+            self._traces, self._of, self._count = {}, {}, 0
+
     def spans(self, request_ids: Iterable[str], *, timeout_s: float) -> list[Span]:
         """The spans of some requests; see ``Engine.spans``."""
         wanted = set(map(untraced_id, request_ids))
