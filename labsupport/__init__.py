@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from labsupport.observe.graph import ServiceGraph
     from labsupport.observe.journey import Journey
     from labsupport.observe.tables import AccessLog, LabStatus, Pods
+    from labsupport.observe.traces import Traces
     from labsupport.records import (
         AccessRecord,
         ApplyResult,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         Response,
         RuleStatus,
         Sample,
+        Span,
         TrafficSpec,
     )
     from labsupport.setup.extras import ensure_extra
@@ -116,8 +118,10 @@ __all__ = [
     "Scene",
     "ServiceGraph",
     "Share",
+    "Span",
     "StorageError",
     "Tls",
+    "Traces",
     "TrafficError",
     "TrafficSpec",
     "UsageError",
@@ -149,7 +153,7 @@ _HOMES = {
     "labsupport.engine.protocol": ("Engine",),
     "labsupport.records": (
         *("AccessRecord", "ApplyResult", "EnvoyConfig", "Hop", "Leftovers", "Pod", "Ref", "Response"),
-        *("RuleStatus", "Sample", "TrafficSpec"),
+        *("RuleStatus", "Sample", "Span", "TrafficSpec"),
     ),
     "labsupport.errors": (
         *("CheckFailed", "ConfigRejectedError", "EngineError", "EngineLostError", "EnvoyMissingError", "LabError"),
@@ -171,6 +175,7 @@ _HOMES = {
     "labsupport.check.result": ("FAILED", "NOT_ATTEMPTED", "PASSED", "TOO_LITTLE_DATA", "CheckOutcome"),
     "labsupport.traffic.share": ("Share",),
     "labsupport.traffic.tls": ("Tls",),
+    "labsupport.observe.traces": ("Traces",),
     "labsupport.observe.tables": ("AccessLog", "LabStatus", "Pods"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

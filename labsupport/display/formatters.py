@@ -126,6 +126,12 @@ def _alarms(alarms: Any, **kwargs: Any) -> Any:
     return alarms_figure(alarms)._repr_mimebundle_()
 
 
+def _traces(traces: Any, **kwargs: Any) -> Any:
+    from labsupport.display.pictures.trace_picture import traces_figure
+
+    return traces_figure(traces)._repr_mimebundle_()
+
+
 # Records that come in more forms than HTML.
 BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
     ("labsupport.anytime", "FalseAlarms"): _alarms,
@@ -134,6 +140,7 @@ BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
     ("labsupport.observe.pools", "Pools"): _pools,
     ("labsupport.observe.pushed", "Pushed"): _pushed,
     ("labsupport.observe.taken", "RulesTaken"): _rules,
+    ("labsupport.observe.traces", "Traces"): _traces,
 }
 # Records that may be shown as a widget, which remembers where it was shown.
 DISPLAYS: dict[tuple[str, str], Callable[[Any], None]] = {

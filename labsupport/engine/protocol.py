@@ -18,6 +18,7 @@ from labsupport.records import (
     Response,
     RuleStatus,
     Sample,
+    Span,
     TrafficSpec,
 )
 
@@ -124,6 +125,18 @@ class Engine(Protocol):
 
         ``since_s`` asks for lines written from then on, that is of requests that ended then.
         """
+        ...
+
+    def spans(self, *, request_ids: Iterable[str], timeout_s: float = 5.0) -> list[Span]:
+        """Spans of all traces that some requests are part of, in order of time.
+
+        It waits (bounded) until there is one for each proxy that made one. There is none if ``spans_elsewhere`` says
+        where they are.
+        """
+        ...
+
+    def spans_elsewhere(self) -> str:
+        """Where spans go if the lab does not take them, and how to look at them there; empty if it does."""
         ...
 
     def proxy_config(self, pod: str) -> EnvoyConfig:

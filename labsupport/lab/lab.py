@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from labsupport.observe.pools import Pools
     from labsupport.observe.stats import ProxyStats
     from labsupport.observe.taken import RulesTaken
+    from labsupport.observe.traces import Traces
     from labsupport.traffic.rule_control import MeshState
 
 __all__ = ["Lab"]
@@ -843,6 +844,29 @@ class Lab:
         return journey_of(
             lines, pods=pods, request_id=request_id, response=response, counted=engine.counts_tries, limits=limits
         )
+
+    def traces(self, of: Observations | Response | Iterable[Response | str] | str) -> Traces:
+        """The traces of requests: the spans that proxies made of them, as trees.
+
+        A proxy makes spans of a request where a Telemetry names a provider for ``tracing`` and the request is sampled.
+        The embedded mesh has a provider ``jaeger``, whose spans come to this lab; on a cluster they go where the mesh
+        configuration says, and the result tells where.
+
+        Args:
+            of: responses, or x-request-ids, or one of them.
+
+        Returns:
+            The traces; in a notebook the first one is a picture, and ``show(...)`` makes a figure of it that can be
+            saved.
+
+        Raises:
+            UsageError: it is none of these.
+        """
+        from labsupport.observe.traces import traces_of
+
+        ids = tuple(filter(None, request_ids(of)))
+        engine = self._open()
+        return traces_of(engine.spans(request_ids=ids), asked=ids, pods=self.pods(), note=engine.spans_elsewhere())
 
     def graph(self, of: Observations | None = None, *, span_s: float = 10.0) -> ServiceGraph:
         """The service graph: services with their versions, calls with rate, errors and latency, rules in force.

@@ -30,6 +30,7 @@ from labsupport.engine.dangling import dangling
 from labsupport.engine.patching import patched
 from labsupport.engine.protocol import Sending
 from labsupport.engine.routestatus import route_notes
+from labsupport.engine.tracers import JAEGER
 from labsupport.errors import (
     ConfigRejectedError,
     EngineLostError,
@@ -51,6 +52,7 @@ from labsupport.records import (
     Ref,
     RuleStatus,
     Sample,
+    Span,
     TrafficSpec,
 )
 
@@ -406,6 +408,29 @@ class ClusterEngine:
         """Access-log lines in order of time; with request ids, waits (bounded) until all their hops are written."""
         self._check()
         return self.access_log.records(request_ids=request_ids, since_s=since_s, timeout_s=timeout_s)
+
+    def spans(self, *, request_ids: Iterable[str], timeout_s: float = 5.0) -> list[Span]:
+        """None: spans go to a provider of the mesh configuration, see ``spans_elsewhere``."""
+        self._check()
+        return []
+
+    def spans_elsewhere(self) -> str:
+        """Where the mesh configuration sends spans, and how to look at them."""
+        providers = [str(known.get("name")) for known in self._istio.mesh_config.get("extensionProviders") or ()]
+        if JAEGER["name"] in providers:
+            return (
+                "On this cluster spans go to Jaeger. `istioctl dashboard jaeger` opens it; a search for the tag "
+                "guid:x-request-id finds the trace of a request."
+            )
+        there = (
+            f" It has the providers {', '.join(providers)}: look there, if one of them takes spans."
+            if providers
+            else ""
+        )
+        return (
+            "On a cluster spans go to a provider of the mesh configuration, and this one has none named jaeger."
+            f"{there} On a cluster of kind, `./workshop cluster up --addons jaeger` brings one."
+        )
 
     # --- traffic ------------------------------------------------------------------------------------------------
 

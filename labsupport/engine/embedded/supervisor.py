@@ -17,7 +17,7 @@ from labsupport.controlplane import entrances
 from labsupport.controlplane.desired import Key, ServiceAddresses, homeless, key_of, merge, remove
 from labsupport.controlplane.encode import ORDER
 from labsupport.engine.dangling import dangling
-from labsupport.engine.embedded import listening, refuse
+from labsupport.engine.embedded import collector, listening, refuse
 from labsupport.engine.embedded.api.front import Front
 from labsupport.engine.embedded.api.mesh import Mesh
 from labsupport.engine.embedded.builtin import BuiltIn, built_in_objects
@@ -113,7 +113,7 @@ class Supervisor:
 
     async def open(self) -> None:
         """Start what every mesh has; returns when the gateway is ready."""
-        await self._ads.start(f"unix:{binary.ADS_SOCKET}")
+        await self._ads.start(f"unix:{binary.ADS_SOCKET}", self.questions.receiver.handler)
         gateway = self._built_in.start_gateway()
         while not gateway.ready:
             if isinstance(gateway.failure, EngineError):
@@ -170,6 +170,7 @@ class Supervisor:
             ]
             notes += listening.notes(news, after, self._place.programs)
             notes += route_notes(news, after)
+            notes += collector.notes(news, after)
             if self._built_in.gateway is not None:
                 notes += entrances.port_notes(news, after, self._built_in.gateway.info)
             result = await self._change(before, after, changes, wait_s, began, tuple(notes), for_pods=for_pods)

@@ -210,6 +210,11 @@ class LivePod:
             addresses.own(app.port.number, info.name, sidecar=False)
         addresses.own(self.outbound.number, info.name, sidecar=True)
 
+    @property
+    def service_cluster(self) -> str:
+        """How its proxy calls itself, as in Istio: ``<app>.<namespace>``."""
+        return f"{self._info.labels.get('app', self._info.workload)}.{self._info.namespace}"
+
     def start(self) -> None:
         """Start its processes; its proxy's configuration must have been given to the ADS server."""
         if self._info.injected or self.role == "gateway":
@@ -217,7 +222,7 @@ class LivePod:
                 self._place,
                 self._info.name,
                 node=self.node,
-                cluster=f"{self._info.labels.get('app', self._info.workload)}.{self._info.namespace}",
+                cluster=self.service_cluster,
                 concurrency=self.concurrency,
                 metadata={"NAME": self._info.name, "NAMESPACE": self._info.namespace},
             )
