@@ -328,7 +328,7 @@ class AccessRecord:
         attempt: ``x-envoy-attempt-count`` of the request as this proxy received it; 1 without one.
         mirrored: whether it is a copy made by a mirror rule.
         protocol: such as ``HTTP/1.1``.
-        sampled: whether this proxy made a span of it, or would have if it knew where to send it.
+        sampled: whether it was drawn to be traced, as far as the log tells.
     """
 
     request_id: str

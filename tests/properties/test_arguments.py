@@ -154,6 +154,7 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "Lab.access_log": (lambda world: world.lab.access_log, {"of": ...}),
     "Lab.config": (lambda world: world.lab.config, {"target": "vs/web"}),
     "Lab.journey": (lambda world: world.lab.journey, {"of": "id-1"}),
+    "Lab.traces": (lambda world: world.lab.traces, {"of": ...}),
     "Lab.graph": (lambda world: world.lab.graph, {"of": ...}),
     "Lab.rules": (lambda world: world.lab.rules, {"target": "vs/web", "of": ...}),
     "Lab.when_closed": (lambda world: world.lab.when_closed, {"act": lambda: None}),

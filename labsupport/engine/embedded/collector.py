@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from labsupport.controlplane.registry.meshconfig import MeshConfig, read_mesh_config, written_fields
 from labsupport.engine.tracers import COLLECTOR, COLLECTOR_PORT, JAEGER
 from labsupport.model import Resource, Telemetry, parse
+from labsupport.model.kinds.telemetry import Selector
 from labsupport.model.reading.documents import read
 from labsupport.records import JsonObject
 
@@ -16,6 +17,7 @@ __all__ = ["READ", "mesh_of", "notes", "with_collector"]
 
 READ = ("defaultConfig", "defaultProviders", "enableTracing", "extensionProviders")
 """Fields of the mesh configuration that count here, of ``defaultConfig`` only ``tracing``."""
+_GATEWAY = {"istio": "ingressgateway"}
 _SERVICE = f"""
 apiVersion: v1
 kind: Service
@@ -54,17 +56,28 @@ def _collector() -> Resource:
     return service
 
 
-def with_collector(objects: Sequence[Resource], mesh: MeshConfig) -> Sequence[Resource]:
-    """The objects, and the collector's Service where somebody asks for traces and there is none.
+def with_collector(objects: Sequence[Resource], mesh: MeshConfig, *, namespace: str) -> Sequence[Resource]:
+    """The objects, and what belongs to traces besides: the collector's Service, and what its lab tells the gateway.
+
+    On a cluster the gateway of a lab runs in the namespace of the lab, so that a Telemetry there counts for it, too.
 
     Args:
         objects: all objects.
         mesh: the mesh configuration.
+        namespace: of the lab.
     """
+    told = [item for item in objects if isinstance(item, Telemetry) and item.namespace == namespace]
+    objects = (*objects, *(_for_gateway(item) for item in told if not item.match_labels)) if told else objects
     service = _collector()
     asked = mesh.default_tracer or any(item.spec.tracing for item in objects if isinstance(item, Telemetry))
     there = any((item.kind, item.namespace, item.name) == ("Service", "istio-system", COLLECTOR) for item in objects)
     return (*objects, service) if asked and not there else objects
+
+
+def _for_gateway(telemetry: Telemetry) -> Telemetry:
+    metadata = telemetry.metadata.model_copy(update={"namespace": "istio-system"})
+    spec = telemetry.spec.model_copy(update={"selector": Selector.model_validate({"matchLabels": _GATEWAY})})
+    return telemetry.model_copy(update={"metadata": metadata, "spec": spec})
 
 
 def notes(news: Iterable[Resource], objects: Sequence[Resource]) -> Iterator[str]:

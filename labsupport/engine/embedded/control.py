@@ -204,7 +204,7 @@ class ControlPlane:
         mesh = DEFAULT_MESH_CONFIG
         if objects is None:
             mesh = mesh_of(self.objects)
-            objects = with_collector(self.objects, mesh)
+            objects = with_collector(self.objects, mesh, namespace=self.namespace)
         return Registry(
             objects,
             self._running(),

@@ -23,6 +23,7 @@ from labsupport.records import (
     Response,
     RuleStatus,
     Sample,
+    Span,
     TrafficSpec,
 )
 
@@ -145,6 +146,26 @@ class SmallEngine:
             AccessRecord(name, 1.0, "client-1", "outbound", "GET", "web:8080", "/name", 200)
             for name in request_ids or ()
         ]
+
+    def spans(self, *, request_ids: Iterable[str], timeout_s: float = 5.0) -> list[Span]:
+        return [
+            Span(
+                "t1",
+                "s1",
+                "",
+                "web.default.svc.cluster.local:8080/*",
+                "client",
+                "client-1",
+                "client.default",
+                1.0,
+                0.1,
+                name,
+            )
+            for name in request_ids
+        ]
+
+    def spans_elsewhere(self) -> str:
+        return ""
 
     def proxy_config(self, pod: str) -> EnvoyConfig:
         return self.configs[pod]

@@ -52,6 +52,7 @@ _FORMAT: Mapping[str, str] = {
     "tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
     "attempt": "%REQ(X-ENVOY-ATTEMPT-COUNT)%",
     "protocol": "%PROTOCOL%",
+    "traceparent": "%REQ(TRACEPARENT)%",
 }
 
 # The same of a connection that is not HTTP: its server name stands for the authority.
