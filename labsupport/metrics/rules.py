@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from labsupport.metrics.promql import evaluate, parsed
 from labsupport.metrics.series import Labels, Store
 
 __all__ = ["Alarm", "AlertRule", "alarms", "read_rules"]
+
+
+_ZERO = re.compile(r"0+(ms|[smhdwy])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ def read_rules(text: str) -> list[AlertRule]:
 def _duration_ms(text: Any) -> int:
     import promql_parser
 
-    if text is None:
+    # The parser takes zero for a slip, and in ``for`` it is none.
+    if text is None or _ZERO.fullmatch(str(text)):
         return 0
     try:
         return round(promql_parser.parse_duration(str(text)).total_seconds() * 1000)

@@ -36,6 +36,11 @@ def test_a_bool_comparison_always_has_an_element() -> None:
     assert _rang("level > bool 1", 0, 0, 0, 0) == [Alarm(0, 2000)]
 
 
+@pytest.mark.parametrize(("text", "hold_ms"), [("0s", 0), ("0", 0), ("30s", 30_000), ("1h", 3_600_000)])
+def test_how_long_an_alert_waits(text: str, hold_ms: int) -> None:
+    assert read_rules(f"groups: [{{rules: [{{alert: A, expr: up, for: {text}}}]}}]")[0].hold_ms == hold_ms
+
+
 def test_a_rule_file_is_read() -> None:
     text = "groups: [{name: g, rules: [{alert: A, expr: up == 0, for: 1m30s}, {record: r, expr: up}]}]"
     assert read_rules(text) == [AlertRule("A", "up == 0", 90_000)]
