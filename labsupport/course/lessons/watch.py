@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from labsupport import check, words
 from labsupport.check.result import CheckOutcome
+from labsupport.course.acting import explained, fault_says
 from labsupport.course.judging import claim, judge, untouched
 from labsupport.course.ladder import Rung
 from labsupport.course.shopping import buy
@@ -18,27 +19,38 @@ from labsupport.metrics.rules import Alarm, AlertRule, alarms, read_rules
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
 
-_CUSTOMERS = 3
-_KEPT = ("payment", "user")
+# Half of the orders would fail by a fault of 50 %: all of twenty go through once in a million times.
+_CUSTOMERS = 20
+_RULES, _PATIENCE_S = ("payment", "shipping", "user"), 5.0
+_SERVICES = {"carts", "catalogue", "front-end", "orders", "payment", "shipping", "user"}
 _CONFIG_MAP, _KEY = "shop-alerts", "alerting_rules.yml"
 _MOST_TOLD = 4
 
 
 @untouched("18.4")
 def as_given(lab: Lab) -> bool:
-    """The rule of shipping is there, and an order fails."""
-    there = any(rule.name == "shipping" for rule in lab.get("VirtualService"))
-    return there and buy(lab)[-1].status == 503
+    """All services and rules are there, and an order fails."""
+    services = {pod.service for pod in lab.pods() if pod.ready and pod.injected}
+    told = fault_says(lab, "http://shipping/shipping", "abort", source="orders")
+    # A fault for half of the calls was touched, though an order may fail.
+    always = any("503" in line and "100 %" in line for line in told)
+    return services >= _SERVICES and not _lacking(lab, *_RULES) and always and buy(lab)[-1].status == 503
+
+
+def _lacking(lab: Lab, *names: str) -> list[str]:
+    """Whose rules are gone, or no longer say what the colleague wrote."""
+    gone = {*names} - {rule.name for rule in lab.get("VirtualService")}
+    if explained(lab, "http://payment/paymentAuth", source="orders").timeout_s != _PATIENCE_S:
+        gone.add("payment")
+    return sorted(gone)
 
 
 @judge("18.4")
 def the_call_that_failed(lab: Lab) -> Iterator[Shown]:
-    """Orders go through, with all who take part, and the other rules are kept."""
-    bought = buy(lab, customers=_CUSTOMERS)
-    yield Because("ordered", check.ok(bought))
-    yield Because("asked", check.received(lab.access_log(bought), {"shipping": _CUSTOMERS}))
-    gone = sorted(set(_KEPT) - {rule.name for rule in lab.get("VirtualService")})
-    line = f"There is no VirtualService of {words.join(gone)}." if gone else "The other rules are there."
+    """Orders go through, and the other rules are kept."""
+    yield Because("ordered", check.ok(buy(lab, customers=_CUSTOMERS)))
+    gone = _lacking(lab, "payment", "user")
+    line = f"The rule for {words.join(gone)} is gone, or another." if gone else "The other rules are there."
     yield Because("kept", claim(not gone, "the other rules are kept", line))
 
 
