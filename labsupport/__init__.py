@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from labsupport.explain import Explanation
     from labsupport.lab.lab import Lab
     from labsupport.lab.objects import Objects
+    from labsupport.metrics.answers import Answer
+    from labsupport.metrics.watching import Metrics
     from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
     from labsupport.observe.graph import ServiceGraph
@@ -81,6 +83,7 @@ __all__ = [
     "TOO_LITTLE_DATA",
     "AccessLog",
     "AccessRecord",
+    "Answer",
     "ApplyResult",
     "BackgroundTraffic",
     "CheckFailed",
@@ -104,6 +107,7 @@ __all__ = [
     "LabStatus",
     "Leftovers",
     "ManifestError",
+    "Metrics",
     "NotFoundError",
     "Objects",
     "Observations",
@@ -170,6 +174,8 @@ _HOMES = {
     "labsupport.lab.lab": ("Lab",),
     "labsupport.setup.extras": ("ensure_extra",),
     "labsupport.lab.objects": ("Objects",),
+    "labsupport.metrics.answers": ("Answer",),
+    "labsupport.metrics.watching": ("Metrics",),
     "labsupport.traffic.held": ("HeldRequests",),
     "labsupport.traffic.observations": ("Observations",),
     "labsupport.check.result": ("FAILED", "NOT_ATTEMPTED", "PASSED", "TOO_LITTLE_DATA", "CheckOutcome"),
