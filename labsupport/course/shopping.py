@@ -8,7 +8,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from labsupport.arguments import a_kind, whole
+from labsupport.arguments import a_kind, checked, whole
 from labsupport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _MOST = 1_000
 _COOKIE = re.compile(r"(?:^|, )([\w-]+)=([^;,]*)")
 
 
+@checked
 def buy(lab: Lab, entrance: str = "gateway:", *, customers: int = 1) -> Observations:
     """Have customers log in to the shop, empty the cart, put a pair of socks into it and order, one after the other.
 

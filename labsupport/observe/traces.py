@@ -196,9 +196,14 @@ def _trace(spans: Sequence[Span], pods: Mapping[str, Pod]) -> Trace:
         inner.setdefault(span.parent_id if span.parent_id in there else "", []).append(span)
     zero = min(span.start_s for span in spans)
     rows: list[SpanRow] = []
-    waiting = [(span, 0) for span in reversed(inner[""])]
+    waiting = [(span, 0) for span in reversed([*inner.get("", ()), *spans])]
+    seen: set[str] = set()
     while waiting:
         span, depth = waiting.pop()
+        # Each is shown once, also those of a circle, which leads to no first one.
+        if span.span_id in seen:
+            continue
+        seen.add(span.span_id)
         service, version = named(span.pod, pods) if span.pod in pods else (span.service, "")
         who = " ".join(part for part in (service, version) if part)
         rows.append(SpanRow(span, depth, who, version, span.start_s - zero))

@@ -23,6 +23,7 @@ from small_engine import SmallEngine
 
 from labsupport import (
     Gain,
+    buy,
     check,
     compare,
     ensure_extra,
@@ -206,6 +207,7 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "scene": (lambda world: scene, {"number": 1}),
     "iou": (lambda world: iou, {"found": scene(1).mask, "known": scene(1).mask}),
     "mask_of": (lambda world: mask_of, {"text": scene(1).base64}),
+    "buy": (lambda world: buy, {"lab": None, "entrance": "gateway:", "customers": 2}),
     "predictions": (lambda world: predictions, {"lab": None, "users": 2}),
     "Predictions.gain": (lambda world: Predictions().gain, {}),
     "Predictions.iou": (lambda world: Predictions().iou, {"arm": "a"}),

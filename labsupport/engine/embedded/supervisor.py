@@ -52,6 +52,8 @@ __all__ = ["Supervisor"]
 
 # What decides which certificates a proxy gets.
 CREDENTIALS = ("Gateway", "DestinationRule", "Secret", "ConfigMap")
+# What decides whether proxies trace, which is said of listeners and not of routes.
+TRACING = frozenset(("ConfigMap", "Telemetry"))
 _ROTATE_BYTES = 64 << 20
 # What makes pods start or end.
 _WITH_PODS = frozenset(("Deployment", "ConfigMap", "Secret", "Namespace"))
@@ -244,6 +246,8 @@ class Supervisor:
                 await self._built_in.plain_ready()
             if kinds & {"ConfigMap", "Secret"}:
                 self._workloads.follow_files()
+            if kinds & TRACING:
+                await self._renewed(deadline)
             if kinds & set(CREDENTIALS):
                 notes += await self._uncertified(deadline)
         except (ConfigRejectedError, ManifestError, StorageError, MissingReference, ValueError) as error:
@@ -293,6 +297,12 @@ class Supervisor:
                 # Its listener waits for a moment before it goes on without.
                 await pod.envoy.warmed(timeout_s=min(deadline - time.monotonic(), 5.0))
         return tuple(texts)
+
+    async def _renewed(self, deadline: float) -> None:
+        """Wait until connections that stay open between requests are served by the new listeners, too."""
+        running = [pod.envoy for pod in self._control.pods.values() if pod.envoy is not None]
+        left = deadline - time.monotonic()
+        await asyncio.gather(*(envoy.renewed(timeout_s=left) for envoy in running))
 
     async def _pods(self, kinds: set[str], deadline: float) -> None:
         if kinds & _WITH_PODS:
