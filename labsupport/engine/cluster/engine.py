@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from labsupport.controlplane.desired import key_of, merge, remove
 from labsupport.engine.cluster.api.api import Api
-from labsupport.engine.cluster.api.apierror import ApiError, first_line
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.api.istio import istio_of
 from labsupport.engine.cluster.objects import clean, refuse
@@ -25,6 +24,7 @@ from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE, Parts
 from labsupport.engine.cluster.objects.rollout import Rollout
 from labsupport.engine.cluster.watch.podlogs import read_log
 from labsupport.engine.cluster.watch.pods import has_proxy, records
+from labsupport.engine.cluster.watch.prometheus import ask
 from labsupport.engine.cluster.watch.statnames import envoy_names
 from labsupport.engine.dangling import dangling
 from labsupport.engine.patching import patched
@@ -63,8 +63,6 @@ if TYPE_CHECKING:
     from labsupport.engine.cluster.watch.proxies import Proxies
 
 __all__ = ["ClusterEngine"]
-
-_PROMETHEUS = "/api/v1/namespaces/istio-system/services/http:prometheus:9090/proxy/api/v1/query"
 
 
 class ClusterEngine:
@@ -370,13 +368,7 @@ class ClusterEngine:
     def prometheus(self, query: str) -> Json | None:
         """What the Prometheus of ``istio-system`` answers, by way of the API server; see ``Engine.prometheus``."""
         self._check()
-        try:
-            return self.connection.get(_PROMETHEUS, query=query)["data"]
-        except ApiError as error:
-            # Prometheus itself refuses with 400; else there is no such Service, no pod behind it, or no right to ask.
-            if error.status == 400:
-                raise UsageError(f"PromQL: {first_line(error)}") from None
-            return None
+        return ask(self.connection, query)
 
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
         """The last lines of a pod's program or Envoy, of the crashed one if it does not run; see ``Engine.logs``."""
