@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _SHOWN_RECORDS = 200
+_MOST_COLUMNS = 8
 _PAGE = "productpage"
 
 
@@ -173,10 +174,15 @@ def access_log_html(log: AccessLog) -> str:
 def answer_html(answer: Answer) -> str:
     """An instant vector as a table; labels that all its elements have are told once."""
     heads, rows = answer.columns()
-    shown = [[esc(cell) for cell in row] for row in rows[:_SHOWN_RECORDS]]
-    body = (
-        table(list(heads), shown, numeric=frozenset({len(heads) - 1}), caption="answer") if rows else esc(repr(answer))
-    )
+    if len(rows) == 1 and len(heads) > _MOST_COLUMNS:
+        # One element with all labels of a metric: upright, with the value before them.
+        pairs = [*zip(heads, rows[0], strict=True)]
+        body = table(["", ""], [[esc(head), esc(cell)] for head, cell in (pairs[-1], *pairs[:-1])], caption="answer")
+    elif rows:
+        shown = [[esc(cell) for cell in row] for row in rows[:_SHOWN_RECORDS]]
+        body = table(list(heads), shown, numeric=frozenset({len(heads) - 1}), caption="answer")
+    else:
+        body = esc(repr(answer))
     common = braced(answer.common) if len(answer) > 1 and answer.common else ""
     rest = f"the first {_SHOWN_RECORDS} of {len(rows):,}" if len(rows) > _SHOWN_RECORDS else ""
     about = [

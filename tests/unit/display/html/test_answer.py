@@ -27,6 +27,13 @@ def test_numbers_notes_and_nothing() -> None:
     assert "<p>look &amp; see</p>" in answer_html(_answer("200", note="look & see"))
 
 
+def test_an_element_with_many_labels_stands_upright_and_begins_with_its_value() -> None:
+    labels = labels_of({f"label_{number}": f"is {number}" for number in range(9)})
+    html = answer_html(Answer("up", (Element(labels, 7),), False, "this lab"))
+    assert html.index(">7</td>") < html.index("label_0") < html.index("label_8")
+    assert html.count("<tr>") == 10
+
+
 def test_long_answers_are_cut_and_say_so() -> None:
     html = answer_html(_answer(*map(str, range(201))))
     assert "the first 200 of 201" in html and ">200</th>" not in html
