@@ -162,6 +162,10 @@ class Engine(Protocol):
         """
         ...
 
+    def dashboards(self) -> tuple[str, ...]:
+        """Which programs to look at a mesh with run beside it, as ``istioctl dashboard`` calls them."""
+        ...
+
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
         """The last lines of the log of a pod's program or of its Envoy.
 

@@ -184,7 +184,10 @@ class Metrics:
     def __repr__(self) -> str:
         with self._lock:
             scrapes = words.plural(len(self._store.times_ms), "scrape")
-            return f"metrics of this lab: {len(self._store)} series, {scrapes}"
+            lines = [f"metrics of this lab: {len(self._store)} series, {scrapes}"]
+        if not self._ended.is_set():
+            lines += [f"beside it: istioctl dashboard {name}" for name in self._engine.dashboards()]
+        return "\n".join(lines)
 
 
 def _of_prometheus(query: str, told: Any) -> Answer:

@@ -19,7 +19,7 @@ from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.namespace import HOLDER, LabNamespace
 from labsupport.engine.cluster.objects.objects import ObjectStore
 from labsupport.engine.cluster.objects.rollout import Rollout
-from labsupport.engine.cluster.watch.prometheus import ask
+from labsupport.engine.cluster.watch.prometheus import ask, dashboards
 from labsupport.errors import EngineError, EngineLostError, ManifestError, UsageError, WaitTimeoutError
 from labsupport.model import Resource, parse
 from labsupport.model.kinds.index import placed
@@ -72,6 +72,14 @@ def test_the_prometheus_of_a_cluster_is_asked_by_way_of_the_api_server(server: F
             ask(api.connection, "rat(up)")
     server.answers[QUERY] = (503, status_object(503, "ServiceUnavailable", "no endpoints available for service"))
     assert ask(api.connection, "up") is None
+
+
+def test_the_dashboards_of_a_cluster_are_those_that_have_a_service(server: FakeApiServer, api: Api) -> None:
+    assert dashboards(api.connection) == ()
+
+    items = [{"metadata": {"name": name}} for name in ("istiod", "tracing", "kiali")]
+    server.answers["/api/v1/namespaces/istio-system/services"] = (200, {"items": items})
+    assert dashboards(api.connection) == ("kiali", "jaeger")
 
 
 def service(text: str = "ports: [{port: 80, nodePort: 31532}], type: NodePort") -> Resource:

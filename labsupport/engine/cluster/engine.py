@@ -24,7 +24,7 @@ from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE, Parts
 from labsupport.engine.cluster.objects.rollout import Rollout
 from labsupport.engine.cluster.watch.podlogs import read_log
 from labsupport.engine.cluster.watch.pods import has_proxy, records
-from labsupport.engine.cluster.watch.prometheus import ask
+from labsupport.engine.cluster.watch.prometheus import ask, dashboards
 from labsupport.engine.cluster.watch.statnames import envoy_names
 from labsupport.engine.dangling import dangling
 from labsupport.engine.patching import patched
@@ -369,6 +369,11 @@ class ClusterEngine:
         """What the Prometheus of ``istio-system`` answers, by way of the API server; see ``Engine.prometheus``."""
         self._check()
         return ask(self.connection, query)
+
+    def dashboards(self) -> tuple[str, ...]:
+        """Of Istio's samples, those that run in ``istio-system``; see ``Engine.dashboards``."""
+        self._check()
+        return dashboards(self.connection)
 
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
         """The last lines of a pod's program or Envoy, of the crashed one if it does not run; see ``Engine.logs``."""

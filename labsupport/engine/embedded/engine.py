@@ -256,6 +256,10 @@ class EmbeddedEngine:
     def prometheus(self, query: str) -> None:
         """None: there is no Prometheus in this mesh; see ``Engine.prometheus``."""
 
+    def dashboards(self) -> tuple[str, ...]:
+        """None; see ``Engine.dashboards``."""
+        return ()
+
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
         """The last lines of the log of a pod's program or Envoy, if it has started; see ``Engine.logs``."""
         if container not in ("app", "proxy"):

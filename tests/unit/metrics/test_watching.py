@@ -47,6 +47,9 @@ class Logging(SmallEngine):
     def prometheus(self, query: str) -> Any:
         return self.told
 
+    def dashboards(self) -> tuple[str, ...]:
+        return ("kiali",)
+
 
 @pytest.fixture
 def engine() -> Logging:
@@ -129,6 +132,14 @@ def test_a_cluster_with_prometheus_answers_itself(engine: Logging, metrics: Metr
     engine.told = {"resultType": "matrix", "result": []}
     with pytest.raises(UsageError, match="a query of one moment"):
         metrics.ask("up[1m]")
+
+
+def test_it_says_what_it_has_and_what_else_there_is_to_look_at(engine: Logging, metrics: Metrics) -> None:
+    engine.write(1)
+    metrics.query("istio_requests_total")
+    assert "23 series" in repr(metrics) and "istioctl dashboard kiali" in repr(metrics)
+    metrics.close()
+    assert "dashboard" not in repr(metrics)
 
 
 def test_a_cluster_without_prometheus_is_told_how_to_get_it(engine: Logging, metrics: Metrics) -> None:

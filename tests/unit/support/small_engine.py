@@ -124,6 +124,9 @@ class SmallEngine:
     def built_in(self) -> list[Resource]:
         return []
 
+    def dashboards(self) -> tuple[str, ...]:
+        return ()
+
     def prometheus(self, query: str) -> None:
         return None
 

@@ -1,4 +1,4 @@
-"""The Prometheus of a cluster, asked by way of the API server."""
+"""What watches a cluster: its Prometheus, asked by way of the API server, and which dashboards there are."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from labsupport.engine.cluster.api.connect import Connection
 from labsupport.errors import UsageError
 from labsupport.records import Json
 
-__all__ = ["ask"]
+__all__ = ["ask", "dashboards"]
 
-_QUERY = "/api/v1/namespaces/istio-system/services/http:prometheus:9090/proxy/api/v1/query"
+_SERVICES = "/api/v1/namespaces/istio-system/services"
+_QUERY = f"{_SERVICES}/http:prometheus:9090/proxy/api/v1/query"
+# By the Service that Istio's samples make: the name by which istioctl opens it.
+_DASHBOARDS = {"prometheus": "prometheus", "kiali": "kiali", "grafana": "grafana", "tracing": "jaeger"}
 
 
 def ask(connection: Connection, query: str) -> Json | None:
@@ -30,3 +33,16 @@ def ask(connection: Connection, query: str) -> Json | None:
         if error.status in (400, 422):
             raise UsageError(f"PromQL: {first_line(error)}") from None
         return None
+
+
+def dashboards(connection: Connection) -> tuple[str, ...]:
+    """The dashboards of Istio's samples that there are in ``istio-system``; none if that may not be read.
+
+    Args:
+        connection: the cluster.
+    """
+    try:
+        there = {item["metadata"]["name"] for item in connection.get(_SERVICES)["items"]}
+    except ApiError:
+        return ()
+    return tuple(name for service, name in _DASHBOARDS.items() if service in there)
