@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from labsupport import words
+from labsupport.arguments import checked
 from labsupport.errors import NotFoundError
 from labsupport.metrics.promql import Element
 from labsupport.metrics.series import NAME, Labels, braced
@@ -27,6 +28,7 @@ def number(value: float) -> str:
     return f"{round(value, 6):.15g}" if abs(value) >= 1e-4 or not value else f"{value:.6g}"
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to a query at one moment.

@@ -49,7 +49,7 @@ from labsupport.traffic.observations import Observations
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 # The lab calls an engine's methods, and has checked; the others are made by the package alone.
-NOT_FOR_LEARNERS = re.compile(r"Engine(\..*)?|BackgroundTraffic|HeldRequests|ServiceGraph|\w+Error")
+NOT_FOR_LEARNERS = re.compile(r"Engine(\..*)?|BackgroundTraffic|HeldRequests|Metrics|ServiceGraph|\w+Error")
 RULE = """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -156,6 +156,9 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "Lab.config": (lambda world: world.lab.config, {"target": "vs/web"}),
     "Lab.journey": (lambda world: world.lab.journey, {"of": "id-1"}),
     "Lab.traces": (lambda world: world.lab.traces, {"of": ...}),
+    "Metrics.ask": (lambda world: world.lab.metrics().ask, {"query": "up"}),
+    "Metrics.query": (lambda world: world.lab.metrics().query, {"query": "up"}),
+    "Answer.by": (lambda world: world.lab.metrics().query("up").by, {"label": "code"}),
     "Lab.graph": (lambda world: world.lab.graph, {"of": ...}),
     "Lab.rules": (lambda world: world.lab.rules, {"target": "vs/web", "of": ...}),
     "Lab.when_closed": (lambda world: world.lab.when_closed, {"act": lambda: None}),
