@@ -25,6 +25,7 @@ __all__ = [
     "LocalizedResources",
     "Needs",
     "Site",
+    "collectors",
     "lb_addresses",
     "localize",
     "moved",
@@ -192,7 +193,7 @@ def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | N
 
     endpoints = {name: memo.get(assignment, move) for name, assignment in resources.endpoints.items()}
     # Whatever pods the collector of a cluster would have: the lab itself takes the spans.
-    endpoints |= {name: _receiver(name) for name in _collectors(resources.listeners) if name in endpoints}
+    endpoints |= {name: _receiver(name) for name in collectors(resources.listeners) if name in endpoints}
 
     def local(cluster: JsonObject) -> JsonObject:
         if cluster["name"].startswith("inbound|"):
@@ -224,7 +225,7 @@ def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | N
     )
 
 
-def _collectors(listeners: Mapping[str, JsonObject]) -> set[str]:
+def collectors(listeners: Mapping[str, JsonObject]) -> set[str]:
     """The clusters that spans are sent to."""
     found = set()
     for listener in listeners.values():
