@@ -19,6 +19,7 @@ ABOUT = {
     "display": "pictures of records; knows no engine",
     "course": "lessons, exercises, progress",
     "lab": "what a notebook holds",
+    "metrics": "what proxies counted, asked in PromQL",
     "observe": "what proxies tell: journeys, graphs, tables",
     "check": "expectations, with their error probability",
     "setup": "what this machine has and needs",

@@ -17,8 +17,9 @@ from yarl import URL
 __all__ = ["DEFAULT_FORWARD", "Answer", "Caller"]
 
 # A service that drops these tears the trace of a request apart: nobody can tell any more which calls belong together.
-TRACE_HEADERS = ("x-request-id", "traceparent", "tracestate", "b3")
+TRACE_HEADERS = ("traceparent", "tracestate", "b3")
 TRACE_PREFIX = "x-b3-"
+REQUEST_ID = "x-request-id"
 DEFAULT_FORWARD = "end-user,x-user,cookie,user-agent"
 MAX_TRIES = 10
 # Set by the embedded mesh where it stands for kube-proxy, which would have refused the connection.
@@ -61,7 +62,8 @@ class Caller:
 
     Args:
         settings: the pod's environment. ``<SERVICE>_URL``, ``<SERVICE>_TIMEOUT_S`` and ``<SERVICE>_TRIES`` say how each
-            service is called, ``FORWARD_HEADERS`` which headers go along, and ``HTTP_PROXY`` or ``http_proxy`` that
+            service is called, ``FORWARD_HEADERS`` which headers go along, ``FORWARD_TRACE`` whether
+            those of a trace do, and ``HTTP_PROXY`` or ``http_proxy`` that
             every call goes through a proxy: the sidecar, where one does not capture connections.
         services: the services that will be called, with their time limit in seconds and number of tries by default.
         port: theirs, unless their URL says otherwise.
@@ -82,6 +84,7 @@ class Caller:
             self._tries[name] = settings.whole(f"{key}_TRIES", default=tries, low=1, high=MAX_TRIES)
         listed = env.get("FORWARD_HEADERS", DEFAULT_FORWARD)
         self._forward = tuple(name.strip().lower() for name in listed.split(",") if name.strip())
+        self._traced = settings.choice("FORWARD_TRACE", ("true", "false")) == "true"
         self._proxy = env.get("http_proxy") or env.get("HTTP_PROXY") or None
         self._session: aiohttp.ClientSession | None = None
 
@@ -123,10 +126,11 @@ class Caller:
         return answer
 
     def forwarded(self, request: Request) -> dict[str, str]:
-        """The incoming headers that go along with every call; trace context always does."""
+        """The incoming headers that go along with every call: the request's id always does."""
         headers: dict[str, str] = {}
         for name, value in request.headers.items():
-            if name in TRACE_HEADERS or name.startswith(TRACE_PREFIX) or name in self._forward:
+            traced = self._traced and (name in TRACE_HEADERS or name.startswith(TRACE_PREFIX))
+            if traced or name == REQUEST_ID or name in self._forward:
                 headers[name] = (
                     f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}" if name in headers else value
                 )

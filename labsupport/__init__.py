@@ -47,11 +47,14 @@ if TYPE_CHECKING:
     from labsupport.explain import Explanation
     from labsupport.lab.lab import Lab
     from labsupport.lab.objects import Objects
+    from labsupport.metrics.answers import Answer
+    from labsupport.metrics.watching import Metrics
     from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
     from labsupport.observe.graph import ServiceGraph
     from labsupport.observe.journey import Journey
     from labsupport.observe.tables import AccessLog, LabStatus, Pods
+    from labsupport.observe.traces import Traces
     from labsupport.records import (
         AccessRecord,
         ApplyResult,
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
         Response,
         RuleStatus,
         Sample,
+        Span,
         TrafficSpec,
     )
     from labsupport.setup.extras import ensure_extra
@@ -79,6 +83,7 @@ __all__ = [
     "TOO_LITTLE_DATA",
     "AccessLog",
     "AccessRecord",
+    "Answer",
     "ApplyResult",
     "BackgroundTraffic",
     "CheckFailed",
@@ -102,6 +107,7 @@ __all__ = [
     "LabStatus",
     "Leftovers",
     "ManifestError",
+    "Metrics",
     "NotFoundError",
     "Objects",
     "Observations",
@@ -116,8 +122,10 @@ __all__ = [
     "Scene",
     "ServiceGraph",
     "Share",
+    "Span",
     "StorageError",
     "Tls",
+    "Traces",
     "TrafficError",
     "TrafficSpec",
     "UsageError",
@@ -150,7 +158,7 @@ _HOMES = {
     "labsupport.engine.protocol": ("Engine",),
     "labsupport.records": (
         *("AccessRecord", "ApplyResult", "EnvoyConfig", "Hop", "Leftovers", "Pod", "Ref", "Response"),
-        *("RuleStatus", "Sample", "TrafficSpec"),
+        *("RuleStatus", "Sample", "Span", "TrafficSpec"),
     ),
     "labsupport.errors": (
         *("CheckFailed", "ConfigRejectedError", "EngineError", "EngineLostError", "EnvoyMissingError", "LabError"),
@@ -167,11 +175,14 @@ _HOMES = {
     "labsupport.lab.lab": ("Lab",),
     "labsupport.setup.extras": ("ensure_extra",),
     "labsupport.lab.objects": ("Objects",),
+    "labsupport.metrics.answers": ("Answer",),
+    "labsupport.metrics.watching": ("Metrics",),
     "labsupport.traffic.held": ("HeldRequests",),
     "labsupport.traffic.observations": ("Observations",),
     "labsupport.check.result": ("FAILED", "NOT_ATTEMPTED", "PASSED", "TOO_LITTLE_DATA", "CheckOutcome"),
     "labsupport.traffic.share": ("Share",),
     "labsupport.traffic.tls": ("Tls",),
+    "labsupport.observe.traces": ("Traces",),
     "labsupport.observe.tables": ("AccessLog", "LabStatus", "Pods"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -196,7 +207,7 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """``%load_ext labsupport``: make ``%%manifest`` and the pictures known; asking for ``Lab`` does so too.
+    """``%load_ext labsupport``: make the magics and the pictures known; asking for ``Lab`` does so too.
 
     Kernels that ``workshop lab`` starts load it by themselves, so that a cell that is run before the first one is
     answered in words that help.
@@ -208,6 +219,7 @@ def load_ipython_extension(shell: Any) -> None:
     from labsupport.course import stops
 
     shell.register_magic_function(_manifest, magic_kind="cell", magic_name="manifest")
+    shell.register_magic_function(_promql, magic_kind="cell", magic_name="promql")
     display.install(shell)
     stops.install(shell, {"lab", *__all__})
 
@@ -218,8 +230,13 @@ def _manifest(line: str, cell: str) -> Any:
     return importlib.import_module("labsupport.course.magic").manifest(line, cell)
 
 
+def _promql(line: str, cell: str) -> Any:
+    """Ask the query of the cell, in PromQL."""
+    return importlib.import_module("labsupport.course.magic").promql(line, cell)
+
+
 def _install_in_notebook() -> None:
-    """Make the kernel know ``%%manifest`` and the pictures of our records; nothing outside IPython."""
+    """Make the kernel know the magics and the pictures of our records; nothing outside IPython."""
     # IPython is never imported for this: a script or a test that does not run in it has no use for it.
     interactive = sys.modules.get("IPython")
     shell = interactive.get_ipython() if interactive is not None else None

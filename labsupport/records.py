@@ -31,6 +31,7 @@ __all__ = [
     "Response",
     "RuleStatus",
     "Sample",
+    "Span",
     "TlsOptions",
     "TrafficSpec",
     "received_by",
@@ -287,6 +288,11 @@ class Response:
     tls: Mapping[str, str] = field(default_factory=dict)
 
 
+def is_traced_id(request_id: str) -> bool:
+    """Whether an x-request-id carries Envoy's mark of tracing; see `untraced_id`."""
+    return len(request_id) == 36 and request_id[14] in "9ab"
+
+
 def untraced_id(request_id: str) -> str:
     """An x-request-id without the mark that Envoy leaves in it when it samples a request for tracing.
 
@@ -294,7 +300,7 @@ def untraced_id(request_id: str) -> str:
     ``b`` (by the client) where a random UUID has its version, ``4``. From that proxy on the request goes by the changed
     id, in every log. Source: ``UUIDRequestIDExtension::setTraceReason``.
     """
-    if len(request_id) == 36 and request_id[14] in "9ab":
+    if is_traced_id(request_id):
         return f"{request_id[:14]}4{request_id[15:]}"
     return request_id
 
@@ -322,6 +328,7 @@ class AccessRecord:
         attempt: ``x-envoy-attempt-count`` of the request as this proxy received it; 1 without one.
         mirrored: whether it is a copy made by a mirror rule.
         protocol: such as ``HTTP/1.1``.
+        sampled: whether it was drawn to be traced, as far as the log tells.
     """
 
     request_id: str
@@ -341,6 +348,38 @@ class AccessRecord:
     attempt: int = 1
     mirrored: bool = False
     protocol: str = ""
+    sampled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What one proxy tells of one request that is traced.
+
+    Args:
+        trace_id: the same for all spans of a trace, in hexadecimal digits.
+        span_id: its own.
+        parent_id: of the span that it is a part of; empty for the first one.
+        name: ``host:port/path`` of the route that it took.
+        kind: ``server`` (a request that the pod got), ``client`` (one that it made); empty if it is neither.
+        pod: the proxy's pod.
+        service: the proxy's ``service.name``, such as ``web.default``.
+        start_s: when it began, in seconds since the epoch.
+        duration_s: until it ended.
+        request_id: x-request-id as the client sent it.
+        tags: what else is told, such as ``http.status_code`` and ``response_flags``.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    name: str
+    kind: str
+    pod: str
+    service: str
+    start_s: float
+    duration_s: float
+    request_id: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def received_by(record: AccessRecord, pod: str) -> bool:

@@ -45,10 +45,17 @@ class PodInfo:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """The proxy to configure: the sidecar of a pod, or a gateway pod."""
+    """The proxy to configure: the sidecar of a pod, or a gateway pod.
+
+    Args:
+        role: which of them.
+        pod: its pod.
+        service_cluster: how the proxy calls itself, which spans say; empty where nothing runs.
+    """
 
     role: Literal["sidecar", "gateway"]
     pod: PodInfo
+    service_cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The cell magic ``%%manifest``: a learner writes YAML in a cell, and running the cell applies it."""
+"""Cell magics: ``%%manifest`` applies the YAML of a cell, ``%%promql`` asks the query of a cell."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from labsupport.course import catalogue
 from labsupport.errors import ConfigRejectedError, LabError, ManifestError, UsageError, WaitTimeoutError
 from labsupport.lab import current
 from labsupport.lab.sources import has_gap
+from labsupport.metrics.answers import Answer
 from labsupport.records import ApplyResult
 from labsupport.words import THIS_CELL
 
-__all__ = ["KEPT_BACK", "manifest"]
+__all__ = ["KEPT_BACK", "manifest", "promql"]
 
 CELL = "%%manifest"
 """What messages in other cells call the YAML of a cell; a line number counts from the cell's first line."""
@@ -77,6 +78,23 @@ def manifest(line: str, body: str) -> ApplyResult | CheckOutcome:
         notes=notes,
         changes=tuple(replace(change, source=change.source.replace(name, THIS_CELL)) for change in result.changes),
     )
+
+
+def promql(line: str, body: str) -> Answer | CheckOutcome:
+    """Answer the query of a cell, ``%%promql``: by the cluster's Prometheus where there is one, else by the lab.
+
+    Args:
+        line: nothing.
+        body: the query, in PromQL.
+
+    Raises:
+        UsageError: no lab is open, or it is no query.
+    """
+    if line.strip():
+        raise UsageError("%%promql stands alone in its line; the query follows below.")
+    if has_gap(body):
+        return CheckOutcome(NOT_ATTEMPTED, "This query has gaps", ("Replace every ____ and run the cell again.",))
+    return current.current().metrics().ask(body)
 
 
 def _name(exercise: str) -> str:

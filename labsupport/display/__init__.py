@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from labsupport.observe.pushed import Pushed
     from labsupport.observe.tables import AccessLog, LabStatus, Pods
     from labsupport.observe.taken import RulesTaken
+    from labsupport.observe.traces import Traces
     from labsupport.records import ApplyResult, Leftovers
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.observations import Observations
@@ -145,6 +146,7 @@ def show(
     | Pools
     | Pushed
     | RulesTaken
+    | Traces
     | Looks
     | FalseAlarms
     | Iterable[Response]
@@ -187,9 +189,10 @@ def show(
 
     Args:
         record: for a figure what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
-            ``lab.traffic(...)``, ``lab.rules(...)``, ``lab.pools(...)``, ``lab.pushed()`` or ``lab.explain(...)``,
-            what ``predictions(...).gain()`` or ``false_alarms(...)`` returned; for a card the lab, its pods, status,
-            objects, access log, configuration or changes, predictions, pages, a check, or an exercise.
+            ``lab.traffic(...)``, ``lab.rules(...)``, ``lab.pools(...)``, ``lab.pushed()``, ``lab.traces(...)`` or
+            ``lab.explain(...)``, what ``predictions(...).gain()`` or ``false_alarms(...)`` returned; for a card the
+            lab, its pods, status, objects, access log, configuration or changes, predictions, pages, a check, or an
+            exercise.
             The options are for observations and shares.
         expected: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
@@ -211,13 +214,14 @@ def show(
     from labsupport.observe.pools import Pools
     from labsupport.observe.pushed import Pushed
     from labsupport.observe.taken import RulesTaken
+    from labsupport.observe.traces import Traces
     from labsupport.traffic.background import BackgroundTraffic
     from labsupport.traffic.observations import Observations
     from labsupport.traffic.share import Share
 
     others = (
         *(Journey, ServiceGraph, BackgroundTraffic, Explained, Explanation, Pools, Pushed, RulesTaken),
-        *(Looks, FalseAlarms),
+        *(Traces, Looks, FalseAlarms),
     )
     shares = isinstance(record, Observations | Share | Response)
     known = None if shares or isinstance(record, others) else card(record)
@@ -267,6 +271,10 @@ def show(
         from labsupport.display.pictures.rules_picture import rules_figure
 
         return rules_figure(record)
+    if isinstance(record, Traces):
+        from labsupport.display.pictures.trace_picture import traces_figure
+
+        return traces_figure(record)
     explanation = record.explanation if isinstance(record, Explained) else record
     assert isinstance(explanation, Explanation)
     return way_figure(explanation)

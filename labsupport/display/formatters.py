@@ -30,6 +30,7 @@ HTML: dict[tuple[str, str], tuple[str, str]] = {
     ("labsupport.check.result", "CheckOutcome"): ("html.outcomes", "check_html"),
     ("labsupport.traffic.share", "Share"): ("pictures.observed", "share_html"),
     ("labsupport.lab.lab", "Lab"): ("html.mesh_html", "lab_html"),
+    ("labsupport.metrics.answers", "Answer"): ("html.mesh_html", "answer_html"),
     ("labsupport.observe.tables", "AccessLog"): ("html.mesh_html", "access_log_html"),
     ("labsupport.observe.tables", "LabStatus"): ("html.mesh_html", "status_html"),
     ("labsupport.observe.tables", "Pods"): ("html.mesh_html", "pods_html"),
@@ -126,6 +127,12 @@ def _alarms(alarms: Any, **kwargs: Any) -> Any:
     return alarms_figure(alarms)._repr_mimebundle_()
 
 
+def _traces(traces: Any, **kwargs: Any) -> Any:
+    from labsupport.display.pictures.trace_picture import traces_figure
+
+    return traces_figure(traces)._repr_mimebundle_()
+
+
 # Records that come in more forms than HTML.
 BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
     ("labsupport.anytime", "FalseAlarms"): _alarms,
@@ -134,6 +141,7 @@ BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
     ("labsupport.observe.pools", "Pools"): _pools,
     ("labsupport.observe.pushed", "Pushed"): _pushed,
     ("labsupport.observe.taken", "RulesTaken"): _rules,
+    ("labsupport.observe.traces", "Traces"): _traces,
 }
 # Records that may be shown as a widget, which remembers where it was shown.
 DISPLAYS: dict[tuple[str, str], Callable[[Any], None]] = {

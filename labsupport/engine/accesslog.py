@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from labsupport.records import AccessRecord, untraced_id
+from labsupport.records import AccessRecord, is_traced_id, untraced_id
 
 __all__ = [
     "KEPT",
@@ -88,6 +88,8 @@ def parse_line(text: str, pod: str, owners: Owners) -> Line | None:
         # Towards its own upstreams a proxy counts in the same header, so only what it received is an attempt.
         attempt=int(attempt) if inbound and attempt.isdigit() else 1,
         protocol=field_text(raw["protocol"]),
+        # The first proxy of a trace decides for all, whatever a later one drew.
+        sampled=is_traced_id(field_text(raw["id"])) and not field_text(raw.get("traceparent")).endswith("-00"),
     )
     tries = str(raw.get("tries") or "")
     return Line(record, upstream, int(tries) if tries.isdigit() else 0)

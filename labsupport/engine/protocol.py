@@ -11,12 +11,14 @@ from labsupport.records import (
     AccessRecord,
     ApplyResult,
     EnvoyConfig,
+    Json,
     Leftovers,
     Pod,
     Ref,
     Response,
     RuleStatus,
     Sample,
+    Span,
     TrafficSpec,
 )
 
@@ -125,6 +127,18 @@ class Engine(Protocol):
         """
         ...
 
+    def spans(self, *, request_ids: Iterable[str], timeout_s: float = 5.0) -> list[Span]:
+        """Spans of all traces that some requests are part of, in order of time.
+
+        It waits (bounded) until there is one for each proxy that made one. There is none if ``spans_elsewhere`` says
+        where they are.
+        """
+        ...
+
+    def spans_elsewhere(self) -> str:
+        """Where spans go if the lab does not take them, and how to look at them there; empty if it does."""
+        ...
+
     def proxy_config(self, pod: str) -> EnvoyConfig:
         """The configuration a proxy holds now.
 
@@ -138,6 +152,18 @@ class Engine(Protocol):
 
     def metrics(self) -> list[Sample]:
         """Statistics of all proxies."""
+        ...
+
+    def prometheus(self, query: str) -> Json | None:
+        """What the mesh's own Prometheus answers to a query, as its HTTP API tells it; None without one that answers.
+
+        Raises:
+            UsageError: Prometheus refuses the query.
+        """
+        ...
+
+    def dashboards(self) -> tuple[str, ...]:
+        """Which programs to look at a mesh with run beside it, as ``istioctl dashboard`` calls them."""
         ...
 
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:

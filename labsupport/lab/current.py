@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from labsupport import words
 from labsupport.arguments import check_options, shown
@@ -18,6 +18,9 @@ from labsupport.engine.protocol import Engine
 from labsupport.errors import EngineError, LabError, UsageError
 from labsupport.lab.sources import Source
 from labsupport.records import ApplyResult, Leftovers
+
+if TYPE_CHECKING:
+    from labsupport.metrics.watching import Metrics
 
 __all__ = ["OpenLab", "current", "forget", "prepare_engine", "replace"]
 
@@ -35,6 +38,10 @@ class OpenLab(Protocol):
 
     def apply(self, *sources: Source, timeout_s: float | None = None, name: str = "manifest") -> ApplyResult:
         """Create or change objects."""
+        ...
+
+    def metrics(self) -> Metrics:
+        """What the proxies counted."""
         ...
 
     def close(self) -> Leftovers:

@@ -47,11 +47,13 @@ from labsupport.urls import entrance_url, is_address
 
 if TYPE_CHECKING:
     from labsupport.explain import Explanation
+    from labsupport.metrics.watching import Metrics
     from labsupport.observe.config.view import ConfigView
     from labsupport.observe.confirm import Explained
     from labsupport.observe.pools import Pools
     from labsupport.observe.stats import ProxyStats
     from labsupport.observe.taken import RulesTaken
+    from labsupport.observe.traces import Traces
     from labsupport.traffic.rule_control import MeshState
 
 __all__ = ["Lab"]
@@ -104,6 +106,7 @@ class Lab:
         self._warnings: tuple[str, ...] = ()
         self._last_error = ""
         self._pushed: ApplyResult | None = None
+        self._metrics: Metrics | None = None
         self._analysis = Analysis()
         self._endings = Endings()
         # Number of changes of the mesh; what was read before the last one is to be read again.
@@ -347,7 +350,9 @@ class Lab:
             keep_body=keep_body,
             tls=tls,
         )
-        return send(self._open(), spec)
+        seen = send(self._open(), spec)
+        self._running.sent = seen
+        return seen
 
     def hold(
         self,
@@ -689,6 +694,24 @@ class Lab:
         config = engine.proxy_config(chosen.name)
         return pools_of(config, engine.metrics(), again=again, when_closed=self.when_closed)
 
+    def metrics(self) -> Metrics:
+        """Istio's standard metrics of this mesh: ``istio_requests_total`` and ``istio_request_duration_milliseconds``.
+
+        They are counted from the first call on, and from the lines of the proxies' access logs.
+
+        Returns:
+            The same object for each call: ``query(...)`` answers PromQL, ``url`` is where a Prometheus of this machine
+            can scrape them. The cell magic ``%%promql`` asks the Prometheus of a cluster where there is one.
+        """
+        from labsupport.metrics.watching import Metrics
+
+        with self._lock:
+            engine = self._open()
+            if self._metrics is None:
+                self._metrics = Metrics(engine, recent=self._running.answered_of_late)
+                self.when_reset(self._metrics.forget)
+            return self._metrics
+
     def access_log(
         self,
         of: Observations | Response | Iterable[Response | str] | str | None = None,
@@ -832,6 +855,29 @@ class Lab:
             limits=limits,
         )
 
+    def traces(self, of: Observations | Response | Iterable[Response | str] | str) -> Traces:
+        """The traces of requests: the spans that proxies made of them, as trees.
+
+        A proxy makes spans of a request where a Telemetry names a provider for ``tracing`` and the request is sampled.
+        The embedded mesh has a provider ``jaeger``, whose spans come to this lab; on a cluster they go where the mesh
+        configuration says, and the result tells where.
+
+        Args:
+            of: responses, or x-request-ids, or one of them.
+
+        Returns:
+            The traces; in a notebook the first one is a picture, and ``show(...)`` makes a figure of it that can be
+            saved.
+
+        Raises:
+            UsageError: it is none of these.
+        """
+        from labsupport.observe.traces import traces_of
+
+        ids = tuple(filter(None, request_ids(of)))
+        engine = self._open()
+        return traces_of(engine.spans(request_ids=ids), asked=ids, pods=self.pods(), note=engine.spans_elsewhere())
+
     def graph(self, of: Observations | None = None, *, span_s: float = 10.0) -> ServiceGraph:
         """The service graph: services with their versions, calls with rate, errors and latency, rules in force.
 
@@ -862,6 +908,8 @@ class Lab:
             if self._closed is None:
                 try:
                     self._running.stop()
+                    if self._metrics is not None:
+                        self._metrics.close()
                     self._running.when_closed.call()
                     self._running.when_closed.clear()
                 finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,11 +14,14 @@ from labsupport.errors import LabError
 from labsupport.lab.callbacks import Callbacks
 from labsupport.lab.captions import caption
 from labsupport.model.schema.base import Resource
-from labsupport.records import ApplyResult
+from labsupport.records import ApplyResult, Response
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.held import HeldRequests
 
 __all__ = ["Running"]
+
+# Envoys flush their logs within a second at most.
+_LATE_S = 2.0
 
 
 class Running:
@@ -28,6 +33,7 @@ class Running:
         # Not weak: what nobody can release any more is released with the lab.
         self._held: list[HeldRequests] = []
         self.when_closed = Callbacks()
+        self.sent: Sequence[Response] = ()
 
     def adopt(self, live: BackgroundTraffic) -> None:
         """Mark changes of the mesh in this traffic, end it with the lab, and end what another run of its cell began.
@@ -70,6 +76,13 @@ class Running:
     def now(self) -> list[BackgroundTraffic]:
         """Traffic that runs."""
         return [live for live in self.known() if live.running]
+
+    def answered_of_late(self) -> set[str]:
+        """The x-request-ids of requests that were answered so shortly ago that proxies may still write of them."""
+        begin_s = time.time() - _LATE_S
+        live = (response for traffic in self.known() for response in traffic.snapshot().responses)
+        seen = itertools.chain(self.sent, live)
+        return {each.request_id for each in seen if each.request_id and each.started_s + each.duration_s >= begin_s}
 
     def stop(self) -> None:
         """End all traffic that is running."""

@@ -15,6 +15,7 @@ from labsupport.model.kinds.loadbalancer import (
 from labsupport.model.kinds.otheristio import OtherIstio
 from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
 from labsupport.model.kinds.sidecar import Sidecar
+from labsupport.model.kinds.telemetry import Telemetry
 from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings, OutlierDetection, TcpKeepalive
 from labsupport.model.kinds.virtualservice import (
     Abort,
@@ -74,6 +75,7 @@ __all__ = [
     "StringMatch",
     "Subset",
     "TcpKeepalive",
+    "Telemetry",
     "VirtualService",
     "WorkloadEntry",
     "ZoneAwareLoadBalancerSetting",

@@ -212,7 +212,7 @@ def test_statistics_are_counted_by_cluster(web: Mesh) -> None:
 
 @pytest.mark.parametrize("sampling", [1, 100])
 def test_every_hop_of_thousands_of_requests_is_in_the_log(web: Mesh, sampling: int) -> None:
-    # The embedded mesh traces nothing, and says so.
+    # Without a provider for traces the embedded mesh draws nothing; tests/behaviour tries it with one.
     config = {"proxy.istio.io/config": f"tracing: {{sampling: {sampling}}}"}
     web.engine.patch(Ref("Deployment", "client"), {"spec": {"template": {"metadata": {"annotations": config}}}})
     for _ in range(ROUNDS):

@@ -14,10 +14,11 @@ from lesson_file import FROM_END_TO_END, cells
 from labsupport import paths
 from labsupport.check.result import PASSED
 from labsupport.course import catalogue
-from labsupport.course.magic import manifest
+from labsupport.course.magic import manifest, promql
 from labsupport.lab import current
 from labsupport.lab.lab import Lab
 
+QUERY = "%%promql\n"
 MAGIC = re.compile(r"%%manifest *([\d.]*)\n(.*)", re.DOTALL)
 CHECK = re.compile(r'exercise\("([\d.]+)"\)\.check\(\)')
 
@@ -51,6 +52,9 @@ def run(source: str, names: dict[str, Any], texts: Mapping[str, str], in_cells: 
     magic, check = MAGIC.fullmatch(source), CHECK.search(source)
     if magic:
         manifest(magic[1], texts.get(magic[1], magic[2]))
+        return
+    if source.startswith(QUERY):
+        promql("", source.removeprefix(QUERY))
         return
     if check and check[1] in texts and check[1] not in in_cells:
         lab = current.current()

@@ -11,7 +11,7 @@ import pytest
 from lesson_file import NOTEBOOKS, cells, read_lesson
 
 from labsupport import paths
-from labsupport.errors import ManifestError
+from labsupport.errors import LabError
 from labsupport.lab.lab import Lab
 
 MOST = 5
@@ -45,7 +45,7 @@ def test_a_strange_experiment_goes_as_told(lab: Lab, notebook: Path, number: int
     for line in before:
         exec(line, names)
     if experiment.refused:
-        with pytest.raises(ManifestError, match=experiment.refused):
+        with pytest.raises(LabError, match=experiment.refused):
             exec(last, names)
     else:
         exec(last, names)

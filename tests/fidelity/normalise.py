@@ -16,10 +16,12 @@ _UNORDERED = ("headers", "query_parameters", "dynamic_metadata")
 def normalise(resources: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """Leave out what upstream Envoy lacks or a mesh without certificates does not need; by type and name."""
     result: dict[str, dict[str, Any]] = {}
+    # Without a tracer nobody sees what spans are called.
+    unseen = () if _traces(resources["listeners"]) else ("decorator",)
     for kind in TYPES:
         named = {}
         for resource in resources[kind]:
-            clean = _clean(resource, ())
+            clean = _clean(resource, (), unseen)
             if kind == "listeners":
                 _drop_mutual_tls_chains(clean)
             if kind == "endpoints":
@@ -39,11 +41,21 @@ def _address(endpoint: dict[str, Any]) -> tuple[str, int]:
     return str(socket.get("address", address)), int(socket.get("port_value", 0))
 
 
-def _clean(value: Any, path: tuple[str, ...]) -> Any:
+def _traces(value: Any) -> bool:
     if isinstance(value, dict):
-        return {key: _clean(item, (*path, key)) for key, item in value.items() if not _left_out(key, item, path)}
+        return "provider" in value.get("tracing", ()) or any(map(_traces, value.values()))
+    return isinstance(value, list) and any(map(_traces, value))
+
+
+def _clean(value: Any, path: tuple[str, ...], unseen: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _clean(item, (*path, key), unseen)
+            for key, item in value.items()
+            if key not in unseen and not _left_out(key, item)
+        }
     if isinstance(value, list):
-        items = [_clean(item, path) for item in value if not _istio_filter(item)]
+        items = [_clean(item, path, unseen) for item in value if not _istio_filter(item)]
         return sorted(items, key=_by_name) if path and path[-1] in _UNORDERED else items
     return value
 
@@ -56,10 +68,12 @@ def _istio_filter(item: Any) -> bool:
     return isinstance(item, dict) and "typed_config" in item and str(item.get("name", "")).startswith("istio.")
 
 
-def _left_out(key: str, item: Any, path: tuple[str, ...]) -> bool:
+def _left_out(key: str, item: Any) -> bool:
     if key == "filters" and isinstance(item, list):
         return all(_istio_filter(entry) for entry in item)
-    return key in ("tracing", "decorator", "transport_socket_matches")
+    if key == "tracing":
+        return "provider" not in item
+    return key == "transport_socket_matches"
 
 
 def _clean_cluster(cluster: dict[str, Any]) -> None:

@@ -18,14 +18,15 @@ from typing import Any
 
 from cases import read_lines, write_lines
 
-from labsupport.model.kinds.otheristio import OTHER_KINDS
+from labsupport.model.kinds.index import KINDS
+from labsupport.model.kinds.otheristio import OtherIstio
 
 __all__ = ["golden", "inputs", "rows"]
 
 HERE = Path(__file__).parent / "reading"
 GOLDEN = HERE / "golden.jsonl"
 _MARK = "=== "
-_NOT_JUDGED = frozenset(kind.KIND for kind in OTHER_KINDS)
+_NOT_JUDGED = frozenset(name for name, kind in KINDS.items() if issubclass(kind, OtherIstio))
 
 
 def inputs() -> dict[str, str]:

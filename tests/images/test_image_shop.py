@@ -262,6 +262,14 @@ def test_the_headers_that_tell_who_asks_go_along(shop: Shop, start_app: StartApp
     assert person.ask("GET", "/catalogue").json()["headers"]["end-user"] == "nadia"
 
 
+def test_a_service_can_be_told_to_tear_traces(shop: Shop, start_app: StartApp) -> None:
+    echo = start_app("web", SERVICE_NAME="echo")
+    page = shop.another("front-end", CATALOGUE_URL=f"{echo.url}/headers?", FORWARD_TRACE="false")
+    sent = {"x-request-id": "r-1", "traceparent": "00-1-2-01", "tracestate": "a=b", "b3": "0", "x-b3-traceid": "7"}
+    seen = page.get("/catalogue", headers=sent).json()["headers"]
+    assert {name: seen[name] for name in sent if name in seen} == {"x-request-id": "r-1"}
+
+
 def test_without_carts_the_page_says_so_and_shows_the_socks(shop: Shop) -> None:
     person = Visitor(shop.another("front-end", CARTS_URL=nobody()), HTML)
     # Somebody can still log in.

@@ -42,6 +42,7 @@ SECTIONS = {"recap": r"recap", "clean-up": r"clean[- ]?up"}
 _OBJECTIVES = re.compile(r"^\*\*You will be able to\*\*\n\n(?:- .+\n(?:  .+\n)*){2,}", re.MULTILINE)
 
 _MANIFEST = re.compile(r"%%manifest\b[ \t]*(?P<argument>\S*)[ \t]*\n?")
+_QUERY = "%%promql\n"
 _EXERCISE = re.compile(r"\d\d\.\d+")
 _WORD = re.compile(r"\w[\w'’.-]*")
 _DRAWING = {"matplotlib", "plotly", "bokeh", "altair", "seaborn"}
@@ -120,7 +121,7 @@ def is_python(notebook: Notebook, name: str) -> Iterator[str]:
     for number, cell in cells(notebook, "code"):
         text = source(cell)
         if text.startswith("%%"):
-            if not _MANIFEST.match(text):
+            if not _MANIFEST.match(text) and not text.startswith(_QUERY):
                 yield f"cell {number}: {text.split()[0]} is no magic of the course"
             continue
         escapes = [line.strip() for line in text.splitlines() if line.lstrip().startswith(("!", "%"))]

@@ -106,9 +106,15 @@ def test_empty_cells(cell: Any):
     assert breaches(rules.has_no_empty_cell, cell) == ["cell 7: is empty"]
 
 
-@pytest.mark.parametrize("text", ["!ls", "x = 1\n  !kubectl get pods", "%%bash\nls", "%matplotlib inline", "x = ="])
+@pytest.mark.parametrize(
+    "text", ["!ls", "x = 1\n  !kubectl get pods", "%%bash\nls", "%%promql 18.1\nup", "%matplotlib inline", "x = ="]
+)
 def test_what_is_not_python(text: str):
     assert breaches(rules.is_python, code(text))
+
+
+def test_the_magics_of_the_course_are_no_python():
+    assert breaches(rules.is_python, code("%%manifest\na: 1"), code("%%promql\nup == 1")) == []
 
 
 def test_long_cells():

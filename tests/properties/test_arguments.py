@@ -23,6 +23,7 @@ from small_engine import SmallEngine
 
 from labsupport import (
     Gain,
+    buy,
     check,
     compare,
     ensure_extra,
@@ -48,7 +49,7 @@ from labsupport.traffic.observations import Observations
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 # The lab calls an engine's methods, and has checked; the others are made by the package alone.
-NOT_FOR_LEARNERS = re.compile(r"Engine(\..*)?|BackgroundTraffic|HeldRequests|ServiceGraph|\w+Error")
+NOT_FOR_LEARNERS = re.compile(r"Engine(\..*)?|BackgroundTraffic|HeldRequests|Metrics|ServiceGraph|\w+Error")
 RULE = """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -154,6 +155,10 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "Lab.access_log": (lambda world: world.lab.access_log, {"of": ...}),
     "Lab.config": (lambda world: world.lab.config, {"target": "vs/web"}),
     "Lab.journey": (lambda world: world.lab.journey, {"of": "id-1"}),
+    "Lab.traces": (lambda world: world.lab.traces, {"of": ...}),
+    "Metrics.ask": (lambda world: world.lab.metrics().ask, {"query": "up"}),
+    "Metrics.query": (lambda world: world.lab.metrics().query, {"query": "up"}),
+    "Answer.by": (lambda world: world.lab.metrics().query("up").by, {"label": "code"}),
     "Lab.graph": (lambda world: world.lab.graph, {"of": ...}),
     "Lab.rules": (lambda world: world.lab.rules, {"target": "vs/web", "of": ...}),
     "Lab.when_closed": (lambda world: world.lab.when_closed, {"act": lambda: None}),
@@ -205,6 +210,7 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "scene": (lambda world: scene, {"number": 1}),
     "iou": (lambda world: iou, {"found": scene(1).mask, "known": scene(1).mask}),
     "mask_of": (lambda world: mask_of, {"text": scene(1).base64}),
+    "buy": (lambda world: buy, {"lab": None, "entrance": "gateway:", "customers": 2}),
     "predictions": (lambda world: predictions, {"lab": None, "users": 2}),
     "Predictions.gain": (lambda world: Predictions().gain, {}),
     "Predictions.iou": (lambda world: Predictions().iou, {"arm": "a"}),

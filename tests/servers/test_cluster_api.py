@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -18,6 +19,7 @@ from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.namespace import HOLDER, LabNamespace
 from labsupport.engine.cluster.objects.objects import ObjectStore
 from labsupport.engine.cluster.objects.rollout import Rollout
+from labsupport.engine.cluster.watch.prometheus import ask, dashboards
 from labsupport.errors import EngineError, EngineLostError, ManifestError, UsageError, WaitTimeoutError
 from labsupport.model import Resource, parse
 from labsupport.model.kinds.index import placed
@@ -50,6 +52,34 @@ def api(server: FakeApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     yield api
     api.close()
     connection.close()
+
+
+QUERY = "/api/v1/namespaces/istio-system/services/http:prometheus:9090/proxy/api/v1/query"
+
+
+def test_the_prometheus_of_a_cluster_is_asked_by_way_of_the_api_server(server: FakeApiServer, api: Api) -> None:
+    assert ask(api.connection, "up") is None
+
+    data = {"resultType": "vector", "result": []}
+    server.answers[QUERY] = (200, {"status": "success", "data": data})
+    assert ask(api.connection, 'up{job="a"} > 1') == data
+    assert parse_qs(urlsplit(server.asked[-1][1]).query) == {"query": ['up{job="a"} > 1']}
+
+    for status in (400, 422):
+        refused = {"status": "error", "errorType": "bad_data", "error": 'unknown function with name "rat"'}
+        server.answers[QUERY] = (status, refused)
+        with pytest.raises(UsageError, match='PromQL: unknown function with name "rat"'):
+            ask(api.connection, "rat(up)")
+    server.answers[QUERY] = (503, status_object(503, "ServiceUnavailable", "no endpoints available for service"))
+    assert ask(api.connection, "up") is None
+
+
+def test_the_dashboards_of_a_cluster_are_those_that_have_a_service(server: FakeApiServer, api: Api) -> None:
+    assert dashboards(api.connection) == ()
+
+    items = [{"metadata": {"name": name}} for name in ("istiod", "tracing", "kiali")]
+    server.answers["/api/v1/namespaces/istio-system/services"] = (200, {"items": items})
+    assert dashboards(api.connection) == ("kiali", "jaeger")
 
 
 def service(text: str = "ports: [{port: 80, nodePort: 31532}], type: NodePort") -> Resource:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import yaml
 
-from labsupport.controlplane.registry.meshfields import MeshFields, refused
+from labsupport.controlplane.registry.meshfields import MeshFields, OpenTelemetry, refused
 from labsupport.errors import ManifestError, Problem
 from labsupport.model import ConfigMap
 from labsupport.model.kinds.loadbalancer import LocalityLoadBalancerSetting, ZoneAwareLoadBalancerSetting
@@ -44,6 +44,10 @@ class MeshConfig:
         access_log: ``accessLogFile``, ``accessLogEncoding`` and ``accessLogFormat``; no file is no log.
         ecdh_curves, cipher_suites: of ``tlsDefaults``.
         auto_mtls: whether sidecars use mutual TLS where both ends have one.
+        tracers: the ``extensionProviders`` that take spans, by name.
+        default_tracer: the first of ``defaultProviders.tracing``; empty without one.
+        sampling: percentage of requests that are traced where no Telemetry says otherwise.
+        max_path_tag_length: ``tracing.maxPathTagLength`` of ``defaultConfig``; 0 is Envoy's default.
     """
 
     outbound_traffic_policy: str = "ALLOW_ANY"
@@ -65,6 +69,10 @@ class MeshConfig:
     ecdh_curves: tuple[str, ...] = ()
     cipher_suites: tuple[str, ...] = ()
     auto_mtls: bool = True
+    tracers: tuple[tuple[str, OpenTelemetry], ...] = ()
+    default_tracer: str = ""
+    sampling: float = 1.0
+    max_path_tag_length: int = 0
 
 
 DEFAULT_MESH_CONFIG = MeshConfig()
@@ -86,6 +94,9 @@ def unread_fields(resource: Resource) -> list[str]:
     policy = written.get("outboundTrafficPolicy")
     if isinstance(policy, dict) and policy.get("mode") == _DYNAMIC:
         unread.add("outboundTrafficPolicy")
+    of_proxies = written.get("defaultConfig")
+    if isinstance(of_proxies, dict) and set(of_proxies) - {"tracing"}:
+        unread.add("defaultConfig")
     return sorted(unread)
 
 
@@ -135,6 +146,7 @@ def read_mesh_config(objects: Iterable[Resource], text: str = "") -> MeshConfig:
     if problems := refused(fields):
         raise _refusal(problems, resource)
     policy, traffic, default = fields.outbound_traffic_policy, fields.default_traffic_policy, DEFAULT_MESH_CONFIG
+    tracing = fields.default_config.tracing if fields.default_config is not None else None
     return MeshConfig(
         # The nearest mode that is translated; see unread_fields.
         outbound_traffic_policy="REGISTRY_ONLY"
@@ -157,6 +169,15 @@ def read_mesh_config(objects: Iterable[Resource], text: str = "") -> MeshConfig:
         ecdh_curves=tuple(fields.tls_defaults.ecdh_curves) if fields.tls_defaults else (),
         cipher_suites=tuple(fields.tls_defaults.cipher_suites) if fields.tls_defaults else (),
         auto_mtls="enable_auto_mtls" not in fields.model_fields_set or fields.enable_auto_mtls,
+        tracers=tuple(
+            (provider.name, provider.opentelemetry)
+            for provider in fields.extension_providers
+            if provider.opentelemetry is not None
+        ),
+        default_tracer=next(iter(fields.default_providers.tracing), "") if fields.default_providers else "",
+        # Proto JSON does not tell 0 from a field that is not set.
+        sampling=(tracing.sampling if tracing is not None else 0.0) or default.sampling,
+        max_path_tag_length=tracing.max_path_tag_length if tracing is not None else 0,
     )
 
 

@@ -15,12 +15,12 @@ from labsupport.model.kinds.loadbalancer import (
 from labsupport.model.kinds.trafficpolicy import ConnectionPoolSettings, OutlierDetection, TcpKeepalive
 from labsupport.model.kinds.virtualservice import HTTPRetry
 from labsupport.model.schema.base import Schema
-from labsupport.model.schema.types import AnyDuration
+from labsupport.model.schema.types import AnyDuration, Double, UInt32
 from labsupport.model.validation.destinationrule import check_connection_pool, check_outlier_detection
 from labsupport.model.validation.findings import Findings
 from labsupport.model.validation.loadbalancer import check_load_balancer
 
-__all__ = ["MeshFields", "refused"]
+__all__ = ["MeshFields", "OpenTelemetry", "refused"]
 
 _MS = timedelta(milliseconds=1)
 _LONGEST = timedelta(hours=1)
@@ -45,6 +45,57 @@ class TLSDefaults(Schema):
     cipher_suites: list[str] = Field(default_factory=list)
 
 
+class HttpHeader(Schema):
+    """A header of what is sent to a collector."""
+
+    name: str
+    value: str = ""
+    env_name: str = ""
+
+
+class HttpExport(Schema):
+    """``http`` of an OpenTelemetry provider: OTLP over HTTP instead of gRPC."""
+
+    path: str
+    timeout: AnyDuration | None = None
+    headers: list[HttpHeader] = Field(default_factory=list)
+
+
+class OpenTelemetry(Schema):
+    """``opentelemetry`` of an extension provider: where spans are sent."""
+
+    service: str
+    port: UInt32
+    max_tag_length: UInt32 = 0
+    http: HttpExport | None = None
+
+
+class ExtensionProvider(Schema):
+    """One of ``extensionProviders``; those of other forms have no part here."""
+
+    name: str
+    opentelemetry: OpenTelemetry | None = None
+
+
+class DefaultProviders(Schema):
+    """``defaultProviders``."""
+
+    tracing: list[str] = Field(default_factory=list)
+
+
+class ProxyTracing(Schema):
+    """``tracing`` of ``defaultConfig``."""
+
+    sampling: Double = 0.0
+    max_path_tag_length: UInt32 = 0
+
+
+class ProxyConfig(Schema):
+    """``defaultConfig``."""
+
+    tracing: ProxyTracing | None = None
+
+
 class DefaultTrafficPolicy(Schema):
     """``defaultTrafficPolicy``."""
 
@@ -59,12 +110,15 @@ class MeshFields(Schema):
     access_log_file: str = ""
     access_log_format: str = ""
     connect_timeout: AnyDuration | None = None
+    default_config: ProxyConfig | None = None
     default_destination_rule_export_to: list[str] = Field(default_factory=list)
     default_http_retry_policy: HTTPRetry | None = None
+    default_providers: DefaultProviders | None = None
     default_service_export_to: list[str] = Field(default_factory=list)
     default_traffic_policy: DefaultTrafficPolicy | None = None
     default_virtual_service_export_to: list[str] = Field(default_factory=list)
     enable_auto_mtls: bool = True
+    extension_providers: list[ExtensionProvider] = Field(default_factory=list)
     h2_upgrade_policy: Literal["DO_NOT_UPGRADE", "UPGRADE"] = "DO_NOT_UPGRADE"
     locality_lb_setting: LocalityLoadBalancerSetting | None = None
     outbound_traffic_policy: OutboundTrafficPolicy | None = None

@@ -29,6 +29,7 @@ from labsupport.model import (
 )
 from labsupport.model.gatewayapi import ConvertedRule, Facts, convert
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.kinds.telemetry import Telemetry
 from labsupport.model.schema.base import EPOCH
 
 __all__ = ["Registry"]
@@ -53,6 +54,7 @@ class Registry:
         virtual_services: the VirtualServices, by gateway and namespace.
         routes: routes of the Gateway API, as VirtualServices.
         destination_rules: the DestinationRules, by client and service.
+        telemetries: Telemetry objects, oldest first.
         gateways: Gateway objects, oldest first.
         sidecars: Sidecar objects in order of precedence.
         derived: what others made of this registry, for the next who asks for the same.
@@ -124,6 +126,11 @@ class Registry:
             self.mesh.root_namespace,
             self.mesh.default_destination_rule_export_to,
         )
+
+    @cached_property
+    def telemetries(self) -> list[Telemetry]:
+        """The Telemetry objects, oldest first."""
+        return self._oldest_first(Telemetry)
 
     @cached_property
     def gateways(self) -> list[Gateway]:

@@ -8,12 +8,13 @@ One module per xDS type, and below them one per concern:
 ``listeners``             LDS of sidecars: outbound, inbound, TCP and TLS chains
 ``http``                  RDS: matches, actions, retries, faults, header changes, tables per port
 ``gateway``               LDS and RDS of gateways
+``tracing``               spans: who makes them, where they go, and their names
 ``policy``, ``names``     what of a DestinationRule counts; names of everything
 ========================  ==========================================================================
 
 Results are proto JSON with proto field names. Equal results of different proxies are the same object, so they must
 not be changed. Left out is what upstream Envoy cannot do or a mesh without certificates does not need: the ``istio.*``
-filters, mutual TLS between sidecars, tracing and route decorators.
+filters, mutual TLS between sidecars, and tracing and route decorators where spans go nowhere.
 
 Where the proxies do not run in pods of their own, the runtime must still put in real places (``localize``):
 
@@ -40,6 +41,7 @@ from labsupport.controlplane.translate.listeners.inbound import inbound_listener
 from labsupport.controlplane.translate.listeners.meshwide import apply_mesh_config
 from labsupport.controlplane.translate.listeners.outbound import outbound_listeners
 from labsupport.controlplane.translate.listeners.tables import table_names
+from labsupport.controlplane.translate.tracing import traced
 from labsupport.controlplane.translate.unsupported import gateway_api_refusal, unsupported
 
 __all__ = ["gateway_api_refusal", "translate", "unsupported"]
@@ -64,7 +66,7 @@ def translate(registry: Registry, proxy: Proxy) -> ProxyResources:
         listeners = outbound_listeners(context)
         listeners |= inbound_listeners(context)
         routes = sidecar_tables(context, table_names(listeners.values()))
-    listeners = apply_mesh_config(listeners, registry.mesh, gateway=context.is_gateway)
+    listeners, routes = traced(context, apply_mesh_config(listeners, registry.mesh, gateway=context.is_gateway), routes)
     return ProxyResources(
         clusters=clusters,
         endpoints=endpoints,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from labsupport.controlplane.registry.meshconfig import unread_fields
 from labsupport.model.gatewayapi.attach import is_mesh_parent
 from labsupport.model.kinds.gateway import Gateway
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.gatewayapi.policies import ReferenceGrant
 from labsupport.model.kinds.gatewayapi.shared import GatewayApiResource, ParentReference
+from labsupport.model.kinds.telemetry import Telemetry, TelemetrySpec
 from labsupport.model.schema.base import Resource
 
 __all__ = ["gateway_api_refusal", "unsupported"]
@@ -19,7 +22,6 @@ _KINDS = {
     "PeerAuthentication": _NO_AGENT,
     "ProxyConfig": "proxies are set up by annotations of their pods; works on a cluster with Istio",
     "RequestAuthentication": "tokens are not checked; works on a cluster with Istio",
-    "Telemetry": "access logs and metrics are always on; works on a cluster with Istio",
     "TrafficExtension": "extensions of proxies are not loaded; works on a cluster with Istio",
     "WasmPlugin": "extensions of proxies are not loaded; works on a cluster with Istio",
     "WorkloadGroup": "it is only a template for WorkloadEntries of virtual machines; works on a cluster with Istio",
@@ -65,6 +67,8 @@ def unsupported(resource: Resource) -> list[tuple[str, str]]:
     if resource.kind == "ConfigMap":
         reason = "this field of the mesh configuration plays no part in routing here; works on a cluster with Istio"
         return [(f"data.mesh.{field}", reason) for field in unread_fields(resource)]
+    if isinstance(resource, Telemetry):
+        return list(_of_telemetry(resource.spec))
     if isinstance(resource, Gateway):
         return [
             (f"spec.servers[{index}].tls.mode", _gateway_reason(server.tls.mode))
@@ -81,6 +85,20 @@ def _parent_reason(parent: ParentReference) -> str:
             f"no {parent.kind} is in the group {parent.group}, which counts where none is written; add group: {right}"
         )
     return f'the lab has no {parent.kind} for routes yet; bind it to a Service (group: "", kind: Service)'
+
+
+def _of_telemetry(spec: TelemetrySpec) -> Iterator[tuple[str, str]]:
+    if spec.metrics or spec.access_logging:
+        field = "metrics" if spec.metrics else "accessLogging"
+        yield f"spec.{field}", "access logs and metrics are always on; works on a cluster with Istio"
+    if spec.target_ref is not None or spec.target_refs:
+        field = "targetRefs" if spec.target_refs else "targetRef"
+        yield f"spec.{field}", "it names gateways of the Gateway API; works on a cluster with Istio"
+    for index, rule in enumerate(spec.tracing):
+        for name, tag in rule.custom_tags.items():
+            if tag.formatter is not None:
+                path = f"spec.tracing[{index}].customTags.{name}.formatter"
+                yield path, "a literal, a header or a variable makes a tag; works on a cluster with Istio"
 
 
 def _gateway_reason(mode: str) -> str:

@@ -11,6 +11,8 @@ from labsupport.display.drawing.marks import version_mark
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import breakable, el, esc
 from labsupport.errors import UsageError
+from labsupport.metrics.answers import Answer
+from labsupport.metrics.series import braced
 from labsupport.observe.flags import was_answered
 from labsupport.observe.tables import AccessLog, LabelledPods, LabStatus, Pods, rule_name
 from labsupport.records import AccessRecord, Pod, RuleStatus
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "access_log_html",
+    "answer_html",
     "lab_html",
     "objects_markdown",
     "pods_html",
@@ -30,6 +33,7 @@ __all__ = [
 ]
 
 _SHOWN_RECORDS = 200
+_MOST_COLUMNS = 8
 _PAGE = "productpage"
 
 
@@ -165,6 +169,29 @@ def access_log_html(log: AccessLog) -> str:
     rest = f"the first {_SHOWN_RECORDS} of {len(log):,}" if len(log) > _SHOWN_RECORDS else ""
     body = table(heads, rows, numeric=frozenset({4}), caption="access log") if rows else "no lines"
     return panel("Access log", body, subtitle=rest or words.plural(len(log), "line"))
+
+
+def answer_html(answer: Answer) -> str:
+    """An instant vector as a table; labels that all its elements have are told once."""
+    heads, rows = answer.columns()
+    if len(rows) == 1 and len(heads) > _MOST_COLUMNS:
+        # One element with all labels of a metric: upright, with the value before them.
+        pairs = [*zip(heads, rows[0], strict=True)]
+        body = table(["", ""], [[esc(head), esc(cell)] for head, cell in (pairs[-1], *pairs[:-1])], caption="answer")
+    elif rows:
+        shown = [[esc(cell) for cell in row] for row in rows[:_SHOWN_RECORDS]]
+        body = table(list(heads), shown, numeric=frozenset({len(heads) - 1}), caption="answer")
+    else:
+        body = esc(repr(answer))
+    common = braced(answer.common) if len(answer) > 1 and answer.common else ""
+    rest = f"the first {_SHOWN_RECORDS} of {len(rows):,}" if len(rows) > _SHOWN_RECORDS else ""
+    about = [
+        rest or ("a number" if answer.scalar else words.plural(len(rows), "element")),
+        f"of {answer.source}",
+        common,
+    ]
+    notes = el("p", esc(answer.note)) if answer.note else ""
+    return panel("PromQL", body + notes, subtitle=", ".join(part for part in about if part))
 
 
 def objects_markdown(objects: Objects) -> str:

@@ -24,11 +24,13 @@ from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE, Parts
 from labsupport.engine.cluster.objects.rollout import Rollout
 from labsupport.engine.cluster.watch.podlogs import read_log
 from labsupport.engine.cluster.watch.pods import has_proxy, records
+from labsupport.engine.cluster.watch.prometheus import ask, dashboards
 from labsupport.engine.cluster.watch.statnames import envoy_names
 from labsupport.engine.dangling import dangling
 from labsupport.engine.patching import patched
 from labsupport.engine.protocol import Sending
 from labsupport.engine.routestatus import route_notes
+from labsupport.engine.tracers import JAEGER
 from labsupport.errors import (
     ConfigRejectedError,
     EngineLostError,
@@ -43,12 +45,14 @@ from labsupport.records import (
     AccessRecord,
     ApplyResult,
     EnvoyConfig,
+    Json,
     Leftovers,
     ObjectChange,
     Pod,
     Ref,
     RuleStatus,
     Sample,
+    Span,
     TrafficSpec,
 )
 
@@ -361,6 +365,16 @@ class ClusterEngine:
         names = [pod["metadata"]["name"] for pod in self._rollout.living() if has_proxy(pod)]
         return envoy_names(self.proxies.samples(names))
 
+    def prometheus(self, query: str) -> Json | None:
+        """What the Prometheus of ``istio-system`` answers, by way of the API server; see ``Engine.prometheus``."""
+        self._check()
+        return ask(self.connection, query)
+
+    def dashboards(self) -> tuple[str, ...]:
+        """Of Istio's samples, those that run in ``istio-system``; see ``Engine.dashboards``."""
+        self._check()
+        return dashboards(self.connection)
+
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
         """The last lines of a pod's program or Envoy, of the crashed one if it does not run; see ``Engine.logs``."""
         if container not in ("app", "proxy"):
@@ -391,6 +405,29 @@ class ClusterEngine:
         """Access-log lines in order of time; with request ids, waits (bounded) until all their hops are written."""
         self._check()
         return self.access_log.records(request_ids=request_ids, since_s=since_s, timeout_s=timeout_s)
+
+    def spans(self, *, request_ids: Iterable[str], timeout_s: float = 5.0) -> list[Span]:
+        """None: spans go to a provider of the mesh configuration, see ``spans_elsewhere``."""
+        self._check()
+        return []
+
+    def spans_elsewhere(self) -> str:
+        """Where the mesh configuration sends spans, and how to look at them."""
+        providers = [str(known.get("name")) for known in self._istio.mesh_config.get("extensionProviders") or ()]
+        if JAEGER["name"] in providers:
+            return (
+                "On this cluster spans go to Jaeger. `istioctl dashboard jaeger` opens it; a search for the tag "
+                "guid:x-request-id finds the trace of a request."
+            )
+        there = (
+            f" It has the providers {', '.join(providers)}: look there, if one of them takes spans."
+            if providers
+            else ""
+        )
+        return (
+            "On a cluster spans go to a provider of the mesh configuration, and this one has none named jaeger."
+            f"{there} On a cluster of kind, `./workshop cluster up --addons jaeger` brings one."
+        )
 
     # --- traffic ------------------------------------------------------------------------------------------------
 

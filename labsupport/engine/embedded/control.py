@@ -18,11 +18,13 @@ from labsupport.controlplane.encode import Encoded, Encoder, XdsType
 from labsupport.controlplane.entrances import conflicts
 from labsupport.controlplane.proxies import PodInfo, Proxy, ProxyResources
 from labsupport.controlplane.registry.memo import Memo
+from labsupport.controlplane.registry.meshconfig import DEFAULT_MESH_CONFIG
 from labsupport.controlplane.registry.registry import Registry
 from labsupport.controlplane.snapshot import Snapshot, build
 from labsupport.controlplane.translate import translate
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.http.tables import sidecar_tables
+from labsupport.engine.embedded.collector import mesh_of, with_collector
 from labsupport.engine.embedded.connections import Called, called, called_by_name, with_requests
 from labsupport.engine.embedded.envoy.ads import AdsServer, Delivery
 from labsupport.engine.embedded.envoy.captured import Address
@@ -199,11 +201,15 @@ class ControlPlane:
         return [pod.info for pod in self.pods.values() if pod.announced and not pod.terminating]
 
     def _registry(self, objects: Sequence[Resource] | None = None) -> Registry:
-        objects = self.objects if objects is None else objects
+        mesh = DEFAULT_MESH_CONFIG
+        if objects is None:
+            mesh = mesh_of(self.objects)
+            objects = with_collector(self.objects, mesh, namespace=self.namespace)
         return Registry(
             objects,
             self._running(),
             addresses=self._services.of(objects),
+            mesh=mesh,
             outbound_traffic_policy="REGISTRY_ONLY",
         )
 
@@ -224,7 +230,7 @@ class ControlPlane:
 
     def _snapshot(self, pod: LivePod, registry: Registry) -> Snapshot:
         role = "gateway" if pod.role == "gateway" else "sidecar"
-        proxy = Proxy(role, pod.info)  # type: ignore[arg-type]
+        proxy = Proxy(role, pod.info, pod.service_cluster)  # type: ignore[arg-type]
         resources = _view(registry, proxy)
         if role == "gateway":
             problems = conflicts(resources.listeners, self.objects, pod.info)

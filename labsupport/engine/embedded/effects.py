@@ -130,6 +130,10 @@ def mesh_wide(resource: Resource) -> Iterator[str]:
     policy = resource.spec.outbound_traffic_policy if isinstance(resource, Sidecar) else None
     mesh = written_fields(resource)
     of_mesh = mesh.pop(_OUTBOUND, None)
+    for name in ("defaultProviders", "enableTracing", "extensionProviders"):
+        mesh.pop(name, None)
+    if isinstance(mesh.get("defaultConfig"), dict) and set(mesh["defaultConfig"]) <= {"tracing"}:
+        del mesh["defaultConfig"]
     if (policy is not None and policy.mode != "REGISTRY_ONLY") or "ALLOW_ANY" in str(of_mesh):
         yield (
             f"{resource.kind}/{resource.name}: outboundTrafficPolicy lets nothing out of this machine; "

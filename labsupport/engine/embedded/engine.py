@@ -23,6 +23,7 @@ from labsupport.engine.embedded.envoy import binary
 from labsupport.engine.embedded.pods.programs import Programs, find_programs
 from labsupport.engine.embedded.processes import rundir
 from labsupport.engine.embedded.processes.link import Link
+from labsupport.engine.embedded.spans import SpanReader
 from labsupport.engine.patching import patched
 from labsupport.engine.protocol import Sending
 from labsupport.engine.sending import ClientSending, LocalRoute
@@ -40,6 +41,7 @@ from labsupport.records import (
     Ref,
     RuleStatus,
     Sample,
+    Span,
     TrafficSpec,
 )
 from labsupport.urls import parse_url
@@ -87,6 +89,10 @@ class EmbeddedEngine:
             rundir.remove(self._folder)
             raise
         self._access = AccessLogReader(lambda: self._call("access_logs"), self._folder)
+        self._spans = SpanReader(
+            lambda number: self._call("spans", number),
+            lambda ids, timeout_s: self.access_records(request_ids=ids, timeout_s=timeout_s),
+        )
 
     @staticmethod
     def check_options(*, namespace: str = "default", images: Mapping[str, str] | Path | str | None = None) -> None:
@@ -247,6 +253,13 @@ class EmbeddedEngine:
         pages: dict[str, str] = self._call("statistics")
         return [sample for pod, page in pages.items() for sample in dumps.samples(pod, page)]
 
+    def prometheus(self, query: str) -> None:
+        """None: there is no Prometheus in this mesh; see ``Engine.prometheus``."""
+
+    def dashboards(self) -> tuple[str, ...]:
+        """None; see ``Engine.dashboards``."""
+        return ()
+
     def logs(self, pod: str, *, container: Literal["app", "proxy"] = "app", lines: int = 200) -> str:
         """The last lines of the log of a pod's program or Envoy, if it has started; see ``Engine.logs``."""
         if container not in ("app", "proxy"):
@@ -272,6 +285,14 @@ class EmbeddedEngine:
     ) -> list[AccessRecord]:
         """Access-log lines in order of time; with request ids, waits (bounded) until all their hops are written."""
         return self._access.records(request_ids=request_ids, since_s=since_s, timeout_s=timeout_s)
+
+    def spans(self, *, request_ids: Iterable[str], timeout_s: float = 5.0) -> list[Span]:
+        """What proxies tell of requests that are traced; waits (bounded) until all their spans are there."""
+        return self._spans.spans(request_ids, timeout_s=timeout_s)
+
+    def spans_elsewhere(self) -> str:
+        """Nothing: the lab itself takes all spans."""
+        return ""
 
     # --- traffic ------------------------------------------------------------------------------------------------
 
@@ -320,6 +341,7 @@ class EmbeddedEngine:
         """Remove everything that was applied; the gateway and the engine stay."""
         removed, remaining = self._call("reset", timeout_s=60.0)
         self._access.forget()
+        self._spans.forget()
         return Leftovers(tuple(removed), tuple(remaining))
 
     def close(self) -> Leftovers:

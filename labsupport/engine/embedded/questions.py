@@ -13,6 +13,7 @@ from labsupport.engine.embedded.builtin import BuiltIn
 from labsupport.engine.embedded.control import ControlPlane
 from labsupport.engine.embedded.envoy import admin
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
+from labsupport.engine.embedded.envoy.receiver import SpanReceiver
 from labsupport.engine.embedded.holding import RulesInForce
 from labsupport.engine.embedded.pods.pods import ENVOY_LOG, Addresses, LivePod
 from labsupport.engine.embedded.pods.workplace import Workplace, log_name
@@ -33,6 +34,9 @@ class Questions:
         built_in: the gateway and the node ports.
         rules: since when rules are in force.
         base: what every mesh has.
+
+    Attributes:
+        receiver: has the spans of all proxies.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Questions:
         self._built_in = built_in
         self._rules = rules
         self._base_keys = {key_of(resource) for resource in base}
+        self.receiver = SpanReceiver()
 
     async def get(self, *, built_in: bool = False) -> list[Resource]:
         """All objects, oldest first; what every mesh has only if asked for."""
@@ -171,6 +176,10 @@ class Questions:
         if container == "app" and not pod.image:
             container = "proxy"
         return pod.name, str(pod.folder / (log_name(0) if container == "app" else ENVOY_LOG))
+
+    async def spans(self, number: int) -> tuple[int, list[bytes]]:
+        """What proxies have exported of traces, from a number on; see ``SpanReceiver.since``."""
+        return self.receiver.since(number)
 
     async def access_logs(self) -> tuple[dict[str, str], dict[int, tuple[str, bool]]]:
         """Access logs by pod, and for each local port ever used: its pod, and whether it leads to a sidecar."""

@@ -11,14 +11,15 @@ from functools import singledispatch
 
 from labsupport.controlplane.translate import gateway_api_refusal, unsupported
 from labsupport.controlplane.translate.gateway.tls import CIPHERS
-from labsupport.engine.embedded import effects, harmful
+from labsupport.engine.embedded import collector, effects, harmful
 from labsupport.engine.embedded.harmful import Refusal
 from labsupport.engine.embedded.pods import demands
 from labsupport.engine.embedded.pods.demands import CLUSTER
 from labsupport.engine.embedded.pods.programs import Programs
-from labsupport.errors import Problem
+from labsupport.errors import ManifestError, Problem
 from labsupport.model import (
     RULES,
+    ConfigMap,
     Deployment,
     DestinationRule,
     Gateway,
@@ -36,7 +37,7 @@ from labsupport.model.schema.syntax import is_ip
 
 __all__ = ["notes", "problems", "taken_node_ports"]
 
-_RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount", "ReferenceGrant")
+_RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount", "ReferenceGrant", "Telemetry")
 _OF_ISTIO = "Write it as a VirtualService or Gateway of networking.istio.io/v1."
 # Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
 _NEEDS_ISTIO = {
@@ -45,7 +46,6 @@ _NEEDS_ISTIO = {
     "AuthorizationPolicy": "it does not enforce access policies",
     "EnvoyFilter": "the shape of its listeners differs from istiod's, so a patch would not fit",
     "WasmPlugin": "it fetches no extensions",
-    "Telemetry": "it always writes access logs and statistics, and has no tracing",
 }
 # RedirectAction.RedirectResponseCode of Envoy; istiod's validation takes every 3xx.
 _REDIRECT_CODES = (301, 302, 303, 307, 308)
@@ -133,6 +133,20 @@ def _service(service: Service, images: Programs) -> Iterator[Refusal]:
         elif port.node_port and port.node_port not in _NODE_PORTS:
             reason = f"{port.node_port} is not in the range of node ports, {_NODE_PORTS[0]}-{_NODE_PORTS[-1]}"
             yield at, reason, "Take a number of the range, or leave it out to get a free one."
+
+
+@_of_kind.register
+def _config_map(config_map: ConfigMap, images: Programs) -> Iterator[Refusal]:
+    try:
+        mesh = collector.mesh_of([config_map])
+    except ManifestError as error:
+        for problem in error.problems:
+            yield "data.mesh", problem.message, "Correct it, or leave it out."
+        return
+    for name, provider in mesh.tracers:
+        if provider.http is not None:
+            reason = f"the provider {name} sends spans over HTTP, and the embedded mesh takes them over gRPC"
+            yield "data.mesh", reason, "Leave http out, and name the port for OTLP over gRPC (4317)."
 
 
 @_of_kind.register

@@ -28,7 +28,7 @@ __all__ = ["serve"]
 _METHODS = frozenset(("apply", "delete", "reset", "kubeconfig", "inventory", "close"))
 _QUESTIONS = frozenset((
     "get", "built_in", "pods", "rules", "source", "connection", "entrances", "gateway_port",
-    "config_dump", "statistics", "log_files", "access_logs",
+    "config_dump", "statistics", "log_files", "access_logs", "spans",
 ))  # fmt: skip
 _CHANGES = frozenset(("apply", "delete"))
 _Call = tuple[int, str, tuple[Any, ...], dict[str, Any]]

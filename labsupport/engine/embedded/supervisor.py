@@ -17,7 +17,7 @@ from labsupport.controlplane import entrances
 from labsupport.controlplane.desired import Key, ServiceAddresses, homeless, key_of, merge, remove
 from labsupport.controlplane.encode import ORDER
 from labsupport.engine.dangling import dangling
-from labsupport.engine.embedded import listening, refuse
+from labsupport.engine.embedded import collector, listening, refuse
 from labsupport.engine.embedded.api.front import Front
 from labsupport.engine.embedded.api.mesh import Mesh
 from labsupport.engine.embedded.builtin import BuiltIn, built_in_objects
@@ -52,6 +52,8 @@ __all__ = ["Supervisor"]
 
 # What decides which certificates a proxy gets.
 CREDENTIALS = ("Gateway", "DestinationRule", "Secret", "ConfigMap")
+# What decides whether proxies trace, which is said of listeners and not of routes.
+TRACING = frozenset(("ConfigMap", "Telemetry"))
 _ROTATE_BYTES = 64 << 20
 # What makes pods start or end.
 _WITH_PODS = frozenset(("Deployment", "ConfigMap", "Secret", "Namespace"))
@@ -113,7 +115,7 @@ class Supervisor:
 
     async def open(self) -> None:
         """Start what every mesh has; returns when the gateway is ready."""
-        await self._ads.start(f"unix:{binary.ADS_SOCKET}")
+        await self._ads.start(f"unix:{binary.ADS_SOCKET}", self.questions.receiver.handler)
         gateway = self._built_in.start_gateway()
         while not gateway.ready:
             if isinstance(gateway.failure, EngineError):
@@ -170,6 +172,7 @@ class Supervisor:
             ]
             notes += listening.notes(news, after, self._place.programs)
             notes += route_notes(news, after)
+            notes += collector.notes(news, after)
             if self._built_in.gateway is not None:
                 notes += entrances.port_notes(news, after, self._built_in.gateway.info)
             result = await self._change(before, after, changes, wait_s, began, tuple(notes), for_pods=for_pods)
@@ -243,6 +246,8 @@ class Supervisor:
                 await self._built_in.plain_ready()
             if kinds & {"ConfigMap", "Secret"}:
                 self._workloads.follow_files()
+            if kinds & TRACING:
+                await self._renewed(deadline)
             if kinds & set(CREDENTIALS):
                 notes += await self._uncertified(deadline)
         except (ConfigRejectedError, ManifestError, StorageError, MissingReference, ValueError) as error:
@@ -292,6 +297,12 @@ class Supervisor:
                 # Its listener waits for a moment before it goes on without.
                 await pod.envoy.warmed(timeout_s=min(deadline - time.monotonic(), 5.0))
         return tuple(texts)
+
+    async def _renewed(self, deadline: float) -> None:
+        """Wait until connections that stay open between requests are served by the new listeners, too."""
+        running = [pod.envoy for pod in self._control.pods.values() if pod.envoy is not None]
+        left = deadline - time.monotonic()
+        await asyncio.gather(*(envoy.renewed(timeout_s=left) for envoy in running))
 
     async def _pods(self, kinds: set[str], deadline: float) -> None:
         if kinds & _WITH_PODS:

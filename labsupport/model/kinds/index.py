@@ -15,6 +15,7 @@ from labsupport.model.kinds.gatewayapi.policies import BackendTLSPolicy, Referen
 from labsupport.model.kinds.otheristio import OTHER_KINDS
 from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
 from labsupport.model.kinds.sidecar import Sidecar
+from labsupport.model.kinds.telemetry import Telemetry
 from labsupport.model.kinds.virtualservice import VirtualService
 from labsupport.model.schema.base import Resource
 from labsupport.model.schema.suggest import closest
@@ -52,6 +53,7 @@ _CLASSES: Final[tuple[type[Resource], ...]] = (
     WorkloadEntry,
     Sidecar,
     *OTHER_KINDS,
+    Telemetry,
     GatewayClass,
     KubernetesGateway,
     HTTPRoute,

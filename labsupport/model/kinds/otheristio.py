@@ -40,7 +40,6 @@ OTHER_KINDS: Final = (
     _kind("AuthorizationPolicy", "security.istio.io", "v1", "v1beta1"),
     _kind("PeerAuthentication", "security.istio.io", "v1", "v1beta1"),
     _kind("RequestAuthentication", "security.istio.io", "v1", "v1beta1"),
-    _kind("Telemetry", "telemetry.istio.io", "v1", "v1alpha1"),
     _kind("WasmPlugin", "extensions.istio.io", "v1alpha1"),
     _kind("TrafficExtension", "extensions.istio.io", "v1alpha1"),
 )

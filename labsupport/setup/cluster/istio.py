@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labsupport.engine.tracers import JAEGER
 from labsupport.errors import EngineError, NotFoundError
 from labsupport.setup.cluster import cache, programs, remedies
 from labsupport.setup.cluster.tools import Tool
@@ -34,8 +35,7 @@ def configuration(*, hub: str = "", tag: str = "", tracing: bool = False) -> dic
     if tracing:
         mesh["enableTracing"] = True
         mesh["defaultConfig"] = {"tracing": {}}  # else sidecars send to a Zipkin that is not there
-        collector = {"service": f"jaeger-collector.{_SYSTEM}.svc.cluster.local", "port": 4317}
-        mesh["extensionProviders"] = [{"name": "jaeger", "opentelemetry": collector}]
+        mesh["extensionProviders"] = [JAEGER]
     # Istio's own requests (500m and 2 GiB for istiod, 100m for each sidecar) would not fit a laptop with 20 pods.
     small = {"requests": {"cpu": "10m", "memory": "40Mi"}}
     values: dict[str, Any] = {

@@ -11,7 +11,7 @@ import labsupport
 from labsupport import words
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome
 from labsupport.course.catalogue import exercise, find
-from labsupport.course.magic import KEPT_BACK, manifest
+from labsupport.course.magic import KEPT_BACK, manifest, promql
 from labsupport.errors import (
     ConfigRejectedError,
     EngineLostError,
@@ -21,6 +21,7 @@ from labsupport.errors import (
     WaitTimeoutError,
 )
 from labsupport.lab.lab import Lab
+from labsupport.metrics.answers import Answer
 from labsupport.records import ApplyResult
 
 GAPS = find("02.1").start
@@ -41,6 +42,27 @@ def engine() -> SmallEngine:
 def lab(engine: SmallEngine) -> Iterator[Lab]:
     with Lab(engine) as opened:
         yield opened
+
+
+def test_a_query_is_answered_and_one_with_gaps_is_left_alone(lab: Lab) -> None:
+    answer = promql("", "1 + 1")
+    assert isinstance(answer, Answer) and answer.scalar and answer.value == 2
+    outcome = promql("", 'istio_requests_total{reporter="____"}')
+    assert isinstance(outcome, CheckOutcome) and outcome.state is NOT_ATTEMPTED
+    for line, query, words_of_it in (("18.1", "up", "stands alone"), ("", "rate(up)", "PromQL")):
+        with pytest.raises(UsageError, match=words_of_it):
+            promql(line, query)
+
+
+def test_the_metrics_of_a_lab_end_with_it_and_are_empty_after_a_reset(engine: SmallEngine) -> None:
+    with Lab(engine) as opened:
+        metrics = opened.metrics()
+        assert opened.metrics() is metrics
+        metrics.scrape()
+        opened.reset()
+        assert "0 scrapes" in repr(metrics)
+    with pytest.raises(UsageError, match="is closed"):
+        metrics.scrape()
 
 
 def test_the_cell_is_applied_and_says_what_changed(lab: Lab, engine: SmallEngine) -> None:

@@ -69,6 +69,7 @@ def test_what_has_a_card_is_shown_in_the_middle_of_a_cell_as_at_its_end(
         lab.pods(labels=True),
         lab.status(),
         lab.access_log(),
+        lab.metrics().query("vector(1)"),
         lab.apply(RULE),
         exercise("02.1"),
     )

@@ -23,6 +23,7 @@ from labsupport.records import (
     Response,
     RuleStatus,
     Sample,
+    Span,
     TrafficSpec,
 )
 
@@ -123,6 +124,12 @@ class SmallEngine:
     def built_in(self) -> list[Resource]:
         return []
 
+    def dashboards(self) -> tuple[str, ...]:
+        return ()
+
+    def prometheus(self, query: str) -> None:
+        return None
+
     def pods(self) -> list[Pod]:
         return list(self._pods)
 
@@ -142,6 +149,26 @@ class SmallEngine:
             AccessRecord(name, 1.0, "client-1", "outbound", "GET", "web:8080", "/name", 200)
             for name in request_ids or ()
         ]
+
+    def spans(self, *, request_ids: Iterable[str], timeout_s: float = 5.0) -> list[Span]:
+        return [
+            Span(
+                "t1",
+                "s1",
+                "",
+                "web.default.svc.cluster.local:8080/*",
+                "client",
+                "client-1",
+                "client.default",
+                1.0,
+                0.1,
+                name,
+            )
+            for name in request_ids
+        ]
+
+    def spans_elsewhere(self) -> str:
+        return ""
 
     def proxy_config(self, pod: str) -> EnvoyConfig:
         return self.configs[pod]

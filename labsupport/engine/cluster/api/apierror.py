@@ -51,7 +51,9 @@ def refusal(status: int, text: str, reason: str, context: str) -> ApiError:
     causes: tuple[tuple[str, str], ...] = ()
     try:
         body = json.loads(text)
-        message, reason = str(body.get("message") or ""), str(body.get("reason") or reason)
+        # What stands behind a proxied Service may have a word of its own for it, as Prometheus has.
+        message = str(body.get("message") or body.get("error") or "")
+        reason = str(body.get("reason") or reason)
         details = (body.get("details") or {}).get("causes") or []
         causes = tuple((str(cause.get("field") or ""), str(cause.get("message") or "")) for cause in details)
     except (ValueError, AttributeError):

@@ -16,7 +16,7 @@ from typing import Any
 
 from labsupport.engine.accesslog import Line, Owners, field_text
 from labsupport.engine.cluster.api.connect import FIELD_MANAGER
-from labsupport.records import AccessRecord, Direction, untraced_id
+from labsupport.records import AccessRecord, Direction, is_traced_id, untraced_id
 
 __all__ = ["LoggedBy", "parse", "with_tries"]
 
@@ -96,6 +96,7 @@ def parse(text: str, proxy: LoggedBy, number_of: Callable[[str], int], owners: O
         # Istio before 1.27 marks what a mirror rule copied.
         mirrored=direction == "inbound" and bool(_SHADOW.search(authority)),
         protocol="TCP" if bare else field_text(raw.get("protocol")),
+        sampled=is_traced_id(field_text(raw.get("request_id"))),
     )
     return Line(record, upstream, 0)
 

@@ -198,8 +198,8 @@ class AdsServer:
         self._server: Any = None
         self._wake: asyncio.Future[None] | None = None
 
-    async def start(self, address: str) -> None:
-        """Listen on a gRPC address such as ``unix:ads.sock``."""
+    async def start(self, address: str, *others: grpc.GenericRpcHandler) -> None:
+        """Listen on a gRPC address such as ``unix:ads.sock``, for other services as well."""
         handler = grpc.stream_stream_rpc_method_handler(
             self._stream,
             request_deserializer=discovery_pb2.DiscoveryRequest.FromString,
@@ -207,7 +207,9 @@ class AdsServer:
         )
         service, _, method = _METHOD[1:].partition("/")
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, {method: handler}), *others)
+        )
         self._server.add_insecure_port(address)
         await self._server.start()
 

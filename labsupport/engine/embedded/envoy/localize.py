@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 from labsupport.controlplane.proxies import ProxyResources
 from labsupport.controlplane.translate.listeners.chains import HTTP_INSPECTOR
 from labsupport.engine.embedded.envoy import captured, httpconn
+from labsupport.engine.embedded.envoy.binary import CONTROL_SOCKET
 from labsupport.records import JsonObject
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "LocalizedResources",
     "Needs",
     "Site",
+    "collectors",
     "lb_addresses",
     "localize",
     "moved",
@@ -189,6 +192,8 @@ def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | N
         return moved(assignment, site.endpoints)
 
     endpoints = {name: memo.get(assignment, move) for name, assignment in resources.endpoints.items()}
+    # Whatever pods the collector of a cluster would have: the lab itself takes the spans.
+    endpoints |= {name: _receiver(name) for name in collectors(resources.listeners) if name in endpoints}
 
     def local(cluster: JsonObject) -> JsonObject:
         if cluster["name"].startswith("inbound|"):
@@ -218,6 +223,23 @@ def localize(resources: ProxyResources, site: Site, memo: LocalizedResources | N
         {name: scope(name, name) for name in ports},
         {name: resources.routes[name] for name in asked},
     )
+
+
+def collectors(listeners: Mapping[str, JsonObject]) -> set[str]:
+    """The clusters that spans are sent to."""
+    found = set()
+    for listener in listeners.values():
+        for chain in listener.get("filter_chains", ()):
+            manager = httpconn.http_connection_manager(chain["filters"]) or {}
+            sending = manager.get("tracing", {}).get("provider", {}).get("typed_config", {}).get("grpc_service", {})
+            found |= {sending["envoy_grpc"]["cluster_name"]} if sending else set()
+    return found
+
+
+@cache
+def _receiver(cluster: str) -> JsonObject:
+    address = {"pipe": {"path": CONTROL_SOCKET}}
+    return {"cluster_name": cluster, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}]}
 
 
 def _tables(listener: JsonObject) -> Iterator[str]:

@@ -125,11 +125,18 @@ class EnvoyUnit:
 
     async def warmed(self, *, timeout_s: float) -> None:
         """Wait until no listener waits for anything any more before it serves."""
+        await self._none("total_listeners_warming", timeout_s)
+
+    async def renewed(self, *, timeout_s: float) -> None:
+        """Wait until no connection is served any more by what a listener was before; Envoy closes it in the end."""
+        await self._none("total_(listeners_warming|listeners_draining|filter_chains_draining)", timeout_s)
+
+    async def _none(self, counters: str, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self.keeper.ready:
             with contextlib.suppress(OSError):
-                warming = await admin.statistics(self.admin, r"^listener_manager\.total_listeners_warming$")
-                if not any(warming.values()):
+                left = await admin.statistics(self.admin, rf"^listener_manager\.{counters}$")
+                if not any(left.values()):
                     return
             await asyncio.sleep(0.01)
 
@@ -212,6 +219,11 @@ class LivePod:
             addresses.own(app.port.number, info.name, sidecar=False)
         addresses.own(self.outbound.number, info.name, sidecar=True)
 
+    @property
+    def service_cluster(self) -> str:
+        """How its proxy calls itself, as in Istio: ``<app>.<namespace>``."""
+        return f"{self._info.labels.get('app', self._info.workload)}.{self._info.namespace}"
+
     def start(self) -> None:
         """Start its processes; its proxy's configuration must have been given to the ADS server."""
         if self._info.injected or self.role == "gateway":
@@ -219,7 +231,7 @@ class LivePod:
                 self._place,
                 self._info.name,
                 node=self.node,
-                cluster=f"{self._info.labels.get('app', self._info.workload)}.{self._info.namespace}",
+                cluster=self.service_cluster,
                 concurrency=self.concurrency,
                 metadata={"NAME": self._info.name, "NAMESPACE": self._info.namespace},
             )

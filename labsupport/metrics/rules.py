@@ -1,0 +1,107 @@
+"""Alerting rules in the form of Prometheus, and when they would have rung."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labsupport.errors import UsageError
+from labsupport.metrics.promql import evaluate, parsed
+from labsupport.metrics.series import Labels, Store
+
+__all__ = ["Alarm", "AlertRule", "alarms", "read_rules"]
+
+
+_ZERO = re.compile(r"0+(ms|[smhdwy])?")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """A rule of a rule file.
+
+    Args:
+        name: of the alert.
+        query: rings where it has an element.
+        hold_ms: for how long it must have one (``for``).
+    """
+
+    name: str
+    query: str
+    hold_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A time during which an alert rang.
+
+    Args:
+        begin_ms: first evaluation at which it was firing.
+        end_ms: first one at which nothing fired any more, or the last of all.
+    """
+
+    begin_ms: int
+    end_ms: int
+
+
+def read_rules(text: str) -> list[AlertRule]:
+    """The alerting rules of a rule file.
+
+    Args:
+        text: YAML with ``groups``.
+
+    Raises:
+        UsageError: it is no rule file, or has a query that is none.
+    """
+    import yaml
+
+    try:
+        document = yaml.safe_load(text)
+        listed = [rule for group in document["groups"] for rule in group["rules"] if "alert" in rule]
+        rules = [AlertRule(str(rule["alert"]), str(rule["expr"]), _duration_ms(rule.get("for"))) for rule in listed]
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"This is no file of alerting rules ({type(error).__name__}): groups, each with rules, "
+            "each with alert and expr."
+        ) from None
+    for rule in rules:
+        parsed(rule.query)
+    return rules
+
+
+def _duration_ms(text: Any) -> int:
+    import promql_parser
+
+    # The parser takes zero for a slip, and in ``for`` it is none.
+    if text is None or _ZERO.fullmatch(str(text)):
+        return 0
+    try:
+        return round(promql_parser.parse_duration(str(text)).total_seconds() * 1000)
+    except ValueError:
+        raise UsageError(f"for: {text!r} is no duration; it is one such as 30s or 2m.") from None
+
+
+def alarms(rule: AlertRule, store: Store, moments_ms: Sequence[int]) -> Iterator[Alarm]:
+    """When a rule rings: an element that was there for as long as ``for`` says is firing.
+
+    Args:
+        rule: the rule.
+        store: where the series are.
+        moments_ms: when it is evaluated.
+    """
+    expression = parsed(rule.query)
+    since: dict[Labels, int] = {}
+    begin = None
+    for now in moments_ms:
+        value = evaluate(expression, store, now)
+        active = [()] if isinstance(value, float) else [element.labels for element in value]
+        since = {labels: since.get(labels, now) for labels in active}
+        rings = any(now - first >= rule.hold_ms for first in since.values())
+        if rings and begin is None:
+            begin = now
+        elif not rings and begin is not None:
+            yield Alarm(begin, now)
+            begin = None
+    if begin is not None:
+        yield Alarm(begin, moments_ms[-1])
