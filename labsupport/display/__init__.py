@@ -24,8 +24,10 @@ from labsupport.records import Ref, Response
 if TYPE_CHECKING:
     from labsupport.anytime import FalseAlarms
     from labsupport.check.result import CheckOutcome
+    from labsupport.course.delivery import Release
     from labsupport.course.exercise import Exercise, Hint, Solution
     from labsupport.course.predictions import Looks, Predictions
+    from labsupport.course.replays import Replays
     from labsupport.course.summary import Summary
     from labsupport.display.drawing.card import Card
     from labsupport.display.drawing.figure import Figure
@@ -146,6 +148,8 @@ def show(
     | RulesTaken
     | Looks
     | FalseAlarms
+    | Release
+    | Replays
     | Iterable[Response]
     | Response,
     *,
@@ -186,8 +190,9 @@ def show(
     Args:
         record: for a figure what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
             ``lab.traffic(...)``, ``lab.rules(...)``, ``lab.pools(...)``, ``lab.pushed()`` or ``lab.explain(...)``,
-            what ``predictions(...).gain()`` or ``false_alarms(...)`` returned; for a card the lab, its pods, status,
-            objects, access log, configuration or changes, predictions, a check, or an exercise.
+            what ``predictions(...).gain()``, ``false_alarms(...)``, ``release(...)`` or ``replays(...)`` returned; for
+            a card the lab, its pods, status, objects, access log, configuration or changes, predictions, a check, or an
+            exercise.
             The options are for observations and shares.
         expected: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
@@ -201,7 +206,9 @@ def show(
         UsageError: there is nothing to see of it.
     """
     from labsupport.anytime import FalseAlarms
+    from labsupport.course.delivery import Release
     from labsupport.course.predictions import Looks
+    from labsupport.course.replays import Replays
     from labsupport.explain import Explanation
     from labsupport.observe.confirm import Explained
     from labsupport.observe.graph import ServiceGraph
@@ -215,7 +222,7 @@ def show(
 
     others = (
         *(Journey, ServiceGraph, BackgroundTraffic, Explained, Explanation, Pools, Pushed, RulesTaken),
-        *(Looks, FalseAlarms),
+        *(Looks, FalseAlarms, Release, Replays),
     )
     shares = isinstance(record, Observations | Share | Response)
     known = None if shares or isinstance(record, others) else card(record)
@@ -251,6 +258,10 @@ def show(
         from labsupport.display.pictures.gain_picture import alarms_figure, gain_figure
 
         return gain_figure(record) if isinstance(record, Looks) else alarms_figure(record)
+    if isinstance(record, Release | Replays):
+        from labsupport.display.pictures.release_picture import release_figure, replays_figure
+
+        return release_figure(record) if isinstance(record, Release) else replays_figure(record)
     from labsupport.display.pictures.explain_picture import way_figure
 
     if isinstance(record, Pools):
