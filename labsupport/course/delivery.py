@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Release", "as_met", "met", "release", "rule_for"]
 
 _MOST = 10_000
+_USERS_RATE = 200
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,6 +42,7 @@ class Release:
         events: what Flagger would log.
         seen: all responses, of both versions.
         hurt: requests that failed or were too slow, and that the old version did not answer.
+        old: name of the Deployment of the old version.
     """
 
     canary: str
@@ -48,6 +51,18 @@ class Release:
     events: tuple[str, ...]
     seen: Observations = field(repr=False)
     hurt: int
+    old: str = ""
+
+    @property
+    def returned(self) -> int:
+        """How many users met the old version again after the new one, while the release was under way."""
+        new, returned = set[str](), set[str]()
+        for response in sorted(self.seen, key=lambda response: response.started_s):
+            if response.path and response.path[0].service != self.old:
+                new.add(response.user)
+            elif response.user in new:
+                returned.add(response.user)
+        return len(returned)
 
     @words.shown
     def __repr__(self) -> str:
@@ -89,26 +104,26 @@ def release(
     (canary,) = lab.get("Canary", name)
     assert isinstance(canary, Canary)
     target = canary.spec.target_ref.name
-    template = _template(lab, target)
-    _template(lab, f"{target}-primary")
+    template, primary = _template(lab, target), f"{target}-primary"
+    _template(lab, primary)
     if not any(pod.workload == target for pod in lab.pods()):
         lab.scale(target, 1)
     analysis, seen, hurt = Analysis(canary, per_minute=per_minute), Observations(), 0
     url = f"http://{canary.spec.host}:{canary.spec.service.port}{path}"
 
     def so_far() -> Release:
-        return Release(name, analysis.end, tuple(analysis.looks), tuple(analysis.events), seen, hurt)
+        return Release(name, analysis.end, tuple(analysis.looks), tuple(analysis.events), seen, hurt, primary)
 
     with progressbar.growing() as grown:
-        grown(so_far)
-        while analysis.end is None:
-            lab.apply(rule_for(canary, analysis.weight, template))
-            interval = lab.send(url, source=source, count=analysis.requests, users=users)
-            seen += interval
-            # Pods are asked now: those of a version that is gone have no Deployment any more.
-            analysis.look(met(lab, interval, of=target))
-            hurt += analysis.hurt(met(lab, interval, but=f"{target}-primary"))
-            grown(so_far)
+        with _sending(lab, url, source, users) as send:
+            while analysis.end is None:
+                grown(so_far)
+                lab.apply(rule_for(canary, analysis.weight, template))
+                interval = send(analysis.requests)
+                seen += interval
+                # Pods are asked now: those of a version that is gone have no Deployment any more.
+                hurt += analysis.hurt(met(lab, interval, but=primary))
+                analysis.look(met(lab, interval, of=target))
         if analysis.end == "promoted":
             _promote(lab, target, template)
         if analysis.end != "paused":
@@ -116,6 +131,16 @@ def release(
             lab.scale(target, 0)
         grown(so_far, last=True)
     return so_far()
+
+
+@contextmanager
+def _sending(lab: Lab, url: str, source: str, users: int) -> Iterator[Callable[[int], Observations]]:
+    """What sends the requests of an interval; users keep their cookies from one interval to the next."""
+    if not users:
+        yield lambda count: lab.send(url, source=source, count=count)
+        return
+    with lab.traffic(url, source=source, users=users, rate=_USERS_RATE) as traffic:
+        yield traffic.collect
 
 
 def met(lab: Lab, seen: Iterable[Response], *, of: str = "", but: str = "") -> list[Met]:
