@@ -128,7 +128,8 @@ class CanaryAnalysis(Schema):
     )
 
     interval: Duration
-    threshold: Annotated[int, Field(ge=1)]
+    # Flagger has no upper bound; more checks than that nobody waits for.
+    threshold: Annotated[int, Field(ge=1, le=1_000)]
     max_weight: Annotated[int, _PER_CENT] = 100
     step_weight: Annotated[int, _PER_CENT] | None = None
     step_weights: Annotated[
