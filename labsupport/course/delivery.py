@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Release", "as_met", "met", "release", "rule_for"]
 
 _MOST = 10_000
-_USERS_RATE = 200
+_USERS_RATE = 400
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -137,7 +137,8 @@ def release(
 def _sending(lab: Lab, url: str, source: str, users: int) -> Iterator[Callable[[int], Observations]]:
     """What sends the requests of an interval; users keep their cookies from one interval to the next."""
     if not users:
-        yield lambda count: lab.send(url, source=source, count=count)
+        # A sidecar chooses for each request, so that connections may be kept.
+        yield lambda count: lab.send(url, source=source, count=count, reuse_connections=True)
         return
     with lab.traffic(url, source=source, users=users, rate=_USERS_RATE) as traffic:
         yield traffic.collect
