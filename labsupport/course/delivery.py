@@ -29,6 +29,7 @@ __all__ = ["Release", "as_met", "met", "release", "rule_for"]
 
 _MOST = 10_000
 _USERS_RATE = 400
+_PORTION = 200
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -141,7 +142,13 @@ def _sending(lab: Lab, url: str, source: str, users: int) -> Iterator[Callable[[
         yield lambda count: lab.send(url, source=source, count=count, reuse_connections=True)
         return
     with lab.traffic(url, source=source, users=users, rate=_USERS_RATE) as traffic:
-        yield traffic.collect
+
+        def collected(count: int) -> Observations:
+            # Traffic keeps its last responses only.
+            portions = (min(_PORTION, count - begun) for begun in range(0, count, _PORTION))
+            return sum(map(traffic.collect, portions), Observations())
+
+        yield collected
 
 
 def met(lab: Lab, seen: Iterable[Response], *, of: str = "", but: str = "") -> list[Met]:

@@ -61,14 +61,9 @@ def _promoted(errors: float, *, seen: int = 1_000, allowed: int = 5) -> float:
     """How often a version whose requests fail so often goes through the five steps of lesson 19, at 99 %."""
     by_failed = [1.0] + [0.0] * (allowed - 1)
     for weight in (0.01, 0.05, 0.25, 0.5, 1.0):
-        passes = (
-            sum(
-                math.comb(seen, n) * weight**n * (1 - weight) ** (seen - n) * _few(n // 100, n, errors)
-                for n in range(1, seen + 1)
-                if weight == 1 or abs(n - seen * weight) < 12 * math.sqrt(seen * weight)
-            )
-            if weight < 1
-            else _few(seen // 100, seen, errors)
+        passes = sum(
+            math.comb(seen, n) * weight**n * (1 - weight) ** (seen - n) * _few(n // 100, n, errors)
+            for n in range(1, seen + 1)
         )
         after = [0.0] * allowed
         for failed, share in enumerate(by_failed):
