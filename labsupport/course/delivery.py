@@ -18,11 +18,13 @@ from labsupport.arguments import a_kind, checked, whole
 from labsupport.course.canary_analysis import Analysis, End, Look, Met
 from labsupport.errors import NotFoundError, UsageError
 from labsupport.model.kinds.canary import Canary
+from labsupport.model.kinds.index import placed
 from labsupport.model.writing.written import written
 from labsupport.traffic.observations import Observations
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
+    from labsupport.model.schema.base import Resource
     from labsupport.records import Response
 
 __all__ = ["Release", "as_met", "met", "release", "rule_for"]
@@ -105,8 +107,9 @@ def release(
     (canary,) = lab.get("Canary", name)
     assert isinstance(canary, Canary)
     target = canary.spec.target_ref.name
-    template, primary = _template(lab, target), f"{target}-primary"
-    _template(lab, primary)
+    deployment, primary = _deployment(lab, target), f"{target}-primary"
+    _deployment(lab, primary)
+    canary, template = placed(canary, deployment.namespace), written(deployment)["spec"]["template"]
     if not any(pod.workload == target for pod in lab.pods()):
         lab.scale(target, 1)
     analysis, seen, hurt = Analysis(canary, per_minute=per_minute), Observations(), 0
@@ -205,18 +208,16 @@ def rule_for(canary: Canary, weight: int, template: Mapping[str, Any]) -> dict[s
     }
 
 
-def _template(lab: Lab, name: str) -> dict[str, Any]:
-    """The pod template of a Deployment.
+def _deployment(lab: Lab, name: str) -> Resource:
+    """A Deployment.
 
     Raises:
-        NotFoundError: there is no such Deployment.
+        NotFoundError: there is no such one.
     """
     try:
-        (deployment,) = lab.get("Deployment", name)
+        return lab.get("Deployment", name)[0]
     except NotFoundError as error:
         raise NotFoundError(f"{error} A Canary needs what it releases, and NAME-primary beside it.") from None
-    template: dict[str, Any] = written(deployment)["spec"]["template"]
-    return template
 
 
 def _promote(lab: Lab, target: str, template: Mapping[str, Any]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from labsupport.engine.patching import patched
 from labsupport.errors import NotFoundError
 from labsupport.model.kinds.canary import Canary
 from labsupport.model.schema.base import Resource
-from labsupport.records import ObjectChange, Ref
+from labsupport.records import ApplyResult, ObjectChange, Ref
 from labsupport.words import place
 
 __all__ = ["Canaries"]
@@ -38,6 +41,21 @@ class Canaries:
             else:
                 changes.append(ObjectChange(ref, "unchanged" if before.raw == canary.raw else "changed", source=source))
         return tuple(changes)
+
+    def patch(self, ref: Ref, patch: Mapping[str, Any], *, timeout_s: float) -> ApplyResult:
+        """Change one by a JSON merge patch, as an engine changes its objects.
+
+        Args:
+            ref: which one.
+            patch: the fields to change.
+            timeout_s: how long to wait; nothing has to be waited for.
+
+        Raises:
+            ManifestError: the result is not valid, or another object.
+            NotFoundError: there is no such one.
+        """
+        (canary,) = self.get(ref.name)
+        return ApplyResult(self.keep(patched(canary, patch, namespace="")), started_s=time.time())
 
     def named(self, refs: Iterable[Ref], *, missing_ok: bool) -> tuple[Ref, ...]:
         """The Canaries among some references.

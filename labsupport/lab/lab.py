@@ -233,7 +233,11 @@ class Lab:
         """
         fields = plain("patch", patch)
         ref = self._named(target, namespace)
-        return self._change("patch", lambda engine, wait: advice.patch(engine, ref, fields, wait), timeout_s)
+
+        def holder(engine: Engine) -> Engine | Canaries:
+            return self._canaries if ref.kind == "Canary" else engine
+
+        return self._change("patch", lambda engine, wait: advice.patch(holder(engine), ref, fields, wait), timeout_s)
 
     def scale(
         self,

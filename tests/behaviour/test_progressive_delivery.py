@@ -10,7 +10,7 @@ from behaviour_mesh import APPLICATIONS
 
 from labsupport import paths
 from labsupport.course.delivery import release
-from labsupport.errors import NotFoundError
+from labsupport.errors import ManifestError, NotFoundError
 from labsupport.lab.lab import Lab
 
 LESSON = "19-progressive-delivery"
@@ -79,6 +79,10 @@ def test_a_canary_is_kept_by_the_lab_like_any_object(web: Lab) -> None:
     assert [resource.name for resource in web.get("canaries")] == ["web"]
     assert web.apply(f"{LESSON}/canary-web.yaml").changes[0].action == "unchanged"
     assert web.apply(changed(threshold=1)).changes[0].action == "changed"
+    assert web.patch("canary/web", {"spec": {"analysis": {"threshold": 7}}}).changes[0].action == "changed"
+    assert "threshold: 7" in web.get("canary/web").yaml
+    with pytest.raises(ManifestError, match="after the patch"):
+        web.patch("canary/web", {"spec": {"analysis": {"threshold": 0}}})
     assert web.delete("canary/web").changes[0].action == "deleted"
     assert not web.delete("canary/web", missing_ok=True).changes
     with pytest.raises(NotFoundError, match="There is no Canary/web"):
