@@ -160,7 +160,11 @@ class Lab:
             return engine.apply(meshed, timeout_s=wait) if meshed else ApplyResult((), started_s=time.time())
 
         result = self._change("apply", act, timeout_s, meshed)
-        return replace(result, changes=(*result.changes, *self._canaries.keep(resources)))
+        kept = self._canaries.keep(resources)
+        notes = (
+            f"{each.ref}: the lab keeps it, and no proxy; release(lab, {each.ref.name!r}) plays it" for each in kept
+        )
+        return replace(result, changes=(*result.changes, *kept), notes=(*result.notes, *notes))
 
     def delete(
         self,

@@ -77,7 +77,9 @@ def test_with_affinity_nobody_leaves_the_new_version(web: Lab, affinity: object,
 
 def test_a_canary_is_kept_by_the_lab_like_any_object(web: Lab) -> None:
     assert [resource.name for resource in web.get("canaries")] == ["web"]
-    assert web.apply(f"{LESSON}/canary-web.yaml").changes[0].action == "unchanged"
+    again = web.apply(f"{LESSON}/canary-web.yaml")
+    assert again.changes[0].action == "unchanged"
+    assert again.notes == ("Canary/web: the lab keeps it, and no proxy; release(lab, 'web') plays it",)
     assert web.apply(changed(threshold=1)).changes[0].action == "changed"
     assert web.patch("canary/web", {"spec": {"analysis": {"threshold": 7}}}).changes[0].action == "changed"
     assert "threshold: 7" in web.get("canary/web").yaml
