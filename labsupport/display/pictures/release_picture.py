@@ -22,7 +22,7 @@ _LETTER = 6.6
 # A colour and a sign for each verdict: neither says it alone.
 _VERDICTS = {"passed": ("✓", "var(--ws-ok)"), "failed": ("✗", "var(--ws-ce)"), "inconclusive": ("?", "var(--ws-dim)")}
 _ENDS = {"promoted": "var(--ws-ok)", "rolled back": "var(--ws-ce)", "paused": "var(--ws-dim)"}
-_ROW, _NAMES, _BAR, _TOLD = 30.0, 190.0, 200.0, 230.0
+_ROW, _NAMES, _BAR, _TOLD = 30.0, 190.0, 180.0, 290.0
 
 
 def release_figure(release: Release) -> Figure:
@@ -73,9 +73,12 @@ def replays_figure(replays: Replays) -> Figure:
     bottom = 8 + _ROW * len(replays.rows)
     legend = "bar: green promoted, striped rolled back, grey paused; dot and line: mistakes, with an interval of 95 %"
     parts.append(el("text", esc(legend), x=0.0, y=bottom + 18, class_="d"))
-    heads = ["version", "judge", *_ENDS, "mistakes", "requests hurt"]
+    heads = ["version", "judge", *_ENDS, "mistakes", "interval of 95 %", "requests hurt"]
     rows = [
-        [esc(row.version), esc(row.judge), *(f"{row.ends.count(end)}" for end in _ENDS), _mistakes(row), _hurt(row)]
+        [
+            *(esc(row.version), esc(row.judge), *(f"{row.ends.count(end)}" for end in _ENDS)),
+            *(_mistakes(row), words.percent_range(*row.interval), _hurt(row)),
+        ]
         for row in replays.rows
     ]
     numbers = table(heads, rows, numeric=frozenset({2, 3, 4}), caption="what became of each replay")
@@ -98,7 +101,8 @@ def _replayed(row: Replayed, y: float, times: int) -> Iterable[str]:
     share = _NAMES + _BAR * row.mistakes / times
     yield el("path", d=f"M{low:.1f} {y + 18:.1f}H{high:.1f}", stroke="var(--ws-fg)", stroke_width=1.6)
     yield el("circle", cx=share, cy=y + 18, r=3.0, fill="var(--ws-fg)")
-    yield el("text", esc(f"{_mistakes(row)}; {_hurt(row)} hurt"), x=_NAMES + _BAR + 10, y=y + 14, class_="d")
+    told = f"{_mistakes(row)}, {words.percent_range(*row.interval)}; {_hurt(row)} hurt"
+    yield el("text", esc(told), x=_NAMES + _BAR + 10, y=y + 14, class_="d")
 
 
 def _mistakes(row: Replayed) -> str:
