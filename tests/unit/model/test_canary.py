@@ -51,7 +51,7 @@ def metrics(text: str) -> str:
         ("    interval: 60\n    threshold: 5\n    stepWeight: 5\n", "cell:8, Canary/web, spec.analysis.interval"),
         ("    interval: 60\n    threshold: 5\n    stepWeight: 5\n", "Write it with a unit: 60s or 60ms."),
         (STEPS.replace("threshold", "thresold"), "Did you mean threshold?"),
-        (STEPS.replace("threshold: 5", "threshold: 0"), "must be at least 1"),
+        (STEPS.replace("threshold: 5", "threshold: 0"), "must be between 1 and 1000"),
         ("    interval: 1m\n    threshold: 5\n", "write stepWeights, such as [1, 5, 25], or stepWeight"),
         (STEPS.replace("25]", "250]"), "must be percentages, 1 to 100"),
         (STEPS + "    webhooks: []\n", "spec.analysis.webhooks: is played by Flagger on a cluster, and not by the lab"),
