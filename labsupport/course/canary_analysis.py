@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from labsupport import words
 from labsupport.anytime import side_of
+from labsupport.errors import UsageError
 from labsupport.model.kinds.canary import METRICS, Canary, CanaryMetric
 
 __all__ = ["Analysis", "End", "Look", "Met", "Verdict"]
@@ -23,6 +24,7 @@ End: TypeAlias = Literal["promoted", "rolled back", "paused"]
 # The quantile of request-duration, as Flagger asks Prometheus for it.
 _QUANTILE = 0.99
 _METRIC_INTERVAL_S = 60.0
+_MOST_REQUESTS = 10_000
 # That any metric of the template is ever wrong.
 _ALPHA = 0.01
 
@@ -65,6 +67,9 @@ class Analysis:
     Args:
         canary: what is asked for.
         per_minute: requests of a minute, by which intervals are counted.
+
+    Raises:
+        UsageError: an interval holds more requests than anybody waits for.
     """
 
     def __init__(self, canary: Canary, *, per_minute: int) -> None:
@@ -74,6 +79,10 @@ class Analysis:
         self._interval_s = self._spec.interval.total_seconds()
         self.requests = max(1, round(per_minute * self._interval_s / 60))
         """Requests of an interval, of both versions together."""
+        if self.requests > _MOST_REQUESTS:
+            counted = f"{self.requests:,} requests, and the lab counts {_MOST_REQUESTS:,} at most"
+            remedy = "Make the interval shorter, or take fewer requests a minute."
+            raise UsageError(f"interval: {self._spec.interval} holds {counted}. {remedy}")
         self._place = 0
         self._batches: list[Sequence[Met]] = []
         # Of all that was met, how many were bad by each metric.

@@ -96,7 +96,7 @@ def release(
 
     Raises:
         NotFoundError: there is no such Canary, or what it names is not there.
-        UsageError: an argument is out of its range.
+        UsageError: an argument is out of its range, or an interval holds too many requests.
     """
     from labsupport.lab.lab import Lab
 

@@ -127,7 +127,7 @@ def replays(
 
     Raises:
         ManifestError: something is wrong with a Canary.
-        UsageError: an argument is out of its range, nothing was recorded, or a judge is no Canary.
+        UsageError: an argument is out of its range, nothing was recorded, or a judge is no Canary, or waits too long.
     """
     whole("per_minute", per_minute, 1, 10_000)
     whole("times", times, 1, 10_000)

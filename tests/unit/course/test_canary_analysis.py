@@ -6,6 +6,7 @@ import pytest
 from canary_samples import DURATION, FAILING, GOOD, SLOW, SUCCESS, SURELY, always_valid, canary
 
 from labsupport.course.canary_analysis import Analysis, Met
+from labsupport.errors import UsageError
 
 FINE, BROKEN = Met(False, 0.005), Met(True, 0.005)
 
@@ -89,6 +90,11 @@ def test_a_longer_window_remembers_former_intervals() -> None:
 @pytest.mark.parametrize(("interval", "requests"), [("1m", 600), ("10s", 100), ("1ms", 1)])
 def test_an_interval_is_counted_in_requests(interval: str, requests: int) -> None:
     assert Analysis(canary(interval=interval), per_minute=600).requests == requests
+
+
+def test_an_interval_that_nobody_waits_for_is_refused() -> None:
+    with pytest.raises(UsageError, match="24h holds 144,000 requests, and the lab counts 10,000 at most"):
+        Analysis(canary(interval="24h"), per_minute=100)
 
 
 def test_what_is_surely_bad_goes_back_at_once() -> None:
