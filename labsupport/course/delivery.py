@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Release", "as_met", "met", "release", "rule_for"]
 
 _MOST = 10_000
-_USERS_RATE = 400
+_USERS_RATE = 800
 _PORTION = 200
 
 
