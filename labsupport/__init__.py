@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from labsupport.anytime import Gain, false_alarms, sample_ratio
     from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
     from labsupport.course.catalogue import exercise
+    from labsupport.course.delivery import Release, release
     from labsupport.course.exercise import Exercise
     from labsupport.course.predictions import Predictions, predictions
+    from labsupport.course.replays import Replays, replays
     from labsupport.course.scenes import Scene, iou, mask_of, scene
     from labsupport.course.shopping import buy, visit
     from labsupport.course.summary import progress
@@ -116,6 +118,8 @@ __all__ = [
     "Predictions",
     "Problem",
     "Ref",
+    "Release",
+    "Replays",
     "Response",
     "RuleStatus",
     "Sample",
@@ -140,6 +144,8 @@ __all__ = [
     "mask_of",
     "predictions",
     "progress",
+    "release",
+    "replays",
     "sample_ratio",
     "scene",
     "show",
@@ -166,8 +172,10 @@ _HOMES = {
         "WaitTimeoutError",
     ),
     "labsupport.course.catalogue": ("exercise",),
+    "labsupport.course.delivery": ("Release", "release"),
     "labsupport.course.exercise": ("Exercise",),
     "labsupport.course.predictions": ("Predictions", "predictions"),
+    "labsupport.course.replays": ("Replays", "replays"),
     "labsupport.course.scenes": ("Scene", "iou", "mask_of", "scene"),
     "labsupport.course.shopping": ("buy", "visit"),
     "labsupport.course.summary": ("progress",),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FalseAlarms", "Gain", "false_alarms", "sample_ratio"]
+__all__ = ["FalseAlarms", "Gain", "false_alarms", "sample_ratio", "side_of"]
 
 # Means that are bet against lie this far apart: an interval is never narrower than two steps.
 _STEP = 0.002
@@ -229,6 +229,31 @@ def sample_ratio(counts: Mapping[str, int], weights: Mapping[str, float]) -> flo
     return math.exp(min(0.0, -capital))
 
 
+def side_of(limit: float, seen: int, n: int, *, alpha: float = 0.01) -> Literal["above", "below"] | None:
+    """On which side of a limit a share surely lies: a test that may be repeated after each request.
+
+    The bet is a beta mixture, as if one of ``1 / limit`` had been seen beforehand. If the share is not above the limit,
+    the probability that it is ever called so is ``alpha`` at most: for a share below, the bet against the share itself
+    has won at least as much as that against the limit.
+
+    Args:
+        limit: a share, from 0 to below 1.
+        seen: how many of the ``n`` independent requests fell on it.
+        n: how many there were.
+        alpha: probability that the answer is ever wrong, over all looks together.
+
+    Returns:
+        The side; None as long as it is not known.
+    """
+    if not limit:
+        return "above" if seen else None
+    prior = 1.0, 1 / limit - 1
+    won = _log_beta(prior[0] + seen, prior[1] + n - seen) - _log_beta(*prior)
+    if won - seen * math.log(limit) - (n - seen) * math.log1p(-limit) < -math.log(alpha):
+        return None
+    return "above" if seen > limit * n else "below"
+
+
 @checked
 def false_alarms(
     values: Sequence[float], *, requests: int = 3_000, repetitions: int = 1_000, alpha: float = 0.05, seed: int = 0
@@ -317,8 +342,11 @@ class _Bets:
 
 def _beta_mixture(wins: int, losses: int) -> float:
     """The logarithm of what a bet of 1 against a fair coin has become: the mean over all coins, each as likely."""
-    n = wins + losses
-    return math.lgamma(wins + 1) + math.lgamma(losses + 1) - math.lgamma(n + 2) + n * math.log(2)
+    return _log_beta(wins + 1, losses + 1) + (wins + losses) * math.log(2)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
 def _check_measure(name: str, value: float) -> None:

@@ -24,8 +24,10 @@ from labsupport.records import Ref, Response
 if TYPE_CHECKING:
     from labsupport.anytime import FalseAlarms
     from labsupport.check.result import CheckOutcome
+    from labsupport.course.delivery import Release
     from labsupport.course.exercise import Exercise, Hint, Solution
     from labsupport.course.predictions import Looks, Predictions
+    from labsupport.course.replays import Replays
     from labsupport.course.shopping import Visits
     from labsupport.course.summary import Summary
     from labsupport.display.drawing.card import Card
@@ -149,6 +151,8 @@ def show(
     | Traces
     | Looks
     | FalseAlarms
+    | Release
+    | Replays
     | Iterable[Response]
     | Response,
     *,
@@ -190,9 +194,9 @@ def show(
     Args:
         record: for a figure what ``lab.send(...)`` returned or a share of it, ``lab.journey(...)``, ``lab.graph()``,
             ``lab.traffic(...)``, ``lab.rules(...)``, ``lab.pools(...)``, ``lab.pushed()``, ``lab.traces(...)`` or
-            ``lab.explain(...)``, what ``predictions(...).gain()`` or ``false_alarms(...)`` returned; for a card the
-            lab, its pods, status, objects, access log, configuration or changes, predictions, pages, a check, or an
-            exercise.
+            ``lab.explain(...)``, what ``predictions(...).gain()``, ``false_alarms(...)``, ``release(...)`` or
+            ``replays(...)`` returned; for a card the lab, its pods, status, objects, access log, configuration or
+            changes, predictions, pages, a check, or an exercise.
             The options are for observations and shares.
         expected: relative weights by key.
         by: what to divide by, as for ``Observations.share``.
@@ -206,7 +210,9 @@ def show(
         UsageError: there is nothing to see of it.
     """
     from labsupport.anytime import FalseAlarms
+    from labsupport.course.delivery import Release
     from labsupport.course.predictions import Looks
+    from labsupport.course.replays import Replays
     from labsupport.explain import Explanation
     from labsupport.observe.confirm import Explained
     from labsupport.observe.graph import ServiceGraph
@@ -221,7 +227,7 @@ def show(
 
     others = (
         *(Journey, ServiceGraph, BackgroundTraffic, Explained, Explanation, Pools, Pushed, RulesTaken),
-        *(Traces, Looks, FalseAlarms),
+        *(Traces, Looks, FalseAlarms, Release, Replays),
     )
     shares = isinstance(record, Observations | Share | Response)
     known = None if shares or isinstance(record, others) else card(record)
@@ -257,6 +263,10 @@ def show(
         from labsupport.display.pictures.gain_picture import alarms_figure, gain_figure
 
         return gain_figure(record) if isinstance(record, Looks) else alarms_figure(record)
+    if isinstance(record, Release | Replays):
+        from labsupport.display.pictures.release_picture import release_figure, replays_figure
+
+        return release_figure(record) if isinstance(record, Release) else replays_figure(record)
     from labsupport.display.pictures.explain_picture import way_figure
 
     if isinstance(record, Pools):

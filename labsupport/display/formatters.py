@@ -133,10 +133,24 @@ def _traces(traces: Any, **kwargs: Any) -> Any:
     return traces_figure(traces)._repr_mimebundle_()
 
 
+def _release(release: Any, **kwargs: Any) -> Any:
+    from labsupport.display.pictures.release_picture import release_figure
+
+    return release_figure(release)._repr_mimebundle_()
+
+
+def _replays(replays: Any, **kwargs: Any) -> Any:
+    from labsupport.display.pictures.release_picture import replays_figure
+
+    return replays_figure(replays)._repr_mimebundle_()
+
+
 # Records that come in more forms than HTML.
 BUNDLES: dict[tuple[str, str], Callable[..., Any]] = {
     ("labsupport.anytime", "FalseAlarms"): _alarms,
+    ("labsupport.course.delivery", "Release"): _release,
     ("labsupport.course.predictions", "Looks"): _gain,
+    ("labsupport.course.replays", "Replays"): _replays,
     ("labsupport.observe.journey", "Journey"): _journey,
     ("labsupport.observe.pools", "Pools"): _pools,
     ("labsupport.observe.pushed", "Pushed"): _pushed,

@@ -8,6 +8,7 @@ from typing import Any
 
 from labsupport.engine.protocol import Engine
 from labsupport.errors import ManifestError
+from labsupport.lab.canaries import Canaries
 from labsupport.model.schema.base import Resource
 from labsupport.records import ApplyResult, Ref
 
@@ -54,7 +55,7 @@ def _ineffective(resources: Iterable[Resource]) -> Iterator[str]:
             )
 
 
-def patch(engine: Engine, ref: Ref, change: Mapping[str, Any], timeout_s: float) -> ApplyResult:
+def patch(engine: Engine | Canaries, ref: Ref, change: Mapping[str, Any], timeout_s: float) -> ApplyResult:
     """Patch an object; what is wrong with the outcome is told of that, not of the manifest it once came from.
 
     Args:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from labsupport.errors import LabError, NotFoundError, UsageError
 from labsupport.lab import advice, current
 from labsupport.lab.analysis import Analysis
 from labsupport.lab.callbacks import Callbacks
+from labsupport.lab.canaries import Canaries
 from labsupport.lab.copies import copies_arrived
 from labsupport.lab.endings import Endings
 from labsupport.lab.mesh_view import MeshView
@@ -112,6 +114,7 @@ class Lab:
         # Number of changes of the mesh; what was read before the last one is to be read again.
         self._changes = 0
         self._running = Running()
+        self._canaries = Canaries()
         self._view = MeshView(self, self._running)
         self._when_reset = Callbacks()
         # What cannot be opened must not cost the lab that runs.
@@ -154,7 +157,18 @@ class Lab:
         """
         with self._remember_error():
             resources = within(checked_namespace(namespace), read(sources, name=name, images=images))
-        return self._change("apply", lambda engine, wait: engine.apply(resources, timeout_s=wait), timeout_s, resources)
+        # No engine has a Canary: whoever plays it changes the rules of the mesh.
+        meshed = [resource for resource in resources if resource.kind != "Canary"]
+
+        def act(engine: Engine, wait: float) -> ApplyResult:
+            return engine.apply(meshed, timeout_s=wait) if meshed else ApplyResult((), started_s=time.time())
+
+        result = self._change("apply", act, timeout_s, meshed)
+        kept = self._canaries.keep(resources)
+        notes = (
+            f"{each.ref}: the lab keeps it, and no proxy; release(lab, {each.ref.name!r}) plays it" for each in kept
+        )
+        return replace(result, changes=(*result.changes, *kept), notes=(*result.notes, *notes))
 
     def delete(
         self,
@@ -191,11 +205,15 @@ class Lab:
             else:
                 refs += [ref_of(resource) for resource in within(checked_namespace(namespace), read([target]))]
 
+        kept = self._canaries.named(refs, missing_ok=missing_ok)
+        meshed = [ref for ref in refs if ref.kind != "Canary"]
+
         def act(engine: Engine, wait: float) -> ApplyResult:
-            present = [ref for ref in refs if not missing_ok or self._exists(engine, ref)]
+            present = [ref for ref in meshed if not missing_ok or self._exists(engine, ref)]
             return engine.delete(present, timeout_s=wait) if present else ApplyResult(changes=(), started_s=time.time())
 
-        return self._change("delete", act, timeout_s)
+        result = self._change("delete", act, timeout_s)
+        return replace(result, changes=(*result.changes, *self._canaries.remove(kept)))
 
     def patch(
         self,
@@ -224,7 +242,11 @@ class Lab:
         """
         fields = plain("patch", patch)
         ref = self._named(target, namespace)
-        return self._change("patch", lambda engine, wait: advice.patch(engine, ref, fields, wait), timeout_s)
+
+        def holder(engine: Engine) -> Engine | Canaries:
+            return self._canaries if ref.kind == "Canary" else engine
+
+        return self._change("patch", lambda engine, wait: advice.patch(holder(engine), ref, fields, wait), timeout_s)
 
     def scale(
         self,
@@ -270,6 +292,7 @@ class Lab:
             self._changes += 1
             self._warnings, self._last_error, self._pushed = (), "", None
             self._analysis.forget()
+            self._canaries.forget()
             self._when_reset.call()
             return left
 
@@ -556,6 +579,8 @@ class Lab:
         else:
             raise UsageError(f"{kind!r} names an object already, so name={name!r} has no place.")
         engine = self._open()
+        if known == "Canary":
+            return Objects(self._canaries.get(name))
         resources = with_status(engine.get(known, name, namespace=within), lambda: engine.get("*", namespace="*"))
         if known == "Pod" and not resources:
             raise UsageError("Pods come from Deployments, nobody applies them. Look at them with lab.pods().")

@@ -9,7 +9,7 @@ import pytest
 from scipy import special
 
 from labsupport import Gain, false_alarms, sample_ratio
-from labsupport.anytime import _beta_mixture, _Bets
+from labsupport.anytime import _beta_mixture, _Bets, side_of
 from labsupport.errors import UsageError
 
 ALPHA = 0.01
@@ -332,3 +332,33 @@ def test_a_refused_observation_changes_nothing():
         gain.mirror(a=0.5, b=7, user="user-1")
     gain.mirror(a=0.5, b=0.7, user="user-1")
     assert gain.differences == 1
+
+
+# A share beside a limit
+
+
+def test_a_share_is_on_a_side_once_the_bet_has_won_enough():
+    # With a prior of Beta(1, 99), nothing seen in n has won 99 / (99 + n) / 0.99 ** n.
+    won = [99 / (99 + n) / 0.99**n for n in range(1000)]
+    first = next(n for n, capital in enumerate(won) if capital >= 100)
+    assert side_of(0.01, 0, first - 1) is None
+    assert side_of(0.01, 0, first) == "below"
+    assert side_of(0.01, 12, 200) == "above"
+    assert side_of(0.0, 0, 10_000) is None and side_of(0.0, 1, 10) == "above"
+
+
+@pytest.mark.parametrize(("share", "wrong"), [(0.01, "above"), (0.01, "below"), (0.007, "above"), (0.014, "below")])
+def test_a_share_is_seldom_ever_called_to_be_on_the_wrong_side(share, wrong):
+    random = np.random.default_rng(0)
+    seen = np.cumsum(random.random((400, 2000)) < share, axis=1)
+    alarms = sum(any(side_of(0.01, int(row[n]), n + 1) == wrong for n in range(9, 2000, 10)) for row in seen)
+    # 1 % are allowed; more than 13 of 400 would come of that once in 10,000 times.
+    assert alarms <= 13
+
+
+@pytest.mark.parametrize(("share", "right"), [(0.03, "above"), (0.001, "below")])
+def test_a_share_that_is_far_away_is_known_within_two_thousand(share, right):
+    random = np.random.default_rng(1)
+    seen = np.cumsum(random.random((200, 2000)) < share, axis=1)
+    known = sum(any(side_of(0.01, int(row[n]), n + 1) == right for n in range(9, 2000, 10)) for row in seen)
+    assert known >= 198

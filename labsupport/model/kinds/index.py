@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from labsupport.model.kinds import apps, core
+from labsupport.model.kinds.canary import Canary
 from labsupport.model.kinds.destinationrule import DestinationRule
 from labsupport.model.kinds.gateway import Gateway
 from labsupport.model.kinds.gatewayapi.gateway import GatewayClass, KubernetesGateway
@@ -62,6 +63,7 @@ _CLASSES: Final[tuple[type[Resource], ...]] = (
     TLSRoute,
     ReferenceGrant,
     BackendTLSPolicy,
+    Canary,
 )
 
 KINDS: Final[dict[str, type[Resource]]] = {cls.KIND: cls for cls in _CLASSES if cls is not KubernetesGateway}

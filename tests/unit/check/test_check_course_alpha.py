@@ -57,6 +57,22 @@ def _few(most: int, draws: int, share: float) -> float:
     return sum(math.comb(draws, hits) * share**hits * (1 - share) ** (draws - hits) for hits in range(most + 1))
 
 
+def _promoted(errors: float, *, seen: int = 1_000, allowed: int = 5) -> float:
+    """How often a version whose requests fail so often goes through the five steps of lesson 19, at 99 %."""
+    by_failed = [1.0] + [0.0] * (allowed - 1)
+    for weight in (0.01, 0.05, 0.25, 0.5, 1.0):
+        passes = sum(
+            math.comb(seen, n) * weight**n * (1 - weight) ** (seen - n) * _few(n // 100, n, errors)
+            for n in range(1, seen + 1)
+        )
+        after = [0.0] * allowed
+        for failed, share in enumerate(by_failed):
+            for more in range(allowed - failed):
+                after[failed + more] += share * (1 - passes) ** more * passes
+        by_failed = after
+    return sum(by_failed)
+
+
 # Two of four pods ask for the places of a Maglev table in the same order. Of such sets of addresses, so many move more
 # users than the check allows: reckoned by Envoy's way to fill a table.
 def _alike(places: int, much: float) -> float:
@@ -90,6 +106,10 @@ BY_CHANCE = {
     # Three requests of each of 20 customers meet the same version of two, 80 to 20: 52 % can order.
     ("17-resilience-and-release.ipynb", "check.between(plain, 1, 19"): _few(0, 20, 0.52) + _few(0, 20, 0.48),
     ("17-resilience-and-release.ipynb", "check.between(hashed, 1, 19"): _few(0, 20, 0.52) + _few(0, 20, 0.48),
+    ("19-progressive-delivery.ipynb", 'failing = release(lab, "web")'): _promoted(0.03),
+    ("19-progressive-delivery.ipynb", 'good = release(lab, "web")'): 1 - _promoted(0.001),
+    ("19-progressive-delivery.ipynb", "torn = release("): 1 - _promoted(0.001, seen=400),
+    ("19-progressive-delivery.ipynb", "kept = release("): 1 - _promoted(0.001, seen=400),
     ("resilience_and_release.py", "claim(_FEWEST <= share <= _MOST"): _few(15, 200, 1 / 5) + _few(127, 200, 4 / 5),
 }
 """Checks with a bound that a correct mesh may exceed, and how often it does: they have no ``alpha``."""
