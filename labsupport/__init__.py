@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, TOO_LITTLE_DATA, CheckOutcome
     from labsupport.course.catalogue import exercise
     from labsupport.course.exercise import Exercise
+    from labsupport.course.incidents.incident import Incident
     from labsupport.course.predictions import Predictions, predictions
     from labsupport.course.scenes import Scene, iou, mask_of, scene
     from labsupport.course.shopping import buy, visit
@@ -96,6 +97,7 @@ __all__ = [
     "Gain",
     "HeldRequests",
     "Hop",
+    "Incident",
     "Journey",
     "Lab",
     "LabError",
@@ -159,6 +161,7 @@ _HOMES = {
     ),
     "labsupport.course.catalogue": ("exercise",),
     "labsupport.course.exercise": ("Exercise",),
+    "labsupport.course.incidents.incident": ("Incident",),
     "labsupport.course.predictions": ("Predictions", "predictions"),
     "labsupport.course.scenes": ("Scene", "iou", "mask_of", "scene"),
     "labsupport.course.shopping": ("buy", "visit"),
