@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labsupport import words
-from labsupport.arguments import a_kind, whole
+from labsupport.arguments import a_kind, checked, whole
 from labsupport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Visits:
         return f"{words.plural(len(self.seen), 'page')}: {', '.join(counted)}"
 
 
+@checked
 def visit(lab: Lab, url: str = "gateway:/", *, count: int = 20, users: int = 0) -> Visits:
     """Load the page of the shop as browsers do, and show what they got.
 
@@ -67,6 +68,7 @@ def visit(lab: Lab, url: str = "gateway:/", *, count: int = 20, users: int = 0) 
     return Visits(lab.send(url, count=count, users=users, headers={"accept": "text/html"}, keep_body=True))
 
 
+@checked
 def buy(lab: Lab, entrance: str = "gateway:", *, customers: int = 1) -> Observations:
     """Have customers log in to the shop, empty the cart, put a pair of socks into it and order, one after the other.
 
