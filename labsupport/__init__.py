@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from labsupport.course.catalogue import exercise
     from labsupport.course.delivery import Release, release
     from labsupport.course.exercise import Exercise
+    from labsupport.course.incidents.incident import Incident
     from labsupport.course.predictions import Predictions, predictions
     from labsupport.course.replays import Replays, replays
     from labsupport.course.scenes import Scene, iou, mask_of, scene
@@ -103,6 +104,7 @@ __all__ = [
     "Gain",
     "HeldRequests",
     "Hop",
+    "Incident",
     "Journey",
     "Lab",
     "LabError",
@@ -174,6 +176,7 @@ _HOMES = {
     "labsupport.course.catalogue": ("exercise",),
     "labsupport.course.delivery": ("Release", "release"),
     "labsupport.course.exercise": ("Exercise",),
+    "labsupport.course.incidents.incident": ("Incident",),
     "labsupport.course.predictions": ("Predictions", "predictions"),
     "labsupport.course.replays": ("Replays", "replays"),
     "labsupport.course.scenes": ("Scene", "iou", "mask_of", "scene"),

@@ -21,6 +21,8 @@ HTML: dict[tuple[str, str], tuple[str, str]] = {
     ("labsupport.errors", "ManifestError"): ("html.changes", "manifest_error_html"),
     ("labsupport.course.exercise", "Exercise"): ("html.outcomes", "exercise_html"),
     ("labsupport.course.exercise", "Hint"): ("html.outcomes", "hint_html"),
+    ("labsupport.course.incidents.debrief", "Debrief"): ("html.incidents", "debrief_html"),
+    ("labsupport.course.incidents.incident", "Incident"): ("html.incidents", "incident_html"),
     ("labsupport.course.summary", "CourseMap"): ("html.course_map", "course_map_html"),
     ("labsupport.course.summary", "Summary"): ("html.outcomes", "progress_html"),
     ("labsupport.course.questions", "Compared"): ("html.outcomes", "prediction_html"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -42,6 +43,7 @@ from labsupport.records import AccessRecord, ApplyResult, Leftovers, Pod, Ref, R
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.held import HeldRequests
 from labsupport.traffic.observations import Observations, request_ids
+from labsupport.traffic.recording import Mark
 from labsupport.traffic.sending import send
 from labsupport.traffic.spec import build_spec
 from labsupport.traffic.tls import Tls
@@ -634,6 +636,14 @@ class Lab:
             raise UsageError("No proxy had to learn of anything yet. Apply a rule, and call this again.")
         return pushed_by(self._pushed, engine.pods())
 
+    def changes(self) -> tuple[Mark, ...]:
+        """What was changed in the mesh, by whomever, in the words with which pictures of traffic mark it.
+
+        Returns:
+            Marks with ``label`` and ``time_s``, oldest first; the last thousand.
+        """
+        return tuple(self._running.marks)
+
     def urls(self) -> Mapping[str, str]:
         """Addresses for a person's browser: ``gateway`` and ``nodeport:<service>`` to a URL."""
         return self._open().urls()
@@ -920,6 +930,28 @@ class Lab:
         """
         self.pods()
         return ServiceGraph(self._view, of=of, span_s=span_s)
+
+    # --- playing ------------------------------------------------------------------------------------------------
+
+    def incident(self, seed: int | None = None, *, faults: int = 1) -> Any:
+        """Break something, and tell what users see of it: what is wrong is to be found and repaired.
+
+        All rules of the mesh are replaced by those of the game, whose applications are applied as well. The same
+        numbers make the same incident everywhere: type the seed that somebody else was given.
+
+        Args:
+            seed: the number of the incident, from 0 to 9,999; None draws one.
+            faults: how many things are wrong: 1, 2, or 0 for the normal state.
+
+        Returns:
+            The ``Incident``: a card with ``check()``, ``hint()``, ``solution()`` and ``debrief()``.
+
+        Raises:
+            UsageError: there is no such incident.
+            WaitTimeoutError: it was not in force in time.
+        """
+        # The course stands above the lab, which finds this part of it by its name.
+        return importlib.import_module("labsupport.course.incidents.incident").begin(self, seed, faults)
 
     # --- ending -------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import weakref
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -17,21 +18,24 @@ from labsupport.model.schema.base import Resource
 from labsupport.records import ApplyResult, Response
 from labsupport.traffic.background import BackgroundTraffic
 from labsupport.traffic.held import HeldRequests
+from labsupport.traffic.recording import Mark
 
 __all__ = ["Running"]
 
 # Envoys flush their logs within a second at most.
 _LATE_S = 2.0
+_MARKS = 1_000
 
 
 class Running:
-    """Traffic that a lab began, and what pictures of it want done before the lab closes."""
+    """Traffic that a lab began, changes of its mesh, and what pictures want done before the lab closes."""
 
     def __init__(self) -> None:
         # Weak: traffic that a notebook has let go of must not be kept by the lab.
         self._live: weakref.WeakSet[BackgroundTraffic] = weakref.WeakSet()
         # Not weak: what nobody can release any more is released with the lab.
         self._held: list[HeldRequests] = []
+        self.marks: deque[Mark] = deque(maxlen=_MARKS)
         self.when_closed = Callbacks()
         self.sent: Sequence[Response] = ()
 
@@ -98,7 +102,7 @@ class Running:
                 live.close()
 
     def mark(self, verb: str, result: ApplyResult, resources: Sequence[Resource], *, to: str = "") -> None:
-        """Note a change of the mesh in all traffic that is running.
+        """Note a change of the mesh, also in all traffic that is running.
 
         Args:
             verb: what the learner did, such as ``apply``.
@@ -111,5 +115,6 @@ class Running:
         if label:
             detail = f"in force after {words.duration(result.in_force_s)}"
             done_s = result.started_s + result.in_force_s if result.started_s else None
+            self.marks.append(Mark(label + to, done_s or time.time(), result.in_force_s, detail))
             for live in running:
                 live.mark(label + to, in_force_s=result.in_force_s, time_s=done_s, detail=detail)

@@ -36,6 +36,7 @@ from labsupport import (
     sample_ratio,
     scene,
     show,
+    visit,
     watch,
 )  # fmt: skip
 from labsupport.course.predictions import Predictions
@@ -197,6 +198,8 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "Exercise.note_gap": (lambda world: exercise("02.1").note_gap, {"text": RULE}),
     "Exercise.note_refusal": (lambda world: exercise("02.1").note_refusal, {"text": "", "error": UsageError("no")}),
     "progress": (lambda world: progress, {"lesson": "02"}),
+    "Incident": (lambda world: lambda lab, drawn: world.lab.incident(1), {"lab": None, "drawn": None}),
+    "Lab.incident": (lambda world: world.lab.incident, {"seed": 1}),
     "Lab.pods": (lambda world: world.lab.pods, {}),
     "exercise": (lambda world: exercise, {"number": "02.1"}),
     "show": (lambda world: show, {"record": ...}),
@@ -211,6 +214,7 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "iou": (lambda world: iou, {"found": scene(1).mask, "known": scene(1).mask}),
     "mask_of": (lambda world: mask_of, {"text": scene(1).base64}),
     "buy": (lambda world: buy, {"lab": None, "entrance": "gateway:", "customers": 2}),
+    "visit": (lambda world: visit, {"lab": None}),
     "predictions": (lambda world: predictions, {"lab": None, "users": 2}),
     "Predictions.gain": (lambda world: Predictions().gain, {}),
     "Predictions.iou": (lambda world: Predictions().iou, {"arm": "a"}),
@@ -319,7 +323,7 @@ def test_a_wrong_argument_is_refused_in_words_and_nothing_is_done(world: World, 
     assert not seen, "\n".join(seen)
 
 
-@pytest.mark.parametrize("verb", sorted({*ROWS} - {"Lab", "Exercise"}))
+@pytest.mark.parametrize("verb", sorted({*ROWS} - {"Lab", "Exercise", "Incident"}))
 def test_a_call_of_another_form_is_refused_in_words(world: World, verb: str) -> None:
     with pytest.raises(UsageError, match="has no option 'no_such_option'"):
         ROWS[verb][0](world)(no_such_option=1)

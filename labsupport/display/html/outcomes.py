@@ -97,7 +97,8 @@ def prediction_html(compared: Compared) -> str:
 def hint_html(hint: Hint) -> str:
     """One hint, and which one it is."""
     more = "" if hint.number < hint.total else "the last one; solution() shows one way"
-    return panel(f"Hint {hint.number} of {hint.total}", el("div", esc(hint.text)), subtitle=more)
+    text = "".join(el("div", esc(line)) for line in hint.text.splitlines())
+    return panel(f"Hint {hint.number} of {hint.total}", text, subtitle=more)
 
 
 def solution_markdown(solution: Solution) -> str:
