@@ -71,6 +71,7 @@ class Replayed:
         return f"{self.version}, {self.judge}: {counted}; {kind} {between}; {self.mean_hurt:.1f} requests hurt"
 
 
+@checked
 @dataclass(frozen=True, slots=True, repr=False)
 class Replays:
     """All recorded versions under all judges.

@@ -23,6 +23,7 @@ from small_engine import SmallEngine
 
 from labsupport import (
     Gain,
+    Replays,
     buy,
     check,
     compare,
@@ -33,6 +34,8 @@ from labsupport import (
     mask_of,
     predictions,
     progress,
+    release,
+    replays,
     sample_ratio,
     scene,
     show,
@@ -220,6 +223,9 @@ ROWS: dict[str, tuple[Callable[[World], Callable[..., Any]], dict[str, Any]]] = 
     "Predictions.iou": (lambda world: Predictions().iou, {"arm": "a"}),
     "Predictions.numbers": (lambda world: Predictions().numbers, {"arm": "a"}),
     "Predictions.of": (lambda world: Predictions().of, {"arm": "a"}),
+    "release": (lambda world: release, {"lab": None}),
+    "replays": (lambda world: replays, {"recorded": {}, "judges": {}}),
+    "Replays.of": (lambda world: Replays(1, ()).of, {"version": "good", "judge": "one"}),
     "ensure_extra": (lambda world: ensure_extra, {"name": "predict"}),
     "check.all_of": (lambda world: check.all_of, {"title": "all", "outcomes": (check.ok(None),)}),
 } | {
