@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from labsupport import words
 from labsupport.arguments import checked
 from labsupport.errors import NotFoundError
-from labsupport.metrics.promql import Element
+from labsupport.metrics.operators import Element
 from labsupport.metrics.series import NAME, Labels, braced
 
 __all__ = ["Answer", "number"]

@@ -13,8 +13,9 @@ proxies know of a request; what is not known is ``unknown``, as there:
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from labsupport.metrics.series import NAME, Labels, labels_of
 from labsupport.observe.spans import Call, Served, pair
@@ -35,6 +36,7 @@ _UNKNOWN = "unknown"
 _SETTLED_S = 1.0
 _REMEMBERED_S = 30.0
 
+_Key = tuple[AccessRecord, int]
 ServiceOf = Mapping[str, tuple[tuple[str, str], ...]]
 """By pod: name and namespace of each Service that it stands behind."""
 
@@ -77,8 +79,8 @@ class Histogram:
 class _Request:
     """The lines of a request that are known, and those of them that are not counted yet."""
 
-    lines: dict[tuple[object, ...], AccessRecord] = field(default_factory=dict)
-    waiting: set[tuple[object, ...]] = field(default_factory=set)
+    lines: dict[_Key, AccessRecord] = field(default_factory=dict)
+    waiting: set[_Key] = field(default_factory=set)
     ended_s: float = 0.0
 
 
@@ -109,10 +111,15 @@ class Counters:
             now_s: the time, in seconds since the epoch.
         """
         self._pods |= {pod.name: pod for pod in pods}
+        # Times of a cluster's log are milliseconds: equal calls of one request may leave equal lines.
+        equal: Counter[AccessRecord] = Counter()
         for record in records:
             # Connections without HTTP have metrics of their own in Istio.
             if record.request_id and record.protocol != "TCP":
-                self._take(record)
+                # Whether it is taken for a copy or a later try may change, as more lines come.
+                line = replace(record, mirrored=False, attempt=1, upstream_pod="")
+                equal[line] += 1
+                self._take(record, (line, equal[line]))
         for name, request in list(self._requests.items()):
             if request.waiting:
                 self._count(request, services, now_s)
@@ -124,17 +131,8 @@ class Counters:
         """Whether there are servers' lines whose caller is not known yet."""
         return any(request.waiting for request in self._requests.values())
 
-    def _take(self, record: AccessRecord) -> None:
+    def _take(self, record: AccessRecord, key: _Key) -> None:
         request = self._requests.setdefault(record.request_id, _Request())
-        key = (
-            record.pod,
-            record.direction,
-            record.time_s,
-            record.duration_s,
-            record.path,
-            record.status,
-            record.cluster,
-        )
         if key not in request.lines:
             request.lines[key] = record
             request.waiting.add(key)

@@ -9,7 +9,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-__all__ = ["AGGREGATIONS", "BINARY", "COMPARISONS", "Window", "bucket_quantile", "increase", "irate", "rate", "rounded"]
+from labsupport.errors import UsageError
+
+__all__ = ["AGGREGATIONS", "BINARY", "COMPARISONS", "OVER_RANGE", "Window", "bucket_quantile", "lacking", "rounded"]
 
 _SMALL_DELTA = 1e-12
 _SMALLEST_NORMAL = 2.2250738585072014e-308
@@ -194,3 +196,14 @@ AGGREGATIONS: Mapping[str, Callable[[Sequence[float]], float]] = {
     "min": _extreme(lambda value, best: value < best),
     "count": lambda values: float(len(values)),
 }
+OVER_RANGE: Mapping[str, Callable[[Window], float | None]] = {"rate": rate, "irate": irate, "increase": increase}
+
+
+def lacking(what: str) -> UsageError:
+    """The error for what Prometheus knows, and this evaluator does not.
+
+    Args:
+        what: by its name.
+    """
+    known = ", ".join([*OVER_RANGE, "histogram_quantile", "round", "vector", "scalar", *AGGREGATIONS])
+    return UsageError(f"{what} is not known here, but to Prometheus. There are: {known}, and operators.")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -17,31 +16,19 @@ from labsupport.metrics.functions import (
     AGGREGATIONS,
     BINARY,
     COMPARISONS,
+    OVER_RANGE,
     Window,
     bucket_quantile,
-    increase,
-    irate,
-    rate,
+    lacking,
     rounded,
 )
-from labsupport.metrics.series import NAME, Labels, Series, Store, braced, labels_of
+from labsupport.metrics.operators import Element, combined, key_of, matched, only, unnamed, with_scalar, without
+from labsupport.metrics.series import NAME, Labels, Series, Store
 
-__all__ = ["FUNCTIONS", "Element", "Value", "evaluate", "parsed"]
+__all__ = ["Value", "evaluate", "parsed"]
 
 # A sample that is older counts as none (``--query.lookback-delta``).
 _LOOK_BACK_MS = 300_000
-_OVER_RANGE: Mapping[str, Callable[[Window], float | None]] = {"rate": rate, "irate": irate, "increase": increase}
-FUNCTIONS = (*_OVER_RANGE, "histogram_quantile", "round", "vector", "scalar")
-"""The functions that there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """One element of an instant vector."""
-
-    labels: Labels
-    value: float
-
 
 Value = float | list[Element]
 """A scalar, or an instant vector."""
@@ -83,11 +70,6 @@ def evaluate(query: Any, store: Store, time_ms: int) -> Value:
     return value if isinstance(value, float) else sorted(value, key=lambda element: element.labels)
 
 
-def _lacking(what: str) -> UsageError:
-    known = ", ".join([*FUNCTIONS, *AGGREGATIONS])
-    return UsageError(f"{what} is not known here, but to Prometheus. There are: {known}, and operators.")
-
-
 class _Evaluation:
     def __init__(self, store: Store, time_ms: int) -> None:
         self.store = store
@@ -102,7 +84,7 @@ class _Evaluation:
                 "MatrixSelector": "a range without a function",
                 "StringLiteral": "a text",
             }
-            raise _lacking(words.get(kind, kind))
+            raise lacking(words.get(kind, kind))
         return evaluate_node(self, node)
 
     def vector(self, node: Any) -> list[Element]:
@@ -129,7 +111,7 @@ class _Evaluation:
         value = self.value(node.expr)
         if isinstance(value, float):
             return -value
-        return _unnamed(value, [-element.value for element in value])
+        return unnamed(value, [-element.value for element in value])
 
     def selected(self, node: Any) -> list[Element]:
         until = self._until(node)
@@ -142,13 +124,13 @@ class _Evaluation:
 
     def _until(self, selector: Any) -> int:
         if selector.at is not None:
-            raise _lacking("the modifier @")
+            raise lacking("the modifier @")
         offset: timedelta = selector.offset or timedelta()
         return self.time_ms - round(offset.total_seconds() * 1000)
 
     def _series(self, selector: Any) -> Iterable[Series]:
         if selector.matchers.or_matchers:
-            raise _lacking("or between labels")
+            raise lacking("or between labels")
         given = [(matcher.name, str(matcher.op), matcher.value) for matcher in selector.matchers.matchers]
         if selector.name:
             given.append((NAME, "MatchOp.Equal", selector.name))
@@ -162,24 +144,24 @@ class _Evaluation:
 
     def called(self, node: Any) -> Value:
         name = node.func.name
-        if name in _OVER_RANGE:
-            return self._over_range(_OVER_RANGE[name], node.args[0])
+        if name in OVER_RANGE:
+            return self._over_range(OVER_RANGE[name], node.args[0])
         if name == "histogram_quantile":
             return self._quantiles(self.scalar(node.args[0]), self.vector(node.args[1]))
         if name == "round":
             to = self.scalar(node.args[1]) if len(node.args) > 1 else 1.0
             elements = self.vector(node.args[0])
-            return _unnamed(elements, [rounded(element.value, to) for element in elements])
+            return unnamed(elements, [rounded(element.value, to) for element in elements])
         if name == "vector":
             return [Element((), self.scalar(node.args[0]))]
         if name == "scalar":
             only = self.vector(node.args[0])
             return only[0].value if len(only) == 1 else math.nan
-        raise _lacking(f"{name}()")
+        raise lacking(f"{name}()")
 
     def _over_range(self, function: Callable[[Window], float | None], node: Any) -> list[Element]:
         if type(node).__name__ != "MatrixSelector":
-            raise _lacking("a subquery")
+            raise lacking("a subquery")
         until = self._until(node.vector_selector)
         begin = until - round(node.range.total_seconds() * 1000)
         elements, values = [], []
@@ -188,7 +170,7 @@ class _Evaluation:
             if value is not None:
                 elements.append(Element(series.labels, value))
                 values.append(value)
-        return _unnamed(elements, values)
+        return unnamed(elements, values)
 
     def _quantiles(self, share: float, elements: Sequence[Element]) -> list[Element]:
         groups: dict[Labels, dict[float, float]] = {}
@@ -198,18 +180,18 @@ class _Evaluation:
             except ValueError:
                 # Prometheus passes over what is no bucket.
                 continue
-            buckets = groups.setdefault(_without(element.labels, ("le", NAME)), {})
+            buckets = groups.setdefault(without(element.labels, ("le", NAME)), {})
             buckets[bound] = buckets.get(bound, 0.0) + element.value
         return [Element(labels, bucket_quantile(share, buckets)) for labels, buckets in groups.items()]
 
     def aggregated(self, node: Any) -> list[Element]:
         function = AGGREGATIONS.get(str(node.op))
         if function is None:
-            raise _lacking(f"{node.op}()")
+            raise lacking(f"{node.op}()")
         by, names = _grouping(node.modifier)
         groups: dict[Labels, list[float]] = {}
         for element in self.vector(node.expr):
-            labels = _only(element.labels, names) if by else _without(element.labels, (*names, NAME))
+            labels = only(element.labels, names) if by else without(element.labels, (*names, NAME))
             groups.setdefault(labels, []).append(element.value)
         return [Element(labels, function(values)) for labels, values in groups.items()]
 
@@ -220,19 +202,19 @@ class _Evaluation:
         if operator in ("and", "or", "unless"):
             return self._joined(operator, node)
         if operator not in BINARY and operator not in COMPARISONS:
-            raise _lacking(f"the operator {operator}")
+            raise lacking(f"the operator {operator}")
         as_bool = bool(node.modifier is not None and node.modifier.return_bool)
         left, right = self.value(node.lhs), self.value(node.rhs)
         if isinstance(left, float) and isinstance(right, float):
-            return _combined(operator, left, right)
+            return combined(operator, left, right)
         if isinstance(left, float):
-            return _with_scalar(operator, self.vector(node.rhs), left, as_bool, swapped=True)
+            return with_scalar(operator, self.vector(node.rhs), left, as_bool, swapped=True)
         if isinstance(right, float):
-            return _with_scalar(operator, left, right, as_bool, swapped=False)
-        return _matched(operator, left, right, as_bool, node.modifier)
+            return with_scalar(operator, left, right, as_bool, swapped=False)
+        return matched(operator, left, right, as_bool, node.modifier)
 
     def _joined(self, operator: str, node: Any) -> list[Element]:
-        key = _key_of(node.modifier)
+        key = key_of(node.modifier)
         left, right = self.vector(node.lhs), self.vector(node.rhs)
         mine, others = {key(element.labels) for element in left}, {key(element.labels) for element in right}
         if operator == "or":
@@ -267,119 +249,7 @@ def _matching(operator: str, value: str) -> Callable[[str], bool]:
     return lambda text: (pattern.fullmatch(text) is not None) == wanted
 
 
-def _only(labels: Labels, names: Iterable[str]) -> Labels:
-    wanted = set(names)
-    return tuple(pair for pair in labels if pair[0] in wanted)
-
-
-def _without(labels: Labels, names: Iterable[str]) -> Labels:
-    unwanted = set(names)
-    return tuple(pair for pair in labels if pair[0] not in unwanted)
-
-
 def _grouping(modifier: Any) -> tuple[bool, Sequence[str]]:
     if modifier is None:
         return True, ()
     return str(modifier.type).endswith("By"), modifier.labels
-
-
-def _unnamed(elements: Sequence[Element], values: Sequence[float]) -> list[Element]:
-    """Elements with other values, which are no longer what the metric's name says."""
-    made: dict[Labels, float] = {}
-    for element, value in zip(elements, values, strict=True):
-        labels = _without(element.labels, (NAME,))
-        if labels in made:
-            raise UsageError(f"PromQL: without the metric's name two series are equal: {braced(labels)}")
-        made[labels] = value
-    return [Element(labels, value) for labels, value in made.items()]
-
-
-def _combined(operator: str, left: float, right: float) -> float:
-    if operator in COMPARISONS:
-        return float(COMPARISONS[operator](left, right))
-    return BINARY[operator](left, right)
-
-
-def _with_scalar(
-    operator: str, elements: list[Element], scalar: float, as_bool: bool, *, swapped: bool
-) -> list[Element]:
-    def sides(value: float) -> tuple[float, float]:
-        return (scalar, value) if swapped else (value, scalar)
-
-    if operator in COMPARISONS and not as_bool:
-        return [element for element in elements if COMPARISONS[operator](*sides(element.value))]
-    return _unnamed(elements, [_combined(operator, *sides(element.value)) for element in elements])
-
-
-def _key_of(modifier: Any) -> Callable[[Labels], Labels]:
-    """What has to be equal for two elements to be put together."""
-    matching = modifier.matching if modifier is not None else None
-    if matching is None:
-        return lambda labels: _without(labels, (NAME,))
-    names = tuple(matching.labels)
-    if str(matching.type).endswith("Include"):
-        return lambda labels: _only(labels, names)
-    return lambda labels: _without(labels, (*names, NAME))
-
-
-def _matched(operator: str, left: list[Element], right: list[Element], as_bool: bool, modifier: Any) -> list[Element]:
-    fill = getattr(modifier, "fill_values", None)
-    if fill is not None and (fill.lhs is not None or fill.rhs is not None):
-        raise _lacking("the modifier fill")
-    if not left or not right:
-        return []
-    key, card = _key_of(modifier), str(modifier.card) if modifier is not None else "OneToOne"
-    swapped, grouped = card.endswith("OneToMany"), not card.endswith("OneToOne")
-    many, one = (right, left) if swapped else (left, right)
-    by_key: dict[Labels, Element] = {}
-    for element in one:
-        if key(element.labels) in by_key:
-            side = "left" if swapped else "right"
-            raise UsageError(
-                f"PromQL: several series on the {side} side of {operator} have the labels "
-                f"{braced(key(element.labels))}; say which labels count with on(...), or sum by (...)."
-            )
-        by_key[key(element.labels)] = element
-    found, met = [], set()
-    for element in many:
-        other = by_key.get(key(element.labels))
-        if other is None:
-            continue
-        values = (other.value, element.value) if swapped else (element.value, other.value)
-        keep = operator not in COMPARISONS or COMPARISONS[operator](*values)
-        labels = _result_labels(element.labels, other.labels, operator, as_bool, modifier, key, grouped)
-        mark = (key(element.labels), labels) if grouped else (key(element.labels), ())
-        if mark in met:
-            raise UsageError(
-                f"PromQL: several series on the left side of {operator} meet the same one on the right; "
-                "say so with group_left, or sum by (...)."
-            )
-        met.add(mark)
-        if as_bool or keep:
-            # Without bool a comparison lets the left value through.
-            value = _combined(operator, *values) if as_bool or operator in BINARY else values[0]
-            found.append(Element(labels, value))
-    return found
-
-
-def _result_labels(
-    many: Labels,
-    one: Labels,
-    operator: str,
-    as_bool: bool,
-    modifier: Any,
-    key: Callable[[Labels], Labels],
-    grouped: bool,
-) -> Labels:
-    named = operator in COMPARISONS and not as_bool
-    if not grouped:
-        matching = modifier.matching if modifier is not None else None
-        if matching is not None and str(matching.type).endswith("Include"):
-            return key(many)
-        kept = many if named else _without(many, (NAME,))
-        return kept if matching is None else _without(kept, matching.labels)
-    labels = dict(many if named else _without(many, (NAME,)))
-    theirs = dict(one)
-    for name in modifier.group_labels or ():
-        labels[name] = theirs.get(name, "")
-    return labels_of(labels)

@@ -15,7 +15,8 @@ from labsupport.errors import LabError, UsageError
 from labsupport.metrics.answers import Answer
 from labsupport.metrics.counting import Counters, ServiceOf
 from labsupport.metrics.exposition import Endpoint, exposed
-from labsupport.metrics.promql import Element, evaluate, parsed
+from labsupport.metrics.operators import Element
+from labsupport.metrics.promql import evaluate, parsed
 from labsupport.metrics.series import Store, labels_of
 from labsupport.records import Pod
 

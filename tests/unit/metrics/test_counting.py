@@ -84,6 +84,15 @@ def test_each_line_is_counted_once_however_often_and_in_whatever_order_it_comes(
     }  # fmt: skip
 
 
+def test_equal_lines_of_one_request_are_counted_each_and_each_once() -> None:
+    counters = Counters()
+    for _ in range(3):
+        counters.add([ASKED, ASKED, SERVED, replace(SERVED, mirrored=True)], PODS, SERVICES, 100.1)
+    counters.add([replace(SERVED, attempt=2), SERVED], PODS, SERVICES, 109.0)
+
+    assert _requests(counters, "reporter") == {("source",): 2, ("destination",): 2}
+
+
 def test_a_servers_line_waits_for_its_callers_and_then_the_caller_is_unknown() -> None:
     counters = Counters()
     counters.add([SERVED], PODS, SERVICES, 100.1)

@@ -6,7 +6,8 @@ import pytest
 
 from labsupport.errors import NotFoundError, UsageError
 from labsupport.metrics.answers import Answer
-from labsupport.metrics.promql import Element, evaluate
+from labsupport.metrics.operators import Element
+from labsupport.metrics.promql import evaluate
 from labsupport.metrics.series import NAME, Store, labels_of
 
 

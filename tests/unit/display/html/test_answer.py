@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labsupport.display.html.mesh_html import answer_html
 from labsupport.metrics.answers import Answer
-from labsupport.metrics.promql import Element
+from labsupport.metrics.operators import Element
 from labsupport.metrics.series import labels_of
 
 
