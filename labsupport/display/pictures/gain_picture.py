@@ -54,6 +54,7 @@ def gain_figure(looks: Looks) -> Figure:
         el("path", d=_way((x(look), _y(look.mean)) for look in known), **_line(None)) if known else "",
         *(
             el("path", d=f"M{_LEFT} {_y(value):.1f}h{_ROOM}", **_line(_DASH))
+            + el("text", f"{value:+g}", x=_LEFT + _ROOM + 4, y=_y(value) + 4, class_="d")
             for value in ((looks.worth, -looks.worth) if looks.worth else ())
         ),
     ]

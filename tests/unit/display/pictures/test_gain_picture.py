@@ -55,6 +55,7 @@ def test_the_band_stays_within_the_plot_and_narrows():
 def test_a_z_test_and_a_worth_are_drawn_where_there_are_any():
     dashes = [path.get("stroke-dasharray") for path in paths(gain_figure(looks(40, worth=0.02)))]
     assert (dashes.count(gain_picture._BAND), dashes.count(gain_picture._DASH)) == (2, 2)
+    assert {"+0.02", "-0.02"} <= {*words_of(gain_figure(looks(40, worth=0.02)))}
     dashes = [path.get("stroke-dasharray") for path in paths(gain_figure(looks(20)))]
     assert (dashes.count(gain_picture._BAND), dashes.count(gain_picture._DASH)) == (0, 0)
 
