@@ -158,10 +158,10 @@ class Exercise:
         """
         if not self.spec.needs:
             raise UsageError(f"Exercise {self.spec.number} needs nothing in the mesh.")
-        result = self.lab.apply(*(self._path(path) for path in self.spec.needs))
         if self.spec.absent:
+            # First, so that the result holds no note about what is gone at once.
             self.lab.delete(*self.spec.absent, missing_ok=True)
-        return result
+        return self.lab.apply(*(self._path(path) for path in self.spec.needs))
 
     def predict(self, value: Answer, *, question: int = 1) -> Exercise:
         """Answer a question before looking; a cell before that of the traffic is the place for it.

@@ -25,7 +25,8 @@ _FLAGS = {
     "LH": _Flag("local health check failed"),
     "LR": _Flag("connection reset by this proxy"),
     "NC": _Flag(
-        "no such cluster", "the rule names a subset that no DestinationRule defines, or a host without a Service"
+        "no such cluster",
+        "the rule names a subset that no DestinationRule defines, or a host without a Service that has this port",
     ),
     "NFCF": _Flag("no filter configuration"),
     "NR": _Flag("no route", "the host has rules, and none of them takes the request"),

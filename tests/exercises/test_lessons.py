@@ -70,10 +70,14 @@ def lab(opened: Lab) -> Lab:
     return opened
 
 
+def things_of(spec: ExerciseSpec) -> set[tuple[str, str]]:
+    """Kind and name of each object that an exercise builds on."""
+    return {(document["kind"], document["metadata"]["name"]) for document in needed(spec)}
+
+
 def begun(lab: Lab, spec: ExerciseSpec) -> Exercise:
     exercise = catalogue.exercise(spec.number)
-    needs = {(document["kind"], document["metadata"]["name"]) for document in needed(spec)}
-    stay = {(kind, name) for kind, name in needs if kind in WITH_PODS}
+    stay = {(kind, name) for kind, name in things_of(spec) if kind in WITH_PODS}
     if others := [resource for resource in lab.get("all") if (resource.kind, resource.name) not in stay]:
         lab.delete(*others)
     if spec.needs:
@@ -175,6 +179,25 @@ def test_predictions_are_held_against_what_was_seen(lab: Lab) -> None:
     assert outcome.seen["seen"] == seen.count(status=404)
     exercise.predict(150)
     assert not exercise.compare(seen).passed
+
+
+LEFT_OVER = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec: {hosts: [reviews], http: [{route: [{destination: {host: reviews, subset: nobody}}]}]}
+"""
+
+
+def test_preparing_tells_nothing_of_a_rule_that_it_takes_away(lab: Lab) -> None:
+    wanted = {("DestinationRule", "reviews")}
+    spec = next(spec for spec in SPECS if "VirtualService/reviews" in spec.absent and wanted <= things_of(spec))
+    exercise = begun(lab, spec)
+    assert "IST0101" in repr(lab.apply(LEFT_OVER))
+    # A change of what the rule is about brings the note again.
+    lab.delete("dr/reviews")
+    assert "IST0101" not in repr(exercise.prepare())
+    assert not [rule for rule in lab.get("virtualservice") if rule.name == "reviews"]
 
 
 @pytest.mark.parametrize("spec", numbered(SPECS))

@@ -23,7 +23,7 @@ _A, _B = "predict-pod-version-a", "predict-pod-version-b"
 _USERS, _ROUNDS = 400, 2
 # A hash of 400 users leaves one of two versions with less than this once in two million times.
 _LEAST = 3 / 8
-_AUTHOR = 1
+_AUTHOR = 2
 _BUDGET, _BATCH, _ALPHA = 100, 20, 0.05
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from labsupport import words
 from labsupport.display.drawing.figure import Figure
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
@@ -53,12 +54,15 @@ def gain_figure(looks: Looks) -> Figure:
         el("path", d=_way((x(look), _y(look.mean)) for look in known), **_line(None)) if known else "",
         *(
             el("path", d=f"M{_LEFT} {_y(value):.1f}h{_ROOM}", **_line(_DASH))
+            + el("text", f"{value:+g}", x=_LEFT + _ROOM + 4, y=_y(value) + 4, class_="d")
             for value in ((looks.worth, -looks.worth) if looks.worth else ())
         ),
     ]
     if looks.decided is not None:
         at = _LEFT + _ROOM * (looks.decided - 1) / (users - 1)
         parts.append(el("path", d=f"M{at:.1f} {_TOP}v{_HIGH}", stroke="var(--ws-ok)", stroke_width=1.8))
+        known_after = f"known after {words.plural(looks.decided, 'user')}"
+        parts.append(el("text", known_after, x=at, y=_TOP - 4, text_anchor="middle", class_="d"))
     level = f"{100 * (1 - looks.alpha):g} %"
     legend = f"grey: the interval that may be looked at, {level}; line: the mean; dashed: a z test, 95 %"
     parts.append(el("text", esc(legend), x=0.0, y=_TOP + _HIGH + 44, class_="d"))
@@ -89,7 +93,9 @@ def alarms_figure(alarms: FalseAlarms) -> Figure:
         places = [*range(0, requests, step), requests - 1]
         way = _way((_LEFT + _ROOM * at / max(requests - 1, 1), _y(_height(shares[at]))) for at in places)
         parts.append(el("path", d=way, **{**_line(dash), "stroke": colour}))
-        parts.append(el("text", name, x=_LEFT + 8, y=_y(_height(shares[-1])) - 6, class_="b h"))
+        parts.append(
+            el("text", name, x=_LEFT + _ROOM - 4, y=_y(_height(shares[-1])) - 6, text_anchor="end", class_="b h")
+        )
     return Figure(
         "False alarms", "two equal versions, looked at after each request", "".join(parts), _WIDE, _TALL, f"{alarms!r}"
     )

@@ -143,6 +143,16 @@ def _axis(total_s: float, scale: float, bottom: float, frame: _JourneyFrame) -> 
     return "".join(parts)
 
 
+def _name(row: HopRow, room: float, frame: _JourneyFrame) -> str:
+    """Who calls whom, as far as there is room: the arrow between them stays."""
+    label = row.label.replace("mirror ", "") if frame is _NARROW else row.label
+    # Where there is little room, who called is told by the row above alone.
+    if row.kind == "call" and row.depth and (frame is _NARROW or width(label) > room):
+        label = f"{'~ ' if row.unsure else ''}→ {row.callee}"
+    caller, arrow, callee = label.rpartition("→ ")
+    return caller + arrow + clip(callee, room - width(caller + arrow))
+
+
 def _drawn(rows: Sequence[HopRow], total_s: float, frame: _JourneyFrame) -> tuple[str, float, float]:
     scale = frame.span / total_s
     bottom = _TOP + _ROW * len(rows) + _LIMIT * sum(len(row.limits) for row in rows)
@@ -152,9 +162,7 @@ def _drawn(rows: Sequence[HopRow], total_s: float, frame: _JourneyFrame) -> tupl
         y, top = top + _ROW / 2, top + _ROW
         # A deep call tree must not push its names out of their column.
         indent = min(_INDENT * row.depth, 0.4 * frame.x)
-        # Where there is little room, who called is told by the row above alone.
-        short = f"→ {row.callee}" if frame is _NARROW and row.kind == "call" and row.depth else row.label
-        name = clip(short.replace("mirror ", "") if frame is _NARROW else short, frame.x - indent - 14)
+        name = _name(row, frame.x - indent - 14, frame)
         look = "d" if row.kind in ("try", "copy") else None
         told_in_full = el("title", esc(f"{row.label}: {told(row)}"))
         parts.append(el("g", told_in_full, el("text", esc(name), x=indent, y=y + 4.2, class_=look)))

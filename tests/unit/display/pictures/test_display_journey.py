@@ -131,6 +131,24 @@ def test_bars_lie_on_the_time_axis_and_say_what_was_injected():
     assert "delay 250 ms injected (DI)" in texts(figure.body)
 
 
+def test_long_names_are_shortened_and_the_arrow_between_them_stays():
+    proxy, model = "proxy-server-proxy-pod-version1-ab12-cd34", "predict-server1-v1-ab12-ef56"
+    pods = [
+        Pod("c-1", "default", "client", {"app": "client", "version": "v1"}),
+        Pod(proxy, "default", "proxy", {"app": "proxy-server", "version": "proxy-pod-version1"}),
+        Pod(model, "default", "predict", {"app": "predict-server1", "version": "v1"}),
+    ]
+    records = [
+        call(0, "c-1", "proxy-server", 0.1, to=proxy),
+        line(0.001, proxy, "inbound", 0.09),
+        call(0.01, proxy, "predict-server1", 0.05, to=model),
+        line(0.011, model, "inbound", 0.04),
+    ]
+    said = texts(journey(records, pods=pods).body)
+    assert "client v1 → proxy-server p…-pod-version1 " in said
+    assert " → predict-server1 v1 " in said
+
+
 def test_a_limit_is_a_line_below_its_call_that_ends_in_a_mark():
     reviews = Limit("productpage waits", 0.4, "DC")
     ratings = Limit("reviews waits", 10.0, "DC")

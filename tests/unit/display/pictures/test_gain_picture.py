@@ -29,10 +29,17 @@ def paths(figure: Figure) -> list[dict[str, str]]:
     return [dict(node.attrib) for node in parsed(figure._repr_html_()).iter() if node.tag.endswith("path")]
 
 
+def words_of(figure: Figure) -> dict[str, dict[str, str]]:
+    """The texts of the picture, and where they are."""
+    return {node.text or "": dict(node.attrib) for node in parsed(figure.body).iter() if node.tag.endswith("text")}
+
+
 def test_the_moment_of_the_answer_is_marked_where_it_is():
     (line,) = [path for path in paths(gain_figure(looks(101, decided=51))) if path.get("stroke") == "var(--ws-ok)"]
     assert line["d"].startswith(f"M{gain_picture._LEFT + gain_picture._ROOM / 2:.1f} ")
     assert not [path for path in paths(gain_figure(looks(101))) if path.get("stroke") == "var(--ws-ok)"]
+    assert "known after 51 users" in words_of(gain_figure(looks(101, decided=51)))
+    assert not [said for said in words_of(gain_figure(looks(101))) if "known" in said]
 
 
 def test_the_band_stays_within_the_plot_and_narrows():
@@ -48,6 +55,7 @@ def test_the_band_stays_within_the_plot_and_narrows():
 def test_a_z_test_and_a_worth_are_drawn_where_there_are_any():
     dashes = [path.get("stroke-dasharray") for path in paths(gain_figure(looks(40, worth=0.02)))]
     assert (dashes.count(gain_picture._BAND), dashes.count(gain_picture._DASH)) == (2, 2)
+    assert {"+0.02", "-0.02"} <= {*words_of(gain_figure(looks(40, worth=0.02)))}
     dashes = [path.get("stroke-dasharray") for path in paths(gain_figure(looks(20)))]
     assert (dashes.count(gain_picture._BAND), dashes.count(gain_picture._DASH)) == (0, 0)
 
