@@ -42,6 +42,7 @@ LEVEL = 0.999
 
 # Clocks of a cluster's nodes differ by less, and nobody reads a response and answers in that time.
 _NOBODY_SO_FAST_S = 1.0
+_ELSEWHERE = "The mesh was not as the question has it. Run the cells above again, in their order."
 _NOTHING = "There are no responses: nothing was shown. Send requests first."
 
 
@@ -177,6 +178,9 @@ class NumberQuestion:
         else:
             said = float(answer) * n / self.of if self.of else float(answer)
             lines = (f"You said {said:g}. {seen}", *chance, self.reason)
+            # Where one number is right, another one is seen in another mesh only.
+            if self.exact and self.of and count * self.of != self.low * n:
+                lines += (_ELSEWHERE,)
         if observations.window is not None:
             lines = (*lines, f"{window_line(observations.window).capitalize()}.")
         return Compared(

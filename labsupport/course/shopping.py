@@ -15,9 +15,10 @@ from labsupport.errors import UsageError
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
+    from labsupport.records import Response
     from labsupport.traffic.observations import Observations
 
-__all__ = ["STEPS", "Visits", "buy", "visit"]
+__all__ = ["STEPS", "Visits", "buy", "cookies_of", "visit"]
 
 _NADIA = base64.b64encode(b"nadia:socks").decode()
 _STEPS: tuple[tuple[str, str, str | None], ...] = (
@@ -100,6 +101,11 @@ def _is_lab(call: str, given: object) -> None:
         raise UsageError(f"{call}: the first argument is {a_kind(type(given))}. Give it the lab: {call}(lab).")
 
 
+def cookies_of(response: Response) -> dict[str, str]:
+    """What a response of ``buy`` asks the browser to keep, by name."""
+    return dict(_COOKIE.findall(response.headers.get("set-cookie", "")))
+
+
 def _one_buys(lab: Lab, way: str) -> Observations:
     jar: dict[str, str] = {}
     sent = []
@@ -115,5 +121,5 @@ def _one_buys(lab: Lab, way: str) -> Observations:
                 keep_body=True,
             )
         )
-        jar |= _COOKIE.findall(sent[-1][0].headers.get("set-cookie", ""))
+        jar |= cookies_of(sent[-1][0])
     return functools.reduce(lambda seen, more: seen + more, sent)

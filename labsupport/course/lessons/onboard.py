@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 _GATEWAY, _NODE_PORT = "gateway:/", "nodeport:"
 _DIRECT = f"{_NODE_PORT}front-end"
 _PAGES = 10
-_FOR_OPERATORS = (("GET", "/healthz"), ("GET", "/fault/held"), ("POST", "/fault/release"))
+# The shop runs without CRASH=asked: its pod refuses to crash with 403, and so has been reached.
+_FOR_OPERATORS = (("GET", "/healthz"), ("GET", "/fault/held"), ("POST", "/fault/release"), ("POST", "/fault/crash"))
 
 
 @untouched("16.2")
 def as_given(lab: Lab) -> bool:
-    """Nobody who takes part in an order has a sidecar, but for the page, and an order is paid."""
-    bare = {pod.service for pod in lab.pods() if pod.ready and not pod.injected}
-    return bare >= {"orders", "payment", "user", "carts"} and buy(lab, _DIRECT)[-1].status == 201
+    """Nobody has a sidecar, but for the page, and an order is paid."""
+    ready = [pod for pod in lab.pods() if pod.ready]
+    bare = {pod.service for pod in ready if not pod.injected}
+    others = {pod.service for pod in ready if pod.injected} - {"front-end"}
+    return bare >= {"orders", "payment", "user", "carts"} and not others and buy(lab, _DIRECT)[-1].status == 201
 
 
 @judge("16.2")
@@ -74,7 +77,7 @@ def front_door(lab: Lab) -> Iterator[Shown | Rung]:
     yield Because("bought", check.ok(buy(lab)))
     yield Rung("bought")
     asked = [(path, lab.send(f"gateway:{path}", method=method)) for method, path in _FOR_OPERATORS]
-    reached = [path for path, answers in asked if answers.count(status=200)]
+    reached = [path for path, answers in asked if answers.count(service="front-end")]
     line = f"front-end answered {', '.join(reached)}." if reached else "What is for operators is not reached."
     yield Because("inside", claim(not reached, "for operators alone", line))
     yield Rung("inside")

@@ -153,6 +153,13 @@ def test_a_prediction_for_another_number_of_requests_is_scaled(lab: Lab) -> None
     assert asked.compare(Observations()).state is FAILED
 
 
+@pytest.mark.parametrize(("errors", "elsewhere"), [(0, False), (500, True)])
+def test_what_contradicts_the_one_right_number_was_seen_in_another_mesh(lab: Lab, errors: int, elsewhere: bool) -> None:
+    none = replace(COUNT, low=0, high=0)
+    outcome = exercise(lab, questions=(none,)).predict(1000).compare(answered(500, errors))
+    assert ("not as the question has it" in repr(outcome)) is elsewhere
+
+
 def test_comparing_a_prediction_counts_as_progress(lab: Lab, progress_file: Path) -> None:
     asked = exercise(lab, judge=None, start="", questions=(COUNT,)).predict(100)
     asked.compare(answered(500, 50))
