@@ -152,7 +152,7 @@ class Incident:
         changes = [Event(mark.time_s - self._began_s, mark.label) for mark in marks]
         events = sorted((*self._events, *changes), key=lambda event: event.at_s)
         lessons = tuple(
-            (fault.kind.title, fault.text(fault.kind.wrong), fault.kind.model, fault.kind.command)
+            (fault.kind.title, fault.text(fault.kind.wrong), fault.kind.model, fault.text(fault.kind.command))
             for fault in self._drawn.faults
         )
         return Debrief(self.heading, self.stars, tuple(events), lessons)
