@@ -123,9 +123,23 @@ def test_a_class_gets_a_number_that_everybody_can_type(lab: Lab) -> None:
     assert str(drawn.seed) in repr(drawn)
 
 
+def _seed_of(kind: str) -> int:
+    return next(seed for seed in range(1_000) if draw(seed, 1).faults[0].kind.name == kind)
+
+
+def test_what_would_tell_the_cause_is_left_to_the_status(lab: Lab) -> None:
+    seed = _seed_of("host-in-another-namespace")
+    (fault,) = draw(seed, 1).faults
+    incident = lab.incident(seed)
+    host = f"reviews.{fault.values['SPACE']}"
+    assert host not in repr(incident)
+    assert any(host in note for note in lab.status().notes)
+    again = lab.apply(*(text for name, text in normal().items() if name == "VirtualService/details"))
+    assert not again.notes
+
+
 def test_rules_of_an_earlier_incident_are_gone(lab: Lab) -> None:
-    two = next(seed for seed in range(1_000) if draw(seed, 1).faults[0].kind.name == "two-rules-for-a-host")
-    lab.incident(two)
+    lab.incident(_seed_of("two-rules-for-a-host"))
     assert {each.name for each in lab.get("vs")} > {"canary-reviews"}
     lab.incident(7, faults=0)
     assert "canary-reviews" not in {each.name for each in lab.get("vs")}
