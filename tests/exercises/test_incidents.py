@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from labsupport import paths
 from labsupport.course.incidents.drawing import Drawn, Fault, draw
 from labsupport.course.incidents.incident import Incident, begin, spoil, to_normal
 from labsupport.course.incidents.kinds import BASE, every
-from labsupport.course.incidents.promises import PROMISES, Look
+from labsupport.course.incidents.promises import PAGE, PROMISES, Look
 from labsupport.lab.lab import Lab
 
 SEEDS = range(1, 51)
@@ -42,6 +43,15 @@ def short_cuts(fault: Fault) -> dict[str, Callable[[Lab], object]]:
     return applied | {f"delete {ref}": lambda lab, ref=ref: lab.delete(ref) for ref in fault.kind.deletes}
 
 
+def shown(lab: Lab, fault: Fault) -> bool:
+    """Whether the one command of the debrief shows the fault, for pages of the promise that it breaks first."""
+    promise = next(promise for promise in PROMISES if promise.name == fault.kind.promises[0])
+    headers = {name: fault.text(value) for name, value in promise.headers.items()}
+    seen = lab.send(PAGE, headers=headers, count=6)
+    output = repr(eval(fault.text(fault.kind.command), {"lab": lab, "seen": seen}))
+    return re.search(fault.text(fault.kind.shows), output) is not None
+
+
 def mend(lab: Lab, fault: Fault) -> None:
     lab.apply(*fault.as_normal())
     lab.delete(*fault.too_much(), missing_ok=True)
@@ -58,6 +68,7 @@ def test_a_kind_breaks_a_promise_short_cuts_do_not_help_and_repairs_do(opened: L
     incident = begin(opened, drawn.seed, 1)
     assert incident.brief == (fault.text(fault.kind.brief),)
     assert first_broken(opened, drawn) in fault.kind.promises
+    assert shown(opened, fault)
     for name, take in short_cuts(fault).items():
         take(opened)
         assert first_broken(opened, drawn), name
@@ -65,6 +76,7 @@ def test_a_kind_breaks_a_promise_short_cuts_do_not_help_and_repairs_do(opened: L
         spoil(opened, drawn)
     mend(opened, fault)
     assert first_broken(opened, drawn) == ""
+    assert not shown(opened, fault)
     for name, text in fault.manifests("repair").items():
         spoil(opened, drawn)
         opened.apply(text)

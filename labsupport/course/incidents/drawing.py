@@ -75,13 +75,13 @@ class Drawn:
 
 
 def draw(seed: int, faults: int) -> Drawn:
-    """Draw an incident; nothing but these numbers decides.
+    """Draw an incident; nothing but these numbers decides, and of the normal state the seed alone.
 
     Args:
         seed: any number.
         faults: how many things are wrong, from 0 to 2.
     """
-    lot = random.Random(f"incident {seed} {faults}")
+    lot = random.Random(f"incident {seed}")
     usual = lot.choice(_STARS)
     special = lot.choice([version for version in _VERSIONS if version != usual])
     mirror = next(version for version in _STARS if version != usual)

@@ -60,6 +60,12 @@ class Incident:
         return f"Incident {self.seed} · {_NUMBERS[len(self._drawn.faults)]}"
 
     @property
+    def call(self) -> str:
+        """What others type who want the same incident."""
+        faults = len(self._drawn.faults)
+        return f"lab.incident({self.seed}" + (")" if faults == 1 else f", faults={faults})")
+
+    @property
     def brief(self) -> tuple[str, ...]:
         """What users see, a text for each fault."""
         told = tuple(fault.text(fault.kind.brief) for fault in self._drawn.faults)
@@ -152,7 +158,7 @@ class Incident:
         changes = [Event(mark.time_s - self._began_s, mark.label) for mark in marks]
         events = sorted((*self._events, *changes), key=lambda event: event.at_s)
         lessons = tuple(
-            (fault.kind.title, fault.text(fault.kind.wrong), fault.kind.model, fault.kind.command)
+            (fault.kind.title, fault.text(fault.kind.wrong), fault.kind.model, fault.text(fault.kind.command))
             for fault in self._drawn.faults
         )
         return Debrief(self.heading, self.stars, tuple(events), lessons)
@@ -163,7 +169,7 @@ class Incident:
     @words.shown
     def __repr__(self) -> str:
         lines = [f"{self.heading} · {in_stars(self.stars)} · {clock(self.elapsed_s)}"]
-        lines += [f"  {text}" for text in self.brief] + ["  Promised:"]
+        lines += [f"  The same for others: {self.call}", *(f"  {text}" for text in self.brief), "  Promised:"]
         for kind, text, request in self.promises:
             lines.append(f"    {kind}: {text}")
             lines += [f"      {request}"] if request else []

@@ -43,6 +43,7 @@ class Kind:
         promises: names of the promises that it breaks.
         absent: objects of the normal state that are taken away before the broken ones come.
         deletes: short cuts: objects each of which may be deleted without any use.
+        shows: a pattern that the output of its command holds while it is there, and not in the normal state.
         draw: name to what it may stand for.
         title: what it is called afterwards.
         brief: what users see, and nothing of what causes it.
@@ -58,6 +59,7 @@ class Kind:
     promises: tuple[str, ...]
     absent: tuple[str, ...]
     deletes: tuple[str, ...]
+    shows: str
     draw: Mapping[str, tuple[str, ...]]
     title: str
     brief: str
@@ -111,6 +113,7 @@ def _kind(file: Path, code: str) -> Kind:
         # A translation may lack a text that was added since; English then stands in.
         texts = content[FALLBACK] | content.get(code, {})
         given: dict[str, Any] = {key: tuple(content.get(key, ())) for key in _LISTS}
+        given["shows"] = content["shows"]
         given["draw"] = {name: tuple(choices) for name, choices in content.get("draw", {}).items()}
         kind = Kind(file.parent.name, file.parent, **given, **texts | {"hints": tuple(texts["hints"])})
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.traffic.observations import Observations
 
-__all__ = ["PROMISES", "Look", "Promise"]
+__all__ = ["PAGE", "PROMISES", "Look", "Promise"]
 
 PAGE = "gateway:/productpage"
 HICCUP = "SERVICE=ratings, DELAY_S=0.3, FAIL_FIRST_TRIES=1"
 OUTAGE = "SERVICE=ratings, FAIL_STATUS=503"
 HANG = "SERVICE=ratings, DELAY_S=6"
 _RATINGS, _ANOTHER = "ratings-v1", "anna"
-# Where half of all goes wrong by chance, 24 pages show nothing of it less than once in ten million times.
-_EACH, _SPECIAL, _BAD, _AT_ONCE = 12, 8, 4, 8
+# Where half of all goes wrong by chance, 18 pages show nothing of it less than once in 10^5 times.
+_EACH, _SPECIAL, _BAD, _AT_ONCE = 9, 9, 4, 9
 _QUICK_S, _HANG_S, _TRIES = 1.5, 3.0, 2
 
 

@@ -20,6 +20,7 @@ def incident_html(incident: Incident) -> str:
         incident: the incident.
     """
     number = el("div", esc(incident.seed), style="font-size:2.4em;font-weight:700;line-height:1.1")
+    number += el("div", "The same for others: ", el("code", esc(incident.call)), class_="d")
     brief = "".join(el("div", esc(text), style="font-size:1.1em;margin:4px 0") for text in incident.brief)
     rows = [[esc(kind), esc(text), el("code", esc(request))] for kind, text, request in incident.promises]
     promised = el(
