@@ -6,6 +6,7 @@ import importlib
 import re
 import shlex
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,8 @@ def test_the_list_of_tasks_and_tutorials_names_tests_that_there_are():
     assert not {name for name in named if f"def {name}(" not in sources}
     (total,) = re.findall(r"## Ten tasks: (\d+) steps", text)
     assert sum(map(int, re.findall(r"^\*\*.*\*\* \((\d+)\)", text, re.MULTILINE))) == int(total)
+
+
+def test_every_file_of_tests_has_a_name_of_its_own() -> None:
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
