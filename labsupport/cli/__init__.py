@@ -20,6 +20,7 @@ __all__ = ["main", "workshop"]
 _COMMANDS = {
     "cluster": ("labsupport.cli.cluster", "Make a Kubernetes with Istio on this machine, for the cluster engine."),
     "convert": ("labsupport.cli.manifests", "Write VirtualServices as HTTPRoutes, and tell what is lost."),
+    "course": ("labsupport.cli.state", "Show the lessons: what each needs, what is done, and how long the rest takes."),
     "doctor": (
         "labsupport.cli.doctor",
         "Look for what could go wrong on this machine, with a remedy for each finding.",

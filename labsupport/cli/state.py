@@ -1,4 +1,4 @@
-"""``workshop progress`` and ``workshop reset``: what the workshop keeps about a learner."""
+"""``workshop course``, ``progress`` and ``reset``: what the workshop keeps about a learner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from labsupport import paths
 from labsupport.errors import StorageError, UsageError
 from labsupport.setup.workingcopy import WorkingCopy
 
-__all__ = ["progress", "reset"]
+__all__ = ["course", "progress", "reset"]
+
+
+@click.command()
+def course() -> None:
+    """Show a map of the course: what each lesson needs, what of it is done, and how long the rest takes."""
+    from labsupport.course.summary import course_map
+
+    click.echo(repr(course_map()))
 
 
 @click.command()

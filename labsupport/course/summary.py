@@ -11,11 +11,13 @@ from labsupport import words
 from labsupport.arguments import checked
 from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckState
 from labsupport.course import catalogue
+from labsupport.course.outline import Outline, outlines
 from labsupport.course.progress import read, whole
 from labsupport.errors import NotFoundError
 
 __all__ = ["CourseMap", "ExerciseProgress", "LessonProgress", "Summary", "as_json", "course_map", "progress", "summary"]
 
+_UNKNOWN = Outline()
 _MARKS = {PASSED: "✓", FAILED: "✗", NOT_ATTEMPTED: "·"}
 
 
@@ -106,11 +108,13 @@ class LessonProgress:
         number: such as ``02``.
         title: what it is about.
         exercises: in their order.
+        outline: how long it takes, and what it needs.
     """
 
     number: str
     title: str
     exercises: tuple[ExerciseProgress, ...]
+    outline: Outline = _UNKNOWN
 
     @property
     def passed(self) -> int:
@@ -121,6 +125,12 @@ class LessonProgress:
     def whole(self) -> bool:
         """Whether all of its exercises have passed that are no extras."""
         return all(done.state is PASSED for done in self.exercises if not done.extra)
+
+    @property
+    def minutes_left(self) -> int:
+        """How long what is not passed takes, extras aside, as if each exercise took as long as the others."""
+        main = [done.state for done in self.exercises if not done.extra]
+        return round(self.outline.minutes * (1 - main.count(PASSED) / len(main))) if main else 0
 
     def __str__(self) -> str:
         return f"{self.number} {self.title}: {_told(self.exercises)}"
@@ -142,19 +152,36 @@ class CourseMap:
 
     @property
     def told(self) -> str:
-        """How many exercises have passed, in words."""
-        return _told([done for lesson in self.lessons for done in lesson.exercises])
+        """How many exercises have passed, and how long the others take, in words."""
+        passed = _told([done for lesson in self.lessons for done in lesson.exercises])
+        minutes = sum(lesson.minutes_left for lesson in self.lessons)
+        left = [words.plural(minutes // 60, "hour")] if minutes >= 60 else []
+        left += [words.plural(minutes % 60, "minute")] if minutes % 60 else []
+        return f"{passed}; {' and '.join(left)} left" if left else passed
+
+    @property
+    def next(self) -> LessonProgress | None:
+        """The first lesson that is not done, of those that need only what is done; None if all is done."""
+        done = {lesson.number for lesson in self.lessons if lesson.whole}
+        ready = (lesson for lesson in self.lessons if not lesson.whole and done.issuperset(lesson.outline.needs))
+        return next(ready, None)
 
     def __repr__(self) -> str:
         lines = [self.told]
+        if (following := self.next) is not None:
+            lines.append(f"next: {following.number} {following.title}")
         wide = max((len(lesson.title) for lesson in self.lessons), default=0)
+        room = max((len(lesson.outline.needs) for lesson in self.lessons), default=0) * 3
         for lesson in self.lessons:
             main, extras = (
                 "".join(_MARKS[done.state] for done in lesson.exercises if done.extra is extra)
                 for extra in (False, True)
             )
             marks = f"{main}+{extras}" if extras else main
-            lines.append(f"{'>' if lesson.number == self.here else ' '} {lesson.number} {lesson.title:{wide}}  {marks}")
+            here = ">" if lesson.number == self.here else " "
+            left = f"{lesson.minutes_left:>3} min" if lesson.minutes_left else " " * 7
+            needs = " ".join(lesson.outline.needs)
+            lines.append(f"{here} {lesson.number} {lesson.title:{wide}}  {left}  {needs:{room}} {marks}")
         return "\n".join([*lines, self.problem] if self.problem else lines)
 
 
@@ -164,9 +191,14 @@ def course_map(here: str = "") -> CourseMap:
     Args:
         here: the lesson that is being done; empty for none.
     """
-    known = summary()
+    known, told = summary(), outlines()
     lessons = tuple(
-        LessonProgress(number, title, tuple(done for done in known.exercises if done.number.startswith(f"{number}.")))
+        LessonProgress(
+            number,
+            told[number].title if number in told and told[number].title else title,
+            tuple(done for done in known.exercises if done.number.startswith(f"{number}.")),
+            told.get(number, _UNKNOWN),
+        )
         for number, title in catalogue.titles().items()
     )
     return CourseMap(tuple(lesson for lesson in lessons if lesson.exercises), known.problem, here)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED
+from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckState
 from labsupport.course import catalogue, progress
-from labsupport.course.summary import CourseMap, ExerciseProgress, as_json, course_map, summary
+from labsupport.course.outline import Outline, outlines
+from labsupport.course.summary import CourseMap, ExerciseProgress, LessonProgress, as_json, course_map, summary
 from labsupport.course.summary import progress as progress_of
 from labsupport.errors import NotFoundError
 
@@ -115,7 +116,7 @@ def test_the_map_has_every_lesson_with_its_exercises_and_says_where_one_is() -> 
     main = sum(not done.extra for done in summary().exercises)
     assert f"1 of {main} exercises passed" in repr(course)
     assert "  00 Start here" in repr(course) and "> 02 Canary by weight" in repr(course)
-    assert repr(course).splitlines()[1].split()[-1].startswith("✓")
+    assert repr(course).splitlines()[2].split()[-1].startswith("✓")
     assert isinstance(progress_of(), CourseMap) and progress_of().here == ""
 
 
@@ -129,3 +130,33 @@ def test_programs_get_all_that_is_known(file: Path) -> None:
     assert told["passed"] == 1 and told["file"] == str(file) and told["problem"] == ""
     assert told["exercises"][0]["number"] == FIRST
     assert (told["exercises"][0]["state"], told["exercises"][0]["hints"]) == ("PASSED", 2)
+
+
+NEEDY = """
+# 03 · Routing by header
+**Time** 40 minutes, and 15 more with the extras. **You need** lessons [02](02-canary-by-weight.ipynb) and
+[01](01-canary-by-replicas.ipynb), or the idea of [02](02-canary-by-weight.ipynb).
+"""
+
+
+def test_the_map_tells_what_a_lesson_needs_and_what_is_left_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("manifests", "notebooks"):
+        (tmp_path / folder).mkdir()
+    cells = {"cells": [{"source": NEEDY.lstrip().splitlines(keepends=True)}]}
+    (tmp_path / "notebooks" / "03-routing-by-header.ipynb").write_text(json.dumps(cells))
+    (tmp_path / "notebooks" / "04-broken.ipynb").write_text("{")
+    monkeypatch.setenv("WORKSHOP_ROOT", str(tmp_path))
+    assert outlines() == {"03": Outline("Routing by header", 40, 15, ("02", "01"))}
+
+    def lesson(number: str, *states: CheckState, needs: tuple[str, ...] = ()) -> LessonProgress:
+        exercises = tuple(ExerciseProgress(f"{number}.{k}", "x", state) for k, state in enumerate(states, 1))
+        return LessonProgress(number, "A lesson", exercises, Outline("", 40, 0, needs))
+
+    first = lesson("01", PASSED, NOT_ATTEMPTED, needs=("00",))
+    course = CourseMap((lesson("00", PASSED), first, lesson("02", NOT_ATTEMPTED, needs=("01",))))
+    assert [entry.minutes_left for entry in course.lessons] == [0, 20, 40]
+    assert "1 hour left" in course.told and course.next is first
+    assert "next: 01 A lesson" in repr(course)
+    assert CourseMap((lesson("00", PASSED),)).next is None
