@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 
 from labsupport import words
 from labsupport.errors import NotFoundError, Problem
@@ -15,6 +16,8 @@ __all__ = ["Key", "ServiceAddresses", "changed_fields", "homeless", "key_of", "m
 
 Key = tuple[str, str, str]
 _MISSING = object()
+# Of a text that differs: how much is shown, and how much before the difference.
+_LONGEST, _LEAD = 60, 20
 
 
 def key_of(resource: Resource) -> Key:
@@ -47,14 +50,26 @@ def _differences(before: object, after: object, path: str) -> Iterator[str]:
             new = after[index] if index < len(after) else _MISSING
             yield from _differences(old, new, _place(path, index))
     else:
+        if isinstance(before, str) and isinstance(after, str) and max(len(before), len(after)) > _LONGEST:
+            before, after = _apart(before, after)
         yield f"{path}: {_shown(before)} -> {_shown(after)}"
+
+
+def _apart(before: str, after: str) -> tuple[str, str]:
+    """From where two texts differ, in the first line that does: their beginnings may be the same."""
+    lines = zip_longest(before.split("\n"), after.split("\n"), fillvalue="")
+    old, new = next(pair for pair in lines if pair[0] != pair[1])
+    same = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    begin = same - _LEAD if same > _LEAD and max(len(old), len(new)) > _LONGEST else 0
+    lead = "..." if begin else ""
+    return f"{lead}{old[begin:]}", f"{lead}{new[begin:]}"
 
 
 def _shown(value: object) -> str:
     if value is _MISSING:
         return "(none)"
     if isinstance(value, str):
-        return flow(value if len(value) <= 60 else f"{value[:57]}...")
+        return flow(value if len(value) <= _LONGEST else f"{value[: _LONGEST - 3]}...")
     text = flow(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 

@@ -26,7 +26,7 @@ FALLBACK = "en"
 _LANGUAGE_VARIABLE = "WORKSHOP_LANGUAGE"
 _FEWEST_HINTS = 3
 _FEWEST_WORDS = 3
-_PLAIN = {"kind", "needs", "absent", "questions", "short_cuts", "verb", "extra"}
+_PLAIN = {"kind", "needs", "absent", "may_go", "questions", "short_cuts", "verb", "extra"}
 _TEXTS = {"title", "task", "hints", "reasons", "rungs", "questions"}
 _FORMS: Mapping[type, str] = {dict: "a table", list: "a list", str: "a text"}
 _NUMBER = {"name", "right", "tolerance", "of", "counts"}
@@ -117,6 +117,7 @@ class _Reader:
             wrong=tuple(self.wrong(path) for path in sorted((self.folder / "wrong").glob("*.yaml"))),
             needs=self.paths("needs"),
             absent=self.texts(content, "absent", "absent"),
+            may_go=self.texts(content, "may_go", "may_go"),
             untouched=untouched,
             questions=questions,
             reasons=self.table(texts, "reasons", f"{FALLBACK}.reasons"),

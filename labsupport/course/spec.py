@@ -74,6 +74,7 @@ class ExerciseSpec:
         wrong: typical wrong answers.
         needs: manifests that must be there before, in this order.
         absent: objects that must not be there before, such as ``DestinationRule/web``.
+        may_go: needed objects that an answer may delete; they are only missed where not one of them is there.
         untouched: whether the mesh is still as given, for exercises that are not done in a cell.
         questions: what can be answered with ``predict``.
         reasons: what a judge says by name, see ``Because``.
@@ -94,6 +95,7 @@ class ExerciseSpec:
     wrong: tuple[Wrong, ...] = ()
     needs: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    may_go: tuple[str, ...] = ()
     untouched: Untouched | None = None
     questions: tuple[Question, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)

@@ -60,6 +60,9 @@ def read_rules(text: str) -> list[AlertRule]:
         document = yaml.safe_load(text)
         listed = [rule for group in document["groups"] for rule in group["rules"] if "alert" in rule]
         rules = [AlertRule(str(rule["alert"]), str(rule["expr"]), _duration_ms(rule.get("for"))) for rule in listed]
+    except yaml.MarkedYAMLError as error:
+        line = f" line {mark.line + 1}:" if (mark := error.problem_mark) else ""
+        raise UsageError(f"The rules are no YAML,{line} {error.problem or error.context}.") from None
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise UsageError(
             f"This is no file of alerting rules ({type(error).__name__}): groups, each with rules, "
@@ -77,6 +80,9 @@ def _duration_ms(text: Any) -> int:
     if text is None or _ZERO.fullmatch(str(text)):
         return 0
     try:
+        # The parser takes a number alone for seconds; Prometheus refuses a rule file with one.
+        if str(text).isdecimal():
+            raise ValueError(text)
         return round(promql_parser.parse_duration(str(text)).total_seconds() * 1000)
     except ValueError:
         raise UsageError(f"for: {text!r} is no duration; it is one such as 30s or 2m.") from None

@@ -25,6 +25,7 @@ from labsupport.traffic.observations import Observations
 
 SPECS = tuple(catalogue.every().values())
 JUDGED = tuple(spec for spec in SPECS if spec.judge is not None)
+BY_A_VERB = tuple(spec for spec in JUDGED if spec.verb)
 ASKING = tuple(spec for spec in SPECS if spec.questions)
 # In CI those of a quarter of the lessons, each day: a course has hundreds.
 IN_TURN = [spec for spec in JUDGED if spec.number[:2] in {notebook.name[:2] for notebook in FROM_END_TO_END}]
@@ -85,10 +86,14 @@ def begun(lab: Lab, spec: ExerciseSpec) -> Exercise:
     return exercise
 
 
-def answer(lab: Lab, spec: ExerciseSpec, path: str) -> object:
-    """Give an answer as a learner does: in the exercise's cell, or where there is none, by a change of the mesh."""
+def answer_questions(spec: ExerciseSpec) -> None:
     for number, question in enumerate(spec.questions, start=1):
         catalogue.exercise(spec.number).predict(question.right_answer(), question=number)
+
+
+def answer(lab: Lab, spec: ExerciseSpec, path: str) -> object:
+    """Give an answer as a learner does: in the exercise's cell, or where there is none, by a change of the mesh."""
+    answer_questions(spec)
     if spec.start:
         return manifest(spec.number, (paths.manifests() / path).read_text(encoding="utf-8"))
     return lab.apply(paths.manifests() / path)
@@ -110,6 +115,23 @@ def test_the_solution_and_other_right_answers_pass(lab: Lab, spec: ExerciseSpec,
     outcome = exercise.check()
     assert outcome.state is PASSED, outcome
     assert outcome.alpha <= ALPHA
+
+
+@pytest.mark.parametrize("spec", numbered(BY_A_VERB))
+def test_the_call_that_the_solution_shows_passes(lab: Lab, spec: ExerciseSpec) -> None:
+    exercise = begun(lab, spec)
+    answer_questions(spec)
+    eval(spec.verb, {"lab": lab})
+    outcome = exercise.check()
+    assert outcome.state is PASSED, outcome
+
+
+@pytest.mark.parametrize("rule", ["payment", "user"])
+def test_a_needed_rule_that_was_deleted_is_a_wrong_answer(lab: Lab, rule: str) -> None:
+    exercise = begun(lab, catalogue.find("18.4"))
+    lab.delete("vs/shipping", f"vs/{rule}")
+    outcome = exercise.check()
+    assert outcome.state is FAILED and f"The rule for {rule} is gone" in repr(outcome), outcome
 
 
 @pytest.mark.parametrize(("spec", "wrong"), MISTAKES)

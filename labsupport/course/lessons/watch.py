@@ -13,6 +13,7 @@ from labsupport.course.ladder import Rung
 from labsupport.course.shopping import buy
 from labsupport.course.spec import Because, Shown
 from labsupport.errors import NotFoundError, UsageError
+from labsupport.metrics.counting import REQUESTS
 from labsupport.metrics.played import Event, Verdict, clock, judged, night
 from labsupport.metrics.rules import Alarm, AlertRule, alarms, read_rules
 
@@ -94,6 +95,8 @@ def _heard(verdict: Verdict, rang: list[Alarm]) -> CheckOutcome:
     lines += [_missed(event, rang) for event in verdict.missed]
     if len(rang) == 1 and all(rang[0].begin_ms < event.begin_ms < rang[0].end_ms for event in verdict.missed):
         lines.append("It rang all night. A query with an answer rings, also if the answer is 0.")
+    if not rang:
+        lines.append(f"It never rang. All that the night has is {REQUESTS}.")
     return claim(not verdict.missed, "every outage is heard", *lines)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labsupport import words
 from labsupport.display.drawing.palette import NEUTRAL, slot_of
-from labsupport.display.drawing.text import clip, el, esc, num
+from labsupport.display.drawing.text import clip, el, esc, fitting, num
 from labsupport.observe.fan_out import FanOut, Received
 
 __all__ = ["fan"]
@@ -69,12 +69,14 @@ def _mark(received: Received, x: float, y: float, size: float) -> str:
 
 def _head(tree: FanOut, distance: int, column: float, top: float) -> str:
     level = tree.levels[distance]
-    name = words.join(dict.fromkeys(received.name for received in level))
+    names = dict.fromkeys(received.name for received in level)
+    # A list that is cut in its middle names nobody.
+    name = fitting((words.join(names), f"{len(names)} workloads")[: len(names)], column - 12)
     count = "1 request" if not distance else f"received {len(level)}"
     x = column * distance
     return "".join(
         (
-            el("text", esc(clip(name, column - 12)), x=x, y=top + 16, class_="b"),
+            el("text", esc(name), x=x, y=top + 16, class_="b"),
             el("text", esc(clip(count, column - 12)), x=x, y=top + 32, class_="d"),
         )
     )

@@ -51,9 +51,11 @@ def test_a_rule_file_is_read() -> None:
     [
         ("groups: [{rules: [{alert: A}]}]", "no file of alerting rules"),
         ("- a", "no file of alerting rules"),
-        ("a: [", "no file of alerting rules"),
+        ("a: [", "no YAML, line 1: "),
+        ("groups:\n  - a: b\n   c: d\n", "no YAML, line 3: "),
         ("groups: [{rules: [{alert: A, expr: 'sum('}]}]", "PromQL"),
         ("groups: [{rules: [{alert: A, expr: up, for: soon}]}]", "is no duration"),
+        ("groups: [{rules: [{alert: A, expr: up, for: 2}]}]", "is no duration"),
     ],
 )
 def test_what_is_no_rule_file_is_refused(text: str, words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 
@@ -50,6 +51,18 @@ def test_a_change_tells_which_values_differ_and_how_long_they_are() -> None:
     assert changed not in repr(change) and "c2VzYW1l" not in repr(change)
     assert changed_fields(before, parse(read(SECRET))[0]) == ()
     assert repr(Hidden("x", encoded=False)) == "<redacted, 1 byte>"
+
+
+def test_of_long_texts_a_change_shows_where_they_differ() -> None:
+    head, line = "groups:\n  - name: a group that has a long name\n    rules: []\n", "expr: " + "a" * 80
+    texts = [head + line + "> 1\n", head + line + "> 2\n", head]
+    given = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: %s}\n"
+    one, two, none = (parse(read(given % json.dumps(text)))[0] for text in texts)
+    (told,) = changed_fields(one, two)
+    old, new = told.split(" -> ")
+    assert "aaa> 1" in old and "aaa> 2" in new
+    (told,) = changed_fields(one, none)
+    assert "expr: aaa" in told and "groups" not in told
 
 
 def test_a_new_key_and_a_new_block_are_hidden_too() -> None:

@@ -7,6 +7,8 @@ import pytest
 from display_samples import T0, Page, parsed, texts
 
 from labsupport.display import show
+from labsupport.display.pictures.fan_picture import fan
+from labsupport.observe.fan_out import FanOut, Received
 from labsupport.observe.flags import flag_words
 from labsupport.observe.journey import hop_rows, journey_of
 from labsupport.observe.limits import Limit
@@ -261,3 +263,14 @@ def test_where_nothing_is_multiplied_over_hops_nothing_is_fanned_out(records):
     made = journey_of(records)
     assert made.fan_out is None or not made.fan_out.multiplied
     assert "<circle" not in show(made).body and "received" not in repr(made)
+
+
+def test_names_that_do_not_fit_above_their_column_are_counted() -> None:
+    made = [Received(name) for name in ("user v1", "carts v1", "payment v1", "shipping v1")]
+    root = Received("client", made=made)
+    tree = FanOut(root, ((root,), tuple(made)))
+    assert ">user v1, carts v1, payment v1 and shipping v1<" in fan(tree, 1000, 0)[0]
+    assert ">4 workloads<" in fan(tree, 300, 0)[0]
+    alone = FanOut(root, ((root,), (Received("a-name-that-is-too-long v1"),)))
+    drawn, _ = fan(replace(alone, root=Received("client", made=list(alone.levels[1]))), 200, 0)
+    assert "workloads" not in drawn and ">a-nam" in drawn
