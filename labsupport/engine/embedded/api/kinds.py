@@ -10,6 +10,7 @@ from labsupport.model import CLUSTER_SCOPED, KINDS, RULES, Resource
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.gatewayapi.policies import ReferenceGrant
 from labsupport.model.kinds.gatewayapi.shared import GROUP
+from labsupport.model.kinds.telemetry import Telemetry
 
 __all__ = ["API_KINDS", "ApiKind", "api_kind", "group_versions", "kind_of", "kinds_of"]
 
@@ -59,7 +60,7 @@ class ApiKind:
     @property
     def counted(self) -> bool:
         """Whether its objects count the changes of their ``spec``, as ``metadata.generation``."""
-        return self.kind in (*RULES, "Deployment", "ReplicaSet")
+        return self.kind in (*RULES, "Telemetry", "Deployment", "ReplicaSet")
 
     @property
     def qualified(self) -> str:
@@ -119,6 +120,14 @@ API_KINDS: Final[tuple[ApiKind, ...]] = (
     _rule("ServiceEntry", "serviceentries", "se"),
     _rule("Sidecar", "sidecars"),
     _rule("VirtualService", "virtualservices", "vs"),
+    ApiKind(
+        "Telemetry",
+        Telemetry.GROUP,
+        Telemetry.VERSIONS,
+        "telemetries",
+        ("telemetry",),
+        categories=("istio-io", "telemetry-istio-io"),
+    ),
     ApiKind("HTTPRoute", GROUP, HTTPRoute.VERSIONS, "httproutes", categories=("gateway-api",)),
     ApiKind(
         "ReferenceGrant", GROUP, ReferenceGrant.VERSIONS, "referencegrants", ("refgrant",), categories=("gateway-api",)
