@@ -103,6 +103,16 @@ def test_a_trace_tells_of_the_gateway_of_tries_and_of_failures(traced: Mesh) -> 
     assert all(row.failed for row in trace.rows)
 
 
+def test_the_spans_of_what_a_gateway_asks_are_waited_for(traced: Mesh) -> None:
+    sample(traced.lab, 100)
+    traced.apply(gateway(), virtual_service({"route": [to("web")]}, hosts=["*"], gateways=["entrance"]))
+    for _ in range(10):
+        seen = traced.send("gateway:/", 2)
+        lines = traced.lab.access_log(seen)
+        gateways = sum(line.direction == "gateway" for line in lines)
+        assert gateways == 2 and len(traced.lab.traces(seen).spans) == len(lines) + gateways
+
+
 def test_a_copy_of_a_mirror_rule_is_a_part_of_the_trace(traced: Mesh) -> None:
     sample(traced.lab, 100)
     rule = {"route": [to("web", "v1")], "mirror": {"host": "web", "subset": "v2"}}
