@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from labsupport import progressbar, words
-from labsupport.arguments import a_kind, checked, whole
+from labsupport.arguments import checked, whole
 from labsupport.course.canary_analysis import Analysis, End, Look, Met
-from labsupport.errors import NotFoundError, UsageError
+from labsupport.course.needs import check_lab
+from labsupport.errors import NotFoundError
 from labsupport.model.kinds.canary import Canary
 from labsupport.model.kinds.index import placed
 from labsupport.model.writing.written import written
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from labsupport.model.schema.base import Resource
     from labsupport.records import Response
 
-__all__ = ["Release", "as_met", "met", "release", "rule_for"]
+__all__ = ["Release", "as_met", "release", "rule_for"]
 
 _MOST = 10_000
 _USERS_RATE = 800
@@ -98,10 +99,7 @@ def release(
         NotFoundError: there is no such Canary, or what it names is not there.
         UsageError: an argument is out of its range, or an interval holds too many requests.
     """
-    from labsupport.lab.lab import Lab
-
-    if not isinstance(lab, Lab):
-        raise UsageError(f'release: the first argument is {a_kind(type(lab))}. Give it the lab: release(lab, "web").')
+    check_lab('release(lab, "web")', lab)
     whole("per_minute", per_minute, 1, _MOST)
     whole("users", users, 0, _MOST)
     (canary,) = lab.get("Canary", name)
@@ -126,8 +124,10 @@ def release(
                 interval = send(analysis.requests)
                 seen += interval
                 # Pods are asked now: those of a version that is gone have no Deployment any more.
-                hurt += analysis.hurt(met(lab, interval, but=primary))
-                analysis.look(met(lab, interval, of=target))
+                workloads = {pod.name: pod.workload for pod in lab.pods()}
+                answers = [(_answered_by(response, workloads), as_met(response)) for response in interval]
+                hurt += analysis.hurt(answer for who, answer in answers if who != primary)
+                analysis.look([answer for who, answer in answers if who == target])
         if analysis.end == "promoted":
             _promote(lab, target, template)
         if analysis.end != "paused":
@@ -154,22 +154,9 @@ def _sending(lab: Lab, url: str, source: str, users: int) -> Iterator[Callable[[
         yield collected
 
 
-def met(lab: Lab, seen: Iterable[Response], *, of: str = "", but: str = "") -> list[Met]:
-    """What requests met, of those that one Deployment answered, or that another one did not.
-
-    Args:
-        lab: where they were sent.
-        seen: responses.
-        of: the Deployment that answered; that of ``web`` is no other one's whose name begins alike.
-        but: the Deployment that did not answer.
-    """
-    workloads = {pod.name: pod.workload for pod in lab.pods()}
-    answers = []
-    for response in seen:
-        who = workloads.get(response.path[0].pod, "") if response.path else ""
-        if who == of if of else who != but:
-            answers.append(as_met(response))
-    return answers
+def _answered_by(response: Response, workloads: Mapping[str, str]) -> str:
+    """The Deployment that answered; that of ``web`` is no other one's whose name begins alike."""
+    return workloads.get(response.path[0].pod, "") if response.path else ""
 
 
 def as_met(response: Response) -> Met:

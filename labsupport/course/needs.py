@@ -6,16 +6,35 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from labsupport import paths, words
+from labsupport.arguments import a_kind
+from labsupport.errors import UsageError
 
 if TYPE_CHECKING:
     from labsupport.course.spec import ExerciseSpec
     from labsupport.lab.lab import Lab
     from labsupport.records import Ref
 
-__all__ = ["CLIENT", "left_over", "missing", "needed", "not_in", "without_pods"]
+__all__ = ["CLIENT", "check_lab", "left_over", "missing", "needed", "not_in", "without_pods"]
 
 CLIENT = "client"
 """The Deployment of the load client."""
+
+
+def check_lab(call: str, given: object) -> None:
+    """Refuse what is given in place of the lab.
+
+    Args:
+        call: how it is called rightly, such as ``buy(lab)``.
+        given: the first argument.
+
+    Raises:
+        UsageError: it is no lab.
+    """
+    from labsupport.lab.lab import Lab
+
+    if not isinstance(given, Lab):
+        name = call.partition("(")[0]
+        raise UsageError(f"{name}: the first argument is {a_kind(type(given))}. Give it the lab: {call}.")
 
 
 def needed(spec: ExerciseSpec) -> Iterator[dict[str, Any]]:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Literal
 
 from labsupport import progressbar, words
 from labsupport.anytime import Gain
-from labsupport.arguments import a_kind, checked, whole
+from labsupport.arguments import checked, whole
+from labsupport.course.needs import check_lab
 from labsupport.course.scenes import Scene, iou, mask_of, scene
-from labsupport.errors import NotFoundError, UsageError
+from labsupport.errors import NotFoundError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -273,12 +274,7 @@ def predictions(lab: Lab, users: int, *, first: int = 1, url: str = URL, source:
         NotFoundError: what answers is no prediction.
         UsageError: an argument is out of its range.
     """
-    from labsupport.lab.lab import Lab
-
-    if not isinstance(lab, Lab):
-        raise UsageError(
-            f"predictions: the first argument is {a_kind(type(lab))}. Give it the lab: predictions(lab, 20)."
-        )
+    check_lab("predictions(lab, 20)", lab)
     whole("users", users, 1, _MOST)
     whole("first", first, 0, 1_000_000)
     with progressbar.growing() as grown:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labsupport import words
-from labsupport.arguments import a_kind, checked, whole
-from labsupport.errors import UsageError
+from labsupport.arguments import checked, whole
+from labsupport.course.needs import check_lab
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
@@ -64,7 +64,7 @@ def visit(lab: Lab, url: str = "gateway:/", *, count: int = 20, users: int = 0) 
         NotFoundError: there is no such entrance.
         UsageError: an argument makes no sense.
     """
-    _is_lab("visit", lab)
+    check_lab("visit(lab)", lab)
     whole("count", count, 1, _MOST_PAGES)
     return Visits(lab.send(url, count=count, users=users, headers={"accept": "text/html"}, keep_body=True))
 
@@ -88,17 +88,10 @@ def buy(lab: Lab, entrance: str = "gateway:", *, customers: int = 1) -> Observat
         NotFoundError: there is no such entrance.
         UsageError: it is no entrance, or an argument is out of its range.
     """
-    _is_lab("buy", lab)
+    check_lab("buy(lab)", lab)
     whole("customers", customers, 1, _MOST)
     way = str(entrance).rstrip("/")
     return functools.reduce(lambda seen, more: seen + more, (_one_buys(lab, way) for _ in range(customers)))
-
-
-def _is_lab(call: str, given: object) -> None:
-    from labsupport.lab.lab import Lab
-
-    if not isinstance(given, Lab):
-        raise UsageError(f"{call}: the first argument is {a_kind(type(given))}. Give it the lab: {call}(lab).")
 
 
 def cookies_of(response: Response) -> dict[str, str]:

@@ -195,7 +195,7 @@ def course_map(here: str = "") -> CourseMap:
     lessons = tuple(
         LessonProgress(
             number,
-            told[number].title if number in told and told[number].title else title,
+            told.get(number, _UNKNOWN).title or title,
             tuple(done for done in known.exercises if done.number.startswith(f"{number}.")),
             told.get(number, _UNKNOWN),
         )

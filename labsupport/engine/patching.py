@@ -9,7 +9,7 @@ from labsupport.errors import ManifestError, Problem
 from labsupport.model import Resource, parse
 from labsupport.model.kinds.index import placed
 from labsupport.model.reading.documents import Document
-from labsupport.model.schema.base import Origin
+from labsupport.model.schema.base import Origin, around
 from labsupport.records import Ref
 
 __all__ = ["merge_patch", "patched"]
@@ -39,7 +39,7 @@ def _origin(origin: Origin, before: Any, after: Any) -> Origin:
             return True
         # What an API server drops, such as a null, has a line and no value: it goes with what it stands in.
         while path and path not in whole:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+            path = around(path)
         return bool(path)
 
     return origin.model_copy(update={"lines": {path: line for path, line in origin.lines.items() if is_there(path)}})

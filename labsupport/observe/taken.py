@@ -139,7 +139,10 @@ def rules_taken(
     hosts = [fqdn(host, catalog.namespace_of(owner)).lower() for owner in owners for host in owner.spec.hosts]
     directions = {"outbound" if name == "mesh" else "gateway" for name in gateways}
     version_of = {pod.name: pod.version for pod in pods}
-    tally = {key: _Tally() for key in dict.fromkeys(map(_key, rules))}
+    parts: dict[tuple[str, int, int], list[EffectiveRule]] = {}
+    for effective in rules:
+        parts.setdefault(_key(effective), []).append(effective)
+    tally = {key: _Tally() for key in parts}
     unmatched = unclear = strangers = 0
     for record in records:
         if (
@@ -158,7 +161,7 @@ def rules_taken(
             unclear += 1
         else:
             strangers += 1
-    rows = tuple(_row([rule for rule in rules if _key(rule) == key], counted) for key, counted in tally.items())
+    rows = tuple(_row(parts[key], counted) for key, counted in tally.items())
     resorted = any(
         later.owner is earlier.owner and later.piece is not None and later.number < earlier.number
         for earlier, later in pairwise(rules)

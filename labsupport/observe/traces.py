@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -135,7 +136,7 @@ class Traces(tuple[Trace, ...]):
         """
         made = super().__new__(cls, sorted(traces, key=lambda trace: trace.rows[0].span.start_s))
         wanted = tuple(dict.fromkeys(asked))
-        of = {request: sum(request in trace.request_ids for trace in made) for request in wanted}
+        of = Counter(request for trace in made for request in trace.request_ids)
         made.asked, made.note = len(wanted), note
         made.untraced = tuple(request for request in wanted if not of[request])
         made.torn = tuple(request for request in wanted if of[request] > 1)

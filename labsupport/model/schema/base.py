@@ -12,7 +12,7 @@ from labsupport.errors import Problem
 from labsupport.model.schema.types import Format, IntOrString, Loose, Rule
 from labsupport.records import JsonObject
 
-__all__ = ["EPOCH", "IstioResource", "Metadata", "Origin", "Resource", "Schema"]
+__all__ = ["EPOCH", "IstioResource", "Metadata", "Origin", "Resource", "Schema", "around"]
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 """Age of the first object; each one without a creationTimestamp is a second younger than the one before it."""
@@ -41,6 +41,15 @@ class Schema(BaseModel):
     """Whether it is part of a built-in kind, of which a Go program reads null in a list or map as an empty value."""
 
 
+def around(path: str) -> str:
+    """The path of what a field stands in: ``spec.http[0]`` of ``spec.http[0].timeout``; empty for the outermost.
+
+    Args:
+        path: of the field.
+    """
+    return path[: max(path.rfind("."), path.rfind("["), 0)]
+
+
 class Origin(BaseModel):
     """Where an object was read from.
 
@@ -65,7 +74,7 @@ class Origin(BaseModel):
             # Some fields have an older spelling beside the one of their path: mirror_percent.
             if (older := f"{parent}{dot}{to_snake(name)}") in self.lines:
                 return self.lines[older]
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+            path = around(path)
         return self.line
 
 
