@@ -106,9 +106,9 @@ def resolve(path: str | Path) -> Path:
             if candidate.exists():
                 return candidate.resolve()
     near = _near(wanted)
-    looked = " or ".join(str(place) for place in places[:2]) if not wanted.is_absolute() else str(wanted.parent)
-    remedy = f"Did you mean {' or '.join(near)}?" if near else "lab.apply() takes a file, a folder or YAML text."
-    raise NotFoundError(f"There is no manifest {str(path)!r} in {looked}. {remedy}")
+    looked = "" if wanted.is_absolute() else " here or in the folder manifests"
+    remedy = f"Did you mean {' or '.join(near)}?" if near else "Name a file or a folder, or pass YAML text."
+    raise NotFoundError(f"There is no manifest {str(path)!r}{looked}. {remedy}")
 
 
 def display_name(path: Path) -> str:

@@ -14,7 +14,7 @@ from labsupport import paths
 __all__ = ["Outline", "outlines"]
 
 _TITLE = re.compile(r"# \d\d · (.+)")
-_TIME = re.compile(r"\*\*Time\*\* (\d+) minutes(?:, and (\d+) more)?")
+_TIME = re.compile(r"\*\*Time\*\* (\d+) minutes")
 _LINK = re.compile(r"\((\d\d)-[a-z0-9-]+\.ipynb\)")
 
 
@@ -24,14 +24,12 @@ class Outline:
 
     Args:
         title: as in its heading; empty if unknown.
-        minutes: how long it takes.
-        more: how much longer with its extras.
+        minutes: how long it takes, without its extras.
         needs: numbers of the lessons that come before it.
     """
 
     title: str = ""
     minutes: int = 0
-    more: int = 0
     needs: tuple[str, ...] = ()
 
 
@@ -51,6 +49,6 @@ def _read(folder: Path) -> dict[str, Outline]:
         title, text = _TITLE.match(first), " ".join(first.split())
         said = _TIME.search(text)
         needs = tuple(dict.fromkeys(_LINK.findall(text.partition("**You need**")[2])))
-        minutes, more = (int(number or 0) for number in said.groups()) if said else (0, 0)
-        found[file.name[:2]] = Outline(title[1].strip() if title else "", minutes, more, needs)
+        minutes = int(said[1]) if said else 0
+        found[file.name[:2]] = Outline(title[1].strip() if title else "", minutes, needs)
     return found

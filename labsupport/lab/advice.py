@@ -39,9 +39,8 @@ def _changed(result: ApplyResult) -> Iterator[str]:
         if change.ref.kind == "ConfigMap" and change.action == "changed":
             # Kubernetes reads variables from it when a container starts, and writes files of volumes anew.
             yield (
-                f"{change.ref}: variables of running pods keep their former values, as do files mounted by subPath; "
-                "other files that are mounted follow, on a cluster within a minute or two. Pods that start from now "
-                "on get all of it (scale their Deployment to 0 and back, or change its template)."
+                f"{change.ref}: running pods keep the variables they started with, and files mounted by subPath; other "
+                "files follow, on a cluster within a minute or two. New pods get all of it."
             )
 
 

@@ -26,7 +26,16 @@ from labsupport.lab.copies import copies_arrived
 from labsupport.lab.endings import Endings
 from labsupport.lab.mesh_view import MeshView
 from labsupport.lab.objects import Objects
-from labsupport.lab.refs import Named, as_ref, checked_namespace, kind_name, looks_like_ref, ref_of, within
+from labsupport.lab.refs import (
+    Named,
+    as_ref,
+    checked_namespace,
+    kind_name,
+    looks_like_ref,
+    ref_of,
+    within,
+    without_kind,
+)
 from labsupport.lab.running import Running
 from labsupport.lab.sources import Source, is_text, read
 from labsupport.lab.whom import Whom, meant, pods_named, sender_named
@@ -205,7 +214,12 @@ class Lab:
             if isinstance(target, Ref) or (isinstance(target, str) and not is_text(target) and looks_like_ref(target)):
                 refs.append(self._named(target, namespace))
             else:
-                refs += [ref_of(resource) for resource in within(checked_namespace(namespace), read([target]))]
+                try:
+                    resources = read([target])
+                except NotFoundError as error:
+                    hint = without_kind(target, self.get("all", namespace=namespace))
+                    raise NotFoundError(f"{error}{hint}") from None
+                refs += [ref_of(resource) for resource in within(checked_namespace(namespace), resources)]
 
         kept = self._canaries.named(refs, missing_ok=missing_ok)
         meshed = [ref for ref in refs if ref.kind != "Canary"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from labsupport import words
@@ -14,7 +15,17 @@ from labsupport.model.schema.base import Resource
 from labsupport.records import Ref
 from labsupport.traffic.weights import RuleName
 
-__all__ = ["Named", "as_ref", "checked_namespace", "kind_name", "looks_like_ref", "ref_of", "rule_of", "within"]
+__all__ = [
+    "Named",
+    "as_ref",
+    "checked_namespace",
+    "kind_name",
+    "looks_like_ref",
+    "ref_of",
+    "rule_of",
+    "within",
+    "without_kind",
+]
 
 Named: TypeAlias = str | Ref | Resource | Objects
 """What names one object; of objects, there is one."""
@@ -164,3 +175,14 @@ def within(namespace: str, resources: list[Resource]) -> list[Resource]:
                 f"{ref_of(resource)} names a namespace of its own, and namespace={namespace!r} another one."
             )
     return [placed(resource, namespace) for resource in resources]
+
+
+def without_kind(given: object, objects: Iterable[Resource]) -> str:
+    """What to add to "no such file" where somebody named an object without its kind; empty if there is none so named.
+
+    Args:
+        given: what was named.
+        objects: all objects.
+    """
+    known = [repr(f"{resource.kind}/{resource.name}") for resource in objects if resource.name == given]
+    return f" An object is named with its kind: {words.join(known, 'or')}." if known else ""

@@ -148,11 +148,11 @@ def test_the_map_tells_what_a_lesson_needs_and_what_is_left_of_it(
     (tmp_path / "notebooks" / "03-routing-by-header.ipynb").write_text(json.dumps(cells))
     (tmp_path / "notebooks" / "04-broken.ipynb").write_text("{")
     monkeypatch.setenv("WORKSHOP_ROOT", str(tmp_path))
-    assert outlines() == {"03": Outline("Routing by header", 40, 15, ("02", "01"))}
+    assert outlines() == {"03": Outline("Routing by header", 40, ("02", "01"))}
 
     def lesson(number: str, *states: CheckState, needs: tuple[str, ...] = ()) -> LessonProgress:
         exercises = tuple(ExerciseProgress(f"{number}.{k}", "x", state) for k, state in enumerate(states, 1))
-        return LessonProgress(number, "A lesson", exercises, Outline("", 40, 0, needs))
+        return LessonProgress(number, "A lesson", exercises, Outline("", 40, needs))
 
     first = lesson("01", PASSED, NOT_ATTEMPTED, needs=("00",))
     course = CourseMap((lesson("00", PASSED), first, lesson("02", NOT_ATTEMPTED, needs=("01",))))

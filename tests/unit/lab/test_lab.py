@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -94,6 +95,14 @@ def test_delete_takes_reference_text_path_and_object(lab: Lab, engine: SmallEngi
     lab.apply("apps/web", RULE)
     lab.delete("apps/web", *lab.get("VirtualService"))
     assert engine.objects == {}
+
+
+def test_deleting_by_name_alone_tells_the_kinds_of_that_name(lab: Lab, engine: SmallEngine) -> None:
+    lab.apply(RULE)
+    with pytest.raises(NotFoundError, match=r"An object is named with its kind: 'VirtualService/web'\.$") as error:
+        lab.delete("web")
+    assert str(Path.cwd()) not in str(error.value)
+    assert engine.objects
 
 
 def test_deleting_what_is_not_there_is_refused_unless_asked_for(lab: Lab) -> None:

@@ -63,7 +63,7 @@ def test_a_virtual_service_without_hosts_is_noted(lab: Lab):
 def test_a_changed_config_map_is_noted_and_a_new_one_is_not(lab: Lab):
     assert lab.apply(SETTINGS).notes == ()
     (note,) = lab.apply(SETTINGS.replace("slow", "fast")).notes
-    assert "variables of running pods keep their former values" in note and "files that are mounted follow" in note
+    assert "running pods keep the variables they started with" in note and "other files follow" in note
 
 
 def test_pods_are_looked_at_with_their_own_verb(lab: Lab):
