@@ -91,7 +91,7 @@ def _rule(lab: Lab) -> AlertRule | CheckOutcome:
 
 def _heard(verdict: Verdict, rang: list[Alarm]) -> CheckOutcome:
     total = len(verdict.heard) + len(verdict.missed)
-    lines = [f"{len(verdict.heard)} of {total} outages were heard within five minutes."]
+    lines = [f"Heard within five minutes: {len(verdict.heard)} of {total} outages."]
     lines += [_missed(event, rang) for event in verdict.missed]
     if len(rang) == 1 and all(rang[0].begin_ms < event.begin_ms < rang[0].end_ms for event in verdict.missed):
         lines.append("It rang all night. A query with an answer rings, also if the answer is 0.")
