@@ -44,7 +44,7 @@ class Logging(SmallEngine):
     ) -> list[AccessRecord]:
         return [line for line in self.lines if since_s is None or line.time_s + line.duration_s >= since_s]
 
-    def prometheus(self, query: str) -> Any:
+    def prometheus(self, query: str, *, since_s: float = 0.0) -> Any:
         return self.told
 
     def dashboards(self) -> tuple[str, ...]:
