@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -14,11 +16,15 @@ from pathlib import Path
 
 import pytest
 
+from labsupport import buy, check, paths
 from labsupport.engine.embedded.processes import ports, rundir
 from labsupport.engine.embedded.processes.spawner_client import Spawner
 from labsupport.engine.embedded.prometheus import LocalPrometheus
 from labsupport.errors import EngineError, UsageError
 from labsupport.lab.lab import Lab
+from labsupport.lab.sources import has_gap
+from labsupport.metrics.promql import evaluate
+from labsupport.metrics.series import Labels, Store, labels_of
 
 pytestmark = pytest.mark.envoy
 
@@ -74,6 +80,13 @@ def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = program(tmp_path / "bin", STAND_IN.format(python=sys.executable))
     monkeypatch.setenv("PATH", str(path.parent), prepend=os.pathsep)
     return path
+
+
+def queries() -> list[str]:
+    """Those of notebook 18, without the one that the learner fills in."""
+    cells = json.loads((paths.root() / "notebooks" / "18-watch.ipynb").read_text())["cells"]
+    texts = ["".join(cell["source"]) for cell in cells]
+    return [text.partition("\n")[2] for text in texts if text.startswith("%%promql") and not has_gap(text)]
 
 
 def gone(pid: int) -> bool:
@@ -168,3 +181,46 @@ def test_where_somebody_else_takes_its_port_it_gets_another(
         port = asyncio.run(asyncio.wait_for(scenario(control), 120.0))
     with taken[0] as listening:
         assert port != listening.getsockname()[1]
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus on PATH")
+def test_a_real_one_and_the_lab_answer_the_queries_of_the_lesson_alike() -> None:
+    with Lab() as lab:
+        metrics = lab.metrics()
+        lab.apply("18-watch/shop", "18-watch/gateway-shop.yaml", "18-watch/virtual-service-shop.yaml")
+        lab.apply("18-watch/virtual-service-catalogue-slow.yaml", "18-watch/virtual-services-of-a-colleague.yaml")
+        check.ok(lab.send("gateway:/", count=40, rate=20)).require()
+        first = metrics.ask("sum(istio_requests_total)").value
+        assert buy(lab)[-1].status == 503
+        lab.apply("18-watch/deployment-carts-hangs.yaml", "18-watch/virtual-service-carts-timeout.yaml")
+        check.ok(lab.send("gateway:/", count=40, rate=20)).require()
+        assert metrics.ask("sum(istio_requests_total)").value > first
+
+        seen = {}
+        for query in queries():
+            told = lab._engine.prometheus(query, since_s=time.time())
+            assert told is not None and told["result"]
+            seen[query] = told["result"]
+            answer = metrics.query(query)
+            if "rate(" not in query:
+                # Nobody calls any more, so that both have counted the same, whenever they looked.
+                ours = {element.labels: element.value for element in answer}
+                unnamed = {"job": "", "instance": ""}
+                theirs = {labels_of(each["metric"] | unnamed): float(each["value"][1]) for each in told["result"]}
+                assert theirs == pytest.approx(ours, rel=1e-12), query
+        scrapes: dict[int, dict[Labels, float]] = {}
+        history = lab._engine.prometheus('{__name__=~"istio_.+"}[15m]', since_s=time.time())
+        assert history is not None
+        for series in history["result"]:
+            for time_s, value in series["values"]:
+                scrapes.setdefault(round(time_s * 1000), {})[labels_of(series["metric"])] = float(value)
+    store = Store()
+    for time_ms in sorted(scrapes):
+        store.scrape(time_ms, scrapes[time_ms])
+    for query, result in seen.items():
+        theirs = {labels_of(each["metric"]): float(each["value"][1]) for each in result}
+        own = evaluate(query, store, round(result[0]["value"][0] * 1000))
+        assert not isinstance(own, float)
+        assert {element.labels: element.value for element in own} == pytest.approx(theirs, rel=1e-12, nan_ok=True), (
+            query
+        )
