@@ -14,7 +14,7 @@ from labsupport.arguments import checked
 from labsupport.engine.protocol import Engine
 from labsupport.errors import EngineError, EngineLostError, LabError, UsageError
 from labsupport.metrics.answers import Answer
-from labsupport.metrics.counting import Counters, ServiceOf
+from labsupport.metrics.counting import REQUESTS, Counters, ServiceOf
 from labsupport.metrics.exposition import Endpoint, exposed
 from labsupport.metrics.operators import Element
 from labsupport.metrics.promql import evaluate, parsed
@@ -156,13 +156,22 @@ class Metrics:
         except EngineError as error:
             told, note = None, f"answered by this lab. {error}"
         if told is not None:
-            return _of_prometheus(query, told)
+            return replace(_of_prometheus(query, told), note="" if self._scraped else self._age())
         if self._engine.name == "cluster":
             note = (
                 "counted from the access logs by this lab: the cluster has no Prometheus in istio-system that answers. "
                 "workshop cluster up --addons prometheus brings one."
             )
         return replace(self.query(query), note=note)
+
+    def _age(self) -> str:
+        """What a cluster's Prometheus, which scrapes each proxy now and then, does not know yet."""
+        own = f'{REQUESTS}{{destination_service_namespace="{self._engine.namespace}"}}'
+        told = self._engine.prometheus(f"time() - min(timestamp({own}))")
+        later = "what came later is in it after the next scrape, every 15 seconds as a rule"
+        if told is None or not told["result"]:
+            return f"Prometheus has no request of this namespace yet: {later}"
+        return f"Prometheus last looked at all proxies {float(told['result'][0]['value'][1]):.0f} s ago: {later}"
 
     def forget(self) -> None:
         """Begin again from nothing, after a reset of the lab."""
