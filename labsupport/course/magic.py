@@ -81,7 +81,7 @@ def manifest(line: str, body: str) -> ApplyResult | CheckOutcome:
 
 
 def promql(line: str, body: str) -> Answer | CheckOutcome:
-    """Answer the query of a cell, ``%%promql``: by the cluster's Prometheus where there is one, else by the lab.
+    """Answer the query of a cell, ``%%promql``: by a Prometheus where there is one, else by the lab.
 
     Args:
         line: nothing.

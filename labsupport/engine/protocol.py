@@ -154,11 +154,31 @@ class Engine(Protocol):
         """Statistics of all proxies."""
         ...
 
-    def prometheus(self, query: str) -> Json | None:
-        """What the mesh's own Prometheus answers to a query, as its HTTP API tells it; None without one that answers.
+    def start_prometheus(self, url: Callable[[], str], every_s: float) -> bool:
+        """Begin to have what is counted here scraped by a Prometheus, where the mesh brings none and one is installed.
+
+        What one knows that was started before is forgotten.
+
+        Args:
+            url: tells where it is counted.
+            every_s: seconds from one scrape to the next.
+
+        Returns:
+            Whether one is started; a cluster's own scrapes the proxies themselves.
+        """
+        ...
+
+    def prometheus(self, query: str, *, since_s: float = 0.0) -> Json | None:
+        """What the mesh's own Prometheus answers to a query, as its HTTP API tells it; None if the mesh has none.
+
+        Args:
+            query: in PromQL.
+            since_s: one that was started here is asked about a scrape that is later than this, in seconds since the
+                epoch; a cluster's about what it has.
 
         Raises:
             UsageError: Prometheus refuses the query.
+            EngineError: it was started, but does not answer.
         """
         ...
 

@@ -750,7 +750,8 @@ class Lab:
 
         Returns:
             The same object for each call: ``query(...)`` answers PromQL, ``url`` is where a Prometheus of this machine
-            can scrape them. The cell magic ``%%promql`` asks the Prometheus of a cluster where there is one.
+            can scrape them. The cell magic ``%%promql`` asks a Prometheus where there is one: that of a cluster, or
+            the one on ``PATH``, which is started here.
         """
         from labsupport.metrics.watching import Metrics
 

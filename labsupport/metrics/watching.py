@@ -6,14 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from labsupport import words
 from labsupport.arguments import checked
 from labsupport.engine.protocol import Engine
-from labsupport.errors import LabError, UsageError
+from labsupport.errors import EngineError, EngineLostError, LabError, UsageError
 from labsupport.metrics.answers import Answer
-from labsupport.metrics.counting import Counters, ServiceOf
+from labsupport.metrics.counting import REQUESTS, Counters, ServiceOf
 from labsupport.metrics.exposition import Endpoint, exposed
 from labsupport.metrics.operators import Element
 from labsupport.metrics.promql import evaluate, parsed
@@ -59,6 +60,7 @@ class Metrics:
         self._endpoint: Endpoint | None = None
         self._thread = threading.Thread(target=self._watch, name="workshop-metrics", daemon=True)
         self._thread.start()
+        self._scraped = engine.start_prometheus(lambda: self.url, every_s)
 
     @property
     def url(self) -> str:
@@ -72,7 +74,7 @@ class Metrics:
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         with self._lock:
-            self.scrape()
+            self._count()
             return exposed(self._counters.histograms)
 
     def scrape(self) -> None:
@@ -134,7 +136,9 @@ class Metrics:
         return Answer(query, elements, isinstance(value, float), "this lab")
 
     def ask(self, query: str) -> Answer:
-        """Answer a query by the Prometheus of the cluster where there is one, else as ``query`` does.
+        """Answer a query by a Prometheus where there is one, the cluster's or that of this machine, else as ``query``.
+
+        That of this machine is asked about a scrape that has all that was answered so far: a second at most is waited.
 
         Args:
             query: in PromQL.
@@ -142,17 +146,32 @@ class Metrics:
         Raises:
             UsageError: it is none.
         """
-        told = self._engine.prometheus(query)
+        note = ""
+        if self._scraped:
+            self.settle()
+        try:
+            told = self._engine.prometheus(query, since_s=time.time())
+        except EngineLostError:
+            raise
+        except EngineError as error:
+            told, note = None, f"answered by this lab. {error}"
         if told is not None:
-            return _of_prometheus(query, told)
-        answer = self.query(query)
-        if self._engine.name != "cluster":
-            return answer
-        note = (
-            "counted from the access logs by this lab: the cluster has no Prometheus in istio-system that answers. "
-            "workshop cluster up --addons prometheus brings one."
-        )
-        return Answer(query, answer.elements, answer.scalar, answer.source, note)
+            return replace(_of_prometheus(query, told), note="" if self._scraped else self._age())
+        if self._engine.name == "cluster":
+            note = (
+                "counted from the access logs by this lab: the cluster has no Prometheus in istio-system that answers. "
+                "workshop cluster up --addons prometheus brings one."
+            )
+        return replace(self.query(query), note=note)
+
+    def _age(self) -> str:
+        """What a cluster's Prometheus, which scrapes each proxy now and then, does not know yet."""
+        own = f'{REQUESTS}{{destination_service_namespace="{self._engine.namespace}"}}'
+        told = self._engine.prometheus(f"time() - min(timestamp({own}))")
+        later = "what came later is in it after the next scrape, every 15 seconds as a rule"
+        if told is None or not told["result"]:
+            return f"Prometheus has no request of this namespace yet: {later}"
+        return f"Prometheus last looked at all proxies {float(told['result'][0]['value'][1]):.0f} s ago: {later}"
 
     def forget(self) -> None:
         """Begin again from nothing, after a reset of the lab."""
@@ -160,6 +179,7 @@ class Metrics:
             self._counters.clear()
             self._store.clear()
             self._begin_s = self._since_s = time.time()
+        self._scraped = self._engine.start_prometheus(lambda: self.url, self._every_s)
 
     def close(self) -> None:
         """End the thread and the endpoint; a second call does nothing."""

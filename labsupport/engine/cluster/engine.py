@@ -365,7 +365,11 @@ class ClusterEngine:
         names = [pod["metadata"]["name"] for pod in self._rollout.living() if has_proxy(pod)]
         return envoy_names(self.proxies.samples(names))
 
-    def prometheus(self, query: str) -> Json | None:
+    def start_prometheus(self, url: Callable[[], str], every_s: float) -> bool:
+        """False: what runs on the cluster is not started here; see ``Engine.start_prometheus``."""
+        return False
+
+    def prometheus(self, query: str, *, since_s: float = 0.0) -> Json | None:
         """What the Prometheus of ``istio-system`` answers, by way of the API server; see ``Engine.prometheus``."""
         self._check()
         return ask(self.connection, query)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,11 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from labsupport import paths, words
 from labsupport.controlplane.desired import others_of
 from labsupport.controlplane.entrances import Entrance
 from labsupport.engine import dumps
+from labsupport.engine.embedded import prometheus
 from labsupport.engine.embedded.accesslog import AccessLogReader
 from labsupport.engine.embedded.envoy import binary
 from labsupport.engine.embedded.pods.programs import Programs, find_programs
@@ -36,6 +39,7 @@ from labsupport.records import (
     AccessRecord,
     ApplyResult,
     EnvoyConfig,
+    Json,
     Leftovers,
     Pod,
     Ref,
@@ -78,6 +82,7 @@ class EmbeddedEngine:
         self.namespace = namespace
         self._closed: Leftovers | None = None
         self._hear: Callable[[str, ApplyResult, Sequence[Resource]], None] = lambda verb, result, resources: None
+        self._scraped = False
         self._inventory: tuple[list[Ref], list[int], list[int]] | None = None
         binary.binary()
         programs = find_programs(images)
@@ -253,8 +258,17 @@ class EmbeddedEngine:
         pages: dict[str, str] = self._call("statistics")
         return [sample for pod, page in pages.items() for sample in dumps.samples(pod, page)]
 
-    def prometheus(self, query: str) -> None:
-        """None: there is no Prometheus in this mesh; see ``Engine.prometheus``."""
+    def start_prometheus(self, url: Callable[[], str], every_s: float) -> bool:
+        """Start the Prometheus that is on ``PATH``, if there is one; see ``Engine.start_prometheus``."""
+        program = shutil.which(prometheus.PROGRAM)
+        self._scraped = program is not None
+        if program is not None:
+            self._call("start_prometheus", os.path.abspath(program), urlsplit(url()).netloc, every_s)
+        return self._scraped
+
+    def prometheus(self, query: str, *, since_s: float = 0.0) -> Json | None:
+        """What the Prometheus that was started answers, at the moment of a scrape; see ``Engine.prometheus``."""
+        return prometheus.ask(lambda: self._call("prometheus_port"), query, since_s=since_s) if self._scraped else None
 
     def dashboards(self) -> tuple[str, ...]:
         """None; see ``Engine.dashboards``."""

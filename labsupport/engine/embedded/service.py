@@ -30,6 +30,7 @@ _QUESTIONS = frozenset((
     "get", "built_in", "pods", "rules", "source", "connection", "entrances", "gateway_port",
     "config_dump", "statistics", "log_files", "access_logs", "spans",
 ))  # fmt: skip
+_PROMETHEUS = frozenset(("start_prometheus", "prometheus_port"))
 _CHANGES = frozenset(("apply", "delete"))
 _Call = tuple[int, str, tuple[Any, ...], dict[str, Any]]
 
@@ -41,9 +42,10 @@ async def _answer(
     if method in _CHANGES:
         options = {**options, "began": time.monotonic()}
     try:
-        if method not in _METHODS | _QUESTIONS:
+        if method not in _METHODS | _QUESTIONS | _PROMETHEUS:
             raise EngineError(f"the supervisor has no method {method}")
-        asked = supervisor.questions if method in _QUESTIONS else supervisor
+        asked: Any = supervisor.questions if method in _QUESTIONS else supervisor
+        asked = supervisor.prometheus if method in _PROMETHEUS else asked
         return number, True, await getattr(asked, method)(*arguments, **options)
     except LabError as error:
         return number, False, error

@@ -31,6 +31,7 @@ from labsupport.engine.embedded.pods.programs import Programs
 from labsupport.engine.embedded.pods.trial import Trials
 from labsupport.engine.embedded.pods.workplace import Workplace
 from labsupport.engine.embedded.processes.spawner_client import Spawner
+from labsupport.engine.embedded.prometheus import LocalPrometheus
 from labsupport.engine.embedded.questions import Questions
 from labsupport.engine.embedded.restoring import Blocked, Restoring
 from labsupport.engine.embedded.workloads import Workloads
@@ -73,6 +74,7 @@ class Supervisor:
 
     Attributes:
         questions: what can be asked of the lab.
+        prometheus: that of this machine, if it was started.
     """
 
     def __init__(self, folder: Path, programs: Programs, namespace: str, spawner: Spawner, spawner_pid: int) -> None:
@@ -90,6 +92,7 @@ class Supervisor:
         self._restoring = Restoring(self._ads, self._control, self._workloads, self._built_in)
         self._base = built_in_objects(namespace)
         self._control.objects = self._base
+        self.prometheus = LocalPrometheus(folder, spawner)
         self._changing = asyncio.Lock()
         self._rules = RulesInForce()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -347,6 +350,7 @@ class Supervisor:
             await self._workloads.drop([pod for pod in self._control.pods.values() if pod is not gateway])
             await self._workloads.ended(timeout_s=1.0)
             await self._built_in.stop_plain()
+            await self.prometheus.stop()
             await self._control.publish(timeout_s=10.0)
             self._rules.clear()
             self._created.clear()
@@ -375,7 +379,7 @@ class Supervisor:
 
     async def inventory(self) -> tuple[list[int], list[int]]:
         """Processes (this one first, then the spawner) and local ports of the lab."""
-        ports = sorted([*self._addresses.owners(), *self._front.ports])
+        ports = sorted([*self._addresses.owners(), *self._front.ports, *self.prometheus.ports])
         return [os.getpid(), self._spawner_pid, *self._spawner.pids], ports
 
     async def close(self) -> None:

@@ -32,6 +32,7 @@ class Logging(SmallEngine):
         super().__init__(pods=PODS)
         self.lines: list[AccessRecord] = []
         self.told: Any = None
+        self.ages: list[Any] = []
 
     def write(self, count: int, **changes: Any) -> None:
         begin = len(self.lines)
@@ -44,7 +45,9 @@ class Logging(SmallEngine):
     ) -> list[AccessRecord]:
         return [line for line in self.lines if since_s is None or line.time_s + line.duration_s >= since_s]
 
-    def prometheus(self, query: str) -> Any:
+    def prometheus(self, query: str, *, since_s: float = 0.0) -> Any:
+        if query.startswith("time() - min(timestamp("):
+            return self.told and {"resultType": "vector", "result": self.ages}
         return self.told
 
     def dashboards(self) -> tuple[str, ...]:
@@ -124,9 +127,14 @@ def test_it_listens_only_when_somebody_wants_it_and_not_after_the_end(engine: Lo
         _ = metrics.url
 
 
-def test_a_cluster_with_prometheus_answers_itself(engine: Logging, metrics: Metrics) -> None:
+def test_a_cluster_with_prometheus_answers_itself_and_it_is_said_how_old_that_is(
+    engine: Logging, metrics: Metrics
+) -> None:
     engine.told = {"resultType": "vector", "result": [{"metric": {"job": "a"}, "value": [1.5, "7"]}]}
     assert metrics.ask("up").by("job") == {"a": 7}
+    assert "no request of this namespace yet" in metrics.ask("up").note
+    engine.ages = [{"metric": {}, "value": [1.5, "11.6"]}]
+    assert "last looked at all proxies 12 s ago" in metrics.ask("up").note
     engine.told = {"resultType": "scalar", "result": [1.5, "NaN"]}
     assert metrics.ask("NaN").scalar
     engine.told = {"resultType": "matrix", "result": []}

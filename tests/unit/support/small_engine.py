@@ -127,7 +127,10 @@ class SmallEngine:
     def dashboards(self) -> tuple[str, ...]:
         return ()
 
-    def prometheus(self, query: str) -> None:
+    def start_prometheus(self, url: Callable[[], str], every_s: float) -> bool:
+        return False
+
+    def prometheus(self, query: str, *, since_s: float = 0.0) -> None:
         return None
 
     def pods(self) -> list[Pod]:

@@ -32,8 +32,8 @@ async def listening(port: int) -> None:
     await _poll(attempt)
 
 
-async def healthy(port: int) -> None:
-    """Wait until a program answers ``GET /healthz`` with 200, in TLS if it speaks that itself."""
+async def healthy(port: int, path: str = "/healthz") -> None:
+    """Wait until a program answers ``GET`` of a path with 200, in TLS if it speaks that itself."""
     # Like the kubelet: whose certificate it is plays no part in whether it is ready.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -41,7 +41,7 @@ async def healthy(port: int) -> None:
     async def answer(secured: ssl.SSLContext | None) -> bytes:
         reader, writer = await asyncio.open_connection(ports.LOOPBACK, port, ssl=secured)
         try:
-            writer.write(b"GET /healthz HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n")
+            writer.write(f"GET {path} HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n".encode("ascii"))
             return await asyncio.wait_for(reader.readline(), 2.0)
         except TimeoutError:
             return b"HTTP/1.1 no answer"
