@@ -29,13 +29,15 @@ def _chosen(root: Path, names: tuple[str, ...]) -> list[Path]:
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path), default="site", show_default=True, help="Folder of the site.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default="site", show_default=True, help="Folder of the site."
+)
 @click.argument("notebooks", nargs=-1)
 def export(output: Path, notebooks: tuple[str, ...]) -> None:
     """Run the lessons on the embedded mesh, and make a web site of them: all, or those named by number or file.
 
-    The site needs no server and no network: open its index.html. The notebooks themselves stay as they are. What a lesson
-    showed is kept until something of the course changes, so that a second time is quick.
+    The site needs no server and no network: open its index.html. The notebooks themselves stay as they are. What a
+    lesson showed is kept until something of the course changes, so that a second time is quick.
     """
     root = paths.root()
     if missing := unsatisfied(root, extras=("export",)):

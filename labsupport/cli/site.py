@@ -1,4 +1,4 @@
-"""The site of ``workshop export``: executed notebooks as pages, made by Sphinx without a server and without a network."""
+"""The site of ``workshop export``: executed notebooks as pages, made by Sphinx, that need no server and no network."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from labsupport.course import catalogue
 from labsupport.course.exercise import solution_of
 from labsupport.errors import EngineError
 from labsupport.setup.jupyter import make_folders, own_folders
 
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
+__all__ = ["CHEAT_SHEET", "build", "executed", "shown"]
 
-__all__ = ["build", "executed", "shown"]
+CHEAT_SHEET = "notebooks/cheat-sheet.md"
+
+Notebook = dict[str, Any]
+"""The JSON of a notebook, or of a part of it."""
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _CELL_TIMEOUT_S = 300
@@ -30,6 +32,7 @@ _CELL_TIMEOUT_S = 300
 _COURSE = ("images", "labsupport", "manifests", "constraints.txt", "pyproject.toml")
 _EXERCISE = re.compile(r'exercise\("(\d\d\.\d+)"\)')
 _MANIFEST = re.compile(r'(?<=href=")\.\./manifests/([^"]+\.ya?ml)(?=")')
+_MANIFEST_TEXT = re.compile(r'\.\./manifests/([^"]+?)\.txt')
 # An address of the mesh that made the page is gone with it.
 _GONE = re.compile(r'<a [^>]*href="http://127\.0\.0\.1[^>]*>(.*?)</a>', re.DOTALL)
 _ROW = re.compile(r"^\|.*\]\((notebooks/[^)]+\.ipynb)\).*$", re.MULTILINE)
@@ -51,7 +54,7 @@ def _key(root: Path, notebook: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def executed(root: Path, notebook: Path) -> NotebookNode:
+def executed(root: Path, notebook: Path) -> Notebook:
     """A notebook with the outputs of all its cells, on the embedded mesh; the file itself stays as it is.
 
     Args:
@@ -61,30 +64,33 @@ def executed(root: Path, notebook: Path) -> NotebookNode:
     Raises:
         EngineError: a cell failed; the message says which one.
     """
-    import nbformat
-
     kept = root / ".workshop" / "export" / f"{notebook.stem}-{_key(root, notebook)}.ipynb"
     if not kept.exists():
         made = _run(root, notebook)
         kept.parent.mkdir(parents=True, exist_ok=True)
         for former in kept.parent.glob(f"{notebook.stem}-*.ipynb"):
             former.unlink()
-        nbformat.write(made, kept)
-    return nbformat.read(kept, as_version=4)
+        kept.write_text(json.dumps(made), encoding="utf-8")
+    read: Notebook = json.loads(kept.read_text(encoding="utf-8"))
+    return read
 
 
-def _run(root: Path, notebook: Path) -> NotebookNode:
+def _run(root: Path, notebook: Path) -> Notebook:
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     from traitlets.config import Config
 
     make_folders(root)
-    made = nbformat.read(notebook, as_version=4)
+    made: Any = nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
     with tempfile.TemporaryDirectory(prefix="export-") as folder:
         environment = {**os.environ, **own_folders(root, os.environ)}
         # Nobody's progress and nobody's copy of the course play a part.
-        environment |= {"WORKSHOP_ENGINE": "embedded", "WORKSHOP_PROGRESS": "0", "WORKSHOP_STATE": f"{folder}/state.json"}
+        environment |= {
+            "WORKSHOP_ENGINE": "embedded",
+            "WORKSHOP_PROGRESS": "0",
+            "WORKSHOP_STATE": f"{folder}/state.json",
+        }
         environment.pop("WORKSHOP_WORK", None)
         # By sockets: a port that Jupyter picks for a kernel may be somebody else's by the time the kernel binds it.
         sockets = Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"})
@@ -103,44 +109,57 @@ def _run(root: Path, notebook: Path) -> NotebookNode:
                 f"{notebook.name} does not run from end to end: {reason}. See which cell it is: "
                 f"workshop test notebooks/{notebook.name}"
             ) from error
-    return made
+    done: Notebook = made
+    return done
 
 
-def shown(notebook: NotebookNode) -> NotebookNode:
+def shown(notebook: Notebook) -> Notebook:
     """An executed notebook as a reader sees it who has no kernel.
 
     Widgets give way to their static forms, and below the last cell of an exercise stand its hints and an answer.
 
     Args:
-        notebook: executed; it is changed.
+        notebook: executed.
     """
-    import nbformat
-
-    notebook.metadata.language_info["pygments_lexer"] = "workshop-cell"
-    last = {}
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            last |= dict.fromkeys(_EXERCISE.findall(cell.source), cell)
-            cell.outputs = [output for output in cell.outputs if _has_a_place(output)]
-    for number, cell in last.items():
-        place = next(at for at, other in enumerate(notebook.cells) if other is cell)
-        notebook.cells.insert(place + 1, nbformat.v4.new_markdown_cell(_answer(number)))
-    return notebook
-
-
-def _has_a_place(output: Any) -> bool:
-    data = output.get("data", {})
-    if "text/html" in data:
-        data["text/html"] = _GONE.sub(r"\1", data["text/html"])
-    return _WIDGET not in data and 'class="ws-gone"' not in data.get("text/html", "")
+    last = {
+        number: at
+        for at, cell in enumerate(notebook["cells"])
+        if cell["cell_type"] == "code"
+        for number in _EXERCISE.findall("".join(cell["source"]))
+    }
+    cells = []
+    for at, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            cell = {**cell, "outputs": [_bare(output) for output in cell["outputs"] if _has_a_place(output)]}
+        cells.append(cell)
+        cells += [_answer(number) for number, place in last.items() if place == at]
+    language = {**notebook["metadata"]["language_info"], "pygments_lexer": "workshop-cell"}
+    return {**notebook, "cells": cells, "metadata": {**notebook["metadata"], "language_info": language}}
 
 
-def _answer(number: str) -> str:
+def _html(output: Notebook) -> str:
+    return "".join(output.get("data", {}).get("text/html", ""))
+
+
+def _has_a_place(output: Notebook) -> bool:
+    return _WIDGET not in output.get("data", {}) and 'class="ws-gone"' not in _html(output)
+
+
+def _bare(output: Notebook) -> Notebook:
+    """An output without addresses of a mesh that is gone, and with manifests as text, which every browser shows."""
+    if not (html := _html(output)):
+        return output
+    html = _MANIFEST.sub(r"../manifests/\1.txt", _GONE.sub(r"\1", html))
+    return {**output, "data": {**output["data"], "text/html": html}}
+
+
+def _answer(number: str) -> Notebook:
     spec = catalogue.find(number)
     solution = solution_of(spec)
     hints = "\n".join(f"1. {' '.join(hint.split())}" for hint in spec.hints)
     text = f"```yaml\n{solution.text.rstrip()}\n```" if solution.path else solution.text
-    return f"{_FOLD.format(title='Hints', text=hints)}\n\n{_FOLD.format(title='An answer', text=text)}"
+    folds = "\n\n".join(_FOLD.format(title=title, text=body) for title, body in (("Hints", hints), ("An answer", text)))
+    return {"cell_type": "markdown", "id": f"answer-{number.replace('.', '-')}", "metadata": {}, "source": folds}
 
 
 def build(root: Path, notebooks: Sequence[Path], target: Path, tell: Callable[[str], None]) -> None:
@@ -155,20 +174,18 @@ def build(root: Path, notebooks: Sequence[Path], target: Path, tell: Callable[[s
     Raises:
         EngineError: a notebook does not run, or Sphinx could not do it.
     """
-    import nbformat
-
     with tempfile.TemporaryDirectory(prefix="export-") as folder:
         source = Path(folder, "source")
         shutil.copytree(root / "docs" / "site", source)
         for place in ("notebooks", "docs", "files"):
             (source / place).mkdir()
+        for page in ("docs/traffic.svg", CHEAT_SHEET):
+            shutil.copy(root / page, source / page)
         for number, notebook in enumerate(notebooks, start=1):
             tell(f"{number} of {len(notebooks)}: {notebook.name}")
-            page = nbformat.writes(shown(executed(root, notebook)))
-            page = _with_manifests(root, page, source / "files" / "manifests")
-            (source / "notebooks" / notebook.name).write_text(page, encoding="utf-8")
-        for name in ("cheat-sheet.md", "traffic.svg"):
-            shutil.copy(root / "docs" / name, source / "docs" / name)
+            text = json.dumps(shown(executed(root, notebook)))
+            _copy_manifests(root, text, source / "files" / "manifests")
+            (source / "notebooks" / notebook.name).write_text(text, encoding="utf-8")
         (source / "index.md").write_text(_index(root, notebooks), encoding="utf-8")
         tell("the pages")
         made = Path(folder, "site")
@@ -181,20 +198,12 @@ def build(root: Path, notebooks: Sequence[Path], target: Path, tell: Callable[[s
         shutil.move(made, target)
 
 
-def _with_manifests(root: Path, page: str, target: Path) -> str:
-    """The page, with copies of the manifests that it links to: as text, which every browser shows."""
-    text = json.loads(page)
-    for cell in text["cells"]:
-        for output in cell.get("outputs", []):
-            html = output.get("data", {}).get("text/html", "")
-            html = "".join(html)
-            for name in _MANIFEST.findall(html):
-                place = target / f"{name}.txt"
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(root / "manifests" / name, place)
-            if html:
-                output["data"]["text/html"] = _MANIFEST.sub(r"../manifests/\1.txt", html)
-    return json.dumps(text)
+def _copy_manifests(root: Path, page: str, target: Path) -> None:
+    """Put the manifests that a page links to beside it."""
+    for name in set(_MANIFEST_TEXT.findall(page)):
+        place = target / f"{name}.txt"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / "manifests" / name, place)
 
 
 def _index(root: Path, notebooks: Sequence[Path]) -> str:
@@ -205,9 +214,14 @@ def _index(root: Path, notebooks: Sequence[Path]) -> str:
     lines = [
         *("# Istio traffic workshop", ""),
         "A course on service-mesh traffic management, as it looks when all its cells have run. To do it yourself takes",
-        "a clone of the repository and one command, `./workshop lab`. [The cheat sheet](docs/cheat-sheet.md) has what",
-        *("the rules do on one page.", "", *re.findall(r"^!\[.*\)$", readme, re.MULTILINE)[:1], ""),
+        "a clone of the repository and one command, `./workshop lab`.",
+        *(
+            f"What rules do, and where one looks, is on one page: [cheat sheet]({CHEAT_SHEET}).",
+            "",
+            *re.findall(r"^!\[.*\)$", readme, re.MULTILINE)[:1],
+            "",
+        ),
         *("| lesson | what you learn |", "|---|---|", *rows, ""),
-        *("```{toctree}", ":hidden:", ":titlesonly:", "", *sorted(names), "docs/cheat-sheet.md", "```", ""),
+        *("```{toctree}", ":hidden:", ":titlesonly:", "", *sorted(names), CHEAT_SHEET, "```", ""),
     ]
     return "\n".join(lines)
