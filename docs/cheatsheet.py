@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "notebooks" / "cheat-sheet.md"
 _GAP = "____"
 _ABOUT = {
-    "VirtualService": "**VirtualService**, `spec.http`. The caller's proxy obeys it.",
-    "DestinationRule": "**DestinationRule**, `spec` and `spec.trafficPolicy`. The caller's proxy obeys it.",
+    "VirtualService": "**VirtualService**, `spec.http`, for the caller's proxy",
+    "DestinationRule": "**DestinationRule**, for the caller's proxy",
     "Gateway": "**Gateway**",
     "ServiceEntry": "**ServiceEntry**",
     "Sidecar": "**Sidecar**",

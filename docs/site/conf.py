@@ -16,7 +16,7 @@ class CellLexer(RegexLexer):
     name = "cell of a lesson"
     tokens = {  # noqa: RUF012 - as Pygments wants it
         "root": [
-            (r"(?s)(%%manifest[^\n]*\n)(.*)", bygroups(Comment.Preproc, using(YamlLexer))),
+            (r"(?s)(%%manifest[^\n]*\n)(.*)", bygroups(Comment.Single, using(YamlLexer))),
             (r"(?s).+", using(IPython3Lexer)),
         ]
     }
@@ -31,6 +31,7 @@ html_extra_path = ["files"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 html_use_index = False
 html_domain_indices = False
 # A lesson that is not in this site is named, without a link.

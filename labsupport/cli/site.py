@@ -32,7 +32,7 @@ _CELL_TIMEOUT_S = 300
 _COURSE = ("images", "labsupport", "manifests", "constraints.txt", "pyproject.toml")
 _EXERCISE = re.compile(r'exercise\("(\d\d\.\d+)"\)')
 _MANIFEST = re.compile(r'(?<=href=")\.\./manifests/([^"]+\.ya?ml)(?=")')
-_MANIFEST_TEXT = re.compile(r'\.\./manifests/([^"]+?)\.txt')
+_MANIFEST_TEXT = re.compile(r"(?<=\.\./manifests/)([\w./-]+?)\.txt")
 # An address of the mesh that made the page is gone with it.
 _GONE = re.compile(r'<a [^>]*href="http://127\.0\.0\.1[^>]*>(.*?)</a>', re.DOTALL)
 _ROW = re.compile(r"^\|.*\]\((notebooks/[^)]+\.ipynb)\).*$", re.MULTILINE)
