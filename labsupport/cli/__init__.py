@@ -27,6 +27,10 @@ _COMMANDS = {
     ),
     "dump": ("labsupport.cli.terminal", "Write what the Envoys of the open lab hold, for istioctl."),
     "explain-additions": ("labsupport.cli.additions", "Tell what the engines add to a workload that is applied."),
+    "export": (
+        "labsupport.cli.export",
+        "Make a web site of the executed course, which needs no server and no network.",
+    ),
     "extra": ("labsupport.cli.extra", "Install packages that only some lessons need."),
     "kubeconfig": ("labsupport.cli.kubeconfig", "Tell the kubeconfig file of the lab that is open, for kubectl."),
     "lab": ("labsupport.cli.lab", "Open JupyterLab on the first notebook."),

@@ -20,7 +20,7 @@ def course() -> None:
     """Show a map of the course: what each lesson needs, what of it is done, and how long the rest takes."""
     from labsupport.course.summary import course_map
 
-    click.echo(repr(course_map()))
+    click.echo(f"{course_map()!r}\nWhat rules do, on one page: notebooks/cheat-sheet.md")
 
 
 @click.command()

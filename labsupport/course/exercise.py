@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
     from labsupport.records import ApplyResult
 
-__all__ = ["Exercise", "Hint", "Solution"]
+__all__ = ["Exercise", "Hint", "Solution", "solution_of"]
 
 # What a learner's answer can bring about; anything else is a fault of the mesh and must not look like a wrong answer.
 _LEARNERS_ERRORS = (ManifestError, ConfigRejectedError, NotFoundError, UsageError, WaitTimeoutError)
@@ -71,6 +71,20 @@ class Solution:
     @words.shown
     def __repr__(self) -> str:
         return f"# {self.path}\n{self.text.rstrip()}" if self.path else self.text
+
+
+def solution_of(spec: ExerciseSpec) -> Solution:
+    """One way to do an exercise, which takes no lab.
+
+    Args:
+        spec: the exercise.
+    """
+    if spec.verb:
+        return Solution(f"`{spec.verb}`")
+    if spec.solution:
+        text = paths.resolve(paths.manifests() / spec.solution).read_text(encoding="utf-8")
+        return Solution(text, spec.solution)
+    return Solution("\n".join(question.reason for question in spec.questions))
 
 
 @checked
@@ -123,12 +137,7 @@ class Exercise:
 
     def solution(self) -> Solution:
         """One way to do it; it is shown, not applied."""
-        if self.spec.verb:
-            return Solution(f"`{self.spec.verb}`")
-        if self.spec.solution:
-            text = paths.resolve(self._path(self.spec.solution)).read_text(encoding="utf-8")
-            return Solution(text, self.spec.solution)
-        return Solution("\n".join(question.reason for question in self.spec.questions))
+        return solution_of(self.spec)
 
     def start(self) -> Solution:
         """The text that the cell of this exercise began with.

@@ -22,7 +22,7 @@ from labsupport.check.result import FAILED, NOT_ATTEMPTED, PASSED, CheckOutcome,
 from labsupport.course.ladder import Ladder, Rung
 from labsupport.course.spec import Because, Judge, Shown, Untouched
 from labsupport.errors import UsageError
-from labsupport.observe.flags import flag_advice
+from labsupport.observe.flags import flag_advice, flag_place
 from labsupport.traffic.observations import Observations
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ def with_reasons(lab: Lab, observations: Observations, outcome: CheckOutcome) ->
     for (status, flag), pods in sorted(pods_by_cause.items()):
         advice = flag_advice(flag)
         meaning = f", {advice}" if advice else ""
-        lines.append(f"{status} {flag}{meaning} (access log of {words.join(sorted(pods))}).")
+        place = f" Where to look: {flag_place(flag)}." if flag_place(flag) else ""
+        lines.append(f"{status} {flag}{meaning} (access log of {words.join(sorted(pods))}).{place}")
     outcomes = failed.share("outcome")
     if "connection" in outcomes:
         lines.append(f"{words.plural(outcomes.count('connection'), 'connection')} refused: no pod took it.")

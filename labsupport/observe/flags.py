@@ -4,51 +4,75 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["flag_advice", "flag_words", "was_answered", "words_of"]
+__all__ = ["FLAGS", "Flag", "flag_advice", "flag_place", "flag_words", "was_answered", "words_of"]
 
 
-class _Flag(NamedTuple):
-    """What a flag says, and what it comes from in a mesh, as far as the course meets it."""
+class Flag(NamedTuple):
+    """What a flag says.
+
+    Args:
+        words: its name in words.
+        cause: what it comes from in a mesh, as far as the course meets it.
+        lab: the call of the lab that shows more.
+        work: the command that does on a cluster.
+    """
 
     words: str
     cause: str = ""
+    lab: str = ""
+    work: str = ""
 
 
-_FLAGS = {
-    "DC": _Flag("client closed the connection"),
-    "DF": _Flag("DNS resolution failed"),
-    "DI": _Flag("delay injected"),
-    "DPE": _Flag("malformed request"),
-    "DT": _Flag("duration timeout"),
-    "FI": _Flag("abort injected"),
-    "IH": _Flag("invalid header value"),
-    "LH": _Flag("local health check failed"),
-    "LR": _Flag("connection reset by this proxy"),
-    "NC": _Flag(
+_WHY, _JOURNEY, _PODS = "lab.explain(url)", "lab.journey(seen)", "lab.status()"
+_LOG, _ROUTES = "kubectl logs POD -c istio-proxy", "istioctl proxy-config routes POD"
+_ENDPOINTS = "istioctl proxy-config endpoints POD"
+
+FLAGS = {
+    "DC": Flag(
+        "client closed the connection", "the caller, or a proxy before this one, waited no longer", _JOURNEY, _LOG
+    ),
+    "DF": Flag("DNS resolution failed"),
+    "DI": Flag("delay injected", "a rule has fault.delay", _WHY, _ROUTES),
+    "DPE": Flag("malformed request"),
+    "DT": Flag("duration timeout"),
+    "FI": Flag("abort injected", "a rule has fault.abort", _WHY, _ROUTES),
+    "IH": Flag("invalid header value"),
+    "LH": Flag("local health check failed"),
+    "LR": Flag("connection reset by this proxy"),
+    "NC": Flag(
         "no such cluster",
         "the rule names a subset that no DestinationRule defines, or a host without a Service that has this port",
+        _WHY,
+        "istioctl proxy-config clusters POD",
     ),
-    "NFCF": _Flag("no filter configuration"),
-    "NR": _Flag("no route", "the host has rules, and none of them takes the request"),
-    "OM": _Flag("overload manager"),
-    "RL": _Flag("rate limited"),
-    "RLSE": _Flag("rate limit service error"),
-    "SI": _Flag("stream idle timeout"),
-    "UAEX": _Flag("denied by external authorization"),
-    "UC": _Flag("upstream closed the connection"),
-    "UF": _Flag("connection to the upstream failed", "the pod did not accept it"),
-    "UH": _Flag("no healthy upstream", "the subset or the Service is there, but no ready pod has its labels"),
-    "UMSDR": _Flag("maximum stream duration reached"),
-    "UO": _Flag("circuit breaker overflow", "a connection pool is full"),
-    "UPE": _Flag("upstream protocol error"),
-    "UR": _Flag("upstream reset the stream"),
-    "URX": _Flag("retry limit reached"),
-    "UT": _Flag("upstream request timeout", "the route's timeout was over"),
+    "NFCF": Flag("no filter configuration"),
+    "NR": Flag("no route", "the host has rules, and none of them takes the request", _WHY, _ROUTES),
+    "OM": Flag("overload manager"),
+    "RL": Flag("rate limited"),
+    "RLSE": Flag("rate limit service error"),
+    "SI": Flag("stream idle timeout"),
+    "UAEX": Flag("denied by external authorization"),
+    "UC": Flag("upstream closed the connection"),
+    "UF": Flag("connection to the upstream failed", "the pod did not accept it", _PODS, _ENDPOINTS),
+    "UH": Flag(
+        "no healthy upstream", "the subset or the Service is there, but no ready pod has its labels", _PODS, _ENDPOINTS
+    ),
+    "UMSDR": Flag("maximum stream duration reached"),
+    "UO": Flag(
+        "circuit breaker overflow",
+        "a connection pool is full",
+        'lab.pools("CALLER")',
+        "istioctl proxy-config clusters POD -o yaml",
+    ),
+    "UPE": Flag("upstream protocol error"),
+    "UR": Flag("upstream reset the stream"),
+    "URX": Flag("retry limit reached", "every try failed, and the rule allows no more", _JOURNEY, _LOG),
+    "UT": Flag("upstream request timeout", "the route's timeout was over", _JOURNEY, _LOG),
 }
 
 
 # With these the client gets no answer of a pod, whatever pod was tried.
-_UNANSWERED = frozenset({*_FLAGS} - {"DI", "URX"})
+_UNANSWERED = frozenset({*FLAGS} - {"DI", "URX"})
 
 
 def was_answered(flags: str) -> bool:
@@ -58,15 +82,21 @@ def was_answered(flags: str) -> bool:
 
 def words_of(flag: str) -> str:
     """One flag in words, without its letters."""
-    return _FLAGS[flag].words
+    return FLAGS[flag].words
 
 
 def flag_words(flags: str) -> str:
     """Flags such as ``UT,URX`` as ``upstream request timeout (UT), retry limit reached (URX)``; empty for none."""
     known = [flag for flag in flags.split(",") if flag and flag != "-"]
-    return ", ".join(f"{_FLAGS[flag].words} ({flag})" if flag in _FLAGS else flag for flag in known)
+    return ", ".join(f"{FLAGS[flag].words} ({flag})" if flag in FLAGS else flag for flag in known)
 
 
 def flag_advice(flag: str) -> str:
     """One flag with what it comes from, such as ``no route: the host has rules, ...``; empty if unknown."""
-    return ": ".join(text for text in _FLAGS.get(flag, ("",)) if text)
+    known = FLAGS.get(flag, Flag(""))
+    return ": ".join(text for text in (known.words, known.cause) if text)
+
+
+def flag_place(flag: str) -> str:
+    """The call of the lab that shows more of requests with this flag; empty if none does."""
+    return FLAGS.get(flag, Flag("")).lab

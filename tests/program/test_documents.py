@@ -16,7 +16,13 @@ import pytest
 from labsupport.cli import workshop
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))])
+PAGES = sorted(
+    [
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "notebooks").glob("*.md"),
+        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    ]
+)
 _CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)#:]+)\)")
 _TOP = {path.name for path in ROOT.iterdir()}
@@ -60,6 +66,18 @@ def test_the_picture_of_the_rooms_is_up_to_date() -> None:
 def test_the_page_on_the_api_is_up_to_date() -> None:
     api = made_by("api")
     assert api.PAGE.read_text(encoding="utf-8") == api.page(), "run python docs/api.py"
+
+
+def test_the_cheat_sheet_is_up_to_date() -> None:
+    sheet = made_by("cheatsheet")
+    assert sheet.PAGE.read_text(encoding="utf-8") == sheet.page(), "run python docs/cheatsheet.py"
+
+
+def test_the_cheat_sheet_leaves_out_what_no_lesson_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet = made_by("cheatsheet")
+    assert {"UO", "URX"} <= {*sheet.flags_met()} and "corsPolicy" not in sheet.page()
+    monkeypatch.setattr(sheet, "lessons", lambda: [ROOT / "notebooks" / "01-canary-by-replicas.ipynb"])
+    assert "UO" not in sheet.flags_met() and "timeout" not in sheet.page()
 
 
 def shell_lines() -> list[str]:

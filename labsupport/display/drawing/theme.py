@@ -16,10 +16,16 @@ STATIC = Path(__file__).parents[1] / "static"
 _LOOKS: tuple[Slot, ...] = (*SLOTS, NEUTRAL, ERROR)
 # What differs in the dark besides the versions' colours.
 _DARK = "--ws-bar:#6b757e;--ws-hl:rgba(240,180,41,.2);--ws-ok:#4fd1a5;"
-# A page without JupyterLab's variables (a standalone SVG, a plain web page) follows the operating system.
+# A page without JupyterLab's variables (a standalone SVG, a plain web page) follows the operating system; the site of
+# ``workshop export`` does until its reader chooses (Furo's ``data-theme``).
 _DARK_PAGE = "--ws-fg:#e6e9ec;--ws-dim:#a3acb5;--ws-bg:#171b20;--ws-line:#2f363d;"
-_DARK_SELECTOR = '[data-jp-theme-light="false"] .ws,[data-vscode-theme-kind*="dark"] .ws,html[theme="dark"] .ws'
-_MEDIA_SELECTOR = "body:not([data-jp-theme-light],[data-vscode-theme-kind]) .ws,svg.ws:root"
+_DARK_SELECTOR = (
+    '[data-jp-theme-light="false"] .ws,[data-vscode-theme-kind*="dark"] .ws,html[theme="dark"] .ws,'
+    'body[data-theme="dark"] .ws'
+)
+_MEDIA_SELECTOR = (
+    'body:not([data-jp-theme-light],[data-vscode-theme-kind],[data-theme="light"],[data-theme="dark"]) .ws,svg.ws:root'
+)
 
 
 def _ink(colour: str) -> str:

@@ -11,6 +11,7 @@ from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import el, esc
 from labsupport.display.html.file_links import file_link
 from labsupport.display.pictures.explain_picture import way_html
+from labsupport.explain.effects import effect_of
 from labsupport.explain.explanation import Explanation
 from labsupport.explain.records import Place, Policy, PredictedOutcome, RoutedTo, RuleTrace
 
@@ -55,9 +56,20 @@ def _rule(rule: RuleTrace) -> str:
 
 def _policies(policies: tuple[Policy, ...]) -> str:
     return "".join(
-        el("div", el("code", esc(policy.name)), f": {esc(policy.text)} ", _origin(policy), class_="ws-in")
+        el(
+            "div",
+            el("code", esc(policy.name), title=_does(policy)),
+            f": {esc(policy.text)} ",
+            _origin(policy),
+            class_="ws-in",
+        )
         for policy in policies
     )
+
+
+def _does(policy: Policy) -> str | None:
+    effect = effect_of(policy.name)
+    return None if effect is None else effect.does
 
 
 def _origin(policy: Policy) -> str:
