@@ -27,8 +27,7 @@ from labsupport.model import (
     VirtualService,
     WorkloadEntry,
 )
-from labsupport.model.gatewayapi import ConvertedRule, Facts, convert
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.gatewayapi import ROUTES, ConvertedRule, Facts, convert
 from labsupport.model.kinds.telemetry import Telemetry
 from labsupport.model.schema.base import EPOCH
 
@@ -111,7 +110,7 @@ class Registry:
     @cached_property
     def routes(self) -> tuple[ConvertedRule, ...]:
         """Routes of the Gateway API, as VirtualServices."""
-        routes = tuple(self._with_age(HTTPRoute))
+        routes = tuple(aged for kind in ROUTES for aged in self._with_age(kind))
         listed = (*self._with_age(Service), *self._with_age(ServiceEntry)) if routes else ()
         facts = Facts.of(resource for resource, _ in listed)
         ages = tuple(age for _, age in routes)

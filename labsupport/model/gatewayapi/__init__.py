@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from labsupport.model.gatewayapi.attach import ConvertedRule, convert
 from labsupport.model.gatewayapi.facts import Facts
+from labsupport.model.gatewayapi.rules import ROUTES, Route
 from labsupport.model.gatewayapi.status import ParentStatus, status_of
 
-__all__ = ["ConvertedRule", "Facts", "ParentStatus", "convert", "status_of"]
+__all__ = ["ROUTES", "ConvertedRule", "Facts", "ParentStatus", "Route", "convert", "status_of"]
