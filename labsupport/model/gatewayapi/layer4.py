@@ -31,7 +31,7 @@ def connection_rule(route: TCPRoute | TLSRoute, rule: L4RouteRule, facts: Facts)
         InvalidRouteError: the whole route counts for nothing.
     """
     if not sum(reference.weight for reference in rule.backend_refs):
-        nobody = {} if isinstance(route, TCPRoute) else {"match": []}
+        nobody: JsonObject = {} if isinstance(route, TCPRoute) else {"match": []}
         return {**nobody, "route": [{"destination": _NOWHERE, "weight": 0}]}, []
     listed, faults = destinations(rule.backend_refs, route.namespace, facts)
     if isinstance(route, TCPRoute):
