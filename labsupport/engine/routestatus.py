@@ -15,6 +15,8 @@ from labsupport.records import JsonObject
 
 __all__ = ["conditions", "facts_for_routes", "route_notes", "status_content", "with_status"]
 
+_SHARE = dict.fromkeys(("TCPRoute", "TLSRoute"), "its share of the connections is closed")
+
 
 def facts_for_routes(objects: Sequence[Resource]) -> Facts:
     """What the routes among the objects may refer to; where there is no route, nothing is looked up.
@@ -58,7 +60,7 @@ def _notes(route: Route, facts: Facts) -> Iterator[str]:
             yield f"{name}: Accepted is False {_told(status.denied)}; nothing is routed by it there"
     made, faults = pieces(route, facts)
     for fault in faults:
-        share = "no copies are sent" if "filters" in fault.path else "its share gets 500"
+        share = "no copies are sent" if "filters" in fault.path else _SHARE.get(route.kind, "its share gets 500")
         follows = share if made else "the whole route counts for nothing"
         yield f"{name} {fault.path}: ResolvedRefs is False {_told(fault)}; {follows}"
 
