@@ -1,8 +1,8 @@
 """Random but reproducible manifest sets, compared with real istiod where it is present.
 
-ISTIO_ORACLE=<path of the istio-oracle program> python tests/fidelity/generate.py FIRST_SEED COUNT [gatewayapi]
+ISTIO_ORACLE=<path of the istio-oracle program> python tests/fidelity/generate.py FIRST_SEED COUNT [gatewayapi | doors]
 
-The last word draws routes of the Gateway API beside rules of Istio.
+The last word draws routes of the Gateway API beside rules of Istio, or Gateways of it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def main(first: int, count: int, make: Callable[[int], tuple[list[Json], list[st
             kept = [
                 item
                 for item in objects
-                if (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]) not in out
+                if (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]) not in out
             ]
             seen = list(differences(normalise(run([to_text(kept)], proxy)), normalise(theirs)))
             compared += 1
@@ -95,5 +95,7 @@ def main(first: int, count: int, make: Callable[[int], tuple[list[Json], list[st
 
 
 if __name__ == "__main__":
-    drawn = generate_routes if sys.argv[3:] == ["gatewayapi"] else generate
+    from draw_doors import generate_doors
+
+    drawn = {"gatewayapi": generate_routes, "doors": generate_doors}.get("".join(sys.argv[3:]), generate)
     sys.exit(1 if main(int(sys.argv[1]), int(sys.argv[2]), drawn) else 0)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from labsupport.model.gatewayapi.backends import Fault, InvalidRouteError, backend
+from labsupport.model.gatewayapi.backends import backend
 from labsupport.model.gatewayapi.facts import Facts
+from labsupport.model.gatewayapi.faults import Fault, InvalidRouteError
 from labsupport.model.gatewayapi.filters import (
     cors_policy,
     header_operations,
@@ -26,6 +28,7 @@ _RETRY_ON = ("connect-failure", "refused-stream", "unavailable", "cancelled")
 _FIELDS = {"timeout": "timeouts", "retries": "retry"} | dict.fromkeys(
     ("redirect", "rewrite", "mirrors", "corsPolicy", "headers"), "filters"
 )
+_Find = Callable[..., tuple[JsonObject, Fault | None]]
 _RANKS = {"Exact": 3, "PathPrefix": 2, "RegularExpression": 1}
 
 
@@ -71,12 +74,13 @@ def by_precedence(listed: Sequence[Piece]) -> list[Piece]:
     return sorted(listed, key=lambda piece: piece.rank, reverse=True)
 
 
-def pieces(route: HTTPRoute, facts: Facts) -> tuple[list[Piece], list[Fault]]:
+def pieces(route: HTTPRoute, facts: Facts, *, granted: bool = False) -> tuple[list[Piece], list[Fault]]:
     """Convert all rules of a route.
 
     Args:
         route: the route.
         facts: what it may refer to.
+        granted: whether other namespaces have to grant what it refers to, as at Gateways.
 
     Returns:
         the rules in the order written, and the faults of which the status tells; with a fault that leaves nothing of
@@ -84,9 +88,10 @@ def pieces(route: HTTPRoute, facts: Facts) -> tuple[list[Piece], list[Fault]]:
     """
     converted: list[Piece] = []
     faults: list[Fault] = []
+    find = partial(backend, namespace=route.namespace, facts=facts, asking=route.kind if granted else "")
     for index, rule in enumerate(route.spec.rules):
         try:
-            content, wrong = _rule(route, rule, index, facts)
+            content, wrong = _rule(route, rule, index, find)
         except InvalidRouteError as error:
             fault = error.fault
             return [], [replace(fault, path=f"spec.rules[{index}].{fault.path}")]
@@ -122,21 +127,21 @@ def _rank(match: HTTPRouteMatch) -> tuple[int, ...]:
     return _RANKS[kind], length, match.method is not None, len(match.headers), len(match.query_params)
 
 
-def _rule(route: HTTPRoute, rule: HTTPRouteRule, index: int, facts: Facts) -> tuple[JsonObject, list[Fault]]:
+def _rule(route: HTTPRoute, rule: HTTPRouteRule, index: int, find: _Find) -> tuple[JsonObject, list[Fault]]:
     content: JsonObject = {"name": rule.name or f"{route.namespace}.{route.name}.{index}"}
-    faults = _filters(content, rule.filters, route.namespace, facts)
+    faults = _filters(content, rule.filters, find)
     _retry(content, rule)
     _timeouts(content, rule)
     if "redirect" not in content and not sum(reference.weight for reference in rule.backend_refs):
         content["directResponse"] = {"status": 500}
         return content, faults
-    destinations, faults_of_backends = _destinations(rule.backend_refs, route.namespace, facts)
+    destinations, faults_of_backends = _destinations(rule.backend_refs, find)
     if destinations:
         content["route"] = destinations
     return content, [*faults_of_backends, *faults]
 
 
-def _filters(content: JsonObject, filters: Sequence[HTTPFilter], namespace: str, facts: Facts) -> list[Fault]:
+def _filters(content: JsonObject, filters: Sequence[HTTPFilter], find: _Find) -> list[Fault]:
     faults: list[Fault] = []
     for number, entry in enumerate(filters):
         path = f"filters[{number}]"
@@ -148,7 +153,7 @@ def _filters(content: JsonObject, filters: Sequence[HTTPFilter], namespace: str,
             content["corsPolicy"] = cors_policy(entry.cors)
         elif entry.request_mirror is not None:
             try:
-                target, fault = backend(entry.request_mirror.backend_ref, namespace, facts, path)
+                target, fault = find(entry.request_mirror.backend_ref, path=path)
             except InvalidRouteError as error:
                 target, fault = {}, error.fault
             if fault is not None:
@@ -197,16 +202,14 @@ def _timeouts(content: JsonObject, rule: HTTPRouteRule) -> None:
             content["timeout"] = tried
 
 
-def _destinations(
-    references: Sequence[HTTPBackendRef], namespace: str, facts: Facts
-) -> tuple[list[JsonObject], list[Fault]]:
+def _destinations(references: Sequence[HTTPBackendRef], find: _Find) -> tuple[list[JsonObject], list[Fault]]:
     """``route`` of a VirtualService, without what has weight 0."""
     destinations: list[JsonObject] = []
     faults: list[Fault] = []
     kept = [(number, reference) for number, reference in enumerate(references) if reference.weight]
     for number, reference in kept:
         path = f"backendRefs[{number}]"
-        target, fault = backend(reference, namespace, facts, path)
+        target, fault = find(reference, path=path)
         faults += [fault] if fault is not None else []
         destination: JsonObject = {"destination": target, "weight": reference.weight if len(kept) > 1 else 0}
         for entry in reference.filters:
