@@ -8,7 +8,7 @@ from labsupport import words
 from labsupport.model import Resource, Service
 from labsupport.model.gatewayapi import ROUTES, Facts, Route, status_of
 from labsupport.model.gatewayapi.attach import is_mesh_parent
-from labsupport.model.gatewayapi.backends import Fault
+from labsupport.model.gatewayapi.faults import Fault
 from labsupport.model.gatewayapi.rules import pieces
 from labsupport.model.gatewayapi.status import CONTROLLER
 from labsupport.records import JsonObject

@@ -82,7 +82,7 @@ def main(first: int, count: int, make: Callable[[int], tuple[list[Json], list[st
             kept = [
                 item
                 for item in objects
-                if (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]) not in out
+                if (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]) not in out
             ]
             seen = list(differences(normalise(run([to_text(kept)], proxy)), normalise(theirs)))
             compared += 1

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from labsupport.model.gatewayapi.backends import Fault, InvalidRouteError, backend
-from labsupport.model.gatewayapi.facts import Facts
+from labsupport.model.gatewayapi.faults import Fault, InvalidRouteError
 from labsupport.model.gatewayapi.filters import header_operations
 from labsupport.model.kinds.gatewayapi.filters import GRPCFilter, HTTPFilter
 from labsupport.model.kinds.gatewayapi.httproute import HTTPBackendRef
@@ -13,7 +12,10 @@ from labsupport.model.kinds.gatewayapi.otherroutes import GRPCBackendRef
 from labsupport.model.kinds.gatewayapi.shared import BackendRef
 from labsupport.records import JsonObject
 
-__all__ = ["change_headers", "destinations"]
+__all__ = ["Find", "change_headers", "destinations"]
+
+Find = Callable[..., tuple[JsonObject, Fault | None]]
+"""``backend`` for one route: asked with a reference and its ``path``."""
 
 
 def change_headers(content: JsonObject, entry: HTTPFilter | GRPCFilter, path: str) -> None:
@@ -26,15 +28,12 @@ def change_headers(content: JsonObject, entry: HTTPFilter | GRPCFilter, path: st
         raise InvalidRouteError("InvalidFilter", f'unsupported filter type "{entry.type}"', path)
 
 
-def destinations(
-    references: Sequence[BackendRef], namespace: str, facts: Facts
-) -> tuple[list[JsonObject], list[Fault]]:
+def destinations(references: Sequence[BackendRef], find: Find) -> tuple[list[JsonObject], list[Fault]]:
     """``route`` of a VirtualService, without what has weight 0.
 
     Args:
         references: ``backendRefs`` of a rule.
-        namespace: of the route.
-        facts: what there is.
+        find: finds what they refer to.
 
     Returns:
         the destinations, and the faults for which some of them get nothing.
@@ -47,7 +46,7 @@ def destinations(
     kept = [(number, reference) for number, reference in enumerate(references) if reference.weight]
     for number, reference in kept:
         path = f"backendRefs[{number}]"
-        target, fault = backend(reference, namespace, facts, path)
+        target, fault = find(reference, path=path)
         faults += [fault] if fault is not None else []
         destination: JsonObject = {"destination": target, "weight": reference.weight if len(kept) > 1 else 0}
         for entry in reference.filters if isinstance(reference, HTTPBackendRef | GRPCBackendRef) else ():

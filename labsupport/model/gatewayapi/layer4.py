@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labsupport.model.gatewayapi.backends import Fault
-from labsupport.model.gatewayapi.destinations import destinations
-from labsupport.model.gatewayapi.facts import Facts
-from labsupport.model.hosts import matches
+from labsupport.model.gatewayapi.destinations import Find, destinations
+from labsupport.model.gatewayapi.faults import Fault
+from labsupport.model.hosts import intersection, matches
 from labsupport.model.kinds.gatewayapi.otherroutes import L4RouteRule, TCPRoute, TLSRoute
 from labsupport.records import JsonObject
 
-__all__ = ["at_parent", "connection_rule"]
+__all__ = ["at_listener", "at_parent", "connection_rule"]
 
 _NOWHERE = {"host": "internal.cluster.local", "subset": "zero-weight", "port": {"number": 65535}}
 
 
-def connection_rule(route: TCPRoute | TLSRoute, rule: L4RouteRule, facts: Facts) -> tuple[JsonObject, list[Fault]]:
+def connection_rule(route: TCPRoute | TLSRoute, rule: L4RouteRule, find: Find) -> tuple[JsonObject, list[Fault]]:
     """One rule of ``tcp`` or ``tls``; as in istiod, connections of one without any weight go nowhere.
 
     Args:
         route: the route.
         rule: one of its rules.
-        facts: what it may refer to.
+        find: finds what it refers to.
 
     Returns:
         the rule, and the faults of which the status tells.
@@ -33,7 +32,7 @@ def connection_rule(route: TCPRoute | TLSRoute, rule: L4RouteRule, facts: Facts)
     if not sum(reference.weight for reference in rule.backend_refs):
         nobody: JsonObject = {} if isinstance(route, TCPRoute) else {"match": []}
         return {**nobody, "route": [{"destination": _NOWHERE, "weight": 0}]}, []
-    listed, faults = destinations(rule.backend_refs, route.namespace, facts)
+    listed, faults = destinations(rule.backend_refs, find)
     if isinstance(route, TCPRoute):
         return {"route": listed}, faults
     return {"match": [{"sniHosts": list(route.spec.hostnames) or ["*"]}], "route": listed}, faults
@@ -59,4 +58,15 @@ def at_parent(content: JsonObject, *, tls: bool, port: int | None, host: str, ho
         listed = [{"sniHosts": [name for name in listed[0]["sniHosts"] if matches(host, name)]}]
     if port is not None:
         listed = [{**match, "port": port} for match in listed]
+    return {**content, "match": listed}
+
+
+def at_listener(content: JsonObject, hostname: str) -> JsonObject:
+    """A rule of a TLSRoute for the server names that a listener has too.
+
+    Args:
+        content: what ``connection_rule`` made.
+        hostname: of the listener.
+    """
+    listed = [{**match, "sniHosts": intersection(match["sniHosts"], [hostname])} for match in content["match"]]
     return {**content, "match": listed}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
-from labsupport.model.gatewayapi.backends import Fault, InvalidRouteError, backend
-from labsupport.model.gatewayapi.destinations import change_headers, destinations
+from labsupport.model.gatewayapi.backends import backend
+from labsupport.model.gatewayapi.destinations import Find, change_headers, destinations
 from labsupport.model.gatewayapi.facts import Facts
+from labsupport.model.gatewayapi.faults import Fault, InvalidRouteError
 from labsupport.model.gatewayapi.filters import cors_policy, mirror_percentage, redirect, rewrite
 from labsupport.model.gatewayapi.grpc import call_match, call_rank
 from labsupport.model.gatewayapi.layer4 import connection_rule
@@ -94,12 +96,13 @@ def by_precedence(listed: Sequence[Piece]) -> list[Piece]:
     return sorted(listed, key=lambda piece: piece.rank, reverse=True)
 
 
-def pieces(route: Route, facts: Facts) -> tuple[list[Piece], list[Fault]]:
+def pieces(route: Route, facts: Facts, *, granted: bool = False) -> tuple[list[Piece], list[Fault]]:
     """Convert all rules of a route.
 
     Args:
         route: the route.
         facts: what it may refer to.
+        granted: whether other namespaces have to grant what it refers to, as at Gateways.
 
     Returns:
         the rules in the order written, and the faults of which the status tells; with a fault that leaves nothing of
@@ -108,9 +111,10 @@ def pieces(route: Route, facts: Facts) -> tuple[list[Piece], list[Fault]]:
     converted: list[Piece] = []
     faults: list[Fault] = []
     listed: Sequence[HTTPRouteRule | GRPCRouteRule | L4RouteRule] = route.spec.rules
+    find = partial(backend, namespace=route.namespace, facts=facts, asking=route.kind if granted else "")
     for index, rule in enumerate(listed):
         try:
-            made, wrong = _converted(route, rule, index, facts)
+            made, wrong = _converted(route, rule, index, find)
         except InvalidRouteError as error:
             fault = error.fault
             return [], [replace(fault, path=f"spec.rules[{index}].{fault.path}")]
@@ -123,14 +127,14 @@ _Ranked = tuple[JsonObject, tuple[int, ...]]
 
 
 def _converted(
-    route: Route, rule: HTTPRouteRule | GRPCRouteRule | L4RouteRule, index: int, facts: Facts
+    route: Route, rule: HTTPRouteRule | GRPCRouteRule | L4RouteRule, index: int, find: Find
 ) -> tuple[list[_Ranked], list[Fault]]:
     """A rule as rules of a VirtualService, each with its rank, and what is wrong with it."""
     if isinstance(rule, L4RouteRule):
         assert isinstance(route, TCPRoute | TLSRoute)
-        content, faults = connection_rule(route, rule, facts)
+        content, faults = connection_rule(route, rule, find)
         return [(content, ())], faults
-    content, faults = _rule(route, rule, index, facts)
+    content, faults = _rule(route, rule, index, find)
     if not rule.matches:
         return [(content, _NO_CONDITION[:1])], faults
     matches = [
@@ -164,26 +168,22 @@ def _rank(match: HTTPRouteMatch) -> tuple[int, ...]:
     return _RANKS[kind], length, match.method is not None, len(match.headers), len(match.query_params)
 
 
-def _rule(
-    route: Route, rule: HTTPRouteRule | GRPCRouteRule, index: int, facts: Facts
-) -> tuple[JsonObject, list[Fault]]:
+def _rule(route: Route, rule: HTTPRouteRule | GRPCRouteRule, index: int, find: Find) -> tuple[JsonObject, list[Fault]]:
     content: JsonObject = {"name": rule.name or f"{route.namespace}.{route.name}.{index}"}
-    faults = _filters(content, rule.filters, route.namespace, facts)
+    faults = _filters(content, rule.filters, find)
     if isinstance(rule, HTTPRouteRule):
         _retry(content, rule)
         _timeouts(content, rule)
     if "redirect" not in content and not sum(reference.weight for reference in rule.backend_refs):
         content["directResponse"] = {"status": 500}
         return content, faults
-    listed, faults_of_backends = destinations(rule.backend_refs, route.namespace, facts)
+    listed, faults_of_backends = destinations(rule.backend_refs, find)
     if listed:
         content["route"] = listed
     return content, [*faults_of_backends, *faults]
 
 
-def _filters(
-    content: JsonObject, filters: Sequence[HTTPFilter | GRPCFilter], namespace: str, facts: Facts
-) -> list[Fault]:
+def _filters(content: JsonObject, filters: Sequence[HTTPFilter | GRPCFilter], find: Find) -> list[Fault]:
     faults: list[Fault] = []
     for number, entry in enumerate(filters):
         path = f"filters[{number}]"
@@ -192,7 +192,7 @@ def _filters(
                 change_headers(content, entry, path)
             continue
         try:
-            target, fault = backend(entry.request_mirror.backend_ref, namespace, facts, path)
+            target, fault = find(entry.request_mirror.backend_ref, path=path)
         except InvalidRouteError as error:
             target, fault = {}, error.fault
         if fault is not None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labsupport.model.gatewayapi.attach import host_of, is_mesh_parent, parent_text
-from labsupport.model.gatewayapi.backends import Fault
 from labsupport.model.gatewayapi.facts import Facts
+from labsupport.model.gatewayapi.faults import Fault
 from labsupport.model.gatewayapi.rules import Route, pieces
 from labsupport.model.kinds.gatewayapi.shared import ParentReference
 from labsupport.records import JsonObject
