@@ -87,7 +87,9 @@ def _applies(match: L4MatchAttributes | TLSMatchAttributes, server: MergedServer
 
 def _tcp_filters(context: Context, server: MergedServer, rules: Sequence[VirtualServiceRule]) -> tuple[JsonObject, ...]:
     for rule in rules:
-        for item in rule.tcp:
+        # Where TLS ends at the server, a TLSRoute is what a TCPRoute is.
+        ended = [item for item in rule.tls if rule.converted and any(_applies(match, server) for match in item.match)]
+        for item in (*rule.tcp, *ended):
             if item.route and (not item.match or any(_applies(match, server) for match in item.match)):
                 return rule_filters(context, item.route, server.spec.port.number, server.protocol, rule.full_name)
     return ()
