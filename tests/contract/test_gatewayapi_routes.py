@@ -171,3 +171,16 @@ def test_connections_go_by_a_tcp_route(split: Mesh) -> None:
     (note,) = [text for text in result.notes if "nobody" in text]
     assert "ResolvedRefs is False (BackendNotFound)" in note and "share of the connections is closed" in note
     assert {response.path for response in split.send("http://bytes:9000/", 3)} == {()}
+
+
+def test_a_policy_of_tls_is_refused_with_what_to_write_instead(split: Mesh) -> None:
+    policy = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: web}
+spec:
+  targetRefs: [{group: "", kind: Service, name: web}]
+  validation: {hostname: web.example, wellKnownCACertificates: System}
+"""
+    with pytest.raises(ManifestError, match=r"trafficPolicy\.tls of a DestinationRule"):
+        split.apply(policy)
