@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from labsupport.controlplane.translate.names import config_ending
 from labsupport.model import Resource
-from labsupport.model.gatewayapi import Facts, convert
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.gatewayapi import ROUTES, Facts, convert
 
 __all__ = ["config_endings"]
 
@@ -18,8 +17,8 @@ def config_endings(resource: Resource, facts: Facts) -> tuple[str, ...]:
         facts: what routes of the Gateway API may refer to, which says what they become.
 
     Returns:
-        one ending; for an HTTPRoute one for each namespace, port and host.
+        one ending; for a route of the Gateway API one for each namespace, port and host.
     """
-    if not isinstance(resource, HTTPRoute):
+    if not isinstance(resource, ROUTES):
         return (config_ending(resource),)
     return tuple(config_ending(rule) for rule in convert([(resource, 0.0)], facts))

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from labsupport import words
 from labsupport.model import Resource, Service
-from labsupport.model.gatewayapi import Facts, status_of
+from labsupport.model.gatewayapi import ROUTES, Facts, Route, status_of
 from labsupport.model.gatewayapi.attach import is_mesh_parent
-from labsupport.model.gatewayapi.backends import Fault
+from labsupport.model.gatewayapi.faults import Fault
 from labsupport.model.gatewayapi.rules import pieces
 from labsupport.model.gatewayapi.status import CONTROLLER
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.records import JsonObject
 
 __all__ = ["conditions", "facts_for_routes", "route_notes", "status_content", "with_status"]
+
+_SHARE = dict.fromkeys(("TCPRoute", "TLSRoute"), "its share of the connections is closed")
 
 
 def facts_for_routes(objects: Sequence[Resource]) -> Facts:
@@ -23,7 +24,7 @@ def facts_for_routes(objects: Sequence[Resource]) -> Facts:
     Args:
         objects: all objects, with their namespaces.
     """
-    return Facts.of(objects if any(isinstance(resource, HTTPRoute) for resource in objects) else ())
+    return Facts.of(objects if any(isinstance(resource, ROUTES) for resource in objects) else ())
 
 
 def route_notes(news: Iterable[Resource], objects: Sequence[Resource]) -> list[str]:
@@ -33,13 +34,13 @@ def route_notes(news: Iterable[Resource], objects: Sequence[Resource]) -> list[s
         news: what was applied.
         objects: all objects, with their namespaces.
     """
-    routes = [resource for resource in news if isinstance(resource, HTTPRoute)]
+    routes = [resource for resource in news if isinstance(resource, ROUTES)]
     facts = Facts.of(objects if routes else ())
     services = {(item.namespace, item.name): item for item in objects if isinstance(item, Service)}
     return [text for route in routes for text in (*_notes(route, facts), *_ports(route, services))]
 
 
-def _ports(route: HTTPRoute, services: Mapping[tuple[str, str], Service]) -> Iterator[str]:
+def _ports(route: Route, services: Mapping[tuple[str, str], Service]) -> Iterator[str]:
     """Parents that name a port which their Service lacks: istiod accepts them, and no request comes there."""
     for index, parent in enumerate(route.spec.parent_refs):
         service = services.get((parent.namespace or route.namespace, parent.name)) if is_mesh_parent(parent) else None
@@ -49,17 +50,17 @@ def _ports(route: HTTPRoute, services: Mapping[tuple[str, str], Service]) -> Ite
         if parent.port not in ports:
             has = f"Service/{service.name} has port {words.join(map(str, ports))}"
             told = f"{has}; nothing is routed by it at {parent.port}"
-            yield f"HTTPRoute/{route.name} spec.parentRefs[{index}].port: {told}"
+            yield f"{route.kind}/{route.name} spec.parentRefs[{index}].port: {told}"
 
 
-def _notes(route: HTTPRoute, facts: Facts) -> Iterator[str]:
-    name = f"HTTPRoute/{route.name}"
+def _notes(route: Route, facts: Facts) -> Iterator[str]:
+    name = f"{route.kind}/{route.name}"
     for status in status_of(route, facts):
         if status.denied is not None:
             yield f"{name}: Accepted is False {_told(status.denied)}; nothing is routed by it there"
     made, faults = pieces(route, facts)
     for fault in faults:
-        share = "no copies are sent" if "filters" in fault.path else "its share gets 500"
+        share = "no copies are sent" if "filters" in fault.path else _SHARE.get(route.kind, "its share gets 500")
         follows = share if made else "the whole route counts for nothing"
         yield f"{name} {fault.path}: ResolvedRefs is False {_told(fault)}; {follows}"
 
@@ -69,7 +70,7 @@ def _told(fault: Fault) -> str:
     return f"({fault.reason}), {fault.message.rstrip('.')}"
 
 
-def status_content(route: HTTPRoute, facts: Facts, *, time: str = "") -> JsonObject:
+def status_content(route: Route, facts: Facts, *, time: str = "") -> JsonObject:
     """The status of a route as istiod writes it.
 
     Args:
@@ -97,13 +98,13 @@ def with_status(resources: Sequence[Resource], objects: Callable[[], Sequence[Re
         resources: the objects.
         objects: asks for all objects; called if there is a route.
     """
-    if not any(isinstance(resource, HTTPRoute) for resource in resources):
+    if not any(isinstance(resource, ROUTES) for resource in resources):
         return list(resources)
     facts = Facts.of(objects())
-    return [_shown(resource, facts) if isinstance(resource, HTTPRoute) else resource for resource in resources]
+    return [_shown(resource, facts) if isinstance(resource, ROUTES) else resource for resource in resources]
 
 
-def _shown(route: HTTPRoute, facts: Facts) -> HTTPRoute:
+def _shown(route: Route, facts: Facts) -> Route:
     shown = route.model_copy()
     raw = route.raw or route.model_dump(mode="json", by_alias=True, exclude_unset=True)
     # Only what is shown has it: the status is nobody's to apply.
@@ -118,7 +119,7 @@ def conditions(resource: Resource, facts: Facts) -> tuple[str, ...]:
         resource: the object.
         facts: what it may refer to.
     """
-    if not isinstance(resource, HTTPRoute):
+    if not isinstance(resource, ROUTES):
         return ()
     said = (entry.conditions for entry in status_of(resource, facts))
     listed = (f"{item['type']}: {item['status']} ({item['reason']})" for entry in said for item in entry)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from labsupport import words
 from labsupport.explain.byrequest import decided
 from labsupport.explain.catalog import Catalog, meant
-from labsupport.explain.connections import ConnectionTraits, Followed, about, bound_to, follow, name_rank
+from labsupport.explain.connections import ConnectionTraits, Followed, about, bound_to, follow, name_rank, written_as
 from labsupport.explain.destinations import Client, reach, resolve
 from labsupport.explain.draft import Draft, ProxyKind
 from labsupport.explain.explanation import Explanation
@@ -226,8 +226,8 @@ def _connected(
         for index, (item, weight) in enumerate(zip(followed.routes, weights, strict=True))
         if weight > 0
     ]
-    index = followed.path.partition("[")[2].rstrip("]")
-    decision = f"Chosen: VirtualService/{rule.name} {kind}[{index}] ({followed.place(0)})."
+    written, listed, number = written_as(rule, kind, int(followed.path.partition("[")[2].rstrip("]")))
+    decision = f"Chosen: {written} {listed}[{number}] ({followed.place(0)})."
     return _ended(draft, catalog, pod, proxy_kind, decision, destinations, followed, ignored)
 
 

@@ -8,10 +8,9 @@ from typing import TypeVar
 
 from labsupport.explain.known import KnownEndpoint, KnownService, known_entry, known_service, spaces
 from labsupport.model import DestinationRule, Gateway, Resource, Secret, Service, ServiceEntry, Sidecar, VirtualService
-from labsupport.model.gatewayapi import ConvertedRule, Facts, convert
+from labsupport.model.gatewayapi import ROUTES, ConvertedRule, Facts, convert
 from labsupport.model.hosts import looked_up
 from labsupport.model.kinds.apps import Deployment
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.index import placed
 from labsupport.model.kinds.serviceentry import WorkloadEntry
 from labsupport.model.schema.base import EPOCH
@@ -87,7 +86,7 @@ class Catalog:
     def _rules(self, ages: Mapping[int, float]) -> list[VirtualService]:
         """VirtualServices, and what routes of the Gateway API become, oldest first."""
         written = [(ages[id(rule)], rule.name, self.namespace_of(rule), rule) for rule in self._of(VirtualService)]
-        routes = [(placed(route, self.namespace), ages[id(route)]) for route in self._of(HTTPRoute)]
+        routes = [(placed(route, self.namespace), ages[id(route)]) for kind in ROUTES for route in self._of(kind)]
         facts = Facts.of(self._objects if routes else (), namespace=self.namespace)
         written += [(rule.created, rule.name, rule.namespace, rule) for rule in convert(routes, facts)]
         return [rule for *_, rule in sorted(written, key=lambda item: item[:3])]

@@ -12,6 +12,7 @@ from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Condition, MatchEntry, Place, RuleKind, RuleTrace, RuleVerdict
 from labsupport.explain.scope import rule_hosts
 from labsupport.model import VirtualService
+from labsupport.model.gatewayapi import ConvertedRule
 from labsupport.model.hosts import gateway_name, is_wildcard, matches
 from labsupport.model.kinds.virtualservice import (
     L4MatchAttributes,
@@ -21,7 +22,7 @@ from labsupport.model.kinds.virtualservice import (
     TLSRoute,
 )
 
-__all__ = ["ConnectionTraits", "Followed", "about", "bound_to", "follow", "name_rank"]
+__all__ = ["ConnectionTraits", "Followed", "about", "bound_to", "follow", "name_rank", "written_as"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,14 @@ def bound_to(catalog: Catalog, rule: VirtualService, hosts: Sequence[tuple[str, 
     """Whether a rule's hosts and those of a Gateway's server, each behind its namespace, have a name in common."""
     owner = catalog.namespace_of(rule)
     return any(matches(host, own) for space, host in hosts if space in ("", owner) for own in rule_hosts(catalog, rule))
+
+
+def written_as(rule: VirtualService, kind: RuleKind, index: int) -> tuple[str, RuleKind, int]:
+    """The object that a ``tcp`` or ``tls`` rule was written in, with the list and the number that it has there."""
+    if not isinstance(rule, ConvertedRule):
+        return f"VirtualService/{rule.name}", kind, index
+    piece = rule.pieces[index]
+    return f"{piece.route.kind}/{piece.route.name}", "rules", piece.rule
 
 
 def name_rank(name: str, pattern: str) -> int:
@@ -130,7 +139,8 @@ class _Tried:
 
     def trace(self, verdict: RuleVerdict) -> RuleTrace:
         place = place_of(self.rule, self.path)
-        return RuleTrace(f"VirtualService/{self.rule.name}", self.index, "", verdict, self.entries, place, self.kind)
+        owner, kind, number = written_as(self.rule, self.kind, self.index)
+        return RuleTrace(owner, number, "", verdict, self.entries, place, kind)
 
 
 def _count(rule: VirtualService, kind: RuleKind) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -18,6 +19,7 @@ from labsupport.records import Pod
 __all__ = ["KnownEndpoint", "KnownService", "known_entry", "known_service", "place_of", "spaces"]
 
 _EXPORT_TO = "networking.istio.io/exportTo"
+_OF_CONNECTIONS = re.compile(r"spec\.t(?:cp|ls)\[(\d+)\]\.?")
 Resolution = Literal["pods", "dns", "caller", "alias"]
 _RESOLUTIONS: Mapping[str, Resolution] = {"STATIC": "pods", "NONE": "caller"}
 
@@ -117,6 +119,9 @@ def place_of(resource: Resource, path: str) -> Place:
     """Where a field of an object was written; what was converted, was written as the routes that it stands for."""
     origin = resource.origin
     if isinstance(resource, ConvertedRule):
+        if (of_connections := _OF_CONNECTIONS.match(path)) is not None:
+            piece = resource.pieces[int(of_connections[1])]
+            return place_of(piece.route, piece.path_of(path[of_connections.end() :]))
         return Place(resource.label, "spec.parentRefs", origin.file, origin.line_of(path))
     line = origin.line_of(path) if path else origin.line
     return Place(f"{resource.kind}/{resource.name}", path, origin.file, line)

@@ -66,7 +66,7 @@ def judge(
     conditions = [*_about_proxy(match, view, owner, at)]
     if match.uri is not None:
         if whole_elements and match.uri.prefix not in (None, "/"):
-            conditions.append(_elements(str(match.uri.prefix), request.path, at("uri")))
+            conditions.append(_elements(str(match.uri.prefix).removesuffix("/"), request.path, at("uri")))
         else:
             conditions += _uri(match.uri, match.ignore_uri_case, request, at("uri"))
     for name in ("method", "scheme", "authority"):

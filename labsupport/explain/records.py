@@ -116,13 +116,13 @@ class RuleTrace:
     """One rule of a VirtualService, and what it did with the request.
 
     Args:
-        object: ``VirtualService/name``, or ``HTTPRoute/name``.
+        object: ``VirtualService/name``, or a route of the Gateway API such as ``HTTPRoute/name``.
         index: number of the rule in its list, from 0.
         name: name of the rule; empty without one.
         verdict: ``chosen``, ``no match``, ``not reached`` (an earlier rule was chosen) or ``not for this proxy``.
         entries: its match entries; none means that every request matches.
         place: where it was written.
-        kind: the list it stands in: ``http``, ``tls`` or ``tcp``; ``rules`` of an HTTPRoute.
+        kind: the list it stands in: ``http``, ``tls`` or ``tcp``; ``rules`` of a route.
     """
 
     object: str

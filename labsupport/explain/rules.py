@@ -61,11 +61,11 @@ class EffectiveRule:
     def object(self) -> str:
         """The object it was written in, such as ``VirtualService/web``."""
         piece = self.piece
-        return f"VirtualService/{self.written_in.name}" if piece is None else f"HTTPRoute/{piece.route.name}"
+        return f"VirtualService/{self.written_in.name}" if piece is None else f"{piece.route.kind}/{piece.route.name}"
 
     @property
     def kind(self) -> RuleKind:
-        """The list of that object that it stands in: ``http``, or ``rules`` of an HTTPRoute."""
+        """The list of that object that it stands in: ``http``, or ``rules`` of a route."""
         return "http" if self.piece is None else "rules"
 
     @property

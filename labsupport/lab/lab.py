@@ -41,6 +41,7 @@ from labsupport.lab.sources import Source, is_text, read
 from labsupport.lab.whom import Whom, meant, pods_named, sender_named
 from labsupport.model.analysis.mirroring import mirroring
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.kinds.gatewayapi.otherroutes import GRPCRoute
 from labsupport.model.kinds.virtualservice import VirtualService
 from labsupport.model.schema.base import Resource
 from labsupport.observe.arrivals import arrived
@@ -830,10 +831,10 @@ class Lab:
         """Which rule took which requests: the rules of an object in order, and what each of them caught.
 
         The proxies' access logs carry the ``name`` of the rule (``spec.http[].name``), so that rules with names are
-        told apart; those of an HTTPRoute get names from istiod.
+        told apart; those of an HTTPRoute or GRPCRoute get names from istiod.
 
         Args:
-            target: the VirtualService or HTTPRoute, such as ``"vs/web"``.
+            target: the VirtualService, HTTPRoute or GRPCRoute, such as ``"vs/web"``.
             of: responses, or x-request-ids, or one of them.
             namespace: where it is.
 
@@ -847,9 +848,9 @@ class Lab:
         from labsupport.observe.taken import rules_taken
 
         resource = self.get(self._named(target, namespace))[0]
-        if not isinstance(resource, VirtualService | HTTPRoute):
+        if not isinstance(resource, VirtualService | HTTPRoute | GRPCRoute):
             what = f"{resource.kind}/{resource.name} has no rules for requests"
-            raise UsageError(f"{what}: name a VirtualService or an HTTPRoute.")
+            raise UsageError(f"{what}: name a VirtualService, an HTTPRoute or a GRPCRoute.")
         engine = self._open()
         return rules_taken(
             resource,

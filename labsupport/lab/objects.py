@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labsupport import words
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.gatewayapi import ROUTES
 from labsupport.model.schema.base import Resource
 from labsupport.model.writing.lines import block
 from labsupport.model.writing.written import written
@@ -14,7 +14,7 @@ __all__ = ["Objects"]
 
 def _shown(resource: Resource) -> JsonObject:
     """An object as it was written; a route of the Gateway API with its status, where its faults are told."""
-    status = resource.raw.get("status") if isinstance(resource, HTTPRoute) else None
+    status = resource.raw.get("status") if isinstance(resource, ROUTES) else None
     return written(resource) | ({"status": status} if status else {})
 
 

@@ -18,6 +18,7 @@ from labsupport.model import HTTPRoute as Rule
 from labsupport.model.gatewayapi import Facts, convert
 from labsupport.model.hosts import fqdn, matches
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.kinds.gatewayapi.otherroutes import GRPCRoute
 from labsupport.model.schema.base import Resource
 from labsupport.observe.workloads import service_of
 from labsupport.records import AccessRecord, Pod
@@ -111,7 +112,7 @@ class RulesTaken:
 
 
 def rules_taken(
-    rule: VirtualService | HTTPRoute,
+    rule: VirtualService | HTTPRoute | GRPCRoute,
     records: Iterable[AccessRecord],
     *,
     objects: Sequence[Resource],
@@ -184,7 +185,7 @@ class _Tally:
 
 
 def _key(effective: EffectiveRule) -> tuple[str, int, int]:
-    """What is one rule to people: the matches of an HTTPRoute's rule are tried apart, and belong together."""
+    """What is one rule to people: the matches of a route's rule are tried apart, and belong together."""
     if effective.piece is not None:
         return effective.object, -1, effective.number
     return effective.object, effective.root_index, effective.index
@@ -249,7 +250,7 @@ def _conditions(effective: EffectiveRule) -> Iterator[str]:
 
 
 def _is_of_a_match(condition: Condition) -> bool:
-    """Whether a match of an HTTPRoute says so: the port is that of its parent, and one without a path gets any."""
+    """Whether a match of a route says so: the port is that of its parent, and one without a path gets any."""
     return condition.field != "port" and condition.wanted != 'prefix "/"'
 
 

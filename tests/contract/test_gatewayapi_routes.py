@@ -136,3 +136,51 @@ def test_a_port_that_the_parent_lacks_is_told(split: Mesh) -> None:
     result = split.apply((ROUTE % to(RISK % 1)).replace("name: web, port: 8080", "name: web, port: 80"))
     (note,) = result.notes
     assert "spec.parentRefs[0].port: Service/web has port 8080; nothing is routed by it at 80" in note
+
+
+BYTES = """
+apiVersion: v1
+kind: Service
+metadata: {name: bytes}
+spec: {selector: {app: web}, ports: [{name: tcp, port: 9000, targetPort: 5000}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: bytes}
+spec:
+  parentRefs: [{group: "", kind: Service, name: bytes}]
+  rules: [{backendRefs: [%s]}]
+"""
+
+
+def test_calls_of_a_service_go_by_a_grpc_route(split: Mesh) -> None:
+    rules = to(SAFE % 1) + ", " + to(RISK % 1, more="matches: [{method: {service: shop.Cart}}], ")
+    split.apply((ROUTE % rules).replace("HTTPRoute", "GRPCRoute"))
+    assert split.versions(f"{URL}shop.Cart/Add", 10) == {"risk": 10}
+    assert split.versions(f"{URL}shop.Carts/Add", 10) == {"safe": 10}
+    (status,) = [rule for rule in split.engine.rules() if rule.ref.kind == "GRPCRoute"]
+    assert any(name.startswith("client-") for name in status.proxies) and status.in_force_since_s
+
+
+def test_connections_go_by_a_tcp_route(split: Mesh) -> None:
+    split.apply(BYTES % (RISK % 1))
+    assert split.versions("http://bytes:9000/", 10) == {"risk": 10}
+    (status,) = [rule for rule in split.engine.rules() if rule.ref.kind == "TCPRoute"]
+    assert any(name.startswith("client-") for name in status.proxies) and status.in_force_since_s
+    result = split.apply(BYTES % "{name: nobody, port: 80}")
+    (note,) = [text for text in result.notes if "nobody" in text]
+    assert "ResolvedRefs is False (BackendNotFound)" in note and "share of the connections is closed" in note
+    assert {response.path for response in split.send("http://bytes:9000/", 3)} == {()}
+
+
+def test_a_policy_of_tls_is_refused_with_what_to_write_instead(split: Mesh) -> None:
+    policy = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: web}
+spec:
+  targetRefs: [{group: "", kind: Service, name: web}]
+  validation: {hostname: web.example, wellKnownCACertificates: System}
+"""
+    with pytest.raises(ManifestError, match=r"trafficPolicy\.tls of a DestinationRule"):
+        split.apply(policy)

@@ -72,13 +72,20 @@ def cases(theme: str) -> Iterator[Case]:
     """The manifest sets of one corpus file."""
     content = yaml.load((CORPUS / f"{theme}.yaml").read_text(), Loader=yaml.CSafeLoader)
     seen = set()
-    for name, manifests in content["cases"].items():
+    for name, manifests in (*content.get("cases", {}).items(), *_rows(content.get("tables", {}))):
         if isinstance(manifests, str):
             manifests = {"manifests": manifests}
         proxies = tuple(manifests.get("proxies") or content["proxies"])
         assert name not in seen
         seen.add(name)
         yield Case(theme, name, manifests.get("base", content["base"]), manifests["manifests"], proxies)
+
+
+def _rows(tables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Cases that differ in one place only: each row of a table stands where its manifests have an @."""
+    for table, content in tables.items():
+        for row, text in content["rows"].items():
+            yield f"{table}-{row}", {**content, "manifests": content["manifests"].replace("@", text)}
 
 
 def ask_oracle(text: str, proxy: str) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Any
 from draw import PORTS, SERVICES, SPACES, Json
 from draw_odd import DrawOdd
 
-__all__ = ["DrawGatewayApi", "generate_routes"]
+__all__ = ["AGES", "HEADERS", "PROXIES", "DrawGatewayApi", "generate_routes"]
 
 PROXIES = ("sidecar:client.default", "sidecar:web-v1.default", "sidecar:api.blue", "sidecar:outsider.nowhere")
 _PATHS = ("/", "/a", "/a/", "/a/b", "/reviews", "/v1/x", "/a.b", "/longer/path/here")
-_HEADERS = ("end-user", "x-version", "X-Upper", "user-agent", "cookie")
-_AGES = ("2020-01-01T00:00:00Z", "2026-01-01T00:00:05Z", "2026-01-01T00:00:13Z")
+HEADERS = ("end-user", "x-version", "X-Upper", "user-agent", "cookie")
+AGES = ("2020-01-01T00:00:00Z", "2026-01-01T00:00:05Z", "2026-01-01T00:00:13Z")
 _ORIGINS = ("https://shop.example", "http://*.example:8080", "https://*", "http://a.example:80", "https://*.b.example")
 
 
@@ -36,7 +36,7 @@ class DrawGatewayApi(DrawOdd):
             {},
             0.4,
             path=self.path_match,
-            headers=lambda: self.values(_HEADERS),
+            headers=lambda: self.values(HEADERS),
             queryParams=lambda: self.values(("q", "r")),
             method=lambda: self.pick(("GET", "POST", "DELETE")),
         )
@@ -45,9 +45,9 @@ class DrawGatewayApi(DrawOdd):
         return self.fill(
             {},
             0.6,
-            set=lambda: [{"name": name, "value": f"s{self.number(0, 9)}"} for name in self.some(_HEADERS, 3, 1)],
-            add=lambda: [{"name": name, "value": f"a{self.number(0, 9)}"} for name in self.some(_HEADERS, 2, 1)],
-            remove=lambda: self.some((*_HEADERS, "host"), 2, 1),
+            set=lambda: [{"name": name, "value": f"s{self.number(0, 9)}"} for name in self.some(HEADERS, 3, 1)],
+            add=lambda: [{"name": name, "value": f"a{self.number(0, 9)}"} for name in self.some(HEADERS, 2, 1)],
+            remove=lambda: self.some((*HEADERS, "host"), 2, 1),
         ) or {"add": [{"name": self.pick(("host", "Host", "x-a")), "value": "other.example"}]}
 
     def header_filters(self, share: float) -> list[Json]:
@@ -188,7 +188,7 @@ class DrawGatewayApi(DrawOdd):
             spec["hostnames"] = ["ignored.example"]
         meta: Json = {"name": f"route-{index}", "namespace": self.pick(SPACES)}
         if self.maybe(0.2):
-            meta["creationTimestamp"] = self.pick(_AGES)
+            meta["creationTimestamp"] = self.pick(AGES)
         # Of older versions nothing reaches the oracle's istiod, as no API server converts them.
         self.objects.append(
             {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": meta, "spec": spec}

@@ -1,8 +1,8 @@
 """Random but reproducible manifest sets, compared with real istiod where it is present.
 
-ISTIO_ORACLE=<path of the istio-oracle program> python tests/fidelity/generate.py FIRST_SEED COUNT [gatewayapi]
+ISTIO_ORACLE=<path of the istio-oracle program> python tests/fidelity/generate.py FIRST_SEED COUNT [WORD]
 
-The last word draws routes of the Gateway API beside rules of Istio.
+A last word draws routes of the Gateway API beside rules of Istio: gatewayapi HTTPRoutes, routes all kinds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import yaml
 from draw import GATEWAYS, Json
 from draw_gatewayapi import generate_routes
 from draw_odd import DrawOdd
+from draw_otherroutes import generate_all_routes
 
 __all__ = ["PROXIES", "generate", "to_text"]
 
@@ -81,7 +82,7 @@ def main(first: int, count: int, make: Callable[[int], tuple[list[Json], list[st
             kept = [
                 item
                 for item in objects
-                if (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]) not in out
+                if (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]) not in out
             ]
             seen = list(differences(normalise(run([to_text(kept)], proxy)), normalise(theirs)))
             compared += 1
@@ -95,5 +96,5 @@ def main(first: int, count: int, make: Callable[[int], tuple[list[Json], list[st
 
 
 if __name__ == "__main__":
-    drawn = generate_routes if sys.argv[3:] == ["gatewayapi"] else generate
-    sys.exit(1 if main(int(sys.argv[1]), int(sys.argv[2]), drawn) else 0)
+    drawn = {"gatewayapi": generate_routes, "routes": generate_all_routes}
+    sys.exit(1 if main(int(sys.argv[1]), int(sys.argv[2]), drawn[sys.argv[3]] if sys.argv[3:] else generate) else 0)

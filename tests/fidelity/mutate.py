@@ -140,7 +140,7 @@ class Mutator:
         elif choice == 5:
             raw["metadata"]["namespace"] = self.random.choice(("prod", "default", "istio-system"))
         else:
-            versions = ("v1", "v1beta1", "v1alpha3", "v2", "v1alpha1")
+            versions = ("v1", "v1beta1", "v1alpha3", "v1alpha2", "v2", "v1alpha1")
             raw["apiVersion"] = f"{raw['apiVersion'].partition('/')[0]}/{self.random.choice(versions)}"
 
     def _operations(self) -> list[Callable[..., None]]:

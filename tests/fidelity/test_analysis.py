@@ -125,3 +125,24 @@ spec: {parentRefs: [{group: "", kind: Service, name: web}], rules: [{backendRefs
         text.replace("[web], http", "[a.example], http"),
     ):
         assert "NOTATIONS" not in {note.code for note in analyse(parse(read(other)))}
+
+
+@pytest.mark.parametrize(("kind", "rules", "told"), [("TCPRoute", "http", False), ("TCPRoute", "tcp", True)])
+def test_a_route_of_connections_has_nothing_to_do_with_rules_for_requests(kind: str, rules: str, told: bool) -> None:
+    text = f"""
+apiVersion: v1
+kind: Service
+metadata: {{name: web}}
+spec: {{ports: [{{name: http, port: 80}}]}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: rule}}
+spec: {{hosts: [web], {rules}: [{{route: [{{destination: {{host: web}}}}]}}]}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: {kind}
+metadata: {{name: route}}
+spec: {{parentRefs: [{{group: "", kind: Service, name: web}}], rules: [{{backendRefs: [{{name: web, port: 80}}]}}]}}
+"""
+    assert ("NOTATIONS" in {note.code for note in analyse(parse(read(text)))}) is told

@@ -45,8 +45,9 @@ def test_parse_refuses_what_istiod_refuses_and_passes_its_warnings_on(file: str)
             assert bool(parse([document])[0].warnings) == warned
 
 
-def test_no_mutation_ends_in_a_traceback() -> None:
-    mutator = Mutator(20261121, "valid.yaml")
+@pytest.mark.parametrize("base", ["valid.yaml", "gatewayapi-valid.yaml"])
+def test_no_mutation_ends_in_a_traceback(base: str) -> None:
+    mutator = Mutator(20261121, base)
     for index in range(1200):
         documents = read(as_yaml([mutator.make(index)]))
         (verdict,) = validate(documents)

@@ -27,8 +27,8 @@ from labsupport.model import (
     VirtualService,
     WorkloadEntry,
 )
-from labsupport.model.gatewayapi import ConvertedRule, Facts, convert
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.gatewayapi import ROUTES, ConvertedRule, Facts, convert, convert_gateways
+from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
 from labsupport.model.kinds.telemetry import Telemetry
 from labsupport.model.schema.base import EPOCH
 
@@ -111,12 +111,17 @@ class Registry:
     @cached_property
     def routes(self) -> tuple[ConvertedRule, ...]:
         """Routes of the Gateway API, as VirtualServices."""
-        routes = tuple(self._with_age(HTTPRoute))
-        listed = (*self._with_age(Service), *self._with_age(ServiceEntry)) if routes else ()
-        facts = Facts.of(resource for resource, _ in listed)
+        routes = tuple(aged for kind in ROUTES for aged in self._with_age(kind))
         ages = tuple(age for _, age in routes)
         inputs = tuple(route for route, _ in routes)
+        facts = self._facts
         return MEMO.get("routes of the Gateway API", inputs, (facts, ages), lambda: convert(routes, facts))
+
+    @cached_property
+    def _facts(self) -> Facts:
+        """What objects of the Gateway API may refer to; where there are none of them, nothing is looked up."""
+        asked = any(kind in self._by_class for kind in (*ROUTES, KubernetesGateway))
+        return Facts.of(resource for listed in self._by_class.values() if asked for resource, _ in listed)
 
     @cached_property
     def destination_rules(self) -> DestinationRuleIndex:
@@ -134,8 +139,13 @@ class Registry:
 
     @cached_property
     def gateways(self) -> list[Gateway]:
-        """The Gateways."""
-        return self._oldest_first(Gateway)
+        """The Gateways, with listeners of the Gateway API as Gateways of Istio."""
+        ages = {(item.namespace, item.name): age for item, age in self._with_age(KubernetesGateway)}
+        sections = self._facts.sections
+        made = MEMO.get("gateways", (), (sections, *ages.items()), lambda: convert_gateways(sections, ages))
+        listed = list(self._with_age(Gateway))
+        listed += [(item, ages[item.section.namespace, item.section.gateway]) for item in made]
+        return [item for item, _ in sorted(listed, key=lambda item: (item[1], item[0].name, item[0].namespace))]
 
     @cached_property
     def sidecars(self) -> list[Sidecar]:

@@ -167,8 +167,8 @@ def _converted_rule(resource: VirtualService, default: frozenset[str]) -> Virtua
             hosts=tuple(resource.spec.hosts),
             gateways=tuple(resource.spec.gateways),
             http=tuple(resource.spec.http),
-            tcp=(),
-            tls=(),
+            tcp=tuple(resource.spec.tcp),
+            tls=tuple(resource.spec.tls),
             export_to=_export_to(resource, default),
             converted=True,
         )

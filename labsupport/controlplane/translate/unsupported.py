@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labsupport.controlplane.registry.meshconfig import unread_fields
+from labsupport.model.gatewayapi import ROUTES
 from labsupport.model.gatewayapi.attach import is_mesh_parent
 from labsupport.model.kinds.gateway import Gateway
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
-from labsupport.model.kinds.gatewayapi.policies import ReferenceGrant
+from labsupport.model.kinds.gatewayapi.policies import BackendTLSPolicy, ReferenceGrant
 from labsupport.model.kinds.gatewayapi.shared import GatewayApiResource, ParentReference
 from labsupport.model.kinds.telemetry import Telemetry, TelemetrySpec
 from labsupport.model.schema.base import Resource
@@ -16,6 +16,10 @@ from labsupport.model.schema.base import Resource
 __all__ = ["gateway_api_refusal", "unsupported"]
 
 _NO_AGENT = "upstream Envoy has no certificates for mutual TLS between sidecars; works on a cluster with Istio"
+_POLICY = (
+    "istiod makes trafficPolicy.tls of a DestinationRule of a BackendTLSPolicy; the lab runs that: write it, with"
+    " mode SIMPLE, sni and subjectAltNames"
+)
 _KINDS = {
     "AuthorizationPolicy": "access rules need identities from mutual TLS; works on a cluster with Istio",
     "EnvoyFilter": "patches of generated configuration are not applied; works on a cluster with Istio",
@@ -35,10 +39,12 @@ def gateway_api_refusal(resource: Resource) -> str:
         resource: any model object.
 
     Returns:
-        the reason; empty for HTTPRoutes, whose parents count, for ReferenceGrants, which the mesh does not ask for, and
+        the reason; empty for routes, whose parents count, for ReferenceGrants, which the mesh does not ask for, and
         for every object of another group.
     """
-    if not isinstance(resource, GatewayApiResource) or isinstance(resource, HTTPRoute | ReferenceGrant):
+    if isinstance(resource, BackendTLSPolicy):
+        return _POLICY
+    if not isinstance(resource, GatewayApiResource) or isinstance(resource, (*ROUTES, ReferenceGrant)):
         return ""
     return f"{resource.kind} of the Gateway API is checked (workshop validate), but the lab does not run it yet"
 
@@ -55,7 +61,7 @@ def unsupported(resource: Resource) -> list[tuple[str, str]]:
     reason = gateway_api_refusal(resource) or _KINDS.get(resource.kind)
     if reason is not None:
         return [("", reason)]
-    if isinstance(resource, HTTPRoute):
+    if isinstance(resource, ROUTES):
         return [
             (
                 f"spec.parentRefs[{index}]",

@@ -12,6 +12,7 @@ from labsupport.engine.additions import PROXY, PROXY_CONFIG_ANNOTATION, REVISION
 from labsupport.model import Deployment, Resource, Sidecar
 from labsupport.model.kinds.gateway import Port, Server
 from labsupport.model.kinds.gatewayapi.httproute import CookieConfig, HTTPRouteSpec, SessionPersistence
+from labsupport.model.kinds.gatewayapi.otherroutes import GRPCRouteSpec, L4RouteRule, TCPRouteSpec, TLSRouteSpec
 from labsupport.model.kinds.gatewayapi.shared import ParentReference
 from labsupport.model.kinds.serviceentry import WorkloadEntrySpec
 from labsupport.model.kinds.sidecar import SidecarPort
@@ -92,11 +93,15 @@ PASSED_OVER: Final[Mapping[type[Schema], tuple[str, ...]]] = {
     SidecarPort: ("target_port",),
     WorkloadEntrySpec: ("network",),
     HTTPRouteSpec: ("hostnames", "use_default_gateways"),
+    GRPCRouteSpec: ("hostnames", "use_default_gateways"),
+    TCPRouteSpec: ("use_default_gateways",),
+    TLSRouteSpec: ("use_default_gateways",),
+    L4RouteRule: ("name",),
     ParentReference: ("section_name",),
     SessionPersistence: ("absolute_timeout", "session_name", "type"),
     CookieConfig: ("lifetime_type",),
 }
-"""Fields from which istiod makes nothing, on a cluster too: of Istio's kinds in a mesh of one network, of HTTPRoutes
+"""Fields from which istiod makes nothing, on a cluster too: of Istio's kinds in a mesh of one network, of routes
 that are bound to a Service."""
 POD = "Pod"
 MARKS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -29,9 +29,9 @@ from labsupport.model import (
     Sidecar,
     VirtualService,
 )
+from labsupport.model.gatewayapi import ROUTES
 from labsupport.model.hosts import CLUSTER_DOMAIN, looked_up
 from labsupport.model.kinds.gateway import ServerTLSSettings
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.trafficpolicy import ClientTLSSettings, PortTrafficPolicy, TrafficPolicy
 from labsupport.model.schema.syntax import is_ip
 
@@ -100,7 +100,7 @@ def _refused(resource: Resource, images: Programs) -> Iterator[Refusal]:
         yield "", f"the embedded mesh does not run the kind {resource.kind}", f"It runs {', '.join((*_RUNS, *RULES))}."
         return
     for path, reason in unsupported(resource):
-        yield path, reason, "" if isinstance(resource, HTTPRoute) else CLUSTER
+        yield path, reason, "" if isinstance(resource, ROUTES) else CLUSTER
     yield from _of_kind(resource, images)
 
 

@@ -17,7 +17,7 @@ def mirroring(objects: Iterable[Resource]) -> bool:
         objects: of any kind.
     """
     for resource in objects:
-        if resource.kind not in ("VirtualService", "HTTPRoute"):
+        if resource.kind not in ("VirtualService", "HTTPRoute", "GRPCRoute"):
             continue
         spec = written(resource).get("spec") or {}
         for rule in [*(spec.get("http") or ()), *(spec.get("rules") or ())]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from labsupport import words
 from labsupport.model.analysis.world import DOMAIN, World, full_host
+from labsupport.model.gatewayapi import ROUTES
 from labsupport.model.kinds.destinationrule import DestinationRule
 from labsupport.model.kinds.gateway import Gateway
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.virtualservice import Destination, TCPRoute, TLSRoute, VirtualService
 from labsupport.model.schema.suggest import closest
 from labsupport.model.validation.findings import Findings
@@ -192,17 +192,18 @@ def _same_host(world: World) -> None:
 
 
 def _both_notations(world: World) -> None:
-    """Note hosts of the mesh that both a VirtualService and an HTTPRoute rule."""
-    for route in world.of(HTTPRoute):
+    """Note hosts of the mesh that both a VirtualService and a route of the Gateway API rule."""
+    for route in (route for kind in ROUTES for route in world.of(kind)):
         parents = [parent for parent in route.spec.parent_refs if parent.kind == "Service"]
         hosts = {full_host(parent.name, parent.namespace or world.namespace(route)) for parent in parents}
         for rule in world.of(VirtualService):
             own = {full_host(host, world.namespace(rule)) for host in rule.spec.hosts}
-            if not hosts & own or (rule.spec.gateways and "mesh" not in rule.spec.gateways):
+            alike = {"TCPRoute": rule.spec.tcp, "TLSRoute": rule.spec.tls}.get(route.kind, rule.spec.http)
+            if not hosts & own or not alike or (rule.spec.gateways and "mesh" not in rule.spec.gateways):
                 continue
             # istiod looks at rules that are exported to the caller's namespace alone before it looks at routes.
             private = bool(rule.spec.export_to) and "*" not in rule.spec.export_to
-            winner = "the VirtualService, for its exportTo" if private else "the HTTPRoute, whichever is older"
+            winner = "the VirtualService, for its exportTo" if private else f"the {route.kind}, whichever is older"
             for entry, other, path in ((route, rule, "spec.parentRefs"), (rule, route, "spec.hosts")):
                 who = f"{other.kind}/{other.name}"
                 text = f"host {min(hosts & own)} is also ruled by {who}; sidecars use only {winner}: keep one"

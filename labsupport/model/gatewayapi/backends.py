@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from labsupport.model.gatewayapi.facts import Facts
+from labsupport.model.gatewayapi.faults import Fault, InvalidRouteError
 from labsupport.model.hosts import CLUSTER_DOMAIN
 from labsupport.model.kinds.gatewayapi.shared import BackendObjectReference
 from labsupport.records import JsonObject
 
-__all__ = ["Fault", "InvalidRouteError", "backend"]
+__all__ = ["backend"]
 
 _SERVICE_IMPORT = ("multicluster.x-k8s.io", "ServiceImport")
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a route, as its status says it.
-
-    Args:
-        reason: istiod's word for it.
-        message: istiod's words.
-        path: where, below the rule.
-    """
-
-    reason: str
-    message: str
-    path: str = ""
-
-
-class InvalidRouteError(Exception):
-    """A fault because of which istiod makes nothing at all of a route.
-
-    Attributes:
-        fault: the fault.
-    """
-
-    def __init__(self, reason: str, message: str, path: str) -> None:
-        super().__init__(message)
-        self.fault = Fault(reason, message, path)
-
-
 def backend(
-    reference: BackendObjectReference, namespace: str, facts: Facts, path: str
+    reference: BackendObjectReference, namespace: str, facts: Facts, path: str, *, asking: str = ""
 ) -> tuple[JsonObject, Fault | None]:
     """The destination that a reference stands for.
 
@@ -53,6 +25,7 @@ def backend(
         namespace: of the route.
         facts: what there is.
         path: where the reference is, below its rule.
+        asking: kind of the route, if other namespaces have to grant what it refers to, as at Gateways.
 
     Returns:
         ``destination`` of a VirtualService, and the fault for which requests to it get 500.
@@ -63,6 +36,9 @@ def backend(
     owner = reference.namespace or namespace
     group, kind, name = reference.group, reference.kind, reference.name
     missing: Fault | None = None
+    if asking and owner != namespace and not facts.granted(asking, namespace, (group, kind, owner, name)):
+        told = f"not accessible to a {asking} in namespace {_quoted(namespace)} (missing a ReferenceGrant?)"
+        return {"host": ""}, Fault("RefNotPermitted", f"backendRef {name}/{owner} {told}", path)
     if (group, kind) in (("", "Service"), _SERVICE_IMPORT):
         if kind == "Service" and "." in name:
             text = "service name invalid; the name of the Service must be used, not the hostname."

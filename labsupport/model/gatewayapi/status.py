@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labsupport.model.gatewayapi.attach import host_of, is_mesh_parent
-from labsupport.model.gatewayapi.backends import Fault
+from labsupport.model.gatewayapi.attach import host_of, is_mesh_parent, parent_text
 from labsupport.model.gatewayapi.facts import Facts
-from labsupport.model.gatewayapi.rules import pieces
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.gatewayapi.faults import Fault
+from labsupport.model.gatewayapi.rules import Route, pieces
 from labsupport.model.kinds.gatewayapi.shared import ParentReference
 from labsupport.records import JsonObject
 
@@ -59,7 +58,7 @@ def _condition(name: str, said: Fault, *, holds: bool) -> JsonObject:
     return {"type": name, "status": str(holds), "reason": said.reason, "message": said.message}
 
 
-def status_of(route: HTTPRoute, facts: Facts) -> Sequence[ParentStatus]:
+def status_of(route: Route, facts: Facts) -> Sequence[ParentStatus]:
     """The status of a route for each of its parents in the mesh, as istiod orders them.
 
     Args:
@@ -70,7 +69,7 @@ def status_of(route: HTTPRoute, facts: Facts) -> Sequence[ParentStatus]:
     faults = tuple(pieces(route, facts)[1]) if parents else ()
     return sorted(
         (ParentStatus(parent, _denied(parent, route.namespace, facts), faults) for parent in parents),
-        key=lambda entry: _text(entry.parent, route.namespace),
+        key=lambda entry: parent_text(entry.parent, route.namespace),
         reverse=True,
     )
 
@@ -80,8 +79,3 @@ def _denied(parent: ParentReference, namespace: str, facts: Facts) -> Fault | No
         return None
     what = "service" if parent.kind == "Service" else "service entry"
     return Fault("NoMatchingParent", f'parent {what}: "{parent.name}" not found')
-
-
-def _text(parent: ParentReference, namespace: str) -> str:
-    own = f"{parent.group}/{parent.kind}/{parent.name}/{parent.section_name}/{parent.port or 0}"
-    return f"{own}.{parent.namespace or namespace}"

@@ -74,7 +74,8 @@ _BY_GROUP: Final = {(cls.GROUP, cls.KIND): cls for cls in _CLASSES}
 CLUSTER_SCOPED: Final[frozenset[str]] = frozenset({"Namespace", "GatewayClass"})
 """Kinds without a namespace."""
 
-RULES: Final = ("VirtualService", "HTTPRoute", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
+_ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")
+RULES: Final = ("VirtualService", *_ROUTES, "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
 """Kinds that tell proxies where traffic goes, of those that both engines run."""
 
 

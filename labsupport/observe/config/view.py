@@ -10,8 +10,7 @@ from labsupport import words
 from labsupport.engine.protocol import Engine
 from labsupport.errors import UsageError
 from labsupport.model import DestinationRule, Gateway, Resource, ServiceEntry, Sidecar, VirtualService
-from labsupport.model.gatewayapi import Facts, convert
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.gatewayapi import ROUTES, Facts, convert
 from labsupport.model.writing.lines import ConfigLine, block, key, leaves
 from labsupport.model.writing.written import written
 from labsupport.observe.config.parts import ConfigPart, find_parts
@@ -19,7 +18,8 @@ from labsupport.records import EnvoyConfig, Pod, Ref
 
 __all__ = ["ConfigView", "EnvoyPart", "view"]
 
-_KINDS = ("VirtualService", "HTTPRoute", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar", "Service")
+_ROUTES = tuple(kind.KIND for kind in ROUTES)
+_KINDS = ("VirtualService", *_ROUTES, "DestinationRule", "Gateway", "ServiceEntry", "Sidecar", "Service")
 
 # A name or host is found everywhere; what is worth following from one side to the other are the values of a rule.
 _NAMES = frozenset({"host", "hosts", "name", "subset", "gateways", "kind", "apiVersion", "namespace"})
@@ -97,7 +97,7 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
 
     Args:
         engine: where to look.
-        resource: a VirtualService, HTTPRoute, DestinationRule, Gateway, ServiceEntry, Sidecar or Service.
+        resource: a VirtualService, route, DestinationRule, Gateway, ServiceEntry, Sidecar or Service.
         proxy: pod to look into; empty for one that holds something of it.
 
     Raises:
@@ -114,7 +114,7 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
     for pod in _candidates(engine, resource, made_from, proxy):
         config = engine.proxy_config(pod.name)
         tried.append(pod.name)
-        parts = [part for made in made_from for part in find_parts(made, raw, config)]
+        parts = [part for made in made_from for part in find_parts(made, written(made), config)]
         if parts:
             chosen = pod, config, parts
             break
@@ -144,8 +144,8 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
 
 
 def _made_from(engine: Engine, resource: Resource) -> Sequence[Resource]:
-    """The objects that Envoy's configuration is made of and marked with: for an HTTPRoute, what istiod makes of it."""
-    if not isinstance(resource, HTTPRoute):
+    """The objects that Envoy's configuration is made of and marked with: for a route, what istiod makes of it."""
+    if not isinstance(resource, ROUTES):
         return [resource]
     return convert([(resource, 0.0)], Facts.of(engine.get("*", namespace="*"), namespace=engine.namespace))
 
@@ -218,7 +218,7 @@ def _why_nothing(resource: Resource, tried: Sequence[str]) -> str:
     looked = f"{nobody} of it."
     if resource.kind == "VirtualService":
         return f"{looked} Check that hosts names a Service, that gateways names a Gateway or mesh, and older rules."
-    if resource.kind == "HTTPRoute":
+    if resource.kind in _ROUTES:
         return f"{looked} Check that parentRefs names a Service and one of its ports; its status tells what it found."
     if resource.kind == "DestinationRule":
         return f"{looked} Check that host names a Service."

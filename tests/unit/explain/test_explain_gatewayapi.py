@@ -9,6 +9,12 @@ from labsupport.display.html.explain_html import explanation_html
 from labsupport.display.pictures.explain_picture import way_html
 
 REVIEWS = '{group: "", kind: Service, name: reviews}'
+BYTES = """
+    apiVersion: v1
+    kind: Service
+    metadata: {name: db}
+    spec: {selector: {app: ratings}, ports: [{name: tcp, port: 3306}, {name: tls, port: 3307}]}
+"""
 THERE = "backendRefs: [{name: ratings, port: 9080}]"
 
 
@@ -74,3 +80,51 @@ def test_of_both_notations_the_route_of_the_clients_namespace_counts() -> None:
     (ignored,) = seen.ignored
     assert ignored.object == "VirtualService/reviews"
     assert "HTTPRoute/reviews comes first" in ignored.reason
+
+
+def other(kind: str, rules: str, *, service: str = "db", more: str = "") -> str:
+    return f"""
+        apiVersion: gateway.networking.k8s.io/v1
+        kind: {kind}
+        metadata: {{name: some}}
+        spec: {{parentRefs: [{{group: "", kind: Service, name: {service}}}], rules: [{rules}]{more}}}
+    """
+
+
+@pytest.mark.parametrize(("path", "chosen"), [("/shop.Cart/Add", 1), ("/shop.Cart/Remove", 0), ("/shop.Carts/Add", 2)])
+def test_a_call_is_a_request_for_a_service_and_a_method(path: str, chosen: int) -> None:
+    matches = ("{method: {service: shop.Cart}}", "{method: {service: shop.Cart, method: Add}}")
+    rules = ", ".join(f"{{matches: [{match}], {THERE}}}" for match in matches)
+    seen = ask(other("GRPCRoute", f"{rules}, {{{THERE}}}", service="reviews"), url=f"http://reviews:9080{path}")
+    assert seen.chosen is not None
+    assert (seen.chosen.object, seen.chosen.kind, seen.chosen.index) == ("GRPCRoute/some", "rules", chosen)
+
+
+def test_connections_follow_a_route_that_is_named_as_it_was_written() -> None:
+    backends = "{name: nobody, port: 1, weight: 0}, {name: details, port: 9080}, {name: ratings, port: 9080, weight: 3}"
+    seen = ask(BYTES, other("TCPRoute", f"{{backendRefs: [{backends}]}}"), url="tcp://db:3306")
+    assert [(item.host.partition(".")[0], item.share) for item in seen.destinations] == [
+        ("details", 0.25),
+        ("ratings", 0.75),
+    ]
+    assert seen.chosen is not None
+    assert (seen.chosen.object, seen.chosen.kind, seen.chosen.index) == ("TCPRoute/some", "rules", 0)
+    assert "Chosen: TCPRoute/some rules[0] (" in seen.decision
+    assert [item.place.path for item in seen.destinations] == [
+        f"spec.rules[0].backendRefs[{number}].destination" for number in (1, 2)
+    ]
+
+
+def test_a_server_name_that_no_route_has_is_hinted_at() -> None:
+    rule = other("TLSRoute", f"{{{THERE}}}", more=", hostnames: [db.default.svc.cluster.local]")
+    assert (
+        ask(BYTES, rule, url="https://db.default.svc.cluster.local:3307/").destinations[0].host.startswith("ratings.")
+    )
+    short = ask(BYTES, rule, url="https://db:3307/")
+    (failed,) = short.rules[0].failed
+    assert (failed.field, failed.place.path, failed.place.object) == ("sniHosts", "spec.hostnames", "TLSRoute/some")
+
+
+def test_connections_without_any_weight_come_to_nothing() -> None:
+    seen = ask(BYTES, other("TCPRoute", "{backendRefs: [{name: details, port: 9080, weight: 0}]}"), url="tcp://db:3306")
+    assert [outcome.kind for outcome in seen.outcomes] == ["no_cluster"]

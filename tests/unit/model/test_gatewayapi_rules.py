@@ -70,7 +70,7 @@ def test_routes_of_one_host_become_one_rule_that_knows_where_its_parts_come_from
         ("old", 0, 0),
     ]
     assert [part.name for part in rule.spec.http] == ["default.new.0", "default.new.0", "default.old.0"]
-    assert rule.pieces[0].path_of("route[2].destination") == "spec.rules[0].backendRefs[2].destination"
+    assert rule.pieces[0].path_of("route[0].destination") == "spec.rules[0].backendRefs[0].destination"
 
 
 def test_a_port_has_a_rule_of_its_own() -> None:

@@ -358,3 +358,24 @@ def test_an_httproute_is_found_by_what_istiod_makes_of_it() -> None:
     assert "gets 500 NC" in seen.note
     lost = engine_of(LESSON / "web", paths.manifests() / "apps" / "client", ROUTE.replace("name: web}]", "name: wbe}]"))
     assert "Check that parentRefs" in view(lost, lost.get("HTTPRoute")[0]).note
+
+
+def test_a_tcp_route_is_found_by_its_filter_chain() -> None:
+    service = """
+apiVersion: v1
+kind: Service
+metadata: {name: bytes, namespace: default}
+spec: {selector: {app: web}, ports: [{name: tcp, port: 9000, targetPort: 5000}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: bytes, namespace: default}
+spec:
+  parentRefs: [{group: "", kind: Service, name: bytes}]
+  rules: [{backendRefs: [{name: web, port: 8080, weight: 3}, {name: bytes, port: 9000, weight: 4}]}]
+"""
+    engine = engine_of(LESSON / "web", paths.manifests() / "apps" / "client", service)
+    seen = view(engine, engine.get("TCPRoute")[0])
+    assert (seen.proxy, seen.role) == ("client-1", "sidecar")
+    assert "filter chain" in seen.envoy_parts[0].title
+    assert marked(seen) == ["weight: 3", "weight: 4"]

@@ -4,6 +4,7 @@ import pytest
 
 from labsupport.model import VirtualService, parse
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.kinds.gatewayapi.otherroutes import GRPCRoute
 from labsupport.model.reading.documents import read
 from labsupport.observe.taken import rules_taken
 from labsupport.records import AccessRecord, Pod
@@ -135,3 +136,14 @@ def test_rules_of_an_httproute_stand_in_the_order_in_which_they_are_tried_each_o
     assert told.resorted and "the most specific first" in repr(told)
     nobody = rules_taken(route, records, objects=[route], pods=PODS, namespace="shop")
     assert nobody.rows == () and "No caller's proxy" in repr(nobody)
+
+
+def test_calls_are_sorted_by_the_rule_of_a_grpc_route_that_took_them():
+    calls = ROUTE.replace("HTTPRoute", "GRPCRoute").replace("path: {value: /beta}", "method: {service: shop.Cart}")
+    objects = parse(read(calls + "---" + PARENT))
+    assert isinstance(objects[0], GRPCRoute)
+    records = [line("shop.web.1", "risk"), line("shop.web.0")]
+    told = rules_taken(objects[0], records, objects=objects, pods=PODS, namespace="shop")
+    assert told.rule == "GRPCRoute/web"
+    assert told.rows[0].conditions == ('uri prefix "/shop.Cart/"', 'headers[end-user] exact "tester"')
+    assert dict(told.rows[0].versions) == {"risk": 1}

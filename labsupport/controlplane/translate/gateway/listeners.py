@@ -14,7 +14,7 @@ from labsupport.controlplane.translate.listeners.http import gateway_manager
 from labsupport.controlplane.translate.listeners.network import rule_filters
 from labsupport.controlplane.translate.names import listener_name, socket_address
 from labsupport.model.hosts import matches
-from labsupport.model.kinds.virtualservice import L4MatchAttributes, TLSMatchAttributes
+from labsupport.model.kinds.virtualservice import L4MatchAttributes, TCPRoute, TLSMatchAttributes, TLSRoute
 from labsupport.model.protocols import is_http, parse
 from labsupport.records import JsonObject
 
@@ -87,7 +87,10 @@ def _applies(match: L4MatchAttributes | TLSMatchAttributes, server: MergedServer
 
 def _tcp_filters(context: Context, server: MergedServer, rules: Sequence[VirtualServiceRule]) -> tuple[JsonObject, ...]:
     for rule in rules:
-        for item in rule.tcp:
+        # Where TLS ends at the server, a TLSRoute is what a TCPRoute is.
+        ended = [item for item in rule.tls if rule.converted and any(_applies(match, server) for match in item.match)]
+        listed: list[TCPRoute | TLSRoute] = [*rule.tcp, *ended]
+        for item in listed:
             if item.route and (not item.match or any(_applies(match, server) for match in item.match)):
                 return rule_filters(context, item.route, server.spec.port.number, server.protocol, rule.full_name)
     return ()

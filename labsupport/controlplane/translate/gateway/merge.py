@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.targets import PortTarget, service_targets
+from labsupport.model.gatewayapi import ConvertedGateway
 from labsupport.model.kinds.gateway import Gateway, Server, ServerTLSSettings
 from labsupport.model.protocols import is_http, parse
 
@@ -173,15 +174,33 @@ def merge_servers(context: Context) -> Merged:
     """Merge the servers of all Gateways that select a gateway's pod, oldest first."""
     merged = Merged()
     targets = service_targets(context)
-    labels = dict(context.labels).items()
-    for gateway in context.registry.gateways:
-        if not gateway.spec.selector.items() <= labels:
-            continue
+    chosen = [
+        gateway
+        for gateway in context.registry.gateways
+        if (_own_targets(gateway, targets) if isinstance(gateway, ConvertedGateway) else _selects(gateway, context))
+    ]
+    for gateway in _strictly(chosen):
         for spec in gateway.spec.servers:
             server = MergedServer(spec, f"{gateway.namespace}/{gateway.name}", _hosts(spec.hosts, gateway.namespace))
-            number = _port(spec.port.number, targets)
-            merged.add(server, number, _table(server, number, gateway))
+            for number in _ports(spec.port.number, gateway, targets):
+                merged.add(server, number, _table(server, number, gateway))
     return merged
+
+
+def _selects(gateway: Gateway, context: Context) -> bool:
+    return gateway.spec.selector.items() <= dict(context.labels).items()
+
+
+def _own_targets(gateway: ConvertedGateway, targets: Sequence[PortTarget]) -> list[PortTarget]:
+    """What the pod serves of the Services that a listener is for."""
+    services, namespace = gateway.section.services, gateway.namespace
+    return [item for item in targets if item.service.hostname in services and item.service.namespace == namespace]
+
+
+def _strictly(gateways: Sequence[Gateway]) -> list[Gateway]:
+    """Pods of the Gateway API serve no Istio Gateway of other namespaces, which could show their certificates."""
+    own = {item.namespace for item in gateways if isinstance(item, ConvertedGateway) and item.section.managed}
+    return [item for item in gateways if not own or isinstance(item, ConvertedGateway) or item.namespace in own]
 
 
 def _hosts(hosts: Sequence[str], namespace: str) -> tuple[str, ...]:
@@ -201,12 +220,17 @@ def _hosts(hosts: Sequence[str], namespace: str) -> tuple[str, ...]:
     return tuple(resolved)
 
 
-def _port(number: int, targets: Sequence[PortTarget]) -> int:
-    """The port the pod listens on: the target port of its Service, or else the number itself."""
+def _ports(number: int, gateway: Gateway, targets: Sequence[PortTarget]) -> list[int]:
+    """The port the pod listens on: the target port of its Service, or else the number itself.
+
+    A listener of the Gateway API has no port unless its Service has it.
+    """
+    if isinstance(gateway, ConvertedGateway):
+        return sorted({item.target_port for item in _own_targets(gateway, targets) if item.port.number == number})
     for target in targets:
         if _KEEP_PORT not in target.service.labels and target.port.number == number:
-            return target.target_port
-    return number
+            return [target.target_port]
+    return [number]
 
 
 def _table(server: MergedServer, number: int, gateway: Gateway) -> str:

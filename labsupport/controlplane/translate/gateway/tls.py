@@ -56,8 +56,9 @@ def downstream_socket(settings: ServerTLSSettings) -> JsonObject | None:
     else:
         pairs = [(item.server_certificate, item.private_key) for item in settings.tls_certificates]
         pairs = pairs or [(settings.server_certificate, settings.private_key)]
+        # Where no certificate is left of those that a listener of the Gateway API names, the proxy shows its own.
         common["tls_certificate_sds_secret_configs"] = [
-            file_secret(f"file-cert:{certificate}~{key}") for certificate, key in pairs
+            file_secret(f"file-cert:{certificate}~{key}" if certificate else "default") for certificate, key in pairs
         ]
         trusted = file_secret(f"file-root:{settings.ca_certificates}" if settings.ca_certificates else "ROOTCA")
         if settings.ca_crl:

@@ -10,7 +10,7 @@ from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE
 from labsupport.errors import Problem
 from labsupport.model import Resource
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.gatewayapi import ROUTES
 
 __all__ = ["problems"]
 
@@ -49,7 +49,7 @@ def problems(objects: Iterable[Resource], namespace: str, images: Images) -> lis
             )
         elif (resource.kind, resource.name) in _OURS or PART_LABEL in resource.metadata.labels:
             add("metadata.name", "this is a part of the lab itself", "Give it another name.")
-        for path, reason in unsupported(resource) if isinstance(resource, HTTPRoute) else ():
+        for path, reason in unsupported(resource) if isinstance(resource, ROUTES) else ():
             add(path, reason, "")
         raw = resource.raw or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
         for path, message, remedy in images.problems(resource.kind, raw):

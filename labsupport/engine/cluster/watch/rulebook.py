@@ -16,7 +16,7 @@ from labsupport.records import EnvoyConfig, Ref, RuleStatus
 __all__ = ["Rulebook", "origins_of"]
 
 # Routes and clusters carry a note of these; of the others only the proxies that had to learn of them are known.
-_NOTED = ("VirtualService", "HTTPRoute", "DestinationRule")
+_NOTED = ("VirtualService", "HTTPRoute", "GRPCRoute", "DestinationRule")
 
 
 def origins_of(config: EnvoyConfig | ProxyResources) -> frozenset[str]:

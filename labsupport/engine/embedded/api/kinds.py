@@ -8,6 +8,7 @@ from typing import Final
 
 from labsupport.model import CLUSTER_SCOPED, KINDS, RULES, Resource
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.kinds.gatewayapi.otherroutes import GRPCRoute, TCPRoute, TLSRoute
 from labsupport.model.kinds.gatewayapi.policies import ReferenceGrant
 from labsupport.model.kinds.gatewayapi.shared import GROUP
 from labsupport.model.kinds.telemetry import Telemetry
@@ -128,7 +129,10 @@ API_KINDS: Final[tuple[ApiKind, ...]] = (
         ("telemetry",),
         categories=("istio-io", "telemetry-istio-io"),
     ),
-    ApiKind("HTTPRoute", GROUP, HTTPRoute.VERSIONS, "httproutes", categories=("gateway-api",)),
+    *(
+        ApiKind(kind.KIND, GROUP, kind.VERSIONS, f"{kind.KIND.lower()}s", categories=("gateway-api",))
+        for kind in (HTTPRoute, GRPCRoute, TCPRoute, TLSRoute)
+    ),
     ApiKind(
         "ReferenceGrant", GROUP, ReferenceGrant.VERSIONS, "referencegrants", ("refgrant",), categories=("gateway-api",)
     ),

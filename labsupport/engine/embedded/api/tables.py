@@ -209,6 +209,7 @@ _COLUMNS: Final[dict[str, tuple[_Column, ...]]] = {
         _AGE,
     ),
     "HTTPRoute": (_NAME, ("Hostnames", 0, _field("spec.hostnames")), _AGE),
+    "GRPCRoute": (_NAME, ("Hostnames", 0, _field("spec.hostnames")), _AGE),
     "VirtualService": (_NAME, ("Gateways", 0, _field("spec.gateways")), ("Hosts", 0, _field("spec.hosts")), _AGE),
 }
 

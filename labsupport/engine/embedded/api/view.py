@@ -13,7 +13,7 @@ from labsupport.engine.embedded.builtin import INGRESS_GATEWAY, ROOT_NAMESPACE
 from labsupport.engine.embedded.pods.identity import NODE_ADDRESS, uid
 from labsupport.engine.routestatus import facts_for_routes, status_content
 from labsupport.model import Deployment, Resource, Service
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.gatewayapi import ROUTES
 from labsupport.records import JsonObject, Ref
 
 __all__ = ["View", "written_content"]
@@ -62,7 +62,7 @@ class View:
                     "message": f"{count}/{count} proxies up to date.",
                 }
                 content = {**content, "status": {"conditions": [condition]}}
-                if isinstance(resource, HTTPRoute):
+                if isinstance(resource, ROUTES):
                     content["status"] = status_content(resource, facts, time=stamp(status.in_force_since_s))
             elif isinstance(resource, Service):
                 content = self._service(resource, content)
