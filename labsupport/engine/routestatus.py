@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from labsupport import words
@@ -9,9 +10,10 @@ from labsupport.model import Resource, Service
 from labsupport.model.gatewayapi import Facts, status_of
 from labsupport.model.gatewayapi.attach import is_mesh_parent
 from labsupport.model.gatewayapi.backends import Fault
-from labsupport.model.gatewayapi.rules import pieces
+from labsupport.model.gatewayapi.rules import by_precedence, pieces
 from labsupport.model.gatewayapi.status import CONTROLLER
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
+from labsupport.model.kinds.gatewayapi.shared import BackendObjectReference
 from labsupport.records import JsonObject
 
 __all__ = ["conditions", "facts_for_routes", "route_notes", "status_content", "with_status"]
@@ -36,7 +38,46 @@ def route_notes(news: Iterable[Resource], objects: Sequence[Resource]) -> list[s
     routes = [resource for resource in news if isinstance(resource, HTTPRoute)]
     facts = Facts.of(objects if routes else ())
     services = {(item.namespace, item.name): item for item in objects if isinstance(item, Service)}
-    return [text for route in routes for text in (*_notes(route, facts), *_ports(route, services))]
+    return [
+        f"HTTPRoute/{route.name} {text}"
+        for route in routes
+        for text in (*_notes(route, facts), *_ports(route, services), *_backends(route, services), *_idle(route, facts))
+    ]
+
+
+def _backends(route: HTTPRoute, services: Mapping[tuple[str, str], Service]) -> Iterator[str]:
+    """Backends with a port which their Service lacks: istiod takes the reference as resolved."""
+    for index, rule in enumerate(route.spec.rules):
+        listed: list[tuple[str, BackendObjectReference, str]] = [
+            (f"backendRefs[{number}]", reference, "its share gets 500")
+            for number, reference in enumerate(rule.backend_refs)
+            if reference.weight
+        ]
+        listed += [
+            (f"filters[{number}]", entry.request_mirror.backend_ref, "no copies are sent")
+            for number, entry in enumerate(rule.filters)
+            if entry.request_mirror is not None
+        ]
+        for path, reference, follows in listed:
+            service = services.get((reference.namespace or route.namespace, reference.name))
+            if service is None or (reference.group, reference.kind) != ("", "Service"):
+                continue
+            if reference.port not in (ports := [port.port for port in service.spec.ports]):
+                has = f"Service/{service.name} has port {words.join(map(str, ports))}, and not {reference.port}"
+                yield f"spec.rules[{index}].{path}.port: {has}; {follows}"
+
+
+def _idle(route: HTTPRoute, facts: Facts) -> Iterator[str]:
+    """Rules that send requests nowhere, and matches that another one takes the requests of."""
+    taken: dict[str, str] = {}
+    for piece in by_precedence(pieces(route, facts)[0]):
+        place = f"spec.rules[{piece.rule}]"
+        if "directResponse" in piece.content and not piece.match:
+            yield f"{place}: no backend with a weight, and no redirect: every request gets 500"
+        match = json.dumps(piece.content.get("match", [{"uri": {"prefix": "/"}}]), sort_keys=True)
+        place += f".matches[{piece.match}]" if "match" in piece.content else ""
+        if taken.setdefault(match, place) != place:
+            yield f"{place}: never reached: {taken[match]} says the same and comes first"
 
 
 def _ports(route: HTTPRoute, services: Mapping[tuple[str, str], Service]) -> Iterator[str]:
@@ -49,19 +90,18 @@ def _ports(route: HTTPRoute, services: Mapping[tuple[str, str], Service]) -> Ite
         if parent.port not in ports:
             has = f"Service/{service.name} has port {words.join(map(str, ports))}"
             told = f"{has}; nothing is routed by it at {parent.port}"
-            yield f"HTTPRoute/{route.name} spec.parentRefs[{index}].port: {told}"
+            yield f"spec.parentRefs[{index}].port: {told}"
 
 
 def _notes(route: HTTPRoute, facts: Facts) -> Iterator[str]:
-    name = f"HTTPRoute/{route.name}"
     for status in status_of(route, facts):
         if status.denied is not None:
-            yield f"{name}: Accepted is False {_told(status.denied)}; nothing is routed by it there"
+            yield f"spec.parentRefs: Accepted is False {_told(status.denied)}; nothing is routed by it there"
     made, faults = pieces(route, facts)
     for fault in faults:
         share = "no copies are sent" if "filters" in fault.path else "its share gets 500"
         follows = share if made else "the whole route counts for nothing"
-        yield f"{name} {fault.path}: ResolvedRefs is False {_told(fault)}; {follows}"
+        yield f"{fault.path}: ResolvedRefs is False {_told(fault)}; {follows}"
 
 
 def _told(fault: Fault) -> str:
