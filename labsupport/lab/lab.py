@@ -609,18 +609,16 @@ class Lab:
         engine = self._open()
         pods = Pods(engine.pods())
         unwell = [f"{pod.name} is not ready" for pod in pods if not pod.ready]
-        rules = tuple(engine.rules())
-        refused = [f"{rule.ref}: {text}" for rule in rules for text in rule.conditions if ": False (" in text]
         return LabStatus(
             engine=engine.name,
             namespace=engine.namespace,
             time_s=time.time(),
             pods=pods,
-            rules=rules,
+            rules=tuple(engine.rules()),
             urls=dict(engine.urls()),
             traffic=tuple(f"{live.spec.url} from {live.spec.source}" for live in self._running.now()),
             warnings=(*self._warnings, *unwell, *self._endings.untold(pods)),
-            notes=(*self._analysis.serious(), *refused),
+            notes=self._analysis.serious(),
             last_error=self._last_error,
         )
 

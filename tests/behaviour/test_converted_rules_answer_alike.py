@@ -55,6 +55,10 @@ class Convertible(Drawing):
             drawn.pop("uri", None)
         return drawn | ({"method": {"exact": self.pick(("GET", "POST"))}} if "method" in drawn else {})
 
+    def _sidecar(self) -> None:
+        if self.maybe(0.3):
+            super()._sidecar()
+
     def _delegate(self) -> None:
         """None: nobody can delegate there."""
 
@@ -154,7 +158,8 @@ def chances(why: Explanation) -> Counter[str]:
     """How many of a thousand requests end in which way, and go where with which headers."""
     ways: Counter[str] = Counter()
     for outcome in why.outcomes:
-        ways[f"{outcome.kind} {outcome.status} {_versions(outcome.pods)}"] += round(outcome.share * 1000)
+        changed = sorted(outcome.headers.items())
+        ways[f"{outcome.kind} {outcome.status} {_versions(outcome.pods)} {changed}"] += round(outcome.share * 1000)
     for to in why.destinations:
         ways[f"to {_versions(to.pods)}, {to.authority}, {sorted(to.headers.items())}"] += round(to.share * 1000)
     return +ways

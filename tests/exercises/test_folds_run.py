@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -249,3 +250,25 @@ def test_a_fold_does_what_the_rule_of_its_lesson_does(lab: Lab, name: str) -> No
     for claim in proof.claims.values():
         for outcome in claim(lab, True):
             outcome.require()
+
+
+def test_the_query_that_a_fold_shows_is_compared(lab: Lab) -> None:
+    (notebook,) = (root() / "notebooks").glob("04-*.ipynb")
+    (shown,) = re.findall(r"`(queryParams: \[.*?\])`", "".join(sources(notebook.read_text(encoding="utf-8"))))
+    route = copy.deepcopy(FOLDS["04"])
+    route["spec"]["rules"][0]["matches"] = [yaml.safe_load(shown)]
+    for app in SPLIT:
+        lab.apply(app)
+    made = [service(lab, name, labels, "web") for name, labels in VERSIONS.items()]
+    lab.apply(yaml.safe_dump_all([*made, route]), name="fold")
+    check.only(send(lab, f"{WEB}?test-v2=true"), version="risk").require()
+    check.only(send(lab, f"{WEB}?test-v2=false") + send(lab), version="safe").require()
+
+
+def test_a_destination_rule_acts_under_a_route_as_folds_say(lab: Lab) -> None:
+    for app in ("apps/client", "11-sticky-sessions/web", "11-sticky-sessions/exercises/11.1/solution.yaml"):
+        lab.apply(app)
+    lab.apply(yaml.safe_dump(FOLDS["07"]))
+    seen = send(lab, count=40, headers={"x-user": "anna"})
+    assert len({response.path[0].pod for response in seen}) == 1
+    assert len({response.path[0].pod for response in send(lab, count=60)}) > 1

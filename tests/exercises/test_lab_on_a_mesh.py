@@ -123,20 +123,3 @@ def test_what_does_nothing_here_is_told_once_in_a_lab_and_not_for_what_was_refus
         lab.apply("apps/web/service-web-both-versions.yaml", balanced % ", nodePort: 31532")
     told = [len([note for note in lab.apply(balanced % "").notes if "load balancer" in note]) for _ in range(2)]
     assert told == [1, 0]
-
-
-def test_a_route_that_names_nobody_is_noted_for_as_long_as_it_does(web: Lab) -> None:
-    route = """
-        apiVersion: gateway.networking.k8s.io/v1
-        kind: HTTPRoute
-        metadata: {name: web}
-        spec:
-          parentRefs: [{group: "", kind: Service, name: web, port: 8080}]
-          rules: [{backendRefs: [{name: web-later, port: 8080}]}]
-    """
-    web.delete("vs/web")
-    web.apply(route)
-    assert web.status().notes == ("HTTPRoute/web: ResolvedRefs: False (BackendNotFound)",)
-    later = web.get("service/web").yaml.replace("name: web\n", "name: web-later\n", 1)
-    web.apply(later)
-    assert web.status().notes == ()

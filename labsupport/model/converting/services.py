@@ -130,18 +130,22 @@ class Registry:
             lacks = f"the Service {plain}" if service is None else f"a DestinationRule with subset {subset}"
             losses.tell(f"{path}.subset", f"an HTTPRoute knows no subsets: make a Service {name}; no file has {lacks}")
             return name
+        selector = service.spec.selector
+        for label, value in chosen.labels.items():
+            if selector.get(label, value) != value:
+                text = f"it has no pods: their {label} is {selector[label]} by the Service, and {value} by the subset"
+                raise NoCounterpartError(f"{path}.subset", text)
         if (owner, name) not in self.made:
             ports = [
                 port.model_dump(by_alias=True, exclude_defaults=True, exclude={"node_port"})
                 for port in service.spec.ports
             ]
             metadata = {"name": name} | ({"namespace": service.namespace} if service.namespace else {})
-            selector = {**service.spec.selector, **chosen.labels}
             self.made[owner, name] = {
                 "apiVersion": "v1",
                 "kind": "Service",
                 "metadata": metadata,
-                "spec": {"selector": selector, "ports": ports},
+                "spec": {"selector": {**selector, **chosen.labels}, "ports": ports},
             }
         if host in self._partial:
             text = f"DestinationRule/{self._partial[host]} is not for every caller (exportTo, workloadSelector), and"

@@ -232,6 +232,26 @@ def test_a_subset_that_is_not_everybodys_is_told(whose: str) -> None:
     assert "is not for every caller" in loss.text
 
 
+def test_a_subset_without_pods_is_no_service() -> None:
+    labels = SUBSETS.replace("labels: {version: v1}", "labels: {app: other}")
+    written = {**HEAD, "spec": {"hosts": ["reviews"], "http": [{"route": [{"destination": V1}]}]}}
+    done = as_httproutes(rules(labels, yaml.safe_dump(written)))
+    assert done.manifests == ()
+    assert "their app is reviews by the Service, and other by the subset" in told(done)[0]
+
+
+def test_a_sidecar_is_told_as_it_may_leave_services_out() -> None:
+    own = """
+        apiVersion: networking.istio.io/v1
+        kind: Sidecar
+        metadata: {name: limits}
+        spec: {egress: [{hosts: ["./*"]}]}
+    """
+    written = {**HEAD, "spec": {"hosts": ["reviews"], "http": [{"route": [REVIEWS]}]}}
+    (loss,) = as_httproutes(rules(own, yaml.safe_dump(written))).losses
+    assert "500, and not 503, for a Service that Sidecar/limits leaves out" in loss.text
+
+
 def test_of_two_subsets_of_one_name_the_first_counts() -> None:
     other = SUBSETS.replace("version: v1", "version: v9").replace("metadata: {name: ", "metadata: {name: other-")
     assert "v9" in other and "other-" in other
