@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from labsupport import words
@@ -9,12 +10,17 @@ from labsupport.model import Resource, Service
 from labsupport.model.gatewayapi import ROUTES, Facts, Route, status_of
 from labsupport.model.gatewayapi.attach import is_mesh_parent
 from labsupport.model.gatewayapi.faults import Fault
-from labsupport.model.gatewayapi.rules import pieces
+from labsupport.model.gatewayapi.rules import by_precedence, pieces
 from labsupport.model.gatewayapi.status import CONTROLLER
+from labsupport.model.kinds.gatewayapi.filters import GRPCFilter, HTTPFilter
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute, HTTPRouteRule
+from labsupport.model.kinds.gatewayapi.otherroutes import GRPCRoute, GRPCRouteRule, L4RouteRule
+from labsupport.model.kinds.gatewayapi.shared import BackendObjectReference
 from labsupport.records import JsonObject
 
 __all__ = ["conditions", "facts_for_routes", "route_notes", "status_content", "with_status"]
 
+_ANSWERED = "its share gets 500"
 _SHARE = dict.fromkeys(("TCPRoute", "TLSRoute"), "its share of the connections is closed")
 
 
@@ -37,7 +43,50 @@ def route_notes(news: Iterable[Resource], objects: Sequence[Resource]) -> list[s
     routes = [resource for resource in news if isinstance(resource, ROUTES)]
     facts = Facts.of(objects if routes else ())
     services = {(item.namespace, item.name): item for item in objects if isinstance(item, Service)}
-    return [text for route in routes for text in (*_notes(route, facts), *_ports(route, services))]
+    return [
+        f"{route.kind}/{route.name} {text}"
+        for route in routes
+        for text in (*_notes(route, facts), *_ports(route, services), *_backends(route, services), *_idle(route, facts))
+    ]
+
+
+def _backends(route: Route, services: Mapping[tuple[str, str], Service]) -> Iterator[str]:
+    """Backends with a port which their Service lacks: istiod takes the reference as resolved."""
+    rules: Sequence[HTTPRouteRule | GRPCRouteRule | L4RouteRule] = route.spec.rules
+    for index, rule in enumerate(rules):
+        filters: Sequence[HTTPFilter | GRPCFilter] = () if isinstance(rule, L4RouteRule) else rule.filters
+        listed: list[tuple[str, BackendObjectReference, str]] = [
+            (f"backendRefs[{number}]", reference, _SHARE.get(route.kind, _ANSWERED))
+            for number, reference in enumerate(rule.backend_refs)
+            if reference.weight
+        ]
+        listed += [
+            (f"filters[{number}]", entry.request_mirror.backend_ref, "no copies are sent")
+            for number, entry in enumerate(filters)
+            if entry.request_mirror is not None
+        ]
+        for path, reference, follows in listed:
+            service = services.get((reference.namespace or route.namespace, reference.name))
+            if service is None or (reference.group, reference.kind) != ("", "Service"):
+                continue
+            if reference.port not in (ports := [port.port for port in service.spec.ports]):
+                has = f"Service/{service.name} has port {words.join(map(str, ports))}, and not {reference.port}"
+                yield f"spec.rules[{index}].{path}.port: {has}; {follows}"
+
+
+def _idle(route: Route, facts: Facts) -> Iterator[str]:
+    """Rules that send requests nowhere, and matches that another one takes the requests of."""
+    if not isinstance(route, HTTPRoute | GRPCRoute):
+        return
+    taken: dict[str, str] = {}
+    for piece in by_precedence(pieces(route, facts)[0]):
+        place = f"spec.rules[{piece.rule}]"
+        if "directResponse" in piece.content and not piece.match:
+            yield f"{place}: no backend with a weight, and no redirect: every request gets 500"
+        match = json.dumps(piece.content.get("match", [{"uri": {"prefix": "/"}}]), sort_keys=True)
+        place += f".matches[{piece.match}]" if "match" in piece.content else ""
+        if taken.setdefault(match, place) != place:
+            yield f"{place}: never reached: {taken[match]} says the same and comes first"
 
 
 def _ports(route: Route, services: Mapping[tuple[str, str], Service]) -> Iterator[str]:
@@ -50,19 +99,18 @@ def _ports(route: Route, services: Mapping[tuple[str, str], Service]) -> Iterato
         if parent.port not in ports:
             has = f"Service/{service.name} has port {words.join(map(str, ports))}"
             told = f"{has}; nothing is routed by it at {parent.port}"
-            yield f"{route.kind}/{route.name} spec.parentRefs[{index}].port: {told}"
+            yield f"spec.parentRefs[{index}].port: {told}"
 
 
 def _notes(route: Route, facts: Facts) -> Iterator[str]:
-    name = f"{route.kind}/{route.name}"
     for status in status_of(route, facts):
         if status.denied is not None:
-            yield f"{name}: Accepted is False {_told(status.denied)}; nothing is routed by it there"
+            yield f"spec.parentRefs: Accepted is False {_told(status.denied)}; nothing is routed by it there"
     made, faults = pieces(route, facts)
     for fault in faults:
-        share = "no copies are sent" if "filters" in fault.path else _SHARE.get(route.kind, "its share gets 500")
+        share = "no copies are sent" if "filters" in fault.path else _SHARE.get(route.kind, _ANSWERED)
         follows = share if made else "the whole route counts for nothing"
-        yield f"{name} {fault.path}: ResolvedRefs is False {_told(fault)}; {follows}"
+        yield f"{fault.path}: ResolvedRefs is False {_told(fault)}; {follows}"
 
 
 def _told(fault: Fault) -> str:

@@ -176,5 +176,6 @@ def _decision(route: Candidate | None, service: KnownService | None) -> str:
     rule = route.rule
     name = f" {rule.rule.name!r}" if rule.rule.name else ""
     entry = f", match[{route.entry}]" if route.entry is not None and len(rule.rule.match) > 1 else ""
+    entry = f", matches[{rule.match}]" if rule.match >= 0 else entry
     place: Place = rule.place()
     return f"Chosen: {rule.object} {rule.kind}[{rule.number}]{name}{entry} ({place})."

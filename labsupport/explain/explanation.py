@@ -139,7 +139,7 @@ def _mirror(mirror: RoutedTo) -> str:
 
 def _rule(rule: RuleTrace) -> Iterator[str]:
     name = f" {rule.name!r}" if rule.name else ""
-    head = f"  {rule.object} {rule.kind}[{rule.index}]{name} ({rule.place}): {rule.verdict}"
+    head = f"  {rule.object} {rule.path}{name} ({rule.place}): {rule.verdict}"
     if rule.verdict in ("chosen", "not reached"):
         yield head
         return

@@ -54,7 +54,8 @@ def answer_headers(
     own = rule.headers.response if rule.headers is not None else None
     there = destination.headers.response if destination is not None and destination.headers is not None else None
     changed = _after(_levels(rule, own, there), request, {})
-    policy = rule.cors_policy
+    # Envoy's filter for CORS passes over what the proxy answers itself.
+    policy = rule.cors_policy if destination is not None else None
     if policy is not None and allowed_origin(policy, request):
         changed |= cors_headers(policy, request)
     return changed

@@ -68,7 +68,8 @@ def judge(
         if whole_elements and match.uri.prefix not in (None, "/"):
             conditions.append(_elements(str(match.uri.prefix).removesuffix("/"), request.path, at("uri")))
         else:
-            conditions += _uri(match.uri, match.ignore_uri_case, request, at("uri"))
+            said = _uri(match.uri, match.ignore_uri_case, request, at("uri"))
+            conditions += [replace(condition, field="path") for condition in said] if whole_elements else said
     for name in ("method", "scheme", "authority"):
         wanted: StringMatch | None = getattr(match, name)
         if wanted is not None:

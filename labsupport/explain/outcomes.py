@@ -49,7 +49,8 @@ def predict(
             text = f"the fault of the rule answers {status}"
             outcomes.append(PredictedOutcome("abort", share, text, status=status, flags="FI"))
             left = 1.0 - share
-    if rule.cors_policy is not None and left > 0 and _is_preflight(request):
+    answers_itself = rule.redirect is not None or rule.direct_response is not None
+    if rule.cors_policy is not None and left > 0 and _is_preflight(request) and not answers_itself:
         answered = _preflight(rule, rule.cors_policy, request, left)
         if answered is not None:
             return [*outcomes, answered]

@@ -123,6 +123,8 @@ class RuleTrace:
         entries: its match entries; none means that every request matches.
         place: where it was written.
         kind: the list it stands in: ``http``, ``tls`` or ``tcp``; ``rules`` of a route.
+        match: number of the match of a route's rule that this is about, where the rule has several: each is tried
+            apart. Else -1.
     """
 
     object: str
@@ -132,6 +134,18 @@ class RuleTrace:
     entries: tuple[MatchEntry, ...]
     place: Place
     kind: RuleKind = "http"
+    match: int = -1
+
+    @property
+    def path(self) -> str:
+        """Where in its object it stands, such as ``http[0]``."""
+        return f"{self.kind}[{self.index}]" + (f".matches[{self.match}]" if self.match >= 0 else "")
+
+    @property
+    def title(self) -> str:
+        """Its number and its name, counted from 1."""
+        match = f", match {self.match + 1}" if self.match >= 0 else ""
+        return f"rule {self.index + 1} of {self.object}{match}" + (f" ({self.name})" if self.name else "")
 
     @property
     def failed(self) -> tuple[Condition, ...]:

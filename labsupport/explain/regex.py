@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -25,11 +26,12 @@ def substitute(pattern: str, replacement: str, text: str) -> str:
 
     Args:
         pattern: the expression; one that is not RE2 changes nothing.
-        replacement: ``\1`` is the first group, ``\0`` the whole match, ``\\`` a backslash.
+        replacement: ``\1`` is the first group, ``\0`` the whole match, ``\\`` a backslash; one with a group that the
+            expression does not have changes nothing.
         text: in which it is looked for.
     """
     compiled = _compile(pattern)
-    if compiled is None:
+    if compiled is None or _greatest_group(replacement) > compiled.groups:
         return text
     parts: list[str] = []
     end, last = 0, -1
@@ -42,6 +44,11 @@ def substitute(pattern: str, replacement: str, text: str) -> str:
     return "".join([*parts, text[end:]])
 
 
+def _greatest_group(replacement: str) -> int:
+    # A pair of backslashes is one that is meant, so what stands behind it is no group.
+    return max((int(part[1]) for part in re.findall(r"\\.", replacement) if part[1].isdigit()), default=0)
+
+
 def _filled(replacement: str, match: Any) -> Iterator[str]:
     escaped = False
     for character in replacement:
@@ -49,7 +56,7 @@ def _filled(replacement: str, match: Any) -> Iterator[str]:
             escaped = True
             continue
         if escaped and character.isdigit():
-            yield match.group(int(character)) or "" if int(character) <= match.re.groups else ""
+            yield match.group(int(character)) or ""
         else:
             yield character
         escaped = False

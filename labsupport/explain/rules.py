@@ -74,6 +74,12 @@ class EffectiveRule:
         return self.index if self.piece is None else self.piece.rule
 
     @property
+    def match(self) -> int:
+        """Number of the match of a route's rule that it stands for, where there are several; else -1."""
+        piece = self.piece
+        return piece.match if piece is not None and piece.of_several else -1
+
+    @property
     def path(self) -> str:
         """Its field path in the object it was written in."""
         return f"spec.{self.kind}[{self.number}]"
@@ -237,6 +243,7 @@ def choose(
                 entries=tuple(_entry(entry, request) for entry in entries),
                 place=rule.place(),
                 kind=rule.kind,
+                match=rule.match,
             )
         )
     return RuleOutcome(tuple(traces), chosen)

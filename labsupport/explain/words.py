@@ -101,7 +101,8 @@ def _rule_policies(rule: EffectiveRule | None) -> Iterator[Policy]:
         ("directResponse", route.direct_response),
     ):
         if value is not None:
-            yield Policy(name, flat(value), place(name))
+            unused = "; no effect, as the proxy answers itself" * (name == "corsPolicy" and answers_itself)
+            yield Policy(name, f"{flat(value)}{unused}", place(name))
 
 
 def destination_name(destination: Destination) -> str:

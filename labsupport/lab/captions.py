@@ -28,7 +28,7 @@ def caption(verb: str, result: ApplyResult, resources: Sequence[Resource] = ()) 
     if not changed:
         return ""
     kinds = {(resource.kind, resource.name): resource for resource in resources}
-    rules = [ref for ref in changed if ref.kind == "VirtualService"]
+    rules = [ref for ref in changed if ref.kind in ("VirtualService", "HTTPRoute")]
     if len(rules) == 1 and (resource := kinds.get((rules[0].kind, rules[0].name))) is not None:
         split = weights(resource.raw)
         if split:
@@ -41,10 +41,9 @@ def caption(verb: str, result: ApplyResult, resources: Sequence[Resource] = ()) 
 
 def weights(raw: dict[str, Any]) -> str:
     """The weights of the rule that splits traffic, such as ``10/10/80``; empty without a split or with several."""
-    rules = (raw.get("spec") or {}).get("http") or []
-    splits = [
-        "/".join(str(entry.get("weight", 0)) for entry in rule["route"])
-        for rule in rules
-        if isinstance(rule, dict) and len(rule.get("route") or []) > 1
-    ]
+    spec = raw.get("spec") or {}
+    # A weight of an HTTPRoute is 1 unless it is written.
+    lists = [(rule.get("route") or [], 0) for rule in spec.get("http") or [] if isinstance(rule, dict)]
+    lists += [(rule.get("backendRefs") or [], 1) for rule in spec.get("rules") or [] if isinstance(rule, dict)]
+    splits = ["/".join(str(to.get("weight", usual)) for to in listed) for listed, usual in lists if len(listed) > 1]
     return splits[0] if len(splits) == 1 else ""

@@ -148,7 +148,9 @@ def rule_of(given: Named) -> RuleName:
         text, place = parts[1], None if parts[2] is None else int(parts[2])
     ref = as_ref(text, default_kind="VirtualService")
     if ref.kind != "VirtualService":
-        raise UsageError(f"rule={given!r}: only a VirtualService has weights, such as 'vs/web' or 'vs/web[1]'.")
+        raise UsageError(
+            f"rule={given!r}: what turns is the weights of a VirtualService, such as 'vs/web' or 'vs/web[1]'."
+        )
     return RuleName(ref, place)
 
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from labsupport.errors import LabError
 from labsupport.explain import Condition, MatchEntry, explain
 from labsupport.model import Deployment, HTTPRoute, Resource, VirtualService
+from labsupport.model.gatewayapi import Facts, convert
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute as Route
+from labsupport.model.kinds.index import placed
 from labsupport.observe.workloads import service_of
 from labsupport.records import AccessRecord, Pod, RuleStatus
 
@@ -90,7 +93,7 @@ def limits_of(
     names = {name for name, _ in followed}
     ended_s = call.time_s + call.duration_s
     if ruled and any(
-        status.ref.kind == "VirtualService" and f"vs/{status.ref.name}" in names and status.in_force_since_s > ended_s
+        _short(f"{status.ref.kind}/{status.ref.name}") in names and status.in_force_since_s > ended_s
         for status in rules()
     ):
         return tuple(limits)
@@ -134,17 +137,36 @@ def _rules(
     except LabError:
         # A line of the log can hold what nobody can send by the lab, such as a path without a slash.
         return
-    services = {resource.name: resource for resource in resources if isinstance(resource, VirtualService)}
+    written = _written(resources, namespace)
     for trace in explanation.rules:
-        service = services.get(trace.object.partition("/")[2])
-        if service is None or trace.kind != "http" or trace.verdict == "not for this proxy":
+        rule = written.get((trace.object, trace.index))
+        if rule is None or trace.kind not in ("http", "rules") or trace.verdict == "not for this proxy":
             continue
         possible = [entry for entry in trace.entries if _may_hold(entry)]
-        rule = service.spec.http[trace.index]
         if (possible or not trace.entries or trace.verdict == "not reached") and _fits(rule, call):
-            yield f"vs/{service.name}", rule
+            yield _short(trace.object), rule
         if not trace.entries or any(not any(map(_unlogged, entry.conditions)) for entry in possible):
             return
+
+
+def _written(resources: Sequence[Resource], namespace: str) -> dict[tuple[str, int], HTTPRoute]:
+    """Every rule by its object and its number there; of a route of the Gateway API, what it stands for."""
+    rules = {
+        (f"VirtualService/{resource.name}", index): rule
+        for resource in resources
+        if isinstance(resource, VirtualService)
+        for index, rule in enumerate(resource.spec.http)
+    }
+    routes = [(placed(resource, namespace), 0.0) for resource in resources if isinstance(resource, Route)]
+    for converted in convert(routes, Facts.of(resources, namespace=namespace)) if routes else ():
+        for piece, rule in zip(converted.pieces, converted.spec.http, strict=True):
+            rules[f"HTTPRoute/{piece.route.name}", piece.rule] = rule
+    return rules
+
+
+def _short(name: str) -> str:
+    kind, _, name = name.partition("/")
+    return f"{'vs' if kind == 'VirtualService' else kind.lower()}/{name}"
 
 
 def _may_hold(entry: MatchEntry) -> bool:
@@ -158,7 +180,8 @@ def _unlogged(condition: Condition) -> bool:
 def _fits(rule: HTTPRoute, call: AccessRecord) -> bool:
     """Whether the log does not speak against a rule: by the name of the route, and by what was injected."""
     name = "" if call.route in ("", "-", "default") else call.route
-    if name.partition(".")[0] != rule.name:
+    # Behind the dot is the match entry's name; istiod's own names of an HTTPRoute's rules have dots, too.
+    if rule.name not in (name, name.partition(".")[0]):
         return False
     fault = rule.fault
     flags = call.flags.split(",")

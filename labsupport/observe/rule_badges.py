@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from labsupport import words
+from labsupport.model.kinds.core import Service
+from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute, HTTPRouteMatch, HTTPRouteRule
+from labsupport.model.kinds.gatewayapi.shared import BackendObjectReference, ParentReference
 from labsupport.model.schema.base import Resource
 
 __all__ = ["badges_of"]
@@ -50,6 +53,23 @@ def _http(rule: Mapping[str, Any]) -> Iterator[str]:
         yield "rewrite"
 
 
+def _rule(rule: HTTPRouteRule) -> Iterator[str]:
+    """Badges of one entry of ``HTTPRoute.spec.rules``."""
+    if len(rule.backend_refs) > 1:
+        yield "weights " + "/".join(str(backend.weight) for backend in rule.backend_refs)
+    if rule.timeouts is not None and rule.timeouts.request:
+        yield f"timeout {rule.timeouts.request}"
+    if rule.retry is not None:
+        yield words.plural(2 if rule.retry.attempts is None else rule.retry.attempts, "retry", "retries")
+    for entry in rule.filters:
+        if entry.request_mirror is not None:
+            yield f"mirror to {entry.request_mirror.backend_ref.name}"
+        elif entry.request_redirect is not None:
+            yield "redirect"
+        elif entry.url_rewrite is not None:
+            yield "rewrite"
+
+
 def _for_whom(rule: Mapping[str, Any]) -> str:
     """Who is concerned, if a single exact header says so: `` for jason``."""
     matches = rule.get("match") or []
@@ -78,13 +98,19 @@ def badges_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
     """What rules do to each service.
 
     Args:
-        resources: objects in force; others than VirtualService and DestinationRule say nothing here.
+        resources: objects in force; others than VirtualService, HTTPRoute and DestinationRule say nothing here.
 
     Returns:
         Short name of a service to badges, without repetition, and its name with its namespace; a rule for a gateway's
         hosts counts for the services that it sends to.
     """
     badges_by_service: dict[str, list[str]] = {}
+    resources = list(resources)
+    apps = {
+        (service.namespace, service.name): service.spec.selector.get("app", service.name)
+        for service in resources
+        if isinstance(service, Service)
+    }
     for resource in resources:
         spec: Mapping[str, Any] = resource.raw.get("spec") or {}
         if resource.kind == "VirtualService":
@@ -97,6 +123,8 @@ def badges_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
             for host in _services(spec.get("hosts") or [], resource.namespace):
                 if matching and host in badges_by_service:
                     badges_by_service[host].append(words.plural(matching, "match rule"))
+        elif isinstance(resource, HTTPRoute):
+            _add_route(resource, apps, badges_by_service)
         elif resource.kind == "DestinationRule":
             policies = [
                 spec.get("trafficPolicy") or {},
@@ -106,6 +134,31 @@ def badges_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
                 for host in _services([spec.get("host")], resource.namespace):
                     badges_by_service.setdefault(host, []).extend(_policy(policy))
     return {name: tuple(dict.fromkeys(badges)) for name, badges in badges_by_service.items() if badges}
+
+
+def _add_route(route: HTTPRoute, apps: Mapping[tuple[str, str], str], badges_by_service: dict[str, list[str]]) -> None:
+    """Add the badges of a route: its Services for single versions are shown as the application that they are of."""
+
+    def shown(references: Sequence[BackendObjectReference | ParentReference]) -> set[str]:
+        names = set()
+        for reference in references:
+            space = reference.namespace or route.namespace
+            app = apps.get((space, reference.name), reference.name)
+            names |= {app, f"{app}.{space}"} if space else {app}
+        return names
+
+    parents = shown(route.spec.parent_refs)
+    for rule in route.spec.rules:
+        for target in shown(rule.backend_refs) or parents:
+            badges_by_service.setdefault(target, []).extend(_rule(rule))
+    matching = sum(any(_is_special(match) for match in rule.matches) for rule in route.spec.rules)
+    for host in parents if matching else ():
+        badges_by_service.setdefault(host, []).append(words.plural(matching, "match rule"))
+
+
+def _is_special(match: HTTPRouteMatch) -> bool:
+    every = match.path.type == "PathPrefix" and match.path.value == "/"
+    return not every or bool(match.headers or match.query_params or match.method)
 
 
 def _services(hosts: Iterable[Any], namespace: str) -> set[str]:

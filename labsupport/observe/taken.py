@@ -244,7 +244,8 @@ def _conditions(effective: EffectiveRule) -> Iterator[str]:
     if not effective.rule.match:
         yield ""
     for entry in effective.rule.match:
-        judged = judge(entry, _NOBODY, view, effective.namespace, lambda path: Place(""))
+        of_route = effective.piece is not None
+        judged = judge(entry, _NOBODY, view, effective.namespace, lambda path: Place(""), whole_elements=of_route)
         told = [each for each in judged.conditions if effective.piece is None or _is_of_a_match(each)]
         yield words.join(f"{condition.field} {condition.wanted}" for condition in told)
 

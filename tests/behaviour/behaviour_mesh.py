@@ -31,7 +31,7 @@ def _namespace() -> str:
 
 NAMESPACE = _namespace()
 """The lab's namespace on the engine that the tests run on."""
-RULES = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
+RULES = ("VirtualService", "HTTPRoute", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
 FROM_OUTSIDE = ("gateway:", "https:", "tcp://gateway", "tls:")
 
 
@@ -211,8 +211,8 @@ class Mesh:
         return wanted
 
     def clear(self) -> None:
-        """Remove all rules, and what tests made besides."""
-        left = [rule for kind in RULES for rule in self.lab.get(kind)]
+        """Remove all rules, of every namespace, and what tests made besides."""
+        left = [rule for kind in RULES for rule in self.lab.get(kind, namespace="*")]
         made = [resource for kind in ("Secret", "Service") for resource in self.lab.get(kind)]
         left += [resource for resource in made if resource.metadata.labels.get("test") == "behaviour"]
         if left:

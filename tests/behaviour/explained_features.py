@@ -16,6 +16,7 @@ _REASONS = {
     "for sidecars only": "bound to the mesh only",
     "none of its rules": "no rule for the proxy",
     "nothing in common": "hosts that do not meet",
+    "is neither that of the client": "a route of a third namespace",
 }
 
 
@@ -27,7 +28,7 @@ def features(why: Explanation) -> set[str]:
 def _features(why: Explanation) -> Iterator[str]:
     yield f"by {why.proxy_kind}"
     for outcome in why.outcomes:
-        yield f"ends: {outcome.kind}"
+        yield f"ends: {outcome.kind}" + (" with 500" if outcome.status == 500 else "")
         if outcome.headers:
             yield "answer headers"
     if len(why.outcomes) > 1:
@@ -75,6 +76,8 @@ def _chosen(why: Explanation) -> Iterator[str]:
         return
     if rule.index:
         yield "chosen: a later rule"
+    if rule.kind == "rules":
+        yield "chosen: an HTTPRoute's"
     if rule.object == "VirtualService/sub":
         yield "chosen: a delegate's"
     if not rule.entries:

@@ -95,6 +95,18 @@ def test_a_preflight_lacks_the_response_headers_of_the_rule(mesh: Mesh) -> None:
     assert outcome.text.endswith("without the response headers of the rule")
 
 
+@pytest.mark.parametrize("action", [{"redirect": {"uri": "/new"}}, {"directResponse": {"status": 418}}])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+def test_what_the_proxy_answers_itself_knows_no_cors(mesh: Mesh, action: Json, method: str) -> None:
+    mesh.apply(virtual_service({**action, "corsPolicy": {"allowOrigins": [{"exact": ORIGIN}]}}))
+    asked: Json = {"method": method, "headers": {"origin": ORIGIN, "access-control-request-method": "GET"}}
+    seen = mesh.request(f"{WEB}/", keep_headers=["access-control-allow-origin"], **asked)
+    explained, _ = told(mesh, f"{WEB}/", **asked)
+    assert explained.agrees is True and seen.status == explained.explanation.outcomes[0].status
+    assert "access-control-allow-origin" not in seen.headers | explained.explanation.outcomes[0].headers
+    assert "no effect, as the proxy answers itself" in repr(explained)
+
+
 def test_a_rewrite_shows_the_path_that_the_application_gets(mesh: Mesh) -> None:
     mesh.apply(virtual_service({"match": [{"uri": {"prefix": "/api"}}], "rewrite": {"uri": "/"}}))
     explained, _ = told(mesh, f"{WEB}/api/name")

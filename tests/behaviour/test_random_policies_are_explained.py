@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-import yaml
-from behaviour_mesh import RULES, Json, Mesh
+from behaviour_mesh import Json, Mesh
 from draw_biting import Biting
 from draw_requests import Request
 from draw_world import Target, World
 
-from labsupport.lab.lab import Lab
 from labsupport.observe.confirm import Explained
 
 SETS = int(os.environ.get("BITING_SETS", "8"))
@@ -39,42 +37,6 @@ WORLD = World(
 )
 # What ends a request by a policy: a run of a few sets has to meet some of it, a long one all.
 ENDINGS = ("ejected by outlierDetection", "connection pool is full", "the timeout of", "perTryTimeout")
-
-
-def deployment(name: str, app: str, image: str = "web") -> Json:
-    labels = {"app": app, "version": "v1"}
-    container = {"name": image, "image": image, "ports": [{"containerPort": 5000}]}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": "other"},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    }
-
-
-def service(name: str, *ports: int) -> Json:
-    listed = [{"name": f"http-{port}", "port": port, "targetPort": 5000} for port in ports]
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": name, "namespace": "other"},
-        "spec": {"selector": {"app": "cart"}, "ports": listed},
-    }
-
-
-@pytest.fixture(scope="module")
-def other(lab: Lab) -> Iterator[None]:
-    """A second namespace, with a client and services of its own."""
-    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}
-    space["metadata"]["labels"] = {"istio-injection": "enabled"}  # type: ignore[index]
-    lab.apply(yaml.safe_dump(space))
-    made = [deployment("cart-v1", "cart"), deployment("stranger", "stranger", "client")]
-    lab.apply(yaml.safe_dump_all([*made, service("cart", 80, 8080), service("web", 8080)]))
-    yield
-    lab.delete("namespace/other")
 
 
 def explained(mesh: Mesh, request: Request, *, crowded: bool) -> Explained:
@@ -125,8 +87,7 @@ def judge(mesh: Mesh, seed: int, met: Counter[str]) -> list[str]:
         missing = list(unnoted(told, rules, "\n".join(mesh.lab.status().notes)))
         if told.agrees is False or "fault of ours" in text or missing:
             problems.append(f"seed {seed}, {number} {request}: {missing}\n{told}\n{told.response}\n{json.dumps(rules)}")
-    left = [rule for kind in RULES for rule in mesh.lab.get(kind, namespace="*")]
-    mesh.lab.delete(*left, missing_ok=True)
+    mesh.clear()
     return problems
 
 

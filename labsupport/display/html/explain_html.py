@@ -29,10 +29,9 @@ def _place(place: Place | None) -> str:
 
 
 def _rule(rule: RuleTrace) -> str:
-    name = f"rule {rule.index + 1} of {rule.object}" + (f" ({rule.name})" if rule.name else "")
     sign = el("span", _SIGNS[rule.verdict], aria_hidden="true", class_="ws-sign")
     verdict = el("b", esc(rule.verdict))
-    head = el("div", sign, verdict, ": ", esc(name), " ", _place(rule.place))
+    head = el("div", sign, verdict, ": ", esc(rule.title), " ", _place(rule.place))
     body = ""
     if rule.verdict in ("chosen", "no match"):
         lines = []

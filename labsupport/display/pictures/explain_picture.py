@@ -76,8 +76,7 @@ def _why(entry: MatchEntry, many: bool, number: int, room: float) -> list[tuple[
 
 
 def _rule(rule: RuleTrace, room: float) -> _Box:
-    name = f"rule {rule.index + 1} of {rule.object}" + (f" ({rule.name})" if rule.name else "")
-    head = f"{_SIGNS.get(rule.verdict, '·')} {rule.verdict}: {name}"
+    head = f"{_SIGNS.get(rule.verdict, '·')} {rule.verdict}: {rule.title}"
     place = str(rule.place)
     if rule.verdict not in ("chosen", "no match"):
         return _Box(((head, "d"),), "off", place)

@@ -14,6 +14,7 @@ from labsupport.model.gatewayapi.facts import Facts
 from labsupport.model.gatewayapi.rules import Piece, pieces
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.gatewayapi.shared import GROUP
+from labsupport.model.kinds.sidecar import Sidecar
 from labsupport.model.kinds.virtualservice import HTTPRoute as Rule
 from labsupport.model.kinds.virtualservice import VirtualService
 from labsupport.model.schema.base import Resource
@@ -49,10 +50,13 @@ def as_httproutes(objects: Sequence[Resource], *, namespace: str = "default", po
     """
     registry, losses, routes = Registry(objects, namespace, port), list[Loss](), list[JsonObject]()
     taken: dict[tuple[str, str], str] = {}
+    hidden = next((f"Sidecar/{resource.name}" for resource in objects if isinstance(resource, Sidecar)), "")
     for rule in objects:
         if not isinstance(rule, VirtualService):
             continue
         told = Losses()
+        if hidden:
+            told.tell("http", f"an HTTPRoute answers 500, and not 503, for a Service that {hidden} leaves out")
         route = _route(rule, rule.namespace or namespace, registry, told)
         for parent in route["spec"]["parentRefs"] if route is not None else ():
             key = (parent["name"], parent.get("namespace") or rule.namespace or namespace)

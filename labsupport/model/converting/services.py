@@ -34,6 +34,7 @@ class Registry:
         self._services: dict[str, Service] = {}
         self._entries: dict[str, ServiceEntry] = {}
         self._subsets: dict[tuple[str, str], tuple[DestinationRule, Subset]] = {}
+        self._partial: dict[str, str] = {}
         for resource in objects:
             owner = resource.namespace or namespace
             if isinstance(resource, Service):
@@ -42,7 +43,11 @@ class Registry:
                 self._entries |= dict.fromkeys(resource.spec.hosts, resource)
             elif isinstance(resource, DestinationRule):
                 host = fqdn(resource.spec.host, owner)
-                self._subsets |= {(host, subset.name): (resource, subset) for subset in resource.spec.subsets}
+                if resource.spec.workload_selector is not None or resource.spec.export_to not in ([], ["*"]):
+                    self._partial[host] = resource.name
+                for subset in resource.spec.subsets:
+                    # Of two of one name istiod takes the first.
+                    self._subsets.setdefault((host, subset.name), (resource, subset))
 
     def parent(self, written: str, namespace: str, path: str) -> JsonObject:
         """What stands in ``parentRefs`` for a host.
@@ -78,23 +83,36 @@ class Registry:
         """
         host = fqdn(destination.host, namespace)
         port = destination.port.number if destination.port is not None else self._port(host, path)
+        name, owner = _service(host)
+        if not owner and host not in self._entries:
+            text = f"an HTTPRoute sends to Services, and {destination.host} is none"
+            raise NoCounterpartError(f"{path}.host", text)
+        if path.startswith("route"):
+            self._tell_of_nobody(host, port, path, losses, subset=bool(destination.subset))
         if host in self._entries:
             if destination.subset:
                 raise NoCounterpartError(f"{path}.subset", "a host of a ServiceEntry has no Service for each subset")
             return {"group": _ISTIO, "kind": "Hostname", "name": host, "port": port}
-        name, owner = _service(host)
-        if not owner:
-            text = f"an HTTPRoute sends to Services, and {destination.host} is none"
-            raise NoCounterpartError(f"{path}.host", text)
         if destination.subset:
             name = self._of_subset(host, destination.subset, path, losses)
         reference: JsonObject = {"name": name, "port": port}
         return reference if owner == namespace else {**reference, "namespace": owner}
 
-    def _port(self, host: str, path: str) -> int:
+    def _tell_of_nobody(self, host: str, port: int, path: str, losses: Losses, *, subset: bool) -> None:
+        ports = self._ports(host)
+        lacks = f"{host} has no port {port}" if ports else f"no file here has the Service of {host}"
+        # Files without any Service say nothing of what there is, and of a subset it is told that a Service lacks.
+        if port not in ports and (self._services or self._entries) and (ports or not subset):
+            losses.tell(path, f"{lacks}: where nothing is, an HTTPRoute answers 500, and a VirtualService 503")
+
+    def _ports(self, host: str) -> list[int]:
+        """Ports of a Service or ServiceEntry; none if no file has it."""
         service, entry = self._services.get(host), self._entries.get(host)
         ports = [port.port for port in service.spec.ports] if service is not None else []
-        ports += [port.number for port in entry.spec.ports] if entry is not None else []
+        return ports + ([port.number for port in entry.spec.ports] if entry is not None else [])
+
+    def _port(self, host: str, path: str) -> int:
+        ports = self._ports(host)
         if len(ports) == 1:
             return ports[0]
         if self._default is None:
@@ -112,19 +130,26 @@ class Registry:
             lacks = f"the Service {plain}" if service is None else f"a DestinationRule with subset {subset}"
             losses.tell(f"{path}.subset", f"an HTTPRoute knows no subsets: make a Service {name}; no file has {lacks}")
             return name
+        selector = service.spec.selector
+        for label, value in chosen.labels.items():
+            if selector.get(label, value) != value:
+                text = f"it has no pods: their {label} is {selector[label]} by the Service, and {value} by the subset"
+                raise NoCounterpartError(f"{path}.subset", text)
         if (owner, name) not in self.made:
             ports = [
                 port.model_dump(by_alias=True, exclude_defaults=True, exclude={"node_port"})
                 for port in service.spec.ports
             ]
             metadata = {"name": name} | ({"namespace": service.namespace} if service.namespace else {})
-            selector = {**service.spec.selector, **chosen.labels}
             self.made[owner, name] = {
                 "apiVersion": "v1",
                 "kind": "Service",
                 "metadata": metadata,
-                "spec": {"selector": selector, "ports": ports},
+                "spec": {"selector": {**selector, **chosen.labels}, "ports": ports},
             }
+        if host in self._partial:
+            text = f"DestinationRule/{self._partial[host]} is not for every caller (exportTo, workloadSelector), and"
+            losses.tell(f"{path}.subset", f"{text} Service {name} is")
         if rule.spec.traffic_policy is not None or chosen.traffic_policy is not None:
             text = f"the trafficPolicy of DestinationRule/{rule.name} is not for Service {name}: write one for its host"
             losses.tell(f"{path}.subset", text)

@@ -60,6 +60,12 @@ class Piece:
     rule: int
     match: int
 
+    @property
+    def of_several(self) -> bool:
+        """Whether its rule has other matches."""
+        rule: HTTPRouteRule | GRPCRouteRule | L4RouteRule = self.route.spec.rules[self.rule]
+        return not isinstance(rule, L4RouteRule) and len(rule.matches) > 1
+
     def path_of(self, field: str) -> str:
         """Where in the route a field of the rule was written.
 

@@ -195,3 +195,5 @@ def test_expressions_are_read_as_re2_does(pattern: str, text: str, expected: boo
 def test_every_match_is_replaced_and_groups_are_put_in() -> None:
     assert substitute(r"/(\w)(\w)?", r"\2-\1\\\0", "/ab/c") == r"b-a\/ab-c\/c"
     assert substitute("a*", "x", "baac") == "xbxcx"
+    assert substitute("/.*", r"/a\1", "/b") == "/b", "RE2 replaces nothing where a group is not there"
+    assert substitute("/(.*)", r"/\\2\1", "/b") == r"/\2b"

@@ -66,6 +66,15 @@ def test_the_weights_of_the_one_rule_that_splits_are_its_caption(splits: tuple[s
     assert done == f"apply {text or 'web'}"
 
 
+def test_the_weights_of_an_httproute_are_its_caption() -> None:
+    head = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: web}\nspec:"
+    parent = "\n  parentRefs: [{group: '', kind: Service, name: web}]"
+    backends = "[{name: safe, port: 80}, {name: risk, port: 80, weight: 9}]"
+    (resource,) = read([f"{head}{parent}\n  rules: [{{backendRefs: {backends}}}]"])
+    done = caption("apply", result(("HTTPRoute/web", "changed"), ("Service/safe", "created")), [resource])
+    assert done == "apply 1/9"
+
+
 def test_nothing_changed_is_no_caption() -> None:
     assert caption("apply", result(("VirtualService/web", "unchanged"))) == ""
 

@@ -22,15 +22,12 @@ SETS = int(os.environ.get("CONVERTED_SETS", "300"))
 SEED = int(os.environ.get("CONVERTED_SEED", "4000"))
 REVIEWS: Json = {"destination": {"host": "reviews", "port": {"number": 9080}}}
 THERE = {"name": "reviews", "port": 9080}
+V1 = {"host": "reviews", "subset": "v1"}
+HEAD = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "reviews"}}
 
 
 def converted(*http: Json, **spec: Any) -> Conversion:
-    written = {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": {"name": "reviews"},
-        "spec": {"hosts": ["reviews"], "http": list(http), **spec},
-    }
+    written = {**HEAD, "spec": {"hosts": ["reviews"], "http": list(http), **spec}}
     return as_httproutes(rules(SUBSETS, yaml.safe_dump(written)))
 
 
@@ -210,6 +207,59 @@ def test_a_port_can_be_given_where_nothing_tells_it() -> None:
     assert line.endswith("make a Service other-v1; no file has the Service other")
 
 
+@pytest.mark.parametrize(
+    ("to", "text"),
+    [
+        ({"host": "nobody", "port": {"number": 80}}, "no file here has the Service of nobody.default"),
+        ({"host": "reviews", "port": {"number": 81}}, "has no port 81"),
+    ],
+)
+def test_where_nobody_is_the_other_status_is_told(to: Json, text: str) -> None:
+    done = converted({"route": [{"destination": to}]})
+    (line,) = told(done)
+    assert text in line and line.endswith("an HTTPRoute answers 500, and a VirtualService 503")
+    assert route(done)["rules"][0]["backendRefs"] == [{"name": to["host"], "port": to["port"]["number"]}]
+    # A copy is made of neither.
+    assert told(converted({"route": [REVIEWS], "mirror": to})) == []
+
+
+@pytest.mark.parametrize("whose", ["exportTo: ['.']", "workloadSelector: {matchLabels: {app: client}}"])
+def test_a_subset_that_is_not_everybodys_is_told(whose: str) -> None:
+    own = SUBSETS.replace("host: reviews", f"host: reviews\n      {whose}")
+    assert own != SUBSETS
+    written = {**HEAD, "spec": {"hosts": ["reviews"], "http": [{"route": [{"destination": V1}]}]}}
+    (loss,) = as_httproutes(rules(own, yaml.safe_dump(written))).losses
+    assert "is not for every caller" in loss.text
+
+
+def test_a_subset_without_pods_is_no_service() -> None:
+    labels = SUBSETS.replace("labels: {version: v1}", "labels: {app: other}")
+    written = {**HEAD, "spec": {"hosts": ["reviews"], "http": [{"route": [{"destination": V1}]}]}}
+    done = as_httproutes(rules(labels, yaml.safe_dump(written)))
+    assert done.manifests == ()
+    assert "their app is reviews by the Service, and other by the subset" in told(done)[0]
+
+
+def test_a_sidecar_is_told_as_it_may_leave_services_out() -> None:
+    own = """
+        apiVersion: networking.istio.io/v1
+        kind: Sidecar
+        metadata: {name: limits}
+        spec: {egress: [{hosts: ["./*"]}]}
+    """
+    written = {**HEAD, "spec": {"hosts": ["reviews"], "http": [{"route": [REVIEWS]}]}}
+    (loss,) = as_httproutes(rules(own, yaml.safe_dump(written))).losses
+    assert "500, and not 503, for a Service that Sidecar/limits leaves out" in loss.text
+
+
+def test_of_two_subsets_of_one_name_the_first_counts() -> None:
+    other = SUBSETS.replace("version: v1", "version: v9").replace("metadata: {name: ", "metadata: {name: other-")
+    assert "v9" in other and "other-" in other
+    written = {**HEAD, "spec": {"hosts": ["reviews"], "http": [{"route": [{"destination": V1}]}]}}
+    (service, _) = as_httproutes(rules(SUBSETS, other, yaml.safe_dump(written))).manifests
+    assert service["spec"]["selector"]["version"] == "v1"
+
+
 def test_rules_that_are_asked_in_another_order_are_told() -> None:
     header, path = {"headers": {"x": {"exact": "1"}}}, {"uri": {"exact": "/a"}}
     done = converted({"match": [header], "route": [REVIEWS]}, {"match": [path], "route": [REVIEWS]})
@@ -338,8 +388,7 @@ def test_both_notations_mean_the_same_unless_it_is_told() -> None:
         draw = Draw(seed)
         http = [draw.rule(last=False) for _ in range(draw.dice.choice((1, 1, 2)))]
         spec = {"hosts": ["reviews"], "http": [*http, draw.rule(last=True)]}
-        head = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "reviews"}}
-        before = rules(SUBSETS, yaml.safe_dump({**head, "spec": spec}))
+        before = rules(SUBSETS, yaml.safe_dump({**HEAD, "spec": spec}))
         done = as_httproutes(before)
         if done.losses:
             continue

@@ -144,3 +144,29 @@ def test_the_server_has_no_limit_and_neither_has_an_odd_line() -> None:
 )
 def test_a_call_was_cut_off_if_it_lasted_as_long_and_its_caller_left(flags: str, duration_s: float, cut: bool) -> None:
     assert Limit("productpage waits", 0.3, "DC").cut(replace(CALL, flags=flags, duration_s=duration_s)) is cut
+
+
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: reviews, namespace: default}
+spec:
+  parentRefs: [{group: "", kind: Service, name: reviews, port: 9080}]
+  rules:
+  - matches: [{path: {value: /slow}}]
+    timeouts: {request: 3s, backendRequest: 1s}
+    retry: {attempts: 2}
+    backendRefs: [{name: reviews, port: 9080}]
+  - timeouts: {request: 500ms}
+    backendRefs: [{name: reviews, port: 9080}]
+"""
+
+
+def test_a_route_of_the_gateway_api_says_how_long_as_a_virtual_service_does() -> None:
+    assert told(ROUTE, call=replace(CALL, route="default.reviews.1")) == ["httproute/reviews timeout 500 ms"]
+    slow = replace(CALL, route="default.reviews.0", path="/slow/1")
+    assert told(ROUTE, call=slow) == ["httproute/reviews timeout 3 s", "httproute/reviews perTryTimeout 1 s"]
+    # The route was changed after the call.
+    resources = [resource for text in (SERVICE, ROUTE) for resource in parse(read(text))]
+    status = RuleStatus(Ref("HTTPRoute", "reviews"), 1.0, (PAGE.name,))
+    assert limits_of(slow, resources=resources, pods=[PAGE], namespace="default", rules=lambda: [status]) == ()

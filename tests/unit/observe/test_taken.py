@@ -129,7 +129,7 @@ def test_rules_of_an_httproute_stand_in_the_order_in_which_they_are_tried_each_o
     records = [line("shop.web.1", "risk"), line("shop.web.0"), line("shop.web.1", "", flags="NC", status=500)]
     told = rules_taken(route, records, objects=objects, pods=PODS, namespace="shop")
     assert [row.title for row in told.rows] == ["2", "1"]
-    assert told.rows[0].conditions == ('uri prefix "/beta"', 'headers[end-user] exact "tester"')
+    assert told.rows[0].conditions == ('path prefix "/beta" by elements', 'headers[end-user] exact "tester"')
     assert told.rows[1].conditions == ()
     assert (dict(told.rows[0].versions), dict(told.rows[0].by_proxy)) == ({"risk": 1}, {500: 1})
     assert told.rows[0].leads_to == "web-risk (1) or gone (1)"

@@ -147,7 +147,7 @@ def test_a_split_is_found_by_the_rules_name():
         ("reviews", f"[{split_of(1, 1)}, {split_of(2, 2)}]", UsageError, r"'vs/reviews\[0\]' or 'vs/reviews\[1\]'"),
         ("reviews[0]", f"[{to('v1')}, {split_of(50, 50)}]", UsageError, r"Rules that have: http\[1\]"),
         ("vs/reviews/0", f"[{to('v1')}]", UsageError, "does not name one object"),
-        ("dr/reviews", f"[{to('v1')}]", UsageError, "only a VirtualService has weights"),
+        ("dr/reviews", f"[{to('v1')}]", UsageError, "what turns is the weights of a VirtualService"),
     ],
 )
 def test_what_cannot_be_turned_is_said(name, http, error, words):

@@ -213,6 +213,45 @@ spec:
 """
 
 
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: reviews}
+spec:
+  parentRefs: [{group: "", kind: Service, name: reviews, port: 9080}]
+  rules:
+  - matches: [{headers: [{name: end-user, value: jason}]}, {path: {value: /old}}]
+    timeouts: {request: 1s, backendRequest: 500ms}
+    retry: {codes: [503]}
+    backendRefs: [{name: reviews-v2, port: 9080}]
+  - matches: [{path: {value: /moved}}]
+    filters: [{type: RequestRedirect, requestRedirect: {hostname: a.example}}]
+  - filters:
+    - {type: RequestMirror, requestMirror: {backendRef: {name: reviews-v3, port: 9080}}}
+    - {type: URLRewrite, urlRewrite: {hostname: a.example}}
+    backendRefs: [{name: reviews-v1, port: 9080, weight: 90}, {name: reviews-v2, port: 9080, weight: 10}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: reviews-v2}
+spec: {selector: {app: reviews, version: v2}, ports: [{name: http, port: 9080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: reviews-v1}
+spec: {selector: {app: primary}, ports: [{name: http, port: 9080}]}
+"""
+
+
+def test_a_route_of_the_gateway_api_has_the_badges_of_such_rules():
+    split = ("weights 90/10", "mirror to reviews-v3", "rewrite")
+    assert badges_of(model.parse(documents.read(ROUTE))) == {
+        # A Service for one version is shown as what its pods are of.
+        "reviews": ("timeout 1s", "2 retries", "redirect", *split, "2 match rules"),
+        "primary": split,
+    }
+
+
 def test_rules_are_badges_of_the_services_they_send_to():
     badges = badges_of(model.parse(documents.read(RULES)))
     assert badges == {
