@@ -145,5 +145,5 @@ def test_calls_are_sorted_by_the_rule_of_a_grpc_route_that_took_them():
     records = [line("shop.web.1", "risk"), line("shop.web.0")]
     told = rules_taken(objects[0], records, objects=objects, pods=PODS, namespace="shop")
     assert told.rule == "GRPCRoute/web"
-    assert told.rows[0].conditions == ('uri prefix "/shop.Cart/"', 'headers[end-user] exact "tester"')
+    assert told.rows[0].conditions == ('path prefix "/shop.Cart" by elements', 'headers[end-user] exact "tester"')
     assert dict(told.rows[0].versions) == {"risk": 1}
