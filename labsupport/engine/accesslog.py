@@ -181,18 +181,26 @@ def with_mirrors(lines: Iterable[Line], owners: Owners) -> list[AccessRecord]:
     """The records in order of time, copies marked; those that are marked already are not looked at."""
     # Of two that arrived in the same instant of a coarse clock, the one that took longer is the outer one.
     lines = sorted(lines, key=lambda line: (line.record.time_s, -line.record.duration_s))
-    begun: set[str] = set()
-    arrivals = []
+    received = {(line.record.request_id, line.record.pod) for line in lines if line.record.direction == "inbound"}
+    # Whoever sends a request without having received it begins it, also where a coarse clock, or that of another node,
+    # has a copy arrive in the same instant or before; and a copy may take longer than its original.
+    begun = {
+        line.record.request_id
+        for line in lines
+        if line.record.direction != "inbound" and (line.record.request_id, line.record.pod) not in received
+    }
     # Whoever makes a copy logs the original, which has the same path: what else nobody accounts for, somebody without a
     # sidecar has sent.
     originals = {(line.record.request_id, line.record.path) for line in lines if line.record.direction != "inbound"}
+    arrivals = []
     for line in lines:
         record = line.record
-        copied = not record.mirrored and (record.request_id, record.path) in originals
-        # What a request begins with was sent by somebody without a sidecar, and is no copy of anything.
-        if record.request_id in begun and record.direction == "inbound" and copied:
-            arrivals.append(line)
-        begun.add(record.request_id)
+        if record.direction == "inbound":
+            copied = not record.mirrored and (record.request_id, record.path) in originals
+            # What a request begins with else was sent by somebody without a sidecar, and is no copy of anything.
+            if record.request_id in begun and copied:
+                arrivals.append(line)
+            begun.add(record.request_id)
     copies = _Accounts(lines, owners).copies(arrivals)
     return [replace(line.record, mirrored=True) if id(line) in copies else line.record for line in lines]
 

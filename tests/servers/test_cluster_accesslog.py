@@ -163,6 +163,25 @@ def test_what_succeeded_beside_the_call_is_a_copy_and_no_try() -> None:
     ]
 
 
+@pytest.mark.parametrize("arrived_s", [1.0, 0.998])
+def test_a_slow_copy_is_one_in_the_same_millisecond_and_by_the_clock_of_another_node(arrived_s: float) -> None:
+    call = line("client-1-a", "outbound", 1.0, upstream=3, took_s=0.005)
+    copied = line("web-risk-1-a", "inbound", arrived_s, took_s=0.02)
+    assert sorted(seen(call, copied, line("web-safe-1-a", "inbound", 1.0, took_s=0.003))) == [
+        ("web-risk-1-a", 1, True),
+        ("web-safe-1-a", 1, False),
+    ]
+
+
+def test_in_the_same_millisecond_what_a_caller_without_a_sidecar_sends_is_no_copy() -> None:
+    first = line("web-safe-1-a", "inbound", 1.0, took_s=0.009)
+    call = line("web-safe-1-a", "outbound", 1.0, upstream=2, took_s=0.009)
+    assert seen(first, call, line("web-risk-1-a", "inbound", 1.0, took_s=0.002)) == [
+        ("web-safe-1-a", 1, False),
+        ("web-risk-1-a", 1, False),
+    ]
+
+
 def test_two_calls_of_one_request_are_no_tries_of_one_another() -> None:
     first = line("client-1-a", "outbound", 1.0, upstream=2, took_s=0.01)
     second = line("client-1-a", "outbound", 2.0, upstream=3, took_s=0.01)
