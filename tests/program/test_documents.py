@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import click
 import pytest
@@ -66,6 +67,18 @@ def test_the_picture_of_the_rooms_is_up_to_date() -> None:
 def test_the_page_on_the_api_is_up_to_date() -> None:
     api = made_by("api")
     assert api.PAGE.read_text(encoding="utf-8") == api.page(), "run python docs/api.py"
+
+
+def test_pictures_of_the_readme_are_readable_by_day_and_by_night() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"^!\[(.+)\]\((docs/.+\.svg)\)$", text, re.MULTILINE)
+    made = (ROOT / "docs" / "pictures.py").read_text(encoding="utf-8")
+    assert len(pictures) == 4
+    for told, name in pictures:
+        picture = (ROOT / name).read_text(encoding="utf-8")
+        assert ElementTree.fromstring(picture).find("{http://www.w3.org/2000/svg}desc") is not None
+        assert "@media(prefers-color-scheme:dark)" in picture and len(told) > 40
+        assert f'"{Path(name).name}"' in made, f"python docs/pictures.py makes no {name}"
 
 
 def test_the_cheat_sheet_is_up_to_date() -> None:
