@@ -37,6 +37,7 @@ NAMES = {("SidecarPort", "name")}
 # says so in its status.
 OF_FILTERS = {
     ("HTTPFilter", "type"),
+    ("GRPCFilter", "type"),
     ("HTTPPathModifier", "type"),
     *(("LocalReference", name) for name in ("group", "name")),
     ("ExternalAuth", "protocol"),
