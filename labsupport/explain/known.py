@@ -8,7 +8,7 @@ from typing import Literal
 
 from labsupport.explain.records import Place
 from labsupport.model import Resource, Service
-from labsupport.model.gatewayapi import ConvertedRule
+from labsupport.model.gatewayapi import ConvertedGateway, ConvertedRule
 from labsupport.model.hosts import fqdn
 from labsupport.model.kinds.apps import Deployment
 from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
@@ -118,6 +118,9 @@ def place_of(resource: Resource, path: str) -> Place:
     origin = resource.origin
     if isinstance(resource, ConvertedRule):
         return Place(resource.label, "spec.parentRefs", origin.file, origin.line_of(path))
+    if isinstance(resource, ConvertedGateway):
+        path = "spec.listeners"
+        return Place(f"KubernetesGateway/{resource.section.gateway}", path, origin.file, origin.line_of(path))
     line = origin.line_of(path) if path else origin.line
     return Place(f"{resource.kind}/{resource.name}", path, origin.file, line)
 
