@@ -71,7 +71,7 @@ def test_near_matches_are_listed(wrong: str, near: str) -> None:
 
 
 def test_a_path_like_nothing_says_what_is_accepted() -> None:
-    with pytest.raises(NotFoundError, match="a file, a folder or YAML text"):
+    with pytest.raises(NotFoundError, match="a file or a folder, or pass YAML text"):
         paths.resolve("/qqqqqqqq/zzzzzzzzzzzz")
 
 

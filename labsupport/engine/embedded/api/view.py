@@ -13,7 +13,7 @@ from labsupport.engine.embedded.builtin import INGRESS_GATEWAY, ROOT_NAMESPACE
 from labsupport.engine.embedded.pods.identity import NODE_ADDRESS, uid
 from labsupport.engine.routestatus import facts_for_routes, status_content
 from labsupport.model import Deployment, Resource, Service
-from labsupport.model.gatewayapi import ROUTES
+from labsupport.model.gatewayapi import Route
 from labsupport.model.gatewayapi.doorstatus import class_status
 from labsupport.model.gatewayapi.surroundings import OWN_CLASSES
 from labsupport.model.kinds.gatewayapi.gateway import GatewayClass, KubernetesGateway
@@ -66,7 +66,7 @@ class View:
                     "message": f"{count}/{count} proxies up to date.",
                 }
                 content = {**content, "status": {"conditions": [condition]}}
-                if isinstance(resource, ROUTES) or isinstance(resource, KubernetesGateway):
+                if isinstance(resource, Route | KubernetesGateway):
                     content["status"] = status_content(resource, facts, objects, time=stamp(status.in_force_since_s))
             elif isinstance(resource, GatewayClass):
                 made = content["metadata"]["creationTimestamp"]
