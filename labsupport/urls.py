@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from labsupport.errors import UsageError
@@ -45,6 +45,8 @@ class Target:
         path: path with query, always beginning with ``/``; empty for ``tcp`` and ``tls``.
         scheme: ``http``, ``https`` (HTTP in TLS), ``tcp`` (bytes) or ``tls`` (bytes in TLS). With TLS the URL does not
             say where it leads: from outside to the gateway, from a pod to the host.
+        gateway: name of a Gateway of the Gateway API, with its namespace behind a dot if that is another one; empty for
+            the ingress gateway.
     """
 
     via: Literal["gateway", "nodeport", "service"]
@@ -52,6 +54,7 @@ class Target:
     port: int
     path: str
     scheme: Scheme = "http"
+    gateway: str = ""
 
     @property
     def gateway_port(self) -> int:
@@ -74,6 +77,9 @@ class Target:
         return self.service if self.port in (0, _DEFAULT_PORTS[self.scheme]) else f"{self.service}:{self.port}"
 
     def __str__(self) -> str:
+        if self.gateway:
+            own = str(replace(self, gateway=""))
+            return f"gateway/{self.gateway}:{own.removeprefix('gateway:')}"
         if self.scheme == "tcp":
             return f"tcp://{self.service or 'gateway'}:{self.port}"
         if self.scheme in ("https", "tls"):
@@ -92,6 +98,8 @@ def parse_url(url: str) -> Target:
         url: one of
 
             * ``gateway:/path`` or ``gateway:8081/path``: HTTP to the ingress gateway, port 80 unless it names one;
+            * ``gateway/<name>:/path``: the same to a Gateway of the Gateway API, in front of any URL from outside:
+              ``gateway/front:8080/path``, ``gateway/front:https://shop.example/path``;
             * ``https://<host>[:port]/path``: the same in TLS, port 443; the host is the server name;
             * ``tcp://gateway:<port>`` or ``tls://<host>[:port]``: bytes to the gateway, in TLS for the latter;
             * ``tcp://<service>:<port>``: bytes from inside the mesh; so are ``https://`` and ``tls://`` from a pod;
@@ -112,6 +120,9 @@ def parse_url(url: str) -> Target:
     if _UNSAFE.search(url):
         raise UsageError(f"url={url!r} contains a space or a line break: write %20 for a space in a path")
     scheme, colon, rest = url.partition(":")
+    if colon and scheme.startswith("gateway/"):
+        inner = rest if re.match(r"(https|tls|tcp)://", rest) else f"gateway:{rest}"
+        return replace(parse_url(inner), gateway=_host(scheme.partition("/")[2], url))
     if colon and scheme == "gateway":
         return _gateway(rest, url)
     if colon and scheme in ("nodeport", "loadbalancer"):
@@ -139,7 +150,8 @@ def entrance_url(url: str, entrances: Mapping[str, str]) -> str:
 
     Args:
         url: an address, perhaps with a path, or the name of an entrance.
-        entrances: the addresses of all entrances by name: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>``.
+        entrances: the addresses of all entrances by name: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>``;
+            with ``gateway/<name>`` in front those of a Gateway of the Gateway API.
 
     Returns:
         The same way as ``parse_url`` takes it; the URL itself if it leads to no entrance.
@@ -150,14 +162,15 @@ def entrance_url(url: str, entrances: Mapping[str, str]) -> str:
         if not url.startswith(known) or rest[:1] not in ("", "/", "?", "#"):
             continue
         scheme, _, place = address.partition("://")
+        before = f"{name.partition(':')[0]}:" if name.startswith("gateway/") else ""
         port = name.partition(":")[2]
         if name.startswith("nodeport:"):
             return f"{name}{rest}"
         if scheme == "http":
-            return f"gateway:{port}{rest or '/'}"
+            return f"{before or 'gateway:'}{port}{rest or '/'}"
         # With TLS the address is the server name, as in a browser.
         host = "gateway" if scheme == "tcp" else place.partition(":")[0]
-        return f"{scheme}://{host}:{port or 80}{rest}"
+        return f"{before}{scheme}://{host}:{port or 80}{rest}"
     return url
 
 

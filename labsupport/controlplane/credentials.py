@@ -113,7 +113,7 @@ def credential(
 
 def _shown(name: str) -> str:
     scheme, _, place = name.partition("://")
-    kind = {"kubernetes": "Secret", "configmap": "ConfigMap"}.get(scheme)
+    kind = {"kubernetes": "Secret", "kubernetes-gateway": "Secret", "configmap": "ConfigMap"}.get(scheme)
     return f"{kind}/{place.rpartition('/')[2]}" if kind and place else name
 
 
@@ -136,6 +136,9 @@ def _find(scheme: str, place: str, objects: Iterable[Resource], namespaces: Sequ
     space, slash, name = place.rpartition("/")
     if scheme == "configmap":
         wanted, names = [space], [name.removesuffix(_SUFFIX)]
+    elif scheme == "kubernetes-gateway":
+        # A listener names it, and does not count unless it may.
+        wanted, names = [space], [name, name.removesuffix(_SUFFIX)] if name.endswith(_SUFFIX) else [name]
     elif scheme == "kubernetes":
         if slash and space != namespaces[0]:
             raise _Unusable(f"a proxy of namespace {namespaces[0]} may not read Secrets of namespace {space}")

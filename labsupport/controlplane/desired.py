@@ -22,7 +22,7 @@ _LONGEST, _LEAD = 60, 20
 
 def key_of(resource: Resource) -> Key:
     """Kind, namespace and name: what makes two objects the same one."""
-    return (resource.kind, "" if resource.kind in CLUSTER_SCOPED else resource.namespace, resource.name)
+    return (resource.called, "" if resource.kind in CLUSTER_SCOPED else resource.namespace, resource.name)
 
 
 def _content(resource: Resource) -> JsonObject:
@@ -112,7 +112,7 @@ def merge(
             state[key] = new
         origin = new.origin
         source = words.place(origin.file, origin.line) if origin.file else ""
-        changes.append(ObjectChange(Ref(new.kind, new.name, new.namespace), action, details, source))
+        changes.append(ObjectChange(new.ref, action, details, source))
     return tuple(state.values()), tuple(changes)
 
 
@@ -157,7 +157,7 @@ def others_of(objects: Iterable[Resource], ref: Ref, namespace: str) -> str:
         if resource.namespace in ("", here) or ref.kind in CLUSTER_SCOPED
         else f"{resource.name}.{resource.namespace}"
         for resource in objects
-        if resource.kind == ref.kind
+        if resource.called == ref.kind
     ]
     return f"There are: {', '.join(there)}" if there else f"There is no {ref.kind} at all"
 

@@ -10,7 +10,6 @@ from labsupport.model import Resource, parse
 from labsupport.model.kinds.index import placed
 from labsupport.model.reading.documents import Document
 from labsupport.model.schema.base import Origin, around
-from labsupport.records import Ref
 
 __all__ = ["merge_patch", "patched"]
 
@@ -75,6 +74,6 @@ def patched(current: Resource, patch: Mapping[str, Any], *, namespace: str) -> l
     parsed = parse([Document(merged, _origin(current.origin, raw, merged))], namespace=home)
     changed = [placed(resource, home) for resource in parsed]
     if [(resource.kind, resource.name) for resource in changed] != [(current.kind, current.name)]:
-        problem = Problem("a patch cannot change an object's kind or name", object=str(Ref(current.kind, current.name)))
+        problem = Problem("a patch cannot change an object's kind or name", object=str(current.ref))
         raise ManifestError([problem])
     return changed

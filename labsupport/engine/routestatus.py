@@ -5,39 +5,74 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from labsupport import words
+from labsupport.engine.gatewayservices import with_gateway_services
 from labsupport.model import Resource, Service
 from labsupport.model.gatewayapi import ROUTES, Facts, Route, status_of
 from labsupport.model.gatewayapi.attach import is_mesh_parent
+from labsupport.model.gatewayapi.binding import is_gateway_parent
+from labsupport.model.gatewayapi.doorstatus import gateway_status, listener_faults
 from labsupport.model.gatewayapi.faults import Fault
 from labsupport.model.gatewayapi.rules import pieces
-from labsupport.model.gatewayapi.status import CONTROLLER
+from labsupport.model.gatewayapi.surroundings import CONTROLLER
+from labsupport.model.hosts import CLUSTER_DOMAIN
+from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
 from labsupport.records import JsonObject
 
 __all__ = ["conditions", "facts_for_routes", "route_notes", "status_content", "with_status"]
 
 _SHARE = dict.fromkeys(("TCPRoute", "TLSRoute"), "its share of the connections is closed")
+_WITH_STATUS = (*ROUTES, KubernetesGateway)
 
 
 def facts_for_routes(objects: Sequence[Resource]) -> Facts:
-    """What the routes among the objects may refer to; where there is no route, nothing is looked up.
+    """What the routes and Gateways among the objects may refer to; where there is none, nothing is looked up.
 
     Args:
         objects: all objects, with their namespaces.
     """
-    return Facts.of(objects if any(isinstance(resource, ROUTES) for resource in objects) else ())
+    return Facts.of(objects if any(isinstance(resource, _WITH_STATUS) for resource in objects) else ())
 
 
 def route_notes(news: Iterable[Resource], objects: Sequence[Resource]) -> list[str]:
-    """What of new routes is not accepted or not resolved, and what follows from it.
+    """What of new routes and Gateways is not accepted or not resolved, and what follows from it.
 
     Args:
         news: what was applied.
         objects: all objects, with their namespaces.
     """
-    routes = [resource for resource in news if isinstance(resource, ROUTES)]
-    facts = Facts.of(objects if routes else ())
+    concerned = [resource for resource in news if isinstance(resource, _WITH_STATUS)]
+    if not concerned:
+        return []
+    objects = with_gateway_services(objects)
+    facts = Facts.of(objects)
     services = {(item.namespace, item.name): item for item in objects if isinstance(item, Service)}
-    return [text for route in routes for text in (*_notes(route, facts), *_ports(route, services))]
+    notes: list[str] = []
+    for resource in concerned:
+        if isinstance(resource, KubernetesGateway):
+            notes += _gateway_notes(resource, objects)
+        else:
+            notes += [*_notes(resource, facts), *_missing(resource, objects), *_ports(resource, services)]
+    return notes
+
+
+def _missing(route: Route, objects: Sequence[Resource]) -> Iterator[str]:
+    """Parents that are no Gateway: istiod says nothing of them, as they could be another controller's."""
+    there = {(item.namespace, item.name) for item in objects if isinstance(item, KubernetesGateway)}
+    for index, parent in enumerate(route.spec.parent_refs):
+        owner = parent.namespace or route.namespace
+        if is_gateway_parent(parent) and (owner, parent.name) not in there:
+            told = f"there is no Gateway {parent.name} of the Gateway API in namespace {owner}"
+            yield f"{route.kind}/{route.name} spec.parentRefs[{index}]: {told}; nothing is routed by it there"
+
+
+def _gateway_notes(gateway: KubernetesGateway, objects: Sequence[Resource]) -> Iterator[str]:
+    name = f"{gateway.called}/{gateway.name}"
+    if not gateway_status(gateway, objects, Facts.of(()), opened={}):
+        yield f"{name}: no controller takes care of the class {gateway.spec.gateway_class_name}, so nobody listens"
+    for listener, condition, fault in listener_faults(gateway, objects):
+        holds = "True" if condition == "Conflicted" else "False"
+        follows = "some routes are not taken" if fault.reason == "InvalidRouteKinds" else "nobody listens there"
+        yield f"{name}, listener {listener}: {condition} is {holds} {_told(fault)}; {follows}"
 
 
 def _ports(route: Route, services: Mapping[tuple[str, str], Service]) -> Iterator[str]:
@@ -58,10 +93,13 @@ def _notes(route: Route, facts: Facts) -> Iterator[str]:
     for status in status_of(route, facts):
         if status.denied is not None:
             yield f"{name}: Accepted is False {_told(status.denied)}; nothing is routed by it there"
-    made, faults = pieces(route, facts)
-    for fault in faults:
+    counts: dict[Fault, bool] = {}
+    for status in status_of(route, facts):
+        made, faults = pieces(route, facts, granted=not is_mesh_parent(status.parent))
+        counts |= dict.fromkeys(faults, bool(made))
+    for fault, routed in counts.items():
         share = "no copies are sent" if "filters" in fault.path else _SHARE.get(route.kind, "its share gets 500")
-        follows = share if made else "the whole route counts for nothing"
+        follows = share if routed else "the whole route counts for nothing"
         yield f"{name} {fault.path}: ResolvedRefs is False {_told(fault)}; {follows}"
 
 
@@ -70,15 +108,28 @@ def _told(fault: Fault) -> str:
     return f"({fault.reason}), {fault.message.rstrip('.')}"
 
 
-def status_content(route: Route, facts: Facts, *, time: str = "") -> JsonObject:
-    """The status of a route as istiod writes it.
+def status_content(
+    resource: Route | KubernetesGateway, facts: Facts, objects: Sequence[Resource], *, time: str = ""
+) -> JsonObject:
+    """The status of a route or Gateway as istiod writes it.
 
     Args:
-        route: with its namespace.
+        resource: with its namespace.
         facts: what it may refer to.
+        objects: all objects, with their namespaces.
         time: when it came into force, as ``lastTransitionTime``; left out if that is empty.
     """
     stamp = {"lastTransitionTime": time} if time else {}
+    if isinstance(resource, KubernetesGateway):
+        services = [item for item in with_gateway_services(objects) if isinstance(item, Service)]
+        opened = {
+            f"{item.name}.{item.namespace}.svc.{CLUSTER_DOMAIN}": [port.port for port in item.spec.ports]
+            for item in services
+        }
+        status = gateway_status(resource, objects, facts, opened=opened)
+        for part in (status, *status.get("listeners", ())):
+            part["conditions"] = [{**condition, **stamp} for condition in part.get("conditions", ())]
+        return status
     return {
         "parents": [
             {
@@ -86,41 +137,53 @@ def status_content(route: Route, facts: Facts, *, time: str = "") -> JsonObject:
                 "controllerName": CONTROLLER,
                 "conditions": [{**condition, **stamp} for condition in entry.conditions],
             }
-            for entry in status_of(route, facts)
+            for entry in status_of(resource, facts)
         ]
     }
 
 
 def with_status(resources: Sequence[Resource], objects: Callable[[], Sequence[Resource]]) -> list[Resource]:
-    """Objects as they are shown: routes of the Gateway API with their status.
+    """Objects as they are shown: routes and Gateways of the Gateway API with their status.
 
     Args:
         resources: the objects.
-        objects: asks for all objects; called if there is a route.
+        objects: asks for all objects; called if there is one of these.
     """
-    if not any(isinstance(resource, ROUTES) for resource in resources):
+    if not any(isinstance(resource, _WITH_STATUS) for resource in resources):
         return list(resources)
-    facts = Facts.of(objects())
-    return [_shown(resource, facts) if isinstance(resource, ROUTES) else resource for resource in resources]
+    every = objects()
+    facts = Facts.of(every)
+    return [
+        _shown(resource, facts, every) if isinstance(resource, _WITH_STATUS) else resource for resource in resources
+    ]
 
 
-def _shown(route: Route, facts: Facts) -> Route:
-    shown = route.model_copy()
-    raw = route.raw or route.model_dump(mode="json", by_alias=True, exclude_unset=True)
+def _shown(resource: Route | KubernetesGateway, facts: Facts, objects: Sequence[Resource]) -> Resource:
+    shown = resource.model_copy()
+    raw = resource.raw or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
     # Only what is shown has it: the status is nobody's to apply.
-    shown._raw = {**raw, "status": status_content(route, facts)}
+    shown._raw = {**raw, "status": status_content(resource, facts, objects)}
     return shown
 
 
-def conditions(resource: Resource, facts: Facts) -> tuple[str, ...]:
-    """The conditions in the status of a route, each as ``Accepted: True (Accepted)``; none for other objects.
+def conditions(resource: Resource, facts: Facts, objects: Sequence[Resource]) -> tuple[str, ...]:
+    """The conditions in the status of a route or Gateway, each as ``Accepted: True (Accepted)``; none for others.
 
     Args:
         resource: the object.
         facts: what it may refer to.
+        objects: all objects, with their namespaces.
     """
-    if not isinstance(resource, ROUTES):
+    if not isinstance(resource, _WITH_STATUS):
         return ()
-    said = (entry.conditions for entry in status_of(resource, facts))
-    listed = (f"{item['type']}: {item['status']} ({item['reason']})" for entry in said for item in entry)
-    return tuple(dict.fromkeys(listed))
+    status = status_content(resource, facts, objects)
+    listed = [("", item) for entry in (status, *status.get("parents", ())) for item in entry.get("conditions", ())]
+    for listener in status.get("listeners", ()):
+        # Of a listener only what is wrong: a fault, or that it lost.
+        listed += [
+            (f"listener {listener['name']}: ", item)
+            for item in listener["conditions"]
+            if (item["status"] == "True") == (item["type"] == "Conflicted")
+        ]
+    texts = (f"{where}{item['type']}: {item['status']} ({item['reason']})" for where, item in listed)
+    return tuple(dict.fromkeys(texts))

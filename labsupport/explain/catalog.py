@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from labsupport.explain.known import KnownEndpoint, KnownService, known_entry, known_service, spaces
 from labsupport.model import DestinationRule, Gateway, Resource, Secret, Service, ServiceEntry, Sidecar, VirtualService
-from labsupport.model.gatewayapi import ROUTES, ConvertedRule, Facts, convert
+from labsupport.model.gatewayapi import ROUTES, ConvertedRule, Facts, convert, convert_gateways
 from labsupport.model.hosts import looked_up
 from labsupport.model.kinds.apps import Deployment
+from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
 from labsupport.model.kinds.index import placed
 from labsupport.model.kinds.serviceentry import WorkloadEntry
 from labsupport.model.schema.base import EPOCH
@@ -48,9 +49,10 @@ class Catalog:
         self._objects = sorted(
             objects, key=lambda resource: (ages[id(resource)], resource.name, self.namespace_of(resource))
         )
-        self.virtual_services = self._rules(ages)
+        facts = self._facts()
+        self.virtual_services = self._rules(ages, facts)
         self.destination_rules = self._of(DestinationRule)
-        self.gateways = self._of(Gateway)
+        self.gateways = self._doors(ages, facts)
         self.kubernetes_services = self._of(Service)
         self.secrets = frozenset(secret.name for secret in self._of(Secret))
         self.services = _with_aliases(_looked_up(_sharing(self._known(ages))))
@@ -83,11 +85,22 @@ class Catalog:
     def _of(self, kind: type[R]) -> list[R]:
         return [resource for resource in self._objects if isinstance(resource, kind)]
 
-    def _rules(self, ages: Mapping[int, float]) -> list[VirtualService]:
+    def _facts(self) -> Facts:
+        """What objects of the Gateway API refer to."""
+        asked = any(isinstance(item, (*ROUTES, KubernetesGateway)) for item in self._objects)
+        return Facts.of(self._objects if asked else (), namespace=self.namespace)
+
+    def _doors(self, ages: Mapping[int, float], facts: Facts) -> list[Gateway]:
+        """Gateways, and what listeners of the Gateway API become, oldest first."""
+        listed = [(ages[id(item)], item.name, self.namespace_of(item), item) for item in self._of(Gateway)]
+        theirs = [(placed(item, self.namespace), ages[id(item)]) for item in self._of(KubernetesGateway)]
+        listed += [(item.created, item.name, item.namespace, item) for item in convert_gateways(facts.sections, theirs)]
+        return [gateway for *_, gateway in sorted(listed, key=lambda item: item[:3])]
+
+    def _rules(self, ages: Mapping[int, float], facts: Facts) -> list[VirtualService]:
         """VirtualServices, and what routes of the Gateway API become, oldest first."""
         written = [(ages[id(rule)], rule.name, self.namespace_of(rule), rule) for rule in self._of(VirtualService)]
         routes = [(placed(route, self.namespace), ages[id(route)]) for kind in ROUTES for route in self._of(kind)]
-        facts = Facts.of(self._objects if routes else (), namespace=self.namespace)
         written += [(rule.created, rule.name, rule.namespace, rule) for rule in convert(routes, facts)]
         return [rule for *_, rule in sorted(written, key=lambda item: item[:3])]
 

@@ -72,7 +72,7 @@ def explain(
     catalog = Catalog([exported(resource, default_export_to) for resource in objects], pods, namespace)
     pod = source if isinstance(source, Pod) else None
     inside = pod is not None and not is_gateway(pod)
-    gateway = pod if pod is not None and not inside else find_gateway_pod(pods)
+    gateway = pod if pod is not None and not inside else find_gateway_pod(pods, target.gateway, namespace)
     request, port = _request(target, given, method.upper())
     caller = pod.name if pod is not None and inside else "outside"
     draft = Draft(url, method.upper(), dict(headers or {}), caller, request, port)
@@ -80,7 +80,7 @@ def explain(
         target = Target("service", target.service, target.port, target.path, target.scheme)
     if target.via == "gateway" or (pod is not None and not inside):
         if gateway is None:
-            reason = "there is no ingress gateway"
+            reason = f"there is no Gateway {target.gateway}" if target.gateway else "there is no ingress gateway"
             return draft.end(words.sentence(f"Nothing listens: {reason}"), "connection", reason)
         return _through_gateway(draft, catalog, gateway, target, certificate)
     if pod is not None and pod.injected and target.via == "service":

@@ -14,7 +14,7 @@ from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives
 from labsupport.explain.scope import bound_rules, rule_hosts
-from labsupport.explain.servers import GatewayServer
+from labsupport.explain.servers import GATEWAY_NAME, GatewayServer, gateway_label
 from labsupport.explain.sidecar import Table
 from labsupport.model import VirtualService
 from labsupport.model.hosts import fqdn, gateway_name, intersection, is_wildcard
@@ -23,15 +23,33 @@ from labsupport.records import Pod
 __all__ = ["find_gateway_pod", "gateway_table", "is_gateway", "unbound"]
 
 
-def find_gateway_pod(pods: Sequence[Pod]) -> Pod | None:
-    """The ingress gateway: a pod labelled ``istio: ingressgateway``, a ready one if there is one."""
-    gateways = [pod for pod in pods if is_gateway(pod)]
+def find_gateway_pod(pods: Sequence[Pod], name: str = "", namespace: str = "") -> Pod | None:
+    """The pod of a gateway, a ready one if there is one.
+
+    Args:
+        pods: all pods.
+        name: of a Gateway of the Gateway API, perhaps with its namespace behind a dot; empty for the ingress gateway, a
+            pod labelled ``istio: ingressgateway``.
+        namespace: where a Gateway without one is.
+    """
+    own, _, space = name.rpartition(".")
+    gateways = [
+        pod
+        for pod in pods
+        if is_gateway(pod)
+        and (made_for := pod.labels.get(GATEWAY_NAME, "")) in (name, own if name else "")
+        and (not made_for or (made_for, pod.namespace) in ((name, namespace), (own, space)))
+    ]
     return next((pod for pod in gateways if pod.ready), gateways[0] if gateways else None)
 
 
 def is_gateway(pod: Pod) -> bool:
-    """Whether a pod is an ingress gateway."""
-    return pod.labels.get("istio") == "ingressgateway" or pod.workload == "istio-ingressgateway"
+    """Whether a pod is a gateway."""
+    return (
+        GATEWAY_NAME in pod.labels
+        or pod.labels.get("istio") == "ingressgateway"
+        or pod.workload == "istio-ingressgateway"
+    )
 
 
 def gateway_table(catalog: Catalog, gateway: Pod, entrances: Sequence[GatewayServer], host: str) -> Table:
@@ -64,9 +82,9 @@ def gateway_table(catalog: Catalog, gateway: Pod, entrances: Sequence[GatewaySer
             owner = catalog.namespace_of(rule)
             meeting = intersection(entrance.hosts_for(owner), rule_hosts(catalog, rule))
             if not meeting:
-                dropped[id(rule)] = rule, f"its hosts and those of Gateway {name} have nothing in common"
+                dropped[id(rule)] = rule, f"its hosts and those of Gateway {_shown(name)} have nothing in common"
             elif not survives(effective[id(rule)], view):
-                dropped[id(rule)] = rule, f"none of its rules is for Gateway {name} and port {view.port}"
+                dropped[id(rule)] = rule, f"none of its rules is for Gateway {_shown(name)} and port {view.port}"
             else:
                 views[name, id(rule)] = view
                 for domain in meeting:
@@ -106,6 +124,11 @@ def gateway_table(catalog: Catalog, gateway: Pod, entrances: Sequence[GatewaySer
         ignored=tuple(dict.fromkeys(ignored)),
         https_only=chosen in redirecting,
     )
+
+
+def _shown(name: str) -> str:
+    label = gateway_label(name)
+    return label if label.startswith("Kubernetes") else name
 
 
 def _domain(hosts: dict[str, list[tuple[VirtualService, Viewpoint]]], host: str) -> str | None:
@@ -165,7 +188,8 @@ def unbound(catalog: Catalog, names: set[str], host: str) -> list[Ignored]:
         if bound == {"mesh"}:
             reason = "it is for sidecars only; name the Gateway among its gateways to have it here"
         else:
-            reason = f"it is bound to {', '.join(sorted(bound))}, and no such Gateway is served on this port"
+            shown = sorted({name if name == "mesh" else _shown(name) for name in bound})
+            reason = f"it is bound to {', '.join(shown)}, and no such Gateway is served on this port"
             missing = sorted(bound - known - {"mesh"})
             hint = next((text for name in missing if (text := meant(name, known))), "")
             if missing:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from labsupport.explain.records import Place
 from labsupport.model import Resource, Service
-from labsupport.model.gatewayapi import ConvertedRule
+from labsupport.model.gatewayapi import ConvertedGateway, ConvertedRule
 from labsupport.model.hosts import fqdn
 from labsupport.model.kinds.apps import Deployment
 from labsupport.model.kinds.serviceentry import ServiceEntry, WorkloadEntry
@@ -123,6 +123,9 @@ def place_of(resource: Resource, path: str) -> Place:
             piece = resource.pieces[int(of_connections[1])]
             return place_of(piece.route, piece.path_of(path[of_connections.end() :]))
         return Place(resource.label, "spec.parentRefs", origin.file, origin.line_of(path))
+    if isinstance(resource, ConvertedGateway):
+        path = "spec.listeners"
+        return Place(f"KubernetesGateway/{resource.section.gateway}", path, origin.file, origin.line_of(path))
     line = origin.line_of(path) if path else origin.line
     return Place(f"{resource.kind}/{resource.name}", path, origin.file, line)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labsupport import words
 from labsupport.model.gatewayapi import ROUTES
+from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
 from labsupport.model.schema.base import Resource
 from labsupport.model.writing.lines import block
 from labsupport.model.writing.written import written
@@ -13,8 +14,8 @@ __all__ = ["Objects"]
 
 
 def _shown(resource: Resource) -> JsonObject:
-    """An object as it was written; a route of the Gateway API with its status, where its faults are told."""
-    status = resource.raw.get("status") if isinstance(resource, ROUTES) else None
+    """An object as it was written; a route or Gateway of the Gateway API with its status, where its faults are told."""
+    status = resource.raw.get("status") if isinstance(resource, (*ROUTES, KubernetesGateway)) else None
     return written(resource) | ({"status": status} if status else {})
 
 
@@ -32,4 +33,4 @@ class Objects(tuple[Resource, ...]):
     def __repr__(self) -> str:
         if len(self) == 1:
             return self.yaml
-        return "\n".join(f"{resource.kind}/{resource.name}" for resource in self) or "no objects"
+        return "\n".join(str(resource.ref) for resource in self) or "no objects"

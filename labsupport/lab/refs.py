@@ -44,7 +44,7 @@ def kind_name(text: str) -> str:
         return "*"
     known = find_kind(word)
     if known is not None:
-        return known.KIND
+        return known.CALLED or known.KIND
     if other := kind_elsewhere(word):
         does, instead = instead_of("", other)
         raise UsageError(f"The lab has no {other}, which {does}. {instead}")
@@ -143,7 +143,7 @@ def rule_of(given: Named) -> RuleName:
 
 def ref_of(resource: Resource) -> Ref:
     """The reference of an object."""
-    return Ref(resource.kind, resource.name, resource.namespace)
+    return resource.ref
 
 
 def within(namespace: str, resources: list[Resource]) -> list[Resource]:

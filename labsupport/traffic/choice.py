@@ -44,10 +44,11 @@ def chosen_per(engine: Engine, spec: TrafficSpec) -> Choice:
 
 def _passed_by_gateway(engine: Engine, pods: Sequence[Pod], target: Target) -> bool:
     """Whether the gateway's server passes bytes on, TLS or plain, without reading requests."""
-    gateway = find_gateway_pod(pods)
+    gateway = find_gateway_pod(pods, target.gateway, engine.namespace)
     if gateway is None:
         return False
-    port = port_of(Catalog(_of(engine, Gateway, Service), pods, engine.namespace), gateway, target.gateway_port)
+    objects = engine.get("*", namespace="*") if target.gateway else _of(engine, Gateway, Service)
+    port = port_of(Catalog(objects, pods, engine.namespace), gateway, target.gateway_port)
     if not target.secure:
         return bool(port.plain) and not port.plain[0].routes_requests
     ranks = [max((name_rank(target.service, name) for name in it.server_names), default=-1) for it in port.secure]

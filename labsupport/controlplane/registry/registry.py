@@ -140,11 +140,12 @@ class Registry:
     @cached_property
     def gateways(self) -> list[Gateway]:
         """The Gateways, with listeners of the Gateway API as Gateways of Istio."""
-        ages = {(item.namespace, item.name): age for item, age in self._with_age(KubernetesGateway)}
-        sections = self._facts.sections
-        made = MEMO.get("gateways", (), (sections, *ages.items()), lambda: convert_gateways(sections, ages))
-        listed = list(self._with_age(Gateway))
-        listed += [(item, ages[item.section.namespace, item.section.gateway]) for item in made]
+        theirs, facts = tuple(self._with_age(KubernetesGateway)), self._facts
+        inputs, ages = tuple(item for item, _ in theirs), tuple(age for _, age in theirs)
+        made = MEMO.get(
+            "Gateways of the Gateway API", inputs, (facts, ages), lambda: convert_gateways(facts.sections, theirs)
+        )
+        listed = [*self._with_age(Gateway), *((item, item.created) for item in made)]
         return [item for item, _ in sorted(listed, key=lambda item: (item[1], item[0].name, item[0].namespace))]
 
     @cached_property

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from labsupport.controlplane.registry.meshconfig import unread_fields
 from labsupport.model.gatewayapi import ROUTES
 from labsupport.model.gatewayapi.attach import is_mesh_parent
+from labsupport.model.gatewayapi.binding import is_gateway_parent
 from labsupport.model.kinds.gateway import Gateway
+from labsupport.model.kinds.gatewayapi.gateway import GatewayClass, KubernetesGateway
 from labsupport.model.kinds.gatewayapi.policies import BackendTLSPolicy, ReferenceGrant
 from labsupport.model.kinds.gatewayapi.shared import GatewayApiResource, ParentReference
 from labsupport.model.kinds.telemetry import Telemetry, TelemetrySpec
@@ -20,6 +22,7 @@ _POLICY = (
     "istiod makes trafficPolicy.tls of a DestinationRule of a BackendTLSPolicy; the lab runs that: write it, with"
     " mode SIMPLE, sni and subjectAltNames"
 )
+_TRANSLATED = (*ROUTES, KubernetesGateway, GatewayClass, ReferenceGrant)
 _KINDS = {
     "AuthorizationPolicy": "access rules need identities from mutual TLS; works on a cluster with Istio",
     "EnvoyFilter": "patches of generated configuration are not applied; works on a cluster with Istio",
@@ -39,12 +42,12 @@ def gateway_api_refusal(resource: Resource) -> str:
         resource: any model object.
 
     Returns:
-        the reason; empty for routes, whose parents count, for ReferenceGrants, which the mesh does not ask for, and
-        for every object of another group.
+        the reason; empty for routes, whose parents count, for Gateways with their classes, for ReferenceGrants, and for
+        every object of another group.
     """
     if isinstance(resource, BackendTLSPolicy):
         return _POLICY
-    if not isinstance(resource, GatewayApiResource) or isinstance(resource, (*ROUTES, ReferenceGrant)):
+    if not isinstance(resource, GatewayApiResource) or isinstance(resource, _TRANSLATED):
         return ""
     return f"{resource.kind} of the Gateway API is checked (workshop validate), but the lab does not run it yet"
 
@@ -68,8 +71,10 @@ def unsupported(resource: Resource) -> list[tuple[str, str]]:
                 _parent_reason(parent),
             )
             for index, parent in enumerate(resource.spec.parent_refs)
-            if not is_mesh_parent(parent)
+            if not is_mesh_parent(parent) and not is_gateway_parent(parent)
         ]
+    if isinstance(resource, KubernetesGateway):
+        return list(_of_gateway(resource))
     if resource.kind == "ConfigMap":
         reason = "this field of the mesh configuration plays no part in routing here; works on a cluster with Istio"
         return [(f"data.mesh.{field}", reason) for field in unread_fields(resource)]
@@ -84,13 +89,26 @@ def unsupported(resource: Resource) -> list[tuple[str, str]]:
     return []
 
 
+def _of_gateway(gateway: KubernetesGateway) -> Iterator[tuple[str, str]]:
+    for index, listener in enumerate(gateway.spec.listeners):
+        mode = listener.tls.options.get("gateway.istio.io/tls-terminate-mode", "") if listener.tls is not None else ""
+        if mode.startswith("ISTIO_"):
+            yield f"spec.listeners[{index}].tls.options", _NO_AGENT
+    if gateway.spec.tls is not None and gateway.spec.tls.backend is not None:
+        yield "spec.tls.backend", "certificates of the gateway's own for backends are not sent; works on a cluster"
+    if gateway.spec.infrastructure is not None and gateway.spec.infrastructure.parameters_ref is not None:
+        yield "spec.infrastructure.parametersRef", "Deployment and Service are made as they come; works on a cluster"
+    if gateway.spec.allowed_listeners is not None:
+        yield "spec.allowedListeners", "there are no ListenerSets; works on a cluster with Istio"
+
+
 def _parent_reason(parent: ParentReference) -> str:
     if parent.kind in ("Service", "ServiceEntry"):
         right = '""' if parent.kind == "Service" else "networking.istio.io"
         return (
             f"no {parent.kind} is in the group {parent.group}, which counts where none is written; add group: {right}"
         )
-    return f'the lab has no {parent.kind} for routes yet; bind it to a Service (group: "", kind: Service)'
+    return f'the lab has no {parent.kind} for routes; bind it to a Gateway or a Service (group: "", kind: Service)'
 
 
 def _of_telemetry(spec: TelemetrySpec) -> Iterator[tuple[str, str]]:

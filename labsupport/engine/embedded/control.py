@@ -31,6 +31,7 @@ from labsupport.engine.embedded.envoy.captured import Address
 from labsupport.engine.embedded.envoy.kubeproxy import NodePort, balance
 from labsupport.engine.embedded.envoy.localize import LocalizedResources, LocalResources, Site, localize, needs
 from labsupport.engine.embedded.pods.pods import Addresses, LivePod
+from labsupport.engine.gatewayservices import with_gateway_services
 from labsupport.errors import ConfigRejectedError, ManifestError, WaitTimeoutError
 from labsupport.model import Resource, Service
 from labsupport.model.hosts import looked_up
@@ -204,7 +205,7 @@ class ControlPlane:
         mesh = DEFAULT_MESH_CONFIG
         if objects is None:
             mesh = mesh_of(self.objects)
-            objects = with_collector(self.objects, mesh, namespace=self.namespace)
+            objects = with_collector(with_gateway_services(self.objects), mesh, namespace=self.namespace)
         return Registry(
             objects,
             self._running(),

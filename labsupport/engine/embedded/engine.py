@@ -195,7 +195,7 @@ class EmbeddedEngine:
         namespace = ref.namespace or self.namespace
         objects: list[Resource] = self._call("get", built_in=True)
         for resource in objects:
-            if (resource.kind, resource.name) == (ref.kind, ref.name) and (
+            if (resource.called, resource.name) == (ref.kind, ref.name) and (
                 resource.namespace or namespace
             ) == namespace:
                 return resource
@@ -213,7 +213,7 @@ class EmbeddedEngine:
         return [
             resource
             for resource in objects
-            if kind in ("*", resource.kind)
+            if kind in ("*", resource.called)
             and name in (None, resource.name)
             and (
                 resource.kind == "Namespace" or namespace == "*" or resource.namespace == (namespace or self.namespace)
@@ -272,7 +272,10 @@ class EmbeddedEngine:
         return "\n".join(text.splitlines()[-lines:])
 
     def urls(self) -> Mapping[str, str]:
-        """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""
+        """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL.
+
+        A Gateway of the Gateway API has its own: ``gateway/<name>`` and ``gateway/<name>:<port>``.
+        """
         entrances: dict[str, Entrance] = self._call("entrances")
         return {name: f"{entrance.scheme}://127.0.0.1:{entrance.port}" for name, entrance in entrances.items()}
 
@@ -320,7 +323,7 @@ class EmbeddedEngine:
             number = target.gateway_port
             host = target.service or "localhost"
             url = f"{target.scheme}://{host}:{number}{target.path}"
-            connect_to = f"127.0.0.1:{self._call('gateway_port', number)}"
+            connect_to = f"127.0.0.1:{self._call('gateway_port', number, target.gateway)}"
         else:
             entrances: dict[str, Entrance] = self._call("entrances")
             entrance = entrances.get(f"nodeport:{target.service}")
@@ -351,7 +354,7 @@ class EmbeddedEngine:
         with contextlib.suppress(EngineError):
             # What an interrupted close() has asked for the supervisor may not be there to tell again.
             if self._inventory is None:
-                there = [Ref(resource.kind, resource.name, resource.namespace) for resource in self._call("get")]
+                there = [resource.ref for resource in self._call("get")]
                 self._inventory = (there, *self._call("inventory"))
             self._call("close")
         removed, pids, listened = self._inventory or ([], [], [])

@@ -10,6 +10,7 @@ from labsupport.controlplane.origins import config_endings
 from labsupport.engine.routestatus import conditions, facts_for_routes
 from labsupport.model import RULES, Gateway, Resource, VirtualService
 from labsupport.model.gatewayapi import Facts
+from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
 from labsupport.records import ObjectChange, Ref, RuleStatus
 
 __all__ = ["RulesInForce", "proxies"]
@@ -47,17 +48,23 @@ class RulesInForce:
         origins: Mapping[str, Set[str]],
         *,
         gateway: tuple[str, Mapping[str, str]] | None,
+        doors: Mapping[tuple[str, str], str],
     ) -> list[RuleStatus]:
-        """The state of every rule among the objects; for the arguments see ``proxies``."""
+        """The state of every rule among the objects; for the arguments see ``proxies``.
+
+        ``doors`` are the pods that listen for Gateways of the Gateway API, by namespace and name of the Gateway.
+        """
         statuses = []
         facts = facts_for_routes(objects)
         for resource in objects:
-            if resource.kind not in RULES:
+            if resource.called not in RULES:
                 continue
-            ref = Ref(resource.kind, resource.name, resource.namespace)
+            ref = resource.ref
             since, after, concerned = self._last.get(ref, (0.0, 0.0, frozenset()))
             names = proxies(resource, objects, origins, facts=facts, gateway=gateway, concerned=concerned)
-            statuses.append(RuleStatus(ref, since, after, tuple(sorted(names)), conditions(resource, facts)))
+            if isinstance(resource, KubernetesGateway) and (pod := doors.get((resource.namespace, resource.name))):
+                names.add(pod)
+            statuses.append(RuleStatus(ref, since, after, tuple(sorted(names)), conditions(resource, facts, objects)))
         return statuses
 
 

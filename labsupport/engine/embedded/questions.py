@@ -11,12 +11,15 @@ from labsupport.controlplane.desired import key_of
 from labsupport.controlplane.entrances import Entrance
 from labsupport.engine.embedded.builtin import BuiltIn
 from labsupport.engine.embedded.control import ControlPlane
+from labsupport.engine.embedded.doors import Doors
 from labsupport.engine.embedded.envoy import admin
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
 from labsupport.engine.embedded.envoy.receiver import SpanReceiver
 from labsupport.engine.embedded.holding import RulesInForce
 from labsupport.engine.embedded.pods.pods import ENVOY_LOG, Addresses, LivePod
 from labsupport.engine.embedded.pods.workplace import Workplace, log_name
+from labsupport.engine.gatewayservices import with_gateway_services
+from labsupport.engine.routestatus import facts_for_routes
 from labsupport.errors import EngineError, NotFoundError
 from labsupport.model import Resource
 from labsupport.records import Pod, RuleStatus
@@ -32,6 +35,7 @@ class Questions:
         addresses: of the lab.
         control: holds the objects and the pods.
         built_in: the gateway and the node ports.
+        doors: the proxies of Gateways of the Gateway API.
         rules: since when rules are in force.
         base: what every mesh has.
 
@@ -45,6 +49,7 @@ class Questions:
         addresses: Addresses,
         control: ControlPlane,
         built_in: BuiltIn,
+        doors: Doors,
         rules: RulesInForce,
         base: Sequence[Resource],
     ) -> None:
@@ -52,6 +57,7 @@ class Questions:
         self._addresses = addresses
         self._control = control
         self._built_in = built_in
+        self._doors = doors
         self._rules = rules
         self._base_keys = {key_of(resource) for resource in base}
         self.receiver = SpanReceiver()
@@ -74,7 +80,9 @@ class Questions:
         at = (gateway.name, gateway.info.labels) if gateway is not None else None
         running = [pod for pod in self._control.pods.values() if pod.envoy is not None]
         origins = {pod.name: self._control.snapshot(pod).origins for pod in running}
-        return self._rules.listed(self._control.objects, origins, gateway=at)
+        doors = {key: pod.name for key, pod in self._doors.pods().items()}
+        objects = with_gateway_services(self._control.objects)
+        return self._rules.listed(objects, origins, gateway=at, doors=doors)
 
     def _pod(self, name: str) -> LivePod:
         pod = self._control.pods.get(name)
@@ -127,7 +135,10 @@ class Questions:
         return pod.connection(called.address) if called is not None else refusing
 
     async def entrances(self) -> dict[str, Entrance]:
-        """Ways in from outside: ``gateway`` (port 80), ``gateway:<port>`` for what Gateways open, node ports."""
+        """Ways in from outside: ``gateway`` (port 80), ``gateway:<port>`` for what Gateways open, node ports.
+
+        A Gateway of the Gateway API has its own: ``gateway/<name>`` and ``gateway/<name>:<port>``.
+        """
         ways = {}
         gateway = self._built_in.gateway
         if gateway is not None:
@@ -135,13 +146,38 @@ class Questions:
             for port, scheme in opened.items():
                 name = "gateway" if port == 80 else f"gateway:{port}"
                 ways[name] = Entrance(scheme, f"localhost:{port}", await self.gateway_port(port))
+        for (namespace, own), pod in self._doors.pods().items():
+            called = own if namespace == self._control.namespace else f"{own}.{namespace}"
+            for port, scheme in self._listened(namespace, own).items():
+                name = f"gateway/{called}" if port == 80 else f"gateway/{called}:{port}"
+                ways[name] = Entrance(scheme, f"localhost:{port}", pod.listener(port))
         for (namespace, service, _), (shown, local) in self._built_in.node_ports().items():
             name = service if namespace == self._control.namespace else f"{service}.{namespace}"
             ways.setdefault(f"nodeport:{name}", Entrance("http", f"localhost:{shown}", local))
         return ways
 
-    async def gateway_port(self, number: int) -> int:
-        """The local port behind a port of the gateway; it refuses connections while no Gateway opens it."""
+    def _listened(self, namespace: str, name: str) -> dict[int, str]:
+        """What is spoken on each port of a Gateway of the Gateway API that somebody listens on."""
+        sections = facts_for_routes(self._control.objects).sections
+        own = [item for item in sections if (item.namespace, item.gateway) == (namespace, name) and item.valid]
+        return {item.port: item.protocol.lower() for item in reversed(own)}
+
+    async def gateway_port(self, number: int, name: str = "") -> int:
+        """The local port behind a port of a gateway; it refuses connections while no Gateway opens it.
+
+        Args:
+            number: the port.
+            name: of a Gateway of the Gateway API; empty for the ingress gateway.
+        """
+        if name:
+            pod = self._doors.pod_of(name, self._control.namespace)
+            if pod is None:
+                known = ", ".join(way for way in await self.entrances() if way.startswith("gateway/"))
+                raise NotFoundError(
+                    f"there is no Gateway {name!r} of the Gateway API that a proxy listens for. "
+                    f"There are: {known or 'none'}"
+                )
+            return pod.listener(number)
         gateway = self._built_in.gateway
         if gateway is None:
             raise EngineError("the gateway is not there yet")

@@ -37,7 +37,8 @@ from labsupport.model.schema.syntax import is_ip
 
 __all__ = ["notes", "problems", "taken_node_ports"]
 
-_RUNS = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount", "ReferenceGrant", "Telemetry")
+_KUBERNETES = ("Namespace", "Service", "Deployment", "ConfigMap", "Secret", "ServiceAccount")
+_RUNS = (*_KUBERNETES, "ReferenceGrant", "GatewayClass", "Telemetry")
 _OF_ISTIO = "Write it as a VirtualService or Gateway of networking.istio.io/v1."
 # Istio's own filters, certificates and extensions are not part of the Envoy that runs here.
 _NEEDS_ISTIO = {
@@ -96,7 +97,7 @@ def _refused(resource: Resource, images: Programs) -> Iterator[Refusal]:
     if reason := gateway_api_refusal(resource):
         yield "kind", reason, _OF_ISTIO
         return
-    if resource.kind not in (*_RUNS, *RULES):
+    if resource.called not in (*_RUNS, *RULES):
         yield "", f"the embedded mesh does not run the kind {resource.kind}", f"It runs {', '.join((*_RUNS, *RULES))}."
         return
     for path, reason in unsupported(resource):

@@ -22,6 +22,7 @@ from labsupport.engine.embedded.api.front import Front
 from labsupport.engine.embedded.api.mesh import Mesh
 from labsupport.engine.embedded.builtin import BuiltIn, built_in_objects
 from labsupport.engine.embedded.control import ControlPlane
+from labsupport.engine.embedded.doors import Doors
 from labsupport.engine.embedded.envoy import admin, binary
 from labsupport.engine.embedded.envoy.ads import AdsServer
 from labsupport.engine.embedded.envoy.httpconn import ACCESS_LOG
@@ -51,12 +52,14 @@ from labsupport.records import ApplyResult, ObjectChange, ProxyChange, Ref
 __all__ = ["Supervisor"]
 
 # What decides which certificates a proxy gets.
-CREDENTIALS = ("Gateway", "DestinationRule", "Secret", "ConfigMap")
+CREDENTIALS = ("Gateway", "KubernetesGateway", "ReferenceGrant", "DestinationRule", "Secret", "ConfigMap")
 # What decides whether proxies trace, which is said of listeners and not of routes.
 TRACING = frozenset(("ConfigMap", "Telemetry"))
 _ROTATE_BYTES = 64 << 20
 # What makes pods start or end.
 _WITH_PODS = frozenset(("Deployment", "ConfigMap", "Secret", "Namespace"))
+# What makes the proxies of Gateways of the Gateway API start or end.
+_WITH_DOORS = frozenset(("KubernetesGateway", "GatewayClass", "Namespace"))
 # Whoever changes something from outside waits for the proxies, but not for long.
 _OUTSIDE_S = 10.0
 
@@ -87,6 +90,7 @@ class Supervisor:
         self._control = ControlPlane(self._ads, self._addresses, ServiceAddresses(), namespace)
         self._workloads = Workloads(self._place, self._addresses, self._control)
         self._built_in = BuiltIn(self._place, self._addresses, self._control)
+        self._doors = Doors(self._place, self._addresses, self._control)
         self._restoring = Restoring(self._ads, self._control, self._workloads, self._built_in)
         self._base = built_in_objects(namespace)
         self._control.objects = self._base
@@ -95,7 +99,9 @@ class Supervisor:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._told: set[str] = set()
         self._created: dict[Key, float] = {}
-        self.questions = Questions(self._place, self._addresses, self._control, self._built_in, self._rules, self._base)
+        self.questions = Questions(
+            self._place, self._addresses, self._control, self._built_in, self._doors, self._rules, self._base
+        )
         self._front = Front(
             Mesh(
                 folder,
@@ -167,9 +173,7 @@ class Supervisor:
             told = {*self._told}
             notes = refuse.notes(objects, self._place.programs, told)
             changed = {change.ref for change in changes if change.action != "unchanged"}
-            news = [
-                resource for resource in objects if Ref(resource.kind, resource.name, resource.namespace) in changed
-            ]
+            news = [resource for resource in objects if resource.ref in changed]
             notes += listening.notes(news, after, self._place.programs)
             notes += route_notes(news, after)
             notes += collector.notes(news, after)
@@ -240,10 +244,15 @@ class Supervisor:
             if not kinds <= set(RULES):
                 check_storage(self._folder)
                 self._built_in.update_plain()
+            if kinds & _WITH_DOORS:
+                self._doors.open()
             waits = [self._publish(deadline), *([self._pods(kinds, deadline)] if for_pods else [])]
             await asyncio.gather(*waits)
             if not kinds <= set(RULES):
                 await self._built_in.plain_ready()
+            if kinds & _WITH_DOORS:
+                await self._doors.ready(timeout_s=max(deadline - time.monotonic(), 0.1))
+                await self._doors.close_unwanted()
             if kinds & {"ConfigMap", "Secret"}:
                 self._workloads.follow_files()
             if kinds & TRACING:
@@ -340,7 +349,7 @@ class Supervisor:
         """Remove everything that was applied; returns what, and what of it is still there."""
         async with self._changing:
             applied = await self.questions.get()
-            removed = [Ref(resource.kind, resource.name, resource.namespace) for resource in applied]
+            removed = [resource.ref for resource in applied]
             self._control.objects = self._base
             self._control.touch()
             gateway = self._built_in.gateway

@@ -122,11 +122,10 @@ def convert(routes: Iterable[tuple[Route, float]], facts: Facts) -> tuple[Conver
 
 def _sections(route: Route, facts: Facts) -> list[Binding]:
     """The listeners that take a route, by name."""
-    hostnames = () if isinstance(route, TCPRoute) else route.spec.hostnames
     taken = {
         binding.section.internal_name: binding
         for parent in route.spec.parent_refs
-        for binding in bindings_of(parent, route.kind, hostnames, route.namespace, facts)
+        for binding in bindings_of(parent, route.kind, route.hosts, route.namespace, facts)
         if binding.denied is None
     }
     return [binding for _, binding in sorted(taken.items())]

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labsupport.model.gatewayapi.attach import host_of, is_mesh_parent, parent_text
+from labsupport.model.gatewayapi.binding import Binding, bindings_of
 from labsupport.model.gatewayapi.facts import Facts
 from labsupport.model.gatewayapi.faults import Fault
 from labsupport.model.gatewayapi.rules import Route, pieces
+from labsupport.model.gatewayapi.surroundings import CONTROLLER
 from labsupport.model.kinds.gatewayapi.shared import ParentReference
 from labsupport.records import JsonObject
 
 __all__ = ["CONTROLLER", "ParentStatus", "status_of"]
 
-CONTROLLER = "istio.io/gateway-controller"
-"""The name by which istiod signs a status."""
+# Of what several listeners say, the first of these is told.
+_SEVEREST = ("NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +27,20 @@ class ParentStatus:
     Args:
         parent: the reference.
         denied: why the parent does not take the route; None if it does.
+        taken: how many listeners of the parent take it.
         faults: what of the route cannot be resolved.
     """
 
     parent: ParentReference
     denied: Fault | None = None
+    taken: int = 1
     faults: tuple[Fault, ...] = ()
 
     @property
     def conditions(self) -> tuple[JsonObject, ...]:
         """``Accepted`` and ``ResolvedRefs`` as a status has them, without times."""
-        accepted = self.denied or Fault("Accepted", "Route was valid")
+        bound = f", bound to {self.taken} parents" if self.taken > 1 else ""
+        accepted = self.denied or Fault("Accepted", f"Route was valid{bound}")
         resolved = Fault("ResolvedRefs", "All references resolved")
         if self.faults:
             told = _told(self.faults)
@@ -59,7 +64,7 @@ def _condition(name: str, said: Fault, *, holds: bool) -> JsonObject:
 
 
 def status_of(route: Route, facts: Facts) -> Sequence[ParentStatus]:
-    """The status of a route for each of its parents in the mesh, as istiod orders them.
+    """The status of a route for each of its parents, as istiod orders them; it says nothing of Gateways that are not.
 
     Args:
         route: with its namespace.
@@ -67,11 +72,25 @@ def status_of(route: Route, facts: Facts) -> Sequence[ParentStatus]:
     """
     parents = [parent for parent in route.spec.parent_refs if is_mesh_parent(parent)]
     faults = tuple(pieces(route, facts)[1]) if parents else ()
-    return sorted(
-        (ParentStatus(parent, _denied(parent, route.namespace, facts), faults) for parent in parents),
-        key=lambda entry: parent_text(entry.parent, route.namespace),
-        reverse=True,
+    listed = [ParentStatus(parent, _denied(parent, route.namespace, facts), 1, faults) for parent in parents]
+    found = (
+        (parent, bindings_of(parent, route.kind, route.hosts, route.namespace, facts))
+        for parent in route.spec.parent_refs
     )
+    bound = [(parent, bindings) for parent, bindings in found if bindings]
+    faults = tuple(pieces(route, facts, granted=True)[1]) if bound else ()
+    listed += [ParentStatus(parent, *_at_listeners(bindings), faults) for parent, bindings in bound]
+    return sorted(listed, key=lambda entry: parent_text(entry.parent, route.namespace), reverse=True)
+
+
+def _at_listeners(bindings: Sequence[Binding]) -> tuple[Fault | None, int]:
+    """Why no listener takes a route, or how many do."""
+    taken = sum(binding.denied is None for binding in bindings)
+    if taken:
+        return None, taken
+    faults = [binding.denied for binding in bindings if binding.denied is not None]
+    reason = min((fault.reason for fault in faults), key=_SEVEREST.index)
+    return Fault(reason, "; ".join(fault.message for fault in faults if fault.reason == reason)), 0
 
 
 def _denied(parent: ParentReference, namespace: str, facts: Facts) -> Fault | None:

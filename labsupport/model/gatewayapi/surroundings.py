@@ -11,12 +11,16 @@ from labsupport.model.kinds.gatewayapi.policies import ReferenceGrant
 from labsupport.model.kinds.gatewayapi.shared import GROUP
 from labsupport.model.schema.base import Resource
 
-__all__ = ["CONTROLLER", "Grants", "Surroundings", "grants_of"]
+__all__ = ["CONTROLLER", "OWN_CLASSES", "REMOTE", "Grants", "Surroundings", "grants_of"]
 
 CONTROLLER = "istio.io/gateway-controller"
 """The name by which istiod signs a status."""
 
-_REMOTE = "istio.io/unmanaged-gateway"
+REMOTE = "istio.io/unmanaged-gateway"
+"""The controller of Gateways that another cluster runs."""
+OWN_CLASSES = {"istio": CONTROLLER, "istio-remote": REMOTE}
+"""The GatewayClasses that istiod has by itself, with their controllers."""
+
 _ASKING = ("Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute")
 _ASKED = ("ConfigMap", "Secret", "Service")
 
@@ -67,8 +71,9 @@ class Surroundings:
             namespace: the namespace of objects that name none.
         """
         listed = list(objects)
-        classes = {"istio": CONTROLLER, "istio-remote": _REMOTE}
-        classes |= {item.name: item.spec.controller_name for item in listed if isinstance(item, GatewayClass)}
+        classes = OWN_CLASSES | {
+            item.name: item.spec.controller_name for item in listed if isinstance(item, GatewayClass)
+        }
         namespaces: dict[str, Mapping[str, str]] = {item.namespace or namespace: {} for item in listed}
         namespaces |= {item.name: item.metadata.labels for item in listed if isinstance(item, Namespace)}
         namespaces.pop("", None)

@@ -74,8 +74,18 @@ _BY_GROUP: Final = {(cls.GROUP, cls.KIND): cls for cls in _CLASSES}
 CLUSTER_SCOPED: Final[frozenset[str]] = frozenset({"Namespace", "GatewayClass"})
 """Kinds without a namespace."""
 
-_ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")
-RULES: Final = ("VirtualService", *_ROUTES, "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
+RULES: Final = (
+    "VirtualService",
+    "HTTPRoute",
+    "GRPCRoute",
+    "TCPRoute",
+    "TLSRoute",
+    "DestinationRule",
+    "Gateway",
+    "KubernetesGateway",
+    "ServiceEntry",
+    "Sidecar",
+)
 """Kinds that tell proxies where traffic goes, of those that both engines run."""
 
 
@@ -130,7 +140,9 @@ def find_kind(kind: str) -> type[Resource] | None:
     short = {"vs": "VirtualService", "dr": "DestinationRule", "gw": "Gateway", "se": "ServiceEntry"}
     short |= {"svc": "Service", "deploy": "Deployment", "cm": "ConfigMap", "ns": "Namespace", "po": "Pod"}
     short |= {"sa": "ServiceAccount", "we": "WorkloadEntry", "wg": "WorkloadGroup", "rs": "ReplicaSet"}
-    short |= {"sts": "StatefulSet", "ds": "DaemonSet"}
+    short |= {"sts": "StatefulSet", "ds": "DaemonSet", "gc": "GatewayClass"}
+    if word in ("gtw", "gtws", "kubernetesgateway", "kubernetesgateways"):
+        return KubernetesGateway
     if word in short:
         return KINDS[short[word]]
     for name, cls in KINDS.items():

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel, to_snake
 
 from labsupport.errors import Problem
 from labsupport.model.schema.types import Format, IntOrString, Loose, Rule
-from labsupport.records import JsonObject
+from labsupport.records import JsonObject, Ref
 
 __all__ = ["EPOCH", "IstioResource", "Metadata", "Origin", "Resource", "Schema", "around"]
 
@@ -130,10 +130,12 @@ class Metadata(Schema):
 class Resource(Schema):
     """One Kubernetes object.
 
-    Subclasses set ``KIND``, ``GROUP`` and ``VERSIONS`` and add ``spec`` (or, for a ConfigMap, ``data``).
+    Subclasses set ``KIND``, ``GROUP`` and ``VERSIONS`` and add ``spec`` (or, for a ConfigMap, ``data``); one whose kind
+    another group has, too, sets ``CALLED``, by which the lab tells the two apart.
     """
 
     KIND: ClassVar[str] = ""
+    CALLED: ClassVar[str] = ""
     GROUP: ClassVar[str] = ""
     VERSIONS: ClassVar[tuple[str, ...]] = ()
 
@@ -164,6 +166,16 @@ class Resource(Schema):
     def name(self) -> str:
         """``metadata.name``."""
         return self.metadata.name
+
+    @property
+    def called(self) -> str:
+        """How the lab calls its kind: as manifests do, where no other group has one of that name."""
+        return self.CALLED or self.kind
+
+    @property
+    def ref(self) -> Ref:
+        """What names it in the lab."""
+        return Ref(self.called, self.name, self.namespace)
 
     @property
     def namespace(self) -> str:

@@ -121,7 +121,7 @@ def view(engine: Engine, resource: Resource, *, proxy: str = "") -> ConfigView:
     in_part = {key(path, value) for part in (chosen[2] if chosen else ()) for path, value in leaves(part.content)}
     shown = in_part & values
     left = block(raw, lambda path, value: "written" if _is_value(path, value, shown) else "")
-    ref, source = Ref(resource.kind, resource.name, resource.namespace), resource.origin.file
+    ref, source = resource.ref, resource.origin.file
     if chosen is None:
         return ConfigView(ref, source, left, (), note=_why_nothing(resource, tried))
     pod, config, parts = chosen
@@ -200,7 +200,7 @@ def _candidates(engine: Engine, resource: Resource, made_from: Sequence[Resource
 
 
 def _same(ref: Ref, resource: Resource) -> bool:
-    return (ref.kind, ref.name) == (resource.kind, resource.name) and (
+    return (ref.kind, ref.name) == (resource.called, resource.name) and (
         not ref.namespace or not resource.namespace or ref.namespace == resource.namespace
     )
 

@@ -120,7 +120,7 @@ class ObjectStore:
         """An object of the lab; ``NotFoundError`` if it is not there."""
         resources = self.read()
         for resource in resources:
-            if (resource.kind, resource.name) == (ref.kind, ref.name):
+            if (resource.called, resource.name) == (ref.kind, ref.name):
                 return resource
         there = ", ".join(resource.name for resource in resources if resource.kind == ref.kind)
         raise NotFoundError(f"{ref} does not exist. There are: {there or f'no {ref.kind} at all'}")
@@ -214,7 +214,7 @@ class ObjectStore:
             # The error that made this necessary is the one to tell.
             with contextlib.suppress(LabError):
                 if old is None:
-                    self.delete([Ref(resource.kind, resource.name, resource.namespace)])
+                    self.delete([resource.ref])
                 else:
                     _, live, _ = self._send_what_is_free(old, self._added(old))
                     self._note(old, live)

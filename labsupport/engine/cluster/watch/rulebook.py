@@ -11,7 +11,7 @@ from labsupport.controlplane.origins import config_endings
 from labsupport.controlplane.proxies import ProxyResources
 from labsupport.engine.routestatus import conditions, facts_for_routes
 from labsupport.model import RULES, Resource
-from labsupport.records import EnvoyConfig, Ref, RuleStatus
+from labsupport.records import EnvoyConfig, RuleStatus
 
 __all__ = ["Rulebook", "origins_of"]
 
@@ -48,8 +48,8 @@ class Rulebook:
             took_s: how long until the last proxy held it; None if one does not yet.
             proxies: the proxies that had to learn of it.
         """
-        old = {key_of(resource): resource for resource in before if resource.kind in RULES}
-        new = {key_of(resource): resource for resource in after if resource.kind in RULES}
+        old = {key_of(resource): resource for resource in before if resource.called in RULES}
+        new = {key_of(resource): resource for resource in after if resource.called in RULES}
         with self._lock:
             for key in old.keys() - new.keys():
                 self._known.pop(key, None)
@@ -73,7 +73,7 @@ class Rulebook:
         statuses = []
         facts = facts_for_routes(objects)
         for rule in objects:
-            if rule.kind not in RULES:
+            if rule.called not in RULES:
                 continue
             since, after, concerned = known.get(key_of(rule), (0.0, 0.0, frozenset()))
             endings = config_endings(rule, facts)
@@ -84,8 +84,8 @@ class Rulebook:
             if not since and holders and key_of(rule) not in known and created is not None:
                 # It was there before this lab, and is in force: since when exactly nobody knows any more.
                 since = created.timestamp()
-            ref = Ref(rule.kind, rule.name, rule.namespace)
-            statuses.append(RuleStatus(ref, since, after, tuple(sorted(holders)), conditions(rule, facts)))
+            ref = rule.ref
+            statuses.append(RuleStatus(ref, since, after, tuple(sorted(holders)), conditions(rule, facts, objects)))
         return statuses
 
     def clear(self) -> None:

@@ -56,9 +56,9 @@ def resources(name: str, known: str) -> JsonObject:
         listed.append(
             {
                 "name": entry.plural,
-                "singularName": entry.kind.lower(),
+                "singularName": entry.manifest_kind.lower(),
                 "namespaced": entry.namespaced,
-                "kind": entry.kind,
+                "kind": entry.manifest_kind,
                 "verbs": list(entry.verbs),
                 "shortNames": list(entry.short),
                 "categories": list(entry.categories),
@@ -71,7 +71,7 @@ def resources(name: str, known: str) -> JsonObject:
                     "name": f"{entry.plural}/{sub}",
                     "singularName": "",
                     "namespaced": entry.namespaced,
-                    "kind": kind or entry.kind,
+                    "kind": kind or entry.manifest_kind,
                     "verbs": list(verbs),
                     **about,
                 }
@@ -107,7 +107,7 @@ def _aggregated(entry: ApiKind, known: str) -> JsonObject:
             "responseKind": (
                 {"group": "autoscaling", "version": "v1", "kind": "Scale"}
                 if kind == "Scale"
-                else {"group": entry.group, "version": known, "kind": kind or entry.kind}
+                else {"group": entry.group, "version": known, "kind": kind or entry.manifest_kind}
             ),
             "verbs": list(verbs),
         }
@@ -115,9 +115,9 @@ def _aggregated(entry: ApiKind, known: str) -> JsonObject:
     ]
     return {
         "resource": entry.plural,
-        "responseKind": {"group": entry.group, "version": known, "kind": entry.kind},
+        "responseKind": {"group": entry.group, "version": known, "kind": entry.manifest_kind},
         "scope": "Namespaced" if entry.namespaced else "Cluster",
-        "singularResource": entry.kind.lower(),
+        "singularResource": entry.manifest_kind.lower(),
         "verbs": list(entry.verbs),
         "shortNames": list(entry.short),
         "categories": list(entry.categories),

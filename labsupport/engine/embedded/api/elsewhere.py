@@ -32,7 +32,7 @@ def _definition(entry: ApiKind) -> JsonObject:
         "metadata": {"name": entry.qualified, "uid": entry.qualified, "resourceVersion": "1"},
         "spec": {
             "group": entry.group,
-            "names": {"kind": entry.kind, "plural": entry.plural},
+            "names": {"kind": entry.manifest_kind, "plural": entry.plural},
             "scope": "Namespaced",
             "versions": [
                 {"name": version, "served": True, "storage": version == entry.versions[0]} for version in entry.versions

@@ -60,10 +60,10 @@ def judged(
     """
     if entry.built_in:
         # What the path says need not be said again.
-        content = {"apiVersion": entry.api_version(), "kind": entry.kind, **content}
+        content = {"apiVersion": entry.api_version(), "kind": entry.manifest_kind, **content}
     kind, version = content.get("kind"), content.get("apiVersion")
-    if kind != entry.kind:
-        raise Refused(400, f"the object provided is unrecognized: its kind is {kind!r}, and not {entry.kind}")
+    if kind != entry.manifest_kind:
+        raise Refused(400, f"the object provided is unrecognized: its kind is {kind!r}, and not {entry.manifest_kind}")
     model = entry.model
     assert model is not None
     metadata = content.get("metadata")
@@ -125,8 +125,8 @@ def invalid(entry: ApiKind, name: str, causes: Sequence[JsonObject]) -> Refused:
     """
     texts = [f"{cause['field']}: {cause['message']}" for cause in causes]
     shown = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-    kind = f"{entry.kind}.{entry.group}" if entry.group else entry.kind
-    details = {"name": name, "group": entry.group, "kind": entry.kind, "causes": list(causes)}
+    kind = f"{entry.manifest_kind}.{entry.group}" if entry.group else entry.manifest_kind
+    details = {"name": name, "group": entry.group, "kind": entry.manifest_kind, "causes": list(causes)}
     return Refused(422, f'{kind} "{name}" is invalid: {shown}', details=details)
 
 

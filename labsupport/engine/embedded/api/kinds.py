@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from labsupport.model import CLUSTER_SCOPED, KINDS, RULES, Resource
+from labsupport.model import CLUSTER_SCOPED, KINDS, RULES, Resource, find_kind
+from labsupport.model.kinds.gatewayapi.gateway import GatewayClass, KubernetesGateway
 from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 from labsupport.model.kinds.gatewayapi.otherroutes import GRPCRoute, TCPRoute, TLSRoute
 from labsupport.model.kinds.gatewayapi.policies import ReferenceGrant
@@ -24,7 +25,7 @@ class ApiKind:
     """One resource of the API.
 
     Args:
-        kind: as manifests write it.
+        kind: as the lab calls it.
         group: its API group; empty for the core group.
         versions: the preferred one first.
         plural: its name in paths.
@@ -32,6 +33,7 @@ class ApiKind:
         verbs: what can be done with it.
         categories: groups of resources that kubectl takes as one, such as ``all``.
         subresources: by name, the kind and the verbs of each.
+        written: the kind as manifests write it, if the lab calls it otherwise.
     """
 
     kind: str
@@ -42,6 +44,12 @@ class ApiKind:
     verbs: tuple[str, ...] = WRITE
     categories: tuple[str, ...] = ()
     subresources: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    written: str = ""
+
+    @property
+    def manifest_kind(self) -> str:
+        """Its kind as manifests write it."""
+        return self.written or self.kind
 
     @property
     def namespaced(self) -> bool:
@@ -51,7 +59,7 @@ class ApiKind:
     @property
     def model(self) -> type[Resource] | None:
         """The class of its manifests; None for what nobody writes."""
-        return KINDS.get(self.kind)
+        return find_kind(self.kind)
 
     @property
     def built_in(self) -> bool:
@@ -128,6 +136,16 @@ API_KINDS: Final[tuple[ApiKind, ...]] = (
         "telemetries",
         ("telemetry",),
         categories=("istio-io", "telemetry-istio-io"),
+    ),
+    ApiKind("GatewayClass", GROUP, GatewayClass.VERSIONS, "gatewayclasses", ("gc",), categories=("gateway-api",)),
+    ApiKind(
+        "KubernetesGateway",
+        GROUP,
+        KubernetesGateway.VERSIONS,
+        "gateways",
+        ("gtw",),
+        categories=("gateway-api",),
+        written="Gateway",
     ),
     *(
         ApiKind(kind.KIND, GROUP, kind.VERSIONS, f"{kind.KIND.lower()}s", categories=("gateway-api",))

@@ -52,7 +52,7 @@ def document(group: str, version: str) -> JsonObject:
         if model is not None:
             # Kubernetes' own kinds name their parts; a CRD has all in one piece.
             schema = _fields(shape_of(model), schemas if entry.built_in else None)
-        kinds = [{"group": group, "version": version, "kind": entry.kind}]
+        kinds = [{"group": group, "version": version, "kind": entry.manifest_kind}]
         schemas[name] = {**schema, "x-kubernetes-group-version-kind": kinds}
         paths |= _paths(entry, version, name)
     return {
@@ -65,7 +65,7 @@ def document(group: str, version: str) -> JsonObject:
 
 def _name(entry: ApiKind, version: str) -> str:
     group = ".".join(reversed((entry.group or "core.api.k8s.io").split(".")))
-    return f"{group}.{version}.{entry.kind}"
+    return f"{group}.{version}.{entry.manifest_kind}"
 
 
 def _first_words(model: type) -> str:
@@ -75,7 +75,7 @@ def _first_words(model: type) -> str:
 def _paths(entry: ApiKind, version: str, name: str) -> JsonObject:
     base = f"/apis/{entry.group}/{version}" if entry.group else f"/api/{version}"
     place = "/namespaces/{namespace}" if entry.namespaced else ""
-    about = {"group": entry.group, "version": version, "kind": entry.kind}
+    about = {"group": entry.group, "version": version, "kind": entry.manifest_kind}
     answer = {"200": {"description": "OK", "content": {"application/json": {"schema": _reference(name)}}}}
     query = [
         {"name": parameter, "in": "query", "schema": {"type": "string", "uniqueItems": True}} for parameter in _QUERY

@@ -153,7 +153,7 @@ class Server:
         version = str(self._versions.version)
         if wish == "Table":
             return _json(self._table(asked, chosen, version, request.query))
-        kind = f"{asked.entry.kind}List"
+        kind = f"{asked.entry.manifest_kind}List"
         if wish == "PartialObjectMetadata":
             chosen = [partial(content) for content in chosen]
             kind = "PartialObjectMetadataList"
@@ -228,7 +228,7 @@ class Server:
                 await send("ADDED", contents[key])
             if query.get("sendInitialEvents") == "true":
                 about = {"resourceVersion": str(start), "annotations": {_BOOKMARK: "true"}}
-                bookmark = {"kind": asked.entry.kind, "apiVersion": asked.entry.api_version(asked.version)}
+                bookmark = {"kind": asked.entry.manifest_kind, "apiVersion": asked.entry.api_version(asked.version)}
                 event = {"type": "BOOKMARK", "object": {**bookmark, "metadata": about}}
                 await response.write(json.dumps(event).encode() + b"\n")
         try:
@@ -301,8 +301,8 @@ class Server:
             made = await self._writer.replace(entry, asked.name, mapping(content), how)
         else:
             made = await self._writer.patch(entry, asked.name, request.content_type, content, how)
-        made = _as_version(made, asked) if made.get("kind") == entry.kind else made
-        if shape(request.headers.get("Accept", "")) == "Table" and made.get("kind") == entry.kind:
+        made = _as_version(made, asked) if made.get("kind") == entry.manifest_kind else made
+        if shape(request.headers.get("Accept", "")) == "Table" and made.get("kind") == entry.manifest_kind:
             made = self._table(asked, [made], made["metadata"].get("resourceVersion", ""), query)
         return _json(made, code=code, warnings=how.warnings)
 

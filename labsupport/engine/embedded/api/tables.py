@@ -64,6 +64,17 @@ def _field(path: str) -> _Cell:
     return cell
 
 
+def _addresses(gateway: JsonObject) -> str:
+    return ",".join(item["value"] for item in at(gateway, "status.addresses") or ())
+
+
+def _condition(name: str) -> _Cell:
+    """The status of a condition."""
+    return lambda content: next(
+        (item["status"] for item in at(content, "status.conditions") or () if item["type"] == name), ""
+    )
+
+
 def _count(path: str) -> _Cell:
     return lambda content: len(at(content, path) or ())
 
@@ -207,6 +218,20 @@ _COLUMNS: Final[dict[str, tuple[_Column, ...]]] = {
         ("Location", 0, _field("spec.location")),
         ("Resolution", 0, _field("spec.resolution")),
         _AGE,
+    ),
+    "KubernetesGateway": (
+        _NAME,
+        ("Class", 0, _field("spec.gatewayClassName")),
+        ("Address", 0, _addresses),
+        ("Programmed", 0, _condition("Programmed")),
+        _AGE,
+    ),
+    "GatewayClass": (
+        _NAME,
+        ("Controller", 0, _field("spec.controllerName")),
+        ("Accepted", 0, _condition("Accepted")),
+        _AGE,
+        ("Description", 1, _field("spec.description")),
     ),
     "HTTPRoute": (_NAME, ("Hostnames", 0, _field("spec.hostnames")), _AGE),
     "GRPCRoute": (_NAME, ("Hostnames", 0, _field("spec.hostnames")), _AGE),

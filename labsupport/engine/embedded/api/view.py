@@ -13,8 +13,12 @@ from labsupport.engine.embedded.builtin import INGRESS_GATEWAY, ROOT_NAMESPACE
 from labsupport.engine.embedded.pods.identity import NODE_ADDRESS, uid
 from labsupport.engine.routestatus import facts_for_routes, status_content
 from labsupport.model import Deployment, Resource, Service
-from labsupport.model.gatewayapi import ROUTES
-from labsupport.records import JsonObject, Ref
+from labsupport.model.gatewayapi import Route
+from labsupport.model.gatewayapi.doorstatus import class_status
+from labsupport.model.gatewayapi.surroundings import OWN_CLASSES
+from labsupport.model.kinds.gatewayapi.gateway import GatewayClass, KubernetesGateway
+from labsupport.model.kinds.gatewayapi.shared import GROUP
+from labsupport.records import JsonObject
 
 __all__ = ["View", "written_content"]
 
@@ -52,7 +56,7 @@ class View:
             known = self._kept.get(key)
             content = known[1] if known is not None and known[0] is resource else self._plain(resource, key)
             kept[key] = (resource, content)
-            status = rules.get(Ref(resource.kind, resource.name, resource.namespace))
+            status = rules.get(resource.ref)
             if status is not None and status.in_force_since_s:
                 count = len(status.proxies)
                 condition = {
@@ -62,15 +66,18 @@ class View:
                     "message": f"{count}/{count} proxies up to date.",
                 }
                 content = {**content, "status": {"conditions": [condition]}}
-                if isinstance(resource, ROUTES):
-                    content["status"] = status_content(resource, facts, time=stamp(status.in_force_since_s))
+                if isinstance(resource, Route | KubernetesGateway):
+                    content["status"] = status_content(resource, facts, objects, time=stamp(status.in_force_since_s))
+            elif isinstance(resource, GatewayClass):
+                made = content["metadata"]["creationTimestamp"]
+                content = {**content, "status": class_status(resource.spec.controller_name, time=made)}
             elif isinstance(resource, Service):
                 content = self._service(resource, content)
             elif isinstance(resource, Deployment):
                 content = self._workloads.deployment(resource, content)
             shown[key] = content
         self._kept = kept
-        for content in (*self._namespaces(shown), *self._workloads.made(objects, shown)):
+        for content in (*self._namespaces(shown), *self._classes(), *self._workloads.made(objects, shown)):
             metadata = content["metadata"]
             shown.setdefault((content["kind"], metadata.get("namespace", ""), metadata["name"]), content)
         return shown
@@ -96,6 +103,16 @@ class View:
             )
             yield {**namespace, "status": {"phase": "Active"}}
             yield account
+
+    def _classes(self) -> Iterator[JsonObject]:
+        """The GatewayClasses that istiod makes itself."""
+        told = {"istio": "The default Istio GatewayClass"}
+        told["istio-remote"] = "Remote to this cluster. Does not deploy or affect configuration."
+        for name, controller in OWN_CLASSES.items():
+            metadata = self._made("GatewayClass", "", name)
+            spec = {"controllerName": controller, "description": told[name]}
+            content = {"apiVersion": f"{GROUP}/v1", "kind": "GatewayClass", "metadata": metadata, "spec": spec}
+            yield {**content, "status": class_status(controller, time=metadata["creationTimestamp"])}
 
     def _made(self, kind: str, namespace: str, name: str) -> JsonObject:
         """``metadata`` of what is there although nobody wrote it."""

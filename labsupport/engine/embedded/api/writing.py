@@ -24,7 +24,7 @@ from labsupport.engine.embedded.pods.identity import uid
 from labsupport.errors import ConfigRejectedError, EngineError, LabError, ManifestError, WaitTimeoutError
 from labsupport.model import Resource
 from labsupport.model.kinds.index import placed
-from labsupport.records import Json, JsonObject, Ref
+from labsupport.records import Json, JsonObject
 
 __all__ = ["Asked", "Writer"]
 
@@ -149,7 +149,7 @@ class Writer:
                 raise not_found(entry, key[2])
         objects = self._mesh.control.objects
         refs = [
-            Ref(resource.kind, resource.name, resource.namespace)
+            resource.ref
             for resource in objects
             if key_of(resource) in keys or (entry.kind == "Namespace" and resource.namespace in names)
         ]
@@ -203,7 +203,7 @@ class Writer:
         except ManifestError as error:
             raise forbidden(entry, name, error.problems) from error
         except ConfigRejectedError as error:
-            raise Refused(422, f'{entry.kind} "{name}" is invalid: {error}') from error
+            raise Refused(422, f'{entry.manifest_kind} "{name}" is invalid: {error}') from error
         except WaitTimeoutError as error:
             raise Refused(504, str(error), reason="Timeout") from error
         except EngineError as error:
@@ -233,7 +233,7 @@ class Writer:
         present = next((resource for resource in self._mesh.control.objects if key_of(resource) == key), None)
         written = written_content(present) if present is not None else {}
         made: JsonObject = without_defaults(changed, shown, written)
-        return {**made, "apiVersion": changed["apiVersion"], "kind": entry.kind}
+        return {**made, "apiVersion": changed["apiVersion"], "kind": entry.manifest_kind}
 
     def _as_if(self, entry: ApiKind, resource: Resource, shown: JsonObject | None) -> JsonObject:
         """An object as it would be shown."""

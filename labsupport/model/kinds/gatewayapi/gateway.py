@@ -358,6 +358,7 @@ class KubernetesGateway(GatewayApiResource):
     """A way in, with listeners that routes are bound to."""
 
     KIND = "Gateway"
+    CALLED = "KubernetesGateway"
 
     spec: GatewaySpec
     status: GatewayStatus | None = None

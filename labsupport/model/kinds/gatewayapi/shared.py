@@ -221,3 +221,13 @@ class RouteResource(GatewayApiResource):
     """What routes have in common."""
 
     status: RouteStatus | None = None
+
+    @property
+    def parents(self) -> Sequence[ParentReference]:
+        """What it is bound to."""
+        return tuple(vars(self)["spec"].parent_refs)
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """The hosts that it is for at Gateways; empty for all."""
+        return tuple(getattr(vars(self)["spec"], "hostnames", ()))

@@ -1,0 +1,93 @@
+"""What Istio's controller makes of a Gateway of the Gateway API: here its Service; who runs the pods differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from labsupport.controlplane.registry.memo import MEMO
+from labsupport.model import Resource, Service
+from labsupport.model.gatewayapi.listeners import is_managed
+from labsupport.model.gatewayapi.surroundings import CONTROLLER, Surroundings
+from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
+from labsupport.records import JsonObject
+
+__all__ = ["made_name", "runs", "with_gateway_services"]
+
+_MANAGED = "istio.io-gateway-controller"
+_NAME = "gateway.networking.k8s.io/gateway-name"
+_CLASS = "gateway.networking.k8s.io/gateway-class-name"
+
+
+def made_name(gateway: KubernetesGateway) -> str:
+    """The name of Service, Deployment and ServiceAccount that are made for a Gateway."""
+    override = gateway.metadata.annotations.get("gateway.istio.io/name-override")
+    return override or f"{gateway.name}-{gateway.spec.gateway_class_name}"
+
+
+def runs(gateway: KubernetesGateway, objects: Iterable[Resource]) -> bool:
+    """Whether Istio's controller makes a proxy for a Gateway.
+
+    Args:
+        gateway: the Gateway.
+        objects: all objects.
+    """
+    controller = Surroundings.of(objects).classes.get(gateway.spec.gateway_class_name)
+    return controller == CONTROLLER and is_managed(gateway)
+
+
+def with_gateway_services(objects: Sequence[Resource]) -> Sequence[Resource]:
+    """The objects, and the Services that are made for Gateways; one that is there already stays as it is.
+
+    Args:
+        objects: all objects, with their namespaces.
+    """
+    gateways = [item for item in objects if isinstance(item, KubernetesGateway)]
+    if not gateways:
+        return objects
+    there = {(item.namespace, item.name) for item in objects if isinstance(item, Service)}
+    wanted = [item for item in gateways if runs(item, objects) and (item.namespace, made_name(item)) not in there]
+    made = (MEMO.get("Service of a Gateway", (item,), (), partial(_service, item)) for item in wanted)
+    return (*objects, *made)
+
+
+def _service(gateway: KubernetesGateway) -> Service:
+    made = gateway.spec.infrastructure
+    labels = {**(made.labels if made is not None else {}), _CLASS: gateway.spec.gateway_class_name, _NAME: gateway.name}
+    content: JsonObject = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": made_name(gateway),
+            "namespace": gateway.namespace,
+            "labels": {**labels, "gateway.istio.io/managed": _MANAGED},
+        },
+        "spec": {
+            "type": gateway.metadata.annotations.get("networking.istio.io/service-type", "LoadBalancer"),
+            "selector": {_NAME: gateway.name},
+            "ports": _ports(gateway),
+        },
+    }
+    return Service.model_validate(content)
+
+
+def _ports(gateway: KubernetesGateway) -> list[JsonObject]:
+    """A port for each that listeners name, called as the first of them."""
+    ports: dict[int, JsonObject] = {}
+    names = {"status-port"}
+    for listener in gateway.spec.listeners:
+        if listener.port in ports:
+            continue
+        name = listener.name.replace(".", "-")[:63]
+        if name in names:
+            name = f"{name[: 62 - len(str(listener.port))]}-{listener.port}"
+        names.add(name)
+        ports[listener.port] = {
+            "name": name,
+            "port": listener.port,
+            "protocol": "TCP",
+            "appProtocol": listener.protocol.lower(),
+            "targetPort": listener.port,
+        }
+    status = {"name": "status-port", "port": 15021, "protocol": "TCP", "appProtocol": "tcp", "targetPort": 15021}
+    return [status, *ports.values()]
