@@ -12,15 +12,22 @@ from typing import Any
 
 from labsupport.controlplane.offline.admission import documents_of, read_input
 from labsupport.controlplane.offline.made_up_cluster import make_up
-from labsupport.model.gatewayapi import Facts, status_of
+from labsupport.model.gatewayapi import ROUTES, Facts, status_of
 from labsupport.model.gatewayapi.doorstatus import gateway_status
 from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
-from labsupport.model.kinds.gatewayapi.httproute import HTTPRoute
 
 __all__ = ["STATUSES", "THEMES", "istiods", "ours"]
 
 STATUSES = Path(__file__).parent / "statuses"
-THEMES = ("gatewayapi-doors", "gatewayapi-listeners", "gatewayapi-mesh", "gatewayapi-tls")
+THEMES = (
+    "gatewayapi-connections",
+    "gatewayapi-doors",
+    "gatewayapi-grpc",
+    "gatewayapi-listeners",
+    "gatewayapi-mesh",
+    "gatewayapi-other-doors",
+    "gatewayapi-tls",
+)
 
 
 def istiods(text: str) -> list[str]:
@@ -45,7 +52,7 @@ def ours(text: str) -> list[str]:
     }
     statuses = []
     for item in given.objects:
-        if isinstance(item, HTTPRoute):
+        if isinstance(item, ROUTES):
             parents = [
                 {
                     "parentRef": entry.parent.model_dump(by_alias=True, exclude_defaults=True),

@@ -73,11 +73,11 @@ def status_of(route: Route, facts: Facts) -> Sequence[ParentStatus]:
     parents = [parent for parent in route.spec.parent_refs if is_mesh_parent(parent)]
     faults = tuple(pieces(route, facts)[1]) if parents else ()
     listed = [ParentStatus(parent, _denied(parent, route.namespace, facts), 1, faults) for parent in parents]
-    bound = [
-        (parent, bindings)
+    found = (
+        (parent, bindings_of(parent, route.kind, route.hosts, route.namespace, facts))
         for parent in route.spec.parent_refs
-        if (bindings := bindings_of(parent, route.kind, route.hosts, route.namespace, facts))
-    ]
+    )
+    bound = [(parent, bindings) for parent, bindings in found if bindings]
     faults = tuple(pieces(route, facts, granted=True)[1]) if bound else ()
     listed += [ParentStatus(parent, *_at_listeners(bindings), faults) for parent, bindings in bound]
     return sorted(listed, key=lambda entry: parent_text(entry.parent, route.namespace), reverse=True)
