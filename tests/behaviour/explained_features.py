@@ -90,8 +90,8 @@ def _chosen(why: Explanation) -> Iterator[str]:
     for condition in held.conditions:
         kind = condition.field.partition("[")[0]
         yield f"held: {kind}"
-        if kind == "uri":
-            yield f"held: uri {condition.wanted.partition(' ')[0]}"
+        if kind in ("uri", "path"):
+            yield f"held: {kind} {condition.wanted.partition(' ')[0]}"
             if "any case" in condition.wanted:
                 yield "held: uri in any case"
 

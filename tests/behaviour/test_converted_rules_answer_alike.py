@@ -211,6 +211,8 @@ def judge(mesh: Mesh, seed: int, met: Counter[str]) -> list[str]:
         # An object of which nothing is left does not say any more that all else is answered 404.
         asked = [rule for rule in why.rules if rule is why.chosen or rule.object not in kept]
         marks = {f"{rule.object.partition('/')[2]}-{rule.index}" for rule in asked}
+        # Where no rule takes it, what is told of the object's hosts counts.
+        marks |= {f"{rule.object.partition('/')[2]}-" for rule in why.rules if why.chosen is None}
         marks |= {mark for rule in why_after.rules if rule is why_after.chosen for mark in marks_of(done, rule)}
         if announced(done.losses, marks):
             met["announced"] += 1

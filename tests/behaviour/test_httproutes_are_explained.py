@@ -32,10 +32,10 @@ WORLD = World(
 RATES = {
     "chosen: a later rule": 200, "chosen: an HTTPRoute's": 500, "ends: direct_response with 500": 40,
     "ends: forwarded": 500, "ends: no_cluster with 500": 70, "ends: no_endpoints": 50, "ends: no_route": 150,
-    "ends: preflight": 13, "ends: redirect": 60, "failed: headers": 210, "failed: method": 200, "failed: path": 110,
-    "failed: queryParams": 140, "held: headers": 120, "held: method": 130, "held: path": 50, "held: uri exact": 30,
-    "held: uri regex": 50, "ignored: a route of a third namespace": 40, "ignored: an older rule on the host": 65,
-    "mirror": 100, "mirror to nobody": 16, "near miss": 90, "policy: corsPolicy": 75, "policy: headers": 220,
+    "ends: preflight": 13, "ends: redirect": 60, "failed: headers": 210, "failed: method": 200, "failed: path": 280,
+    "failed: queryParams": 140, "held: headers": 120, "held: method": 130, "held: path exact": 35,
+    "held: path regex": 42, "ignored: a route of a third namespace": 40, "ignored: an older rule on the host": 65,
+    "mirror": 100, "mirror to nobody": 12, "near miss": 90, "policy: corsPolicy": 75, "policy: headers": 220,
     "policy: mirrors": 130, "policy: redirect": 60, "policy: retries": 70, "policy: rewrite": 100,
     "request headers": 170, "rules of several objects": 36, "timeout": 55, "weights": 170,
 }  # fmt: skip
