@@ -138,7 +138,7 @@ class Metrics:
     def ask(self, query: str) -> Answer:
         """Answer a query by a Prometheus where there is one, the cluster's or that of this machine, else as ``query``.
 
-        That of this machine is asked about a scrape that has all that was answered so far: a second at most is waited.
+        That of this machine is asked about a scrape that has all that was answered so far, which takes a second.
 
         Args:
             query: in PromQL.

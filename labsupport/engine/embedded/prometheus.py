@@ -27,8 +27,8 @@ PROGRAM = "prometheus"
 """Its name on ``PATH``."""
 _TRIES = 3
 _READY_S = 20.0
-# A scrape each second may miss a few while the machine is busy.
-_SCRAPED_S = 10.0
+# Prometheus looks for what to scrape every 5 seconds, and the machine may be busy.
+_SCRAPED_S = 20.0
 _POLL_S = 0.02
 # Prometheus puts the time of a scrape up to 2 ms beside the true one, so that samples lie evenly.
 _ALIGNED_S = 0.01
