@@ -1,4 +1,4 @@
-"""Names of manifests in cards, clicked in JupyterLab."""
+"""Links to files, clicked in JupyterLab: names of manifests in cards, and the cheat sheet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-WEB = Path(__file__).resolve().parents[2] / "manifests" / "apps" / "web"
+ROOT = Path(__file__).resolve().parents[2]
+WEB = ROOT / "manifests" / "apps" / "web"
 OPEN = "from labsupport import Lab\nimport os\nos.environ['WORKSHOP_WORK'] = {folder!r}\nlab = Lab()"
 
 
@@ -35,3 +36,10 @@ def test_the_name_of_a_manifest_in_a_card_opens_the_file_beside_the_notebook(
     page.until(lambda: text.count() and "kind: " in text.inner_text(), "the file is not shown")
     assert page.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.path") == f"manifests/{name}"
     assert len(page.page.context.pages) == 1
+
+
+def test_the_cheat_sheet_opens_from_lesson_00_as_a_page_with_tables(jupyterlab: Server, page: JupyterPage) -> None:
+    shutil.copy(ROOT / "notebooks" / "cheat-sheet.md", jupyterlab.folder / "notebooks")
+    page.open(jupyterlab.url, jupyterlab.token, jupyterlab.add(ROOT / "notebooks" / "00-start-here.ipynb"))
+    page.page.locator(".jp-MarkdownCell a", has_text="cheat sheet").click()
+    page.page.locator(".jp-MarkdownViewer td", has_text="timeout: 2s").first.wait_for()

@@ -326,6 +326,7 @@ def test_failed_requests_are_explained_by_the_access_log(lab: Lab, monkeypatch: 
     failed = Observations([Response(0, 0.0, 0.0, "http_error", 503, "id-0"), Response(1, 0.0, 0.0, "connection")])
     text = repr(judged(lab, failed, {}))
     assert "503 UH, no healthy upstream" in text
+    assert "Where to look: lab.status()." in text
     assert "client-1" in text
     assert "1 connection refused" in text
 
