@@ -33,13 +33,10 @@ def find_gateway_pod(pods: Sequence[Pod], name: str = "", namespace: str = "") -
         namespace: where a Gateway without one is.
     """
     own, _, space = name.rpartition(".")
-    gateways = [
-        pod
-        for pod in pods
-        if is_gateway(pod)
-        and (made_for := pod.labels.get(GATEWAY_NAME, "")) in (name, own if name else "")
-        and (not made_for or (made_for, pod.namespace) in ((name, namespace), (own, space)))
-    ]
+    gateways = [pod for pod in pods if is_gateway(pod) and bool(name) == (GATEWAY_NAME in pod.labels)]
+    if name:
+        meant = ((name, namespace), (own, space))
+        gateways = [pod for pod in gateways if (pod.labels[GATEWAY_NAME], pod.namespace) in meant]
     return next((pod for pod in gateways if pod.ready), gateways[0] if gateways else None)
 
 
@@ -196,4 +193,4 @@ def unbound(catalog: Catalog, names: set[str], host: str) -> list[Ignored]:
                 reason = f"it is bound to {', '.join(sorted(bound))}, and there is no Gateway {', '.join(missing)}"
             reason += f"; {hint}" if hint else ""
         ignored.append(Ignored(label_of(rule), reason, place_of(rule, "spec.gateways")))
-    return ignored
+    return list(dict.fromkeys(ignored))

@@ -195,7 +195,9 @@ def _selected(catalog: Catalog, gateway: Pod, number: int) -> Iterator[GatewaySe
     for owner in _for_pod(catalog, gateway):
         namespace = catalog.namespace_of(owner)
         for index, server in enumerate(owner.spec.servers):
-            if listen.get(server.port.number, server.port.number) == wanted:
+            # A listener of the Gateway API is reached by its own port, and by no other.
+            own = isinstance(owner, ConvertedGateway)
+            if server.port.number == number if own else listen.get(server.port.number, server.port.number) == wanted:
                 yield GatewayServer(f"{namespace}/{owner.name}", server, owner, namespace, index)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from draw_doors import generate_doors
 from draw_gatewayapi import generate_routes
 from draw_otherdoors import generate_other_doors
 from draw_otherroutes import generate_all_routes
@@ -20,7 +21,7 @@ SEEDS = range(60)
 KINDS = {"clusters": "CDS", "endpoints": "EDS", "listeners": "LDS", "routes": "RDS"}
 
 
-@pytest.mark.parametrize("make", [generate, generate_routes, generate_all_routes, generate_other_doors])
+@pytest.mark.parametrize("make", [generate, generate_routes, generate_all_routes, generate_doors, generate_other_doors])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_resource_is_a_valid_message(
     seed: int, make: Callable[[int], tuple[list[dict[str, Any]], list[str]]]
@@ -47,5 +48,8 @@ def test_equal_input_gives_equal_output_and_nothing_is_changed_in_place(seed: in
 
 
 @pytest.mark.skipif("ISTIO_ORACLE" not in os.environ, reason="needs the istiod oracle (ISTIO_ORACLE)")
-def test_random_sets_equal_istiods(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(0, 20) == 0, capsys.readouterr().out
+@pytest.mark.parametrize("make", [generate, generate_routes, generate_doors])
+def test_random_sets_equal_istiods(
+    make: Callable[[int], tuple[list[dict[str, Any]], list[str]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(0, 20, make) == 0, capsys.readouterr().out
