@@ -428,7 +428,7 @@ class RuleStatus:
         in_force_since_s: when the last concerned proxy acknowledged it; 0 if it never did.
         in_force_after_s: how long that took.
         proxies: the proxies that hold something of it.
-        conditions: of a route of the Gateway API, what its status says, such as ``Accepted: True (Accepted)``.
+        conditions: of a route or Gateway of the Gateway API, what is in its status, as ``Accepted: True (Accepted)``.
     """
 
     ref: Ref

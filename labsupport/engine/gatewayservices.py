@@ -12,7 +12,10 @@ from labsupport.model.gatewayapi.surroundings import CONTROLLER, Surroundings
 from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
 from labsupport.records import JsonObject
 
-__all__ = ["made_name", "runs", "with_gateway_services"]
+__all__ = ["ADDRESS", "made_name", "runs", "with_gateway_services"]
+
+ADDRESS = "127.0.0.1"
+"""The address of a Gateway's Service, which only the embedded mesh makes: it listens on this machine alone."""
 
 _MANAGED = "istio.io-gateway-controller"
 _NAME = "gateway.networking.k8s.io/gateway-name"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from labsupport import words
-from labsupport.engine.gatewayservices import with_gateway_services
+from labsupport.engine.gatewayservices import ADDRESS, made_name, with_gateway_services
 from labsupport.model import Resource, Service
 from labsupport.model.gatewayapi import ROUTES, Facts, Route, status_of
 from labsupport.model.gatewayapi.attach import is_mesh_parent
@@ -177,7 +177,12 @@ def status_content(
             f"{item.name}.{item.namespace}.svc.{CLUSTER_DOMAIN}": [port.port for port in item.spec.ports]
             for item in services
         }
-        status = gateway_status(resource, objects, facts, opened=opened)
+        balanced = any(
+            (item.namespace, item.name, item.spec.type) == (resource.namespace, made_name(resource), "LoadBalancer")
+            for item in services
+        )
+        external = ADDRESS if balanced else ""
+        status = gateway_status(resource, objects, facts, opened=opened, external=external)
         for part in (status, *status.get("listeners", ())):
             part["conditions"] = [{**condition, **stamp} for condition in part.get("conditions", ())]
         return status

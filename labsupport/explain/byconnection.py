@@ -151,7 +151,8 @@ class _Gateway:
 
     def _follow(self, entrance: GatewayServer, kind: RuleKind, name: str) -> Followed:
         view = Viewpoint(entrance.gateway, entrance.server.port.number, self.pod.namespace, self.pod.labels)
-        return follow(self.catalog, self._rules(entrance), kind, view, ConnectionTraits(server_name=name))
+        traits, ended = ConnectionTraits(server_name=name), kind == "tcp"
+        return follow(self.catalog, self._rules(entrance), kind, view, traits, ended=ended)
 
     def _end(self, entrance: GatewayServer, kind: RuleKind, followed: Followed) -> Explanation:
         if not followed.routes:

@@ -85,7 +85,13 @@ def name_rank(name: str, pattern: str) -> int:
 
 
 def follow(
-    catalog: Catalog, rules: Sequence[VirtualService], kind: RuleKind, view: Viewpoint, connection: ConnectionTraits
+    catalog: Catalog,
+    rules: Sequence[VirtualService],
+    kind: RuleKind,
+    view: Viewpoint,
+    connection: ConnectionTraits,
+    *,
+    ended: bool = False,
 ) -> Followed:
     """Try the ``tcp`` or ``tls`` rules of VirtualServices on a connection.
 
@@ -98,25 +104,28 @@ def follow(
         kind: ``tcp`` or ``tls``.
         view: the proxy that decides.
         connection: the connection.
+        ended: whether TLS has ended here, for which TLSRoutes count as TCPRoutes do, whatever their names.
     """
-    tried = [
-        _tried(catalog, rule, kind, index, view, connection) for rule in rules for index in range(_count(rule, kind))
-    ]
+    tried: list[_Tried] = []
+    for rule in rules:
+        tried += [_tried(catalog, rule, kind, index, view, connection) for index in range(_count(rule, kind))]
+        for index, item in enumerate(rule.spec.tls if ended and isinstance(rule, ConvertedRule) else ()):
+            tried.append(_Tried(rule, "tls", index, (), tuple(item.route), 0 if item.match else -1, True))
     chosen: tuple[int, _Tried] | None = None
-    for item in tried:
-        if item.routes and item.rank >= 0 and (chosen is None or (kind == "tls" and item.rank > chosen[0])):
-            chosen = (item.rank, item)
+    for each in tried:
+        if each.routes and each.rank >= 0 and (chosen is None or (kind == "tls" and each.rank > chosen[0])):
+            chosen = (each.rank, each)
     traces = []
     passed = False
-    for item in tried:
+    for each in tried:
         verdict: RuleVerdict = "no match"
-        if chosen is not None and item is chosen[1]:
+        if chosen is not None and each is chosen[1]:
             verdict, passed = "chosen", True
-        elif not item.applies:
+        elif not each.applies:
             verdict = "not for this proxy"
-        elif item.rank >= 0 or (passed and kind == "tcp"):
+        elif each.rank >= 0 or (passed and kind == "tcp"):
             verdict = "not reached"
-        traces.append(item.trace(verdict))
+        traces.append(each.trace(verdict))
     if chosen is None:
         return Followed(tuple(traces))
     best = chosen[1]

@@ -85,7 +85,7 @@ def complete(lines: Iterable[AccessRecord], until_s: float) -> Iterator[AccessRe
 def asked_for(url: str) -> str:
     """The service in ``nodeport:web/`` or ``http://web:8080/``; empty for the gateway."""
     scheme, _, rest = url.partition(":")
-    if scheme == "gateway":
+    if scheme.partition("/")[0] == "gateway":
         return ""
     host = rest.lstrip("/").partition("/")[0].partition(":")[0]
     return host.partition(".")[0]

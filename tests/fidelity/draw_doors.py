@@ -10,12 +10,12 @@ from cases import BASES
 from draw import Json
 from draw_gatewayapi import DrawGatewayApi
 
-__all__ = ["DrawDoors", "generate_doors"]
+__all__ = ["FRONTS", "HOSTS", "PROXIES", "DrawDoors", "doors", "generate_doors"]
 
 _API = "gateway.networking.k8s.io"
-_FRONTS = (("front", "default"), ("side", "blue"))
+FRONTS = (("front", "default"), ("side", "blue"))
 _SPACES = ("default", "default", "blue", "green")
-_HOSTS = ("a.example", "b.a.example", "*.a.example", "*.example", "b.example", "web.test")
+HOSTS = ("a.example", "b.a.example", "*.a.example", "*.example", "b.example", "web.test")
 _SECRETS = ("other-cert", "no-cert", "bad-cert", "missing")
 _OWN = {"default": "shop-cert", "blue": "blue-cert"}
 _PORTS = {"HTTP": (*[80] * 8, 8080, 8080, 81), "HTTPS": (443, 443, 8443), "TLS": (443, 8443), "TCP": (7000, 80, 443)}
@@ -27,7 +27,7 @@ class DrawDoors(DrawGatewayApi):
     """Draws Gateways and routes that are bound to them."""
 
     def front(self) -> tuple[str, str]:
-        return self.pick((*_FRONTS, _FRONTS[0]))
+        return self.pick((*FRONTS, FRONTS[0]))
 
     def selector(self) -> Json:
         conditions = (
@@ -80,7 +80,7 @@ class DrawDoors(DrawGatewayApi):
         listener: Json = {"name": f"l{index}", "protocol": protocol}
         listener["port"] = self.pick(_PORTS.get(protocol, (80, 9000)))
         if protocol not in ("TCP", "UDP") and self.maybe(0.5):
-            listener["hostname"] = self.pick(_HOSTS)
+            listener["hostname"] = self.pick(HOSTS)
         if protocol == "TLS" or (protocol == "HTTPS" and self.maybe(0.97)):
             listener["tls"] = self.tls(protocol, namespace)
         if self.maybe(0.7):
@@ -154,12 +154,23 @@ class DrawDoors(DrawGatewayApi):
         route = self.objects[-1]
         route["spec"].pop("hostnames", None)
         if self.maybe(0.5):
-            route["spec"]["hostnames"] = self.some(_HOSTS, 3, 1)
+            route["spec"]["hostnames"] = self.some(HOSTS, 3, 1)
 
     def rule_at_a_door(self, index: int) -> None:
         self.virtual_service(index)
         name, namespace = self.front()
         self.objects[-1]["spec"]["gateways"] = [f"{namespace}/{name}", "door-gate"]
+
+
+def doors(maker: DrawDoors) -> None:
+    """Add pods and Services of Gateways, certificates, and mostly the class."""
+
+    def key(item: Json) -> tuple[str, str, str]:
+        return item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]
+
+    taken = set(map(key, maker.objects))
+    listed = [item for item in _DOORS if key(item) not in taken]
+    maker.objects += [item for item in listed if item["kind"] != "GatewayClass" or maker.maybe(0.8)]
 
 
 def generate_doors(seed: int) -> tuple[list[Json], list[str]]:
@@ -173,15 +184,9 @@ def generate_doors(seed: int) -> tuple[list[Json], list[str]]:
     """
     maker = DrawDoors(seed)
     maker.cluster()
-    taken = {(item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]) for item in maker.objects}
-    doors = [
-        item
-        for item in _DOORS
-        if (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]) not in taken
-    ]
-    maker.objects += [item for item in doors if item["kind"] != "GatewayClass" or maker.maybe(0.8)]
+    doors(maker)
     makers: list[Callable[[], Any]] = []
-    makers += [lambda f=front: maker.door(*f) for front in _FRONTS if maker.maybe(0.95)]
+    makers += [lambda f=front: maker.door(*f) for front in FRONTS if maker.maybe(0.95)]
     makers += [lambda i=index: maker.http_route(i) for index in range(maker.number(2, 6))]
     makers += [lambda i=index: maker.grant(i) for index in range(maker.pick((0, 0, 1, 2)))]
     makers += [lambda i=index: maker.destination_rule(i) for index in range(maker.pick((0, 0, 1)))]

@@ -18,6 +18,8 @@ _NAMES = ("store.default.svc.cluster.local", "*.cluster.local", "web.example", "
 class DrawOtherRoutes(DrawGatewayApi):
     """Draws routes of all kinds."""
 
+    names = _NAMES
+
     def backend(self) -> Json:
         if self.maybe(0.3):
             return {"name": "store", "port": self.pick([port for _, port, _ in _STORE])}
@@ -74,7 +76,7 @@ class DrawOtherRoutes(DrawGatewayApi):
         rules = [{"backendRefs": backends}]
         if self.maybe(0.5):
             return self.route("TCPRoute", f"c{index}", rules)
-        return self.route("TLSRoute", f"s{index}", rules, hostnames=self.some(_NAMES, 3, 1))
+        return self.route("TLSRoute", f"s{index}", rules, hostnames=self.some(self.names, 3, 1))
 
 
 def generate_all_routes(seed: int) -> tuple[list[Json], list[str]]:

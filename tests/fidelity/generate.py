@@ -2,7 +2,8 @@
 
 ISTIO_ORACLE=<path of the istio-oracle program> python tests/fidelity/generate.py FIRST_SEED COUNT [WORD]
 
-A last word draws routes of the Gateway API beside rules of Istio: gatewayapi HTTPRoutes, routes all kinds.
+A last word draws routes of the Gateway API beside rules of Istio: gatewayapi HTTPRoutes bound to Services, routes all
+kinds of these, doors HTTPRoutes at Gateways, other-doors all kinds at Gateways.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from collections.abc import Callable, Sequence
 
 import yaml
 from draw import GATEWAYS, Json
+from draw_doors import generate_doors
 from draw_gatewayapi import generate_routes
 from draw_odd import DrawOdd
+from draw_otherdoors import generate_other_doors
 from draw_otherroutes import generate_all_routes
 
 __all__ = ["PROXIES", "generate", "to_text"]
@@ -97,4 +100,5 @@ def main(first: int, count: int, make: Callable[[int], tuple[list[Json], list[st
 
 if __name__ == "__main__":
     drawn = {"gatewayapi": generate_routes, "routes": generate_all_routes}
+    drawn |= {"doors": generate_doors, "other-doors": generate_other_doors}
     sys.exit(1 if main(int(sys.argv[1]), int(sys.argv[2]), drawn[sys.argv[3]] if sys.argv[3:] else generate) else 0)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from draw_doors import generate_doors
 from draw_gatewayapi import generate_routes
+from draw_otherdoors import generate_other_doors
 from draw_otherroutes import generate_all_routes
 from generate import generate, main, to_text
 
@@ -20,7 +21,7 @@ SEEDS = range(60)
 KINDS = {"clusters": "CDS", "endpoints": "EDS", "listeners": "LDS", "routes": "RDS"}
 
 
-@pytest.mark.parametrize("make", [generate, generate_routes, generate_all_routes, generate_doors])
+@pytest.mark.parametrize("make", [generate, generate_routes, generate_all_routes, generate_doors, generate_other_doors])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_resource_is_a_valid_message(
     seed: int, make: Callable[[int], tuple[list[dict[str, Any]], list[str]]]

@@ -63,6 +63,8 @@ SHOWN = [
     ("explain svc.spec.type", "LoadBalancer"),
     ("api-resources --api-group=networking.istio.io", "virtualservices vs networking.istio.io/v1 true VirtualService"),
     ("api-resources --no-headers --namespaced=false", "namespaces ns v1 false Namespace"),
+    ("api-resources --api-group=gateway.networking.k8s.io", "gateways gtw gateway.networking.k8s.io/v1 true Gateway"),
+    ("get gc", f"istio istio.io/gateway-controller True {AGE}"),
     ("api-versions", "networking.istio.io/v1beta1"),
     ("version", r"Server Version: v1\.\d+\.\d+\+workshop"),
     ("cluster-info", ".*https://127.0.0.1:.*"),

@@ -44,7 +44,12 @@ def class_status(controller: str, *, time: str) -> JsonObject:
 
 
 def gateway_status(
-    gateway: KubernetesGateway, objects: Sequence[Resource], facts: Facts, *, opened: Mapping[str, Iterable[int]]
+    gateway: KubernetesGateway,
+    objects: Sequence[Resource],
+    facts: Facts,
+    *,
+    opened: Mapping[str, Iterable[int]],
+    external: str = "",
 ) -> JsonObject:
     """The status of a Gateway as istiod writes it, without times; empty if it is for another controller.
 
@@ -53,6 +58,7 @@ def gateway_status(
         objects: all objects, with their namespaces.
         facts: what routes may refer to.
         opened: ports of Services that have an address and pods behind them, by the Service's full name.
+        external: the address that a load balancer has given its Service; empty without one.
     """
     around = Surroundings.of(objects)
     controller = around.classes.get(gateway.spec.gateway_class_name)
@@ -78,9 +84,11 @@ def gateway_status(
         # The CRD writes Accepted and Programmed before istiod does.
         conditions.insert(2, _condition("InsecureFrontendValidationMode", lenient, "True"))
     result: JsonObject = {"conditions": conditions}
-    hosts = sorted({text.rpartition(":")[0] for text in assigned})
-    if hosts:
-        result["addresses"] = [{"type": "Hostname", "value": host} for host in hosts]
+    places = [("Hostname", host) for host in sorted({text.rpartition(":")[0] for text in assigned})]
+    if assigned and external:
+        places = [("IPAddress", external)]
+    if places:
+        result["addresses"] = [{"type": kind, "value": value} for kind, value in places]
     routes = [item for item in objects if isinstance(item, RouteResource)]
     if reports:
         result["listeners"] = [_listener(gateway, report, routes, facts) for report in reports]

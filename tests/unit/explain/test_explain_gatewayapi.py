@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from explain_world import ask, virtual_service
+from explain_world import PODS, ask, pod, virtual_service
 
 from labsupport.display.html.explain_html import explanation_html
 from labsupport.display.pictures.explain_picture import way_html
+from labsupport.explain import Explanation
 
 REVIEWS = '{group: "", kind: Service, name: reviews}'
 BYTES = """
@@ -128,3 +131,71 @@ def test_a_server_name_that_no_route_has_is_hinted_at() -> None:
 def test_connections_without_any_weight_come_to_nothing() -> None:
     seen = ask(BYTES, other("TCPRoute", "{backendRefs: [{name: details, port: 9080, weight: 0}]}"), url="tcp://db:3306")
     assert [outcome.kind for outcome in seen.outcomes] == ["no_cluster"]
+
+
+# Of the base meshes of the corpus: made for tests, and of nobody.
+CERTIFICATE = next(
+    part
+    for part in (Path(__file__).parents[2] / "fidelity" / "bases" / "doors.yaml").read_text().split("---\n")
+    if "kind: Secret" in part and "name: shop-cert" in part
+)
+DOORS = """
+    apiVersion: gateway.networking.k8s.io/v1
+    kind: Gateway
+    metadata: {name: front}
+    spec:
+      gatewayClassName: istio
+      listeners:
+      - {name: bytes, port: 7000, protocol: TCP}
+      - {name: passed, port: 443, protocol: TLS, hostname: "*.example", tls: {mode: Passthrough}}
+      - name: ended
+        port: 8443
+        protocol: TLS
+        hostname: "*.example"
+        tls: {mode: Terminate, certificateRefs: [{name: shop-cert}]}
+"""
+FRONT = pod(
+    "front",
+    name="front-istio-a",
+    workload="front-istio",
+    labels={"gateway.networking.k8s.io/gateway-name": "front"},
+)
+
+
+def at_front(kind: str, url: str, *, name: str = "some", backend: str = "ratings", more: str = "") -> Explanation:
+    route = f"""
+        apiVersion: gateway.networking.k8s.io/v1
+        kind: {kind}
+        metadata: {{name: {name}}}
+        spec: {{parentRefs: [{{name: front}}], rules: [{{backendRefs: [{{name: {backend}, port: 9080}}]}}]{more}}}
+    """
+    services = """
+        apiVersion: v1
+        kind: Service
+        metadata: {name: front-istio, labels: {gateway.networking.k8s.io/gateway-name: front}}
+        spec:
+          selector: {gateway.networking.k8s.io/gateway-name: front}
+          ports: [{name: bytes, port: 7000}, {name: passed, port: 443}, {name: ended, port: 8443}]
+    """
+    return ask(CERTIFICATE, services, DOORS, route, url=url, source="outside", pods=[*PODS, FRONT])
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "more"),
+    [
+        ("TCPRoute", "gateway/front:tcp://gateway:7000", ""),
+        ("TLSRoute", "gateway/front:tls://a.example:443", ", hostnames: [a.example]"),
+        ("TLSRoute", "gateway/front:tls://a.example:8443", ", hostnames: [a.example]"),
+        ("TLSRoute", "gateway/front:tls://b.example:8443", ", hostnames: [a.example]"),
+    ],
+)
+def test_connections_at_a_gateway_follow_a_route(kind: str, url: str, more: str) -> None:
+    seen = at_front(kind, url, more=more)
+    assert [item.host.partition(".")[0] for item in seen.destinations] == ["ratings"], repr(seen)
+    assert seen.chosen is not None
+    assert (seen.chosen.object, seen.chosen.kind) == (f"{kind}/some", "rules")
+
+
+def test_a_server_name_that_no_route_at_a_gateway_has_comes_to_nothing() -> None:
+    seen = at_front("TLSRoute", "gateway/front:tls://b.example:443", more=", hostnames: [a.example]")
+    assert [outcome.kind for outcome in seen.outcomes] == ["connection"]

@@ -112,7 +112,13 @@ def test_calls_that_no_proxy_saw_are_those_of_the_lab_s_own_traffic():
 
 @pytest.mark.parametrize(
     ("url", "service"),
-    [("gateway:/x", ""), ("nodeport:web/x", "web"), ("http://web:80/x", "web"), ("http://web.default/x", "web")],
+    [
+        ("gateway:/x", ""),
+        ("gateway/front:/x", ""),
+        ("nodeport:web/x", "web"),
+        ("http://web:80/x", "web"),
+        ("http://web.default/x", "web"),
+    ],
 )
 def test_the_service_that_a_url_asks_for(url: str, service: str):
     assert asked_for(url) == service

@@ -14,7 +14,7 @@ from labsupport.traffic import sending
 from labsupport.traffic.observations import Observations
 from labsupport.traffic.spec import build_spec
 from labsupport.traffic.tls import Tls
-from labsupport.urls import parse_url
+from labsupport.urls import entrance_url, parse_url
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,35 @@ def test_the_forms_are_read(url, via, service, port, path):
     target = parse_url(url)
     assert (target.via, target.service, target.port, target.path) == (via, service, port, path)
     assert parse_url(str(target)) == target
+
+
+@pytest.mark.parametrize(
+    ("url", "gateway", "port", "scheme"),
+    [
+        ("gateway/front:/a?b=c", "front", 0, "http"),
+        ("gateway/front.shop:8080/a", "front.shop", 8080, "http"),
+        ("gateway/front:https://shop.example:8443/a", "front", 8443, "https"),
+        ("gateway/front:tcp://gateway:7000", "front", 7000, "tcp"),
+    ],
+)
+def test_a_gateway_of_the_gateway_api_stands_in_front(url, gateway, port, scheme):
+    target = parse_url(url)
+    assert (target.via, target.gateway, target.port, target.scheme) == ("gateway", gateway, port, scheme)
+    assert parse_url(str(target)) == target
+    for wrong in ("gateway/:/a", "gateway/Front:/a"):
+        with pytest.raises(UsageError):
+            parse_url(wrong)
+
+
+def test_the_address_of_such_a_gateway_leads_there():
+    ways = {
+        "gateway/front:8080": "http://127.0.0.1:1",
+        "gateway/front": "http://127.0.0.1:2",
+        "gateway/front:443": "https://127.0.0.1:3",
+    }
+    assert entrance_url("http://127.0.0.1:1/x", ways) == "gateway/front:8080/x"
+    assert entrance_url("http://127.0.0.1:2", ways) == "gateway/front:/"
+    assert entrance_url("https://127.0.0.1:3/x", ways) == "gateway/front:https://127.0.0.1:443/x"
 
 
 def test_a_way_through_the_gateway_has_a_port_and_a_scheme():

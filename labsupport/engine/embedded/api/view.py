@@ -11,6 +11,7 @@ from labsupport.engine.embedded.api.mesh import Mesh, stamp
 from labsupport.engine.embedded.api.workloads import WorkloadView
 from labsupport.engine.embedded.builtin import INGRESS_GATEWAY, ROOT_NAMESPACE
 from labsupport.engine.embedded.pods.identity import NODE_ADDRESS, uid
+from labsupport.engine.gatewayservices import with_gateway_services
 from labsupport.engine.routestatus import facts_for_routes, status_content
 from labsupport.model import Deployment, Resource, Service
 from labsupport.model.gatewayapi import Route
@@ -46,7 +47,7 @@ class View:
 
     async def contents(self) -> dict[Key, JsonObject]:
         """All objects of now by kind, namespace and name, without resource versions."""
-        objects = self._mesh.control.objects
+        objects = with_gateway_services(self._mesh.control.objects)
         facts = facts_for_routes(objects)
         rules = {status.ref: status for status in await self._mesh.rules()}
         shown: dict[Key, JsonObject] = {}
@@ -139,5 +140,7 @@ class View:
             objects = self._mesh.control.objects
             local = [gateway.listener(entrances.container_port(objects, gateway.info, port["port"])) for port in ports]
             ports = [{**port, "nodePort": number} for port, number in zip(ports, local, strict=True)]
+            balanced = {"ingress": [{"ip": NODE_ADDRESS, "ipMode": "VIP"}]}
+        if service.metadata.labels.get("gateway.istio.io/managed") and service.spec.type == "LoadBalancer":
             balanced = {"ingress": [{"ip": NODE_ADDRESS, "ipMode": "VIP"}]}
         return {**content, "spec": {**spec, "ports": ports}, "status": {"loadBalancer": balanced}}
