@@ -51,7 +51,7 @@ def test_a_bare_name_stands_for_the_kind_that_is_meant():
     assert as_ref("web", default_kind="Deployment") == Ref("Deployment", "web")
     assert rule_of("web") == rule_of("vs/web") == rule_of(WEB) == RuleName(WEB)
     assert rule_of("vs/web.shop[1]") == RuleName(SHOP, 1)
-    with pytest.raises(UsageError, match="only a VirtualService"):
+    with pytest.raises(UsageError, match="the weights of a VirtualService"):
         rule_of("dr/web")
 
 
