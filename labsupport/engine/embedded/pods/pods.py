@@ -117,9 +117,10 @@ class EnvoyUnit:
                 counts = await admin.statistics(self.admin, r"^http\.inbound.*downstream_(cx|rq)_active$")
                 connections = sum(value for name, value in counts.items() if name.endswith("cx_active"))
                 requests = sum(value for name, value in counts.items() if name.endswith("rq_active"))
-                # Callers close their idle connections once the endpoint is gone: none left means none can call.
+                # Callers close their idle connections once the endpoint is gone. Their workers hear of that a little
+                # after it is acknowledged, and may open a connection until then.
                 quiet = quiet + 1 if requests == 0 else 0
-                if connections == 0 or quiet >= 20:
+                if quiet >= (5 if connections == 0 else 20):
                     return
             await asyncio.sleep(0.02)
 
