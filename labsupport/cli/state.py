@@ -68,7 +68,7 @@ def _remove_namespace(namespace: str | None, context: str | None, *, yes: bool) 
 def _start_afresh(lesson: str) -> None:
     copy = WorkingCopy(paths.root(), paths.work())
     done = copy.start_afresh(lesson)
-    for name in done.updated:
+    for name in (*done.added, *done.updated):
         click.echo(f"afresh: {name}")
     if done.kept:
         click.echo(f"What you had is kept in {done.kept}")

@@ -345,6 +345,8 @@ def test_reset_begins_the_notebooks_afresh_and_keeps_what_was_there(own_state: P
         (own_state / "notebooks" / f"{lesson}-lesson.ipynb").write_text("given")
         (own_state / "work" / "notebooks").mkdir(parents=True, exist_ok=True)
         (own_state / "work" / "notebooks" / f"{lesson}-lesson.ipynb").write_text("mine")
+    (own_state / "notebooks" / "03-lesson.ipynb").write_text("given")
+    assert "afresh: notebooks/03-lesson.ipynb" in run("reset", "--notebooks", "03").output, "what was not there, too"
     done = run("reset", "--notebooks", "02")
     assert done.exit_code == 0 and "afresh: notebooks/02-lesson.ipynb" in done.output and "is kept in" in done.output
     (kept,) = (own_state / "work" / "kept").glob("*/notebooks/02-lesson.ipynb")
