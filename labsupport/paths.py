@@ -17,6 +17,7 @@ __all__ = [
     "manifests",
     "resolve",
     "root",
+    "state",
     "state_file",
     "work",
 ]
@@ -25,6 +26,7 @@ MANIFEST_SUFFIXES = (".yaml", ".yml")
 _ROOT_VARIABLE = "WORKSHOP_ROOT"
 _STATE_VARIABLE = "WORKSHOP_STATE"
 _WORK_VARIABLE = "WORKSHOP_WORK"
+_STATE = ".workshop"
 KUBECONFIG_VARIABLE = "WORKSHOP_KUBECONFIG"
 """Names the file that terminals of JupyterLab take as kubeconfig: a link to that of the lab opened last."""
 
@@ -68,16 +70,32 @@ def images() -> Path:
     return root() / "images"
 
 
+def state(course: Path) -> Path:
+    """The folder of what is kept of a learner: ``.workshop`` in the repository, or beside the copy of who shares one.
+
+    Args:
+        course: the repository.
+    """
+    return (course if _is_own(course) else work()) / _STATE
+
+
 def state_file() -> Path:
-    """The file of a learner's progress: ``WORKSHOP_STATE``, or ``.workshop/progress.json`` in the repository."""
+    """The file of a learner's progress: ``WORKSHOP_STATE``, or ``progress.json`` in the folder of what is kept."""
     given = os.environ.get(_STATE_VARIABLE)
-    return Path(given).expanduser() if given else root() / ".workshop" / "progress.json"
+    return Path(given).expanduser() if given else state(root()) / "progress.json"
 
 
 def work() -> Path:
-    """The folder of the learner's copy of notebooks and manifests: ``WORKSHOP_WORK``, or ``work`` in the repository."""
+    """The folder of the learner's copy of notebooks and manifests.
+
+    Returns:
+        ``WORKSHOP_WORK``, or ``work`` in the repository; in the home folder where a class shares the repository.
+    """
     given = os.environ.get(_WORK_VARIABLE)
-    return Path(given).expanduser().resolve() if given else root() / "work"
+    if given:
+        return Path(given).expanduser().resolve()
+    course = root()
+    return course / "work" if _is_own(course) else Path.home() / "istio-workshop"
 
 
 def resolve(path: str | Path) -> Path:
@@ -122,6 +140,12 @@ def display_name(path: Path) -> str:
         if absolute.is_relative_to(base):
             return str(absolute.relative_to(base))
     return str(absolute)
+
+
+def _is_own(course: Path) -> bool:
+    """Whether a repository is this user's to write."""
+    kept = course / _STATE
+    return os.access(kept if kept.exists() else course, os.W_OK)
 
 
 def _own() -> list[Path]:

@@ -20,7 +20,12 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(server: Any) -> None:
-    """Tell the address once the server listens; what kept it from that is told instead."""
+    """Tell the address once the server listens; what kept it from that is told instead.
+
+    A server that JupyterHub or Binder asks for is reached at an address of theirs.
+    """
+    if os.environ.get("JUPYTER_TOKEN") != server.identity_provider.token:
+        return
     loop = server.io_loop
     # It begins to listen in the first turn of its loop, as a callback that is added after this one.
     loop.add_callback(lambda: loop.add_callback(tell, server.ip, server.port, server.identity_provider.token))

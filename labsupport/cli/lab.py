@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import shlex
+import shutil
 import socket
 import sys
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from labsupport.setup.workingcopy import WorkingCopy
 __all__ = ["arguments", "environment", "free_port", "lab", "terminals"]
 
 DEFAULT_PORT = 8888
+LOCAL = "127.0.0.1"
 _ATTEMPTS = 50
 
 
@@ -61,7 +63,7 @@ def free_port(ip: str, wanted: int | None) -> int:
 
 
 def environment(
-    root: Path, token: str, engine: str | None, base: Mapping[str, str], *, work: Path | None = None
+    root: Path, token: str | None, engine: str | None, base: Mapping[str, str], *, work: Path | None = None
 ) -> dict[str, str]:
     """The environment of the JupyterLab server, which its kernels inherit.
 
@@ -70,7 +72,8 @@ def environment(
 
     Args:
         root: the repository.
-        token: the access token, which must not appear among the arguments for all users of the machine to see.
+        token: the access token, which must not appear among the arguments for all users of the machine to see; None
+            where somebody else has said what opens the server.
         engine: what ``WORKSHOP_ENGINE`` becomes; None leaves it as it is.
         base: the environment to start from.
         work: the learner's copy of the course; None for notebooks that use the course's own manifests.
@@ -82,10 +85,10 @@ def environment(
         # A kernel specification "python3" in the home folder would otherwise win over the environment's own.
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_PLATFORM_DIRS": "1",
-        "JUPYTER_TOKEN": token,
         "WORKSHOP_ROOT": str(root),
         paths.KUBECONFIG_VARIABLE: str(_kubeconfig(root)),
     }
+    added |= {"JUPYTER_TOKEN": token} if token else {}
     added |= {"WORKSHOP_ENGINE": engine} if engine else {}
     added |= {"WORKSHOP_WORK": str(work)} if work else {}
     kept = {name: value for name, value in base.items() if name != "WORKSHOP_WORK"}
@@ -93,7 +96,7 @@ def environment(
 
 
 def _kubeconfig(root: Path) -> Path:
-    return root / ".workshop" / "kubeconfig"
+    return paths.state(root) / "kubeconfig"
 
 
 def terminals(root: Path, engine: str | None, base: Mapping[str, str]) -> list[str]:
@@ -128,16 +131,16 @@ def arguments(folder: Path, ip: str, port: int, *, browser: bool, as_root: bool)
     """
     return [
         *("-m", "jupyter", "lab", f"--ip={ip}", f"--port={port}"),
-        *(
-            "--ServerApp.port_retries=0",
-            f"--ServerApp.root_dir={folder}",
-            f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}",
-        ),
+        *("--ServerApp.port_retries=0", *_opens(folder)),
         *("--ServerApp.log_level=WARN", "--LabApp.log_level=WARN"),
         *([] if browser else ["--no-browser"]),
         # Jupyter refuses to run as root unless told; containers and course machines often have no other user.
         *(["--allow-root"] if as_root else []),
     ]
+
+
+def _opens(folder: Path) -> tuple[str, str]:
+    return f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}"
 
 
 def _refresh(root: Path, folder: Path) -> None:
@@ -160,17 +163,25 @@ def _refresh(root: Path, folder: Path) -> None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), help=f"Port to listen on.  [default: {DEFAULT_PORT}, or the next free one]"
 )
-@click.option("--ip", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--ip", default=LOCAL, show_default=True, help="Address to listen on.")
 @click.option("--engine", type=click.Choice(["embedded", "cluster"]), help="Engine of the notebooks.")
 @click.option("--in-place", is_flag=True, help="Open the course itself, to change it, instead of your copy.")
-def lab(no_browser: bool, port: int | None, ip: str, engine: str | None, in_place: bool) -> None:
+@click.argument("server", nargs=-1, type=click.UNPROCESSED)
+def lab(
+    no_browser: bool, port: int | None, ip: str, engine: str | None, in_place: bool, server: tuple[str, ...]
+) -> None:
     """Open JupyterLab on the first notebook; runs until Ctrl-C.
 
     What you do in notebooks and manifests is done to your copy of them, in the folder work or that of WORKSHOP_WORK.
     It gets what is new in the course at each start, and keeps what you have changed.
 
     Your own settings of Jupyter and IPython are neither used nor changed.
+
+    What follows a '--' is the command of a server that JupyterHub or Binder asks for, started in place of JupyterLab
+    with all else as here: workshop lab -- jupyterhub-singleuser
     """
+    if server and (no_browser or port is not None or ip != LOCAL):
+        raise UsageError("where a command follows, --ip, --port and --no-browser are options of that command")
     root = paths.root()
     if not (root / FIRST_NOTEBOOK).is_file():
         raise NotFoundError(f"there is no {FIRST_NOTEBOOK} in {root}. Is the clone complete? Try: git status")
@@ -179,10 +190,18 @@ def lab(no_browser: bool, port: int | None, ip: str, engine: str | None, in_plac
     if work is not None:
         _refresh(root, work)
     served = work or root
-    command = arguments(served, ip, free_port(ip, port), browser=not no_browser, as_root=os.geteuid() == 0)
+    token = None
+    if server:
+        command = [*server, *_opens(served)]
+    else:
+        command = [sys.executable]
+        command += arguments(served, ip, free_port(ip, port), browser=not no_browser, as_root=os.geteuid() == 0)
+        token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(24)
     command += terminals(root, engine, os.environ)
-    token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(24)
+    program = shutil.which(command[0])
+    if program is None:
+        raise NotFoundError(f"there is no program {command[0]} in PATH")
     sys.stdout.flush()
     # The server takes this process's place: signals and the terminal are its own.
     os.chdir(served)
-    os.execve(sys.executable, [sys.executable, *command], environment(root, token, engine, os.environ, work=work))
+    os.execve(program, command, environment(root, token, engine, os.environ, work=work))

@@ -38,7 +38,7 @@ def progress(for_programs: bool) -> None:
 
 def _kept() -> list[Path]:
     """What reset removes: the progress file, wherever it is, and the folder of settings."""
-    return [place for place in (paths.state_file(), paths.root() / ".workshop") if place.exists()]
+    return [place for place in (paths.state_file(), paths.state(paths.root())) if place.exists()]
 
 
 def _remove(place: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from labsupport import paths
 from labsupport.errors import StorageError
 
 __all__ = ["make_folders", "own_folders"]
@@ -26,7 +27,7 @@ def own_folders(root: Path, base: Mapping[str, str]) -> dict[str, str]:
     Returns:
         Variables to be set.
     """
-    state = root / ".workshop"
+    state = paths.state(root)
     own = {
         "JUPYTER_CONFIG_DIR": str(state / "jupyter"),
         "JUPYTER_DATA_DIR": str(state / "jupyter" / "data"),
@@ -46,8 +47,12 @@ def make_folders(root: Path) -> None:
     Raises:
         StorageError: they cannot be written.
     """
-    state = root / ".workshop"
+    state = paths.state(root)
     try:
+        # Nobody else is to read what a learner has answered, or which servers of his run.
+        if not state.exists():
+            state.parent.mkdir(parents=True, exist_ok=True)
+            state.mkdir(mode=0o700)
         for folder in (state / "jupyter", state / _PROFILE):
             folder.mkdir(parents=True, exist_ok=True)
         if not os.access(state, os.W_OK):

@@ -167,7 +167,7 @@ class WorkingCopy:
 def _writing(folder: Path) -> Iterator[None]:
     """Make the folder, and an error of ours of what the system says while it is written."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield
     except OSError as error:
         raise StorageError(

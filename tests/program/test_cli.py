@@ -173,6 +173,35 @@ def test_the_notebooks_are_opened_in_a_copy_unless_the_course_is_to_be_changed(
     assert (served / "notebooks" / first.name).exists() and (own_state / "work").exists() != in_place
 
 
+def test_a_server_that_somebody_else_asks_for_is_started_with_the_settings_of_the_course(
+    own_state: Path, monkeypatch: pytest.MonkeyPatch
+):
+    started: list[tuple[str, list[str], dict[str, str]]] = []
+    monkeypatch.chdir(own_state)
+    monkeypatch.delenv("JUPYTER_TOKEN", raising=False)
+    monkeypatch.setattr(os, "execve", lambda *given: started.append(given))
+    (own_state / "notebooks" / "00-start-here.ipynb").write_text('{"cells": []}')
+    assert run("lab", "--", "sh", "--ServerApp.base_url=/user/ann/", "--port=1").exit_code == 0
+    [(program, command, environment)] = started
+    assert program == shutil.which("sh") and command[:3] == ["sh", "--ServerApp.base_url=/user/ann/", "--port=1"]
+    assert f"--ServerApp.root_dir={own_state / 'work'}" in command
+    assert environment["WORKSHOP_WORK"] == str(own_state / "work")
+    # Who asked for it says what opens it.
+    assert "JUPYTER_TOKEN" not in environment
+    for refused, why in (("--port 0 -- sh", "options of that command"), ("-- no-such-program", "no-such-program")):
+        done = run("lab", *refused.split())
+        assert done.exit_code == 2 and why in done.output and len(started) == 1
+
+
+def test_nobody_else_reads_what_a_learner_has_answered(own_state: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(own_state)
+    monkeypatch.setattr(os, "execve", lambda *_: None)
+    (own_state / "notebooks" / "00-start-here.ipynb").write_text('{"cells": []}')
+    run("lab", "--port", "0")
+    for folder in ("work", ".workshop"):
+        assert (own_state / folder).stat().st_mode & 0o777 == 0o700
+
+
 def test_what_has_changed_in_the_course_is_told(own_state: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "execve", lambda *_: None)
     monkeypatch.chdir(own_state)
@@ -204,18 +233,23 @@ def test_the_address_is_told_with_who_else_gets_there(
     assert "http://[::1]:8889/" in told and "ssh -N -L 8889" in told
 
 
-def test_an_address_is_told_after_the_server_has_begun_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("given", "told"), [("secret", ["told ('127.0.0.1', 8888, 'secret')"]), ("", [])])
+def test_an_address_is_told_after_the_server_has_begun_to_listen_by_who_gave_its_token(
+    given: str, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_TOKEN", given)
     loop = IOLoop(make_current=False)
     done: list[str] = []
-    monkeypatch.setattr(address, "tell", lambda *place: (done.append(f"told {place}"), loop.stop()))
+    monkeypatch.setattr(address, "tell", lambda *place: done.append(f"told {place}"))
     identity = SimpleNamespace(token="secret")
     server = SimpleNamespace(io_loop=loop, ip="127.0.0.1", port=8888, identity_provider=identity)
     address._load_jupyter_server_extension(server)
     # As a server of Jupyter does it, after its extensions are loaded.
     loop.add_callback(done.append, "listens")
+    loop.add_callback(lambda: loop.add_callback(lambda: loop.add_callback(loop.stop)))
     loop.start()
     loop.close()
-    assert done == ["listens", "told ('127.0.0.1', 8888, 'secret')"]
+    assert done == ["listens", *told]
 
 
 def test_a_server_tells_its_address_when_it_listens(own_state: Path, tmp_path: Path):

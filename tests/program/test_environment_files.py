@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -55,6 +56,20 @@ def test_conda_gets_the_same_ranges():
         assert named.pop(name) == specifier
     for name, specifier in named.items():
         assert specifier == DEPENDENCIES[CONDA_NAMES.get(name, name)].specifier, name
+
+
+def test_binder_starts_its_server_with_the_settings_of_the_course(tmp_path: Path):
+    # repo2docker takes the files of a folder binder, where there is one, and none of those beside it.
+    assert not [name for name in ("binder", ".binder") if (ROOT / name).exists()]
+    workshop = tmp_path / "workshop"
+    workshop.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    workshop.chmod(0o700)
+    given = ["jupyterhub-singleuser", "--ServerApp.base_url=/user/a b/"]
+    done = subprocess.run(
+        [ROOT / "start", *given], env={"PATH": f"{tmp_path}:/bin"}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["lab", "--", *given]
+    assert PROJECT["scripts"]["workshop"] == "labsupport.cli:main"
 
 
 def test_every_dependency_has_a_lower_and_an_upper_bound_or_a_reason():

@@ -88,3 +88,17 @@ def test_progress_is_kept_in_the_repository_or_where_the_environment_says(monkey
     assert paths.state_file() == paths.root() / ".workshop" / "progress.json"
     monkeypatch.setenv("WORKSHOP_STATE", "/somewhere/else.json")
     assert paths.state_file() == Path("/somewhere/else.json")
+
+
+def test_who_shares_a_course_with_others_has_copy_and_progress_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WORKSHOP_STATE", "WORKSHOP_WORK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    # Root may write everywhere, so that permissions alone would not do here.
+    monkeypatch.setattr(paths.os, "access", lambda *_: False)
+    assert paths.work() == tmp_path / "istio-workshop"
+    assert paths.state_file() == tmp_path / "istio-workshop" / ".workshop" / "progress.json"
+    monkeypatch.setenv("WORKSHOP_WORK", str(tmp_path / "else"))
+    assert paths.state(paths.root()) == tmp_path / "else" / ".workshop"
