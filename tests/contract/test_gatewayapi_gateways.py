@@ -125,3 +125,18 @@ def test_the_cluster_engine_refuses_it_by_name(module_engine: Engine, split: Mes
         pytest.skip("the embedded mesh runs them")
     with pytest.raises(ManifestError, match="on a cluster yet"):
         split.apply(GATEWAY % ("front", HTTP))
+
+
+def test_calls_and_connections_come_in_by_routes_of_their_own(doors: Mesh) -> None:
+    calls = ROUTE.replace("HTTPRoute", "GRPCRoute") % ("calls", "front", "", "{matches: [{method: {service: a}}], %s")
+    bytes_ = ROUTE.replace("HTTPRoute", "TCPRoute") % ("bytes", "front", "", RISK)
+    text = GATEWAY % ("front", f"{HTTP}, {{name: bytes, port: 7000, protocol: TCP}}")
+    doors.apply(text + calls % SAFE[1:] + bytes_)
+    assert outside(doors, "gateway/front:/a/Add") == {"safe": 4}
+    assert {response.status for response in doors.send("gateway/front:/b/Add", 2, source="outside")} == {404}
+    assert outside(doors, "gateway/front:7000/") == {"risk": 4}
+    (pod,) = [pod.name for pod in doors.engine.pods() if pod.workload == "front-istio"]
+    rules = [rule for rule in doors.engine.rules() if rule.ref.kind in ("GRPCRoute", "TCPRoute")]
+    assert [rule.proxies for rule in rules] == [(pod,), (pod,)]
+    assert all(rule.in_force_since_s for rule in rules)
+    as_explained(doors, "gateway/front:/a/Add")

@@ -114,19 +114,6 @@ def test_of_both_notations_for_one_host_the_private_rule_wins_and_then_the_route
     assert {response.status for response in split.send(URL, 10)} == {503}
 
 
-def test_a_gateway_of_that_group_is_refused_by_name(split: Mesh) -> None:
-    gateway = """
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: front}
-spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}
-"""
-    with pytest.raises(ManifestError, match="the lab does not run it yet"):
-        split.apply(gateway)
-    with pytest.raises(ManifestError, match="no Gateway for routes yet"):
-        split.apply((ROUTE % to(RISK % 1)).replace('group: "", kind: Service, name: web, port: 8080', "name: front"))
-
-
 def test_a_service_of_another_group_is_refused_with_the_right_one(split: Mesh) -> None:
     with pytest.raises(ManifestError, match=r'parentRefs\[0\].*no Service is in the group gateway.*add group: ""'):
         split.apply((ROUTE % to(RISK % 1)).replace('group: "", ', ""))

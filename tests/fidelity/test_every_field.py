@@ -19,7 +19,7 @@ from cases import Case, cases, themes
 
 from labsupport.controlplane.offline.translate_files import run
 from labsupport.engine.embedded.effects import PASSED_OVER
-from labsupport.model.kinds.index import KINDS, RULES
+from labsupport.model.kinds.index import RULES, class_of, find_kind
 from labsupport.model.schema.base import Metadata, Schema
 from labsupport.records import Json, JsonObject
 
@@ -44,6 +44,13 @@ OF_FILTERS = {
     ("_ForwardBody", "max_size"),
     ("_GRPCAuth", "allowed_headers"),
     *(("_HTTPAuth", name) for name in ("path", "allowed_headers", "allowed_response_headers")),
+}
+# Of Gateways of the Gateway API: istiod does not read the first, two go onto the pods, the last is refused by name.
+OF_GATEWAYS = {
+    ("GatewaySpec", "default_scope"),
+    ("Infrastructure", "labels"),
+    ("Infrastructure", "annotations"),
+    ("ListenerNamespaces", "from_"),
 }
 MOST_TRIES = 40
 
@@ -114,7 +121,7 @@ def places() -> dict[Field, list[Place]]:
     for case in sorted((case for theme in themes() for case in cases(theme)), key=lambda case: len(case.text)):
         for index, document in enumerate(documents(case)):
             if isinstance(document, dict) and document.get("kind") in TRANSLATED:
-                for field, path in given(KINDS[document["kind"]], document, ()):
+                for field, path in given(class_of(document), document, ()):
                     listed[field].append(Place(case, index, path))
     return listed
 
@@ -171,13 +178,14 @@ def acts(place: Place) -> bool:
     return False
 
 
-ALL = {field for kind in TRANSLATED for field in leaves(KINDS[kind], set())}
+ALL = {field for kind in TRANSLATED for field in leaves(find_kind(kind), set())}
 APART = (
     {(model.__name__, name) for model, fields in PASSED_OVER.items() for name in fields}
     | REFUSED
     | WARNED
     | NAMES
     | OF_FILTERS
+    | OF_GATEWAYS
 )
 BY_NAME = {(model.__name__, name): (model, name) for model, name in ALL}
 

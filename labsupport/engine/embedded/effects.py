@@ -10,10 +10,11 @@ from labsupport import words
 from labsupport.controlplane.registry.meshconfig import written_fields
 from labsupport.engine.additions import PROXY, PROXY_CONFIG_ANNOTATION, REVISION, REVISION_LABEL
 from labsupport.model import Deployment, Resource, Sidecar
+from labsupport.model.gatewayapi.binding import is_gateway_parent
 from labsupport.model.kinds.gateway import Port, Server
 from labsupport.model.kinds.gatewayapi.httproute import CookieConfig, HTTPRouteSpec, SessionPersistence
 from labsupport.model.kinds.gatewayapi.otherroutes import GRPCRouteSpec, L4RouteRule, TCPRouteSpec, TLSRouteSpec
-from labsupport.model.kinds.gatewayapi.shared import ParentReference
+from labsupport.model.kinds.gatewayapi.shared import ParentReference, RouteResource
 from labsupport.model.kinds.serviceentry import WorkloadEntrySpec
 from labsupport.model.kinds.sidecar import SidecarPort
 from labsupport.model.kinds.trafficpolicy import OutlierDetection
@@ -103,6 +104,7 @@ PASSED_OVER: Final[Mapping[type[Schema], tuple[str, ...]]] = {
 }
 """Fields from which istiod makes nothing, on a cluster too: of Istio's kinds in a mesh of one network, of routes
 that are bound to a Service."""
+_AT_GATEWAYS = ("hostnames", "sectionName")
 POD = "Pod"
 MARKS: Final[Mapping[str, tuple[str, ...]]] = {
     POD: (
@@ -160,7 +162,8 @@ def without_effect(resource: Resource) -> Iterator[str]:
     if resource.kind in HONOURED:
         yield from passed_over(resource.kind, resource.raw or resource.model_dump(by_alias=True, exclude_unset=True))
     else:
-        yield from _passed_over(resource)
+        at_gateways = isinstance(resource, RouteResource) and any(map(is_gateway_parent, resource.parents))
+        yield from (name for name in _passed_over(resource) if not at_gateways or name not in _AT_GATEWAYS)
     yield from _marks(resource.kind, resource.metadata.labels, "label")
     yield from _marks(resource.kind, resource.metadata.annotations, "annotation")
     if isinstance(resource, Deployment):

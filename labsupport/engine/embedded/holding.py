@@ -10,7 +10,9 @@ from labsupport.controlplane.origins import config_endings
 from labsupport.engine.routestatus import conditions, facts_for_routes
 from labsupport.model import RULES, Gateway, Resource, VirtualService
 from labsupport.model.gatewayapi import Facts
+from labsupport.model.gatewayapi.binding import bindings_of
 from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
+from labsupport.model.kinds.gatewayapi.otherroutes import TCPRoute, TLSRoute
 from labsupport.records import ObjectChange, Ref, RuleStatus
 
 __all__ = ["RulesInForce", "proxies"]
@@ -64,6 +66,9 @@ class RulesInForce:
             names = proxies(resource, objects, origins, facts=facts, gateway=gateway, concerned=concerned)
             if isinstance(resource, KubernetesGateway) and (pod := doors.get((resource.namespace, resource.name))):
                 names.add(pod)
+            if isinstance(resource, TCPRoute | TLSRoute):
+                # istiod leaves no mark on the filter chains of gateways.
+                names |= {pod for place in _at_doors(resource, facts) if (pod := doors.get(place))}
             statuses.append(RuleStatus(ref, since, after, tuple(sorted(names)), conditions(resource, facts, objects)))
         return statuses
 
@@ -97,6 +102,16 @@ def proxies(
     if resource.kind in ("ServiceEntry", "Sidecar"):
         holders |= concerned & origins.keys()
     return holders
+
+
+def _at_doors(route: TCPRoute | TLSRoute, facts: Facts) -> set[tuple[str, str]]:
+    """Namespace and name of the Gateways that take a route."""
+    bindings = [
+        binding
+        for parent in route.parents
+        for binding in bindings_of(parent, route.kind, route.hosts, route.namespace, facts)
+    ]
+    return {(item.section.namespace, item.section.gateway) for item in bindings if item.denied is None}
 
 
 def _at_gateway(rule: Resource, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:

@@ -147,3 +147,13 @@ def test_what_has_its_effect_is_not_told() -> None:
     assert told(SIDECAR % "{mode: REGISTRY_ONLY}") == []
     other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: shop}\ndata: {mesh: 'a: b'}\n"
     assert told(other) == []
+
+
+@pytest.mark.parametrize(
+    ("parent", "told"),
+    [('{group: "", kind: Service, name: web}', ["hostnames"]), ("{name: front, sectionName: http}", [])],
+)
+def test_hosts_of_a_route_count_at_gateways_only(parent: str, told: list[str]) -> None:
+    text = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: web}\n"
+    (route,) = parse(read(f"{text}spec: {{parentRefs: [{parent}], hostnames: [a.example]}}\n"))
+    assert list(effects.without_effect(route)) == told
