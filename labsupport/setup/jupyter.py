@@ -50,9 +50,8 @@ def make_folders(root: Path) -> None:
     state = paths.state(root)
     try:
         # Nobody else is to read what a learner has answered, or which servers of his run.
-        if not state.exists():
-            state.parent.mkdir(parents=True, exist_ok=True)
-            state.mkdir(mode=0o700)
+        for folder in (state.parent, state):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (state / "jupyter", state / _PROFILE):
             folder.mkdir(parents=True, exist_ok=True)
         if not os.access(state, os.W_OK):

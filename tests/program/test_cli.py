@@ -193,13 +193,20 @@ def test_a_server_that_somebody_else_asks_for_is_started_with_the_settings_of_th
         assert done.exit_code == 2 and why in done.output and len(started) == 1
 
 
-def test_nobody_else_reads_what_a_learner_has_answered(own_state: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("shared", [False, True])
+def test_nobody_else_reads_what_a_learner_has_answered(
+    own_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(paths, "_is_own", lambda course: not shared)
     monkeypatch.chdir(own_state)
     monkeypatch.setattr(os, "execve", lambda *_: None)
     (own_state / "notebooks" / "00-start-here.ipynb").write_text('{"cells": []}')
     run("lab", "--port", "0")
-    for folder in ("work", ".workshop"):
-        assert (own_state / folder).stat().st_mode & 0o777 == 0o700
+    work = tmp_path / "istio-workshop" if shared else own_state / "work"
+    for folder in (work, work / ".workshop" if shared else own_state / ".workshop"):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert (own_state / ".workshop").exists() != shared
 
 
 def test_what_has_changed_in_the_course_is_told(own_state: Path, monkeypatch: pytest.MonkeyPatch):
