@@ -105,10 +105,8 @@ def _run(root: Path, notebook: Path) -> Notebook:
             client.execute(env=environment)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             reason = str(error).strip().splitlines()[-1]
-            raise EngineError(
-                f"{notebook.name} does not run from end to end: {reason}. See which cell it is: "
-                f"workshop test notebooks/{notebook.name}"
-            ) from error
+            told = words.sentence(f"{notebook.name} does not run from end to end: {reason}")
+            raise EngineError(f"{told} See which cell it is: workshop test notebooks/{notebook.name}") from error
     done: Notebook = made
     return done
 
