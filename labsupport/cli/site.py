@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from labsupport import words
 from labsupport.course import catalogue
 from labsupport.course.exercise import solution_of
 from labsupport.errors import EngineError
