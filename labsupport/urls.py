@@ -20,7 +20,8 @@ __all__ = ["FORMS", "Scheme", "Target", "entrance_url", "is_address", "parse_url
 FORMS = (
     "gateway:/path, gateway:<port>/path, https://<host>[:port]/path, tcp://gateway:<port> or tls://<host>[:port] (from "
     "outside, through the ingress gateway), gateway/<name>:/path (a Gateway of the Gateway API), "
-    "nodeport:<service>/path, loadbalancer:<service>/path, http://<service>[:port]/path or tcp://<service>:<port> (from inside the mesh)"
+    "nodeport:<service>/path, loadbalancer:<service>/path, http://<service>[:port]/path or tcp://<service>:<port> "
+    "(from inside the mesh)"
 )
 
 Scheme = Literal["http", "https", "tcp", "tls"]

@@ -10,6 +10,7 @@ from labsupport.model.gatewayapi.faults import Fault
 from labsupport.model.gatewayapi.listeners import ListenerReport, is_managed, reports_of, services_of
 from labsupport.model.gatewayapi.listenertls import certificate_fault
 from labsupport.model.gatewayapi.surroundings import CONTROLLER, REMOTE, Surroundings
+from labsupport.model.hosts import CLUSTER_DOMAIN
 from labsupport.model.kinds.core import ConfigMap
 from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
 from labsupport.model.kinds.gatewayapi.shared import GROUP, RouteResource
@@ -72,10 +73,12 @@ def gateway_status(
     reports = reports_of(gateway, around, gateway.namespace)
     services = services_of(gateway, gateway.namespace)
     ports = {report.section.port for report in reports if report.section is not None}
+    elsewhere = {host: space for host in services if host in opened and (space := _space(host)) != gateway.namespace}
+    opened = {host: numbers for host, numbers in opened.items() if host not in elsewhere}
     assigned = sorted(f"{host}:{port}" for host in services for port in ports & set(opened.get(host, ())))
     conditions = [
         _accepted(gateway, reports, around),
-        _programmed(services, ports, opened, assigned),
+        _programmed(services, ports, opened, assigned, _found_elsewhere(elsewhere, gateway.namespace)),
         _holds("ResolvedRefs", _client_certificate(gateway, around), "All references resolved"),
     ]
     if _is_lenient(gateway):
@@ -150,12 +153,29 @@ def _joined(texts: Sequence[str]) -> str:
     return f"{', '.join(texts[:-1])}, and {texts[-1]}"
 
 
+def _space(host: str) -> str:
+    """The namespace of a Service, by its full name."""
+    return host.split(".")[1] if host.endswith(f".svc.{CLUSTER_DOMAIN}") else ""
+
+
+def _found_elsewhere(spaces: Mapping[str, str], namespace: str) -> dict[str, str]:
+    """What istiod adds for Services that are in another namespace than the Gateway."""
+    return {
+        host: f' in namespace "{namespace}", but it was found in namespace(s) "{space}"'
+        for host, space in spaces.items()
+    }
+
+
 def _programmed(
-    services: Sequence[str], ports: set[int], opened: Mapping[str, Iterable[int]], assigned: Sequence[str]
+    services: Sequence[str],
+    ports: set[int],
+    opened: Mapping[str, Iterable[int]],
+    assigned: Sequence[str],
+    elsewhere: Mapping[str, str],
 ) -> JsonObject:
     if not services:
         return _holds("Programmed", Fault("UnsupportedAddress", "Failed to assign to any requested addresses"))
-    warnings = [f'hostname "{host}" not found' for host in services if host not in opened]
+    warnings = [f'hostname "{host}" not found{elsewhere.get(host, "")}' for host in services if host not in opened]
     for host in services:
         if host in opened and not list(opened[host]):
             warnings += [f'no instances found for hostname "{host}"'] * len(ports)
