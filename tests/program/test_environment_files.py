@@ -21,9 +21,12 @@ from labsupport.setup.cluster.versions import OLDEST_KIND
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DEPENDENCIES = {canonicalize_name(Requirement(text).name): Requirement(text) for text in PROJECT["dependencies"]}
-# conda-forge's names that are not PyPI's, and a program that is not on PyPI.
+# conda-forge's names that are not PyPI's; a program that is not on PyPI, and what only a Binder needs.
 CONDA_NAMES = {"matplotlib-base": "matplotlib"}
-CONDA_PROGRAMS = {"kubernetes-kind": SpecifierSet(f">={'.'.join(map(str, OLDEST_KIND))},<1")}
+CONDA_ONLY = {
+    "kubernetes-kind": SpecifierSet(f">={'.'.join(map(str, OLDEST_KIND))},<1"),
+    "jupyter-server-proxy": SpecifierSet(">=4.5,<5"),
+}
 
 
 def pins() -> dict[str, Version]:
@@ -52,7 +55,7 @@ def test_conda_gets_the_same_ranges():
     assert pip == ["-e ."], "everything else must come with the package itself"
     assert Version("3.12") in SpecifierSet(PROJECT["requires-python"])
     assert named.pop("python") == SpecifierSet("==3.12") and named.pop("pip") == SpecifierSet("")
-    for name, specifier in CONDA_PROGRAMS.items():
+    for name, specifier in CONDA_ONLY.items():
         assert named.pop(name) == specifier
     for name, specifier in named.items():
         assert specifier == DEPENDENCIES[CONDA_NAMES.get(name, name)].specifier, name
