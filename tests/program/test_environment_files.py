@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 import subprocess
@@ -48,6 +49,20 @@ def test_every_dependency_is_pinned_within_its_range():
         version = pinned.get(canonicalize_name(requirement.name))
         assert version is not None, f"{requirement.name} is not in constraints.txt: run .ci/lock"
         assert version in requirement.specifier, f"{requirement} is pinned to {version}: run .ci/lock"
+
+
+def test_no_pin_wants_a_later_release_of_the_oldest_python():
+    # Debian 12 has 3.11.2; a package that wants 3.11.5 stopped the first start there.
+    looked_at = 0
+    for name, version in pins().items():
+        try:
+            metadata = importlib.metadata.metadata(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        if Version(metadata["Version"]) == version:
+            looked_at += 1
+            assert "3.11.0" in SpecifierSet(metadata["Requires-Python"] or ""), f"{name} {version}"
+    assert looked_at > 20
 
 
 def test_conda_gets_the_same_ranges():
