@@ -102,7 +102,7 @@ def render_home() -> str:
     body = """<main>
 <h1>Bookinfo</h1>
 <section><h2>One book, two links to it</h2>
-<p><a href="/productpage?u=normal">As a normal user</a>, or <a href="/productpage?u=test">as a test user</a>. Both are
+<p><a href="productpage?u=normal">As a normal user</a>, or <a href="productpage?u=test">as a test user</a>. Both are
 the same page; the query tells rules apart.</p></section>
 </main>
 """
@@ -128,11 +128,11 @@ def _document(title: str, body: str) -> str:
 def _login(user: str) -> str:
     if user:
         return (
-            f'<form method="post" action="/logout"><span>Reading as <strong>{escape(user)}</strong></span>'
+            f'<form method="post" action="logout"><span>Reading as <strong>{escape(user)}</strong></span>'
             "<button>Sign out</button></form>"
         )
     return (
-        '<form method="post" action="/login"><label for="username">Reading as</label>'
+        '<form method="post" action="login"><label for="username">Reading as</label>'
         '<input id="username" name="username" required maxlength="64" autocomplete="username" placeholder="any name">'
         "<button>Sign in</button></form>"
     )

@@ -77,7 +77,7 @@ class FrontEnd(Role):
             *(Route(path, shown) for path, shown in pages_of.items()),
             Route("/cart", self._add, methods=["POST"]),
             Route("/cart", self._empty, methods=["DELETE"]),
-            Route("/cart/remove", self._remove, methods=["POST"]),
+            Route("/remove", self._remove, methods=["POST"]),
             Route("/cart/{id:str}", self._remove, methods=["DELETE"]),
             Route("/orders", self._order, methods=["POST"]),
             Route("/login", self._login, methods=["GET", "POST"]),

@@ -79,8 +79,8 @@ class Frame:
 <style>{STYLE}</style>
 </head>
 <body class="{colour}">
-<header><a class="brand" href="/">Sock shop</a>
-<nav><a href="/">Catalogue</a><a href="/basket.html">{self._cart()}</a><a href="/customer-orders.html">Orders</a></nav>
+<header><a class="brand" href=".">Sock shop</a>
+<nav><a href=".">Catalogue</a><a href="basket.html">{self._cart()}</a><a href="customer-orders.html">Orders</a></nav>
 {self._login()}</header>
 <main><h1>{escape(title)}</h1>
 {body}
@@ -101,11 +101,11 @@ class Frame:
     def _login(self) -> str:
         if self.user:
             return (
-                f'<form method="post" action="/logout"><span>Hello, <strong>{escape(self.user)}</strong></span>'
+                f'<form method="post" action="logout"><span>Hello, <strong>{escape(self.user)}</strong></span>'
                 "<button>Log out</button></form>"
             )
         return (
-            '<form method="post" action="/login"><label for="username">Name</label>'
+            '<form method="post" action="login"><label for="username">Name</label>'
             '<input id="username" name="username" required autocomplete="username" placeholder="nadia">'
             '<label for="password">Password</label>'
             '<input id="password" name="password" type="password" required placeholder="socks">'
@@ -141,13 +141,13 @@ def basket(frame: Frame, catalogue: Answer) -> str:
     rows = "".join(
         f"<tr><td>{escape(str(names.get(line['itemId'], line['itemId'])))}</td>"
         f'<td class="number">{line["quantity"]}</td><td class="number">{line["unitPrice"]:.2f}</td>'
-        f'<td><form method="post" action="/cart/remove"><input type="hidden" name="id" '
+        f'<td><form method="post" action="remove"><input type="hidden" name="id" '
         f'value="{escape(str(line["itemId"]))}"><button>Remove</button></form></td></tr>'
         for line in lines
     )
     total = sum(line["quantity"] * line["unitPrice"] for line in lines)
     order = (
-        '<form method="post" action="/orders"><button>Order and pay</button></form>'
+        '<form method="post" action="orders"><button>Order and pay</button></form>'
         if frame.user
         else "<p>Log in to order.</p>"
     )
@@ -173,7 +173,7 @@ def orders(frame: Frame, answer: Answer) -> str:
 def refused(frame: Frame, told: str, reason: str) -> str:
     """Something was not done."""
     note = f'<p class="missing" role="alert">{escape(told)}<small>{escape(reason)}</small></p>'
-    return frame.around("Sorry", f'{note}<p><a href="/basket.html">To your cart</a></p>')
+    return frame.around("Sorry", f'{note}<p><a href="basket.html">To your cart</a></p>')
 
 
 def _lines(answer: Answer, key: str) -> list[dict[str, Any]]:
@@ -185,9 +185,9 @@ def _lines(answer: Answer, key: str) -> list[dict[str, Any]]:
 def _card(sock: Mapping[str, Any]) -> str:
     item = escape(str(sock["id"]))
     return (
-        f'<article class="card">{picture(sock)}<h2><a href="/detail.html?id={item}">{escape(str(sock["name"]))}</a>'
+        f'<article class="card">{picture(sock)}<h2><a href="detail.html?id={item}">{escape(str(sock["name"]))}</a>'
         f"</h2><p>{escape(str(sock['description']))}</p>"
-        f'<form method="post" action="/cart"><span class="price">{sock["price"]:.2f} EUR</span>'
+        f'<form method="post" action="cart"><span class="price">{sock["price"]:.2f} EUR</span>'
         f'<input type="hidden" name="id" value="{item}"><button>Add to cart</button></form></article>'
     )
 

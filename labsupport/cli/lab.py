@@ -85,6 +85,8 @@ def environment(
         # A kernel specification "python3" in the home folder would otherwise win over the environment's own.
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_PLATFORM_DIRS": "1",
+        # The server of a hub opens what this names and not what LabApp.default_url does, unless the hub names another.
+        "JUPYTERHUB_DEFAULT_URL": base.get("JUPYTERHUB_DEFAULT_URL") or f"/lab/tree/{FIRST_NOTEBOOK}",
         "WORKSHOP_ROOT": str(root),
         paths.KUBECONFIG_VARIABLE: str(_kubeconfig(root)),
     }

@@ -211,7 +211,7 @@ def test_every_service_says_that_it_is_healthy_and_the_home_page_leads_to_the_bo
     for app in (bookinfo.page, bookinfo.details, bookinfo.reviews, bookinfo.ratings):
         assert app.get("/health").json()["status"].endswith("is healthy")
     home = bookinfo.page.get("/")
-    assert 'href="/productpage?u=normal"' in home.text and 'href="/productpage?u=test"' in home.text
+    assert 'href="productpage?u=normal"' in home.text and 'href="productpage?u=test"' in home.text
 
 
 def test_names_cannot_break_the_page(start_app: StartApp, echo: App) -> None:

@@ -83,7 +83,7 @@ def test_a_sock_is_looked_at_put_into_the_cart_ordered_paid_and_sent(shop: Shop)
     person = shop.visitor(**HTML)
     page = person.ask("GET", "/")
     assert page.headers["content-type"].startswith("text/html") and "Cart (0)" in page.text
-    assert page.text.count('action="/cart"') == 8
+    assert page.text.count('action="cart"') == 8
     assert page.headers["x-parts"] == "catalogue=200, carts=200"
     assert "Night Train" in person.ask("GET", "/detail.html?id=night-train").text
 
@@ -141,7 +141,7 @@ def test_a_sock_is_taken_out_of_the_cart_again(shop: Shop) -> None:
     person = shop.visitor(**HTML)
     for item in ("ember", "lagoon", "meadow"):
         person.ask("POST", "/cart", data={"id": item})
-    assert "Cart (2)" in person.ask("POST", "/cart/remove", data={"id": "ember"}).text
+    assert "Cart (2)" in person.ask("POST", "/remove", data={"id": "ember"}).text
     del person.headers["accept"]
     assert items(person.ask("DELETE", "/cart/lagoon")) == {"meadow": 1}
     assert items(person.ask("DELETE", "/cart")) == {}
@@ -270,6 +270,21 @@ def test_a_service_can_be_told_to_tear_traces(shop: Shop, start_app: StartApp) -
     assert {name: seen[name] for name in sent if name in seen} == {"x-request-id": "r-1"}
 
 
+def test_the_pages_lead_to_each_other_below_any_address(shop: Shop) -> None:
+    # Behind a hub the shop's "/" is /user/ann/proxy/8081/.
+    person = shop.visitor(**HTML)
+    refused = person.ask("POST", "/login", data={"username": "nobody", "password": "x"})
+    person.log_in()
+    person.ask("POST", "/cart", data={"id": "ember"})
+    paths = ("/", "/detail.html?id=ember", "/basket.html", "/customer-orders.html")
+    for page in (refused, *(person.ask("GET", path) for path in paths)):
+        links = set(re.findall(r'(?:href|action)="(?!data:)([^"]*)"', page.text))
+        assert len(links) >= 4
+        for link in links:
+            assert not link.startswith("/")
+            assert shop.visitor().ask("GET", f"/{link.removeprefix('.')}").status_code != 404, link
+
+
 def test_without_carts_the_page_says_so_and_shows_the_socks(shop: Shop) -> None:
     person = Visitor(shop.another("front-end", CARTS_URL=nobody()), HTML)
     # Somebody can still log in.
@@ -277,7 +292,7 @@ def test_without_carts_the_page_says_so_and_shows_the_socks(shop: Shop) -> None:
     page = person.ask("GET", "/")
     assert page.status_code == 200 and page.headers["x-parts"] == "catalogue=200, carts=failed"
     assert "Your cart does not answer." in page.text and "Cart (?)" in page.text
-    assert page.text.count('action="/cart"') == 8
+    assert page.text.count('action="cart"') == 8
     assert "no connection to carts" in person.ask("GET", "/basket.html").text
     reply = person.ask("POST", "/cart", data={"id": "ember"})
     assert reply.status_code == 504 and 'role="alert"' in reply.text

@@ -188,6 +188,11 @@ def test_a_server_that_somebody_else_asks_for_is_started_with_the_settings_of_th
     assert environment["WORKSHOP_WORK"] == str(own_state / "work")
     # Who asked for it says what opens it.
     assert "JUPYTER_TOKEN" not in environment
+    # A hub's server takes no notice of LabApp.default_url; a teacher may have named another page.
+    assert environment["JUPYTERHUB_DEFAULT_URL"] == "/lab/tree/notebooks/00-start-here.ipynb"
+    monkeypatch.setenv("JUPYTERHUB_DEFAULT_URL", "/lab/tree/notebooks/02-canary-by-weight.ipynb")
+    run("lab", "--", "sh")
+    assert started.pop()[2]["JUPYTERHUB_DEFAULT_URL"] == "/lab/tree/notebooks/02-canary-by-weight.ipynb"
     for refused, why in (("--port 0 -- sh", "options of that command"), ("-- no-such-program", "no-such-program")):
         done = run("lab", *refused.split())
         assert done.exit_code == 2 and why in done.output and len(started) == 1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from labsupport import words
 from labsupport.display.drawing.figure import panel
@@ -141,7 +144,16 @@ def status_html(status: LabStatus) -> str:
 
 def _link(url: str) -> str:
     safe = url.startswith(("http://", "https://"))
-    return el("a", esc(url), href=url, target="_blank", rel="noopener") if safe else esc(url)
+    return el("a", esc(url), href=_href(url), target="_blank", rel="noopener") if safe else esc(url)
+
+
+def _href(url: str) -> str:
+    """Where the learner's browser finds an address: one of this machine behind the server that a hub has started."""
+    server = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
+    parts = urlsplit(url)
+    if not server or parts.scheme != "http" or parts.hostname != "127.0.0.1" or not find_spec("jupyter_server_proxy"):
+        return url
+    return f"{server}proxy/{parts.port or 80}{parts.path or '/'}"
 
 
 def _record_row(record: AccessRecord) -> list[str]:

@@ -13,6 +13,7 @@ from labsupport.check.result import COMPARED, FAILED, NOT_ATTEMPTED, PASSED, TOO
 from labsupport.course.summary import ExerciseProgress, Summary
 from labsupport.display import compare, show
 from labsupport.display.formatters import HTML, install
+from labsupport.display.html import mesh_html
 from labsupport.display.pictures.observed import observations_html
 from labsupport.errors import ManifestError, Problem
 from labsupport.lab.lab import Lab
@@ -123,6 +124,21 @@ def test_no_address_of_an_unknown_scheme_becomes_a_link():
     hrefs = [link["href"] for link in Page(html_of(STATUS)).all("a")]
     assert len(hrefs) == 1
     assert hrefs[0].startswith("http://127.0.0.1")
+
+
+@pytest.mark.parametrize("proxied", [True, False])
+def test_behind_a_hub_an_address_of_this_machine_is_reached_through_the_learners_server(
+    proxied: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ann/")
+    monkeypatch.setattr(mesh_html, "find_spec", lambda name: proxied and name == "jupyter_server_proxy")
+    urls = {"gateway": "http://127.0.0.1:8081", "secure": "https://127.0.0.1:8443/", "elsewhere": "http://10.0.0.7:80/"}
+    pods = Pods([dataclasses.replace(PODS[1], labels={"app": "productpage"})])
+    links = Page(html_of(dataclasses.replace(STATUS, urls=urls, pods=pods))).all("a")
+    behind = ["/user/ann/proxy/8081/", "/user/ann/proxy/8081/productpage"]
+    local = ["http://127.0.0.1:8081", "http://127.0.0.1:8081/productpage"]
+    gateway, page = behind if proxied else local
+    assert [link["href"] for link in links] == [gateway, urls["secure"], urls["elsewhere"], page]
 
 
 @pytest.mark.parametrize(
