@@ -81,7 +81,7 @@ class Tried:
         for (kind, _, name), texts in self.warnings.items():
             told |= {f"{kind}/{name}: {text}": None for text in texts}
         said = {(kind, name) for (kind, _, name), texts in self.warnings.items() if texts}
-        unsaid = [resource for resource in objects if (resource.kind, resource.name) not in said]
+        unsaid = [resource for resource in objects if (resource.called, resource.name) not in said]
         return tuple(told | dict.fromkeys(warnings(unsaid)))
 
 
