@@ -10,7 +10,7 @@ from labsupport.engine.gatewayservices import ADDRESS, made_name, with_gateway_s
 from labsupport.model import Resource, Service
 from labsupport.model.gatewayapi import ROUTES, Facts, Route, status_of
 from labsupport.model.gatewayapi.attach import is_mesh_parent
-from labsupport.model.gatewayapi.binding import bindings_of, is_gateway_parent
+from labsupport.model.gatewayapi.binding import is_gateway_parent
 from labsupport.model.gatewayapi.doorstatus import gateway_status, listener_faults
 from labsupport.model.gatewayapi.faults import Fault
 from labsupport.model.gatewayapi.rules import by_precedence, pieces
@@ -23,17 +23,7 @@ from labsupport.model.kinds.gatewayapi.otherroutes import GRPCRoute, GRPCRouteRu
 from labsupport.model.kinds.gatewayapi.shared import BackendObjectReference
 from labsupport.records import JsonObject
 
-__all__ = [
-    "conditions",
-    "conditions_in",
-    "facts_for_routes",
-    "listened",
-    "parents_told",
-    "route_notes",
-    "status_content",
-    "taken_by",
-    "with_status",
-]
+__all__ = ["conditions", "conditions_in", "facts_for_routes", "route_notes", "status_content", "with_status"]
 
 _ANSWERED = "its share gets 500"
 _SHARE = dict.fromkeys(("TCPRoute", "TLSRoute"), "its share of the connections is closed")
@@ -47,47 +37,6 @@ def facts_for_routes(objects: Sequence[Resource]) -> Facts:
         objects: all objects, with their namespaces.
     """
     return Facts.of(objects if any(isinstance(resource, _WITH_STATUS) for resource in objects) else ())
-
-
-def listened(objects: Sequence[Resource]) -> dict[tuple[str, str], dict[int, str]]:
-    """What is spoken on each port that somebody listens on, by namespace and name of a Gateway of the Gateway API.
-
-    Args:
-        objects: all objects, with their namespaces.
-    """
-    ports: dict[tuple[str, str], dict[int, str]] = {}
-    for section in facts_for_routes(objects).sections:
-        if section.valid:
-            ports.setdefault((section.namespace, section.gateway), {}).setdefault(
-                section.port, section.protocol.lower()
-            )
-    return ports
-
-
-def taken_by(route: Route, facts: Facts) -> set[tuple[str, str]]:
-    """Namespace and name of the Gateways that take a route.
-
-    Args:
-        route: with its namespace.
-        facts: what it may refer to.
-    """
-    bindings = [
-        binding
-        for parent in route.parents
-        for binding in bindings_of(parent, route.kind, route.hosts, route.namespace, facts)
-    ]
-    return {(item.section.namespace, item.section.gateway) for item in bindings if item.denied is None}
-
-
-def parents_told(news: Iterable[Resource], objects: Sequence[Resource]) -> dict[tuple[str, str], int]:
-    """Of how many parents of each new route istiod says something in its status, by kind and name.
-
-    Args:
-        news: what was applied.
-        objects: all objects, with their namespaces.
-    """
-    facts = facts_for_routes(objects)
-    return {(item.kind, item.name): len(status_of(item, facts)) for item in news if isinstance(item, ROUTES)}
 
 
 def route_notes(news: Iterable[Resource], objects: Sequence[Resource]) -> list[str]:

@@ -82,7 +82,8 @@ def test_a_certificate_from_a_secret_is_shown(doors: Mesh) -> None:
     made = authority.server("shop.example").secret("shop")
     listener = "{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: shop}]}}"
     without = doors.apply(GATEWAY % ("front", listener) + ROUTE % ("in", "front", "", SAFE))
-    assert any("secret default/shop not found; nobody listens there" in note for note in without.notes)
+    lacking = f"secret {doors.engine.namespace}/shop not found; nobody listens there"
+    assert any(lacking in note for note in without.notes)
     (refused,) = doors.send("gateway/front:https://shop.example/", 1, source="outside")
     assert refused.status == 0
     doors.apply(made)

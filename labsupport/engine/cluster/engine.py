@@ -30,7 +30,8 @@ from labsupport.engine.cluster.watch.statnames import envoy_names
 from labsupport.engine.dangling import dangling
 from labsupport.engine.patching import patched
 from labsupport.engine.protocol import Sending
-from labsupport.engine.routestatus import listened, parents_told, route_notes
+from labsupport.engine.routeplaces import listened, parents_told
+from labsupport.engine.routestatus import route_notes
 from labsupport.engine.tracers import JAEGER
 from labsupport.errors import (
     ConfigRejectedError,

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 
 from labsupport.controlplane import entrances
 from labsupport.controlplane.origins import config_endings
-from labsupport.engine.routestatus import conditions, facts_for_routes, taken_by
+from labsupport.engine.routeplaces import taken_by
+from labsupport.engine.routestatus import conditions, facts_for_routes
 from labsupport.model import RULES, Gateway, Resource, VirtualService
 from labsupport.model.gatewayapi import Facts
 from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway

@@ -19,7 +19,7 @@ from labsupport.engine.embedded.holding import RulesInForce
 from labsupport.engine.embedded.pods.pods import ENVOY_LOG, Addresses, LivePod
 from labsupport.engine.embedded.pods.workplace import Workplace, log_name
 from labsupport.engine.gatewayservices import with_gateway_services
-from labsupport.engine.routestatus import listened
+from labsupport.engine.routeplaces import listened
 from labsupport.errors import EngineError, NotFoundError
 from labsupport.model import Resource
 from labsupport.records import Pod, RuleStatus

@@ -10,7 +10,8 @@ from labsupport.controlplane.desired import Key, changed_fields, key_of
 from labsupport.controlplane.encode import origins
 from labsupport.controlplane.origins import config_endings
 from labsupport.controlplane.proxies import ProxyResources
-from labsupport.engine.routestatus import conditions_in, facts_for_routes, taken_by
+from labsupport.engine.routeplaces import taken_by
+from labsupport.engine.routestatus import conditions_in, facts_for_routes
 from labsupport.model import RULES, Resource
 from labsupport.model.gatewayapi import Facts
 from labsupport.model.gatewayapi.attach import is_mesh_parent
