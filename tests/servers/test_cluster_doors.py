@@ -205,3 +205,6 @@ def test_kinds_that_are_not_there_name_the_command_that_brings_them_and_are_foun
     server.answers[group] = there
     server.answers[f"{GATEWAYS}/front"] = (200, {})
     assert store.dry_run(objects(FRONT)).bodies[0]["kind"] == "Gateway"
+    for kind in ("gateways", "httproutes"):
+        del server.answers[f"{group}/{SPACE}/{kind}"]
+    assert store.read() == (), "kinds that somebody removes are no obstacle"

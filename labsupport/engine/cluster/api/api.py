@@ -95,13 +95,13 @@ class Api:
         return [{**head, **body} for body in listed["items"]]
 
     def all_items(self, kinds: Sequence[str]) -> list[dict[str, Any]]:
-        """The objects of several kinds; kinds that may not be read are left out."""
+        """The objects of several kinds; those that may not be read, or were removed meanwhile, are left out."""
 
         def of_kind(kind: str) -> list[dict[str, Any]]:
             try:
                 return self.items(kind)
             except ApiError as error:
-                if error.forbidden:
+                if error.forbidden or error.missing:
                     return []
                 raise
 
