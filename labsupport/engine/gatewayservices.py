@@ -12,13 +12,15 @@ from labsupport.model.gatewayapi.surroundings import CONTROLLER, Surroundings
 from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
 from labsupport.records import JsonObject
 
-__all__ = ["ADDRESS", "made_name", "runs", "with_gateway_services"]
+__all__ = ["ADDRESS", "GATEWAY_NAME", "MANAGED", "MANAGER", "made_name", "runs", "with_gateway_services"]
 
 ADDRESS = "127.0.0.1"
 """The address of a Gateway's Service, which only the embedded mesh makes: it listens on this machine alone."""
 
-_MANAGED = "istio.io-gateway-controller"
-_NAME = "gateway.networking.k8s.io/gateway-name"
+MANAGED, MANAGER = "gateway.istio.io/managed", "istio.io-gateway-controller"
+"""The label of what is made for a Gateway, and its value."""
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+"""The label that has the Gateway's name."""
 _CLASS = "gateway.networking.k8s.io/gateway-class-name"
 
 
@@ -56,18 +58,22 @@ def with_gateway_services(objects: Sequence[Resource]) -> Sequence[Resource]:
 
 def _service(gateway: KubernetesGateway) -> Service:
     made = gateway.spec.infrastructure
-    labels = {**(made.labels if made is not None else {}), _CLASS: gateway.spec.gateway_class_name, _NAME: gateway.name}
+    labels = {
+        **(made.labels if made is not None else {}),
+        _CLASS: gateway.spec.gateway_class_name,
+        GATEWAY_NAME: gateway.name,
+    }
     content: JsonObject = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {
             "name": made_name(gateway),
             "namespace": gateway.namespace,
-            "labels": {**labels, "gateway.istio.io/managed": _MANAGED},
+            "labels": {**labels, MANAGED: MANAGER},
         },
         "spec": {
             "type": gateway.metadata.annotations.get("networking.istio.io/service-type", "LoadBalancer"),
-            "selector": {_NAME: gateway.name},
+            "selector": {GATEWAY_NAME: gateway.name},
             "ports": _ports(gateway),
         },
     }

@@ -201,7 +201,10 @@ class Engine(Protocol):
         ...
 
     def urls(self) -> Mapping[str, str]:
-        """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""
+        """Addresses for a person's browser: the name of each way in to a URL.
+
+        Names are ``gateway`` and ``gateway:<port>``, the same with ``gateway/<name>``, and ``nodeport:<service>``.
+        """
         ...
 
     def kubeconfig(self) -> Path:

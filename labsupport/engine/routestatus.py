@@ -23,7 +23,7 @@ from labsupport.model.kinds.gatewayapi.otherroutes import GRPCRoute, GRPCRouteRu
 from labsupport.model.kinds.gatewayapi.shared import BackendObjectReference
 from labsupport.records import JsonObject
 
-__all__ = ["conditions", "facts_for_routes", "route_notes", "status_content", "with_status"]
+__all__ = ["conditions", "conditions_in", "facts_for_routes", "route_notes", "status_content", "with_status"]
 
 _ANSWERED = "its share gets 500"
 _SHARE = dict.fromkeys(("TCPRoute", "TLSRoute"), "its share of the connections is closed")
@@ -232,10 +232,18 @@ def conditions(resource: Resource, facts: Facts, objects: Sequence[Resource]) ->
     """
     if not isinstance(resource, _WITH_STATUS):
         return ()
-    status = status_content(resource, facts, objects)
+    return conditions_in(status_content(resource, facts, objects))
+
+
+def conditions_in(status: JsonObject) -> tuple[str, ...]:
+    """The conditions in a status, each as ``Accepted: True (Accepted)``; of listeners only those that are wrong.
+
+    Args:
+        status: of a route or Gateway.
+    """
     listed = [("", item) for entry in (status, *status.get("parents", ())) for item in entry.get("conditions", ())]
     for listener in status.get("listeners", ()):
-        # Of a listener only what is wrong: a fault, or that it lost.
+        # A fault, or that it lost.
         listed += [
             (f"listener {listener['name']}: ", item)
             for item in listener["conditions"]

@@ -598,7 +598,9 @@ class Lab:
         engine = self._open()
         if known == "Canary":
             return Objects(self._canaries.get(name))
-        resources = with_status(engine.get(known, name, namespace=within), lambda: engine.get("*", namespace="*"))
+        resources = engine.get(known, name, namespace=within)
+        if engine.name != "cluster":  # there istiod has written it
+            resources = with_status(resources, lambda: engine.get("*", namespace="*"))
         if known == "Pod" and not resources:
             raise UsageError("Pods come from Deployments, nobody applies them. Look at them with lab.pods().")
         if name is not None and not resources:

@@ -12,6 +12,7 @@ from labsupport.records import AccessRecord, Pod, Response
 __all__ = ["CLIENT", "GATEWAY", "ClientCall", "Edge", "MeshGraph", "Node", "mesh_graph"]
 
 GATEWAY = "gateway"
+_MADE_FOR = "gateway.networking.k8s.io/gateway-name"
 CLIENT = "no proxy"
 
 
@@ -32,6 +33,11 @@ class Node:
     injected: bool = True
     badges: tuple[str, ...] = ()
     layer: int = 0
+
+    @property
+    def gateway(self) -> bool:
+        """Whether it is the ingress gateway, or a Gateway of the Gateway API."""
+        return self.name.partition("/")[0] == GATEWAY
 
     @property
     def title(self) -> str:
@@ -202,8 +208,17 @@ def mesh_graph(
         if name in count.nodes:
             count.nodes[name].badges = texts
     _layer(count.nodes, list(count.edges.values()))
-    ordered = dict(sorted(count.nodes.items(), key=lambda item: (item[1].layer, item[0] != GATEWAY, item[0])))
+    ordered = dict(sorted(count.nodes.items(), key=lambda item: (item[1].layer, not item[1].gateway, item[0])))
     return MeshGraph(ordered, tuple(count.edges[key] for key in sorted(count.edges)), span_s)
+
+
+def _gateway(pod: Pod | None) -> str:
+    """What a gateway is called, as where requests are sent to."""
+    name = pod.labels.get(_MADE_FOR) if pod is not None else None
+    if pod is None or name is None:
+        return GATEWAY
+    space = f".{pod.namespace}" if pod.service.endswith(f".{pod.namespace}") else ""
+    return f"{GATEWAY}/{name}{space}"
 
 
 class _Count:
@@ -218,7 +233,7 @@ class _Count:
 
     def add_pod(self, pod: Pod) -> None:
         gateway = pod.concurrency > 0 and not pod.injected
-        node = self.node(GATEWAY if gateway else pod.service)
+        node = self.node(_gateway(pod) if gateway else pod.service)
         if not gateway:
             node.versions.setdefault(pod.version, 0)
             node.injected = node.injected and pod.injected
@@ -245,7 +260,7 @@ class _Count:
 
     def add_call(self, record: AccessRecord) -> None:
         caller, (service, version) = call_of(record, self.pods)
-        source = GATEWAY if record.direction == "gateway" else caller[0]
+        source = _gateway(self.pods.get(record.pod)) if record.direction == "gateway" else caller[0]
         target = service or record.authority.split(":")[0] or "unknown"
         self.calls.setdefault(record.request_id, []).append((source, target, record.path))
         self.count(self.edge(source, target), record.status, record.duration_s, version)

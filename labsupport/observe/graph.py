@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from labsupport import words
 from labsupport.arguments import checked
 from labsupport.model.schema.base import Resource
-from labsupport.observe.calls import GATEWAY, ClientCall, MeshGraph, mesh_graph
+from labsupport.observe.calls import ClientCall, MeshGraph, mesh_graph
 from labsupport.observe.rule_badges import badges_of
 from labsupport.records import AccessRecord, Pod, TrafficSpec
 from labsupport.traffic.observations import Observations
@@ -181,6 +181,6 @@ class ServiceGraph:
             about = [versions, *node.badges, *([] if node.injected else ["without proxy"])]
             # A caller's pods may have no label version.
             nobody = "pods without a version" if node.versions else "no pods"
-            if name != GATEWAY or node.badges:
+            if not node.gateway or node.badges:
                 lines.append(f"  {names[name]}: {'; '.join(part for part in about if part) or nobody}")
         return "\n".join(lines)

@@ -37,6 +37,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("module_engine", [metafunc.config.getoption("--engine")], indirect=True, scope="module")
 
 
+@pytest.fixture
+def with_gateway_api(module_engine: Engine) -> None:
+    """Its kinds are no part of Istio: a cluster may do without them."""
+    if module_engine.name == "cluster":
+        from labsupport.engine.cluster.api.api import Api
+        from labsupport.engine.cluster.api.connect import Connection
+
+        if not Api(Connection(), module_engine.namespace).path_of("HTTPRoute"):
+            pytest.skip("the cluster has no CRDs of the Gateway API")
+
+
 @pytest.fixture(scope="module")
 def module_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     # Closed with the module: on a cluster, notebooks that run later take the namespace over.

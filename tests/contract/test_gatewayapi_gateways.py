@@ -6,7 +6,6 @@ import pytest
 from contract_mesh import Mesh
 
 from labsupport.certificates import Authority
-from labsupport.engine.protocol import Engine
 from labsupport.errors import ManifestError, NotFoundError
 from labsupport.explain import explain
 from labsupport.records import Ref, TlsOptions
@@ -20,9 +19,7 @@ RISK = "{backendRefs: [{name: web-risk, port: 8080}]}"
 
 
 @pytest.fixture
-def doors(split: Mesh) -> Mesh:
-    if split.engine.name == "cluster":
-        pytest.skip("there the lab refuses Gateways of the Gateway API, by name")
+def doors(with_gateway_api: None, split: Mesh) -> Mesh:
     return split
 
 
@@ -85,7 +82,8 @@ def test_a_certificate_from_a_secret_is_shown(doors: Mesh) -> None:
     made = authority.server("shop.example").secret("shop")
     listener = "{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: shop}]}}"
     without = doors.apply(GATEWAY % ("front", listener) + ROUTE % ("in", "front", "", SAFE))
-    assert any("secret default/shop not found; nobody listens there" in note for note in without.notes)
+    lacking = f"secret {doors.engine.namespace}/shop not found; nobody listens there"
+    assert any(lacking in note for note in without.notes)
     (refused,) = doors.send("gateway/front:https://shop.example/", 1, source="outside")
     assert refused.status == 0
     doors.apply(made)
@@ -113,18 +111,13 @@ def test_what_is_wrong_is_told_when_it_is_applied_and_in_the_status(doors: Mesh)
 
 
 def test_what_the_lab_cannot_make_is_refused_by_name(doors: Mesh) -> None:
+    if doors.engine.name == "cluster":
+        pytest.skip("a cluster has certificates for mutual TLS")
     option = "{gateway.istio.io/tls-terminate-mode: ISTIO_MUTUAL}"
     listener = f"{{name: s, port: 443, protocol: HTTPS, tls: {{options: {option}}}}}"
     with pytest.raises(ManifestError, match="no certificates for mutual TLS"):
         doors.apply(GATEWAY % ("front", listener))
     assert not doors.engine.get("KubernetesGateway")
-
-
-def test_the_cluster_engine_refuses_it_by_name(module_engine: Engine, split: Mesh) -> None:
-    if module_engine.name != "cluster":
-        pytest.skip("the embedded mesh runs them")
-    with pytest.raises(ManifestError, match="on a cluster yet"):
-        split.apply(GATEWAY % ("front", HTTP))
 
 
 def test_calls_and_connections_come_in_by_routes_of_their_own(doors: Mesh) -> None:

@@ -6,7 +6,6 @@ import pytest
 from contract_mesh import URL, Mesh, weights
 from scipy.stats import binom
 
-from labsupport.engine.protocol import Engine
 from labsupport.errors import ManifestError
 from labsupport.explain import explain
 from labsupport.records import Ref
@@ -27,15 +26,7 @@ def to(*backends: str, more: str = "") -> str:
     return f"{{{more}backendRefs: [{', '.join(backends)}]}}"
 
 
-@pytest.fixture(autouse=True)
-def known(module_engine: Engine) -> None:
-    """The kinds are no part of Istio: a cluster may do without them."""
-    if module_engine.name == "cluster":
-        from labsupport.engine.cluster.api.api import Api
-        from labsupport.engine.cluster.api.connect import Connection
-
-        if not Api(Connection(), module_engine.namespace).path_of("HTTPRoute"):
-            pytest.skip("the cluster has no CRDs of the Gateway API")
+pytestmark = pytest.mark.usefixtures("with_gateway_api")
 
 
 def test_weights_send_shares_to_services(split: Mesh) -> None:

@@ -17,6 +17,7 @@ class ApiServer:
     Attributes:
         denied: rights that a ``SelfSubjectAccessReview`` does not give, as ``verb resource``.
         applied: objects that were sent by server-side apply, by path.
+        gateway_api: whether the CRDs of the Gateway API are there.
     """
 
     def __init__(self, world: World) -> None:
@@ -25,6 +26,7 @@ class ApiServer:
         self.applied: dict[str, Any] = {}
         self.namespaces: dict[str, dict[str, str]] = {}
         self.node: dict[str, Any] = {}
+        self.gateway_api = True
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -90,6 +92,8 @@ class ApiServer:
             return 200, {"resources": [{"name": n, "kind": k, "namespaced": True} for n, k in kinds]}
         if path == "/apis/apps/v1":
             return 200, {"resources": [{"name": "deployments", "kind": "Deployment", "namespaced": True}]}
+        if path == "/apis/gateway.networking.k8s.io" and self.gateway_api:
+            return 200, {"versions": [{"version": "v1"}]}
         if path == "/apis/telemetry.istio.io/v1":
             return 200, {"resources": [{"name": "telemetries", "kind": "Telemetry", "namespaced": True}]}
         if path == "/apis/apps/v1/namespaces/istio-system/deployments":

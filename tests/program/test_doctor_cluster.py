@@ -73,6 +73,12 @@ def test_a_cluster_that_is_ready_for_the_course(api: ApiServer):
     assert held["nodes"][0].detail == "1 of 1 node ready, amd64, 8.0 GiB"
 
 
+def test_a_cluster_without_the_gateway_api(api: ApiServer):
+    api.gateway_api = False
+    (found,) = look()["Gateway API"]
+    assert found.level == "note" and "kubectl apply --server-side -f https://" in found.remedy
+
+
 def test_no_kubeconfig(world: World):
     held = look()
     assert levels(held)["cluster"] == {"error"}

@@ -23,6 +23,7 @@ from labsupport.engine.cluster.watch.rulebook import Rulebook
 from labsupport.engine.cluster.watch.world import NamespaceReader, Seen
 from labsupport.errors import ConfigRejectedError, WaitTimeoutError
 from labsupport.model import Resource, parse
+from labsupport.model.kinds.index import placed
 from labsupport.model.reading.documents import read
 from labsupport.records import Ref
 
@@ -286,6 +287,47 @@ def test_rules_tell_since_when_and_where_they_are_in_force(connection: Connectio
     watcher.forget()
     assert watcher._rules.status(AFTER, origins)[1].in_force_since_s == 0.0
     assert book.status(AFTER, {})[1].proxies == ()
+
+
+def test_of_a_pod_made_for_a_gateway_what_the_gateway_opens_is_waited_for() -> None:
+    group = "apiVersion: gateway.networking.k8s.io/v1"
+    rules = objects(
+        SERVICES,
+        f"{group}\nkind: Gateway\nmetadata: {{name: front}}\n"
+        "spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}\n",
+        f"{group}\nkind: HTTPRoute\nmetadata: {{name: in}}\n"
+        "spec: {parentRefs: [{name: front}], rules: [{backendRefs: [{name: web, port: 8080}]}]}\n",
+    )
+    made_for = {"gateway.networking.k8s.io/gateway-name": "front"}
+    door = PodInfo("front-1-a", "lab", "10.244.0.9", labels=made_for, ports={})
+    ports = "[{name: http, port: 80, targetPort: 80}]"
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: front-istio, namespace: lab}\n"
+    service += f"spec: {{selector: {{gateway.networking.k8s.io/gateway-name: front}}, ports: {ports}}}\n"
+    names = frozenset([door.name])
+    after = Seen("lab", (*PODS, door), names, names, tuple(objects(service)), ADDRESSES)
+    before = [resource for resource in rules if resource.kind == "Service"]
+    old = translate(SEEN.registry(before, DEFAULT_MESH_CONFIG), after.proxy(door))
+    new = translate(after.registry(rules, DEFAULT_MESH_CONFIG), after.proxy(door))
+    wanted = {(item.xds, item.resource) for item in expectations(old, new, gateway=True)}
+    assert {("LDS", "0.0.0.0_80"), ("RDS", "http.80")} <= wanted
+
+
+def test_a_gateway_and_routes_of_connections_are_held_by_the_pods_made_for_it() -> None:
+    group = "apiVersion: gateway.networking.k8s.io/v1"
+    listener = "{name: bytes, port: 7000, protocol: TCP}"
+    parsed = objects(
+        f"{group}\nkind: Gateway\nmetadata: {{name: front}}\n"
+        f"spec: {{gatewayClassName: istio, listeners: [{listener}]}}\n",
+        f"{group}\nkind: TCPRoute\nmetadata: {{name: bytes}}\n"
+        "spec: {parentRefs: [{name: front}], rules: [{backendRefs: [{name: web, port: 8080}]}]}\n",
+    )
+    rules = [placed(resource, "lab") for resource in parsed]
+    book = Rulebook()
+    book.remember((), rules, 1.0, 1.0, frozenset(["client-1-a", "front-1-a"]))
+    origins = {"client-1-a": frozenset[str](), "front-1-a": frozenset[str]()}
+    doors = {("lab", "front"): frozenset(["front-1-a"])}
+    told = book.status(rules, origins, frozenset(["front-1-a"]), doors)
+    assert [status.proxies for status in told] == [("front-1-a",), ("front-1-a",)]
 
 
 def test_without_the_right_to_exec_what_proxies_receive_decides(

@@ -55,6 +55,22 @@ def test_entrances_are_the_gateways_ports_and_node_ports() -> None:
     assert [port.authority for port in held.values()] == ["localhost", "localhost:443", "localhost:31532"]
 
 
+def test_a_gateway_of_the_gateway_api_is_an_entrance_of_its_own() -> None:
+    labels = {
+        "gateway.istio.io/managed": "istio.io-gateway-controller",
+        "gateway.networking.k8s.io/gateway-name": "front",
+    }
+    ports = [{"port": 15021, "nodePort": 31021}, {"port": 80, "nodePort": 31900}, {"port": 7000}]
+    front = {
+        "metadata": {"name": "front-istio", "labels": labels},
+        "spec": {"type": "NodePort", "clusterIP": "10.96.0.9", "ports": ports},
+    }
+    held = entrances([front, WEB, GATEWAY], "istio-ingressgateway")
+    assert list(held) == ["gateway", "gateway:443", "gateway/front", "gateway/front:7000", "nodeport:web"]
+    assert held["gateway/front"] == EntrancePort("gateway/front", 80, 31900, "10.96.0.9", (), 30021)
+    assert held["gateway/front"].authority == "localhost"
+
+
 def test_nodes_are_known_from_pods_where_the_nodes_may_not_be_listed() -> None:
     pods = [{"status": {"hostIP": "10.0.0.1"}}, {"status": {"hostIP": "10.0.0.1"}}, {"status": {}}]
     node = {

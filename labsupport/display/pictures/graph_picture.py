@@ -9,7 +9,7 @@ from labsupport.display.drawing.palette import NEUTRAL, slot_of
 from labsupport.display.drawing.table import table
 from labsupport.display.drawing.text import clip, el, esc, width
 from labsupport.display.pictures.graph_layout import HEAD, LINE, Box, Way, layout_of, versions_of
-from labsupport.observe.calls import CLIENT, GATEWAY, Edge, MeshGraph, Node
+from labsupport.observe.calls import CLIENT, Edge, MeshGraph, Node
 
 __all__ = ["NARROW", "WIDE", "graph_figure", "graph_parts"]
 
@@ -92,8 +92,8 @@ def _node(node: Node, box: Box) -> str:
         label = clip(version, box.wide - 40 - width(share))
         parts.append(el("text", esc(label), el("tspan", esc(share), class_="d"), x=box.x + 30, y=y))
         y += LINE
-    kind = "ingress" if node.name == GATEWAY else "without proxy" if node.name == CLIENT else "no sidecar"
-    if node.name == GATEWAY or not node.injected:
+    kind = "ingress" if node.gateway else "without proxy" if node.name == CLIENT else "no sidecar"
+    if node.gateway or not node.injected:
         look = {"x": box.x + 30, "text_anchor": "start"} if versions else {"x": middle, "text_anchor": "middle"}
         parts.append(el("text", kind, y=y, class_="d", **look))
     if node.badges:

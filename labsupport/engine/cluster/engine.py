@@ -17,6 +17,7 @@ from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.api.istio import istio_of
 from labsupport.engine.cluster.objects import clean, refuse
 from labsupport.engine.cluster.objects.additions import CLOSED, LAB_LABEL
+from labsupport.engine.cluster.objects.doors import Doors
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.namespace import LabNamespace, chosen_name
 from labsupport.engine.cluster.objects.objects import ObjectStore, Tried
@@ -29,6 +30,7 @@ from labsupport.engine.cluster.watch.statnames import envoy_names
 from labsupport.engine.dangling import dangling
 from labsupport.engine.patching import patched
 from labsupport.engine.protocol import Sending
+from labsupport.engine.routeplaces import listened, parents_told
 from labsupport.engine.routestatus import route_notes
 from labsupport.engine.tracers import JAEGER
 from labsupport.errors import (
@@ -112,6 +114,7 @@ class ClusterEngine:
         self._api = Api(self.connection, self.namespace)
         self._objects = ObjectStore(self._api, self.images)
         self._rollout = Rollout(self._api)
+        self._doors = Doors(self._api, self._rollout)
         self._parts = Parts(self._api, self.images)
         try:
             self._space.open()
@@ -228,10 +231,12 @@ class ClusterEngine:
             mark = self.watcher.before(before)
             tried = self._objects.dry_run(new)
             notes = self._objects.apply(new, tried.bodies, before=before)
-            self._parts.serve(resource for resource in new if resource.kind == "Gateway")
+            self._parts.serve(resource for resource in new if resource.called == "Gateway")
             rolled = [resource.name for resource in new if resource.kind == "Deployment"]
             try:
+                notes += self._doors.opened(new, after, began + timeout_s)
                 result = self._settle(mark, after, changes, began, timeout_s, rolled=rolled)
+                self._doors.statuses_written(parents_told(new, after), began + timeout_s)
             except ConfigRejectedError as error:
                 # What an Envoy refuses would keep it from every later change too.
                 self._objects.put_back(new, before)
@@ -287,11 +292,13 @@ class ClusterEngine:
             mark = self.watcher.before(before)
             self._objects.delete(refs)
             ended = [ref.name for ref in refs if ref.kind == "Deployment"]
+            kept = {key_of(resource) for resource in after}
+            gone = [resource for resource in before if key_of(resource) not in kept]
             try:
+                self._doors.closed(gone, before, began + timeout_s)
                 result = self._settle(mark, after, changes, began, timeout_s, ended=ended)
             except ConfigRejectedError as error:
-                kept = {key_of(resource) for resource in after}
-                self._objects.put_back([resource for resource in before if key_of(resource) not in kept], before)
+                self._objects.put_back(gone, before)
                 raise ConfigRejectedError(f"nothing was changed, because {error}") from error
             return replace(result, started_s=started_s)
 
@@ -324,8 +331,8 @@ class ClusterEngine:
         self._check()
         return [
             resource
-            for resource in self._objects.read()
-            if kind in ("*", resource.kind) and name in (None, resource.name)
+            for resource in self._objects.shown()
+            if kind in ("*", resource.called) and name in (None, resource.name)
         ]
 
     def built_in(self) -> list[Resource]:
@@ -340,7 +347,7 @@ class ClusterEngine:
     def rules(self) -> list[RuleStatus]:
         """Every rule with when it came into force, and the proxies that hold something of it."""
         self._check()
-        return self.watcher.rules(self._objects.read())
+        return self.watcher.rules(self._objects.shown())
 
     def proxy_config(self, pod: str) -> EnvoyConfig:
         """The configuration that a proxy holds now, from its admin interface.
@@ -387,12 +394,15 @@ class ClusterEngine:
         return read_log(self.connection, self._rollout.find(pod), container=container, lines=lines)
 
     def urls(self) -> Mapping[str, str]:
-        """Addresses for a person's browser: ``gateway``, ``gateway:<port>`` and ``nodeport:<service>`` to a URL."""
+        """Addresses for a person's browser, see ``Engine.urls``."""
         from labsupport.controlplane.entrances import schemes
 
         self._check()
         labels = {"app": GATEWAY, "istio": "ingressgateway", LAB_LABEL: self.namespace}
-        return self.traffic.urls(schemes(self._objects.read(), labels))
+        objects = self._objects.read()
+        opened = {"gateway": schemes(objects, labels)}
+        opened |= {f"gateway/{name}": ports for (_, name), ports in listened(objects).items()}
+        return self.traffic.urls(opened)
 
     def kubeconfig(self) -> Path:
         """Refused: kubectl works on a cluster with the kubeconfig that this lab was opened with."""

@@ -68,7 +68,7 @@ class OpenNamespace:
             store.find(rule)
             objects = store.read()
             watcher = Watcher(self._connection, self._namespace)
-            others = [resource for resource in objects if (resource.kind, resource.name) != (rule.kind, rule.name)]
+            others = [resource for resource in objects if (resource.called, resource.name) != (rule.kind, rule.name)]
             mark = watcher.before(others)
             proxies, notes = watcher.wait(mark, objects, time.monotonic() + timeout_s)
         finally:

@@ -13,8 +13,9 @@ from labsupport.engine.cluster.api.podroute import PodRoute
 from labsupport.engine.cluster.localclient import LocalClient
 from labsupport.engine.cluster.objects.rollout import is_ready, workload_of
 from labsupport.engine.cluster.watch.accesslog import ClusterAccessLog
-from labsupport.engine.cluster.watch.entrances import EntrancePort, Reach, entrances, hosts
-from labsupport.engine.cluster.watch.pods import program
+from labsupport.engine.cluster.watch.entrances import EntrancePort, Reach, entrances, hosts, port_name
+from labsupport.engine.cluster.watch.pods import is_gateway, program
+from labsupport.engine.gatewayservices import GATEWAY_NAME
 from labsupport.engine.protocol import Sending
 from labsupport.engine.sending import ClientSending, LocalRoute, Route
 from labsupport.errors import EngineError, NotFoundError, UsageError
@@ -90,14 +91,15 @@ class ClusterTraffic:
             return self._sending(route, spec, url, f"{place[0]}:{place[1]}")
         return self._sending(self._pod_outside(), spec, url, _within(entrance))
 
-    def urls(self, opened: Mapping[int, str]) -> Mapping[str, str]:
+    def urls(self, opened: Mapping[str, Mapping[int, str]]) -> Mapping[str, str]:
         """Addresses for a person's browser, of the entrances that this machine reaches.
 
         Args:
-            opened: what is spoken on the ports that Gateways open.
+            opened: what is spoken on the ports that Gateways open, by ``gateway`` or ``gateway/<name>``.
         """
         nodes = self._node_addresses()
-        spoken = {"gateway": "http"} | {"gateway" if port == 80 else f"gateway:{port}": opened[port] for port in opened}
+        spoken = {"gateway": "http"}
+        spoken |= {port_name(way, port): scheme for way, ports in opened.items() for port, scheme in ports.items()}
         urls = {}
         for name, entrance in self._entrances().items():
             scheme = "http" if name.startswith("nodeport:") else spoken.get(name)
@@ -161,15 +163,30 @@ class ClusterTraffic:
                     f"There are: {there or 'none; a Service has one with type: NodePort'}"
                 )
             return known[key]
-        port = target.gateway_port
-        key = "gateway" if port == 80 else f"gateway:{port}"
+        way = f"gateway/{target.gateway}" if target.gateway else "gateway"
+        key = port_name(way, target.gateway_port)
         if key in known:
             return known[key]
+        pods = [pod for pod in self._pods() if self._listens(pod, target.gateway)]
+        if target.gateway and not pods:
+            there = ", ".join(name for name in known if name.startswith("gateway/"))
+            raise NotFoundError(
+                f"there is no Gateway {target.gateway!r} of the Gateway API that a proxy listens for. "
+                f"There are: {there or 'none'}"
+            )
         # Envoy listens on a port that the gateway's Service lacks too; only inside the cluster can it be reached.
-        gateway = next((pod for pod in self._pods() if workload_of(pod) == self._gateway and is_ready(pod)), None)
+        gateway = next(filter(is_ready, pods), None)
+        if gateway is None and target.gateway:
+            raise EngineError(f"the proxy of Gateway {target.gateway} is not ready. lab.pods() shows its state.")
         if gateway is None:
             raise EngineError("the ingress gateway is not ready. lab.pods() shows its state.")
-        return EntrancePort(key, port, 0, gateway["status"]["podIP"])
+        return EntrancePort(key, target.gateway_port, 0, gateway["status"]["podIP"])
+
+    def _listens(self, pod: Mapping[str, Any], name: str) -> bool:
+        """Whether a pod is that of a Gateway of the Gateway API, or of the ingress gateway where the name is empty."""
+        if not name:
+            return workload_of(pod) == self._gateway
+        return is_gateway(pod) and (pod["metadata"].get("labels") or {}).get(GATEWAY_NAME) == name
 
     def _entrances(self) -> dict[str, EntrancePort]:
         services = self._connection.get(f"/api/v1/namespaces/{self._namespace}/services")["items"]

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 
 from labsupport.controlplane import entrances
 from labsupport.controlplane.origins import config_endings
+from labsupport.engine.routeplaces import taken_by
 from labsupport.engine.routestatus import conditions, facts_for_routes
 from labsupport.model import RULES, Gateway, Resource, VirtualService
 from labsupport.model.gatewayapi import Facts
-from labsupport.model.gatewayapi.binding import bindings_of
 from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
 from labsupport.model.kinds.gatewayapi.otherroutes import TCPRoute, TLSRoute
 from labsupport.records import ObjectChange, Ref, RuleStatus
@@ -68,7 +68,7 @@ class RulesInForce:
                 names.add(pod)
             if isinstance(resource, TCPRoute | TLSRoute):
                 # istiod leaves no mark on the filter chains of gateways.
-                names |= {pod for place in _at_doors(resource, facts) if (pod := doors.get(place))}
+                names |= {pod for place in taken_by(resource, facts) if (pod := doors.get(place))}
             statuses.append(RuleStatus(ref, since, after, tuple(sorted(names)), conditions(resource, facts, objects)))
         return statuses
 
@@ -102,16 +102,6 @@ def proxies(
     if resource.kind in ("ServiceEntry", "Sidecar"):
         holders |= concerned & origins.keys()
     return holders
-
-
-def _at_doors(route: TCPRoute | TLSRoute, facts: Facts) -> set[tuple[str, str]]:
-    """Namespace and name of the Gateways that take a route."""
-    bindings = [
-        binding
-        for parent in route.parents
-        for binding in bindings_of(parent, route.kind, route.hosts, route.namespace, facts)
-    ]
-    return {(item.section.namespace, item.section.gateway) for item in bindings if item.denied is None}
 
 
 def _at_gateway(rule: Resource, objects: Iterable[Resource], labels: Mapping[str, str]) -> bool:

@@ -19,7 +19,7 @@ from labsupport.engine.embedded.holding import RulesInForce
 from labsupport.engine.embedded.pods.pods import ENVOY_LOG, Addresses, LivePod
 from labsupport.engine.embedded.pods.workplace import Workplace, log_name
 from labsupport.engine.gatewayservices import with_gateway_services
-from labsupport.engine.routestatus import facts_for_routes
+from labsupport.engine.routeplaces import listened
 from labsupport.errors import EngineError, NotFoundError
 from labsupport.model import Resource
 from labsupport.records import Pod, RuleStatus
@@ -146,21 +146,16 @@ class Questions:
             for port, scheme in opened.items():
                 name = "gateway" if port == 80 else f"gateway:{port}"
                 ways[name] = Entrance(scheme, f"localhost:{port}", await self.gateway_port(port))
+        spoken = listened(self._control.objects)
         for (namespace, own), pod in self._doors.pods().items():
             called = own if namespace == self._control.namespace else f"{own}.{namespace}"
-            for port, scheme in self._listened(namespace, own).items():
+            for port, scheme in spoken.get((namespace, own), {}).items():
                 name = f"gateway/{called}" if port == 80 else f"gateway/{called}:{port}"
                 ways[name] = Entrance(scheme, f"localhost:{port}", pod.listener(port))
         for (namespace, service, _), (shown, local) in self._built_in.node_ports().items():
             name = service if namespace == self._control.namespace else f"{service}.{namespace}"
             ways.setdefault(f"nodeport:{name}", Entrance("http", f"localhost:{shown}", local))
         return ways
-
-    def _listened(self, namespace: str, name: str) -> dict[int, str]:
-        """What is spoken on each port of a Gateway of the Gateway API that somebody listens on."""
-        sections = facts_for_routes(self._control.objects).sections
-        own = [item for item in sections if (item.namespace, item.gateway) == (namespace, name) and item.valid]
-        return {item.port: item.protocol.lower() for item in reversed(own)}
 
     async def gateway_port(self, number: int, name: str = "") -> int:
         """The local port behind a port of a gateway; it refuses connections while no Gateway opens it.

@@ -69,6 +69,9 @@ _CLASSES: Final[tuple[type[Resource], ...]] = (
 KINDS: Final[dict[str, type[Resource]]] = {cls.KIND: cls for cls in _CLASSES if cls is not KubernetesGateway}
 """Every known kind by its name; ``Gateway``, of which two groups have one, is Istio's here."""
 
+CALLED: Final[dict[str, type[Resource]]] = {cls.CALLED or cls.KIND: cls for cls in _CLASSES}
+"""Every known kind by what the lab calls it."""
+
 _BY_GROUP: Final = {(cls.GROUP, cls.KIND): cls for cls in _CLASSES}
 
 CLUSTER_SCOPED: Final[frozenset[str]] = frozenset({"Namespace", "GatewayClass"})

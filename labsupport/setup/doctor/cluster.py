@@ -65,6 +65,7 @@ def cluster(engine: str) -> Iterator[Finding]:
     try:
         yield _kubernetes(connection, version)
         yield from _istio(connection)
+        yield from _gateway_api(connection)
         yield from _rights(connection)
         yield from _nodes(connection)
     except LabError as error:
@@ -100,6 +101,19 @@ def _istio(connection: Connection) -> Iterator[Finding]:
     )
     for note in istio.notes:
         yield Finding("note", "Istio", note, "Nothing need be done; whoever runs the cluster can let you read it.")
+
+
+def _gateway_api(connection: Connection) -> Iterator[Finding]:
+    from labsupport.engine.cluster.api.apierror import ApiError
+    from labsupport.engine.cluster.api.istio import GATEWAY_API
+
+    try:
+        connection.get("/apis/gateway.networking.k8s.io")
+    except ApiError as error:
+        if not error.missing:
+            raise
+        detail = "its kinds are not there; lesson 21 and folds of other lessons use them"
+        yield Finding("note", "Gateway API", detail, GATEWAY_API)
 
 
 def _rights(connection: Connection) -> Iterator[Finding]:

@@ -13,6 +13,8 @@ from labsupport.engine.protocol import Engine
 from labsupport.errors import EngineLostError, ManifestError, NotFoundError, UsageError
 from labsupport.lab import current
 from labsupport.lab.lab import Lab
+from labsupport.model import parse
+from labsupport.model.reading.documents import read
 from labsupport.records import Leftovers, Pod, Ref
 
 RULE = """
@@ -85,6 +87,17 @@ def test_all_problems_of_all_sources_are_told_and_nothing_is_applied(lab: Lab, e
     assert "weigth" in str(caught.value)
     assert engine.objects == {}
     assert "weigth" in lab.status().last_error
+
+
+def test_a_status_is_what_a_cluster_has_and_elsewhere_what_istiod_would_write(lab: Lab, engine: SmallEngine) -> None:
+    text = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: web}\n"
+    (route,) = parse(read(text + "spec: {parentRefs: [{group: '', kind: Service, name: web}]}\n"))
+    written = {"parents": [{"conditions": [{"type": "Accepted", "status": "Unknown", "reason": "Pending"}]}]}
+    route._raw = {**route.raw, "status": written}
+    engine.objects["HTTPRoute", "web"] = route
+    assert "Pending" not in repr(lab.get("HTTPRoute"))
+    engine.name = "cluster"
+    assert "Pending" in repr(lab.get("HTTPRoute"))
 
 
 def test_delete_takes_reference_text_path_and_object(lab: Lab, engine: SmallEngine) -> None:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from labsupport.engine.cluster.api.apierror import ApiError
 from labsupport.engine.cluster.api.connect import Connection
-from labsupport.model import CLUSTER_SCOPED, KINDS, api_versions
+from labsupport.model import CLUSTER_SCOPED, api_versions
+from labsupport.model.kinds.index import CALLED
 
 __all__ = ["Api"]
 
@@ -73,10 +74,15 @@ class Api:
         return f"{base}{inside}/{plural}" + (f"/{name}" if name else "")
 
     def path_of(self, kind: str, name: str = "") -> str:
-        """As ``path``, in the first version of the kind that the cluster serves."""
-        return next(
-            (path for api_version in api_versions(KINDS[kind]) if (path := self.path(api_version, kind, name))), ""
-        )
+        """As ``path``, in the first version that the cluster serves of what the lab calls by this kind."""
+        known = CALLED[kind]
+        paths = (self.path(api_version, known.KIND, name) for api_version in api_versions(known))
+        return next(filter(None, paths), "")
+
+    def look_again(self, api_version: str) -> None:
+        """Forget which kinds of a group and version there are: somebody may have installed them meanwhile."""
+        with self._lock:
+            self._plurals.pop(api_version, None)
 
     def items(self, kind: str) -> list[dict[str, Any]]:
         """All objects of a kind in the namespace; none if the cluster does not know it."""
@@ -85,17 +91,17 @@ class Api:
             return []
         listed = self.connection.get(path)
         # A list names kind and version once, for all of its items.
-        head = {"apiVersion": listed["apiVersion"], "kind": kind}
+        head = {"apiVersion": listed["apiVersion"], "kind": CALLED[kind].KIND}
         return [{**head, **body} for body in listed["items"]]
 
     def all_items(self, kinds: Sequence[str]) -> list[dict[str, Any]]:
-        """The objects of several kinds; kinds that may not be read are left out."""
+        """The objects of several kinds; those that may not be read, or were removed meanwhile, are left out."""
 
         def of_kind(kind: str) -> list[dict[str, Any]]:
             try:
                 return self.items(kind)
             except ApiError as error:
-                if error.forbidden:
+                if error.forbidden or error.missing:
                     return []
                 raise
 

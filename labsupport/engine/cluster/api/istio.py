@@ -12,10 +12,16 @@ from labsupport.engine.cluster.api.apierror import ApiError
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.errors import EngineError
 
-__all__ = ["OLDEST", "Istio", "find", "istio_of", "parse_version"]
+__all__ = ["GATEWAY_API", "OLDEST", "Istio", "find", "istio_of", "parse_version"]
 
 OLDEST = (1, 24)
 """The oldest Istio that the course runs on; what the lessons use has been there since."""
+
+GATEWAY_API = (
+    "Install the CRDs of the Gateway API, which are no part of Istio: kubectl apply --server-side -f "
+    "https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.0/experimental-install.yaml"
+)
+"""What to do where the kinds of the Gateway API are not there."""
 
 _API = "/apis/networking.istio.io"
 _REMEDY = "Install Istio (istioctl install), or make a cluster with it: workshop cluster up"

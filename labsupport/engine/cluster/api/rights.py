@@ -59,6 +59,7 @@ USEFUL: tuple[Right, ...] = (
     *_rights("create patch", "serviceaccounts", "", "a gateway that serves TLS"),
     *_rights("create patch", "roles rolebindings", "rbac.authorization.k8s.io", "a gateway that serves TLS"),
     *_rights("get list create", "secrets", "", "a gateway that serves TLS"),
+    *_rights(_CHANGE, "gateways httproutes", "gateway.networking.k8s.io", "applying rules of the Gateway API"),
     Right("list", "nodes", "", "finding the address of node ports", everywhere=True),
 )
 """Without these something is left out, and says so."""

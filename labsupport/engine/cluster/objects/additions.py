@@ -11,6 +11,8 @@ from typing import Any, Final
 from labsupport.engine import additions
 from labsupport.engine.cluster.objects.graceful import add_pause, remove_pause
 from labsupport.engine.cluster.objects.images import Images, pod_specs
+from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
+from labsupport.model.kinds.index import class_of
 
 __all__ = ["CLOSED", "EXPORT_TO", "LAB_LABEL", "PART_LABEL", "added", "taken_away"]
 
@@ -27,6 +29,11 @@ CLOSED: Final = (".",)
 """``exportTo`` of rules and ServiceEntries that have none: their own namespace."""
 
 _EXPORTED = ("VirtualService", "DestinationRule", "ServiceEntry")
+
+# As the lab's own ingress gateway: a load balancer costs money, and many clusters have none.
+_SERVICE: Final = {"networking.istio.io/service-type": "NodePort"}
+# Of the Service and the pods that istiod makes for a Gateway of the Gateway API.
+_MADE: Final = {EXPORT_TO: ".", additions.PROXY_CONFIG_ANNOTATION: additions.proxy_config_text()}
 
 
 def added(raw: dict[str, Any], namespace: str, images: Images, version: tuple[int, ...] = (1, 34)) -> dict[str, Any]:
@@ -56,6 +63,12 @@ def added(raw: dict[str, Any], namespace: str, images: Images, version: tuple[in
         annotations = dict(metadata.get("annotations") or {})
         annotations.setdefault(EXPORT_TO, ".")
         metadata["annotations"] = annotations
+    elif class_of(made) is KubernetesGateway:
+        annotations = dict(metadata.get("annotations") or {})
+        metadata["annotations"] = annotations
+        given = _made_annotations(made)
+        for place, more in ((annotations, _SERVICE), (annotations if given is None else given, _MADE)):
+            place |= {name: text for name, text in more.items() if name not in place}
     elif kind == "Gateway":
         spec = made["spec"] = dict(made.get("spec") or {})
         if spec.get("selector"):
@@ -82,6 +95,19 @@ def taken_away(raw: dict[str, Any], images: Images) -> dict[str, Any]:
             del annotations[EXPORT_TO]
             if not annotations:
                 made["metadata"].pop("annotations")
+    elif class_of(made) is KubernetesGateway:
+        for place in (made["metadata"].get("annotations") or {}, _made_annotations(made) or {}):
+            for name, text in (_SERVICE | _MADE).items():
+                if place.get(name) == text:
+                    del place[name]
+        if not made["metadata"].get("annotations"):
+            made["metadata"].pop("annotations", None)
     elif kind == "Gateway" and isinstance(spec, dict) and isinstance(spec.get("selector"), dict):
         spec["selector"].pop(LAB_LABEL, None)
     return made
+
+
+def _made_annotations(gateway: dict[str, Any]) -> dict[str, Any] | None:
+    """Annotations of what is made for a Gateway; None if it names none: then it is the Gateway's own that count."""
+    annotations: dict[str, Any] | None = ((gateway.get("spec") or {}).get("infrastructure") or {}).get("annotations")
+    return annotations

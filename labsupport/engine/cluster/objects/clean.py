@@ -8,6 +8,7 @@ from typing import Any
 from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.api.apierror import ApiError
 from labsupport.engine.cluster.objects.additions import PART_LABEL
+from labsupport.engine.cluster.objects.doors import made_services
 from labsupport.engine.cluster.objects.objects import ObjectStore
 from labsupport.engine.cluster.objects.rollout import Rollout
 from labsupport.records import Ref
@@ -40,6 +41,7 @@ def remove(
     while True:
         pods = [pod for pod in rollout.pods() if PART_LABEL not in (pod["metadata"].get("labels") or {})]
         left = [f"{ref.kind}/{ref.name}" for ref in objects.leftovers()] if not pods else []
+        left = left or [f"Service/{name}" for name in ([] if pods else made_services(api))]
         if not pods and not left:
             return removed, []
         if time.monotonic() > deadline:

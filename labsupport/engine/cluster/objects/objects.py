@@ -15,13 +15,15 @@ from labsupport.controlplane.desired import Key, key_of
 from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.api.apierror import ApiError
 from labsupport.engine.cluster.api.connect import FIELD_MANAGER
+from labsupport.engine.cluster.api.istio import GATEWAY_API
 from labsupport.engine.cluster.objects.additions import PART_LABEL, added, taken_away
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.owned import written
 from labsupport.engine.warned import warnings
 from labsupport.errors import EngineLostError, LabError, ManifestError, NotFoundError, Problem
-from labsupport.model import CLUSTER_SCOPED, KINDS, Origin, Resource, parse
+from labsupport.model import CLUSTER_SCOPED, Origin, Resource, parse
 from labsupport.model.kinds.gatewayapi.shared import GatewayApiResource
+from labsupport.model.kinds.index import CALLED, class_of
 from labsupport.model.reading.documents import Document
 from labsupport.records import Ref
 
@@ -29,7 +31,7 @@ __all__ = ["ObjectStore", "Tried"]
 
 # What controllers make of Deployments, and what is not in a namespace.
 _MADE_BY_OTHERS = frozenset({*CLUSTER_SCOPED, "Pod", "ReplicaSet"})
-_KINDS = tuple(kind for kind in KINDS if kind not in _MADE_BY_OTHERS)
+_KINDS = tuple(kind for kind in CALLED if kind not in _MADE_BY_OTHERS)
 # Present in every namespace.
 _OF_THE_CLUSTER = frozenset(
     {
@@ -79,7 +81,7 @@ class Tried:
         for (kind, _, name), texts in self.warnings.items():
             told |= {f"{kind}/{name}: {text}": None for text in texts}
         said = {(kind, name) for (kind, _, name), texts in self.warnings.items() if texts}
-        unsaid = [resource for resource in objects if (resource.kind, resource.name) not in said]
+        unsaid = [resource for resource in objects if (resource.called, resource.name) not in said]
         return tuple(told | dict.fromkeys(warnings(unsaid)))
 
 
@@ -107,14 +109,22 @@ class ObjectStore:
 
     def read(self) -> tuple[Resource, ...]:
         """All objects that people put into the namespace, oldest first."""
-        dated: list[tuple[str, str, Resource]] = []
+        return tuple(resource for resource, _ in self._read())
+
+    def shown(self) -> tuple[Resource, ...]:
+        """The same; routes and Gateways of the Gateway API have the status that istiod wrote."""
+        return tuple(_with_status(resource, status) for resource, status in self._read())
+
+    def _read(self) -> list[tuple[Resource, dict[str, Any]]]:
+        dated: list[tuple[str, str, Resource, dict[str, Any]]] = []
         with self._lock:
             for live in self._live():
                 resource = self._shown(live)
                 if resource is not None:
-                    dated.append((str(live["metadata"].get("creationTimestamp") or ""), resource.name, resource))
+                    created = str(live["metadata"].get("creationTimestamp") or "")
+                    dated.append((created, resource.name, resource, live.get("status") or {}))
         # The server's clock counts seconds; of what one second has made, istiod takes what comes first by name.
-        return tuple(resource for _, _, resource in sorted(dated, key=lambda entry: entry[:2]))
+        return [entry[2:] for entry in sorted(dated, key=lambda entry: entry[:2])]
 
     def find(self, ref: Ref) -> Resource:
         """An object of the lab; ``NotFoundError`` if it is not there."""
@@ -122,7 +132,7 @@ class ObjectStore:
         for resource in resources:
             if (resource.called, resource.name) == (ref.kind, ref.name):
                 return resource
-        there = ", ".join(resource.name for resource in resources if resource.kind == ref.kind)
+        there = ", ".join(resource.name for resource in resources if resource.called == ref.kind)
         raise NotFoundError(f"{ref} does not exist. There are: {there or f'no {ref.kind} at all'}")
 
     def _live(self) -> list[dict[str, Any]]:
@@ -131,7 +141,7 @@ class ObjectStore:
     def _shown(self, live: dict[str, Any]) -> Resource | None:
         seen = taken_away(written(live), self._images)
         metadata = live["metadata"]
-        known = self._known.get((live["kind"], metadata.get("namespace", ""), metadata["name"]))
+        known = self._known.get((_called(live), metadata.get("namespace", ""), metadata["name"]))
         if known is not None and known[1] == seen:
             return known[0]
         origin = Origin(file=f"{live['kind']} in namespace {self._api.namespace}")
@@ -242,6 +252,9 @@ class ObjectStore:
     def _send(self, resource: Resource, body: dict[str, Any], *, dry: bool = False) -> tuple[dict[str, Any], list[str]]:
         path = self._api.path(body["apiVersion"], resource.kind, resource.name)
         if not path:
+            self._api.look_again(body["apiVersion"])
+            path = self._api.path(body["apiVersion"], resource.kind, resource.name)
+        if not path:
             text = f"the cluster does not know {resource.kind} in {body['apiVersion']}"
             raise ApiError(text, status=404, reason="UnknownKind", server_text=text)
         query = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
@@ -281,7 +294,7 @@ class ObjectStore:
     def leftovers(self) -> list[Ref]:
         """Everything that a reset removes: all that is not the cluster's own, nor the engine's."""
         return [
-            Ref(body["kind"], body["metadata"]["name"], self._api.namespace)
+            Ref(_called(body), body["metadata"]["name"], self._api.namespace)
             for body in self._live()
             if not body["metadata"].get("deletionTimestamp")
         ]
@@ -294,6 +307,21 @@ class ObjectStore:
 
 def _raw(resource: Resource) -> dict[str, Any]:
     return copy.deepcopy(resource.raw) or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def _called(live: dict[str, Any]) -> str:
+    """What the lab calls the kind of a live object."""
+    known = class_of(live)
+    return known.CALLED or known.KIND if known is not None else str(live["kind"])
+
+
+def _with_status(resource: Resource, status: dict[str, Any]) -> Resource:
+    if not status or not isinstance(resource, GatewayApiResource):
+        return resource
+    shown = resource.model_copy()
+    # Only what is shown has it: the status is nobody's to apply.
+    shown._raw = {**_raw(resource), "status": status}
+    return shown
 
 
 def _of_the_cluster(live: dict[str, Any]) -> bool:
@@ -341,11 +369,7 @@ def _given_ports(resource: Resource, body: dict[str, Any], live: dict[str, Any])
 
 def _unknown_kind(resource: Resource) -> str:
     if isinstance(resource, GatewayApiResource):
-        return (
-            "Install the CRDs of the Gateway API, which are no part of Istio: "
-            "kubectl apply --server-side -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.0/"
-            "experimental-install.yaml"
-        )
+        return GATEWAY_API
     return "Apply the rest without it, or use a newer Istio."
 
 

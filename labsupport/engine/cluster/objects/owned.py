@@ -21,6 +21,7 @@ _CONTROLLERS = frozenset(
         "kube-apiserver",
         "pilot-discovery",
         "cloud-controller-manager",
+        "istio.io/gateway-controller",
     }
 )
 _MISSING = object()

@@ -17,6 +17,7 @@ from labsupport.engine.cluster.api.connect import FIELD_MANAGER, MANAGED_BY
 from labsupport.engine.cluster.objects.additions import EXPORT_TO, LAB_LABEL, PART_LABEL
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.rollout import Rollout
+from labsupport.engine.gatewayservices import MANAGED, MANAGER
 from labsupport.errors import EngineError
 from labsupport.model import Resource
 
@@ -245,14 +246,16 @@ class Parts:
         value = {"name": name, "typed_config": {"@type": kind, "preserve_external_request_id": True}}
         match = {"context": "GATEWAY", "listener": {"filterChain": {"filter": {"name": name}}}}
         patch = {"applyTo": "NETWORK_FILTER", "match": match, "patch": {"operation": "MERGE", "value": value}}
-        envoy_filter = {
-            "apiVersion": "networking.istio.io/v1alpha3",
-            "kind": "EnvoyFilter",
-            "metadata": self._meta(_REQUEST_IDS),
-            "spec": {"workloadSelector": {"labels": {LAB_LABEL: self._namespace}}, "configPatches": [patch]},
-        }
+        ways = {_REQUEST_IDS: {LAB_LABEL: self._namespace}, f"{_REQUEST_IDS}-gateway-api": {MANAGED: MANAGER}}
         try:
-            self._apply(envoy_filter)
+            for part, labels in ways.items():
+                envoy_filter = {
+                    "apiVersion": "networking.istio.io/v1alpha3",
+                    "kind": "EnvoyFilter",
+                    "metadata": self._meta(part),
+                    "spec": {"workloadSelector": {"labels": labels}, "configPatches": [patch]},
+                }
+                self._apply(envoy_filter)
         except ApiError as error:
             if not error.forbidden:
                 raise

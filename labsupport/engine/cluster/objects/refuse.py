@@ -11,12 +11,10 @@ from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE
 from labsupport.errors import Problem
 from labsupport.model import Resource
 from labsupport.model.gatewayapi import ROUTES
-from labsupport.model.gatewayapi.binding import is_gateway_parent
-from labsupport.model.kinds.gatewayapi.gateway import GatewayClass, KubernetesGateway
+from labsupport.model.kinds.gatewayapi.gateway import GatewayClass
 
 __all__ = ["problems"]
 
-_GATEWAYS = "The embedded mesh does; here, write a Gateway of networking.istio.io/v1 and a VirtualService."
 _OURS = frozenset({("Deployment", GATEWAY), ("Service", GATEWAY), ("ServiceAccount", GATEWAY), ("Deployment", OUTSIDE)})
 
 
@@ -38,8 +36,9 @@ def problems(objects: Iterable[Resource], namespace: str, images: Images) -> lis
 
         if reason := gateway_api_refusal(resource):
             add("kind", reason, "Write it as a VirtualService or Gateway of networking.istio.io/v1.")
-        elif isinstance(resource, KubernetesGateway | GatewayClass):
-            add("kind", f"the lab runs no {resource.kind} of the Gateway API on a cluster yet", _GATEWAYS)
+        elif isinstance(resource, GatewayClass):
+            reason = f"a GatewayClass is the whole cluster's, and the lab works in namespace {namespace!r} only"
+            add("kind", reason, "Leave it out, and write gatewayClassName: istio, a class that istiod makes itself.")
         elif resource.kind == "Namespace":
             add(
                 "kind",
@@ -56,13 +55,6 @@ def problems(objects: Iterable[Resource], namespace: str, images: Images) -> lis
             add("metadata.name", "this is a part of the lab itself", "Give it another name.")
         for path, reason in unsupported(resource) if isinstance(resource, ROUTES) else ():
             add(path, reason, "")
-        for index, parent in enumerate(resource.spec.parent_refs if isinstance(resource, ROUTES) else ()):
-            if is_gateway_parent(parent):
-                add(
-                    f"spec.parentRefs[{index}]",
-                    "the lab runs no Gateway of the Gateway API on a cluster yet",
-                    _GATEWAYS,
-                )
         raw = resource.raw or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
         for path, message, remedy in images.problems(resource.kind, raw):
             add(path, message, remedy)

@@ -21,8 +21,7 @@ from labsupport.engine.cluster.api.apierror import ApiError
 from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.watch.entrances import PROBE
 from labsupport.engine.cluster.watch.logformat import LoggedBy, parse, with_tries
-from labsupport.engine.cluster.watch.pods import has_proxy
-from labsupport.engine.cluster.watch.world import is_gateway
+from labsupport.engine.cluster.watch.pods import has_proxy, is_gateway
 from labsupport.records import AccessRecord, untraced_id
 
 __all__ = ["ClusterAccessLog"]

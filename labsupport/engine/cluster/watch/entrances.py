@@ -18,7 +18,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["PROBE", "EntrancePort", "Reach", "entrances", "hosts"]
+from labsupport.engine.gatewayservices import GATEWAY_NAME, MANAGED, MANAGER
+
+__all__ = ["PROBE", "EntrancePort", "Reach", "entrances", "hosts", "port_name"]
 
 PROBE = "workshop-probe-"
 """Begins the authority of the requests by which a gateway is recognised; no Envoy routes them to anybody."""
@@ -34,7 +36,8 @@ class EntrancePort:
     """A port through which requests come in.
 
     Args:
-        name: ``gateway`` (its port 80), ``gateway:<port>`` or ``nodeport:<service>``.
+        name: ``gateway`` (its port 80), ``gateway:<port>``, the same beginning with ``gateway/<name>`` for a Gateway of
+            the Gateway API, or ``nodeport:<service>``.
         port: the Service's port.
         node_port: the same on every node; 0 if it has none.
         cluster_ip: the Service's address inside the cluster.
@@ -56,31 +59,45 @@ class EntrancePort:
         return "localhost" if shown == 80 else f"localhost:{shown}"
 
 
+def port_name(way: str, port: int) -> str:
+    """The name of a port of a gateway: the gateway's own for 80."""
+    return way if port == 80 else f"{way}:{port}"
+
+
+def _way(service: Mapping[str, Any], gateway: str) -> str:
+    """What a gateway is called whose Service this is; empty for other Services."""
+    labels = service["metadata"].get("labels") or {}
+    if labels.get(MANAGED) == MANAGER:
+        return f"gateway/{labels.get(GATEWAY_NAME)}"
+    return "gateway" if service["metadata"]["name"] == gateway else ""
+
+
 def entrances(services: Iterable[Mapping[str, Any]], gateway: str) -> dict[str, EntrancePort]:
     """The entrances of a namespace by name, the gateway's first.
 
     Args:
         services: its Services as the API server has them.
-        gateway: name of the gateway's Service.
+        gateway: name of the ingress gateway's Service.
     """
     entrance_ports: dict[str, EntrancePort] = {}
     status_port = 0
     for service in sorted(services, key=lambda item: item["metadata"]["name"] != gateway):
-        spec, name = service["spec"], service["metadata"]["name"]
+        spec, name, way = service["spec"], service["metadata"]["name"], _way(service, gateway)
         ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
         balancers = tuple(str(address.get("ip") or address.get("hostname")) for address in ingress)
-        if name != gateway and spec.get("type") not in ("NodePort", "LoadBalancer"):
+        if not way and spec.get("type") not in ("NodePort", "LoadBalancer"):
             continue
         for port in spec.get("ports") or ():
-            if name != gateway and not port.get("nodePort"):
+            if not way and not port.get("nodePort"):
                 continue
             if port.get("protocol", "TCP") != "TCP":
                 continue
             number = port["port"]
-            if name == gateway and number == _STATUS:
-                status_port = port.get("nodePort") or 0
+            if way and number == _STATUS:
+                # Of one gateway is enough: it tells where the nodes can be reached.
+                status_port = status_port or port.get("nodePort") or 0
                 continue
-            key = f"nodeport:{name}" if name != gateway else "gateway" if number == 80 else f"gateway:{number}"
+            key = port_name(way, number) if way else f"nodeport:{name}"
             entrance = EntrancePort(key, number, port.get("nodePort") or 0, spec.get("clusterIP") or "", balancers)
             entrance_ports.setdefault(key, entrance)
     return {key: replace(address, status_port=status_port) for key, address in entrance_ports.items()}

@@ -22,6 +22,7 @@ from labsupport.engine.cluster.watch.proxies import Proxies
 from labsupport.engine.cluster.watch.received import Received
 from labsupport.engine.cluster.watch.rulebook import Rulebook, origins_of
 from labsupport.engine.cluster.watch.world import NamespaceReader, Seen
+from labsupport.engine.gatewayservices import GATEWAY_NAME
 from labsupport.errors import ConfigRejectedError, EngineError, WaitTimeoutError
 from labsupport.model import Resource
 from labsupport.records import ProxyChange, RuleStatus
@@ -252,7 +253,11 @@ class Watcher:
                 for pod in seen.pods
                 if pod.name in seen.proxies
             }
-        return self._rules.status(objects, origins, seen.gateways)
+        doors: dict[tuple[str, str], frozenset[str]] = {}
+        for pod in seen.pods:
+            if pod.name in seen.gateways & seen.proxies and (made_for := pod.labels.get(GATEWAY_NAME)):
+                doors[pod.namespace, made_for] = doors.get((pod.namespace, made_for), frozenset()) | {pod.name}
+        return self._rules.status(objects, origins, seen.gateways, doors)
 
     def _origins(self, seen: Seen) -> Mapping[str, frozenset[str]]:
         """The rules that each proxy holds something of, from what they hold; looked at again after a while."""
@@ -273,10 +278,11 @@ class Watcher:
 
 
 def _kube_proxy_has_news(before: Seen, after: Seen) -> bool:
-    """Whether endpoints have changed, and there are callers without a sidecar, whose way leads through kube-proxy."""
+    """Whether endpoints have changed whose callers come through kube-proxy: outside, or pods without a sidecar."""
     ready = [{pod.ip for pod in seen.pods if pod.ready} for seen in (before, after)]
+    gateways = [{pod.ip for pod in seen.pods if pod.ready and pod.name in seen.gateways} for seen in (before, after)]
     plain = any(not pod.injected and pod.name not in after.gateways for pod in after.pods)
-    return plain and ready[0] != ready[1]
+    return gateways[0] != gateways[1] or (plain and ready[0] != ready[1])
 
 
 def _change(name: str, when: float, wanted: Sequence[Expected]) -> ProxyChange:

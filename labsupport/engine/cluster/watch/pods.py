@@ -14,9 +14,10 @@ from labsupport.engine.cluster.objects.additions import PART_LABEL
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.parts import GATEWAY, OUTSIDE
 from labsupport.engine.cluster.objects.rollout import is_ready, last_words, statuses, workload_of
+from labsupport.engine.gatewayservices import MANAGED, MANAGER
 from labsupport.records import Pod
 
-__all__ = ["concurrency", "has_proxy", "program", "records"]
+__all__ = ["concurrency", "has_proxy", "is_gateway", "program", "records"]
 
 
 def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -33,6 +34,14 @@ def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
 def has_proxy(pod: Mapping[str, Any]) -> bool:
     """Whether a pod has an Envoy of Istio: a sidecar, or the gateway's."""
     return any(container["name"] == PROXY for container in containers(pod))
+
+
+def is_gateway(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod's Envoy is its program: injected as a gateway, or made for a Gateway of the Gateway API."""
+    metadata = pod["metadata"]
+    templates = (metadata.get("annotations") or {}).get("inject.istio.io/templates", "")
+    made = (metadata.get("labels") or {}).get(MANAGED) == MANAGER
+    return has_proxy(pod) and (made or "gateway" in templates.split(","))
 
 
 def program(pod: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -79,14 +88,13 @@ def records(api: Api, images: Images, pods: Iterable[dict[str, Any]]) -> list[Po
         if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
             continue
         own = program(pod)
-        gateway = labels.get(PART_LABEL) == GATEWAY
         shown.append(
             Pod(
                 name=metadata["name"],
                 namespace=metadata["namespace"],
                 workload=workload_of(pod),
                 labels=labels,
-                injected=has_proxy(pod) and not gateway,
+                injected=has_proxy(pod) and not is_gateway(pod),
                 ready=is_ready(pod),
                 restarts=sum(int(status.get("restartCount") or 0) for status in statuses(pod)),
                 last_words=last_words(api, pod),

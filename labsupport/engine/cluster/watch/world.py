@@ -17,23 +17,17 @@ from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.api.istio import istio_of
 from labsupport.engine.cluster.objects.additions import CLOSED
 from labsupport.engine.cluster.objects.rollout import is_ready, workload_of
-from labsupport.engine.cluster.watch.pods import containers, has_proxy
+from labsupport.engine.cluster.watch.pods import containers, has_proxy, is_gateway
 from labsupport.engine.cluster.watch.proxies import proxy_runs
 from labsupport.model import Origin, Resource, parse
 from labsupport.model.kinds.index import exported, placed
 from labsupport.model.reading.documents import Document
 
-__all__ = ["NamespaceReader", "Seen", "is_gateway", "pod_info"]
+__all__ = ["NamespaceReader", "Seen", "pod_info"]
 
 _REGION = ("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region")
 _ZONE = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 _SUBZONE = ("topology.istio.io/subzone",)
-
-
-def is_gateway(pod: Mapping[str, Any]) -> bool:
-    """Whether a pod was injected as a gateway: its Envoy is its program."""
-    templates = (pod["metadata"].get("annotations") or {}).get("inject.istio.io/templates", "")
-    return has_proxy(pod) and "gateway" in templates.split(",")
 
 
 def pod_info(pod: Mapping[str, Any], localities: Mapping[str, str]) -> PodInfo:

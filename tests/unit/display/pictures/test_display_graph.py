@@ -53,6 +53,17 @@ def edge_of(made, source, target):
     return next(edge for edge in made.edges if (edge.source, edge.target) == (source, target))
 
 
+def test_a_gateway_of_the_gateway_api_is_told_from_the_ingress_gateway():
+    labels = {"gateway.networking.k8s.io/gateway-name": "front"}
+    door = Pod("door", "default", "front-istio", labels, injected=False, concurrency=1)
+    came = [called("door", "productpage", "page", direction="gateway"), *TRAFFIC]
+    made = mesh_graph(came, pods=[*PODS, door], span_s=10.0)
+    counts = {edge.source: edge.count for edge in made.edges if edge.target == "productpage"}
+    assert counts == {"gateway": 20, "gateway/front": 1}
+    assert {name for name, node in made.nodes.items() if node.gateway} == {"gateway", "gateway/front"}
+    assert texts(graph(came, pods=[*PODS, door]).body).count("ingress") == 2
+
+
 def test_calls_are_counted_between_services():
     made = drawn()
     assert edge_of(made, "gateway", "productpage").count == 20

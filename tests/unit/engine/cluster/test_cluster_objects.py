@@ -15,7 +15,7 @@ from labsupport.engine.cluster.objects.namespace import chosen_name
 from labsupport.engine.cluster.objects.owned import project, written
 from labsupport.engine.cluster.objects.refuse import problems
 from labsupport.engine.cluster.objects.rollout import is_ready, pod_state, workload_of
-from labsupport.engine.cluster.watch.pods import concurrency, has_proxy, program
+from labsupport.engine.cluster.watch.pods import concurrency, has_proxy, is_gateway, program
 from labsupport.engine.cluster.watch.statnames import envoy_names
 from labsupport.engine.patching import merge_patch, patched
 from labsupport.errors import ManifestError, UsageError
@@ -69,7 +69,18 @@ spec:
 """
 
 
-@pytest.mark.parametrize("raw", list(yaml.safe_load_all(DEPLOYMENT + "---" + OTHERS)), ids=lambda raw: raw["kind"])
+FRONT = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: front}
+spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}
+"""
+OWN = FRONT.replace("istio, ", "istio, infrastructure: {annotations: {a: b}}, ")
+
+
+@pytest.mark.parametrize(
+    "raw", list(yaml.safe_load_all("---".join((DEPLOYMENT, OTHERS, FRONT, OWN)))), ids=lambda raw: raw["kind"]
+)
 @pytest.mark.parametrize("version", [(1, 29), (1, 34)])
 def test_what_is_added_is_taken_away_again(raw: dict[str, Any], images: Images, version: tuple[int, int]) -> None:
     before = copy.deepcopy(raw)
@@ -91,6 +102,29 @@ def test_objects_are_closed_to_other_namespaces_unless_they_say_otherwise(images
     _, opened, _ = yaml.safe_load_all(OTHERS)
     opened["spec"]["exportTo"] = ["*"]
     assert added(opened, "workshop-kim", images)["spec"]["exportTo"] == ["*"]
+
+
+def test_what_is_made_for_a_gateway_of_the_gateway_api_is_as_the_labs_own_gateway(images: Images) -> None:
+    made = added(yaml.safe_load(FRONT), "workshop-kim", images)["metadata"]["annotations"]
+    assert made[EXPORT_TO] == "." and "concurrency: 1" in made["proxy.istio.io/config"]
+    assert made["networking.istio.io/service-type"] == "NodePort"
+    # Of a Gateway that says what is annotated, nothing else is copied.
+    own = added(yaml.safe_load(OWN), "workshop-kim", images)
+    assert list(own["metadata"]["annotations"]) == ["networking.istio.io/service-type"]
+    assert own["spec"]["infrastructure"]["annotations"].items() >= {"a": "b", EXPORT_TO: "."}.items()
+    asked = yaml.safe_load(FRONT)
+    asked["metadata"]["annotations"] = {"networking.istio.io/service-type": "LoadBalancer"}
+    shown = added(asked, "workshop-kim", images)
+    assert shown["metadata"]["annotations"]["networking.istio.io/service-type"] == "LoadBalancer"
+    shown["metadata"].pop("namespace")
+    assert taken_away(shown, images) == asked
+
+
+def test_a_pod_that_was_made_for_a_gateway_is_one() -> None:
+    pod = {"metadata": {"labels": {}}, "spec": {"containers": [{"name": "istio-proxy"}]}}
+    assert not is_gateway(pod)
+    pod["metadata"]["labels"]["gateway.istio.io/managed"] = "istio.io-gateway-controller"
+    assert is_gateway(pod)
 
 
 def test_pods_pause_before_they_end_as_long_as_their_time_allows(images: Images) -> None:
@@ -130,6 +164,15 @@ def test_what_belongs_elsewhere_is_refused_by_name(images: Images) -> None:
         ("Namespace/more", "kind"),
     ]
     assert all(finding.line and finding.remedy for finding in seen)
+
+
+def test_gateways_of_the_gateway_api_run_and_their_classes_are_the_clusters(images: Images) -> None:
+    route = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: in}\n"
+    route += "spec: {parentRefs: [{name: front}]}\n"
+    assert problems(objects("---\n".join((FRONT, route))), "workshop-kim", images) == []
+    own = "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: mine}\n"
+    (refused,) = problems(objects(own + "spec: {controllerName: istio.io/gateway-controller}\n"), "lab", images)
+    assert "the whole cluster's" in refused.message and "gatewayClassName: istio" in refused.remedy
 
 
 def test_parts_of_the_lab_cannot_be_applied(images: Images) -> None:
