@@ -7,38 +7,42 @@ from functools import partial
 
 from labsupport.controlplane.registry.memo import MEMO
 from labsupport.model import Resource, Service
-from labsupport.model.gatewayapi.listeners import is_managed
+from labsupport.model.gatewayapi.listeners import is_managed, made_name
 from labsupport.model.gatewayapi.surroundings import CONTROLLER, Surroundings
-from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
+from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME, KubernetesGateway
 from labsupport.records import JsonObject
 
-__all__ = ["ADDRESS", "GATEWAY_NAME", "MANAGED", "MANAGER", "made_name", "runs", "with_gateway_services"]
+__all__ = ["ADDRESS", "MANAGED", "MANAGER", "made_labels", "run_by_istio", "with_gateway_services"]
 
 ADDRESS = "127.0.0.1"
 """The address of a Gateway's Service, which only the embedded mesh makes: it listens on this machine alone."""
 
 MANAGED, MANAGER = "gateway.istio.io/managed", "istio.io-gateway-controller"
 """The label of what is made for a Gateway, and its value."""
-GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
-"""The label that has the Gateway's name."""
 _CLASS = "gateway.networking.k8s.io/gateway-class-name"
 
 
-def made_name(gateway: KubernetesGateway) -> str:
-    """The name of Service, Deployment and ServiceAccount that are made for a Gateway."""
-    override = gateway.metadata.annotations.get("gateway.istio.io/name-override")
-    return override or f"{gateway.name}-{gateway.spec.gateway_class_name}"
-
-
-def runs(gateway: KubernetesGateway, objects: Iterable[Resource]) -> bool:
-    """Whether Istio's controller makes a proxy for a Gateway.
+def run_by_istio(resources: Iterable[Resource], objects: Sequence[Resource]) -> list[KubernetesGateway]:
+    """The Gateways among some objects for which Istio's controller makes a proxy.
 
     Args:
-        gateway: the Gateway.
+        resources: the objects.
         objects: all objects.
     """
-    controller = Surroundings.of(objects).classes.get(gateway.spec.gateway_class_name)
-    return controller == CONTROLLER and is_managed(gateway)
+    gateways = [item for item in resources if isinstance(item, KubernetesGateway) and is_managed(item)]
+    classes = Surroundings.of(objects).classes if gateways else {}
+    return [item for item in gateways if classes.get(item.spec.gateway_class_name) == CONTROLLER]
+
+
+def made_labels(gateway: KubernetesGateway) -> dict[str, str]:
+    """The labels of Service and pods that are made for a Gateway."""
+    made = gateway.spec.infrastructure
+    return {
+        **(made.labels if made is not None else {}),
+        MANAGED: MANAGER,
+        _CLASS: gateway.spec.gateway_class_name,
+        GATEWAY_NAME: gateway.name,
+    }
 
 
 def with_gateway_services(objects: Sequence[Resource]) -> Sequence[Resource]:
@@ -47,29 +51,23 @@ def with_gateway_services(objects: Sequence[Resource]) -> Sequence[Resource]:
     Args:
         objects: all objects, with their namespaces.
     """
-    gateways = [item for item in objects if isinstance(item, KubernetesGateway)]
+    gateways = run_by_istio(objects, objects)
     if not gateways:
         return objects
     there = {(item.namespace, item.name) for item in objects if isinstance(item, Service)}
-    wanted = [item for item in gateways if runs(item, objects) and (item.namespace, made_name(item)) not in there]
+    wanted = [item for item in gateways if (item.namespace, made_name(item)) not in there]
     made = (MEMO.get("Service of a Gateway", (item,), (), partial(_service, item)) for item in wanted)
     return (*objects, *made)
 
 
 def _service(gateway: KubernetesGateway) -> Service:
-    made = gateway.spec.infrastructure
-    labels = {
-        **(made.labels if made is not None else {}),
-        _CLASS: gateway.spec.gateway_class_name,
-        GATEWAY_NAME: gateway.name,
-    }
     content: JsonObject = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {
             "name": made_name(gateway),
             "namespace": gateway.namespace,
-            "labels": {**labels, MANAGED: MANAGER},
+            "labels": made_labels(gateway),
         },
         "spec": {
             "type": gateway.metadata.annotations.get("networking.istio.io/service-type", "LoadBalancer"),

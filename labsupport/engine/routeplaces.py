@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from labsupport.engine.routestatus import facts_for_routes
 from labsupport.model import Resource
 from labsupport.model.gatewayapi import ROUTES, Facts, Route, status_of
-from labsupport.model.gatewayapi.binding import bindings_of
+from labsupport.model.gatewayapi.binding import taken_at
 
 __all__ = ["listened", "parents_told", "taken_by"]
 
@@ -34,12 +34,7 @@ def taken_by(route: Route, facts: Facts) -> set[tuple[str, str]]:
         route: with its namespace.
         facts: what it may refer to.
     """
-    bindings = [
-        binding
-        for parent in route.parents
-        for binding in bindings_of(parent, route.kind, route.hosts, route.namespace, facts)
-    ]
-    return {(item.section.namespace, item.section.gateway) for item in bindings if item.denied is None}
+    return {(item.section.namespace, item.section.gateway) for item in taken_at(route, facts)}
 
 
 def parents_told(news: Iterable[Resource], objects: Sequence[Resource]) -> dict[tuple[str, str], int]:

@@ -6,15 +6,16 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from labsupport import words
-from labsupport.engine.gatewayservices import ADDRESS, made_name, with_gateway_services
+from labsupport.engine.gatewayservices import ADDRESS, with_gateway_services
 from labsupport.model import Resource, Service
 from labsupport.model.gatewayapi import ROUTES, Facts, Route, status_of
 from labsupport.model.gatewayapi.attach import is_mesh_parent
 from labsupport.model.gatewayapi.binding import is_gateway_parent
 from labsupport.model.gatewayapi.doorstatus import gateway_status, listener_faults
 from labsupport.model.gatewayapi.faults import Fault
+from labsupport.model.gatewayapi.listeners import made_name
 from labsupport.model.gatewayapi.rules import by_precedence, pieces
-from labsupport.model.gatewayapi.surroundings import CONTROLLER
+from labsupport.model.gatewayapi.surroundings import CONTROLLER, REMOTE, Surroundings
 from labsupport.model.hosts import CLUSTER_DOMAIN
 from labsupport.model.kinds.gatewayapi.filters import GRPCFilter, HTTPFilter
 from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
@@ -23,7 +24,15 @@ from labsupport.model.kinds.gatewayapi.otherroutes import GRPCRoute, GRPCRouteRu
 from labsupport.model.kinds.gatewayapi.shared import BackendObjectReference
 from labsupport.records import JsonObject
 
-__all__ = ["conditions", "conditions_in", "facts_for_routes", "route_notes", "status_content", "with_status"]
+__all__ = [
+    "conditions",
+    "conditions_in",
+    "facts_for_routes",
+    "route_notes",
+    "shown_with",
+    "status_content",
+    "with_status",
+]
 
 _ANSWERED = "its share gets 500"
 _SHARE = dict.fromkeys(("TCPRoute", "TLSRoute"), "its share of the connections is closed")
@@ -80,7 +89,7 @@ def _missing(route: Route, objects: Sequence[Resource]) -> Iterator[str]:
 
 def _gateway_notes(gateway: KubernetesGateway, objects: Sequence[Resource]) -> Iterator[str]:
     name = f"{gateway.called}/{gateway.name}"
-    if not gateway_status(gateway, objects, Facts.of(()), opened={}):
+    if Surroundings.of(objects).classes.get(gateway.spec.gateway_class_name) not in (CONTROLLER, REMOTE):
         yield f"{name}: no controller takes care of the class {gateway.spec.gateway_class_name}, so nobody listens"
     for listener, condition, fault in listener_faults(gateway, objects):
         holds = "True" if condition == "Conflicted" else "False"
@@ -141,13 +150,13 @@ def _ports(route: Route, services: Mapping[tuple[str, str], Service]) -> Iterato
 
 
 def _notes(route: Route, facts: Facts) -> Iterator[str]:
+    counts: dict[Fault, bool] = {}
     for status in status_of(route, facts):
         if status.denied is not None:
             yield f"spec.parentRefs: Accepted is False {_told(status.denied)}; nothing is routed by it there"
-    counts: dict[Fault, bool] = {}
-    for status in status_of(route, facts):
-        made, faults = pieces(route, facts, granted=not is_mesh_parent(status.parent))
-        counts |= dict.fromkeys(faults, bool(made))
+        if status.faults:
+            made, _ = pieces(route, facts, granted=not is_mesh_parent(status.parent))
+            counts |= dict.fromkeys(status.faults, bool(made))
     for fault, routed in counts.items():
         share = "no copies are sent" if "filters" in fault.path else _SHARE.get(route.kind, _ANSWERED)
         follows = share if routed else "the whole route counts for nothing"
@@ -210,15 +219,22 @@ def with_status(resources: Sequence[Resource], objects: Callable[[], Sequence[Re
     every = objects()
     facts = Facts.of(every)
     return [
-        _shown(resource, facts, every) if isinstance(resource, _WITH_STATUS) else resource for resource in resources
+        shown_with(resource, status_content(resource, facts, every)) if isinstance(resource, _WITH_STATUS) else resource
+        for resource in resources
     ]
 
 
-def _shown(resource: Route | KubernetesGateway, facts: Facts, objects: Sequence[Resource]) -> Resource:
+def shown_with(resource: Resource, status: JsonObject) -> Resource:
+    """An object as it is shown.
+
+    Args:
+        resource: as it was written.
+        status: what istiod says of it.
+    """
     shown = resource.model_copy()
     raw = resource.raw or resource.model_dump(mode="json", by_alias=True, exclude_unset=True)
     # Only what is shown has it: the status is nobody's to apply.
-    shown._raw = {**raw, "status": status_content(resource, facts, objects)}
+    shown._raw = {**raw, "status": status}
     return shown
 
 

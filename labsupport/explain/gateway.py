@@ -14,10 +14,11 @@ from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives
 from labsupport.explain.scope import bound_rules, rule_hosts
-from labsupport.explain.servers import GATEWAY_NAME, GatewayServer, gateway_label
+from labsupport.explain.servers import GatewayServer, gateway_label
 from labsupport.explain.sidecar import Table
 from labsupport.model import VirtualService
 from labsupport.model.hosts import fqdn, gateway_name, intersection, is_wildcard
+from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME
 from labsupport.records import Pod
 
 __all__ = ["find_gateway_pod", "gateway_table", "is_gateway", "unbound"]

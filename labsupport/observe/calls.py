@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from labsupport import words
+from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME
 from labsupport.observe.workloads import call_of, named, told_apart
 from labsupport.records import AccessRecord, Pod, Response
 
 __all__ = ["CLIENT", "GATEWAY", "ClientCall", "Edge", "MeshGraph", "Node", "mesh_graph"]
 
 GATEWAY = "gateway"
-_MADE_FOR = "gateway.networking.k8s.io/gateway-name"
 CLIENT = "no proxy"
 
 
@@ -214,7 +214,7 @@ def mesh_graph(
 
 def _gateway(pod: Pod | None) -> str:
     """What a gateway is called, as where requests are sent to."""
-    name = pod.labels.get(_MADE_FOR) if pod is not None else None
+    name = pod.labels.get(GATEWAY_NAME) if pod is not None else None
     if pod is None or name is None:
         return GATEWAY
     space = f".{pod.namespace}" if pod.service.endswith(f".{pod.namespace}") else ""

@@ -15,10 +15,10 @@ from labsupport.engine.cluster.objects.rollout import is_ready, workload_of
 from labsupport.engine.cluster.watch.accesslog import ClusterAccessLog
 from labsupport.engine.cluster.watch.entrances import EntrancePort, Reach, entrances, hosts, port_name
 from labsupport.engine.cluster.watch.pods import is_gateway, program
-from labsupport.engine.gatewayservices import GATEWAY_NAME
 from labsupport.engine.protocol import Sending
 from labsupport.engine.sending import ClientSending, LocalRoute, Route
 from labsupport.errors import EngineError, NotFoundError, UsageError
+from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME
 from labsupport.model.schema.syntax import is_digits
 from labsupport.records import TrafficSpec
 from labsupport.urls import Target, parse_url

@@ -8,8 +8,9 @@ from labsupport.controlplane.proxies import PodInfo
 from labsupport.engine.embedded.control import ControlPlane
 from labsupport.engine.embedded.pods.pods import Addresses, LivePod, pod_suffix
 from labsupport.engine.embedded.pods.workplace import Workplace
-from labsupport.engine.gatewayservices import made_name, runs
+from labsupport.engine.gatewayservices import made_labels, run_by_istio
 from labsupport.errors import EngineError, WaitTimeoutError
+from labsupport.model.gatewayapi.listeners import made_name
 from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
 
 __all__ = ["Doors"]
@@ -33,11 +34,8 @@ class Doors:
         self._pods: dict[_Key, LivePod] = {}
 
     def _wanted(self) -> dict[_Key, KubernetesGateway]:
-        return {
-            (item.namespace, item.name): item
-            for item in self._control.objects
-            if isinstance(item, KubernetesGateway) and runs(item, self._control.objects)
-        }
+        objects = self._control.objects
+        return {(item.namespace, item.name): item for item in run_by_istio(objects, objects)}
 
     def pods(self) -> dict[_Key, LivePod]:
         """The pods that listen, by namespace and name of the Gateway."""
@@ -46,14 +44,11 @@ class Doors:
     def open(self) -> None:
         """Start the Envoys of Gateways that have none; what they are to hold is what the objects say now."""
         self._pods = self.pods()
-        started = []
-        for key, gateway in self._wanted().items():
-            if key not in self._pods:
-                pod = self._pods[key] = self._made(gateway)
-                started.append(pod)
+        started = {key: self._made(gateway) for key, gateway in self._wanted().items() if key not in self._pods}
+        self._pods |= started
         if started:
-            self._control.prepare(started)
-        for pod in started:
+            self._control.prepare([*started.values()])
+        for pod in started.values():
             pod.start()
 
     def _made(self, gateway: KubernetesGateway) -> LivePod:
@@ -62,10 +57,7 @@ class Doors:
             "service.istio.io/canonical-name": name,
             "service.istio.io/canonical-revision": "latest",
             "sidecar.istio.io/inject": "false",
-            **(gateway.spec.infrastructure.labels if gateway.spec.infrastructure is not None else {}),
-            "gateway.istio.io/managed": "istio.io-gateway-controller",
-            "gateway.networking.k8s.io/gateway-class-name": gateway.spec.gateway_class_name,
-            "gateway.networking.k8s.io/gateway-name": gateway.name,
+            **made_labels(gateway),
         }
         info = PodInfo(
             name=f"{name}-{pod_suffix()}",

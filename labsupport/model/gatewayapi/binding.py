@@ -9,9 +9,9 @@ from labsupport.model.gatewayapi.facts import Facts
 from labsupport.model.gatewayapi.faults import Fault
 from labsupport.model.gatewayapi.listeners import Section
 from labsupport.model.hosts import is_wildcard, matches, subset_of
-from labsupport.model.kinds.gatewayapi.shared import GROUP, ParentReference
+from labsupport.model.kinds.gatewayapi.shared import GROUP, ParentReference, RouteResource
 
-__all__ = ["Binding", "bindings_of", "is_gateway_parent"]
+__all__ = ["Binding", "bindings_of", "is_gateway_parent", "taken_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,12 @@ def is_gateway_parent(parent: ParentReference) -> bool:
     return (parent.group, parent.kind) == (GROUP, "Gateway")
 
 
-def bindings_of(
-    parent: ParentReference, kind: str, hostnames: Sequence[str], namespace: str, facts: Facts
-) -> list[Binding]:
+def bindings_of(parent: ParentReference, route: RouteResource, facts: Facts) -> list[Binding]:
     """What becomes of a route at each listener of a parent.
 
     Args:
         parent: a reference to a Gateway.
-        kind: of the route.
-        hostnames: of the route.
-        namespace: of the route.
+        route: the route, with its namespace.
         facts: what there is.
 
     Returns:
@@ -60,12 +56,20 @@ def bindings_of(
     """
     if not is_gateway_parent(parent):
         return []
-    key = (parent.namespace or namespace, parent.name)
+    key = (parent.namespace or route.namespace, parent.name)
     sections = [section for section in facts.sections if (section.namespace, section.gateway) == key]
-    return [
-        Binding(section, _denied(section, parent, kind, hostnames, namespace), _others(section, sections))
-        for section in sections
-    ]
+    return [Binding(section, _denied(section, parent, route), _others(section, sections)) for section in sections]
+
+
+def taken_at(route: RouteResource, facts: Facts) -> list[Binding]:
+    """The listeners of all its parents that take a route; one that two parents mean is there twice.
+
+    Args:
+        route: the route, with its namespace.
+        facts: what there is.
+    """
+    found = (binding for parent in route.parents for binding in bindings_of(parent, route, facts))
+    return [binding for binding in found if binding.denied is None]
 
 
 def _others(section: Section, sections: Sequence[Section]) -> frozenset[str]:
@@ -73,25 +77,23 @@ def _others(section: Section, sections: Sequence[Section]) -> frozenset[str]:
     return frozenset(item.hostname for item in same) - {section.hostname}
 
 
-def _denied(
-    section: Section, parent: ParentReference, kind: str, hostnames: Sequence[str], namespace: str
-) -> Fault | None:
+def _denied(section: Section, parent: ParentReference, route: RouteResource) -> Fault | None:
     if parent.port is not None and parent.port != section.port:
         return Fault("NoMatchingParent", f"port {parent.port} not found")
     if parent.section_name and parent.section_name != section.name:
         return Fault("NoMatchingParent", f'sectionName "{parent.section_name}" not found')
     common = {
         space
-        for host in hostnames or ("*",)
+        for host in route.hosts or ("*",)
         for text in section.hosts
         for space, _, own in (text.partition("/"),)
         if matches(own, host)
     }
     if not common:
         return Fault("NoMatchingListenerHostname", f'no hostnames matched parent hostname "{section.hostname}"')
-    if not common & {"*", namespace}:
-        told = f'but namespace "{namespace}" is not allowed by the parent'
+    if not common & {"*", route.namespace}:
+        told = f'but namespace "{route.namespace}" is not allowed by the parent'
         return Fault("NotAllowedByListeners", f'hostnames matched parent hostname "{section.hostname}", {told}')
-    if kind not in section.kinds:
-        return Fault("NotAllowedByListeners", f"kind {GROUP}/v1/{kind} is not allowed")
+    if route.kind not in section.kinds:
+        return Fault("NotAllowedByListeners", f"kind {GROUP}/v1/{route.kind} is not allowed")
     return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from labsupport.model.gatewayapi.binding import bindings_of
+from labsupport.model.gatewayapi.binding import taken_at
 from labsupport.model.gatewayapi.facts import Facts
 from labsupport.model.gatewayapi.faults import Fault
 from labsupport.model.gatewayapi.listeners import ListenerReport, is_managed, reports_of, services_of
@@ -22,13 +23,9 @@ __all__ = ["class_status", "gateway_status", "listener_faults"]
 _NO_ERRORS = "No errors found"
 
 
-def _condition(name: str, said: Fault, status: str) -> JsonObject:
-    return {"type": name, "status": status, "reason": said.reason, "message": said.message}
-
-
 def _holds(name: str, fault: Fault | None, message: str = _NO_ERRORS) -> JsonObject:
     """A condition that holds unless there is a fault."""
-    return _condition(name, fault or Fault(name, message), str(fault is None))
+    return (fault or Fault(name, message)).condition(name, str(fault is None))
 
 
 def class_status(controller: str, *, time: str) -> JsonObject:
@@ -40,7 +37,7 @@ def class_status(controller: str, *, time: str) -> JsonObject:
     """
     said = _holds("Accepted", None, "Handled by Istio controller")
     if controller not in (CONTROLLER, REMOTE):
-        said = _condition("Accepted", Fault("Pending", "Waiting for controller"), "Unknown")
+        said = Fault("Pending", "Waiting for controller").condition("Accepted", "Unknown")
     return {"conditions": [{**said, "lastTransitionTime": time}]}
 
 
@@ -66,7 +63,7 @@ def gateway_status(
     if controller == REMOTE:
         programmed = Fault("Programmed", "This Gateway is remote; Istio will not program it")
         addresses = [item.model_dump(mode="json", by_alias=True) for item in gateway.spec.addresses]
-        conditions = [_holds("Accepted", None, "Resource accepted"), _condition("Programmed", programmed, "True")]
+        conditions = [_holds("Accepted", None, "Resource accepted"), programmed.condition("Programmed", "True")]
         return {"conditions": conditions} | ({"addresses": addresses} if addresses else {})
     if controller != CONTROLLER:
         return {}
@@ -85,16 +82,20 @@ def gateway_status(
         told = "Gateway is operating in AllowInsecureFallback mode for frontend validation"
         lenient = Fault("ConfigurationChanged", told)
         # The CRD writes Accepted and Programmed before istiod does.
-        conditions.insert(2, _condition("InsecureFrontendValidationMode", lenient, "True"))
+        conditions.insert(2, lenient.condition("InsecureFrontendValidationMode", "True"))
     result: JsonObject = {"conditions": conditions}
     places = [("Hostname", host) for host in sorted({text.rpartition(":")[0] for text in assigned})]
     if assigned and external:
         places = [("IPAddress", external)]
     if places:
         result["addresses"] = [{"type": kind, "value": value} for kind, value in places]
-    routes = [item for item in objects if isinstance(item, RouteResource)]
     if reports:
-        result["listeners"] = [_listener(gateway, report, routes, facts) for report in reports]
+        routes = [item for item in objects if isinstance(item, RouteResource)]
+        # A route counts once at a listener, by however many parents it means it.
+        attached = Counter(section for route in routes for section in {item.section for item in taken_at(route, facts)})
+        result["listeners"] = [
+            _listener(report, attached[report.section] if report.section is not None else 0) for report in reports
+        ]
     return result
 
 
@@ -104,7 +105,7 @@ def _accepted(gateway: KubernetesGateway, reports: Sequence[ListenerReport], aro
     if fault is None and reports and valid < len(reports):
         if valid:
             told = Fault("ListenersNotValid", "One or more of the Gateway's listeners are invalid")
-            return _condition("Accepted", told, "True")
+            return told.condition("Accepted", "True")
         fault = Fault("ListenersNotValid", "None of the Gateway's listeners are valid")
     return _holds("Accepted", fault, "Resource accepted")
 
@@ -193,30 +194,19 @@ def _programmed(
     return _holds("Programmed", Fault("AddressNotUsable" if unusable else "AddressNotAssigned", failed))
 
 
-def _listener(
-    gateway: KubernetesGateway, report: ListenerReport, routes: Sequence[RouteResource], facts: Facts
-) -> JsonObject:
+def _listener(report: ListenerReport, attached: int) -> JsonObject:
     conditions = [_holds("Accepted", report.accepted)]
     conflict = report.conflict or Fault("NoConflicts", _NO_ERRORS)
-    conditions.append(_condition("Conflicted", conflict, str(report.conflict is not None)))
+    conditions.append(conflict.condition("Conflicted", str(report.conflict is not None)))
     conditions.append(_holds("Programmed", report.programmed))
     if report.conflict is None or report.resolved is not None:
         conditions.append(_holds("ResolvedRefs", report.resolved))
     return {
         "name": report.name,
         "supportedKinds": [{"group": GROUP, "kind": kind} for kind in report.kinds],
-        "attachedRoutes": sum(_is_attached(gateway, report, route, facts) for route in routes),
+        "attachedRoutes": attached,
         "conditions": conditions,
     }
-
-
-def _is_attached(gateway: KubernetesGateway, report: ListenerReport, route: RouteResource, facts: Facts) -> bool:
-    return any(
-        binding.denied is None and binding.section == report.section
-        for parent in route.parents
-        if (parent.namespace or route.namespace, parent.name) == (gateway.namespace, gateway.name)
-        for binding in bindings_of(parent, route.kind, route.hosts, route.namespace, facts)
-    )
 
 
 def listener_faults(gateway: KubernetesGateway, objects: Sequence[Resource]) -> list[tuple[str, str, Fault]]:

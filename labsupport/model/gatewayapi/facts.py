@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from labsupport.model.gatewayapi.listeners import Section, sections_of
-from labsupport.model.gatewayapi.surroundings import Grants, Surroundings, grants_of
+from labsupport.model.gatewayapi.surroundings import Grants, Surroundings, grants_of, permits
 from labsupport.model.hosts import CLUSTER_DOMAIN
 from labsupport.model.kinds.core import Service
 from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
@@ -70,7 +70,7 @@ class Facts:
             target: group, kind, namespace and name of the object.
         """
         group, other, space, name = target
-        return not group and any((kind, namespace, other, space, text) in self.grants for text in (name, ""))
+        return not group and permits(self.grants, (kind, namespace), (other, space, name))
 
     def entry_hosts(self, namespace: str, name: str) -> tuple[str, ...] | None:
         """Hosts of a ServiceEntry; None if there is none of that name."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from labsupport.records import JsonObject
+
 __all__ = ["Fault", "InvalidRouteError"]
 
 
@@ -20,6 +22,15 @@ class Fault:
     reason: str
     message: str
     path: str = ""
+
+    def condition(self, name: str, status: str) -> JsonObject:
+        """A condition of a status that says this, without times.
+
+        Args:
+            name: its type, such as ``Accepted``.
+            status: ``True``, ``False`` or ``Unknown``.
+        """
+        return {"type": name, "status": status, "reason": self.reason, "message": self.message}
 
 
 class InvalidRouteError(Exception):

@@ -10,11 +10,10 @@ from labsupport.model.gatewayapi.binding import Binding, bindings_of
 from labsupport.model.gatewayapi.facts import Facts
 from labsupport.model.gatewayapi.faults import Fault
 from labsupport.model.gatewayapi.rules import Route, pieces
-from labsupport.model.gatewayapi.surroundings import CONTROLLER
 from labsupport.model.kinds.gatewayapi.shared import ParentReference
 from labsupport.records import JsonObject
 
-__all__ = ["CONTROLLER", "ParentStatus", "status_of"]
+__all__ = ["ParentStatus", "status_of"]
 
 # Of what several listeners say, the first of these is told.
 _SEVEREST = ("NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
@@ -46,8 +45,8 @@ class ParentStatus:
             told = _told(self.faults)
             resolved = Fault(told[0].reason, "; ".join(fault.message for fault in told))
         return (
-            _condition("Accepted", accepted, holds=self.denied is None),
-            _condition("ResolvedRefs", resolved, holds=not self.faults),
+            accepted.condition("Accepted", str(self.denied is None)),
+            resolved.condition("ResolvedRefs", str(not self.faults)),
         )
 
 
@@ -57,10 +56,6 @@ def _told(faults: Sequence[Fault]) -> list[Fault]:
     of_rule = [fault for fault in faults if fault.path.split(".")[1] == last]
     parts = ([fault for fault in of_rule if part in fault.path] for part in ("backendRefs", "filters"))
     return [part[-1] for part in parts if part]
-
-
-def _condition(name: str, said: Fault, *, holds: bool) -> JsonObject:
-    return {"type": name, "status": str(holds), "reason": said.reason, "message": said.message}
 
 
 def status_of(route: Route, facts: Facts) -> Sequence[ParentStatus]:
@@ -73,10 +68,7 @@ def status_of(route: Route, facts: Facts) -> Sequence[ParentStatus]:
     parents = [parent for parent in route.spec.parent_refs if is_mesh_parent(parent)]
     faults = tuple(pieces(route, facts)[1]) if parents else ()
     listed = [ParentStatus(parent, _denied(parent, route.namespace, facts), 1, faults) for parent in parents]
-    found = (
-        (parent, bindings_of(parent, route.kind, route.hosts, route.namespace, facts))
-        for parent in route.spec.parent_refs
-    )
+    found = ((parent, bindings_of(parent, route, facts)) for parent in route.spec.parent_refs)
     bound = [(parent, bindings) for parent, bindings in found if bindings]
     faults = tuple(pieces(route, facts, granted=True)[1]) if bound else ()
     listed += [ParentStatus(parent, *_at_listeners(bindings), faults) for parent, bindings in bound]

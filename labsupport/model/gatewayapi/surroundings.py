@@ -11,7 +11,7 @@ from labsupport.model.kinds.gatewayapi.policies import ReferenceGrant
 from labsupport.model.kinds.gatewayapi.shared import GROUP
 from labsupport.model.schema.base import Resource
 
-__all__ = ["CONTROLLER", "OWN_CLASSES", "REMOTE", "Grants", "Surroundings", "grants_of"]
+__all__ = ["CONTROLLER", "OWN_CLASSES", "REMOTE", "Grants", "Surroundings", "grants_of", "permits"]
 
 CONTROLLER = "istio.io/gateway-controller"
 """The name by which istiod signs a status."""
@@ -44,6 +44,18 @@ def grants_of(objects: Iterable[Resource], namespace: str = "") -> Grants:
         for target in resource.spec.to
         if not target.group and target.kind in _ASKED
     )
+
+
+def permits(grants: Grants, asking: tuple[str, str], target: tuple[str, str, str]) -> bool:
+    """Whether one may refer to an object of another namespace.
+
+    Args:
+        grants: what ReferenceGrants allow.
+        asking: kind and namespace of who refers.
+        target: kind, namespace and name of the object.
+    """
+    kind, space, name = target
+    return any((*asking, kind, space, text) in grants for text in (name, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,5 +107,4 @@ class Surroundings:
             source: the Gateway's namespace.
             target: kind, namespace and name.
         """
-        kind, space, name = target
-        return space == source or any(("Gateway", source, kind, space, text) in self.grants for text in (name, ""))
+        return target[1] == source or permits(self.grants, ("Gateway", source), target)

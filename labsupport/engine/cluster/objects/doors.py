@@ -10,10 +10,11 @@ from labsupport import words
 from labsupport.engine.cluster.api.api import Api
 from labsupport.engine.cluster.api.apierror import ApiError
 from labsupport.engine.cluster.objects.rollout import Rollout
-from labsupport.engine.gatewayservices import GATEWAY_NAME, MANAGED, MANAGER, made_name, runs
+from labsupport.engine.gatewayservices import MANAGED, MANAGER, run_by_istio
 from labsupport.errors import WaitTimeoutError
 from labsupport.model import Resource
-from labsupport.model.kinds.gatewayapi.gateway import KubernetesGateway
+from labsupport.model.gatewayapi.listeners import made_name
+from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME, KubernetesGateway
 
 __all__ = ["Doors", "made_services"]
 
@@ -58,11 +59,7 @@ class Doors:
         Raises:
             WaitTimeoutError: one is not programmed in time; says what istiod has written last.
         """
-        notes: list[str] = []
-        for gateway in new:
-            if isinstance(gateway, KubernetesGateway) and runs(gateway, objects):
-                notes += self._opened(gateway, deadline)
-        return notes
+        return [note for gateway in run_by_istio(new, objects) for note in self._opened(gateway, deadline)]
 
     def _opened(self, gateway: KubernetesGateway, deadline: float) -> list[str]:
         label, name = f"{gateway.called}/{gateway.name}", made_name(gateway)
@@ -101,7 +98,7 @@ class Doors:
         Raises:
             WaitTimeoutError: not in time.
         """
-        gateways = [item for item in gone if isinstance(item, KubernetesGateway) and runs(item, objects)]
+        gateways = run_by_istio(gone, objects)
         if not gateways:
             return
         names = {item.name for item in gateways}

@@ -19,6 +19,7 @@ from labsupport.engine.cluster.api.istio import GATEWAY_API
 from labsupport.engine.cluster.objects.additions import PART_LABEL, added, taken_away
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.owned import written
+from labsupport.engine.routestatus import shown_with
 from labsupport.engine.warned import warnings
 from labsupport.errors import EngineLostError, LabError, ManifestError, NotFoundError, Problem
 from labsupport.model import CLUSTER_SCOPED, Origin, Resource, parse
@@ -318,10 +319,7 @@ def _called(live: dict[str, Any]) -> str:
 def _with_status(resource: Resource, status: dict[str, Any]) -> Resource:
     if not status or not isinstance(resource, GatewayApiResource):
         return resource
-    shown = resource.model_copy()
-    # Only what is shown has it: the status is nobody's to apply.
-    shown._raw = {**_raw(resource), "status": status}
-    return shown
+    return shown_with(resource, status)
 
 
 def _of_the_cluster(live: dict[str, Any]) -> bool:

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from labsupport.engine.gatewayservices import GATEWAY_NAME, MANAGED, MANAGER
+from labsupport.engine.gatewayservices import MANAGED, MANAGER
+from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME
 
 __all__ = ["PROBE", "EntrancePort", "Reach", "entrances", "hosts", "port_name"]
 

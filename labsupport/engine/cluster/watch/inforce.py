@@ -22,9 +22,9 @@ from labsupport.engine.cluster.watch.proxies import Proxies
 from labsupport.engine.cluster.watch.received import Received
 from labsupport.engine.cluster.watch.rulebook import Rulebook, origins_of
 from labsupport.engine.cluster.watch.world import NamespaceReader, Seen
-from labsupport.engine.gatewayservices import GATEWAY_NAME
 from labsupport.errors import ConfigRejectedError, EngineError, WaitTimeoutError
 from labsupport.model import Resource
+from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME
 from labsupport.records import ProxyChange, RuleStatus
 
 __all__ = ["StateBefore", "Watcher"]

@@ -33,7 +33,6 @@ class ApiKind:
         verbs: what can be done with it.
         categories: groups of resources that kubectl takes as one, such as ``all``.
         subresources: by name, the kind and the verbs of each.
-        written: the kind as manifests write it, if the lab calls it otherwise.
     """
 
     kind: str
@@ -44,12 +43,11 @@ class ApiKind:
     verbs: tuple[str, ...] = WRITE
     categories: tuple[str, ...] = ()
     subresources: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
-    written: str = ""
 
     @property
     def manifest_kind(self) -> str:
         """Its kind as manifests write it."""
-        return self.written or self.kind
+        return self.model.KIND if self.model is not None else self.kind
 
     @property
     def namespaced(self) -> bool:
@@ -145,7 +143,6 @@ API_KINDS: Final[tuple[ApiKind, ...]] = (
         "gateways",
         ("gtw",),
         categories=("gateway-api",),
-        written="Gateway",
     ),
     *(
         ApiKind(kind.KIND, GROUP, kind.VERSIONS, f"{kind.KIND.lower()}s", categories=("gateway-api",))

@@ -11,7 +11,7 @@ from labsupport.engine.embedded.api.mesh import Mesh, stamp
 from labsupport.engine.embedded.api.workloads import WorkloadView
 from labsupport.engine.embedded.builtin import INGRESS_GATEWAY, ROOT_NAMESPACE
 from labsupport.engine.embedded.pods.identity import NODE_ADDRESS, uid
-from labsupport.engine.gatewayservices import with_gateway_services
+from labsupport.engine.gatewayservices import MANAGED, with_gateway_services
 from labsupport.engine.routestatus import facts_for_routes, status_content
 from labsupport.model import Deployment, Resource, Service
 from labsupport.model.gatewayapi import Route
@@ -141,6 +141,6 @@ class View:
             local = [gateway.listener(entrances.container_port(objects, gateway.info, port["port"])) for port in ports]
             ports = [{**port, "nodePort": number} for port, number in zip(ports, local, strict=True)]
             balanced = {"ingress": [{"ip": NODE_ADDRESS, "ipMode": "VIP"}]}
-        if service.metadata.labels.get("gateway.istio.io/managed") and service.spec.type == "LoadBalancer":
+        if service.metadata.labels.get(MANAGED) and service.spec.type == "LoadBalancer":
             balanced = {"ingress": [{"ip": NODE_ADDRESS, "ipMode": "VIP"}]}
         return {**content, "spec": {**spec, "ports": ports}, "status": {"loadBalancer": balanced}}

@@ -30,7 +30,10 @@ from labsupport.model.schema.syntax import is_ip
 from labsupport.model.schema.types import Int32, Rule
 from labsupport.records import Json
 
-__all__ = ["ControllerName", "GatewayClass", "KubernetesGateway"]
+__all__ = ["GATEWAY_NAME", "ControllerName", "GatewayClass", "KubernetesGateway"]
+
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+"""The label of what is made for a Gateway; it has the Gateway's name."""
 
 _HOST = re.compile(rf"(\*\.)?{SUBDOMAIN}")
 _KEY = re.compile(rf"({SUBDOMAIN}/)?([A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-Za-z0-9]")
