@@ -5,16 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner
-from fake_api_server import FakeApiServer, fake_api_server, status_object, write_kubeconfig
+from fake_api_server import FakeApiServer, fake_api_server, status_object
 
 from labsupport.cli.state import reset
 from labsupport.engine.cluster.api.api import Api
-from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.namespace import HOLDER, LabNamespace
 from labsupport.engine.cluster.objects.objects import ObjectStore
@@ -42,16 +40,6 @@ def server() -> Iterator[FakeApiServer]:
                 {"resources": [{"name": name, "kind": kind} for name, kind in kinds]},
             )
         yield fake_api_servers
-
-
-@pytest.fixture
-def api(server: FakeApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server.url)))
-    connection = Connection(timeout_s=30.0)
-    api = Api(connection, "workshop-kim")
-    yield api
-    api.close()
-    connection.close()
 
 
 QUERY = "/api/v1/namespaces/istio-system/services/http:prometheus:9090/proxy/api/v1/query"

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_api_server import FakeApiServer, fake_api_server, status_object, write_kubeconfig
+from fake_api_server import FakeApiServer, fake_api_server, status_object
 
 from labsupport.engine.cluster.api.api import Api
-from labsupport.engine.cluster.api.connect import Connection
 from labsupport.engine.cluster.objects.doors import Doors, made_services
 from labsupport.engine.cluster.objects.images import Images
 from labsupport.engine.cluster.objects.objects import ObjectStore
@@ -78,16 +76,6 @@ def server() -> Iterator[FakeApiServer]:
             {"metadata": {"generation": 1}, "spec": {"replicas": 1}, "status": READY},
         )
         yield server
-
-
-@pytest.fixture
-def api(server: FakeApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", server.url)))
-    connection = Connection(timeout_s=30.0)
-    api = Api(connection, "workshop-kim")
-    yield api
-    api.close()
-    connection.close()
 
 
 def opened(api: Api, timeout_s: float = 30.0) -> list[str]:
