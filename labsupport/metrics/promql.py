@@ -25,7 +25,7 @@ from labsupport.metrics.functions import (
 from labsupport.metrics.operators import Element, combined, key_of, matched, only, unnamed, with_scalar, without
 from labsupport.metrics.series import NAME, Labels, Series, Store
 
-__all__ = ["Value", "evaluate", "parsed"]
+__all__ = ["Value", "evaluate", "parsed", "within"]
 
 # A sample that is older counts as none (``--query.lookback-delta``).
 _LOOK_BACK_MS = 300_000
@@ -49,6 +49,35 @@ def parsed(query: str) -> Any:
         return promql_parser.parse(query)
     except ValueError as error:
         raise UsageError(f"PromQL: {error}") from None
+
+
+def within(query: str, namespace: str) -> str:
+    """A query about the proxies of one namespace: each of its selectors gets this label, as by prom-label-proxy.
+
+    The label is that of the pod that was scraped, as Istio's samples and the operator for Prometheus set it.
+
+    Args:
+        query: in PromQL.
+        namespace: its name.
+
+    Raises:
+        UsageError: it is no query.
+    """
+    import promql_parser
+
+    label = f'namespace="{namespace}"'
+
+    def narrowed(expression: Any) -> Any:
+        if not isinstance(expression, promql_parser.VectorSelector):
+            return None
+        text = expression.prettify()
+        before, brace, after = text.partition("{")
+        if brace:
+            return parsed(f"{before}{{{label},{after}")
+        name = expression.name or ""
+        return parsed(f"{name}{{{label}}}{text.removeprefix(name)}")
+
+    return promql_parser.transform(parsed(query), post_visit=narrowed).prettify()
 
 
 def evaluate(query: Any, store: Store, time_ms: int) -> Value:

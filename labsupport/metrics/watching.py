@@ -17,7 +17,7 @@ from labsupport.metrics.answers import Answer
 from labsupport.metrics.counting import REQUESTS, Counters, ServiceOf
 from labsupport.metrics.exposition import Endpoint, exposed
 from labsupport.metrics.operators import Element
-from labsupport.metrics.promql import evaluate, parsed
+from labsupport.metrics.promql import evaluate, parsed, within
 from labsupport.metrics.series import Store, labels_of
 from labsupport.records import Pod
 
@@ -138,7 +138,8 @@ class Metrics:
     def ask(self, query: str) -> Answer:
         """Answer a query by a Prometheus where there is one, the cluster's or that of this machine, else as ``query``.
 
-        That of this machine is asked about a scrape that has all that was answered so far, which takes a second.
+        That of this machine is asked about a scrape that has all that was answered so far, which takes a second. That
+        of a cluster, which others may share, is asked about the proxies of this lab's namespace.
 
         Args:
             query: in PromQL.
@@ -149,8 +150,9 @@ class Metrics:
         note = ""
         if self._scraped:
             self.settle()
+        asked = within(query, self._engine.namespace) if self._engine.name == "cluster" else query
         try:
-            told = self._engine.prometheus(query, since_s=time.time())
+            told = self._engine.prometheus(asked, since_s=time.time())
         except EngineLostError:
             raise
         except EngineError as error:
@@ -166,12 +168,14 @@ class Metrics:
 
     def _age(self) -> str:
         """What a cluster's Prometheus, which scrapes each proxy now and then, does not know yet."""
-        own = f'{REQUESTS}{{destination_service_namespace="{self._engine.namespace}"}}'
-        told = self._engine.prometheus(f"time() - min(timestamp({own}))")
+        namespace = self._engine.namespace
+        own = f'Each selector got namespace="{namespace}": the proxies of this lab are what counts.'
         later = "what came later is in it after the next scrape, every 15 seconds as a rule"
+        told = self._engine.prometheus(within(f"time() - min(timestamp({REQUESTS}))", namespace))
         if told is None or not told["result"]:
-            return f"Prometheus has no request of this namespace yet: {later}"
-        return f"Prometheus last looked at all proxies {float(told['result'][0]['value'][1]):.0f} s ago: {later}"
+            return f"{own} Prometheus has no request of theirs yet: {later}"
+        age_s = float(told["result"][0]["value"][1])
+        return f"{own} Prometheus last looked at all of them {age_s:.0f} s ago: {later}"
 
     def forget(self) -> None:
         """Begin again from nothing, after a reset of the lab."""

@@ -33,6 +33,7 @@ class Logging(SmallEngine):
         self.lines: list[AccessRecord] = []
         self.told: Any = None
         self.ages: list[Any] = []
+        self.asked: list[str] = []
 
     def write(self, count: int, **changes: Any) -> None:
         begin = len(self.lines)
@@ -46,6 +47,7 @@ class Logging(SmallEngine):
         return [line for line in self.lines if since_s is None or line.time_s + line.duration_s >= since_s]
 
     def prometheus(self, query: str, *, since_s: float = 0.0) -> Any:
+        self.asked.append(query)
         if query.startswith("time() - min(timestamp("):
             return self.told and {"resultType": "vector", "result": self.ages}
         return self.told
@@ -132,14 +134,28 @@ def test_a_cluster_with_prometheus_answers_itself_and_it_is_said_how_old_that_is
 ) -> None:
     engine.told = {"resultType": "vector", "result": [{"metric": {"job": "a"}, "value": [1.5, "7"]}]}
     assert metrics.ask("up").by("job") == {"a": 7}
-    assert "no request of this namespace yet" in metrics.ask("up").note
+    assert "no request of theirs yet" in metrics.ask("up").note
     engine.ages = [{"metric": {}, "value": [1.5, "11.6"]}]
-    assert "last looked at all proxies 12 s ago" in metrics.ask("up").note
+    assert "last looked at all of them 12 s ago" in metrics.ask("up").note
     engine.told = {"resultType": "scalar", "result": [1.5, "NaN"]}
     assert metrics.ask("NaN").scalar
     engine.told = {"resultType": "matrix", "result": []}
     with pytest.raises(UsageError, match="a query of one moment"):
         metrics.ask("up[1m]")
+
+
+def test_a_cluster_that_others_share_is_asked_about_the_proxies_of_this_lab(engine: Logging, metrics: Metrics) -> None:
+    engine.told = {"resultType": "scalar", "result": [1.5, "20"]}
+    engine.name, engine.namespace = "cluster", "workshop-ada"
+    assert 'namespace="workshop-ada"' in metrics.ask('sum(rate(up{job="a"}[1m])) / count({__name__=~"x.+"} or b)').note
+    assert [" ".join(query.split()) for query in engine.asked] == [
+        'sum(rate(up{job="a",namespace="workshop-ada"}[1m])) / '
+        'count({__name__=~"x.+",namespace="workshop-ada"} or b{namespace="workshop-ada"})',
+        'time() - min(timestamp(istio_requests_total{namespace="workshop-ada"}))',
+    ]
+    with pytest.raises(UsageError, match="PromQL"):
+        metrics.ask("sum(")
+    assert len(engine.asked) == 2
 
 
 def test_it_says_what_it_has_and_what_else_there_is_to_look_at(engine: Logging, metrics: Metrics) -> None:
