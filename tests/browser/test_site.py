@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -101,6 +102,17 @@ def test_a_lesson_is_read_without_a_network(
     assert light is (theme == "light")
     keep_picture(page, "lesson")
     assert asked and [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_picture_of_the_first_page_follows_the_reader_s_choice(theme: str, site: Path, page: JupyterPage):
+    from PIL import Image
+
+    page.page.emulate_media(color_scheme="dark" if theme == "light" else "light")
+    page.page.add_init_script(f"localStorage.setItem('theme', '{theme}')")
+    page.page.goto((site / "index.html").as_uri())
+    shown = Image.open(io.BytesIO(page.page.locator("article img").screenshot())).convert("L")
+    assert (shown.getpixel((20, 20)) > 128) is (theme == "light")
 
 
 def test_what_is_searched_is_found_without_a_server(site: Path, page: JupyterPage):
