@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,30 @@ def test_every_dependency_is_pinned_within_its_range():
         version = pinned.get(canonicalize_name(requirement.name))
         assert version is not None, f"{requirement.name} is not in constraints.txt: run .ci/lock"
         assert version in requirement.specifier, f"{requirement} is pinned to {version}: run .ci/lock"
+
+
+def test_what_a_pinned_package_needs_is_pinned_too():
+    # rich came with a linter, in whichever version was the newest that day.
+    pinned = pins()
+    open_, seen = (
+        [(requirement.name, requirement.extras) for requirement in requirements.declared(PROJECT, ["dev"])],
+        {},
+    )
+    while open_:
+        name, extras = open_.pop()
+        key = canonicalize_name(name)
+        if seen.get(key, set()) >= {"", *extras}:
+            continue
+        seen[key] = seen.get(key, set()) | {"", *extras}
+        assert key in pinned, f"{name} is not in constraints.txt: run .ci/lock"
+        with suppress(importlib.metadata.PackageNotFoundError):
+            needs = map(Requirement, importlib.metadata.requires(name) or ())
+            open_ += [
+                (need.name, need.extras)
+                for need in needs
+                if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *extras))
+            ]
+    assert len(seen) > 50
 
 
 def test_no_pin_wants_a_later_release_of_the_oldest_python():
