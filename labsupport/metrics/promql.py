@@ -24,6 +24,7 @@ from labsupport.metrics.functions import (
 )
 from labsupport.metrics.operators import Element, combined, key_of, matched, only, unnamed, with_scalar, without
 from labsupport.metrics.series import NAME, Labels, Series, Store
+from labsupport.metrics.syntax import UNPLACED, unexpected
 
 __all__ = ["Value", "evaluate", "parsed"]
 
@@ -48,7 +49,8 @@ def parsed(query: str) -> Any:
     try:
         return promql_parser.parse(query)
     except ValueError as error:
-        raise UsageError(f"PromQL: {error}") from None
+        told = str(error)
+        raise UsageError(f"PromQL: {unexpected(query) if told == UNPLACED else told}") from None
 
 
 def evaluate(query: Any, store: Store, time_ms: int) -> Value:
@@ -130,7 +132,7 @@ class _Evaluation:
 
     def _series(self, selector: Any) -> Iterable[Series]:
         if selector.matchers.or_matchers:
-            raise lacking("or between labels")
+            raise UsageError('PromQL: Prometheus has no or between labels. One label can be one of several: a=~"b|c".')
         given = [(matcher.name, str(matcher.op), matcher.value) for matcher in selector.matchers.matchers]
         if selector.name:
             given.append((NAME, "MatchOp.Equal", selector.name))
