@@ -9,6 +9,7 @@ from typing import Any
 from labsupport.engine.protocol import Engine
 from labsupport.errors import ManifestError
 from labsupport.lab.canaries import Canaries
+from labsupport.model.analysis.world import INJECT
 from labsupport.model.schema.base import Resource
 from labsupport.records import ApplyResult, Ref
 
@@ -51,6 +52,11 @@ def _ineffective(resources: Iterable[Resource]) -> Iterator[str]:
             yield (
                 f"VirtualService/{resource.name} has no hosts: it acts only where another VirtualService names it in "
                 "spec.http[].delegate"
+            )
+        if resource.kind == "Deployment" and INJECT in {**resource.metadata.labels, **resource.metadata.annotations}:
+            yield (
+                f"Deployment/{resource.name}: {INJECT} counts on its pods, and has no effect where it stands. "
+                "Write it below spec.template.metadata.labels."
             )
 
 

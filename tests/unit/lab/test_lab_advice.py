@@ -20,6 +20,16 @@ metadata: {name: reviews}
 spec:
   http: [{route: [{destination: {host: reviews}}]}]
 """
+WORKLOAD = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, %s}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: workshop/web}]}
+"""
 SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {mode: slow}\n"
 
 
@@ -58,6 +68,16 @@ def test_an_engine_that_is_refused_costs_no_running_lab(lab: Lab, engine: str, o
 def test_a_virtual_service_without_hosts_is_noted(lab: Lab):
     note, missing = lab.apply(DELEGATE).notes
     assert "has no hosts" in note and "delegate" in note and "there is no host reviews" in missing
+
+
+def test_the_label_of_a_sidecar_on_the_deployment_itself_is_noted(lab: Lab):
+    said = "Deployment/web: sidecar.istio.io/inject counts on its pods, and has no effect where it stands"
+    assert lab.apply(WORKLOAD % "labels: {app: web}").notes == ()
+    for place in ("labels", "annotations"):
+        (note,) = lab.apply(WORKLOAD % f"{place}: {{sidecar.istio.io/inject: 'true'}}").notes
+        assert note.startswith(said)
+    (note,) = lab.patch("deploy/web", {"spec": {"replicas": 2}}).notes
+    assert note.startswith(said)
 
 
 def test_a_changed_config_map_is_noted_and_a_new_one_is_not(lab: Lab):
