@@ -1066,7 +1066,7 @@ class Lab:
             own = [each for each in objects if each.namespace in ("", engine.namespace)]
             changed = {(change.ref.kind, change.ref.name) for change in result.changes}
             known = [each for each in own if (each.kind, each.name) in changed] if resources is None else resources
-            result = advice.advised(result, known, noted)
+            result = advice.advised(result, known, noted, own)
             self._last_error, self._warnings = "", result.warnings
             self._changes += 1
             self._pushed = result if result.proxies else self._pushed

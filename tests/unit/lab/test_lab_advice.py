@@ -80,10 +80,23 @@ def test_the_label_of_a_sidecar_on_the_deployment_itself_is_noted(lab: Lab):
     assert note.startswith(said)
 
 
-def test_a_changed_config_map_is_noted_and_a_new_one_is_not(lab: Lab):
+@pytest.mark.parametrize(
+    "reader",
+    [
+        "containers: [{name: web, image: web, envFrom: [{configMapRef: {name: settings}}]}]",
+        "containers: [{name: web, image: web}], volumes: [{name: v, configMap: {name: settings}}]",
+    ],
+)
+def test_a_changed_config_map_that_pods_read_is_noted_and_a_new_one_is_not(lab: Lab, reader: str):
+    lab.apply(WORKLOAD.replace("containers: [{name: web, image: workshop/web}]", reader) % "labels: {}")
     assert lab.apply(SETTINGS).notes == ()
     (note,) = lab.apply(SETTINGS.replace("slow", "fast")).notes
     assert "running pods keep the variables they started with" in note and "other files follow" in note
+
+
+def test_a_changed_config_map_that_nobody_reads_is_not_noted(lab: Lab):
+    lab.apply(WORKLOAD % "labels: {}", SETTINGS)
+    assert lab.apply(SETTINGS.replace("slow", "fast")).notes == ()
 
 
 def test_pods_are_looked_at_with_their_own_verb(lab: Lab):
