@@ -75,4 +75,5 @@ def _met(steps: Sequence[Response]) -> str:
     """Which pages a customer met one after the other, and what there was to know the customer by."""
     versions = ", ".join(step.path[0].version if step.path else str(step.status) for step in steps)
     cookies = words.join(sorted(cookies_of(steps[0]))) or "none"
-    return f"One who could not met {versions}, one after the other. Cookies of the first response: {cookies}."
+    met = f"One who could not met {versions}, one after the other."
+    return f"{met} Cookies of the first response, for the whole shop: {cookies}."
