@@ -24,7 +24,7 @@ from labsupport.metrics.functions import (
 )
 from labsupport.metrics.operators import Element, combined, key_of, matched, only, unnamed, with_scalar, without
 from labsupport.metrics.series import NAME, Labels, Series, Store
-from labsupport.metrics.syntax import UNPLACED, unexpected
+from labsupport.metrics.syntax import UNPLACED, quoted, unexpected
 
 __all__ = ["Value", "evaluate", "parsed"]
 
@@ -46,10 +46,13 @@ def parsed(query: str) -> Any:
     """
     import promql_parser
 
+    query = quoted(query)
     try:
         return promql_parser.parse(query)
     except ValueError as error:
         told = str(error)
+        if told.startswith("bad number") and told.endswith("_"):
+            raise lacking("_ in a number") from None
         raise UsageError(f"PromQL: {unexpected(query) if told == UNPLACED else told}") from None
 
 

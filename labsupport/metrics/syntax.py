@@ -1,16 +1,18 @@
-"""Where a query stops being PromQL, for which ``promql-parser`` has no place to tell."""
+"""What ``promql-parser`` lacks: texts in backquotes, and the place where a query stops being one."""
 
 from __future__ import annotations
 
 import re
 from itertools import product
 
-__all__ = ["UNPLACED", "unexpected"]
+__all__ = ["UNPLACED", "quoted", "unexpected"]
 
 UNPLACED = "invalid promql query"
 """What the parser says when it met a word that cannot stand where it does."""
 _TOKEN = re.compile(
-    r"""(?P<rest>\s+|\#[^\n]*)|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`|[\w:.]+|[=!]~|[=!<>]=|.""", re.DOTALL
+    r"(?P<rest>\s+|#[^\n]*)|(?P<raw>`[^`]*`)"
+    r"""|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[\w:.]+|[=!]~|[=!<>]=|.""",
+    re.DOTALL,
 )
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
 # Something of this kind can follow whatever the beginning of a query ends with.
@@ -20,6 +22,20 @@ _AFTER = ("", "(x)", "x")
 _OF_CHARACTERS = re.compile("unexpected|unclosed|unterminated|bad number")
 _REMEDIES = {"=": " A comparison is written ==."}
 _SHOWN = 20
+
+
+def quoted(query: str) -> str:
+    """The same query with each text in backquotes, in which a backslash is one, in quotes that escape it.
+
+    Args:
+        query: in PromQL.
+    """
+    return _TOKEN.sub(lambda found: _in_quotes(found["raw"]) if found["raw"] else found[0], query)
+
+
+def _in_quotes(raw: str) -> str:
+    escaped = raw[1:-1].replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def unexpected(query: str) -> str:
