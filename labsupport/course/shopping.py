@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from labsupport import words
 from labsupport.arguments import checked, whole
 from labsupport.course.needs import check_lab
+from labsupport.traffic.share import NONE
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
@@ -48,7 +49,9 @@ class Visits:
 
     @words.shown
     def __repr__(self) -> str:
-        counted = [f"{version} {count}" for version, count in self.seen.share("version").counts.items()]
+        counts = self.seen.share("version").counts
+        # Without a version it is no page of the shop, but a proxy's error, or nothing.
+        counted = [f"{version} {count}" if version != NONE else f"{count} lost" for version, count in counts.items()]
         return f"{words.plural(len(self.seen), 'page')}: {', '.join(counted)}"
 
 
