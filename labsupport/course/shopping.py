@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from labsupport import words
 from labsupport.arguments import checked, whole
 from labsupport.course.needs import check_lab
+from labsupport.traffic.share import NONE
 
 if TYPE_CHECKING:
     from labsupport.lab.lab import Lab
@@ -30,8 +31,10 @@ _STEPS: tuple[tuple[str, str, str | None], ...] = (
 STEPS = len(_STEPS)
 _MOST = 1_000
 _MOST_PAGES = 40
-# What follows a name may be a date, which has a comma and no equals sign.
-_COOKIE = re.compile(r"(?:^|, )([\w-]+)=([^;,]*)")
+# Name, value and attributes. Among these may be a date, which has a comma and no equals sign after it.
+_COOKIE = re.compile(r"(?:^|, )([\w-]+)=([^;,]*)((?:;(?:(?!, [\w-]+=).)*)?)")
+_PATH = re.compile(r";\s*path=(/[^;]*)", re.IGNORECASE)
+_OVER = re.compile(r";\s*max-age=(?:-|0+\s*(?:;|$))", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,7 +49,9 @@ class Visits:
 
     @words.shown
     def __repr__(self) -> str:
-        counted = [f"{version} {count}" for version, count in self.seen.share("version").counts.items()]
+        counts = self.seen.share("version").counts
+        # Without a version it is no page of the shop, but a proxy's error, or nothing.
+        counted = [f"{version} {count}" if version != NONE else f"{count} lost" for version, count in counts.items()]
         return f"{words.plural(len(self.seen), 'page')}: {', '.join(counted)}"
 
 
@@ -94,15 +99,23 @@ def buy(lab: Lab, entrance: str = "gateway:", *, customers: int = 1) -> Observat
     return functools.reduce(lambda seen, more: seen + more, (_one_buys(lab, way) for _ in range(customers)))
 
 
-def cookies_of(response: Response) -> dict[str, str]:
-    """What a response of ``buy`` asks the browser to keep, by name."""
-    return dict(_COOKIE.findall(response.headers.get("set-cookie", "")))
+def cookies_of(response: Response, path: str = "/") -> dict[str, str]:
+    """What a browser keeps of a response of ``buy``, and sends with a request for a path, by name."""
+    kept = {}
+    for name, value, attributes in _COOKIE.findall(response.headers.get("set-cookie", "")):
+        # Without one it is the folder of the page; the shop has no other than "/".
+        place = found[1] if (found := _PATH.search(attributes)) else "/"
+        if not _OVER.search(attributes) and f"{path}/".startswith(f"{place.rstrip('/')}/"):
+            kept[name] = value
+    return kept
 
 
 def _one_buys(lab: Lab, way: str) -> Observations:
-    jar: dict[str, str] = {}
-    sent = []
+    sent: list[Observations] = []
     for method, path, body in _STEPS:
+        jar: dict[str, str] = {}
+        for earlier in sent:
+            jar |= cookies_of(earlier[0], path)
         sent.append(
             lab.send(
                 f"{way}{path}",
@@ -114,5 +127,4 @@ def _one_buys(lab: Lab, way: str) -> Observations:
                 keep_body=True,
             )
         )
-        jar |= cookies_of(sent[-1][0])
     return functools.reduce(lambda seen, more: seen + more, sent)

@@ -1063,11 +1063,13 @@ class Lab:
             except LabError as error:
                 # The change is made, and whoever made it gets its result.
                 noted = (f"what does not fit together was not looked for: {error}",)
-            result = advice.advised(result, resources or (), noted)
+            own = [each for each in objects if each.namespace in ("", engine.namespace)]
+            changed = {(change.ref.kind, change.ref.name) for change in result.changes}
+            known = [each for each in own if (each.kind, each.name) in changed] if resources is None else resources
+            result = advice.advised(result, known, noted, own)
             self._last_error, self._warnings = "", result.warnings
             self._changes += 1
             self._pushed = result if result.proxies else self._pushed
-            own = [each for each in objects if each.namespace in ("", engine.namespace)]
             self._running.mark(verb, result, own if resources is None else resources, to=to)
             return result
 

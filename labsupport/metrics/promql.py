@@ -24,6 +24,7 @@ from labsupport.metrics.functions import (
 )
 from labsupport.metrics.operators import Element, combined, key_of, matched, only, unnamed, with_scalar, without
 from labsupport.metrics.series import NAME, Labels, Series, Store
+from labsupport.metrics.syntax import UNPLACED, quoted, unexpected
 
 __all__ = ["Value", "evaluate", "parsed", "within"]
 
@@ -45,10 +46,14 @@ def parsed(query: str) -> Any:
     """
     import promql_parser
 
+    query = quoted(query)
     try:
         return promql_parser.parse(query)
     except ValueError as error:
-        raise UsageError(f"PromQL: {error}") from None
+        told = str(error)
+        if told.startswith("bad number") and told.endswith("_"):
+            raise lacking("_ in a number") from None
+        raise UsageError(f"PromQL: {unexpected(query) if told == UNPLACED else told}") from None
 
 
 def within(query: str, namespace: str) -> str:
@@ -159,7 +164,7 @@ class _Evaluation:
 
     def _series(self, selector: Any) -> Iterable[Series]:
         if selector.matchers.or_matchers:
-            raise lacking("or between labels")
+            raise UsageError('PromQL: Prometheus has no or between labels. One label can be one of several: a=~"b|c".')
         given = [(matcher.name, str(matcher.op), matcher.value) for matcher in selector.matchers.matchers]
         if selector.name:
             given.append((NAME, "MatchOp.Equal", selector.name))

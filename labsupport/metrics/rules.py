@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ __all__ = ["Alarm", "AlertRule", "alarms", "read_rules"]
 
 
 _ZERO = re.compile(r"0+(ms|[smhdwy])?")
+_OF_FILE, _OF_GROUP = ("groups",), ("name", "rules", "labels")
+_OF_RULE = ("alert", "expr", "for", "labels", "annotations")
+_LACKING = {"interval", "limit", "query_offset", "record", "keep_firing_for"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +60,38 @@ def read_rules(text: str) -> list[AlertRule]:
     import yaml
 
     try:
-        document = yaml.safe_load(text)
-        listed = [rule for group in document["groups"] for rule in group["rules"] if "alert" in rule]
-        rules = [AlertRule(str(rule["alert"]), str(rule["expr"]), _duration_ms(rule.get("for"))) for rule in listed]
+        document = _with_fields(yaml.safe_load(text), _OF_FILE)
+        groups = [_with_fields(group, _OF_GROUP) for group in document["groups"]]
+        listed = [_with_fields(rule, _OF_RULE) for group in groups for rule in group["rules"]]
+        rules = [AlertRule(str(rule["alert"]), _query(rule["expr"]), _duration_ms(rule.get("for"))) for rule in listed]
     except yaml.MarkedYAMLError as error:
         line = f" line {mark.line + 1}:" if (mark := error.problem_mark) else ""
         raise UsageError(f"The rules are no YAML,{line} {error.problem or error.context}.") from None
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, KeyError, TypeError):
         raise UsageError(
-            f"This is no file of alerting rules ({type(error).__name__}): groups, each with rules, "
-            "each with alert and expr."
+            "This is no file of alerting rules: groups, each with rules, each with alert and expr."
         ) from None
     for rule in rules:
         parsed(rule.query)
     return rules
+
+
+def _with_fields(part: Any, known: Sequence[str]) -> Mapping[str, Any]:
+    """A part of a rule file, which Prometheus refuses for a field that it does not know."""
+    if not isinstance(part, dict):
+        raise TypeError(part)
+    for name in part:
+        if name in _LACKING:
+            raise UsageError(f"The field {name} is not known here, but to Prometheus. There are: {', '.join(known)}.")
+        if name not in known:
+            raise UsageError(f"The rules have a field {name!r} where there are: {', '.join(known)}.")
+    return part
+
+
+def _query(written: Any) -> str:
+    if not isinstance(written, str | int | float):
+        raise UsageError(f"expr is no query, but {'empty' if written is None else 'a list or a mapping'}.")
+    return str(written)
 
 
 def _duration_ms(text: Any) -> int:

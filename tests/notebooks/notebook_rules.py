@@ -301,6 +301,9 @@ def says_how_it_is_done_at_work(notebook: Notebook, name: str) -> Iterator[str]:
             at_work += 1
             if not re.search(r"^(kubectl|istioctl) ", text, re.MULTILINE):
                 yield f"cell {number}: the fold At work shows no command of kubectl or istioctl"
+            if "CONTAINERS:.spec.containers" in text:
+                # Istio makes it an init container that goes on (native sidecars).
+                yield f"cell {number}: a sidecar is not among .spec.containers; READY of kubectl get pods tells it"
     if at_work < FEWEST_AT_WORK:
         yield f"{at_work} folds <b>At work</b>, at least {FEWEST_AT_WORK}"
 

@@ -253,6 +253,9 @@ def test_folds_at_work():
     for broken, told in (("\n\n</details>", "empty line"), ("kubectl get", "no command")):
         (breach,) = breaches(rules.says_how_it_is_done_at_work, markdown(AT_WORK.replace(broken, broken[1:])))
         assert told in breach
+    blind = AT_WORK.replace("get pods", "get pods -o custom-columns=CONTAINERS:.spec.containers[*].name")
+    (breach,) = breaches(rules.says_how_it_is_done_at_work, markdown(blind))
+    assert "not among .spec.containers" in breach
 
 
 def test_the_fold_for_a_terminal():

@@ -76,11 +76,17 @@ def front_door(lab: Lab) -> Iterator[Shown | Rung]:
     yield Rung("seen")
     yield Because("bought", check.ok(buy(lab)))
     yield Rung("bought")
-    asked = [(path, lab.send(f"gateway:{path}", method=method)) for method, path in _FOR_OPERATORS]
-    reached = [path for path, answers in asked if answers.count(service="front-end")]
+    reached = [path for method, path in _FOR_OPERATORS if _reached(lab, method, path)]
     line = f"front-end answered {', '.join(reached)}." if reached else "What is for operators is not reached."
     yield Because("inside", claim(not reached, "for operators alone", line))
     yield Rung("inside")
+
+
+def _reached(lab: Lab, method: str, path: str) -> bool:
+    """Whether front-end answers for a path, and not for another one that a rule has put in its place."""
+    url = f"gateway:{path}"
+    told = lab.explain(url, source="outside", method=method, confirm=False).explanation
+    return told.upstream_path == path and lab.send(url, method=method).count(service="front-end") > 0
 
 
 @judge("16.4")

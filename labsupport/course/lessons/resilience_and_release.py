@@ -36,7 +36,7 @@ def half_a_second(lab: Lab) -> Iterator[Shown | Rung]:
     limit = explained(lab, _CARTS, source="front-end").timeout_s
     yield Because("bounded", _bounded(lab, limit))
     yield Rung("bounded")
-    yield Because("out", _left_alone(pages, limit or 0.0))
+    yield Because("out", _left_alone(pages))
     yield Rung("out")
 
 
@@ -46,9 +46,10 @@ def _bounded(lab: Lab, limit_s: float | None) -> CheckOutcome:
     return told_first(reasons_of(lab, explained(lab, _CARTS, source="front-end")), outcome)
 
 
-def _left_alone(pages: Observations, limit_s: float) -> CheckOutcome:
-    """Who waited did so until the rule ended it."""
-    slow = sum(page.duration_s >= limit_s for page in pages)
+def _left_alone(pages: Observations) -> CheckOutcome:
+    """Who waited did so until the rule ended it, or the page gave up: how long it took says less on a busy machine."""
+    parts = [page.headers.get("x-parts", "") for page in pages]
+    slow = sum("carts=504" in told or "carts=failed" in told for told in parts)
     line = f"{slow} of {words.plural(len(pages), 'page')} waited for carts; expected: {_SLOW} at most."
     return claim(slow <= _SLOW, "then nobody waits", line)
 
@@ -74,4 +75,5 @@ def _met(steps: Sequence[Response]) -> str:
     """Which pages a customer met one after the other, and what there was to know the customer by."""
     versions = ", ".join(step.path[0].version if step.path else str(step.status) for step in steps)
     cookies = words.join(sorted(cookies_of(steps[0]))) or "none"
-    return f"One who could not met {versions}, one after the other. Cookies of the first response: {cookies}."
+    met = f"One who could not met {versions}, one after the other."
+    return f"{met} Cookies of the first response, for the whole shop: {cookies}."

@@ -94,7 +94,11 @@ def _heard(verdict: Verdict, rang: list[Alarm]) -> CheckOutcome:
     lines = [f"Heard within five minutes: {len(verdict.heard)} of {total} outages."]
     lines += [_missed(event, rang) for event in verdict.missed]
     if len(rang) == 1 and all(rang[0].begin_ms < event.begin_ms < rang[0].end_ms for event in verdict.missed):
-        lines.append("It rang all night. A query with an answer rings, also if the answer is 0.")
+        begin = clock(rang[0].begin_ms)
+        lines.append(
+            f"It rang from {begin} on, all night. A query with an answer rings: also if the answer is 0, or a counter, "
+            "which never falls."
+        )
     if not rang:
         lines.append(f"It never rang. All that the night has is {REQUESTS}.")
     return claim(not verdict.missed, "every outage is heard", *lines)

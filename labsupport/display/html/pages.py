@@ -5,6 +5,7 @@ from __future__ import annotations
 from labsupport.course.shopping import Visits
 from labsupport.display.drawing.figure import panel
 from labsupport.display.drawing.text import el, esc
+from labsupport.display.pictures.causes import cause
 from labsupport.records import Response
 
 __all__ = ["visits_html"]
@@ -24,7 +25,7 @@ def visits_html(visits: Visits) -> str:
 
 
 def _page(number: int, response: Response) -> str:
-    version = response.path[0].version if response.path else str(response.status or response.outcome)
+    version = response.path[0].version if response.path else cause(response)
     frame = el(
         "iframe",
         srcdoc=response.body,
@@ -34,5 +35,6 @@ def _page(number: int, response: Response) -> str:
         style=f"width:{_WIDE}px;height:{_HIGH}px;border:0;transform:scale({1 / _PARTS});transform-origin:0 0;"
         "pointer-events:none",
     )
-    size = f"width:{_WIDE // _PARTS}px;height:{_HIGH // _PARTS}px;overflow:hidden;border:1px solid var(--ws-line)"
-    return el("div", el("div", frame, style=size), el("div", esc(f"{number} · {version}"), class_="d"))
+    wide = f"width:{_WIDE // _PARTS}px"
+    size = f"{wide};height:{_HIGH // _PARTS}px;overflow:hidden;border:1px solid var(--ws-line)"
+    return el("div", el("div", frame, style=size), el("div", esc(f"{number} · {version}"), class_="d"), style=wide)

@@ -88,8 +88,10 @@ def judged(question: Question, answer: float | str | None, *, mark: str = "") ->
     shown = answer if isinstance(answer, str) else f"{answer:g}"
     if question.predicts:
         # A prediction is answered by what is seen afterwards.
-        unit = f" {question.unit}" if isinstance(question, NumberQuestion) else ""
-        line = f"Your prediction is {shown}{unit.removesuffix('s') if answer == 1 else unit}. The requests will tell."
+        said = f"{shown!r}"
+        if isinstance(question, NumberQuestion):
+            said = f"{shown} {question.unit.removesuffix('s') if answer == 1 else question.unit}"
+        line = f"Your prediction is {said}. The requests will tell."
         return {**_NOTED, "state": "noted", "answer": shown, "lines": [line, *more]}
     outcome = question.judge(answer)
     face = _RIGHT if outcome.state is CheckState.PASSED else _WRONG

@@ -113,6 +113,8 @@ MARKS: Final[Mapping[str, tuple[str, ...]]] = {
         # Refused by name.
         "traffic.sidecar.istio.io/includeOutboundPorts",
     ),
+    # It has none, on a cluster neither: told by the lab.
+    "Deployment": ("sidecar.istio.io/inject",),
     "Namespace": ("networking.istio.io/traffic-distribution",),
     "Service": (
         "istio.io/persistent-session", "networking.istio.io/exportTo", "networking.istio.io/traffic-distribution",

@@ -242,6 +242,14 @@ def test_a_number_is_noted_and_what_is_none_is_said(lab: Lab) -> None:
     assert asked.compare(answered(500, 50), question=2).state is PASSED
 
 
+def test_a_choice_is_noted_in_quotes_as_it_is_compared(lab: Lab) -> None:
+    asked = exercise(lab, judge=None, start="", questions=(PREDICTED,))
+    shown = question_widget(asked.ask())
+    shown.answer("red")
+    assert shown.said["lines"] == ["Your prediction is 'red'. The requests will tell."]
+    assert asked.check().lines[0].startswith("You predict 'red'. ")
+
+
 def test_the_static_form_of_a_question_says_where_an_answer_is_from_and_follows_it(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from small_engine import SmallEngine
 
-from labsupport.course.shopping import STEPS, buy, visit
+from labsupport.course.shopping import STEPS, buy, cookies_of, visit
 from labsupport.errors import UsageError
 from labsupport.lab.lab import Lab
 from labsupport.records import Response
@@ -46,6 +46,21 @@ def test_cookies_are_kept_for_one_customer_and_no_longer(lab: Lab, monkeypatch: 
     buy(lab, customers=2)
     kept = {"shop_session": "5ea1", "release": "v2"}
     assert jars == [{}, kept, kept, kept] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("page=v1; Path=/cart; Secure, pod=a", [{"pod": "a"}, {"pod": "a", "page": "v1"}]),
+        ("page=v1; max-age=0, pod=a; Max-Age=60; path=/", [{"pod": "a"}] * 2),
+        ("page=v1; Path=/car", [{}, {}]),
+    ],
+)
+def test_a_cookie_goes_where_its_path_leads_and_one_that_is_over_nowhere(
+    given: str, kept: list[dict[str, str]]
+) -> None:
+    response = Response(0, 0.0, 0.1, "ok", 200, headers={"set-cookie": given})
+    assert [cookies_of(response, path) for path in ("/orders", "/cart")] == kept
 
 
 @pytest.mark.parametrize("customers", [0, 1001])

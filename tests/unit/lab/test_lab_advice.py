@@ -20,6 +20,16 @@ metadata: {name: reviews}
 spec:
   http: [{route: [{destination: {host: reviews}}]}]
 """
+WORKLOAD = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, %s}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: workshop/web}]}
+"""
 SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {mode: slow}\n"
 
 
@@ -60,10 +70,33 @@ def test_a_virtual_service_without_hosts_is_noted(lab: Lab):
     assert "has no hosts" in note and "delegate" in note and "there is no host reviews" in missing
 
 
-def test_a_changed_config_map_is_noted_and_a_new_one_is_not(lab: Lab):
+def test_the_label_of_a_sidecar_on_the_deployment_itself_is_noted(lab: Lab):
+    said = "Deployment/web: sidecar.istio.io/inject counts on its pods, and has no effect where it stands"
+    assert lab.apply(WORKLOAD % "labels: {app: web}").notes == ()
+    for place in ("labels", "annotations"):
+        (note,) = lab.apply(WORKLOAD % f"{place}: {{sidecar.istio.io/inject: 'true'}}").notes
+        assert note.startswith(said)
+    (note,) = lab.patch("deploy/web", {"spec": {"replicas": 2}}).notes
+    assert note.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        "containers: [{name: web, image: web, envFrom: [{configMapRef: {name: settings}}]}]",
+        "containers: [{name: web, image: web}], volumes: [{name: v, configMap: {name: settings}}]",
+    ],
+)
+def test_a_changed_config_map_that_pods_read_is_noted_and_a_new_one_is_not(lab: Lab, reader: str):
+    lab.apply(WORKLOAD.replace("containers: [{name: web, image: workshop/web}]", reader) % "labels: {}")
     assert lab.apply(SETTINGS).notes == ()
     (note,) = lab.apply(SETTINGS.replace("slow", "fast")).notes
     assert "running pods keep the variables they started with" in note and "other files follow" in note
+
+
+def test_a_changed_config_map_that_nobody_reads_is_not_noted(lab: Lab):
+    lab.apply(WORKLOAD % "labels: {}", SETTINGS)
+    assert lab.apply(SETTINGS.replace("slow", "fast")).notes == ()
 
 
 def test_pods_are_looked_at_with_their_own_verb(lab: Lab):

@@ -32,18 +32,44 @@ def _store() -> Store:
         ('"text"', "a text is not known here"),
         ("up @ 12", "the modifier @ is not known here"),
         ("up atan2 up", "the operator atan2 is not known here"),
-        ('up{job="a" or job="b"}', "or between labels is not known here"),
+        ('up{job="a" or job="b"}', "Prometheus has no or between labels"),
         ("up + fill(0) up", "the modifier fill is not known here"),
         ("rate(up)", "expected type matrix"),
         ("sum(up", "unclosed left parenthesis"),
         ('up{job=~"("}', "illegal regex"),
         ('up{job=~"(?x) a"}', "is no regular expression"),
         ("up / on () up", "say which labels count"),
+        ("sum(up) = 1", r"unexpected = after sum\(up\). A comparison is written ==."),
+        ("sum(up) > 5%", r"ends too early, after sum\(up\) > 5%."),
+        ("sum(up) > 0,05", r"unexpected , after sum\(up\) > 0."),
+        ("sum by job (up)", "unexpected job after sum by."),
+        ('up{job="a" zone="b"}', 'unexpected zone after up{job="a".'),
+        ("sum(rate(up[1m])) # a share\n  > 0.05\n  for 2m", r"unexpected for after \.\.\..* > 0.05."),
+        ("> 5", "unexpected > at the beginning."),
+        ("up > 1_000", "_ in a number is not known here"),
     ],
 )
 def test_what_is_not_known_or_wrong_is_said_by_name(query: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         evaluate(query, _store(), 2000)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (r"up{job=~`\w`} # no `\d`", 2),
+        (r'up{job=`a"\b`}', 1),
+        (r'up{job="a\"\\b"}', 1),
+        ('up{job!="`", job=~`a"?.*`}', 2),
+    ],
+)
+def test_a_text_in_backquotes_has_no_escapes(query: str, found: int) -> None:
+    store = _store()
+    store.scrape(3000, {labels_of({NAME: "up", "job": 'a"\\b'}): 1})
+
+    answer = evaluate(query, store, 3000)
+
+    assert isinstance(answer, list) and len(answer) == found
 
 
 def _answer(*pairs: tuple[dict[str, str], float]) -> Answer:

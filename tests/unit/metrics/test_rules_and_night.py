@@ -42,7 +42,7 @@ def test_how_long_an_alert_waits(text: str, hold_ms: int) -> None:
 
 
 def test_a_rule_file_is_read() -> None:
-    text = "groups: [{name: g, rules: [{alert: A, expr: up == 0, for: 1m30s}, {record: r, expr: up}]}]"
+    text = "groups: [{name: g, rules: [{alert: A, expr: up == 0, for: 1m30s, labels: {severity: page}}]}]"
     assert read_rules(text) == [AlertRule("A", "up == 0", 90_000)]
 
 
@@ -56,6 +56,15 @@ def test_a_rule_file_is_read() -> None:
         ("groups: [{rules: [{alert: A, expr: 'sum('}]}]", "PromQL"),
         ("groups: [{rules: [{alert: A, expr: up, for: soon}]}]", "is no duration"),
         ("groups: [{rules: [{alert: A, expr: up, for: 2}]}]", "is no duration"),
+        ("groups: [{rules: [{alert: A, expr: up, For: 2m}]}]", "a field 'For' where there are: alert, expr, for"),
+        ("groups: [{rules: [{alert: A, expr: up}], for: 2m}]", "a field 'for' where there are: name, rules"),
+        ("groups: []\nrules: []", "a field 'rules' where there are: groups"),
+        ("groups: [{rules: [{record: r, expr: up}]}]", "record is not known here, but to Prometheus"),
+        ("groups: [{interval: 1m, rules: [{alert: A, expr: up}]}]", "interval is not known here"),
+        ("groups: [{rules: [{alert: A, expr: up, keep_firing_for: 5m}]}]", "keep_firing_for is not known here"),
+        ("groups: [{rules: [{alert: A, expr: }]}]", "expr is no query, but empty"),
+        ("groups: [{rules: [{alert: A, expr: [1]}]}]", "expr is no query, but a list"),
+        ("groups: [rules]", "no file of alerting rules"),
     ],
 )
 def test_what_is_no_rule_file_is_refused(text: str, words: str) -> None:

@@ -28,7 +28,8 @@ def test_each_page_is_shown_as_it_came_in_a_frame_where_nothing_runs():
     assert "3 pages: v1 2, v2 1" in shown and "<script>" not in shown
 
 
-def test_an_answer_of_nobody_is_told_by_its_status():
-    lost = [Response(0, 0.0, 0.1, "http_error", 404), Response(1, 0.0, 0.1, "timeout")]
-    shown = visits_html(Visits(Observations(lost)))
-    assert "1 · 404" in shown and "2 · timeout" in shown
+def test_a_page_that_did_not_come_says_why():
+    lost = [Response(0, 0.0, 0.1, "http_error", 503, body="no healthy upstream"), Response(1, 0.0, 0.1, "connection")]
+    shown = visits_html(Visits(Observations([*lost, page(2, "v1")])))
+    assert "1 · 503 no healthy upstream" in shown and "2 · connection failed" in shown
+    assert "3 pages: v1 1, 2 lost" in shown
