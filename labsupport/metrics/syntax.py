@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from itertools import product
+from bisect import bisect_left
+from itertools import accumulate, product
 
 __all__ = ["UNPLACED", "quoted", "unexpected"]
 
@@ -44,20 +45,27 @@ def unexpected(query: str) -> str:
     Args:
         query: one of which the parser says no more than ``UNPLACED``.
     """
-    before, closers = 0, ""
-    for found in _TOKEN.finditer(query):
-        if found["rest"]:
-            continue
-        token = found[0]
-        if token in _CLOSING:
-            closers = _CLOSING[token] + closers
-        elif token == closers[:1]:
-            closers = closers[1:]
-        if not _goes_on(query[: found.end()], closers):
-            after = f" after {_end(query[:before])}" if before else " at the beginning"
-            return f"unexpected {token}{after}.{_REMEDIES.get(token, '')}"
-        before = found.end()
-    return f"the query ends too early, after {_end(query[:before])}."
+    tokens = [found for found in _TOKEN.finditer(query) if not found["rest"]]
+    closers = list(accumulate((found[0] for found in tokens), _open_after, initial=""))
+
+    def is_over(at: int) -> bool:
+        return not _goes_on(query[: tokens[at].end()], closers[at + 1])
+
+    # What cannot become a query cannot with more behind it either.
+    at = bisect_left(range(len(tokens)), True, key=is_over)
+    before = _end(query[: tokens[at - 1].end()]) if at else ""
+    if at == len(tokens):
+        return f"the query ends too early, after {before}."
+    token = tokens[at][0]
+    after = f" after {before}" if at else " at the beginning"
+    return f"unexpected {token}{after}.{_REMEDIES.get(token, '')}"
+
+
+def _open_after(closers: str, token: str) -> str:
+    """What has to close after this word, from what had to before it."""
+    if token in _CLOSING:
+        return _CLOSING[token] + closers
+    return closers.removeprefix(token) if token in _CLOSING.values() else closers
 
 
 def _end(text: str) -> str:

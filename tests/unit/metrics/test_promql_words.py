@@ -46,6 +46,9 @@ def _store() -> Store:
         ('up{job="a" zone="b"}', 'unexpected zone after up{job="a".'),
         ("sum(rate(up[1m])) # a share\n  > 0.05\n  for 2m", r"unexpected for after \.\.\..* > 0.05."),
         ("> 5", "unexpected > at the beginning."),
+        ("(" * 950 + "up" + ")" * 950, "nested too deeply"),
+        ("up + " * 390 + "up = 1", r"unexpected = after \.\.\..*up \+ up. A comparison"),
+        ("abs(" * 6000 + "up", "a query of 24,002 characters; here it has 2,000 at most"),
         ("up > 1_000", "_ in a number is not known here"),
     ],
 )
