@@ -1,0 +1,112 @@
+"""Random Gateways of the Gateway API with HTTPRoutes at their listeners, and requests that come in there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from draw_httproutes import DrawRoutes, RouteDrawing
+from draw_rules import Aim
+from draw_world import Json, World
+
+from draw_doors import HOSTS, DrawDoors  # isort: skip
+from labsupport.model.hosts import intersection
+
+__all__ = ["CERTIFICATES", "FrontDrawing"]
+
+CERTIFICATES = {"default": "shop-cert", "other": "cart-cert"}
+_OWN_NAME = "kubernetes.io/metadata.name"
+
+
+class _DrawFronts(DrawDoors, DrawRoutes):
+    """Gateways that the embedded mesh runs, and routes at their listeners and in the mesh."""
+
+    fronts = (("front", "default"), ("side", "other"))
+    spaces = ("default", "default", "other")
+    certificates = CERTIFICATES
+
+    def selector(self) -> Json:
+        known = {"key": _OWN_NAME, "operator": "In", "values": ["default", "other"]}
+        return self.pick(
+            ({"matchLabels": {_OWN_NAME: "other"}}, {"matchLabels": {"no": "one"}}, {"matchExpressions": [known]})
+        )
+
+    def tls(self, protocol: str, namespace: str) -> Json:
+        tls = super().tls(protocol, namespace)
+        # Certificates of the mesh's own are not there.
+        if "ISTIO_SIMPLE" in tls.get("options", {}).values():
+            del tls["options"]
+        return tls
+
+    def door(self, name: str, namespace: str) -> None:
+        super().door(name, namespace)
+        spec = self.objects[-1]["spec"]
+        spec["gatewayClassName"] = "istio"
+        spec.pop("addresses", None)
+
+    def http_route(self, index: int) -> None:
+        super().http_route(index)
+        parents = self.objects[-1]["spec"]["parentRefs"]
+        parent = parents[0]
+        if parent["kind"] == "Gateway" and "port" not in parent and self.maybe(0.15):
+            parents[:1] = [{**parent, "sectionName": f"l{number}"} for number in range(2)]
+
+
+class FrontDrawing(RouteDrawing):
+    """Draws one set of Gateways, HTTPRoutes and Istio's rules, and requests; equal seeds draw equal ones."""
+
+    maker = _DrawFronts
+    routes: _DrawFronts
+
+    def __init__(self, seed: int, world: World) -> None:
+        super().__init__(seed, world)
+        maker = self.routes
+        for name, namespace in maker.fronts:
+            maker.door(name, namespace)
+            for listener in maker.objects[-1]["spec"]["listeners"]:
+                if listener["protocol"] not in ("HTTP", "HTTPS"):
+                    continue
+                self._open(_called(name, namespace), listener)
+        for index in range(maker.pick((0, 1, 2, 3))):
+            maker.grant(index)
+        self.drawn.objects += maker.objects
+        self.dice.shuffle(self.drawn.objects)
+
+    def _open(self, front: str, listener: Json) -> None:
+        mutual = {"mode": "MUTUAL"} if self.routes.maybe(0.1) else {}
+        port = {"number": listener["port"], "protocol": listener["protocol"]}
+        server: Json = {"port": port, "hosts": [listener.get("hostname", "*")], "tls": mutual}
+        self.opened.servers += [(front, server), (f"{front}#{listener['name']}", server)]
+
+    def draw_gateway(self, name: str) -> None:
+        """Draw none of Istio's."""
+
+    def _virtual_service(self, name: str) -> None:
+        super()._virtual_service(name)
+        rule = self.drawn.objects[-1]
+        if rule["kind"] == "VirtualService" and self.maybe(0.4):
+            rule["spec"]["gateways"] = ["default/front"]
+
+    def called(self, route: Json, parent: Json) -> tuple[list[str], list[str]]:
+        if parent["kind"] != "Gateway":
+            return super().called(route, parent)
+        front = _called(parent["name"], parent["namespace"])
+        section = f"#{parent['sectionName']}" if "sectionName" in parent else ""
+        return route["spec"].get("hostnames", []), [front + section]
+
+    def _goes_to_gateway(self, aim: Aim) -> bool:
+        return self.maybe(0.97 if aim.gateways else 0.2)
+
+    def door(self, aim: Aim) -> str:
+        known = [_called(*front) for front in self.routes.fronts]
+        name = self.pick(aim.gateways).partition("#")[0] if aim.gateways else ""
+        return f"/{name if name in known else self.pick(known)}"
+
+    def hosts_at(self, hosts: Sequence[str], server: Json) -> Sequence[str]:
+        if self.maybe(0.1):
+            return HOSTS
+        return intersection(hosts or ["*"], server.get("hosts", ["*"])) or hosts
+
+
+def _called(name: str, namespace: str) -> str:
+    """A Gateway as URLs name it."""
+    return name if namespace == "default" else f"{name}.{namespace}"
