@@ -18,11 +18,23 @@ _OWN_NAME = "kubernetes.io/metadata.name"
 
 
 class _DrawFronts(DrawDoors, DrawRoutes):
-    """Gateways that the embedded mesh runs, and routes at their listeners and in the mesh."""
+    """Gateways that the embedded mesh runs, and routes at their listeners and in the mesh.
+
+    Attributes:
+        listeners: those for requests, by the name of their Gateway in URLs.
+        asked: what of TLS clients are asked for there.
+    """
 
     fronts = (("front", "default"), ("side", "other"))
     spaces = ("default", "default", "other")
     certificates = CERTIFICATES
+
+    def __init__(self, seed: int, drawing: RouteDrawing) -> None:
+        super().__init__(seed, drawing)
+        self.listeners: dict[str, list[Json]] = {}
+        self.asked: dict[str, Json] = {}
+        for name, namespace in self.fronts:
+            self.door(name, namespace)
 
     def selector(self) -> Json:
         known = {"key": _OWN_NAME, "operator": "In", "values": ["default", "other"]}
@@ -42,6 +54,9 @@ class _DrawFronts(DrawDoors, DrawRoutes):
         spec = self.objects[-1]["spec"]
         spec["gatewayClassName"] = "istio"
         spec.pop("addresses", None)
+        front = _called(name, namespace)
+        self.listeners[front] = [item for item in spec["listeners"] if item["protocol"] in ("HTTP", "HTTPS")]
+        self.asked[front] = {"mode": "MUTUAL"} if "tls" in spec else {}
 
     def http_route(self, index: int) -> None:
         super().http_route(index)
@@ -60,22 +75,20 @@ class FrontDrawing(RouteDrawing):
     def __init__(self, seed: int, world: World) -> None:
         super().__init__(seed, world)
         maker = self.routes
-        for name, namespace in maker.fronts:
-            maker.door(name, namespace)
-            for listener in maker.objects[-1]["spec"]["listeners"]:
-                if listener["protocol"] not in ("HTTP", "HTTPS"):
-                    continue
-                self._open(_called(name, namespace), listener)
         for index in range(maker.pick((0, 1, 2, 3))):
             maker.grant(index)
         self.drawn.objects += maker.objects
         self.dice.shuffle(self.drawn.objects)
+        for front, listeners in maker.listeners.items():
+            for listener in listeners:
+                port = {"number": listener["port"], "protocol": listener["protocol"]}
+                server: Json = {"port": port, "hosts": [listener.get("hostname", "*")], "tls": maker.asked[front]}
+                self.opened.servers += [(front, server), (f"{front}#{listener['name']}", server)]
+        # Most is about what comes in.
+        self.drawn.aims[:] = [aim for aim in self.drawn.aims if aim.gateways or maker.maybe(0.05)]
 
-    def _open(self, front: str, listener: Json) -> None:
-        mutual = {"mode": "MUTUAL"} if self.routes.maybe(0.1) else {}
-        port = {"number": listener["port"], "protocol": listener["protocol"]}
-        server: Json = {"port": port, "hosts": [listener.get("hostname", "*")], "tls": mutual}
-        self.opened.servers += [(front, server), (f"{front}#{listener['name']}", server)]
+    def _delegate(self) -> None:
+        """Draw none."""
 
     def draw_gateway(self, name: str) -> None:
         """Draw none of Istio's."""
@@ -90,11 +103,17 @@ class FrontDrawing(RouteDrawing):
         if parent["kind"] != "Gateway":
             return super().called(route, parent)
         front = _called(parent["name"], parent["namespace"])
-        section = f"#{parent['sectionName']}" if "sectionName" in parent else ""
-        return route["spec"].get("hostnames", []), [front + section]
+        hosts = route["spec"].get("hostnames", [])
+        taking = [
+            f"{front}#{listener['name']}"
+            for listener in self.routes.listeners.get(front, [])
+            if _takes(listener, parent, self.routes.space)
+            and intersection(hosts or ["*"], [listener.get("hostname", "*")])
+        ]
+        return hosts, taking if taking and self.maybe(0.9) else [front]
 
     def _goes_to_gateway(self, aim: Aim) -> bool:
-        return self.maybe(0.97 if aim.gateways else 0.2)
+        return self.maybe(0.97 if aim.gateways else 0.3)
 
     def door(self, aim: Aim) -> str:
         known = [_called(*front) for front in self.routes.fronts]
@@ -105,6 +124,16 @@ class FrontDrawing(RouteDrawing):
         if self.maybe(0.1):
             return HOSTS
         return intersection(hosts or ["*"], server.get("hosts", ["*"])) or hosts
+
+
+def _takes(listener: Json, parent: Json, namespace: str) -> bool:
+    """Whether a listener takes a route by way of a parent, as far as requests are aimed by it."""
+    spaces = listener.get("allowedRoutes", {}).get("namespaces", {"from": "Same"})["from"]
+    return (
+        parent.get("sectionName", listener["name"]) == listener["name"]
+        and parent.get("port", listener["port"]) == listener["port"]
+        and (spaces != "Same" or namespace == parent["namespace"])
+    )
 
 
 def _called(name: str, namespace: str) -> str:
