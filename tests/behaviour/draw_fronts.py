@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from draw_httproutes import DrawRoutes, RouteDrawing
+from draw_requests import Drawing
 from draw_rules import Aim
 from draw_world import Json, World
 
 from draw_doors import HOSTS, DrawDoors  # isort: skip
 from labsupport.model.hosts import intersection
+from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME
 
 __all__ = ["CERTIFICATES", "FrontDrawing"]
 
@@ -91,12 +93,15 @@ class FrontDrawing(RouteDrawing):
         """Draw none."""
 
     def draw_gateway(self, name: str) -> None:
-        """Draw none of Istio's."""
+        """Draw one of Istio's for the pod of a Gateway, now and then."""
+        if self.maybe(0.15):
+            Drawing.draw_gateway(self, name)
+            self.drawn.objects[-1]["spec"]["selector"] = {GATEWAY_NAME: "front"}
 
     def _virtual_service(self, name: str) -> None:
         super()._virtual_service(name)
         rule = self.drawn.objects[-1]
-        if rule["kind"] == "VirtualService" and self.maybe(0.4):
+        if rule["kind"] == "VirtualService" and "gateways" not in rule["spec"] and self.maybe(0.4):
             rule["spec"]["gateways"] = ["default/front"]
 
     def called(self, route: Json, parent: Json) -> tuple[list[str], list[str]]:
@@ -117,8 +122,9 @@ class FrontDrawing(RouteDrawing):
 
     def door(self, aim: Aim) -> str:
         known = [_called(*front) for front in self.routes.fronts]
-        name = self.pick(aim.gateways).partition("#")[0] if aim.gateways else ""
-        return f"/{name if name in known else self.pick(known)}"
+        name = self.pick(aim.gateways).partition("#")[0] if aim.gateways else self.pick(known)
+        # Istio's Gateways are for the pod of the first.
+        return f"/{name if name in known else known[0]}"
 
     def hosts_at(self, hosts: Sequence[str], server: Json) -> Sequence[str]:
         if self.maybe(0.1):
