@@ -43,6 +43,8 @@ def lacking(catalog: Catalog, server: Server, namespace: str) -> str:
 def _certificate(catalog: Catalog, name: str, namespace: str) -> str:
     if name == _BUILT_IN:
         return ""
+    if name.endswith(_SUFFIX):
+        return f"Istio reads {name} as whom to trust, and as no certificate with its key"
     spaces, own = _place(catalog, name, namespace)
     holder = _found(catalog, "Secret", spaces, [own])
     if isinstance(holder, Secret):
@@ -57,6 +59,8 @@ def _authority(catalog: Catalog, name: str, namespace: str) -> str:
     spaces, own = _place(catalog, name, namespace)
     short = own.removesuffix(_SUFFIX)
     kind, names = ("ConfigMap", [short]) if name.startswith("configmap:") else ("Secret", [own, short])
+    if kind == "Secret" and short == own:
+        return f"Istio reads whom to trust from names that end in {_SUFFIX} only, and not from {own}"
     holder = _found(catalog, kind, spaces, names)
     if holder is None:
         return f"there is no {kind} {own}"
@@ -65,10 +69,12 @@ def _authority(catalog: Catalog, name: str, namespace: str) -> str:
 
 
 def _place(catalog: Catalog, name: str, namespace: str) -> tuple[list[str], str]:
-    """Where a name is looked up, and what is looked up there."""
-    place = name.partition("://")[2] or name
+    """Where a name is looked up, and what is looked up there; only listeners may name another namespace."""
+    scheme, _, place = name.rpartition("://")
     space, _, own = place.rpartition("/")
-    return [space] if space else list(dict.fromkeys((namespace, catalog.namespace))), own
+    if not space:
+        return list(dict.fromkeys((namespace, catalog.namespace))), own
+    return [space] if scheme in ("kubernetes-gateway", "configmap") or space == namespace else [], own
 
 
 def _found(catalog: Catalog, kind: str, spaces: list[str], names: list[str]) -> Secret | ConfigMap | None:
