@@ -228,4 +228,5 @@ def _listen_ports(catalog: Catalog, gateway: Pod) -> dict[int, int]:
             for port in service.spec.ports:
                 target = port.target_port
                 ports.setdefault(port.port, target if isinstance(target, int) and target else port.port)
-    return ports or _STOCK_PORTS
+    # A pod that was made for a Gateway listens on the very ports that its Service has.
+    return ports or ({} if GATEWAY_NAME in gateway.labels else _STOCK_PORTS)

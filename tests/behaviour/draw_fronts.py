@@ -1,4 +1,4 @@
-"""Random Gateways of the Gateway API with HTTPRoutes at their listeners, and requests that come in there."""
+"""Random Gateways of the Gateway API with routes at their listeners, and requests that come in there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from draw_rules import Aim
 from draw_world import Json, World
 
 from draw_doors import HOSTS, DrawDoors  # isort: skip
+from draw_otherroutes import DrawOtherRoutes  # isort: skip
 from labsupport.model.hosts import intersection
 from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME
 
@@ -19,7 +20,7 @@ CERTIFICATES = {"default": "shop-cert", "other": "cart-cert"}
 _OWN_NAME = "kubernetes.io/metadata.name"
 
 
-class _DrawFronts(DrawDoors, DrawRoutes):
+class _DrawFronts(DrawDoors, DrawRoutes, DrawOtherRoutes):
     """Gateways that the embedded mesh runs, and routes at their listeners and in the mesh.
 
     Attributes:
@@ -61,7 +62,11 @@ class _DrawFronts(DrawDoors, DrawRoutes):
         self.asked[front] = {"mode": "MUTUAL"} if "tls" in spec else {}
 
     def http_route(self, index: int) -> None:
-        super().http_route(index)
+        if self.maybe(0.15):
+            self.grpc_route(index)
+            self.objects[-1]["spec"] |= {"hostnames": self.some(HOSTS, 3, 1)} if self.maybe(0.5) else {}
+        else:
+            super().http_route(index)
         parents = self.objects[-1]["spec"]["parentRefs"]
         parent = parents[0]
         if parent["kind"] == "Gateway" and "port" not in parent and self.maybe(0.15):

@@ -162,8 +162,12 @@ def _aimed(match: Json, parent: Json) -> Json:
     for field in ("headers", "queryParams"):
         if conditions := match.get(field):
             aimed[field] = {said["name"]: {_OPERATORS[said.get("type", "Exact")]: said["value"]} for said in conditions}
-    if "method" in match:
-        aimed["method"] = {"exact": match["method"]}
+    method = match.get("method")
+    if isinstance(method, dict):
+        # Of a GRPCRoute: what is called is the path.
+        aimed["uri"] = {"exact": f"/{method.get('service', 'shop')}/{method.get('method', 'Get')}"}
+    elif method:
+        aimed["method"] = {"exact": method}
     return aimed | ({"port": parent["port"]} if "port" in parent else {})
 
 
