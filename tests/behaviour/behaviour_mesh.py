@@ -32,8 +32,8 @@ def _namespace() -> str:
 NAMESPACE = _namespace()
 """The lab's namespace on the engine that the tests run on."""
 RULES = (
-    "VirtualService", "HTTPRoute", "GRPCRoute", "DestinationRule", "Gateway", "KubernetesGateway", "ReferenceGrant",
-    "ServiceEntry", "Sidecar",
+    "VirtualService", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "DestinationRule", "Gateway",
+    "KubernetesGateway", "ReferenceGrant", "ServiceEntry", "Sidecar",
 )  # fmt: skip
 FROM_OUTSIDE = ("gateway:", "gateway/", "https:", "tcp://gateway", "tls:")
 

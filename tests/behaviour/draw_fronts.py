@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from draw_httproutes import DrawRoutes, RouteDrawing
-from draw_requests import Drawing
+from draw_requests import Drawing, Request
 from draw_rules import Aim
 from draw_world import Json, World
 
@@ -17,6 +17,14 @@ from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME
 __all__ = ["CERTIFICATES", "FrontDrawing"]
 
 CERTIFICATES = {"default": "shop-cert", "other": "cart-cert"}
+_OF_BYTES = (
+    ("echo", 9000),
+    ("echo-v1", 9000),
+    ("echo-v2", 9000),
+    ("empty-echo", 9000),
+    ("sealed", 443),
+    ("sealed", 443),
+)
 _OWN_NAME = "kubernetes.io/metadata.name"
 
 
@@ -24,13 +32,15 @@ class _DrawFronts(DrawDoors, DrawRoutes, DrawOtherRoutes):
     """Gateways that the embedded mesh runs, and routes at their listeners and in the mesh.
 
     Attributes:
-        listeners: those for requests, by the name of their Gateway in URLs.
+        listeners: by the name of their Gateway in URLs.
         asked: what of TLS clients are asked for there.
     """
 
     fronts = (("front", "default"), ("side", "other"))
     spaces = ("default", "default", "other")
+    names = HOSTS
     certificates = CERTIFICATES
+    _of_bytes = False
 
     def __init__(self, seed: int, drawing: RouteDrawing) -> None:
         super().__init__(seed, drawing)
@@ -38,6 +48,21 @@ class _DrawFronts(DrawDoors, DrawRoutes, DrawOtherRoutes):
         self.asked: dict[str, Json] = {}
         for name, namespace in self.fronts:
             self.door(name, namespace)
+
+    def backend(self) -> Json:
+        if not self._of_bytes:
+            return super().backend()
+        name, port = self.pick(_OF_BYTES)
+        return {"name": name, "port": port} | ({"namespace": "default"} if self.space != "default" else {})
+
+    def connection_route(self, index: int) -> None:
+        self._of_bytes, self.space = True, self.pick(self.spaces)
+        super().connection_route(index)
+        self._of_bytes = False
+        route = self.objects.pop()
+        route["metadata"]["namespace"] = self.space
+        route["spec"]["parentRefs"] = [entry for entry in route["spec"]["parentRefs"] if entry["kind"] == "Gateway"]
+        self.objects += [route] if route["spec"]["parentRefs"] else []
 
     def selector(self) -> Json:
         known = {"key": _OWN_NAME, "operator": "In", "values": ["default", "other"]}
@@ -58,7 +83,7 @@ class _DrawFronts(DrawDoors, DrawRoutes, DrawOtherRoutes):
         spec["gatewayClassName"] = "istio"
         spec.pop("addresses", None)
         front = _called(name, namespace)
-        self.listeners[front] = [item for item in spec["listeners"] if item["protocol"] in ("HTTP", "HTTPS")]
+        self.listeners[front] = spec["listeners"]
         self.asked[front] = {"mode": "MUTUAL"} if "tls" in spec else {}
 
     def http_route(self, index: int) -> None:
@@ -84,12 +109,18 @@ class FrontDrawing(RouteDrawing):
         maker = self.routes
         for index in range(maker.pick((0, 1, 2, 3))):
             maker.grant(index)
+        for index in range(maker.pick((0, 1, 2))):
+            maker.connection_route(index)
         self.drawn.objects += maker.objects
         self.dice.shuffle(self.drawn.objects)
         for front, listeners in maker.listeners.items():
             for listener in listeners:
+                if listener["protocol"] not in ("HTTP", "HTTPS", "TCP", "TLS"):
+                    continue
                 port = {"number": listener["port"], "protocol": listener["protocol"]}
                 server: Json = {"port": port, "hosts": [listener.get("hostname", "*")], "tls": maker.asked[front]}
+                if port["protocol"] in ("TCP", "TLS"):
+                    server |= {"front": front, "tls": listener.get("tls", {})}
                 self.opened.servers += [(front, server), (f"{front}#{listener['name']}", server)]
         # Most is about what comes in.
         self.drawn.aims[:] = [aim for aim in self.drawn.aims if aim.gateways or maker.maybe(0.05)]
@@ -117,7 +148,8 @@ class FrontDrawing(RouteDrawing):
         taking = [
             f"{front}#{listener['name']}"
             for listener in self.routes.listeners.get(front, [])
-            if _takes(listener, parent, self.routes.space)
+            if listener["protocol"] in ("HTTP", "HTTPS")
+            and _takes(listener, parent, self.routes.space)
             and intersection(hosts or ["*"], [listener.get("hostname", "*")])
         ]
         return hosts, taking if taking and self.maybe(0.9) else [front]
@@ -130,6 +162,16 @@ class FrontDrawing(RouteDrawing):
         name = self.pick(aim.gateways).partition("#")[0] if aim.gateways else self.pick(known)
         # Istio's Gateways are for the pod of the first.
         return f"/{name if name in known else known[0]}"
+
+    def _connection(self, server: Json) -> Request:
+        way, number = f"gateway/{server['front']}:", server["port"]["number"]
+        port = "" if number == 443 else f":{number}"
+        if server["port"]["protocol"] == "TCP":
+            return Request(f"{way}tcp://gateway:{number}", "outside", body="hello")
+        name = self.pick(self.hosts_at([], server)).replace("*", "deep") if self.maybe(0.9) else "none.test"
+        if server["tls"].get("mode") == "Passthrough":
+            return Request(f"{way}https://{'deep.test' if name == 'deep' else name}{port}/headers", "outside")
+        return Request(f"{way}tls://{'deep.test' if name == 'deep' else name}{port}", "outside", body="hello")
 
     def hosts_at(self, hosts: Sequence[str], server: Json) -> Sequence[str]:
         if self.maybe(0.1):

@@ -81,7 +81,7 @@ def _chosen(why: Explanation) -> Iterator[str]:
     if rule.index:
         yield "chosen: a later rule"
     if rule.kind == "rules":
-        yield "chosen: an HTTPRoute's"
+        yield f"chosen: {'an' if rule.object[0] == 'H' else 'a'} {rule.object.partition('/')[0]}'s"
     if rule.object == "VirtualService/sub":
         yield "chosen: a delegate's"
     if not rule.entries:

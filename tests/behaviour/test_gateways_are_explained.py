@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import yaml
 from behaviour_mesh import Mesh
 from draw_fronts import CERTIFICATES, FrontDrawing
 from test_httproutes_are_explained import WORLD
-from test_random_rules_are_explained import hold
+from test_random_rules_are_explained import hold, more_applications
 
 from labsupport.certificates import Authority, Certificate
 from labsupport.lab.lab import Lab
@@ -40,8 +41,10 @@ def shown(lab: Lab, other: None) -> Iterator[Certificate]:
     made = [authority.secret("trusted", generic=False)]
     for namespace, name in CERTIFICATES.items():
         made.append(authority.server("*.example", "web.test").secret(name, namespace=namespace))
-    lab.apply(*made, name="certificates")
+    others = more_applications(authority)
+    lab.apply(yaml.safe_dump_all(others), *made, name="connections")
     yield authority.client("somebody")
+    lab.delete(*(Ref(resource["kind"], resource["metadata"]["name"]) for resource in others))
     lab.delete(Ref("Secret", "trusted"), *(Ref("Secret", name, space) for space, name in CERTIFICATES.items()))
 
 

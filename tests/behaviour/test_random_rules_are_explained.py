@@ -39,6 +39,8 @@ WORLD = World(
     empty=Target("empty", (8080,)),
     connections=True,
 )
+OF_BYTES = ("tcp", "tls")
+ROUTES_OF_BYTES = ("TCPRoute/", "TLSRoute/")
 KINDS = {"NR": "no_route", "NC": "no_cluster", "UH": "no_endpoints", "FI": "abort"}
 KEPT = (
     "location", "x-answer", "x-path", "access-control-allow-origin", "access-control-allow-methods",
@@ -96,7 +98,9 @@ def told(seen: Response) -> Json:
 
 def differences(why: Explanation, seen: Response, lines: list[AccessRecord]) -> Iterator[str]:
     """What differs between a prediction and what happened."""
-    if (why.rules and why.rules[0].kind in ("tcp", "tls")) or why.url.startswith(("tcp:", "tls:")):
+    if any(rule.kind in OF_BYTES or rule.object.startswith(ROUTES_OF_BYTES) for rule in why.rules[:1]) or any(
+        f"{scheme}://" in why.url for scheme in OF_BYTES
+    ):
         yield from _connected(why, seen)
         return
     own = [target for target in lines if target.pod == why.proxy and target.direction in ("outbound", "gateway")]
