@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from labsupport import words
 from labsupport.explain.byrequest import decided
-from labsupport.explain.catalog import Catalog, meant
+from labsupport.explain.catalog import Catalog
+from labsupport.explain.certificates import lacking
 from labsupport.explain.connections import ConnectionTraits, Followed, about, bound_to, follow, name_rank, written_as
 from labsupport.explain.destinations import Client, reach, resolve
 from labsupport.explain.draft import Draft, ProxyKind
@@ -64,12 +65,8 @@ def at_gateway_server(
         return way.closed(f"no server of port {draft.port} is for the server name {name}; there are {names}")
     if chain.passes_on:
         return way.tls(chain, name)
-    missing = chain.lacks(catalog.secrets)
-    if missing:
-        hint = meant(missing, catalog.secrets)
-        return way.closed(
-            f"the server has no certificate: there is no Secret {missing}" + (f"; {hint}" if hint else "")
-        )
+    if reason := lacking(catalog, chain.server, gateway.namespace):
+        return way.closed(reason)
     if chain.asks_certificate and not certificate:
         return way.closed("the server asks for the client's certificate (MUTUAL), and the client shows none")
     if not chain.routes_requests:

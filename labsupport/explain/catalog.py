@@ -7,7 +7,17 @@ from dataclasses import replace
 from typing import TypeVar
 
 from labsupport.explain.known import KnownEndpoint, KnownService, known_entry, known_service, spaces
-from labsupport.model import DestinationRule, Gateway, Resource, Secret, Service, ServiceEntry, Sidecar, VirtualService
+from labsupport.model import (
+    ConfigMap,
+    DestinationRule,
+    Gateway,
+    Resource,
+    Secret,
+    Service,
+    ServiceEntry,
+    Sidecar,
+    VirtualService,
+)
 from labsupport.model.gatewayapi import ROUTES, ConvertedRule, Facts, convert, convert_gateways
 from labsupport.model.hosts import looked_up
 from labsupport.model.kinds.apps import Deployment
@@ -35,7 +45,7 @@ class Catalog:
 
     Attributes:
         services: of all namespaces, oldest first.
-        secrets: names of Secrets.
+        holders: Secrets and ConfigMaps, by kind, namespace and name.
     """
 
     def __init__(self, objects: Sequence[Resource], pods: Sequence[Pod], namespace: str) -> None:
@@ -54,7 +64,8 @@ class Catalog:
         self.destination_rules = self._of(DestinationRule)
         self.gateways = self._doors(ages, facts)
         self.kubernetes_services = self._of(Service)
-        self.secrets = frozenset(secret.name for secret in self._of(Secret))
+        holders: list[Secret | ConfigMap] = [*self._of(Secret), *self._of(ConfigMap)]
+        self.holders = {(holder.kind, self.namespace_of(holder), holder.name): holder for holder in holders}
         self.services = _with_aliases(_looked_up(_sharing(self._known(ages))))
 
     def namespace_of(self, resource: Resource) -> str:

@@ -14,7 +14,7 @@ from labsupport.explain.matching import Viewpoint
 from labsupport.explain.records import Ignored
 from labsupport.explain.rules import Candidate, EffectiveRule, effective_rules, survives
 from labsupport.explain.scope import bound_rules, rule_hosts
-from labsupport.explain.servers import GatewayServer, gateway_label
+from labsupport.explain.servers import GatewayServer, gateway_label, listener_of
 from labsupport.explain.sidecar import Table
 from labsupport.model import VirtualService
 from labsupport.model.hosts import fqdn, gateway_name, intersection, is_wildcard
@@ -186,12 +186,15 @@ def unbound(catalog: Catalog, names: set[str], host: str) -> list[Ignored]:
         if bound == {"mesh"}:
             reason = "it is for sidecars only; name the Gateway among its gateways to have it here"
         else:
-            shown = sorted({name if name == "mesh" else _shown(name) for name in bound})
-            reason = f"it is bound to {', '.join(shown)}, and no such Gateway is served on this port"
+            reason = f"it is bound to {', '.join(sorted({_shown(name) for name in bound}))}, and "
             missing = sorted(bound - known - {"mesh"})
+            listeners = [listener for name in missing if (listener := listener_of(name))]
             hint = next((text for name in missing if (text := meant(name, known))), "")
-            if missing:
-                reason = f"it is bound to {', '.join(sorted(bound))}, and there is no Gateway {', '.join(missing)}"
-            reason += f"; {hint}" if hint else ""
+            if listeners:
+                reason += f"nobody listens there for the listener {', '.join(listeners)}"
+            elif missing:
+                reason += f"there is no Gateway {', '.join(missing)}" + (f"; {hint}" if hint else "")
+            else:
+                reason += "no such Gateway is served on this port"
         ignored.append(Ignored(label_of(rule), reason, place_of(rule, "spec.gateways")))
     return list(dict.fromkeys(ignored))

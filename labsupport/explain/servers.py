@@ -5,7 +5,7 @@ Follows the merging of Gateways in istiod: the oldest come first, what does not 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from labsupport.explain.catalog import Catalog
@@ -18,7 +18,7 @@ from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME
 from labsupport.model.protocols import is_http, parse
 from labsupport.records import Pod
 
-__all__ = ["GatewayServer", "OpenPort", "gateway_label", "port_of"]
+__all__ = ["GatewayServer", "OpenPort", "gateway_label", "listener_of", "port_of"]
 
 # Target ports of the stock ingress gateway, whose Service may not be among the objects.
 _STOCK_PORTS = {80: 8080, 443: 8443}
@@ -31,8 +31,16 @@ def gateway_label(name: str) -> str:
         name: ``namespace/name``; what stands for a listener of the Gateway API has a name of istiod.
     """
     own = name.partition("/")[2]
-    gateway, _, listener = own.partition(f"~{MADE}~")
-    return f"KubernetesGateway/{gateway}" if listener else f"Gateway/{own}"
+    return f"KubernetesGateway/{own.partition('~')[0]}" if listener_of(name) else f"Gateway/{own}"
+
+
+def listener_of(name: str) -> str:
+    """The listener of the Gateway API that a Gateway stands for; empty if it is one of Istio's.
+
+    Args:
+        name: ``namespace/name``.
+    """
+    return name.partition(f"~{MADE}~")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +86,6 @@ class GatewayServer:
     def asks_certificate(self) -> bool:
         """Whether clients have to show a certificate."""
         return self.speaks_tls and self.server.tls is not None and self.server.tls.mode in ("MUTUAL", "ISTIO_MUTUAL")
-
-    def lacks(self, secrets: Collection[str]) -> str:
-        """Name of the Secret that it needs and that does not exist; empty if it has what it needs."""
-        tls = self.server.tls
-        if tls is None or not self.speaks_tls or self.passes_on:
-            return ""
-        wanted = [tls.credential_name, *tls.credential_names, tls.ca_cert_credential_name]
-        return next((name for name in wanted if name and "://" not in name and name not in secrets), "")
 
     @property
     def spaced_hosts(self) -> tuple[tuple[str, str], ...]:
@@ -228,4 +228,5 @@ def _listen_ports(catalog: Catalog, gateway: Pod) -> dict[int, int]:
             for port in service.spec.ports:
                 target = port.target_port
                 ports.setdefault(port.port, target if isinstance(target, int) and target else port.port)
-    return ports or _STOCK_PORTS
+    # A pod that was made for a Gateway listens on the very ports that its Service has.
+    return ports or ({} if GATEWAY_NAME in gateway.labels else _STOCK_PORTS)

@@ -57,7 +57,7 @@ from labsupport.traffic.recording import Mark
 from labsupport.traffic.sending import send
 from labsupport.traffic.spec import build_spec
 from labsupport.traffic.tls import Tls
-from labsupport.urls import entrance_url, is_address
+from labsupport.urls import entrance_url, is_address, parse_url
 
 if TYPE_CHECKING:
     from labsupport.explain import Explanation
@@ -556,15 +556,16 @@ class Lab:
         # A lab that explains nothing opens sooner without it.
         from labsupport.observe.confirm import explained
 
+        way = self._way(url)
         spec = build_spec(
-            self._way(url),
+            way,
             source=self._sender(source),
             headers=headers,
             method=method,
             body=body,
             tls=tls,
             count=1,
-            keep_headers=() if url.startswith(("tcp:", "tls:")) else ("location",),
+            keep_headers=() if parse_url(way).raw else ("location",),
         )
         shown = spec.tls is not None and bool(spec.tls.certificate)
         return explained(self._open(), spec, certificate=shown, confirm=confirm)

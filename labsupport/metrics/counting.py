@@ -6,6 +6,7 @@ proxies know of a request; what is not known is ``unknown``, as there:
 
 * ``request_protocol`` is ``http`` for all, as a record has no content type, and so ``grpc_response_status`` is empty;
 * ``connection_security_policy`` is ``unknown`` where nobody says that there is no mutual TLS;
+* ``destination_service_namespace`` of a ServiceEntry's host is that of the pod that answered, if one did;
 * there are no principals and clusters, and no metrics of bytes and of TCP;
 * pods of a workload are counted together: a Prometheus tells them apart by labels of its own, such as ``instance``.
 """
@@ -32,6 +33,10 @@ BUCKETS_MS = (
 )
 """Upper bounds of Envoy's buckets, in milliseconds."""
 _UNKNOWN = "unknown"
+_NO_SERVICE = "InboundPassthroughCluster"
+# Labels of a pod that tell its canonical service and revision, the first that it has.
+_CANONICAL = ("service.istio.io/canonical-name", "app.kubernetes.io/name", "app")
+_REVISION = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
 # A server's line is written before its caller's: how long that is waited for, and how long a request is remembered.
 _SETTLED_S = 1.0
 _REMEMBERED_S = 30.0
@@ -162,13 +167,17 @@ class Counters:
         if host:
             name, space = service_of(record.cluster)[0], host.split(".")[1] if ".svc." in host else _UNKNOWN
         else:
-            # Envoy knows no service: of a cluster for unknown hosts, or where no rule chose one.
-            host, name, space = record.authority, record.cluster or _UNKNOWN, _UNKNOWN
+            # Envoy knows no service: of a cluster for unknown hosts, or where no rule chose one. What it was called by
+            # stands for it, but not at a gateway, where strangers may call anything.
+            host = _UNKNOWN if record.direction == "gateway" else record.authority
+            name, space = record.cluster or host, _UNKNOWN
+        if space == _UNKNOWN and record.upstream_pod in self._pods:
+            space = self._pods[record.upstream_pod].namespace
         return labels_of(
             {
                 "reporter": "source",
                 **self._peer("source", record.pod),
-                **self._peer("destination", record.upstream_pod),
+                **self._peer("destination", record.upstream_pod, endpoint=True),
                 **_service(host, name, space),
                 **_answer(record),
                 "connection_security_policy": _UNKNOWN,
@@ -178,34 +187,36 @@ class Counters:
     def _as_destination(self, record: AccessRecord, call: AccessRecord | None, services: ServiceOf) -> Labels:
         """What the server's proxy says: a caller without a proxy is unknown to it."""
         asked = service_of(call.cluster)[0] if call is not None else record.authority.split(":")[0].split(".")[0]
-        behind = services.get(record.pod, ())
-        name, space = next((known for known in behind if known[0] == asked), (*behind, (_UNKNOWN, _UNKNOWN))[0])
-        host = f"{name}.{space}.svc.cluster.local" if behind else record.authority
+        behind, own = services.get(record.pod, ()), self._peer("destination", record.pod)
+        space, host = own["destination_workload_namespace"], own["destination_canonical_service"]
+        name = next((known for known, _ in behind if known == asked), behind[0][0] if behind else _NO_SERVICE)
+        host = f"{name}.{space}.svc.cluster.local" if behind else host
         return labels_of(
             {
                 "reporter": "destination",
                 **self._peer("source", call.pod if call is not None else ""),
-                **self._peer("destination", record.pod),
+                **own,
                 **_service(host, name, space),
                 **_answer(record),
                 "connection_security_policy": self._policy,
             }
         )
 
-    def _peer(self, side: str, name: str) -> dict[str, str]:
+    def _peer(self, side: str, name: str, *, endpoint: bool = False) -> dict[str, str]:
+        """What a proxy knows of a pod: all that its proxy tells, and of an endpoint without one what istiod tells."""
         pod = self._pods.get(name)
-        # Istio's proxies learn of each other by their proxies.
-        known = pod is not None and pod.has_proxy
-        app = pod.labels.get("app", "") if pod is not None else ""
+        told = pod is not None and pod.has_proxy
+        known = pod if told or endpoint else None
+        labels = known.labels if known is not None else {}
         values = {
-            "workload": pod.workload if pod is not None else "",
-            "workload_namespace": pod.namespace if pod is not None else "",
-            "app": app,
-            "version": pod.version if pod is not None else "",
-            "canonical_service": app or (pod.workload if pod is not None else ""),
-            "canonical_revision": (pod.version or "latest") if pod is not None else "",
+            "workload": known.workload if known is not None else "",
+            "workload_namespace": known.namespace if known is not None else "",
+            "app": labels.get("app", "") if told else "",
+            "version": labels.get("version", "") if told else "",
+            "canonical_service": _first(labels, _CANONICAL) or (known.workload if known is not None else ""),
+            "canonical_revision": _first(labels, _REVISION) or "latest",
         }
-        return {f"{side}_{label}": (value if known else "") or _UNKNOWN for label, value in values.items()}
+        return {f"{side}_{label}": value or _UNKNOWN for label, value in values.items()}
 
     # --- what is told -------------------------------------------------------------------------------------------
 
@@ -220,6 +231,10 @@ class Counters:
             for bound, count in histogram.cumulated():
                 found[labels_of({NAME: f"{DURATION}_bucket", **pairs, "le": bound})] = float(count)
         return found
+
+
+def _first(labels: Mapping[str, str], names: Iterable[str]) -> str:
+    return next((labels[name] for name in names if labels.get(name)), "")
 
 
 def _service(host: str, name: str, space: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from labsupport.observe.policed import broken, policed
 from labsupport.observe.tables import AccessLog
 from labsupport.records import AccessRecord, Pod, Response, TrafficSpec
 from labsupport.traffic.sending import send
+from labsupport.urls import parse_url
 
 __all__ = ["Explained", "compare", "explained"]
 
@@ -210,22 +211,23 @@ def _same(status: int, flags: str, record: AccessRecord) -> bool:
 
 def _passed_on(explanation: Explanation) -> bool:
     """Whether the proxy passes a connection on, and reads no requests."""
-    if explanation.url.startswith(("tcp:", "tls:")):
+    target, chosen = parse_url(explanation.url), explanation.chosen
+    if target.raw:
         return True
-    if explanation.chosen is not None:
-        return explanation.chosen.kind != "http"
+    if chosen is not None:
+        return chosen.kind in ("tcp", "tls") or chosen.object.startswith(("TCPRoute/", "TLSRoute/"))
     if explanation.proxy_kind != "sidecar":
         return False
     # What follows a route table has the name of a route.
-    return explanation.url.startswith("https:") or (bool(explanation.destinations) and not explanation.route)
+    return target.secure or (bool(explanation.destinations) and not explanation.route)
 
 
 def _by_client(explanation: Explanation, response: Response) -> tuple[bool | None, str]:
+    if response.outcome == "timeout":
+        return None, "the client gave up before there was an answer"
     if _passed_on(explanation):
         return _by_connection(explanation, response)
     kinds = {outcome.kind for outcome in explanation.outcomes}
-    if response.outcome == "timeout":
-        return None, "the client gave up before there was an answer"
     if response.outcome in ("connection", "unknown_destination"):
         wanted = response.outcome in kinds or (
             response.outcome == "connection" and bool(kinds & {"no_endpoints", "refused"})

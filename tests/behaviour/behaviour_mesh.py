@@ -31,8 +31,11 @@ def _namespace() -> str:
 
 NAMESPACE = _namespace()
 """The lab's namespace on the engine that the tests run on."""
-RULES = ("VirtualService", "HTTPRoute", "DestinationRule", "Gateway", "ServiceEntry", "Sidecar")
-FROM_OUTSIDE = ("gateway:", "https:", "tcp://gateway", "tls:")
+RULES = (
+    "VirtualService", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "DestinationRule", "Gateway",
+    "KubernetesGateway", "ReferenceGrant", "ServiceEntry", "Sidecar",
+)  # fmt: skip
+FROM_OUTSIDE = ("gateway:", "gateway/", "https:", "tcp://gateway", "tls:")
 
 
 def _service(name: str, selector: Mapping[str, str], *ports: tuple[int, int]) -> Json:

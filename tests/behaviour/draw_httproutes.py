@@ -13,7 +13,7 @@ from draw_world import Json, World
 sys.path.append(str(Path(__file__).parents[1] / "fidelity"))
 from draw_gatewayapi import DrawGatewayApi
 
-__all__ = ["RouteDrawing"]
+__all__ = ["DrawRoutes", "RouteDrawing"]
 
 _PATHS: tuple[Json, ...] = (
     {"type": "Exact", "value": "/headers"},
@@ -37,7 +37,7 @@ _VALUES: tuple[Json, ...] = (
 _ORIGINS = ("http://a.example", "http://*.example", "http://*", "http://b.example:80", "https://a.example")
 
 
-class _Routes(DrawGatewayApi):
+class DrawRoutes(DrawGatewayApi):
     """HTTPRoutes about the services of a world.
 
     Args:
@@ -118,8 +118,10 @@ class _Routes(DrawGatewayApi):
 class RouteDrawing(Drawing):
     """Draws one set of HTTPRoutes and Istio's rules, and requests; equal seeds draw equal ones."""
 
+    maker: type[DrawRoutes] = DrawRoutes
+
     def __init__(self, seed: int, world: World) -> None:
-        self.routes = _Routes(seed + 1, self)
+        self.routes = self.maker(seed + 1, self)
         super().__init__(seed, world)
 
     def any_target(self) -> Any:
@@ -140,12 +142,16 @@ class RouteDrawing(Drawing):
         route["metadata"] |= {"name": name.replace("vs", "route"), "namespace": space}
         self.drawn.objects.append(route)
         for parent in route["spec"]["parentRefs"]:
-            host = ENTRY.host if parent["kind"] == "ServiceEntry" else parent["name"]
-            if host != ENTRY.host:
-                host += f".{parent.get('namespace', space)}.svc.cluster.local"
+            hosts, gateways = self.called(route, parent)
             for rule in route["spec"]["rules"]:
                 for match in rule.get("matches") or [{}]:
-                    self.drawn.aims.append(Aim([host], (), _aimed(match, parent), _of_rule(rule), space))
+                    self.drawn.aims.append(Aim(hosts, gateways, _aimed(match, parent), _of_rule(rule), space))
+
+    def called(self, route: Json, parent: Json) -> tuple[list[str], list[str]]:
+        """The hosts and the gateways at which a route is met by way of one of its parents."""
+        if parent["kind"] == "ServiceEntry":
+            return [ENTRY.host], []
+        return [f"{parent['name']}.{parent.get('namespace', self.routes.space)}.svc.cluster.local"], []
 
 
 def _aimed(match: Json, parent: Json) -> Json:
@@ -156,8 +162,12 @@ def _aimed(match: Json, parent: Json) -> Json:
     for field in ("headers", "queryParams"):
         if conditions := match.get(field):
             aimed[field] = {said["name"]: {_OPERATORS[said.get("type", "Exact")]: said["value"]} for said in conditions}
-    if "method" in match:
-        aimed["method"] = {"exact": match["method"]}
+    method = match.get("method")
+    if isinstance(method, dict):
+        # Of a GRPCRoute: what is called is the path.
+        aimed["uri"] = {"exact": f"/{method.get('service', 'shop')}/{method.get('method', 'Get')}"}
+    elif method:
+        aimed["method"] = {"exact": method}
     return aimed | ({"port": parent["port"]} if "port" in parent else {})
 
 

@@ -101,18 +101,30 @@ class Drawing(Rules):
         fitting = [offered for offered in servers if offered["port"]["number"] == aim.match.get("port")]
         server = self.pick(fitting or servers) if servers and self.maybe(0.93) else {"port": {"number": 80}}
         number = server["port"]["number"]
-        host = self._gateway_host(aim.hosts) if self.maybe(0.92) else self.pick(CALLED_AT_GATEWAY)
+        door = self.door(aim)
+        host = (
+            self._gateway_host(self.hosts_at(aim.hosts, server)) if self.maybe(0.92) else self.pick(CALLED_AT_GATEWAY)
+        )
         secure = server["port"].get("protocol") == "HTTPS"
         if self.world.connections and self.maybe(0.02):
             secure = not secure
         if not secure:
             headers["Host"] = host.upper() if self.maybe(0.03) else host
-            return Request(f"gateway:{'' if number == 80 else number}{text}", "outside", method, headers)
+            return Request(f"gateway{door}:{'' if number == 80 else number}{text}", "outside", method, headers)
         if self.maybe(0.12):
             headers["Host"] = self.pick(CALLED_AT_GATEWAY)
         shown = self.maybe(0.75 if server.get("tls", {}).get("mode") == "MUTUAL" else 0.1)
         port = "" if number == 443 else f":{number}"
-        return Request(f"https://{host.lower()}{port}{text}", "outside", method, headers, certificate=shown)
+        way = f"gateway{door}:" if door else ""
+        return Request(f"{way}https://{host.lower()}{port}{text}", "outside", method, headers, certificate=shown)
+
+    def hosts_at(self, hosts: Sequence[str], server: Json) -> Sequence[str]:
+        """Which of the hosts of an aim are asked for at a server."""
+        return hosts
+
+    def door(self, aim: Aim) -> str:
+        """Which gateway it is, as a URL has it behind the word; empty for Istio's own."""
+        return ""
 
     def _connection(self, server: Json) -> Request:
         number = server["port"]["number"]

@@ -16,6 +16,8 @@ _REASONS = {
     "for sidecars only": "bound to the mesh only",
     "none of its rules": "no rule for the proxy",
     "nothing in common": "hosts that do not meet",
+    "less exact than": "a less exact host",
+    "nobody listens there": "a listener of no use",
     "is neither that of the client": "a route of a third namespace",
 }
 
@@ -27,6 +29,8 @@ def features(why: Explanation) -> set[str]:
 
 def _features(why: Explanation) -> Iterator[str]:
     yield f"by {why.proxy_kind}"
+    if "https:" in why.url and why.proxy_kind != "none":
+        yield "in TLS"
     for outcome in why.outcomes:
         yield f"ends: {outcome.kind}" + (" with 500" if outcome.status == 500 else "")
         if outcome.headers:
@@ -77,7 +81,7 @@ def _chosen(why: Explanation) -> Iterator[str]:
     if rule.index:
         yield "chosen: a later rule"
     if rule.kind == "rules":
-        yield "chosen: an HTTPRoute's"
+        yield f"chosen: {'an' if rule.object[0] == 'H' else 'a'} {rule.object.partition('/')[0]}'s"
     if rule.object == "VirtualService/sub":
         yield "chosen: a delegate's"
     if not rule.entries:

@@ -172,6 +172,35 @@ def test_a_server_that_comes_back_shows_its_certificate_again(mesh: Mesh, author
         assert mesh.request("https://shop.example/", tls=Tls(ca=authority)).outcome == "connection"
 
 
+@pytest.mark.parametrize(
+    ("tls", "serves"),
+    [
+        ({}, True),
+        ({"credentialName": "told-none"}, False),
+        ({"credentialName": "told-trust"}, False),
+        ({"credentialName": "told-other-cacert"}, False),
+        ({"credentialName": "kubernetes://other/told"}, False),
+        ({"mode": "MUTUAL"}, False),
+        ({"mode": "OPTIONAL_MUTUAL"}, False),
+        ({"mode": "MUTUAL", "credentialName": "told-both"}, True),
+        ({"mode": "MUTUAL", "caCertCredentialName": "told-trust-cacert"}, True),
+        ({"mode": "MUTUAL", "caCertCredentialName": "told-both"}, False),
+    ],
+)
+def test_explain_knows_what_a_server_lacks(mesh: Mesh, authority: Authority, tls: Json, serves: bool) -> None:
+    own = authority.server("shop.example")
+    held = [own.secret("told"), own.secret("told-both", ca=authority), own.secret("told-other-cacert")]
+    held.append(authority.secret("told-trust"))
+    mesh.apply(*map(secret, held), gateway(https("shop.example", **{"credential": "told", **tls})), everywhere())
+    client = {"tls": Tls(certificate=authority.client("alice"))}
+    (outcome,) = mesh.lab.explain(
+        "https://shop.example/", source="outside", confirm=False, **client
+    ).explanation.outcomes
+    seen = mesh.request("https://shop.example/", **client)
+    assert (seen.status == 200) is serves
+    assert outcome.kind == ("forwarded" if serves else "connection"), outcome
+
+
 @pytest.mark.parametrize("kind", ["repr", "yaml", "status", "config"])
 def test_nothing_shows_a_private_key(mesh: Mesh, authority: Authority, kind: str) -> None:
     own = authority.server("shop.example")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
@@ -14,10 +14,8 @@ __all__ = ["FRONTS", "HOSTS", "PROXIES", "DrawDoors", "doors", "generate_doors"]
 
 _API = "gateway.networking.k8s.io"
 FRONTS = (("front", "default"), ("side", "blue"))
-_SPACES = ("default", "default", "blue", "green")
 HOSTS = ("a.example", "b.a.example", "*.a.example", "*.example", "b.example", "web.test")
 _SECRETS = ("other-cert", "no-cert", "bad-cert", "missing")
-_OWN = {"default": "shop-cert", "blue": "blue-cert"}
 _PORTS = {"HTTP": (*[80] * 8, 8080, 8080, 81), "HTTPS": (443, 443, 8443), "TLS": (443, 8443), "TCP": (7000, 80, 443)}
 _DOORS = list(yaml.safe_load_all((BASES / "doors.yaml").read_text()))
 PROXIES = ("gateway:front-istio.default", "gateway:front-istio.default", "gateway:side-istio.blue")
@@ -26,8 +24,12 @@ PROXIES = ("gateway:front-istio.default", "gateway:front-istio.default", "gatewa
 class DrawDoors(DrawGatewayApi):
     """Draws Gateways and routes that are bound to them."""
 
+    fronts = FRONTS
+    spaces: tuple[str, ...] = ("default", "default", "blue", "green")
+    certificates: Mapping[str, str] = {"default": "shop-cert", "blue": "blue-cert"}
+
     def front(self) -> tuple[str, str]:
-        return self.pick((*FRONTS, FRONTS[0]))
+        return self.pick((*self.fronts, self.fronts[0]))
 
     def selector(self) -> Json:
         conditions = (
@@ -59,8 +61,8 @@ class DrawDoors(DrawGatewayApi):
         number = self.pick((*[1] * 8, 2, 3))
         references = []
         for _ in range(number):
-            space = namespace if self.maybe(0.8) else self.pick(_SPACES)
-            name = _OWN.get(space, "shop-cert") if self.maybe(0.85) else self.pick(_SECRETS)
+            space = namespace if self.maybe(0.8) else self.pick(self.spaces)
+            name = self.certificates.get(space, "shop-cert") if self.maybe(0.85) else self.pick(_SECRETS)
             reference: Json = {"name": name}
             if space != namespace or self.maybe(0.1):
                 reference["namespace"] = space
@@ -133,12 +135,12 @@ class DrawDoors(DrawGatewayApi):
 
     def grant(self, index: int) -> None:
         kinds = ("HTTPRoute", "HTTPRoute", "Gateway", "GRPCRoute")
-        source = {"group": _API, "kind": self.pick(kinds), "namespace": self.pick(_SPACES)}
+        source = {"group": _API, "kind": self.pick(kinds), "namespace": self.pick(self.spaces)}
         target: Json = {"group": "", "kind": self.pick(("Service", "Service", "Secret", "ConfigMap"))}
         if self.maybe(0.4):
             target["name"] = self.pick(("api", "web", "shop-cert", "trusted"))
         spec = {"from": [source], "to": [target]}
-        self.gateway_api("ReferenceGrant", f"grant-{index}", self.pick(_SPACES), spec, version="v1beta1")
+        self.gateway_api("ReferenceGrant", f"grant-{index}", self.pick(self.spaces), spec, version="v1beta1")
 
     def parent(self) -> Json:
         if self.maybe(0.15):

@@ -5,14 +5,11 @@ from __future__ import annotations
 import pytest
 from explain_world import CLIENT, GATEWAY, SUBSETS, ask, pod, to, virtual_service
 
+from labsupport.certificates import Authority
 from labsupport.explain import Explanation
 
-SECRET = """
-    apiVersion: v1
-    kind: Secret
-    metadata: {name: shop-cert}
-    stringData: {tls.crt: c, tls.key: k}
-"""
+AUTHORITY = Authority()
+SECRET = AUTHORITY.server("shop.example").secret("shop-cert", ca=AUTHORITY)
 BOUND = ", gateways: [front]"
 EVERYTHING = virtual_service(f"[{to('v1')}]", hosts='["*"]', extra=BOUND)
 BYTES = """
@@ -97,6 +94,19 @@ def test_a_client_without_certificate_does_not_get_past_mutual_tls() -> None:
 def test_a_certificate_that_does_not_exist_is_told() -> None:
     _, text = ending(outside("https://shop.example/", SECRET, gateway(https(secret="shop-crt")), EVERYTHING))
     assert "no Secret shop-crt; did you mean shop-cert?" in text
+
+
+def test_a_secret_without_what_the_server_wants_of_it_is_told() -> None:
+    url, bare = "https://shop.example/", AUTHORITY.server("shop.example").secret("shop-cert")
+    for mode in ("MUTUAL", "OPTIONAL_MUTUAL"):
+        mutual = (gateway(https(mode)), EVERYTHING)
+        kind, text = ending(outside(url, bare, *mutual, certificate=True))
+        assert (kind, "knows nobody to trust: Secret shop-cert: found secret" in text) == ("connection", True)
+        trusted = AUTHORITY.secret("shop-cert-cacert")
+        assert ending(outside(url, bare, trusted, *mutual, certificate=True))[0] == "forwarded"
+    empty = AUTHORITY.secret("shop-cert")
+    kind, text = ending(outside(url, empty, gateway(https()), EVERYTHING))
+    assert (kind, "Secret shop-cert: found secret, but didn't have" in text) == ("connection", True)
 
 
 def test_speaking_the_wrong_protocol_is_told() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from explain_world import PODS, ask, pod, virtual_service
+from explain_world import GATEWAY, PODS, ask, pod, virtual_service
 
 from labsupport.display.html.explain_html import explanation_html
 from labsupport.display.pictures.explain_picture import way_html
@@ -194,6 +194,17 @@ def test_connections_at_a_gateway_follow_a_route(kind: str, url: str, more: str)
     assert [item.host.partition(".")[0] for item in seen.destinations] == ["ratings"], repr(seen)
     assert seen.chosen is not None
     assert (seen.chosen.object, seen.chosen.kind) == (f"{kind}/some", "rules")
+
+
+def test_a_gateway_of_istios_at_such_a_pod_listens_on_the_ports_that_it_names() -> None:
+    own = GATEWAY.replace("istio: ingressgateway", "gateway.networking.k8s.io/gateway-name: front")
+    rule = virtual_service("[{route: [{destination: {host: ratings}}]}]", hosts='["*"]', extra=", gateways: [front]")
+    texts = (CERTIFICATE, DOORS, own.replace("number: 80", "number: 8080"), rule)
+    kinds = {
+        url: ask(*texts, url=url, source="outside", pods=[*PODS, FRONT]).outcomes[0].kind
+        for url in ("gateway/front:/", "gateway/front:8080/")
+    }
+    assert kinds == {"gateway/front:/": "connection", "gateway/front:8080/": "forwarded"}
 
 
 def test_a_server_name_that_no_route_at_a_gateway_has_comes_to_nothing() -> None:

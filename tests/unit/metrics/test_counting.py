@@ -148,7 +148,8 @@ def test_who_did_not_answer_is_unknown_and_the_service_is_not() -> None:
 @pytest.mark.parametrize(
     ("record", "service", "name"),
     [
-        (replace(ASKED, cluster="", status=404, flags="NR"), "carts", "unknown"),
+        (replace(ASKED, cluster="", status=503, flags="NC", authority="carts:80"), "carts:80", "carts:80"),
+        (replace(ASKED, cluster="", status=404, flags="NR", direction="gateway"), "unknown", "unknown"),
         (replace(ASKED, cluster="PassthroughCluster", authority="10.1.2.3"), "10.1.2.3", "PassthroughCluster"),
         (replace(ASKED, cluster="outbound|443||api.example.com"), "api.example.com", "api.example.com"),
     ],
@@ -159,6 +160,27 @@ def test_hosts_that_are_no_service_of_the_cluster(record: AccessRecord, service:
 
     wanted = ("destination_service", "destination_service_name", "destination_service_namespace")
     assert _requests(counters, *wanted) == {(service, name, "unknown"): 1}
+
+
+def test_of_a_pod_without_a_proxy_its_caller_knows_what_istiod_tells_of_it() -> None:
+    labels = {"app": "bare", "app.kubernetes.io/name": "plain", "app.kubernetes.io/version": "3"}
+    pods = (CLIENT, replace(BARE, labels=labels))
+    counters = Counters()
+    counters.add([replace(ASKED, upstream_pod=BARE.name, cluster="outbound|80||bare.example")], pods, {}, 100.1)
+
+    told = _only_series(counters, "source")
+    names = ("workload", "workload_namespace", "app", "version", "canonical_service", "canonical_revision")
+    assert [told[f"destination_{name}"] for name in names] == ["bare", "shop", "unknown", "unknown", "plain", "3"]
+    assert told["destination_service_namespace"] == "shop"
+
+
+def test_a_pod_behind_no_service_is_told_by_itself() -> None:
+    counters = Counters()
+    counters.add([SERVED], PODS, {}, 109.0)
+
+    told = _only_series(counters, "destination")
+    assert (told["destination_service"], told["destination_service_name"]) == ("carts", "InboundPassthroughCluster")
+    assert (told["destination_service_namespace"], told["source_canonical_revision"]) == ("shop", "latest")
 
 
 def test_connections_that_are_not_http_are_not_counted() -> None:

@@ -113,6 +113,9 @@ def test_the_endpoint_speaks_prometheus_text_format_to_its_own_name_only(engine:
     assert page.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert requests.get(metrics.url, headers={"Host": "evil.example"}, timeout=10).status_code == 403
     assert requests.get(metrics.url.replace("/metrics", "/other"), timeout=10).status_code == 404
+    # Who listens on every address of a machine is met here, too.
+    with pytest.raises(requests.ConnectionError):
+        requests.get(metrics.url.replace("127.0.0.1", "127.0.0.2"), timeout=10)
 
 
 def test_it_listens_only_when_somebody_wants_it_and_not_after_the_end(engine: Logging) -> None:

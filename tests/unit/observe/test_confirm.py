@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from small_engine import SmallEngine
 
-from labsupport.explain import Explanation, Place, Policy, PredictedOutcome, RoutedTo
+from labsupport.explain import Explanation, Place, Policy, PredictedOutcome, RoutedTo, RuleTrace
 from labsupport.observe import confirm
 from labsupport.observe.confirm import Explained, compare
 from labsupport.records import AccessRecord, Hop, Pod, Response, TrafficSpec
@@ -95,6 +95,23 @@ def test_an_explanation_alone_says_nothing_of_agreement() -> None:
 
 def over_tcp(outcome: PredictedOutcome) -> Explanation:
     return replace(says(outcome), url="tcp://gateway:9000")
+
+
+def chosen_of(kind: str) -> Explanation:
+    """A rule of a route of the Gateway API is chosen."""
+    trace = RuleTrace(f"{kind}/own", 0, "", "chosen", (), Place(f"{kind}/own"), kind="rules")
+    return replace(says(FORWARDED), rules=(trace,))
+
+
+def test_a_request_that_follows_a_route_of_the_gateway_api_is_no_connection() -> None:
+    closed = replace(OK, outcome="connection", status=0, path=())
+    # Who is reached by a connection may close it; of a request a proxy tells.
+    agree = {kind: compare(chosen_of(kind), closed, []).agrees for kind in ("HTTPRoute", "GRPCRoute", "TLSRoute")}
+    assert agree == {"HTTPRoute": False, "GRPCRoute": False, "TLSRoute": None}
+    at_front = replace(says(FORWARDED), url="gateway/front:tcp://gateway:9000")
+    assert compare(at_front, closed, []).agrees is None
+    given_up = replace(closed, outcome="timeout")
+    assert compare(at_front, given_up, []).agrees is None
 
 
 def test_a_connection_is_judged_by_who_answered() -> None:
