@@ -147,7 +147,9 @@ def _connected(why: Explanation, seen: Response) -> Iterator[str]:
         return
     if seen.outcome == "ok" and not any(f"-{answer}-" in pod or "sealed" in pod for pod in could):
         yield f"{answer} answered, predicted {sorted(could)}"
-    if seen.outcome != "ok" and not closes:
+    # A server that speaks TLS itself closes a connection that brings it bytes.
+    deaf = not why.url.endswith("/headers") and any("sealed" in pod for pod in could)
+    if seen.outcome != "ok" and not closes and not deaf:
         yield f"it was {seen.outcome}, predicted an answer of {sorted(could)}"
 
 
