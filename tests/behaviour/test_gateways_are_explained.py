@@ -16,7 +16,7 @@ from labsupport.certificates import Authority, Certificate
 from labsupport.lab.lab import Lab
 from labsupport.records import Ref
 
-SETS = int(os.environ.get("FRONT_SETS", "12"))
+SETS = int(os.environ.get("FRONT_SETS", "10"))
 SEED = int(os.environ.get("FRONT_SEED", "83000"))
 
 # How many of a thousand requests usually meet what can be said; read as those of the random rules are.
