@@ -73,6 +73,13 @@ class _DrawFronts(DrawDoors, DrawRoutes, DrawOtherRoutes):
         spec = self.objects[-1]["spec"]
         spec["gatewayClassName"] = "istio"
         spec.pop("addresses", None)
+        # Where TLS is passed on and ended on one port, a TLSRoute can give Envoy the same name twice.
+        passing = {item["port"] for item in spec["listeners"] if item.get("tls", {}).get("mode") == "Passthrough"}
+        spec["listeners"] = [
+            item
+            for item in spec["listeners"]
+            if item["port"] not in passing or item.get("tls", {}).get("mode") == "Passthrough"
+        ]
         front = _called(name, namespace)
         self.listeners[front] = spec["listeners"]
         self.asked[front] = {"mode": "MUTUAL"} if "tls" in spec else {}
