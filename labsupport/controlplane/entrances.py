@@ -9,6 +9,7 @@ from labsupport.controlplane.proxies import PodInfo
 from labsupport.errors import Problem
 from labsupport.model import Gateway, Resource, Server, Service, VirtualService
 from labsupport.model.hosts import gateway_name
+from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME, KubernetesGateway
 from labsupport.model.protocols import is_http, parse
 from labsupport.records import JsonObject
 
@@ -107,11 +108,7 @@ def conflicts(listeners: Mapping[str, JsonObject], objects: Sequence[Resource], 
         if name is None:
             continue
         number = listener["address"]["socket_address"]["port_value"]
-        concerned = [
-            gateway
-            for gateway in _gateways(objects, pod.labels)
-            if any(number == container_port(objects, pod, server.port.number) for server in gateway.spec.servers)
-        ]
+        concerned = [resource for resource in objects if _opens(resource, objects, pod, number)]
         last = concerned[-1]
         others = ", ".join(f"Gateway/{gateway.name}" for gateway in concerned[:-1]) or "itself"
         notes.append(
@@ -122,11 +119,21 @@ def conflicts(listeners: Mapping[str, JsonObject], objects: Sequence[Resource], 
                 last.origin.document,
                 last.origin.line,
                 f"Gateway/{last.name}",
-                "spec.servers",
+                "spec.servers" if isinstance(last, Gateway) else "spec.listeners",
                 "Give each server of the port hosts of its own, or a port of its own.",
             )
         )
     return notes
+
+
+def _opens(resource: Resource, objects: Sequence[Resource], pod: PodInfo, number: int) -> bool:
+    """Whether a Gateway, Istio's or that of the Gateway API, opens a port of a pod."""
+    if isinstance(resource, KubernetesGateway):
+        own = (resource.namespace, resource.name) == (pod.namespace, dict(pod.labels).get(GATEWAY_NAME))
+        return own and any(listener.port == number for listener in resource.spec.listeners)
+    if not isinstance(resource, Gateway) or not selects(resource, pod.labels):
+        return False
+    return any(number == container_port(objects, pod, server.port.number) for server in resource.spec.servers)
 
 
 def _shared(listener: JsonObject) -> str | None:

@@ -176,7 +176,8 @@ def _tried(
         if entries[-1].holds:
             names = match.sni_hosts if isinstance(match, TLSMatchAttributes) else ["*"]
             rank = max(rank, *(name_rank(connection.server_name, name) for name in names))
-    if not item.match:
+    # As in istiod, chains are made for matches: a tls rule without any, as of a route without weight, has none.
+    if not item.match and kind == "tcp":
         rank = 0
     return _Tried(rule, kind, index, tuple(entries), tuple(item.route), rank, applies)
 

@@ -22,6 +22,9 @@ __all__ = ["Explained", "compare", "explained"]
 # Of Envoy's response code details, with the text or the number of the operating system (Linux, macOS).
 _REFUSED = re.compile(r"delayed_connect_error:_?(Connection_refused|111|61)\b")
 
+# How a server that speaks TLS 1.x ends a connection of somebody who does not: the beginning of a record of kind alert.
+_ALERT = "\x15\x03"
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Explained:
@@ -137,11 +140,13 @@ def _by_connection(explanation: Explanation, response: Response) -> tuple[bool |
         refused = any(outcome.status == 400 for outcome in explanation.outcomes)
         reached = could or any(destination.refusing for destination in explanation.destinations)
         return refused or (None if reached else False), "what answered speaks HTTP, and said 400"
-    if response.outcome == "connection":
+    alerted = response.body.startswith(_ALERT)
+    if response.outcome == "connection" or alerted:
         # A server that does not speak what the client does closes it, too.
         closed = ("no_cluster", "no_endpoints", "refused", "connection", "unknown_destination")
         closes = any(outcome.kind in closed for outcome in explanation.outcomes)
-        return (True if closes else None), "the connection was closed without an answer"
+        answer = "with an alert of TLS" if alerted else "without an answer"
+        return (True if closes else None), f"the connection was closed {answer}"
     pods = [hop.pod for hop in response.path[:1] if hop.pod]
     if pods:
         return pods[0] in could, f"{pods[0]} answered"

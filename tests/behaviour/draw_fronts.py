@@ -17,14 +17,7 @@ from labsupport.model.kinds.gatewayapi.gateway import GATEWAY_NAME
 __all__ = ["CERTIFICATES", "FrontDrawing"]
 
 CERTIFICATES = {"default": "shop-cert", "other": "cart-cert"}
-_OF_BYTES = (
-    ("echo", 9000),
-    ("echo-v1", 9000),
-    ("echo-v2", 9000),
-    ("empty-echo", 9000),
-    ("sealed", 443),
-    ("sealed", 443),
-)
+_ECHOES = ("echo", "echo-v1", "echo-v2", "empty-echo")
 _OWN_NAME = "kubernetes.io/metadata.name"
 
 
@@ -40,7 +33,6 @@ class _DrawFronts(DrawDoors, DrawRoutes, DrawOtherRoutes):
     spaces = ("default", "default", "other")
     names = HOSTS
     certificates = CERTIFICATES
-    _of_bytes = False
 
     def __init__(self, seed: int, drawing: RouteDrawing) -> None:
         super().__init__(seed, drawing)
@@ -49,19 +41,18 @@ class _DrawFronts(DrawDoors, DrawRoutes, DrawOtherRoutes):
         for name, namespace in self.fronts:
             self.door(name, namespace)
 
-    def backend(self) -> Json:
-        if not self._of_bytes:
-            return super().backend()
-        name, port = self.pick(_OF_BYTES)
-        return {"name": name, "port": port} | ({"namespace": "default"} if self.space != "default" else {})
-
     def connection_route(self, index: int) -> None:
-        self._of_bytes, self.space = True, self.pick(self.spaces)
+        self.space = self.pick(self.spaces)
         super().connection_route(index)
-        self._of_bytes = False
         route = self.objects.pop()
         route["metadata"]["namespace"] = self.space
         route["spec"]["parentRefs"] = [entry for entry in route["spec"]["parentRefs"] if entry["kind"] == "Gateway"]
+        elsewhere = {"namespace": "default"} if self.space != "default" else {}
+        for reference in route["spec"]["rules"][0]["backendRefs"]:
+            name, port = ("sealed", 443) if route["kind"] == "TLSRoute" else (self.pick(_ECHOES), 9000)
+            weight = {"weight": reference["weight"]} if "weight" in reference else {}
+            reference.clear()
+            reference.update({"name": name, "port": port, **weight, **elsewhere})
         self.objects += [route] if route["spec"]["parentRefs"] else []
 
     def selector(self) -> Json:
@@ -82,6 +73,13 @@ class _DrawFronts(DrawDoors, DrawRoutes, DrawOtherRoutes):
         spec = self.objects[-1]["spec"]
         spec["gatewayClassName"] = "istio"
         spec.pop("addresses", None)
+        # Where TLS is passed on and ended on one port, a TLSRoute can give Envoy the same name twice.
+        passing = {item["port"] for item in spec["listeners"] if item.get("tls", {}).get("mode") == "Passthrough"}
+        spec["listeners"] = [
+            item
+            for item in spec["listeners"]
+            if item["port"] not in passing or item.get("tls", {}).get("mode") == "Passthrough"
+        ]
         front = _called(name, namespace)
         self.listeners[front] = spec["listeners"]
         self.asked[front] = {"mode": "MUTUAL"} if "tls" in spec else {}

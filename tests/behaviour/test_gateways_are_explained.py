@@ -16,21 +16,22 @@ from labsupport.certificates import Authority, Certificate
 from labsupport.lab.lab import Lab
 from labsupport.records import Ref
 
-SETS = int(os.environ.get("FRONT_SETS", "12"))
+SETS = int(os.environ.get("FRONT_SETS", "10"))
 SEED = int(os.environ.get("FRONT_SEED", "83000"))
 
 # How many of a thousand requests usually meet what can be said; read as those of the random rules are.
 RATES = {
-    "answer headers": 85, "by gateway": 670, "by sidecar": 160, "chosen: a later rule": 95,
-    "chosen: an HTTPRoute's": 300, "chosen: without match": 25, "ends: connection": 210,
-    "ends: direct_response with 500": 40, "ends: forwarded": 240, "ends: no_cluster with 500": 100,
-    "ends: no_endpoints": 50, "ends: no_route": 310, "ends: redirect": 35, "failed: headers": 80,
-    "failed: method": 110, "failed: path": 180, "failed: queryParams": 75, "held: headers": 50, "held: method": 60,
-    "held: path exact": 20, "held: path prefix": 210, "held: path regex": 35, "held: queryParams": 75,
-    "ignored: a less exact host": 60, "ignored: a listener of no use": 100, "ignored: bound to other gateways": 380,
-    "ignored: hosts that do not meet": 30, "in TLS": 180, "mirror": 45, "near miss": 75, "policy: corsPolicy": 45,
-    "policy: headers": 130, "policy: mirrors": 75, "policy: redirect": 35, "policy: retries": 45,
-    "policy: rewrite": 60, "request headers": 70, "rules of several objects": 35, "timeout": 20, "weights": 110,
+    "answer headers": 50, "by gateway": 750, "by sidecar": 130, "chosen: a GRPCRoute's": 35,
+    "chosen: a TCPRoute's": 10, "chosen: a later rule": 90, "chosen: an HTTPRoute's": 180, "chosen: without match": 30,
+    "ends: connection": 250, "ends: direct_response with 500": 25, "ends: forwarded": 180,
+    "ends: no_cluster with 500": 90, "ends: no_endpoints": 40, "ends: no_route": 360, "ends: redirect": 35,
+    "failed: headers": 75, "failed: method": 70, "failed: path": 130, "failed: queryParams": 25, "held: headers": 60,
+    "held: method": 40, "held: path exact": 15, "held: path prefix": 150, "held: path regex": 25,
+    "held: queryParams": 35, "ignored: a less exact host": 30, "ignored: a listener of no use": 70,
+    "ignored: bound to other gateways": 350, "ignored: hosts that do not meet": 20, "in TLS": 200, "mirror": 35,
+    "near miss": 50, "policy: corsPolicy": 15, "policy: headers": 80, "policy: mirrors": 45, "policy: redirect": 35,
+    "policy: retries": 25, "policy: rewrite": 30, "request headers": 65, "rules of several objects": 25, "timeout": 30,
+    "weights": 65,
 }  # fmt: skip
 
 

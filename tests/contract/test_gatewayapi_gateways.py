@@ -133,3 +133,14 @@ def test_calls_and_connections_come_in_by_routes_of_their_own(doors: Mesh) -> No
     assert [rule.proxies for rule in rules] == [(pod,), (pod,)]
     assert all(rule.in_force_since_s for rule in rules)
     as_explained(doors, "gateway/front:/a/Add")
+
+
+def test_a_name_that_is_passed_on_and_ended_is_refused_by_the_gateways_name(doors: Mesh) -> None:
+    if doors.engine.name == "cluster":
+        pytest.skip("a cluster takes it, and Envoy refuses the listener")
+    doors.apply(Authority("Contract CA").server("shop.example").secret("shop"))
+    ended = "{name: ended, port: 443, protocol: TLS, hostname: a.b, tls: {certificateRefs: [{name: shop}]}}"
+    passed = "{name: passed, port: 443, protocol: TLS, tls: {mode: Passthrough}}"
+    route = ROUTE.replace("HTTPRoute", "TLSRoute") % ("in", "front", "hostnames: [a.b], ", RISK)
+    with pytest.raises(ManifestError, match=r"Gateway/front.*two servers of one port both take the server name a\.b"):
+        doors.apply(GATEWAY % ("front", f"{passed}, {ended}") + route)

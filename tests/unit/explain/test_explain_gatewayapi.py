@@ -207,6 +207,12 @@ def test_a_gateway_of_istios_at_such_a_pod_listens_on_the_ports_that_it_names() 
     assert kinds == {"gateway/front:/": "connection", "gateway/front:8080/": "forwarded"}
 
 
+def test_a_route_of_server_names_without_any_weight_takes_no_connection() -> None:
+    for url in ("gateway/front:tls://a.example:443", "gateway/front:tls://a.example:8443"):
+        seen = at_front("TLSRoute", url, backend="ratings, weight: 0", more=", hostnames: [a.example]")
+        assert [outcome.kind for outcome in seen.outcomes] == ["connection"], repr(seen)
+
+
 def test_a_server_name_that_no_route_at_a_gateway_has_comes_to_nothing() -> None:
     seen = at_front("TLSRoute", "gateway/front:tls://b.example:443", more=", hostnames: [a.example]")
     assert [outcome.kind for outcome in seen.outcomes] == ["connection"]

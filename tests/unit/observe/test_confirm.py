@@ -126,6 +126,10 @@ def test_a_closed_connection_proves_only_a_prediction_of_it() -> None:
     closed = replace(OK, outcome="connection", status=0, path=())
     none = PredictedOutcome("no_cluster", 1.0, "closed", flags="NC")
     assert compare(over_tcp(none), closed, []).agrees is True
+    # A server that speaks TLS says in its own words that it closes.
+    alert = replace(OK, status=0, path=(), body="\x15\x03\x01\x00\x02\x02F")
+    by_tls = compare(over_tcp(PredictedOutcome("connection", 1.0, "port 443 speaks TLS")), alert, [])
+    assert by_tls.agrees is True and "closed with an alert of TLS" in repr(by_tls)
     # Whoever is reached may close it, too, if it does not speak what the client does.
     unsure = compare(over_tcp(FORWARDED), closed, [])
     assert unsure.agrees is None
