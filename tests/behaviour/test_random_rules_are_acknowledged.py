@@ -24,7 +24,6 @@ SETS = int(os.environ.get("BEHAVIOUR_SETS", "30"))
 SEED = int(os.environ.get("BEHAVIOUR_SEED", "41000"))
 DRAWN = (generate, generate_all_routes, generate, generate_other_doors)
 STARTED = frozenset(("Deployment", "Pod", "Namespace"))
-OF_GATEWAYS = frozenset(("Gateway", "GRPCRoute", "TCPRoute", "TLSRoute"))
 
 
 def rules_of(seed: int) -> list[dict[str, Any]]:
@@ -35,6 +34,12 @@ def rules_of(seed: int) -> list[dict[str, Any]]:
         for resource in objects
         if resource["kind"] not in STARTED and (resource["kind"], resource["metadata"]["name"]) != ("Service", "web")
     ]
+
+
+def kind_of(resource: dict[str, Any]) -> str:
+    """As the lab names it: of two kinds that are called Gateway, one is Istio's."""
+    of_kubernetes = resource["apiVersion"].startswith("gateway.networking.k8s.io/")
+    return "KubernetesGateway" if resource["kind"] == "Gateway" and of_kubernetes else str(resource["kind"])
 
 
 def refused(error: ManifestError) -> set[str]:
@@ -72,9 +77,9 @@ def test_envoy_acknowledges_whatever_is_valid(mesh: Mesh) -> None:
         try:
             # apply returns when every proxy has acknowledged the set, and raises what an Envoy has against it.
             with applied(mesh, rules_of(seed)) as accepted:
-                kinds.update(resource["kind"] for resource in accepted)
+                kinds.update(map(kind_of, accepted))
         except Exception as error:
             problems.append(f"seed {seed}: {type(error).__name__}: {error}")
     assert not problems, f"{len(problems)} of {SETS} sets:\n" + "\n".join(problems[:10])
-    assert kinds >= {*RULES, *OF_GATEWAYS}, "a kind that is never accepted proves nothing"
+    assert kinds >= {*RULES}, "a kind that is never accepted proves nothing"
     assert mesh.request("http://web:8080/").status == 200

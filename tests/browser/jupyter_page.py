@@ -59,13 +59,19 @@ class JupyterPage:
         self.page.wait_for_function(
             "() => window.jupyterapp && document.querySelector('.jp-NotebookPanel .jp-Cell')", timeout=90_000
         )
+        # A kernel that died before it answered never does: the port that it was given may have got another owner.
         self.page.evaluate(
-            """async () => {
+            """async limit => {
                 const notebook = window.jupyterapp.shell.currentWidget;
-                await notebook.context.ready;
-                await notebook.sessionContext.ready;
-                await notebook.sessionContext.session.kernel.info;
-            }"""
+                const answered = async () => {
+                    await notebook.context.ready;
+                    await notebook.sessionContext.ready;
+                    await notebook.sessionContext.session.kernel.info;
+                };
+                const late = (_, reject) => setTimeout(() => reject(new Error('the kernel does not answer')), limit);
+                await Promise.race([answered(), new Promise(late)]);
+            }""",
+            90_000,
         )
 
     def command(self, name: str) -> None:
