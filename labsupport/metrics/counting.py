@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from labsupport.metrics.series import NAME, Labels, labels_of
+from labsupport.model.kinds.pods import CANONICAL_NAME, CANONICAL_REVISION
 from labsupport.observe.spans import Call, Served, pair
 from labsupport.observe.workloads import service_of
 from labsupport.records import AccessRecord, Pod
@@ -34,9 +35,6 @@ BUCKETS_MS = (
 """Upper bounds of Envoy's buckets, in milliseconds."""
 _UNKNOWN = "unknown"
 _NO_SERVICE = "InboundPassthroughCluster"
-# Labels of a pod that tell its canonical service and revision, the first that it has.
-_CANONICAL = ("service.istio.io/canonical-name", "app.kubernetes.io/name", "app")
-_REVISION = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
 # A server's line is written before its caller's: how long that is waited for, and how long a request is remembered.
 _SETTLED_S = 1.0
 _REMEMBERED_S = 30.0
@@ -213,8 +211,8 @@ class Counters:
             "workload_namespace": known.namespace if known is not None else "",
             "app": labels.get("app", "") if told else "",
             "version": labels.get("version", "") if told else "",
-            "canonical_service": _first(labels, _CANONICAL) or (known.workload if known is not None else ""),
-            "canonical_revision": _first(labels, _REVISION) or "latest",
+            "canonical_service": _first(labels, CANONICAL_NAME) or (known.workload if known is not None else ""),
+            "canonical_revision": _first(labels, CANONICAL_REVISION) or "latest",
         }
         return {f"{side}_{label}": value or _UNKNOWN for label, value in values.items()}
 

@@ -13,14 +13,12 @@ from labsupport.controlplane.translate.context import Context
 from labsupport.controlplane.translate.locality import apply_to_endpoints, effective_setting
 from labsupport.controlplane.translate.names import outbound_cluster, socket_address
 from labsupport.controlplane.translate.policy import rule_policy
+from labsupport.model.kinds.pods import CANONICAL_NAME, CANONICAL_REVISION
 from labsupport.model.kinds.trafficpolicy import TrafficPolicy
 from labsupport.model.schema.syntax import is_ip
 from labsupport.records import JsonObject
 
 __all__ = ["build_endpoints", "load_assignment"]
-
-_CANONICAL_NAME = ("service.istio.io/canonical-name", "app.kubernetes.io/name", "app")
-_CANONICAL_REVISION = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
 
 
 def build_endpoints(context: Context, clusters: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
@@ -134,7 +132,7 @@ def _proto(service: ServiceRecord, endpoint: Endpoint, mutual: bool | None) -> J
         (
             endpoint.workload,
             endpoint.namespace,
-            _first(endpoint.labels, _CANONICAL_NAME, endpoint.workload),
+            _first(endpoint.labels, CANONICAL_NAME, endpoint.workload),
             _revision(endpoint.labels),
             CLUSTER_ID,
         )
@@ -155,7 +153,7 @@ def _first(labels: Mapping[str, str], keys: Sequence[str], default: str) -> str:
 
 
 def _revision(labels: Mapping[str, str]) -> str:
-    revision = _first(labels, _CANONICAL_REVISION, "")
+    revision = _first(labels, CANONICAL_REVISION, "")
     return "" if revision == "latest" else revision
 
 

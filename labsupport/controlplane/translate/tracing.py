@@ -18,16 +18,13 @@ from labsupport.controlplane.translate.inbound import inbound_ports
 from labsupport.controlplane.translate.listeners.http import CONNECTION_MANAGER
 from labsupport.controlplane.translate.names import duration, outbound_cluster
 from labsupport.model.hosts import CLUSTER_DOMAIN
+from labsupport.model.kinds.pods import CANONICAL_NAME, CANONICAL_REVISION
 from labsupport.model.kinds.telemetry import CustomTag, Telemetry, Tracing
 from labsupport.records import JsonObject
 
 __all__ = ["traced"]
 
 _TYPE = "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig"
-_CANONICAL = {
-    "service.istio.io/canonical-name": ("app.kubernetes.io/name", "app"),
-    "service.istio.io/canonical-revision": ("app.kubernetes.io/version", "version"),
-}
 _DRY_RUN = [
     (f"istio.authorization.dry_run.{action}_policy.{name}", f"istio_dry_run_{action}_shadow_{key}")
     for action in ("allow", "deny")
@@ -160,7 +157,7 @@ def _tags(context: Context, spec: _Spec) -> Iterable[JsonObject]:
         for tag, key in _DRY_RUN:
             place = {"key": "envoy.filters.http.rbac", "path": [{"key": key}]}
             yield {"tag": tag, "metadata": {"kind": {"request": {}}, "metadata_key": place}}
-        service, revision = (_canonical(context, label) for label in _CANONICAL)
+        service, revision = (_canonical(context, labels) for labels in (CANONICAL_NAME, CANONICAL_REVISION))
         literals = {
             "istio.canonical_service": service or "unknown",
             "istio.canonical_revision": revision or "latest",
@@ -178,11 +175,11 @@ def _tags(context: Context, spec: _Spec) -> Iterable[JsonObject]:
                 yield {"tag": name, kind: {"name": named.name, **default}}
 
 
-def _canonical(context: Context, label: str) -> str:
-    """A label that the sidecar injector leaves behind, or what it would make of the pod's other labels."""
-    others = _CANONICAL[label] if context.pod.injected else ()
-    found = next((context.labels[key] for key in (label, *others) if context.labels.get(key)), "")
-    of_workload = context.pod.injected and label.endswith("-name")
+def _canonical(context: Context, labels: tuple[str, ...]) -> str:
+    """The first label, which the sidecar injector leaves behind, or what it would make of the pod's other ones."""
+    read = labels if context.pod.injected else labels[:1]
+    found = next((context.labels[key] for key in read if context.labels.get(key)), "")
+    of_workload = context.pod.injected and labels is CANONICAL_NAME
     return found or (context.pod.workload if of_workload else "")
 
 

@@ -15,6 +15,8 @@ from labsupport.model.schema.base import Metadata
 from labsupport.model.schema.types import Int32, Loose
 
 __all__ = [
+    "CANONICAL_NAME",
+    "CANONICAL_REVISION",
     "ConfigMapEnvSource",
     "ConfigMapKeySelector",
     "Container",
@@ -27,6 +29,11 @@ __all__ = [
     "SecretEnvSource",
     "SecretKeySelector",
 ]
+
+CANONICAL_NAME = ("service.istio.io/canonical-name", "app.kubernetes.io/name", "app")
+"""Labels of a pod by which Istio names its canonical service; the first that there is counts."""
+CANONICAL_REVISION = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
+"""The same for the revision of its canonical service."""
 
 
 class ConfigMapKeySelector(KubeSchema):
